@@ -1,1 +1,47 @@
-//! x
+//! The harness of the end-to-end tests: the real `forumd` and the real `forum`, each in its own process and
+//! directory, and a client made of nothing but the protocol.
+//!
+//! Nothing here sleeps. Every wait ends with what it waits for, or with a panic that says what was seen
+//! instead, after [`DEADLINE`]. Nothing here knows how the programs work inside.
+#![forbid(unsafe_code)]
+
+mod binaries;
+mod client;
+mod gate;
+mod heard;
+mod process;
+mod server;
+mod wire;
+
+use std::time::{Duration, Instant};
+
+pub use client::{Client, Forum};
+pub use gate::Gate;
+pub use heard::{Heard, Reply, Transfer};
+pub use process::{Finished, Process};
+pub use server::{ADMIN_PASSWORD, Forumd, Server};
+pub use wire::Wire;
+
+/// How long a test waits for anything: far more than a loaded machine needs, far less than a human's
+/// patience with a test that hangs.
+pub const DEADLINE: Duration = Duration::from_secs(20);
+
+/// The password of every user that the harness signs up.
+pub const PASSWORD: &str = "jedi knight";
+
+/// Asks `condition` again and again until it has something to say.
+///
+/// It is for what announces itself by no event, like a file that is to vanish; `condition` should do a round
+/// trip to the server, which takes the place of a pause.
+///
+/// # Panics
+/// After [`DEADLINE`]: `what` was waited for in vain.
+pub fn until<T>(what: &str, mut condition: impl FnMut() -> Option<T>) -> T {
+    let start = Instant::now();
+    loop {
+        if let Some(found) = condition() {
+            return found;
+        }
+        assert!(start.elapsed() < DEADLINE, "waited in vain for: {what}");
+    }
+}

@@ -1,0 +1,261 @@
+//! The real `forumd` on a port and in a directory of its own.
+
+use std::collections::BTreeMap;
+use std::ffi::{OsStr, OsString};
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::process::{Command, ExitStatus};
+use std::sync::Arc;
+
+use rustix::process::Signal;
+use tempfile::TempDir;
+
+use crate::{Client, Finished, Forum, Process, Wire, binaries};
+
+/// The password for SHT, unless a test chooses another or none.
+pub const ADMIN_PASSWORD: &str = "order66";
+
+/// How a forumd is to be started.
+#[derive(Debug, Clone)]
+pub struct Forumd {
+    arguments: Vec<OsString>,
+    environment: BTreeMap<OsString, OsString>,
+    directory: Arc<TempDir>,
+    wrapper: Vec<OsString>,
+}
+
+impl Default for Forumd {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl Forumd {
+    /// On a free port, in a fresh directory, with the harness's admin password and hashes that cost nothing.
+    pub fn new() -> Self {
+        Self::with_dear_hashes().args(&["--hash-memory-kib", "8", "--hash-iterations", "1"])
+    }
+
+    /// Like [`Forumd::new`], but with the hashes that forumd uses unless told otherwise.
+    pub fn with_dear_hashes() -> Self {
+        Self::bare().args(&["--listen", "127.0.0.1:0"]).env("FORUM_ADMIN_PASSWORD", ADMIN_PASSWORD)
+    }
+
+    /// With nothing but a fresh data directory.
+    pub fn bare() -> Self {
+        let directory = TempDir::new().expect("there is room for a directory");
+        Self {
+            arguments: Vec::new(),
+            environment: BTreeMap::new(),
+            directory: Arc::new(directory),
+            wrapper: Vec::new(),
+        }
+    }
+
+    /// With these arguments more.
+    #[must_use]
+    pub fn args<A: AsRef<OsStr>>(mut self, arguments: &[A]) -> Self {
+        self.arguments.extend(arguments.iter().map(|argument| argument.as_ref().to_owned()));
+        self
+    }
+
+    /// With this in its environment.
+    #[must_use]
+    pub fn env(mut self, name: &str, value: &str) -> Self {
+        self.environment.insert(name.into(), value.into());
+        self
+    }
+
+    /// Without a password for SHT.
+    #[must_use]
+    pub fn without_admin_password(mut self) -> Self {
+        self.environment.remove(OsStr::new("FORUM_ADMIN_PASSWORD"));
+        self
+    }
+
+    /// On the data of another one.
+    #[must_use]
+    pub fn on_data_of(mut self, other: &Self) -> Self {
+        self.directory = Arc::clone(&other.directory);
+        self
+    }
+
+    /// Started by another program, which gets forumd and its arguments as its last arguments and must `exec`
+    /// it.
+    #[must_use]
+    pub fn under<A: AsRef<OsStr>>(mut self, wrapper: &[A]) -> Self {
+        self.wrapper = wrapper.iter().map(|word| word.as_ref().to_owned()).collect();
+        self
+    }
+
+    /// A directory that lives as long as the server, for files beside its data.
+    pub fn directory(&self) -> &std::path::Path {
+        self.directory.path()
+    }
+
+    /// Its data directory, which it makes itself.
+    pub fn data(&self) -> PathBuf {
+        self.directory.path().join("data")
+    }
+
+    /// Starts it, whatever comes of it.
+    pub fn process(&self) -> Process {
+        let mut words = self.wrapper.clone();
+        words.push(binaries::forumd().into());
+        words.push("--data".into());
+        words.push(self.data().into());
+        words.extend(self.arguments.iter().cloned());
+        let (program, arguments) = words.split_first().expect("at least forumd itself");
+        let mut command = Command::new(program);
+        command.args(arguments).env_remove("FORUM_ADMIN_PASSWORD").env("TZ", "UTC");
+        Process::start(command.envs(&self.environment))
+    }
+
+    /// Runs it to its end, with this on its standard input.
+    pub fn run(&self, input: &str) -> Finished {
+        let mut process = self.process();
+        process.write(input.as_bytes());
+        process.finish()
+    }
+
+    /// Runs `forumd export`, `import`, `check` or `reset-password` on its data.
+    pub fn offline<A: AsRef<OsStr>>(&self, arguments: &[A], input: &str) -> Finished {
+        Self::bare().on_data_of(self).args(arguments).run(input)
+    }
+
+    /// Starts it and waits until it listens.
+    ///
+    /// # Panics
+    /// It ends, or takes longer than the deadline.
+    pub fn start(self) -> Server {
+        let mut process = self.process();
+        let address = listening(&mut process);
+        Server { launch: self, process, address }
+    }
+}
+
+/// Waits for the line that says where it listens.
+fn listening(process: &mut Process) -> SocketAddr {
+    process.stderr.find("`listening on`", |line| line.strip_prefix("listening on ")?.parse().ok())
+}
+
+/// A running forumd. It is killed when dropped.
+pub struct Server {
+    launch: Forumd,
+    process: Process,
+    address: SocketAddr,
+}
+
+impl Server {
+    /// Starts one with the harness's defaults and these arguments more.
+    pub fn start(arguments: &[&str]) -> Self {
+        Forumd::new().args(arguments).start()
+    }
+
+    /// Where it listens.
+    pub fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// How it was started.
+    pub fn launch(&self) -> &Forumd {
+        &self.launch
+    }
+
+    /// The number of its process.
+    pub fn pid(&self) -> u32 {
+        self.process.pid()
+    }
+
+    /// Sends a signal.
+    pub fn signal(&self, signal: Signal) {
+        self.process.signal(signal);
+    }
+
+    /// Waits for its end.
+    pub fn wait_exit(&mut self) -> ExitStatus {
+        self.process.wait_exit()
+    }
+
+    /// Waits for its end, which must be one in peace.
+    pub fn expect_exit_0(&mut self) {
+        let status = self.wait_exit();
+        assert!(status.success(), "forumd ended with {status}");
+    }
+
+    /// Ends it with SIGTERM and waits for its end.
+    pub fn stop(&mut self) {
+        self.signal(Signal::TERM);
+        self.expect_exit_0();
+    }
+
+    /// Ends it with SIGKILL and waits for its end.
+    pub fn kill(&mut self) {
+        self.signal(Signal::KILL);
+        self.wait_exit();
+    }
+
+    /// Starts it again, as it was, on its old data; on another port.
+    pub fn start_again(&mut self) {
+        self.process = self.launch.process();
+        self.address = listening(&mut self.process);
+    }
+
+    /// Waits for a line of its log that contains `needle`, behind all that was waited for before.
+    pub fn wait_log(&mut self, needle: &str) -> String {
+        self.process.stderr.find(needle, |line| line.contains(needle).then(|| line.to_owned()))
+    }
+
+    /// All that it logged so far.
+    pub fn log(&self) -> Vec<String> {
+        self.process.stderr.so_far()
+    }
+
+    /// The memory that it really uses, in bytes.
+    pub fn rss_bytes(&self) -> usize {
+        let status = std::fs::read_to_string(format!("/proc/{}/status", self.pid())).expect("it runs");
+        let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).expect("it has memory");
+        let kib = line.split_whitespace().next().and_then(|word| word.parse::<usize>().ok());
+        kib.expect("a number of kB") * 1_024
+    }
+
+    /// How many files it stores for the users, whole ones and beginnings.
+    pub fn stored_files(&self) -> usize {
+        let files = std::fs::read_dir(self.launch.data().join("files"));
+        files.map_or(0, |files| files.count())
+    }
+
+    /// A connection that has said nothing yet.
+    pub fn raw(&self) -> Wire {
+        Wire::connect(self.address)
+    }
+
+    /// A connection that has said hello.
+    pub fn wire(&self) -> Wire {
+        let mut wire = self.raw();
+        wire.hello();
+        wire
+    }
+
+    /// A connection that is logged in as `name`, new or not.
+    pub fn user(&self, name: &str) -> Wire {
+        let mut wire = self.wire();
+        wire.become_user(name);
+        wire
+    }
+
+    /// How a real client of this server is to be started.
+    pub fn forum(&self) -> Forum {
+        Forum::at(self.address)
+    }
+
+    /// A real client that signed up as `name`.
+    pub fn sign_up(&self, name: &str) -> Client {
+        self.forum().sign_up(name)
+    }
+
+    /// A real client that logged in as `name`.
+    pub fn log_in(&self, name: &str) -> Client {
+        self.forum().log_in(name)
+    }
+}

@@ -1,0 +1,381 @@
+//! A client made of nothing but the protocol: it sends what a test says, allowed or not, and shows every
+//! frame that comes back.
+
+use std::io::{ErrorKind, Read, Write};
+use std::net::{Shutdown, SocketAddr, TcpStream};
+
+use forum_common::frame::{Decoder, Tag};
+use forum_common::limits::DATA_BYTES_MAX;
+use forum_common::refusal::{Closing, Refusal};
+use forum_common::request::{Request, VERSION};
+use forum_common::transfer;
+
+use crate::{DEADLINE, Heard, PASSWORD, Reply, Transfer};
+
+/// A connection to the server.
+#[derive(Debug)]
+pub struct Wire {
+    stream: TcpStream,
+    decoder: Decoder,
+    last_tag: Tag,
+}
+
+impl Wire {
+    /// Connects, and says nothing yet.
+    pub fn connect(address: SocketAddr) -> Self {
+        let stream = TcpStream::connect_timeout(&address, DEADLINE).expect("the server listens");
+        stream.set_nodelay(true).expect("a TCP socket");
+        stream.set_read_timeout(Some(DEADLINE)).expect("a TCP socket");
+        stream.set_write_timeout(Some(DEADLINE)).expect("a TCP socket");
+        Self { stream, decoder: Decoder::default(), last_tag: 0 }
+    }
+
+    /// Makes the kernel take little ahead of what the test reads.
+    pub fn shrink_receive_buffer(&self) {
+        rustix::net::sockopt::set_socket_recv_buffer_size(&self.stream, 4_096).expect("a TCP socket");
+    }
+
+    /// Another handle on the socket, for a thread that only writes.
+    pub fn writer(&self) -> TcpStream {
+        self.stream.try_clone().expect("a descriptor is free")
+    }
+
+    /// Sends bytes as they are.
+    pub fn send_bytes(&mut self, bytes: &[u8]) {
+        self.stream.write_all(bytes).expect("the server takes it");
+    }
+
+    /// Sends bytes as they are, to a server that may have closed the connection already.
+    pub fn send_bytes_regardless(&mut self, bytes: &[u8]) {
+        let _ = self.stream.write_all(bytes);
+    }
+
+    /// Sends a request with a fresh tag and does not wait.
+    pub fn send(&mut self, request: &Request<'_>) -> Tag {
+        let (tag, bytes) = self.frame(request);
+        self.send_bytes(&bytes);
+        tag
+    }
+
+    /// A request as bytes, with a fresh tag.
+    pub fn frame(&mut self, request: &Request<'_>) -> (Tag, Vec<u8>) {
+        self.last_tag += 1;
+        let mut bytes = Vec::new();
+        request.encode(self.last_tag, &mut bytes);
+        (self.last_tag, bytes)
+    }
+
+    /// Requests as bytes, with fresh tags.
+    pub fn frames<'a>(&mut self, requests: impl IntoIterator<Item = Request<'a>>) -> (Vec<Tag>, Vec<u8>) {
+        let mut bytes = Vec::new();
+        let tags = requests.into_iter().map(|request| {
+            let (tag, frame) = self.frame(&request);
+            bytes.extend(frame);
+            tag
+        });
+        (tags.collect(), bytes)
+    }
+
+    /// Sends requests in one piece and does not wait; their tags.
+    pub fn send_all<'a>(&mut self, requests: impl IntoIterator<Item = Request<'a>>) -> Vec<Tag> {
+        let (tags, bytes) = self.frames(requests);
+        self.send_bytes(&bytes);
+        tags
+    }
+
+    /// The next frames, which must be replies to these tags in this order.
+    pub fn answers(&mut self, tags: Vec<Tag>) -> Vec<Reply> {
+        tags.into_iter().map(|tag| self.answer(tag)).collect()
+    }
+
+    /// Sends a frame of a transfer.
+    pub fn send_transfer(&mut self, tag: Tag, transfer: &transfer::Transfer<'_>) {
+        let mut bytes = Vec::new();
+        transfer.encode(tag, &mut bytes);
+        self.send_bytes(&bytes);
+    }
+
+    /// Says that nothing more will come.
+    pub fn close_output(&mut self) {
+        let _ = self.stream.shutdown(Shutdown::Write);
+    }
+
+    /// The next frame, or none when the server has said that nothing more will come.
+    ///
+    /// # Panics
+    /// Neither comes within [`DEADLINE`], or the connection was reset: the server owes everyone an orderly
+    /// end.
+    pub fn next_frame(&mut self) -> Option<Heard> {
+        self.next_frame_or_reset().unwrap_or_else(|error| panic!("no frame and no end: {error}"))
+    }
+
+    /// The next frame, or none at the end, of a server that may have been killed.
+    ///
+    /// # Errors
+    /// The connection was reset, or nothing came within [`DEADLINE`].
+    pub fn next_frame_or_reset(&mut self) -> std::io::Result<Option<Heard>> {
+        let mut bytes = [0; 64 * 1024];
+        loop {
+            if let Some(frame) = self.decoder.next_frame().expect("the server sends frames") {
+                return Ok(Some(Heard::of(&frame)));
+            }
+            match self.stream.read(&mut bytes) {
+                Ok(0) => return Ok(None),
+                Ok(count) => self.decoder.feed(&bytes[..count]),
+                Err(error) if error.kind() == ErrorKind::Interrupted => {}
+                Err(error) => return Err(error),
+            }
+        }
+    }
+
+    /// The next frame, which must be a reply to `tag`.
+    pub fn answer(&mut self, tag: Tag) -> Reply {
+        match self.next_frame() {
+            Some(Heard::Reply(its_tag, reply)) if its_tag == tag => reply,
+            other => panic!("wanted the answer to {tag}, not {other:?}"),
+        }
+    }
+
+    /// The next frame, which must be one of the transfer `tag`.
+    pub fn transfer(&mut self, tag: Tag) -> Transfer {
+        match self.next_frame() {
+            Some(Heard::Transfer(its_tag, transfer)) if its_tag == tag => transfer,
+            other => panic!("wanted a frame of transfer {tag}, not {other:?}"),
+        }
+    }
+
+    /// Sends a request and waits for the first frame of its answer.
+    pub fn request(&mut self, request: &Request<'_>) -> Reply {
+        let tag = self.send(request);
+        self.answer(tag)
+    }
+
+    /// Sends a request that must succeed; what the server says to it.
+    pub fn done(&mut self, request: &Request<'_>) -> String {
+        match self.request(request) {
+            Reply::Done(text) => text,
+            other => panic!("{request:?} was answered by {other:?}"),
+        }
+    }
+
+    /// Sends a request that must be refused; why it was.
+    pub fn refused(&mut self, request: &Request<'_>) -> (Refusal, String) {
+        match self.request(request) {
+            Reply::Refused(code, text) => (code, text),
+            other => panic!("{request:?} was answered by {other:?}"),
+        }
+    }
+
+    /// Sends a request whose answer is a list; its items.
+    pub fn list(&mut self, request: &Request<'_>) -> Vec<Reply> {
+        let tag = self.send(request);
+        self.items(tag)
+    }
+
+    /// The items of the list that answers `tag`.
+    pub fn items(&mut self, tag: Tag) -> Vec<Reply> {
+        let mut items = Vec::new();
+        loop {
+            match self.answer(tag) {
+                Reply::EndOfList => return items,
+                item @ (Reply::Title(_) | Reply::Post { .. } | Reply::Uploaded { .. }) => items.push(item),
+                other => panic!("{other:?} is no item of a list"),
+            }
+        }
+    }
+
+    /// A thread's lines as `RDT` shows them.
+    pub fn read_thread(&mut self, title: &str) -> Vec<String> {
+        let items = self.list(&Request::ReadThread { title, range: None });
+        items.iter().map(|item| item.line().expect("an item of a thread")).collect()
+    }
+
+    /// All titles.
+    pub fn titles(&mut self) -> Vec<String> {
+        let items = self.list(&Request::ListThreads);
+        let title = |item| match item {
+            Reply::Title(title) => title,
+            other => panic!("{other:?} is no title"),
+        };
+        items.into_iter().map(title).collect()
+    }
+
+    /// Does a round trip: what was sent on any connection before this has reached the server.
+    pub fn ping(&mut self) {
+        assert_eq!(self.request(&Request::Ping(b"?")), Reply::Pong(b"?".to_vec()));
+    }
+
+    /// Does a round trip while an upload runs: credit that comes meanwhile is dropped.
+    pub fn ping_between_credits(&mut self) {
+        let tag = self.send(&Request::Ping(b"?"));
+        loop {
+            match self.next_frame() {
+                Some(Heard::Transfer(_, Transfer::Credit(_))) => {}
+                Some(Heard::Reply(its_tag, Reply::Pong(_))) if its_tag == tag => return,
+                other => panic!("wanted a pong, not {other:?}"),
+            }
+        }
+    }
+
+    /// Opens the conversation.
+    pub fn hello(&mut self) {
+        assert_eq!(self.request(&Request::Hello { version: VERSION }), Reply::Hello { version: VERSION });
+    }
+
+    /// Says a name; whether it is known, or why it can't log in.
+    pub fn name(&mut self, name: &str) -> Reply {
+        self.request(&Request::LogIn { name, udp_port: 0 })
+    }
+
+    /// Signs up: the name, then the password twice. What came back last.
+    pub fn sign_up(&mut self, name: &str, password: &str) -> Reply {
+        match self.name(name) {
+            Reply::PasswordWanted { known: false } => {
+                self.request(&Request::SignUp { password, confirmation: password })
+            }
+            other => other,
+        }
+    }
+
+    /// Logs in: the name, then the password. What came back last.
+    pub fn log_in(&mut self, name: &str, password: &str) -> Reply {
+        match self.name(name) {
+            Reply::PasswordWanted { known: true } => self.request(&Request::Password(password)),
+            other => other,
+        }
+    }
+
+    /// Becomes `name`, new or not, with the harness's own [`PASSWORD`].
+    pub fn become_user(&mut self, name: &str) {
+        let reply = match self.name(name) {
+            Reply::PasswordWanted { known: true } => self.request(&Request::Password(PASSWORD)),
+            Reply::PasswordWanted { known: false } => {
+                self.request(&Request::SignUp { password: PASSWORD, confirmation: PASSWORD })
+            }
+            other => other,
+        };
+        assert_eq!(reply, Reply::welcome(), "for {name}");
+    }
+
+    /// Sends a whole file; the server's last word.
+    pub fn upload(&mut self, title: &str, file: &str, bytes: &[u8]) -> Reply {
+        let (tag, credit) = match self.start_upload(title, file, bytes.len() as u64) {
+            Ok(started) => started,
+            Err(refused) => return refused,
+        };
+        self.send_data(tag, credit, bytes);
+        self.end_upload(tag, bytes)
+    }
+
+    /// Asks to send a file: the transfer's tag and its first credit, or the refusal.
+    pub fn start_upload(&mut self, title: &str, file: &str, size: u64) -> Result<(Tag, u32), Reply> {
+        let tag = self.send(&Request::Upload { title, file, size });
+        match self.answer(tag) {
+            Reply::UploadStarts { credit } => Ok((tag, credit)),
+            refused @ Reply::Refused(..) => Err(refused),
+            other => panic!("an upload was answered by {other:?}"),
+        }
+    }
+
+    /// Sends file bytes within the credit; what credit is left.
+    ///
+    /// # Panics
+    /// The server refuses the rest.
+    pub fn send_data(&mut self, tag: Tag, credit: u32, bytes: &[u8]) -> u32 {
+        self.try_send_data(tag, credit, bytes)
+            .unwrap_or_else(|refused| panic!("wanted credit, not {refused:?}"))
+    }
+
+    /// Sends file bytes within the credit: what credit is left, or why the server wants no more.
+    ///
+    /// # Errors
+    /// The reply with which the server ended the upload.
+    pub fn try_send_data(&mut self, tag: Tag, mut credit: u32, mut bytes: &[u8]) -> Result<u32, Reply> {
+        while !bytes.is_empty() {
+            while credit == 0 {
+                match self.next_frame() {
+                    Some(Heard::Transfer(its_tag, Transfer::Credit(more))) if its_tag == tag => {
+                        credit += more
+                    }
+                    Some(Heard::Reply(its_tag, reply)) if its_tag == tag => return Err(reply),
+                    other => panic!("wanted credit, not {other:?}"),
+                }
+            }
+            let length = bytes.len().min(credit as usize).min(DATA_BYTES_MAX);
+            let (piece, rest) = bytes.split_at(length);
+            self.send_transfer(tag, &transfer::Transfer::Data(piece));
+            credit -= length as u32;
+            bytes = rest;
+        }
+        Ok(credit)
+    }
+
+    /// Says that these were all bytes; the server's last word.
+    pub fn end_upload(&mut self, tag: Tag, bytes: &[u8]) -> Reply {
+        self.send_transfer(tag, &transfer::Transfer::End(*blake3::hash(bytes).as_bytes()));
+        self.last_word(tag)
+    }
+
+    /// The reply that ends the upload `tag`; credit that is still on its way is dropped.
+    pub fn last_word(&mut self, tag: Tag) -> Reply {
+        loop {
+            match self.next_frame() {
+                Some(Heard::Transfer(its_tag, Transfer::Credit(_))) if its_tag == tag => {}
+                Some(Heard::Reply(its_tag, reply)) if its_tag == tag => return reply,
+                other => panic!("wanted the end of upload {tag}, not {other:?}"),
+            }
+        }
+    }
+
+    /// Asks for a file: the transfer's tag and the file's size, or the refusal.
+    pub fn start_download(&mut self, title: &str, file: &str) -> Result<(Tag, u64), Reply> {
+        let tag = self.send(&Request::Download { title, file });
+        match self.answer(tag) {
+            Reply::DownloadStarts { size } => Ok((tag, size)),
+            refused @ Reply::Refused(..) => Err(refused),
+            other => panic!("a download was answered by {other:?}"),
+        }
+    }
+
+    /// Takes a whole file, with a credit of `credit` bytes at a time; the file, or the refusal.
+    pub fn download(&mut self, title: &str, file: &str, credit: u32) -> Result<Vec<u8>, Reply> {
+        let (tag, size) = self.start_download(title, file)?;
+        let mut bytes = Vec::new();
+        let mut offered = 0;
+        loop {
+            if bytes.len() == offered {
+                self.send_transfer(tag, &transfer::Transfer::Credit(credit));
+                offered += credit as usize;
+            }
+            match self.next_frame() {
+                Some(Heard::Transfer(its_tag, Transfer::Data(piece))) if its_tag == tag => {
+                    bytes.extend_from_slice(&piece);
+                    assert!(bytes.len() <= offered, "more than was asked for");
+                }
+                Some(Heard::Transfer(its_tag, Transfer::End(digest))) if its_tag == tag => {
+                    assert_eq!(bytes.len() as u64, size);
+                    assert_eq!(digest, *blake3::hash(&bytes).as_bytes());
+                    return Ok(bytes);
+                }
+                Some(Heard::Reply(its_tag, refused)) if its_tag == tag => return Err(refused),
+                other => panic!("wanted a piece of {file}, not {other:?}"),
+            }
+        }
+    }
+
+    /// The next frame, which must be the last one: why the server ends the connection.
+    pub fn expect_closing(&mut self) -> (Closing, String) {
+        match self.next_frame() {
+            Some(Heard::Closing(code, text)) => {
+                self.expect_closed();
+                (code, text)
+            }
+            other => panic!("wanted a goodbye, not {other:?}"),
+        }
+    }
+
+    /// Insists that nothing comes any more.
+    pub fn expect_closed(&mut self) {
+        assert_eq!(self.next_frame(), None);
+    }
+}

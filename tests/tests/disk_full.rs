@@ -1,0 +1,162 @@
+//! A full disk is a refusal with nothing changed, and the server goes on as soon as there is room.
+//!
+//! The disk is a small tmpfs in a mount namespace of the server's own: nothing on the machine is filled, and
+//! it goes when the server goes. As root that needs nothing; others need user namespaces.
+#![forbid(unsafe_code)]
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use forum_common::refusal::Refusal;
+use forum_common::request::Request;
+use forum_tests::{Forumd, Reply, Server, Wire};
+
+const DISK_KIB: usize = 6 * 1_024;
+const BALLAST_BYTES: usize = 1 << 20;
+
+/// A server whose data directory lies on a disk of [`DISK_KIB`].
+fn server_on_a_small_disk(arguments: &[&str]) -> Server {
+    let launch = Forumd::new().args(arguments);
+    let directory = launch.directory().to_str().unwrap().to_owned();
+    let mount = format!("mount -t tmpfs -o size={DISK_KIB}k,mode=700 forum \"$0\" && exec \"$@\"");
+    let mut wrapper = vec!["unshare", "--mount"];
+    if !rustix::process::geteuid().is_root() {
+        wrapper.extend(["--user", "--map-root-user"]);
+    }
+    wrapper.extend(["sh", "-c", &mount, &directory]);
+    launch.under(&wrapper).start()
+}
+
+/// The server's own view of a path.
+fn seen_by(server: &Server, path: &Path) -> PathBuf {
+    PathBuf::from(format!("/proc/{}/root{}", server.pid(), path.display()))
+}
+
+fn no_space() -> Reply {
+    Reply::refused(Refusal::NoSpace, "No space left on the server. Nothing was changed")
+}
+
+/// Fills the disk beside the server's data.
+fn put_ballast(server: &Server) -> PathBuf {
+    let ballast = seen_by(server, &server.launch().directory().join("ballast"));
+    fs::write(&ballast, vec![7; BALLAST_BYTES]).unwrap();
+    ballast
+}
+
+/// Posts until the server refuses; how many messages it took.
+fn post_until_full(yoda: &mut Wire) -> usize {
+    let text = "x".repeat(8_000);
+    let mut posted = 0;
+    loop {
+        match yoda.request(&Request::Post { title: "t", text: &text }) {
+            Reply::Done(_) => posted += 1,
+            refused => {
+                assert_eq!(refused, no_space());
+                return posted;
+            }
+        }
+        assert!(posted * text.len() < DISK_KIB * 1_024, "more was stored than there is room for");
+    }
+}
+
+/// Starts another server on a copy of what is on the small disk now, and lists thread `t` there.
+fn listing_after_restart(server: &Server) -> Vec<String> {
+    let launch = Forumd::new();
+    copy_directory(&seen_by(server, &server.launch().data()), &launch.data());
+    launch.start().user("other").read_thread("t")
+}
+
+fn copy_directory(from: &Path, to: &Path) {
+    fs::create_dir(to).unwrap();
+    for entry in fs::read_dir(from).unwrap() {
+        let path = entry.unwrap().path();
+        let target = to.join(path.file_name().unwrap());
+        if path.is_dir() {
+            copy_directory(&path, &target);
+        } else {
+            fs::copy(&path, &target).unwrap();
+        }
+    }
+}
+
+fn a_full_disk_refuses_changes(durability: &str) {
+    let server = server_on_a_small_disk(&["--durability", durability]);
+    let mut yoda = server.user("yoda");
+    yoda.done(&Request::CreateThread { title: "t" });
+    let ballast = put_ballast(&server);
+    let posted = post_until_full(&mut yoda);
+    assert!(posted > 10, "only {posted}");
+    assert_eq!(yoda.read_thread("t").len(), posted, "reading goes on");
+    assert_eq!(listing_after_restart(&server).len(), posted, "what was refused is not on the disk");
+    // A burst on the full disk: whatever fits is done, everything else is refused, and nothing is in between.
+    let burst = burst_of_posts(&mut yoda);
+    assert_eq!(yoda.read_thread("t").len(), posted + burst);
+    fs::remove_file(ballast).unwrap();
+    yoda.done(&Request::Post { title: "t", text: "room again" });
+    let lines = yoda.read_thread("t");
+    assert_eq!(lines.len(), posted + burst + 1);
+    assert_eq!(listing_after_restart(&server), lines);
+}
+
+/// Sends 60 posts at once to a full server; how many were done.
+fn burst_of_posts(yoda: &mut Wire) -> usize {
+    let text = "y".repeat(8_000);
+    let tags = yoda.send_all([Request::Post { title: "t", text: &text }; 60]);
+    let answers = yoda.answers(tags);
+    let done = answers.iter().filter(|answer| answer.is_done()).count();
+    let refused = answers.iter().filter(|answer| **answer == no_space()).count();
+    assert_eq!(done + refused, answers.len(), "{answers:?}");
+    assert!(refused > 0);
+    done
+}
+
+#[test]
+fn a_full_disk_refuses_changes_and_changes_nothing_with_durability_always() {
+    a_full_disk_refuses_changes("always");
+}
+
+#[test]
+fn a_full_disk_refuses_changes_and_changes_nothing_with_durability_interval() {
+    a_full_disk_refuses_changes("interval");
+}
+
+#[test]
+fn people_are_told_that_the_disk_is_full() {
+    let server = server_on_a_small_disk(&[]);
+    let mut yoda = server.user("yoda");
+    yoda.done(&Request::CreateThread { title: "t" });
+    let mut hans = server.sign_up("hans");
+    post_until_full(&mut yoda);
+    let text = "x".repeat(8_000);
+    hans.fails(&format!("MSG t {text}"), "No space left on the server. Nothing was changed");
+    assert_eq!(hans.finish().code, Some(1));
+}
+
+#[test]
+fn an_upload_that_finds_no_space_is_refused_and_leaves_no_trace() {
+    let server = server_on_a_small_disk(&[]);
+    let mut yoda = server.user("yoda");
+    yoda.done(&Request::CreateThread { title: "t" });
+    let bytes = vec![7; DISK_KIB * 1_024 + 1];
+    let (tag, credit) = match yoda.start_upload("t", "f", bytes.len() as u64) {
+        Ok(started) => started,
+        Err(refused) => {
+            // Refused before the first byte is fine, too.
+            assert_eq!(refused, no_space());
+            return;
+        }
+    };
+    let refused = yoda.try_send_data(tag, credit, &bytes).and_then(|_| match yoda.end_upload(tag, &bytes) {
+        Reply::Done(text) => panic!("{text}, on a disk that is too small"),
+        refused => Err::<u32, _>(refused),
+    });
+    assert_eq!(refused, Err(no_space()));
+    let files = seen_by(&server, &server.launch().data().join("files"));
+    forum_tests::until("the beginning to be gone", || {
+        yoda.ping();
+        (fs::read_dir(&files).unwrap().count() == 0).then_some(())
+    });
+    assert_eq!(yoda.read_thread("t"), Vec::<String>::new());
+    assert!(yoda.upload("t", "f", b"a small one").is_done(), "there is room again");
+    yoda.done(&Request::Post { title: "t", text: "m" });
+}

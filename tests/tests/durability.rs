@@ -1,0 +1,140 @@
+//! What was acknowledged is never lost, whenever the server is killed.
+#![forbid(unsafe_code)]
+
+use forum_common::request::Request;
+use forum_tests::{Forumd, Heard, Reply, Server, Wire};
+
+/// How often the server is killed in one test.
+const ROUNDS: usize = 6;
+
+/// Posts in flight, and so in one commit or several, when the server dies.
+const POSTS: usize = 200;
+
+/// Pipelines posts `round-number`, and kills the server as soon as `acknowledged` of them are answered. How
+/// many answers came in the end.
+fn post_until_killed(server: &mut Server, yoda: &mut Wire, round: usize, acknowledged: usize) -> usize {
+    let texts: Vec<String> = (0..POSTS).map(|number| format!("{round}-{number}")).collect();
+    yoda.send_all(texts.iter().map(|text| Request::Post { title: "t", text }));
+    let mut answered = 0;
+    while answered < acknowledged {
+        let Some(Heard::Reply(_, Reply::Done(_))) = yoda.next_frame() else { panic!("wanted an answer") };
+        answered += 1;
+    }
+    server.kill();
+    // What was on its way counts as well: it was acknowledged.
+    while let Ok(Some(heard)) = yoda.next_frame_or_reset() {
+        assert!(matches!(heard, Heard::Reply(_, Reply::Done(_))), "{heard:?}");
+        answered += 1;
+    }
+    answered
+}
+
+fn kill_9_loses_nothing(durability: &str) {
+    let mut server = Forumd::new().args(&["--durability", durability]).start();
+    server.user("yoda").done(&Request::CreateThread { title: "t" });
+    let mut kept: Vec<String> = Vec::new();
+    for round in 0..ROUNDS {
+        let mut yoda = server.user("yoda");
+        let answered = post_until_killed(&mut server, &mut yoda, round, 1 + round * 25);
+        server.start_again();
+        let mut yoda = server.user("yoda");
+        let lines = yoda.read_thread("t");
+        let texts: Vec<String> =
+            lines.iter().map(|line| line.split_once(": ").expect("a message").1.to_owned()).collect();
+        assert_eq!(texts[..kept.len()], kept, "what was there before round {round}");
+        let new = &texts[kept.len()..];
+        assert!(new.len() >= answered, "{answered} were acknowledged, {} kept", new.len());
+        let in_order = new.iter().enumerate().all(|(number, text)| *text == format!("{round}-{number}"));
+        assert!(in_order, "not what was sent: {new:?}");
+        kept = texts;
+    }
+}
+
+#[test]
+fn kill_9_loses_nothing_with_durability_always() {
+    kill_9_loses_nothing("always");
+}
+
+#[test]
+fn kill_9_loses_nothing_with_durability_interval() {
+    kill_9_loses_nothing("interval");
+}
+
+#[test]
+fn kill_9_loses_nothing_with_durability_none() {
+    kill_9_loses_nothing("none");
+}
+
+/// A change, and the lines of thread `t` behind it.
+type Step<'a> = (&'a dyn Fn(&mut Wire), &'static [&'static str]);
+
+#[test]
+fn every_kind_of_change_outlives_kill_9_from_the_moment_of_its_answer() {
+    let mut server = Server::start(&[]);
+    let bytes: Vec<u8> = (0..200_000_u32).map(|index| (index / 3) as u8).collect();
+    let steps: [Step<'_>; 7] = [
+        (&|yoda| drop(yoda.done(&Request::CreateThread { title: "t" })), &[]),
+        (&|yoda| drop(yoda.done(&Request::Post { title: "t", text: "a" })), &["1 yoda: a"]),
+        (&|yoda| drop(yoda.done(&Request::Post { title: "t", text: "b" })), &["1 yoda: a", "2 yoda: b"]),
+        (
+            &|yoda| drop(yoda.done(&Request::EditPost { title: "t", number: 1, text: "A" })),
+            &["1 yoda: A", "2 yoda: b"],
+        ),
+        (
+            &|yoda| assert!(yoda.upload("t", "f", &bytes).is_done()),
+            &["1 yoda: A", "2 yoda: b", "yoda uploaded f"],
+        ),
+        (
+            &|yoda| drop(yoda.done(&Request::DeletePost { title: "t", number: 1 })),
+            &["1 yoda: b", "yoda uploaded f"],
+        ),
+        (&|yoda| drop(yoda.done(&Request::CreateThread { title: "u" })), &["1 yoda: b", "yoda uploaded f"]),
+    ];
+    for (step, lines) in steps {
+        step(&mut server.user("yoda"));
+        server.kill();
+        server.start_again();
+        assert_eq!(server.user("hans").read_thread("t"), lines);
+    }
+    assert!(server.user("hans").download("t", "f", 1 << 20) == Ok(bytes));
+    server.user("yoda").done(&Request::RemoveThread { title: "t" });
+    server.kill();
+    server.start_again();
+    assert_eq!(server.user("yoda").titles(), ["u"]);
+    assert_eq!(server.stored_files(), 0);
+}
+
+#[test]
+fn hundreds_of_accounts_come_back() {
+    let mut server = Server::start(&["--durability", "interval"]);
+    for number in 0..300 {
+        let mut wire = server.wire();
+        assert!(matches!(wire.sign_up(&format!("user{number}"), "pw"), Reply::Welcome(_)));
+    }
+    server.kill();
+    server.start_again();
+    let mut wire = server.wire();
+    for number in 0..300 {
+        assert_eq!(wire.name(&format!("user{number}")), Reply::PasswordWanted { known: true });
+        let wrong = wire.request(&Request::Password("not it"));
+        assert!(matches!(wrong, Reply::Refused(..)), "{wrong:?}");
+    }
+    assert!(matches!(wire.log_in("user7", "pw"), Reply::Welcome(_)));
+}
+
+#[test]
+fn a_server_killed_while_it_starts_starts_again() {
+    let mut server = Server::start(&[]);
+    let mut yoda = server.user("yoda");
+    yoda.done(&Request::CreateThread { title: "t" });
+    for number in 0..50 {
+        yoda.done(&Request::Post { title: "t", text: &number.to_string() });
+    }
+    server.kill();
+    for _ in 0..10 {
+        let process = server.launch().process();
+        drop(process);
+    }
+    server.start_again();
+    assert_eq!(server.user("yoda").read_thread("t").len(), 50);
+}

@@ -1,0 +1,235 @@
+//! The limits, each set small enough to be met: past one, a request is refused with the limit's own text, and
+//! nothing else changes.
+#![forbid(unsafe_code)]
+
+use forum_common::refusal::{Closing, Refusal};
+use forum_common::request::Request;
+use forum_common::transfer;
+use forum_tests::{Heard, PASSWORD, Reply, Server, Wire, until};
+
+fn limit_reached(text: &str) -> (Refusal, String) {
+    (Refusal::LimitReached, format!("Limit reached: {text}"))
+}
+
+fn create(wire: &mut Wire, title: &str) {
+    assert_eq!(wire.done(&Request::CreateThread { title }), format!("Thread {title} created"));
+}
+
+fn upload_refusal(reply: Reply) -> (Refusal, String) {
+    match reply {
+        Reply::Refused(code, text) => (code, text),
+        other => panic!("{other:?}"),
+    }
+}
+
+#[test]
+fn threads_are_limited_and_a_removal_makes_room() {
+    let server = Server::start(&["--max-threads", "2"]);
+    let mut yoda = server.user("yoda");
+    create(&mut yoda, "a");
+    create(&mut yoda, "b");
+    let full = limit_reached("at most 2 threads");
+    assert_eq!(yoda.refused(&Request::CreateThread { title: "c" }), full);
+    assert_eq!(yoda.titles(), ["a", "b"]);
+    yoda.done(&Request::RemoveThread { title: "a" });
+    create(&mut yoda, "c");
+    assert_eq!(yoda.titles(), ["b", "c"]);
+}
+
+#[test]
+fn people_are_told_which_limit() {
+    let server = Server::start(&["--max-threads", "1"]);
+    let mut yoda = server.sign_up("yoda");
+    yoda.does("CRT a", "Thread a created");
+    yoda.fails("CRT b", "Limit reached: at most 1 threads");
+}
+
+#[test]
+fn limits_count_what_is_still_on_its_way() {
+    let server = Server::start(&["--max-threads", "5", "--max-posts", "7"]);
+    let mut yoda = server.user("yoda");
+    let titles: Vec<String> = (0..40).map(|number| format!("t{number}")).collect();
+    let tags = yoda.send_all(titles.iter().map(|title| Request::CreateThread { title }));
+    let answers = yoda.answers(tags);
+    assert_eq!(answers.iter().filter(|answer| answer.is_done()).count(), 5, "{answers:?}");
+    assert_eq!(yoda.titles().len(), 5);
+
+    let tags = yoda.send_all([Request::Post { title: "t0", text: "m" }; 40]);
+    let answers = yoda.answers(tags);
+    assert_eq!(answers.iter().filter(|answer| answer.is_done()).count(), 7, "{answers:?}");
+    assert_eq!(yoda.read_thread("t0").len(), 7);
+}
+
+#[test]
+fn posts_of_a_thread_are_limited() {
+    let server = Server::start(&["--max-posts", "2"]);
+    let mut yoda = server.user("yoda");
+    create(&mut yoda, "a");
+    create(&mut yoda, "b");
+    for title in ["a", "b"] {
+        for _ in 0..2 {
+            yoda.done(&Request::Post { title, text: "m" });
+        }
+        let (code, text) = yoda.refused(&Request::Post { title, text: "m" });
+        assert_eq!(code, Refusal::LimitReached);
+        assert!(text.starts_with("Limit reached: at most 2 "), "{text}");
+    }
+    yoda.done(&Request::DeletePost { title: "a", number: 1 });
+    yoda.done(&Request::Post { title: "a", text: "room again" });
+    assert_eq!(yoda.read_thread("a"), ["1 yoda: m", "2 yoda: room again"]);
+}
+
+#[test]
+fn accounts_are_limited() {
+    let server = Server::start(&["--max-accounts", "2"]);
+    let (_yoda, _hans) = (server.user("yoda"), server.user("hans"));
+    let mut third = server.wire();
+    let (code, text) = upload_refusal(third.sign_up("vader", PASSWORD));
+    assert_eq!(code, Refusal::LimitReached);
+    assert!(text.starts_with("Limit reached: at most 2 "), "{text}");
+    third.ping();
+}
+
+#[test]
+fn files_of_a_thread_are_limited() {
+    let server = Server::start(&["--max-files", "2"]);
+    let mut yoda = server.user("yoda");
+    create(&mut yoda, "t");
+    assert!(yoda.upload("t", "a", b"x").is_done());
+    assert!(yoda.upload("t", "b", b"x").is_done());
+    let (code, text) = upload_refusal(yoda.upload("t", "c", b"x"));
+    assert_eq!(code, Refusal::LimitReached);
+    assert!(text.starts_with("Limit reached: at most 2 "), "{text}");
+    assert_eq!(server.stored_files(), 2);
+}
+
+#[test]
+fn a_file_s_size_is_limited() {
+    let server = Server::start(&["--max-file-bytes", "1000"]);
+    let mut yoda = server.user("yoda");
+    create(&mut yoda, "t");
+    assert!(matches!(yoda.upload("t", "fits", &[7; 1_000]), Reply::Done(_)));
+    for size in [1_001, u64::MAX] {
+        let refused = yoda.start_upload("t", "large", size).unwrap_err();
+        let (code, text) = upload_refusal(refused);
+        assert_eq!(code, Refusal::LimitReached);
+        assert!(text.starts_with("Limit reached: at most 1000 "), "{text}");
+    }
+}
+
+#[test]
+fn a_user_s_files_are_limited_in_all_and_a_removal_makes_room() {
+    let server = Server::start(&["--max-user-file-bytes", "1000"]);
+    let mut yoda = server.user("yoda");
+    let mut hans = server.user("hans");
+    create(&mut yoda, "t");
+    create(&mut yoda, "u");
+    assert!(matches!(yoda.upload("t", "a", &[7; 600]), Reply::Done(_)));
+    let (code, text) = upload_refusal(yoda.upload("u", "b", &[7; 401]));
+    assert_eq!(code, Refusal::LimitReached);
+    assert!(text.starts_with("Limit reached: at most 1000 "), "{text}");
+    // What is announced counts before it has come.
+    let (tag, _) = yoda.start_upload("u", "b", 400).unwrap();
+    assert_eq!(upload_refusal(yoda.start_upload("u", "c", 1).unwrap_err()).0, Refusal::LimitReached);
+    assert!(
+        matches!(hans.upload("t", "of-hans", &[7; 1_000]), Reply::Done(_)),
+        "others have their own limit"
+    );
+    yoda.send_transfer(tag, &transfer::Transfer::Abort);
+    yoda.last_word(tag);
+    yoda.done(&Request::RemoveThread { title: "t" });
+    assert!(matches!(yoda.upload("u", "whole", &[7; 1_000]), Reply::Done(_)));
+}
+
+#[test]
+fn uploads_of_one_user_at_once_are_limited() {
+    let server = Server::start(&["--max-uploads", "2"]);
+    let mut yoda = server.user("yoda");
+    create(&mut yoda, "t");
+    let (first, credit) = yoda.start_upload("t", "a", 1).unwrap();
+    yoda.start_upload("t", "b", 1).unwrap();
+    let (code, text) = upload_refusal(yoda.start_upload("t", "c", 1).unwrap_err());
+    assert_eq!(code, Refusal::LimitReached);
+    assert!(text.starts_with("Limit reached: at most 2 "), "{text}");
+    yoda.send_data(first, credit, b"x");
+    assert!(matches!(yoda.end_upload(first, b"x"), Reply::Done(_)));
+    yoda.start_upload("t", "c", 1).unwrap();
+}
+
+#[test]
+fn requests_a_second_are_limited_when_asked_for() {
+    let server = Server::start(&["--max-requests-per-second", "20"]);
+    let mut yoda = server.user("yoda");
+    let titles: Vec<String> = (0..200).map(|number| format!("t{number}")).collect();
+    let tags = yoda.send_all(titles.iter().map(|title| Request::CreateThread { title }));
+    let slow_down = Reply::refused(Refusal::SlowDown, "Slow down. Please try again later");
+    let answers = yoda.answers(tags);
+    assert!(answers.iter().all(|answer| answer.is_done() || *answer == slow_down));
+    let refused = answers.iter().filter(|answer| **answer == slow_down).count();
+    assert!((100..200).contains(&refused), "{refused} of 200 were refused");
+    until("the next second", || {
+        matches!(yoda.request(&Request::CreateThread { title: "later" }), Reply::Done(_)).then_some(())
+    });
+}
+
+#[test]
+fn a_full_server_says_so_and_has_room_again_when_somebody_leaves() {
+    let server = Server::start(&["--max-connections", "2"]);
+    let mut yoda = server.user("yoda");
+    let _hans = server.user("hans");
+    let mut third = server.raw();
+    let full = "Server is full. Please try again later";
+    assert_eq!(third.expect_closing(), (Closing::ServerFull, full.to_owned()));
+    let mut client = server.forum().start();
+    client.complains(full);
+    assert_eq!(client.finish().code, Some(77));
+    yoda.done(&Request::LogOut);
+    drop(yoda);
+    until("room", || {
+        let mut wire = server.raw();
+        wire.send_bytes_regardless(&hello());
+        matches!(wire.next_frame(), Some(Heard::Reply(..))).then_some(())
+    });
+}
+
+fn hello() -> Vec<u8> {
+    let mut bytes = Vec::new();
+    Request::Hello { version: forum_common::request::VERSION }.encode(1, &mut bytes);
+    bytes
+}
+
+#[test]
+fn who_does_nothing_is_logged_out_and_who_does_something_is_not() {
+    let server = Server::start(&["--timeout", "1"]);
+    let mut idle = server.user("idle");
+    let mut busy = server.user("busy");
+    let mut active = server.user("active");
+    let mut pinging = server.user("pinging");
+    // Pings are no activity, requests are, and so is what the user did without the server.
+    let said = until("the end of who only pings", || {
+        busy.titles();
+        active.send(&Request::Active);
+        active.ping();
+        let mut bytes = Vec::new();
+        Request::Ping(b"").encode(1, &mut bytes);
+        pinging.send_bytes_regardless(&bytes);
+        match pinging.next_frame() {
+            Some(Heard::Closing(code, text)) => Some((code, text)),
+            Some(_) => None,
+            None => panic!("it ended without a word"),
+        }
+    });
+    let timed_out = (Closing::Idle, "You have been logged out: no activity for 1 seconds".to_owned());
+    assert_eq!(said, timed_out);
+    assert_eq!(idle.expect_closing(), timed_out);
+    busy.titles();
+    active.ping();
+}
+
+#[test]
+fn people_who_are_logged_out_for_doing_nothing_are_told_and_end_well() {
+    let server = Server::start(&["--timeout", "1"]);
+    let mut client = server.sign_up("yoda");
+    client.hears("You have been logged out: no activity for 1 seconds");
+    assert_eq!(client.wait_exit(), Some(0));
+}

@@ -1,0 +1,213 @@
+//! The command line of forumd: what it takes, what it refuses, and what it says about it.
+#![forbid(unsafe_code)]
+
+use std::fs;
+use std::net::TcpListener;
+use std::os::unix::fs::PermissionsExt;
+
+use forum_common::refusal::Refusal;
+use forum_common::request::Request;
+use forum_tests::{Finished, Forumd, Reply, Server, Wire, until};
+
+/// Insists on one clear line and this exit code.
+fn expect_failure(finished: &Finished, code: i32) -> &str {
+    assert_eq!(finished.code, Some(code), "{finished:#?}");
+    assert_eq!(finished.stdout, Vec::<String>::new());
+    assert_eq!(finished.stderr.len(), 1, "one line: {finished:#?}");
+    &finished.stderr[0]
+}
+
+#[test]
+fn a_wrong_number_of_attempts_is_said_in_the_words_of_the_assignments() {
+    for bad in ["0", "6", "-1", "three", "2.5", "", "99999999999999999999"] {
+        let finished = Forumd::new().args(&["--max-attempts", bad]).run("");
+        let text = format!(
+            "Invalid number of allowed failed consecutive attempt: {bad}. The valid value of argument number is \
+             an integer between 1 and 5"
+        );
+        assert_eq!(expect_failure(&finished, 2), text);
+    }
+}
+
+#[test]
+fn port_and_listen_together_are_a_usage_error() {
+    let launch = Forumd::bare().args(&["--listen", "127.0.0.1:0", "4000"]);
+    assert_eq!(launch.run("").code, Some(2));
+    assert!(!launch.data().exists(), "nothing was changed");
+    for wrong in [&["--no-such-option"] as &[&str], &["70000"], &["--listen", "nowhere"], &["1", "p", "x"]] {
+        assert_eq!(Forumd::bare().args(wrong).run("").code, Some(2), "{wrong:?}");
+    }
+}
+
+#[test]
+fn the_positionals_of_the_assignments_work() {
+    // A port that was free a moment ago; if somebody has taken it since, another one.
+    let (port, _server) = until("a server on the port that was asked for", || {
+        let free = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+        let mut process = Forumd::bare().args(&[&free.to_string(), "s3cret"]).process();
+        let wanted = format!("listening on 127.0.0.1:{free}");
+        while let Some(line) = process.stderr.next_line() {
+            if line == wanted {
+                return Some((free, process));
+            }
+        }
+        None
+    });
+    let mut wire = Wire::connect(([127, 0, 0, 1], port).into());
+    wire.hello();
+    wire.become_user("yoda");
+    wire.send(&Request::ShutDown { password: "s3cret" });
+    wire.expect_closing();
+}
+
+#[test]
+fn a_port_that_is_taken_is_one_clear_line() {
+    let server = Server::start(&[]);
+    let address = server.address().to_string();
+    let launch = Forumd::bare().args(&["--listen", &address]);
+    let finished = launch.run("");
+    let line = expect_failure(&finished, 1);
+    assert!(line.contains(&address), "{line}");
+    server.user("yoda").ping();
+}
+
+#[test]
+fn a_data_directory_in_use_is_one_clear_line() {
+    let mut server = Server::start(&[]);
+    server.user("yoda").done(&Request::CreateThread { title: "t" });
+    let second = Forumd::new().on_data_of(server.launch()).run("");
+    let line = expect_failure(&second, 1);
+    assert!(line.contains(&*server.launch().data().to_string_lossy()), "{line}");
+    assert_eq!(server.user("yoda").titles(), ["t"], "the first goes on");
+    // The lock dies with its holder, however it ends.
+    server.kill();
+    server.start_again();
+    assert_eq!(server.user("yoda").titles(), ["t"]);
+}
+
+#[test]
+fn unreadable_data_is_one_clear_line_and_stays_as_it_is() {
+    let launch = Forumd::new();
+    fs::write(launch.data(), "not a directory").unwrap();
+    expect_failure(&launch.run(""), 1);
+    assert_eq!(fs::read_to_string(launch.data()).unwrap(), "not a directory");
+}
+
+#[test]
+fn damaged_data_is_one_clear_line_and_stays_as_it_is() {
+    let mut server = Server::start(&[]);
+    let mut yoda = server.user("yoda");
+    yoda.done(&Request::CreateThread { title: "t" });
+    for _ in 0..100 {
+        yoda.done(&Request::Post { title: "t", text: &"x".repeat(500) });
+    }
+    drop(yoda);
+    server.stop();
+    let data = server.launch().data();
+    let largest =
+        fs::read_dir(&data).unwrap().map(|entry| entry.unwrap()).filter(|entry| entry.path().is_file());
+    let largest = largest.max_by_key(|entry| entry.metadata().unwrap().len()).unwrap().path();
+    let mut bytes = fs::read(&largest).unwrap();
+    let middle = bytes.len() / 2;
+    for byte in &mut bytes[middle..middle + 2_000] {
+        *byte ^= 0x55;
+    }
+    fs::write(&largest, &bytes).unwrap();
+    let finished = server.launch().run("");
+    assert_eq!(finished.code, Some(1), "{finished:#?}");
+    assert!(!finished.stderr.iter().any(|line| line.contains("panicked")), "{finished:#?}");
+    assert!(fs::read(&largest).unwrap() == bytes, "the damaged file was changed");
+    assert_eq!(server.launch().offline(&["check"], "").code, Some(1));
+}
+
+#[test]
+fn only_the_owner_may_read_what_is_stored() {
+    let server = Server::start(&[]);
+    let mut yoda = server.user("yoda");
+    yoda.done(&Request::CreateThread { title: "t" });
+    assert!(yoda.upload("t", "f", b"bytes").is_done());
+    let mut pending = vec![server.launch().data()];
+    let mut files = 0;
+    while let Some(path) = pending.pop() {
+        let mode = fs::metadata(&path).unwrap().permissions().mode() & 0o777;
+        if path.is_dir() {
+            assert_eq!(mode, 0o700, "{}", path.display());
+            pending.extend(fs::read_dir(path).unwrap().map(|entry| entry.unwrap().path()));
+        } else {
+            files += 1;
+            assert_eq!(mode, 0o600, "{}", path.display());
+        }
+    }
+    assert!(files >= 2);
+}
+
+#[test]
+fn credentials_are_imported_for_new_names_alone() {
+    let launch = Forumd::new();
+    let file = launch.directory().join("credentials.txt");
+    fs::write(&file, "yoda jedi*knight\r\nhans falcon*solo\n\nr2d2 beep boop\n").unwrap();
+    let mut server = launch.args(&["--credentials", file.to_str().unwrap()]).start();
+    let mut yoda = server.wire();
+    assert!(matches!(yoda.log_in("yoda", "jedi*knight"), Reply::Welcome(_)));
+    let change = Request::ChangePassword { old: "jedi*knight", new: "changed", confirmation: "changed" };
+    assert_eq!(yoda.done(&change), "Password changed");
+    assert!(matches!(server.wire().log_in("hans", "falcon*solo"), Reply::Welcome(_)));
+    assert!(matches!(server.wire().log_in("r2d2", "beep boop"), Reply::Welcome(_)));
+    drop(yoda);
+    server.stop();
+    fs::write(&file, "yoda jedi*knight\nvader imperial*march\n").unwrap();
+    server.start_again();
+    assert!(matches!(server.wire().log_in("yoda", "jedi*knight"), Reply::Refused(..)));
+    assert!(matches!(server.wire().log_in("yoda", "changed"), Reply::Welcome(_)));
+    assert!(matches!(server.wire().log_in("vader", "imperial*march"), Reply::Welcome(_)));
+}
+
+#[test]
+fn credentials_that_cannot_be_read_are_one_clear_line() {
+    let missing = Forumd::new().args(&["--credentials", "/no/such/file"]).run("");
+    assert!(expect_failure(&missing, 1).contains("/no/such/file"));
+    let launch = Forumd::new();
+    let file = launch.directory().join("credentials.txt");
+    fs::write(&file, "yoda jedi*knight\njustaname\n").unwrap();
+    let finished = launch.args(&["--credentials", file.to_str().unwrap()]).run("");
+    assert_eq!(finished.code, Some(1), "{finished:#?}");
+}
+
+#[test]
+fn the_log_goes_to_a_file_when_asked_to() {
+    let launch = Forumd::new();
+    let file = launch.directory().join("log");
+    let mut server = launch.args(&["--log-file", file.to_str().unwrap()]).start();
+    server.user("yoda").done(&Request::CreateThread { title: "3331" });
+    server.stop();
+    let log = fs::read_to_string(&file).unwrap();
+    assert!(log.contains("Thread 3331 created"), "{log}");
+    assert!(!server.log().iter().any(|line| line.contains("Thread 3331 created")));
+}
+
+#[test]
+fn listening_in_the_open_is_warned_of() {
+    let mut server = Forumd::bare().args(&["--listen", "0.0.0.0:0"]).start();
+    server.stop();
+    let log = server.log().join("\n").to_lowercase();
+    assert!(log.contains("clear"), "passwords travel in the clear: {log}");
+    let mut quiet = Forumd::bare().args(&["--listen", "127.0.0.1:0"]).start();
+    quiet.stop();
+    assert!(!quiet.log().join("\n").to_lowercase().contains("clear"));
+}
+
+#[test]
+fn version_and_help_are_on_standard_output() {
+    for option in ["--version", "--help"] {
+        let finished = Forumd::bare().args(&[option]).run("");
+        assert_eq!(finished.code, Some(0));
+        assert!(finished.stdout.join("\n").contains("forumd"));
+    }
+}
+
+#[test]
+fn sht_without_any_password_is_refused_even_with_an_empty_environment() {
+    let server = Forumd::new().env("FORUM_ADMIN_PASSWORD", "").start();
+    let refusal = server.user("yoda").refused(&Request::ShutDown { password: "" });
+    assert_eq!(refusal.0, Refusal::IncorrectAdminPassword);
+}

@@ -1,1 +1,26 @@
-//! x
+//! forumd: a forum server on one event loop. Everything it does is reachable from here; `main.rs` only
+//! reads the command line and says how it ended.
+//!
+//! Read in this order: [`reactor`] (the loop), [`service`] (who asks what), [`forum`] (what is remembered),
+//! [`journal`] (how it is kept).
+#![forbid(unsafe_code)]
+
+pub mod args;
+pub mod clock;
+pub mod connection;
+pub mod credentials;
+pub mod files;
+pub mod forum;
+pub mod journal;
+pub mod lockout;
+pub mod logging;
+pub mod offline;
+pub mod outgoing;
+pub mod passwords;
+pub mod peers;
+pub mod reactor;
+pub mod service;
+pub mod session;
+pub mod startup;
+pub mod store;
+pub mod timers;

@@ -1,0 +1,255 @@
+//! The command line of `forumd`, and the limits it sets.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+
+use crate::journal::Durability;
+
+/// Where forumd listens unless told otherwise.
+const DEFAULT_LISTEN: &str = "127.0.0.1:12345";
+
+/// A forum, messenger and rooms server: one event loop, every change durable.
+#[derive(Debug, Parser)]
+#[command(name = "forumd", version, max_term_width = 100, args_conflicts_with_subcommands = true)]
+pub struct Arguments {
+    /// What to do instead of serving.
+    #[command(subcommand)]
+    pub offline: Option<Offline>,
+    /// How to serve.
+    #[command(flatten)]
+    pub serve: ServeArguments,
+    /// Where everything is kept.
+    #[arg(long, value_name = "DIR", default_value = "./forum-data", global = true)]
+    pub data: PathBuf,
+}
+
+/// What forumd does with its data besides serving it.
+#[derive(Debug, Subcommand)]
+pub enum Offline {
+    /// Write everything into an empty directory, as text files and as JSON lines; works beside a running server
+    Export {
+        /// An empty or new directory
+        dir: PathBuf,
+    },
+    /// Read what export wrote into an empty data directory
+    Import {
+        /// The directory that export wrote
+        dir: PathBuf,
+    },
+    /// Read and verify everything, and say what was found; changes nothing
+    Check,
+    /// Give a user a new password, read from standard input; the server must not be running
+    ResetPassword {
+        /// The user's name
+        name: String,
+    },
+}
+
+/// How to serve.
+#[derive(Debug, Clone, Args)]
+pub struct ServeArguments {
+    /// Port on 127.0.0.1 to listen on (or use --listen)
+    #[arg(value_name = "PORT", conflicts_with = "listen")]
+    pub port: Option<u16>,
+    /// Password for SHT; shows in `ps`, so prefer the file or FORUM_ADMIN_PASSWORD. Without any, SHT is refused
+    #[arg(value_name = "ADMIN_PASSWORD", conflicts_with = "admin_password_file")]
+    pub admin_password: Option<String>,
+    /// Address and port to listen on; port 0 = any free one [default: 127.0.0.1:12345]
+    #[arg(long, value_name = "ADDR:PORT")]
+    pub listen: Option<SocketAddr>,
+    /// File whose first line is the password for SHT
+    #[arg(long, value_name = "FILE")]
+    pub admin_password_file: Option<PathBuf>,
+    /// Import `username password` lines for names not known yet, before listening
+    #[arg(long, value_name = "FILE")]
+    pub credentials: Option<PathBuf>,
+    /// When an answer may leave: once fsynced, once handed to the operating system and fsynced each second, or never fsynced
+    #[arg(long, value_enum, default_value = "always")]
+    pub durability: DurabilityArgument,
+    /// An accepted SHT (and only SHT) deletes what forumd stored
+    #[arg(long)]
+    pub wipe_on_shutdown: bool,
+    /// Log more; twice: everything
+    #[arg(short, long, action = clap::ArgAction::Count, conflicts_with = "quiet")]
+    pub verbose: u8,
+    /// Log less: warnings and errors; twice: errors
+    #[arg(short, long, action = clap::ArgAction::Count)]
+    pub quiet: u8,
+    /// Log to this file instead of standard error
+    #[arg(long, value_name = "FILE")]
+    pub log_file: Option<PathBuf>,
+    /// Failed log-ins of one name in a row before it is blocked, 1 to 5
+    #[arg(long, value_name = "N", default_value = "3", help_heading = "Log-in", allow_hyphen_values = true)]
+    pub max_attempts: String,
+    /// How long a blocked name stays blocked
+    #[arg(long, value_name = "SECONDS", default_value_t = 10, help_heading = "Log-in")]
+    pub block_duration: u64,
+    /// Log out whoever does nothing for so long; 0 = never
+    #[arg(long, value_name = "SECONDS", default_value_t = 0, help_heading = "Log-in")]
+    pub timeout: u64,
+    /// How long a client may be silent, all in all, before it is logged in
+    #[arg(long, value_name = "SECONDS", default_value_t = 60, help_heading = "Log-in",
+          value_parser = clap::value_parser!(u64).range(1..))]
+    pub login_timeout: u64,
+    /// Argon2id memory for new passwords
+    #[arg(long, value_name = "KIB", default_value_t = 19_456, help_heading = "Password hashes")]
+    pub hash_memory_kib: u32,
+    /// Argon2id iterations for new passwords
+    #[arg(long, value_name = "N", default_value_t = 2, help_heading = "Password hashes")]
+    pub hash_iterations: u32,
+    /// Argon2id lanes for new passwords
+    #[arg(long, value_name = "N", default_value_t = 1, help_heading = "Password hashes")]
+    pub hash_lanes: u32,
+    /// Threads that hash
+    #[arg(long, value_name = "N", default_value_t = 2, help_heading = "Password hashes",
+          value_parser = clap::value_parser!(u16).range(1..=256))]
+    pub hash_threads: u16,
+    /// Passwords that may wait to be hashed; past it: `Server busy`
+    #[arg(long, value_name = "N", default_value_t = 1_000, help_heading = "Password hashes",
+          value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
+    pub hash_queue: u32,
+    /// What the forum may grow to.
+    #[command(flatten)]
+    pub limits: Limits,
+}
+
+/// The limits of the forum and of its connections: each an option, each with what happens past it.
+#[derive(Debug, Clone, Args)]
+#[command(next_help_heading = "Limits (past one, a request is refused with its text)")]
+pub struct Limits {
+    /// Accounts in all
+    #[arg(long, value_name = "N", default_value_t = 1_000_000)]
+    pub max_accounts: usize,
+    /// Threads in all
+    #[arg(long, value_name = "N", default_value_t = 100_000)]
+    pub max_threads: usize,
+    /// Messages of one thread
+    #[arg(long, value_name = "N", default_value_t = 1_000_000, value_parser = parse_count)]
+    pub max_posts: usize,
+    /// Files of one thread
+    #[arg(long, value_name = "N", default_value_t = 1_000)]
+    pub max_files: usize,
+    /// Bytes of one file
+    #[arg(long, value_name = "BYTES", default_value_t = 1 << 30)]
+    pub max_file_bytes: u64,
+    /// Bytes of all files of one user
+    #[arg(long, value_name = "BYTES", default_value_t = 4 << 30)]
+    pub max_user_file_bytes: u64,
+    /// Uploads of one user at once
+    #[arg(long, value_name = "N", default_value_t = 4)]
+    pub max_uploads: usize,
+    /// Uploads at once, of all users; each may hold 256 KiB of memory
+    #[arg(long, value_name = "N", default_value_t = 1_000)]
+    pub max_total_uploads: usize,
+    /// Downloads at once on one connection; each may hold 256 KiB of memory
+    #[arg(long, value_name = "N", default_value_t = 16)]
+    pub max_downloads: usize,
+    /// Requests a second on one connection; 0 = any number
+    #[arg(long, value_name = "N", default_value_t = 0)]
+    pub max_requests_per_second: u32,
+    /// Connections; 0 = the descriptor limit less a reserve. Past it: `Server is full`
+    #[arg(long, value_name = "N", default_value_t = 0)]
+    pub max_connections: usize,
+}
+
+/// Numbers of messages travel as `u32`, and 0 and the largest are no number.
+fn parse_count(raw: &str) -> Result<usize, String> {
+    match raw.parse::<u32>() {
+        Ok(count) if count < u32::MAX => Ok(count as usize),
+        _ => Err(format!("at most {}", u32::MAX - 1)),
+    }
+}
+
+/// The values of `--durability`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum DurabilityArgument {
+    /// Fsynced before the answer
+    Always,
+    /// Handed to the operating system before the answer, fsynced each second
+    Interval,
+    /// Handed to the operating system before the answer, never fsynced
+    None,
+}
+
+impl From<DurabilityArgument> for Durability {
+    fn from(argument: DurabilityArgument) -> Self {
+        match argument {
+            DurabilityArgument::Always => Self::Always,
+            DurabilityArgument::Interval => Self::Interval,
+            DurabilityArgument::None => Self::None,
+        }
+    }
+}
+
+impl ServeArguments {
+    /// Where to listen: `--listen`, or PORT on the loopback address, or the default.
+    pub fn address(&self) -> SocketAddr {
+        let default: SocketAddr = DEFAULT_LISTEN.parse().expect("a constant");
+        match (self.listen, self.port) {
+            (Some(address), _) => address,
+            (None, Some(port)) => SocketAddr::new(default.ip(), port),
+            (None, None) => default,
+        }
+    }
+
+    /// `--max-attempts` as a number.
+    ///
+    /// # Errors
+    /// It is none from 1 to 5; the text is that of the assignments.
+    pub fn attempts_max(&self) -> Result<u8, String> {
+        match self.max_attempts.parse() {
+            Ok(count @ 1..=5) => Ok(count),
+            _ => Err(format!(
+                "Invalid number of allowed failed consecutive attempt: {}. The valid value of argument number \
+                 is an integer between 1 and 5",
+                self.max_attempts
+            )),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn parse(line: &[&str]) -> Result<Arguments, clap::Error> {
+        Arguments::try_parse_from([&["forumd"], line].concat())
+    }
+
+    #[test]
+    fn the_positionals_are_those_of_the_assignments() {
+        let arguments = parse(&["4000", "s3cret"]).unwrap();
+        assert_eq!(arguments.serve.address().to_string(), "127.0.0.1:4000");
+        assert_eq!(arguments.serve.admin_password.as_deref(), Some("s3cret"));
+        assert_eq!(parse(&[]).unwrap().serve.address().to_string(), DEFAULT_LISTEN);
+    }
+
+    #[test]
+    fn listen_and_port_together_are_a_usage_error() {
+        assert!(parse(&["--listen", "127.0.0.1:0", "4000"]).is_err());
+        assert_eq!(parse(&["--listen", "[::1]:0"]).unwrap().serve.address().to_string(), "[::1]:0");
+    }
+
+    #[test]
+    fn allowed_attempts_are_1_to_5() {
+        for good in 1..=5 {
+            let arguments = parse(&["--max-attempts", &good.to_string()]).unwrap();
+            assert_eq!(arguments.serve.attempts_max(), Ok(good));
+        }
+        for bad in ["0", "6", "-1", "three", "2.5", ""] {
+            let text = parse(&["--max-attempts", bad]).unwrap().serve.attempts_max().unwrap_err();
+            assert!(text.starts_with(&format!(
+                "Invalid number of allowed failed consecutive attempt: {bad}. The valid value"
+            )));
+        }
+    }
+
+    #[test]
+    fn offline_commands_take_the_data_directory() {
+        let arguments = parse(&["export", "out", "--data", "d"]).unwrap();
+        assert!(matches!(arguments.offline, Some(Offline::Export { .. })));
+        assert_eq!(arguments.data.to_str(), Some("d"));
+    }
+}

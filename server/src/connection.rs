@@ -1,0 +1,156 @@
+//! One connection: bytes in, bytes out, and how much of each it may hold. It knows no users and no frames'
+//! meanings.
+
+use std::io::{self, ErrorKind, Read, Write};
+use std::net::Shutdown;
+
+use forum_common::limits::FRAME_BYTES_MAX;
+
+use crate::outgoing::{Outgoing, Pool};
+
+/// Above so many queued bytes a connection's requests are not taken: pause whoever asks and does not read.
+pub const OUTGOING_BYTES_HIGH: usize = 256 * 1024;
+/// Long answers are made in portions while fewer bytes than this are queued.
+pub const OUTGOING_BYTES_LOW: usize = 64 * 1024;
+/// Bytes read from one connection in one turn: a busy peer must not starve the rest.
+pub const READ_SHARE_BYTES: usize = 64 * 1024;
+/// The reactor's one read buffer: what was left of an unfinished frame, and a share behind it.
+pub const SCRATCH_BYTES: usize = FRAME_BYTES_MAX + READ_SHARE_BYTES;
+
+const _: () = assert!(OUTGOING_BYTES_LOW < OUTGOING_BYTES_HIGH);
+
+/// What a connection needs of its socket.
+pub trait Stream: Read + Write {
+    /// Sends FIN behind what was written; reading goes on.
+    ///
+    /// # Errors
+    /// Those of the operating system.
+    fn shutdown_write(&mut self) -> io::Result<()>;
+}
+
+impl Stream for mio::net::TcpStream {
+    fn shutdown_write(&mut self) -> io::Result<()> {
+        self.shutdown(Shutdown::Write)
+    }
+}
+
+/// A socket with its buffers. Idle, it owns none.
+#[derive(Debug)]
+pub struct Connection<S> {
+    stream: S,
+    /// Bytes that were read and not taken: an unfinished frame, or frames that have to wait.
+    pub received: Vec<u8>,
+    /// Bytes that wait for the kernel.
+    pub outgoing: Outgoing,
+    /// Edge-triggered: stays true until a read says would-block.
+    readable: bool,
+    /// Likewise for writing.
+    writable: bool,
+    /// The kernel said that the peer sent FIN, which may wait behind bytes.
+    end_announced: bool,
+    /// The peer's FIN was read.
+    input_ended: bool,
+}
+
+/// What a read brought.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Received {
+    /// So many bytes, at least one.
+    Bytes(usize),
+    /// Nothing now.
+    Nothing,
+    /// Nothing any more: the peer sent FIN.
+    End,
+}
+
+impl<S: Stream> Connection<S> {
+    /// A connection on a fresh socket, which is taken to be readable and writable until it says otherwise.
+    pub fn new(stream: S) -> Self {
+        Self {
+            stream,
+            received: Vec::new(),
+            outgoing: Outgoing::default(),
+            readable: true,
+            writable: true,
+            end_announced: false,
+            input_ended: false,
+        }
+    }
+
+    /// The socket itself, for registering it.
+    pub fn stream_mut(&mut self) -> &mut S {
+        &mut self.stream
+    }
+
+    /// The kernel says that reading may bring something, and whether that ends with a FIN.
+    pub fn mark_readable(&mut self, end_announced: bool) {
+        self.readable = true;
+        self.end_announced |= end_announced;
+    }
+
+    /// The kernel says that it takes bytes again.
+    pub fn mark_writable(&mut self) {
+        self.writable = true;
+    }
+
+    /// Whether a read may bring something.
+    pub fn is_readable(&self) -> bool {
+        self.readable && !self.input_ended
+    }
+
+    /// Whether the peer sent FIN and all before it was read.
+    pub fn input_ended(&self) -> bool {
+        self.input_ended
+    }
+
+    /// Whether the peer sent FIN, as far as the kernel has told; bytes may still wait before it.
+    pub fn end_announced(&self) -> bool {
+        self.end_announced
+    }
+
+    /// Reads once into `buffer`, which must not be empty.
+    ///
+    /// # Errors
+    /// The connection is broken.
+    pub fn read(&mut self, buffer: &mut [u8]) -> io::Result<Received> {
+        loop {
+            return match self.stream.read(buffer) {
+                Ok(0) => {
+                    self.input_ended = true;
+                    Ok(Received::End)
+                }
+                Ok(count) => {
+                    // A short read emptied the socket: what comes later raises a new edge. Only a FIN that
+                    // was announced already would not, so then the next read has to find it.
+                    self.readable = count == buffer.len() || self.end_announced;
+                    Ok(Received::Bytes(count))
+                }
+                Err(error) if error.kind() == ErrorKind::WouldBlock => {
+                    self.readable = false;
+                    Ok(Received::Nothing)
+                }
+                Err(error) if error.kind() == ErrorKind::Interrupted => continue,
+                Err(error) => Err(error),
+            };
+        }
+    }
+
+    /// Writes what waits; stops at would-block until the kernel says that it takes bytes again.
+    ///
+    /// # Errors
+    /// The connection is broken.
+    pub fn flush(&mut self, pool: &mut Pool) -> io::Result<()> {
+        if self.writable {
+            self.writable = self.outgoing.write_to(&mut self.stream, pool)?;
+        }
+        Ok(())
+    }
+
+    /// Sends FIN behind everything that was written.
+    ///
+    /// # Errors
+    /// The connection is broken.
+    pub fn shutdown_write(&mut self) -> io::Result<()> {
+        self.stream.shutdown_write()
+    }
+}

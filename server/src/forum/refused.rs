@@ -1,0 +1,66 @@
+//! Why the forum says no: a code for programs and the exact text for people.
+
+use std::fmt;
+
+use forum_common::names::{FileName, Title, UserName};
+use forum_common::refusal::Refusal;
+
+/// A change or a question that the state of the forum rules out.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Refused {
+    /// Somebody signed up with this name first.
+    NameTaken(UserName),
+    /// No account is meant; only entries that were not made by forumd can say so.
+    NoSuchAccount,
+    /// A thread of this title is there already.
+    ThreadExists(Title),
+    /// No thread has this title.
+    NoSuchThread(Title),
+    /// No message has this number.
+    InvalidMessageNumber,
+    /// Only its author may do this; the word says what.
+    NotYourMessage(&'static str),
+    /// Only its creator may remove a thread.
+    NotYourThread,
+    /// The thread has a file of this name.
+    FileExists(FileName, Title),
+    /// The thread has no file of this name.
+    NoSuchFile(Title),
+}
+
+impl Refused {
+    /// The code on the wire.
+    pub fn code(&self) -> Refusal {
+        match self {
+            Self::NameTaken(_) => Refusal::NameTaken,
+            Self::NoSuchAccount => Refusal::InvalidName,
+            Self::ThreadExists(_) => Refusal::ThreadExists,
+            Self::NoSuchThread(_) => Refusal::NoSuchThread,
+            Self::InvalidMessageNumber => Refusal::InvalidMessageNumber,
+            Self::NotYourMessage(_) => Refusal::NotYourMessage,
+            Self::NotYourThread => Refusal::NotYourThread,
+            Self::FileExists(..) => Refusal::FileExists,
+            Self::NoSuchFile(_) => Refusal::NoSuchFile,
+        }
+    }
+}
+
+impl fmt::Display for Refused {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::NameTaken(name) => write!(f, "Username {name} is taken"),
+            Self::NoSuchAccount => f.write_str("Invalid name"),
+            Self::ThreadExists(title) => write!(f, "Thread {title} exists"),
+            Self::NoSuchThread(title) => write!(f, "Thread {title} does not exist"),
+            Self::InvalidMessageNumber => f.write_str("Invalid message number"),
+            Self::NotYourMessage(verb) => {
+                write!(f, "The message belongs to another user and cannot be {verb}")
+            }
+            Self::NotYourThread => {
+                f.write_str("The thread was created by another user and cannot be removed")
+            }
+            Self::FileExists(file, title) => write!(f, "File {file} already exists in Thread {title}"),
+            Self::NoSuchFile(title) => write!(f, "File does not exist in Thread {title}"),
+        }
+    }
+}

@@ -1,0 +1,282 @@
+//! The promises of the pure forum: rules, numbering, and that replaying gives an equal forum.
+
+use forum_common::names::Text;
+use proptest::prelude::*;
+
+use super::*;
+use crate::passwords::PasswordHash;
+
+fn hash() -> PasswordHash {
+    "$argon2id$v=19$m=8,t=1,p=1$AAAAAAAAAAAAAAAAAAAAAA$AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA"
+        .parse()
+        .unwrap()
+}
+
+fn title(raw: &str) -> Title {
+    Title::parse(raw).unwrap()
+}
+
+fn text(raw: &str) -> Text {
+    Text::parse(raw).unwrap()
+}
+
+/// A forum to play with: entries go in, and are kept for replay.
+#[derive(Default)]
+struct Table {
+    forum: Forum,
+    log: Vec<Entry>,
+}
+
+impl Table {
+    fn with_users(count: u32) -> Self {
+        let mut table = Self::default();
+        for n in 0..count {
+            let name = UserName::parse(&format!("user{n}")).unwrap();
+            table.apply(None, Change::CreateAccount { name, hash: hash() }).unwrap();
+        }
+        table
+    }
+
+    fn apply(&mut self, actor: Option<u32>, change: Change) -> Result<Effect, Refused> {
+        let entry = Entry { at_ms: self.log.len() as u64, actor: actor.map(AccountId), change };
+        self.log.push(entry.clone());
+        self.forum.apply(&entry)
+    }
+
+    fn create(&mut self, actor: u32, raw: &str) -> Result<Effect, Refused> {
+        self.apply(Some(actor), Change::CreateThread { title: title(raw) })
+    }
+
+    fn post(&mut self, actor: u32, to: &str, raw: &str) -> Result<Effect, Refused> {
+        self.apply(Some(actor), Change::Post { title: title(to), text: text(raw) })
+    }
+
+    fn delete(&mut self, actor: u32, from: &str, number: u32) -> Result<Effect, Refused> {
+        self.apply(Some(actor), Change::DeletePost { title: title(from), number })
+    }
+
+    fn add_file(&mut self, actor: u32, to: &str, name: &str, size: u64) -> Result<Effect, Refused> {
+        let thread = self.forum.threads.find(to).unwrap_or(ThreadId(0));
+        let file = FileName::parse(name).unwrap();
+        let id = FileId::random();
+        self.apply(Some(actor), Change::AddFile { thread, title: title(to), file, id, size, digest: [7; 32] })
+    }
+
+    fn read(&self, of: &str, range: Option<(u32, u32)>) -> Result<Vec<String>, Refused> {
+        let mut listing = self.forum.threads.named(&title(of))?.list(range)?;
+        let mut lines = Vec::new();
+        while let Some(item) = listing.next_item() {
+            lines.push(match item {
+                Listed::Post(number, post) => {
+                    format!("{number} {}: {}", self.forum.name_of(post.author), post.text)
+                }
+                Listed::Upload(upload) => {
+                    format!("{} uploaded {}", self.forum.name_of(upload.author), upload.file)
+                }
+            });
+        }
+        Ok(lines)
+    }
+}
+
+#[test]
+fn deleting_moves_the_later_numbers_up_and_leaves_uploads_in_their_place() {
+    let mut table = Table::with_users(2);
+    table.create(0, "t").unwrap();
+    table.post(0, "t", "one").unwrap();
+    table.add_file(1, "t", "a.bin", 1).unwrap();
+    table.post(1, "t", "two").unwrap();
+    table.post(0, "t", "three").unwrap();
+    table.add_file(0, "t", "b.bin", 1).unwrap();
+    table.delete(0, "t", 1).unwrap();
+    let expected = ["user1 uploaded a.bin", "1 user1: two", "2 user0: three", "user0 uploaded b.bin"];
+    assert_eq!(table.read("t", None).unwrap(), expected);
+    table.delete(0, "t", 2).unwrap();
+    assert_eq!(
+        table.read("t", None).unwrap(),
+        ["user1 uploaded a.bin", "1 user1: two", "user0 uploaded b.bin"]
+    );
+}
+
+#[test]
+fn ranges_include_both_ends_and_the_uploads_between() {
+    let mut table = Table::with_users(1);
+    table.create(0, "t").unwrap();
+    table.add_file(0, "t", "0", 1).unwrap();
+    for n in 1..=3 {
+        table.post(0, "t", &format!("m{n}")).unwrap();
+        table.add_file(0, "t", &n.to_string(), 1).unwrap();
+    }
+    assert_eq!(table.read("t", Some((2, 2))).unwrap(), ["2 user0: m2"]);
+    assert_eq!(
+        table.read("t", Some((1, 2))).unwrap(),
+        ["1 user0: m1", "user0 uploaded 1", "2 user0: m2"]
+    );
+    assert_eq!(
+        table.read("t", Some((2, 99))).unwrap(),
+        ["2 user0: m2", "user0 uploaded 2", "3 user0: m3"]
+    );
+    for bad in [(0, 0), (0, 2), (4, 9), (3, 2)] {
+        assert_eq!(table.read("t", Some(bad)), Err(Refused::InvalidMessageNumber), "{bad:?}");
+    }
+}
+
+#[test]
+fn only_the_author_edits_and_deletes_and_only_the_creator_removes() {
+    let mut table = Table::with_users(2);
+    table.create(0, "t").unwrap();
+    table.post(1, "t", "mine").unwrap();
+    assert_eq!(table.delete(0, "t", 1), Err(Refused::NotYourMessage("deleted")));
+    let edit = |number| Change::EditPost { title: title("t"), number, text: text("x") };
+    assert_eq!(table.apply(Some(0), edit(1)), Err(Refused::NotYourMessage("edited")));
+    assert_eq!(table.apply(Some(0), edit(2)), Err(Refused::InvalidMessageNumber));
+    assert_eq!(table.apply(Some(0), edit(0)), Err(Refused::InvalidMessageNumber));
+    assert_eq!(table.apply(Some(1), Change::RemoveThread { title: title("t") }), Err(Refused::NotYourThread));
+    assert!(table.apply(Some(0), Change::RemoveThread { title: title("t") }).is_ok());
+    assert_eq!(table.post(1, "t", "late"), Err(Refused::NoSuchThread(title("t"))));
+}
+
+#[test]
+fn an_upload_belongs_to_the_thread_and_not_to_its_title() {
+    let mut table = Table::with_users(1);
+    table.create(0, "t").unwrap();
+    let old = table.forum.threads.find("t").unwrap();
+    table.apply(Some(0), Change::RemoveThread { title: title("t") }).unwrap();
+    table.create(0, "t").unwrap();
+    let late = Change::AddFile {
+        thread: old,
+        title: title("t"),
+        file: FileName::parse("f").unwrap(),
+        id: FileId::random(),
+        size: 1,
+        digest: [0; 32],
+    };
+    assert_eq!(table.apply(Some(0), late), Err(Refused::NoSuchThread(title("t"))));
+    assert!(table.read("t", None).unwrap().is_empty());
+}
+
+#[test]
+fn files_count_for_their_uploader_until_the_thread_is_removed() {
+    let mut table = Table::with_users(2);
+    table.create(0, "t").unwrap();
+    table.add_file(1, "t", "a", 100).unwrap();
+    table.add_file(1, "t", "b", 11).unwrap();
+    assert!(matches!(table.add_file(0, "t", "a", 5), Err(Refused::FileExists(..))));
+    assert_eq!(table.forum.accounts[AccountId(1)].file_bytes, 111);
+    let removed = table.apply(Some(0), Change::RemoveThread { title: title("t") }).unwrap();
+    assert!(matches!(removed, Effect::ThreadRemoved { files, .. } if files.len() == 2));
+    assert_eq!(table.forum.accounts[AccountId(1)].file_bytes, 0);
+}
+
+#[test]
+fn a_name_is_exact_and_no_prefix_of_another() {
+    let mut table = Table::with_users(1);
+    table.create(0, "ab").unwrap();
+    table.create(0, "abc").unwrap();
+    table.create(0, "AB").unwrap();
+    table.post(0, "ab", "x").unwrap();
+    assert!(table.read("abc", None).unwrap().is_empty());
+    assert_eq!(table.read("a", None), Err(Refused::NoSuchThread(title("a"))));
+}
+
+#[test]
+fn a_listing_of_titles_shows_one_instant() {
+    let mut table = Table::with_users(1);
+    for n in 0..5 {
+        table.create(0, &format!("t{n}")).unwrap();
+    }
+    let mut listing = table.forum.threads.list();
+    let first = listing.next_title().unwrap().clone();
+    table.apply(Some(0), Change::RemoveThread { title: title("t3") }).unwrap();
+    table.create(0, "t9").unwrap();
+    let mut seen = vec![first];
+    while let Some(next) = listing.next_title() {
+        seen.push(next.clone());
+    }
+    assert_eq!(seen, ["t0", "t1", "t2", "t3", "t4"].map(title));
+}
+
+fn any_change() -> impl Strategy<Value = (Option<u32>, Change)> {
+    let title = || (0..4u8).prop_map(|n| title(&format!("t{n}")));
+    let number = 0..6u32;
+    let change = prop_oneof![
+        1 => (0..8u8).prop_map(|n| Change::CreateAccount {
+            name: UserName::parse(&format!("u{n}")).unwrap(), hash: hash() }),
+        1 => (0..4u32).prop_map(|n| Change::SetPassword { account: AccountId(n), hash: hash() }),
+        3 => title().prop_map(|title| Change::CreateThread { title }),
+        8 => (title(), "[a-z]{1,20}").prop_map(|(title, raw)| Change::Post { title, text: text(&raw) }),
+        4 => (title(), number.clone()).prop_map(|(title, number)| Change::DeletePost { title, number }),
+        2 => (title(), number).prop_map(|(title, number)| Change::EditPost { title, number, text: text("e") }),
+        3 => (title(), 1..8u64, 0..5u8).prop_map(|(title, thread, file)| Change::AddFile {
+            thread: ThreadId(thread),
+            title,
+            file: FileName::parse(&format!("f{file}")).unwrap(),
+            id: FileId(u128::from(thread) << 8 | u128::from(file)),
+            size: thread * 10,
+            digest: [file; 32],
+        }),
+        1 => title().prop_map(|title| Change::RemoveThread { title }),
+    ];
+    (proptest::option::weighted(0.9, 0..4u32), change)
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(200))]
+
+    #[test]
+    fn replaying_the_log_gives_an_equal_forum(changes in proptest::collection::vec(any_change(), 0..200)) {
+        let mut table = Table::with_users(4);
+        for (actor, change) in changes {
+            let checked = table.forum.check(actor.map(AccountId), &change);
+            let known_actor = actor.is_some();
+            let result = table.apply(actor, change);
+            if known_actor {
+                // What the check before proposing says is what apply decides on the same state.
+                prop_assert_eq!(checked.is_ok(), result.is_ok());
+            }
+        }
+        let mut replayed = Forum::default();
+        for entry in &table.log {
+            let mut bytes = Vec::new();
+            entry.encode(&mut bytes);
+            let decoded = Entry::decode(&bytes).unwrap();
+            prop_assert_eq!(&decoded, entry);
+            let _ = replayed.apply(&decoded);
+        }
+        prop_assert_eq!(replayed.state_hash(), table.forum.state_hash());
+
+        // A forum restored from its records is equal too, whichever encoding they went through.
+        let (mut binary, mut json) = (Restorer::default(), Restorer::default());
+        for record in table.forum.records() {
+            let bytes = postcard::to_stdvec(&record).unwrap();
+            binary.take(postcard::from_bytes(&bytes).unwrap()).unwrap();
+            let line = serde_json::to_string(&record).unwrap();
+            json.take(serde_json::from_str(&line).unwrap()).unwrap();
+        }
+        prop_assert_eq!(binary.finish().state_hash(), table.forum.state_hash());
+        let json = json.finish();
+        prop_assert_eq!(json.state_hash(), table.forum.state_hash());
+        for n in 0..4 {
+            let (a, b) = (&json.accounts[AccountId(n)], &table.forum.accounts[AccountId(n)]);
+            prop_assert_eq!(a.file_bytes, b.file_bytes);
+        }
+    }
+
+    #[test]
+    fn a_refused_change_changes_nothing(changes in proptest::collection::vec(any_change(), 0..60)) {
+        let mut table = Table::with_users(4);
+        for (actor, change) in changes {
+            let before = table.forum.clone();
+            if table.apply(actor, change).is_err() {
+                let mut before = before;
+                before.at_ms = table.forum.at_ms;
+                prop_assert_eq!(before.state_hash(), table.forum.state_hash());
+            }
+        }
+    }
+
+    #[test]
+    fn no_bytes_make_the_entry_decoder_panic(bytes in proptest::collection::vec(any::<u8>(), 0..200)) {
+        let _ = Entry::decode(&bytes);
+    }
+}

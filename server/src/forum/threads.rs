@@ -1,0 +1,295 @@
+//! Threads: a title, a creator, numbered messages, and files that stand among them.
+
+use std::sync::Arc;
+
+use forum_common::limits::DIGEST_BYTES;
+use forum_common::names::{FileName, Text, Title};
+use serde::{Deserialize, Serialize};
+
+use super::{AccountId, Post, Posts, Refused};
+use crate::files::FileId;
+
+/// A thread's place in the order of creations, from 1. Never used again: a thread that gets the title of a
+/// removed one is another thread.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct ThreadId(pub u64);
+
+/// A file in a thread.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Upload {
+    /// How many messages stand before it.
+    pub after: u32,
+    /// Who uploaded it.
+    pub author: AccountId,
+    /// Its name.
+    pub file: FileName,
+    /// Where its bytes are.
+    pub id: FileId,
+    /// How many bytes there are.
+    pub size: u64,
+    /// Their BLAKE3 digest.
+    pub digest: [u8; DIGEST_BYTES],
+}
+
+/// One thread. A clone is O(1) and keeps its instant.
+#[derive(Debug, Clone)]
+pub struct Thread {
+    title: Title,
+    creator: AccountId,
+    posts: Posts,
+    /// In the order of uploading, so `after` never falls.
+    uploads: Arc<Vec<Upload>>,
+}
+
+impl Thread {
+    /// Its title.
+    pub fn title(&self) -> &Title {
+        &self.title
+    }
+
+    /// Who created it.
+    pub fn creator(&self) -> AccountId {
+        self.creator
+    }
+
+    /// Its messages.
+    pub fn posts(&self) -> &Posts {
+        &self.posts
+    }
+
+    /// Its files, oldest first.
+    pub fn uploads(&self) -> &[Upload] {
+        &self.uploads
+    }
+
+    /// The file of this name.
+    pub fn file(&self, name: &str) -> Option<&Upload> {
+        self.uploads.iter().find(|upload| upload.file.as_str() == name)
+    }
+
+    /// Whether a file of this name may be added.
+    ///
+    /// # Errors
+    /// There is one.
+    pub fn check_new_file(&self, file: &FileName) -> Result<(), Refused> {
+        match self.file(file) {
+            Some(_) => Err(Refused::FileExists(file.clone(), self.title.clone())),
+            None => Ok(()),
+        }
+    }
+
+    /// Everything in order, or messages `from` to `to` (from 1, both included) with the files between them.
+    ///
+    /// # Errors
+    /// The range is none: it begins at 0 or past the end, or it ends before it begins.
+    pub fn list(&self, range: Option<(u32, u32)>) -> Result<ThreadListing, Refused> {
+        let length = self.posts.len() as u32;
+        let Some((from, to)) = range else {
+            return Ok(ThreadListing { thread: self.clone(), post: 0, post_end: length, upload: 0, tail: true });
+        };
+        if from == 0 || from > length || to < from {
+            return Err(Refused::InvalidMessageNumber);
+        }
+        // A file "between" stands behind the first message and before the last.
+        let upload = self.uploads.partition_point(|upload| upload.after < from);
+        let post_end = to.min(length);
+        Ok(ThreadListing { thread: self.clone(), post: from - 1, post_end, upload, tail: false })
+    }
+
+    pub(super) fn check_author(
+        &self,
+        number: u32,
+        actor: Option<AccountId>,
+        verb: &'static str,
+    ) -> Result<(), Refused> {
+        let index = (number as usize).checked_sub(1).ok_or(Refused::InvalidMessageNumber)?;
+        let post = self.posts.get(index).ok_or(Refused::InvalidMessageNumber)?;
+        if Some(post.author) == actor { Ok(()) } else { Err(Refused::NotYourMessage(verb)) }
+    }
+
+    pub(super) fn post(&mut self, post: Post) {
+        self.posts.push(post);
+    }
+
+    pub(super) fn delete_post(&mut self, number: u32) {
+        self.posts.remove(number as usize - 1);
+        if self.uploads.last().is_some_and(|last| last.after >= number) {
+            for upload in Arc::make_mut(&mut self.uploads).iter_mut().rev() {
+                if upload.after < number {
+                    break;
+                }
+                upload.after -= 1;
+            }
+        }
+    }
+
+    pub(super) fn edit_post(&mut self, number: u32, text: Text) {
+        self.posts.edit(number as usize - 1, text);
+    }
+
+    pub(super) fn add_file(
+        &mut self,
+        author: AccountId,
+        file: FileName,
+        id: FileId,
+        size: u64,
+        digest: [u8; DIGEST_BYTES],
+    ) {
+        let after = self.posts.len() as u32;
+        Arc::make_mut(&mut self.uploads).push(Upload { after, author, file, id, size, digest });
+    }
+}
+
+/// One item of a thread as it is listed.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Listed<'a> {
+    /// A message and its number, from 1.
+    Post(u32, &'a Post),
+    /// A file, which has no number.
+    Upload(&'a Upload),
+}
+
+/// A listing under way: it holds its own version of the thread.
+#[derive(Debug)]
+pub struct ThreadListing {
+    thread: Thread,
+    /// The index of the next message.
+    post: u32,
+    post_end: u32,
+    /// The index of the next file.
+    upload: usize,
+    /// Whether files behind the last message belong to it.
+    tail: bool,
+}
+
+impl ThreadListing {
+    /// The next item; none at the end.
+    pub fn next_item(&mut self) -> Option<Listed<'_>> {
+        if let Some(upload) = self.thread.uploads.get(self.upload) {
+            let stands_here = upload.after <= self.post;
+            if stands_here && (self.post < self.post_end || self.tail) {
+                self.upload += 1;
+                return Some(Listed::Upload(upload));
+            }
+        }
+        if self.post < self.post_end {
+            let post = self.thread.posts.get(self.post as usize)?;
+            self.post += 1;
+            return Some(Listed::Post(self.post, post));
+        }
+        None
+    }
+}
+
+/// All threads.
+#[derive(Debug, Clone)]
+pub struct Threads {
+    by_id: imbl::OrdMap<ThreadId, Thread>,
+    by_title: imbl::HashMap<Title, ThreadId>,
+    next_id: ThreadId,
+}
+
+impl Default for Threads {
+    fn default() -> Self {
+        Self { by_id: imbl::OrdMap::new(), by_title: imbl::HashMap::new(), next_id: ThreadId(1) }
+    }
+}
+
+impl Threads {
+    /// How many there are.
+    pub fn len(&self) -> usize {
+        self.by_id.len()
+    }
+
+    /// Whether there is none.
+    pub fn is_empty(&self) -> bool {
+        self.by_id.is_empty()
+    }
+
+    /// The id of the thread with exactly this title.
+    pub fn find(&self, title: &str) -> Option<ThreadId> {
+        self.by_title.get(title).copied()
+    }
+
+    /// The thread with this id.
+    pub fn get(&self, id: ThreadId) -> Option<&Thread> {
+        self.by_id.get(&id)
+    }
+
+    /// The thread with exactly this title.
+    ///
+    /// # Errors
+    /// There is none.
+    pub fn named(&self, title: &Title) -> Result<&Thread, Refused> {
+        self.find(title).and_then(|id| self.get(id)).ok_or_else(|| Refused::NoSuchThread(title.clone()))
+    }
+
+    /// All threads, oldest first.
+    pub fn iter(&self) -> impl Iterator<Item = (&ThreadId, &Thread)> {
+        self.by_id.iter()
+    }
+
+    /// All titles as they are now, oldest first, to be read as slowly as one likes.
+    pub fn list(&self) -> TitleListing {
+        TitleListing { threads: self.by_id.clone(), next: ThreadId(0) }
+    }
+
+    /// The id that the next thread gets.
+    pub(super) fn next_id(&self) -> ThreadId {
+        self.next_id
+    }
+
+    pub(super) fn named_mut(&mut self, title: &Title) -> Result<&mut Thread, Refused> {
+        self.find(title).and_then(|id| self.by_id.get_mut(&id)).ok_or_else(|| Refused::NoSuchThread(title.clone()))
+    }
+
+    pub(super) fn get_mut(&mut self, id: ThreadId) -> Option<&mut Thread> {
+        self.by_id.get_mut(&id)
+    }
+
+    pub(super) fn create(&mut self, title: Title, creator: AccountId) -> ThreadId {
+        let id = self.next_id;
+        self.insert(id, title, creator);
+        self.next_id = ThreadId(id.0 + 1);
+        id
+    }
+
+    /// Puts a thread where a snapshot had it.
+    pub(super) fn insert(&mut self, id: ThreadId, title: Title, creator: AccountId) {
+        let thread = Thread { title: title.clone(), creator, posts: Posts::default(), uploads: Arc::default() };
+        self.by_id.insert(id, thread);
+        self.by_title.insert(title, id);
+    }
+
+    pub(super) fn set_next_id(&mut self, id: ThreadId) {
+        self.next_id = id;
+    }
+
+    pub(super) fn remove(&mut self, title: &Title) -> Result<(ThreadId, Thread), Refused> {
+        let refused = || Refused::NoSuchThread(title.clone());
+        let id = self.by_title.remove(title).ok_or_else(refused)?;
+        let thread = self.by_id.remove(&id).ok_or_else(refused)?;
+        Ok((id, thread))
+    }
+
+    /// The first thread behind `id`, for walks that are interrupted.
+    pub(super) fn first_from(&self, id: ThreadId) -> Option<(&ThreadId, &Thread)> {
+        self.by_id.range(id..).next()
+    }
+}
+
+/// A list of titles under way: it holds its own version of the list.
+#[derive(Debug)]
+pub struct TitleListing {
+    threads: imbl::OrdMap<ThreadId, Thread>,
+    next: ThreadId,
+}
+
+impl TitleListing {
+    /// The next title; none at the end.
+    pub fn next_title(&mut self) -> Option<&Title> {
+        let (id, thread) = self.threads.range(self.next..).next()?;
+        self.next = ThreadId(id.0 + 1);
+        Some(thread.title())
+    }
+}

@@ -1,0 +1,220 @@
+//! All connections, and who of them wants a turn. Slots are freed only at the end of a turn, because the
+//! batch at hand may still hold events for the dead.
+
+use std::collections::VecDeque;
+use std::rc::Rc;
+
+use forum_common::frame::Tag;
+use forum_common::notice::Notice;
+use forum_common::reply::Reply;
+use forum_common::transfer::Transfer;
+use slab::Slab;
+
+use crate::connection::{Connection, Stream};
+use crate::outgoing::Pool;
+use crate::session::{PeerId, Session};
+
+/// One connection with its session.
+#[derive(Debug)]
+pub struct Peer<S> {
+    /// Its bytes.
+    pub connection: Connection<S>,
+    /// Its meaning.
+    pub session: Session,
+    generation: u32,
+    /// It stands in the queue for a turn already.
+    awaits_turn: bool,
+    /// It stands in the queue for writing already.
+    awaits_flush: bool,
+    /// It is dead and waits to be reaped.
+    condemned: bool,
+}
+
+/// All connections.
+#[derive(Debug)]
+pub struct Peers<S> {
+    slab: Slab<Peer<S>>,
+    generation: u32,
+    pool: Pool,
+    /// Who has something to read, to take or to make, in the order of coming.
+    turns: VecDeque<PeerId>,
+    /// Who has something to write at the end of this turn.
+    flushes: Vec<PeerId>,
+    condemned: Vec<PeerId>,
+}
+
+impl<S: Stream> Default for Peers<S> {
+    fn default() -> Self {
+        Self {
+            slab: Slab::new(),
+            generation: 0,
+            pool: Pool::default(),
+            turns: VecDeque::new(),
+            flushes: Vec::new(),
+            condemned: Vec::new(),
+        }
+    }
+}
+
+impl<S: Stream> Peers<S> {
+    /// How many connections there are.
+    pub fn len(&self) -> usize {
+        self.slab.len()
+    }
+
+    /// Whether there is none.
+    pub fn is_empty(&self) -> bool {
+        self.slab.is_empty()
+    }
+
+    /// Takes in a new connection and gives it its first turn.
+    pub fn insert(&mut self, stream: S, session: Session) -> PeerId {
+        self.generation = self.generation.wrapping_add(1);
+        let generation = self.generation;
+        let slot = self.slab.insert(Peer {
+            connection: Connection::new(stream),
+            session,
+            generation,
+            awaits_turn: false,
+            awaits_flush: false,
+            condemned: false,
+        });
+        let id = PeerId { slot: u32::try_from(slot).expect("descriptors are fewer than 4 billion"), generation };
+        self.wake(id);
+        id
+    }
+
+    /// The connection, while it lives.
+    pub fn get(&self, id: PeerId) -> Option<&Peer<S>> {
+        self.slab.get(id.slot as usize).filter(|peer| peer.generation == id.generation && !peer.condemned)
+    }
+
+    /// The connection, while it lives.
+    pub fn get_mut(&mut self, id: PeerId) -> Option<&mut Peer<S>> {
+        self.slab.get_mut(id.slot as usize).filter(|peer| peer.generation == id.generation && !peer.condemned)
+    }
+
+    /// Everybody who lives.
+    pub fn ids(&self) -> Vec<PeerId> {
+        let alive = self.slab.iter().filter(|(_, peer)| !peer.condemned);
+        alive.map(|(slot, peer)| PeerId { slot: slot as u32, generation: peer.generation }).collect()
+    }
+
+    /// Queues an answer.
+    pub fn reply(&mut self, id: PeerId, tag: Tag, reply: &Reply<'_>) {
+        self.append(id, |out| reply.encode(tag, out));
+    }
+
+    /// Queues a transfer frame.
+    pub fn transfer(&mut self, id: PeerId, tag: Tag, transfer: &Transfer<'_>) {
+        self.append(id, |out| transfer.encode(tag, out));
+    }
+
+    /// Queues a notice for one receiver.
+    pub fn notify(&mut self, id: PeerId, notice: &Notice<'_>) {
+        self.append(id, |out| notice.encode(out));
+    }
+
+    /// Queues a frame that was encoded once for many receivers.
+    pub fn share(&mut self, id: PeerId, frame: Rc<[u8]>) {
+        if let Some(peer) = self.get_mut(id) {
+            peer.connection.outgoing.push_shared(frame);
+            self.want_flush(id);
+        }
+    }
+
+    /// Queues whole frames as they are.
+    pub fn push(&mut self, id: PeerId, frames: Vec<u8>) {
+        if let Some(peer) = self.get_mut(id) {
+            peer.connection.outgoing.push_own(frames);
+            self.want_flush(id);
+        }
+    }
+
+    fn append(&mut self, id: PeerId, encode: impl FnOnce(&mut Vec<u8>)) {
+        let Some(peer) = self.slab.get_mut(id.slot as usize) else { return };
+        if peer.generation != id.generation || peer.condemned {
+            return;
+        }
+        peer.connection.outgoing.append(&mut self.pool, encode);
+        self.want_flush(id);
+    }
+
+    /// Puts a connection in the queue for a turn.
+    pub fn wake(&mut self, id: PeerId) {
+        if let Some(peer) = self.get_mut(id)
+            && !std::mem::replace(&mut peer.awaits_turn, true)
+        {
+            self.turns.push_back(id);
+        }
+    }
+
+    /// Puts a connection in the queue for writing.
+    pub fn want_flush(&mut self, id: PeerId) {
+        if let Some(peer) = self.get_mut(id)
+            && !std::mem::replace(&mut peer.awaits_flush, true)
+        {
+            self.flushes.push(id);
+        }
+    }
+
+    /// How many wait for a turn.
+    pub fn waiting_for_turn(&self) -> usize {
+        self.turns.len()
+    }
+
+    /// The next in the queue for a turn.
+    pub fn next_turn(&mut self) -> Option<PeerId> {
+        loop {
+            let id = self.turns.pop_front()?;
+            if let Some(peer) = self.get_mut(id) {
+                peer.awaits_turn = false;
+                return Some(id);
+            }
+        }
+    }
+
+    /// Everybody in the queue for writing; hand the list back with [`Peers::flushed`].
+    pub fn take_flushes(&mut self) -> Vec<PeerId> {
+        std::mem::take(&mut self.flushes)
+    }
+
+    /// Takes back the list, so that its memory is used again.
+    pub fn flushed(&mut self, mut list: Vec<PeerId>) {
+        list.clear();
+        if self.flushes.is_empty() {
+            self.flushes = list;
+        }
+    }
+
+    /// Writes what waits for one connection.
+    ///
+    /// # Errors
+    /// The connection is broken.
+    pub fn flush(&mut self, id: PeerId) -> std::io::Result<()> {
+        match self.slab.get_mut(id.slot as usize) {
+            Some(peer) if peer.generation == id.generation && !peer.condemned => {
+                peer.awaits_flush = false;
+                peer.connection.flush(&mut self.pool)
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// Marks a connection for death: it gets and gives nothing more, and is buried at the end of the turn.
+    pub fn condemn(&mut self, id: PeerId) {
+        if let Some(peer) = self.get_mut(id) {
+            peer.condemned = true;
+            self.condemned.push(id);
+        }
+    }
+
+    /// The dead, removed; their sockets close as they are dropped.
+    pub fn reap(&mut self) -> usize {
+        let count = self.condemned.len();
+        for id in self.condemned.drain(..) {
+            self.slab.remove(id.slot as usize);
+        }
+        count
+    }
+}

@@ -1,0 +1,322 @@
+//! The event loop: waits, accepts, tells the service who is ready, and gives it its turn. It knows sockets
+//! and signals, and nothing of what is said over them.
+
+use std::fs::File;
+use std::io::{self, ErrorKind, Write};
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use forum_common::notice::Notice;
+use forum_common::refusal::Closing;
+use log::{error, info, warn};
+use mio::event::Event;
+use mio::net::{TcpListener, TcpStream};
+use mio::{Events, Interest, Poll, Token, Waker};
+use signal_hook::consts::{SIGINT, SIGTERM};
+use signal_hook_mio::v1_0::Signals;
+use socket2::{Domain, Protocol, SockRef, Socket, TcpKeepalive, Type};
+
+use crate::clock::Clock;
+use crate::journal::Journal;
+use crate::service::Service;
+use crate::session::PeerId;
+
+const LISTENER: Token = Token(usize::MAX);
+const WAKER: Token = Token(usize::MAX - 1);
+const SIGNALS: Token = Token(usize::MAX - 2);
+
+/// Events taken from the kernel at once.
+const EVENTS_MAX: usize = 1_024;
+/// Connections accepted in one turn: a rush of newcomers must not starve those who are in.
+const ACCEPT_SHARE: usize = 256;
+/// Connections that may wait to be accepted; the kernel may allow fewer.
+const BACKLOG: i32 = 4_096;
+/// Looks with timeout 0 for more entries before a batch goes to the journal anyway.
+const LOOKS_MAX: u32 = 5;
+/// How long no connection is accepted after the descriptors ran out, unless one is closed before.
+const ACCEPT_PAUSE: Duration = Duration::from_millis(200);
+
+/// Silence after which the kernel asks whether the peer is still there, how often, and how many times. With
+/// [`USER_TIMEOUT`], a peer that vanished is noticed within 80 s, whether or not something was sent to it.
+const KEEPALIVE_IDLE: Duration = Duration::from_secs(30);
+const KEEPALIVE_INTERVAL: Duration = Duration::from_secs(10);
+const KEEPALIVE_PROBES: u32 = 5;
+/// How long sent bytes may stay unacknowledged.
+const USER_TIMEOUT: Duration = Duration::from_secs(80);
+
+/// Binds the address that will be listened on, without letting anybody in yet. Connections inherit the
+/// options of their listener, so they are set here once instead of at every accept.
+///
+/// # Errors
+/// The port is taken, or the address is none of this machine's.
+pub fn bind(address: SocketAddr) -> io::Result<Socket> {
+    let socket = Socket::new(Domain::for_address(address), Type::STREAM, Some(Protocol::TCP))?;
+    socket.set_reuse_address(true)?;
+    socket.set_nonblocking(true)?;
+    socket.set_tcp_nodelay(true)?;
+    let keepalive = TcpKeepalive::new()
+        .with_time(KEEPALIVE_IDLE)
+        .with_interval(KEEPALIVE_INTERVAL)
+        .with_retries(KEEPALIVE_PROBES);
+    socket.set_tcp_keepalive(&keepalive)?;
+    socket.set_tcp_user_timeout(Some(USER_TIMEOUT))?;
+    socket.bind(&address.into())?;
+    Ok(socket)
+}
+
+/// Wakes the loop from another thread.
+pub type Wake = Arc<dyn Fn() + Send + Sync>;
+
+/// The poll and everything registered with it but the connections.
+pub struct Reactor {
+    poll: Poll,
+    listener: Option<TcpListener>,
+    /// Edge-triggered: more may wait to be accepted.
+    acceptable: bool,
+    /// The descriptors ran out.
+    accept_pause: Option<Pause>,
+    /// A descriptor that is given up to accept one connection more and say why it can't stay.
+    reserve: Option<File>,
+    signals: Signals,
+    signals_seen: u32,
+}
+
+/// Nobody is accepted until a connection is closed, or for some time: descriptors come free elsewhere too.
+#[derive(Debug, Clone, Copy)]
+struct Pause {
+    until: Instant,
+    connections: usize,
+}
+
+impl Reactor {
+    /// A loop that listens to nobody yet, and what wakes it.
+    ///
+    /// # Errors
+    /// Those of the operating system.
+    pub fn new() -> io::Result<(Self, Wake)> {
+        let poll = Poll::new()?;
+        let waker = Waker::new(poll.registry(), WAKER)?;
+        let mut signals = Signals::new([SIGTERM, SIGINT])?;
+        poll.registry().register(&mut signals, SIGNALS, Interest::READABLE)?;
+        let reactor = Self {
+            poll,
+            listener: None,
+            acceptable: true,
+            accept_pause: None,
+            reserve: File::open("/dev/null").ok(),
+            signals,
+            signals_seen: 0,
+        };
+        // A wake-up that fails would leave results lying; there is nothing better than saying so.
+        let wake = move || {
+            if let Err(error) = waker.wake() {
+                error!("the event loop can't be woken: {error}");
+            }
+        };
+        Ok((reactor, Arc::new(wake)))
+    }
+
+    /// Opens the door of a bound socket; says which address it is.
+    ///
+    /// # Errors
+    /// Those of the operating system.
+    pub fn listen(&mut self, socket: Socket) -> io::Result<SocketAddr> {
+        socket.listen(BACKLOG)?;
+        let mut listener = TcpListener::from_std(socket.into());
+        self.poll.registry().register(&mut listener, LISTENER, Interest::READABLE)?;
+        let address = listener.local_addr()?;
+        self.listener = Some(listener);
+        Ok(address)
+    }
+
+    /// Serves until the service has ended.
+    ///
+    /// # Errors
+    /// The poll itself fails, which nothing can mend.
+    pub fn run<J: Journal, C: Clock>(&mut self, service: &mut Service<TcpStream, J, C>) -> io::Result<()> {
+        self.run_until(service, Service::has_ended)
+    }
+
+    /// Serves until nothing is in flight: before there is a listener, until all that was imported is durable.
+    ///
+    /// # Errors
+    /// The poll itself fails, which nothing can mend.
+    pub fn settle<J: Journal, C: Clock>(&mut self, service: &mut Service<TcpStream, J, C>) -> io::Result<()> {
+        self.run_until(service, |service| service.is_settled() || service.has_ended())
+    }
+
+    fn run_until<J: Journal, C: Clock>(
+        &mut self,
+        service: &mut Service<TcpStream, J, C>,
+        over: impl Fn(&Service<TcpStream, J, C>) -> bool,
+    ) -> io::Result<()> {
+        let mut events = Events::with_capacity(EVENTS_MAX);
+        let mut looks = 0;
+        // Whatever was proposed before the first turn goes to the journal at once.
+        let mut gathered = true;
+        while !over(service) {
+            let quiet = self.wait(&mut events, service, gathered)?;
+            for event in &events {
+                self.dispatch(event, service);
+            }
+            self.accept(service);
+            looks = if gathered { looks + 1 } else { 0 };
+            gathered = service.turn(quiet || looks >= LOOKS_MAX);
+        }
+        Ok(())
+    }
+
+    /// Waits for the kernel; says whether it had nothing.
+    fn wait<J: Journal, C: Clock>(
+        &mut self,
+        events: &mut Events,
+        service: &Service<TcpStream, J, C>,
+        gathered: bool,
+    ) -> io::Result<bool> {
+        let timeout = if gathered || (self.acceptable && self.may_accept(service)) {
+            Some(Duration::ZERO)
+        } else {
+            let pause = self.accept_pause.map(|pause| pause.until.saturating_duration_since(Instant::now()));
+            [service.idle_for(), pause].into_iter().flatten().min()
+        };
+        match self.poll.poll(events, timeout) {
+            Ok(()) => Ok(events.is_empty()),
+            Err(error) if error.kind() == ErrorKind::Interrupted => Ok(false),
+            Err(error) => Err(error),
+        }
+    }
+
+    fn dispatch<J: Journal, C: Clock>(&mut self, event: &Event, service: &mut Service<TcpStream, J, C>) {
+        match event.token() {
+            LISTENER => self.acceptable = true,
+            // What it has to say, the service finds in its turn.
+            WAKER => {}
+            SIGNALS => self.take_signals(service),
+            token => {
+                let id = peer_of(token);
+                if event.is_readable() || event.is_read_closed() || event.is_error() {
+                    service.readable(id, event.is_read_closed() || event.is_error());
+                }
+                if event.is_writable() {
+                    service.writable(id);
+                }
+            }
+        }
+    }
+
+    /// The first signal ends the server in order, the second at once.
+    fn take_signals<J: Journal, C: Clock>(&mut self, service: &mut Service<TcpStream, J, C>) {
+        for signal in self.signals.pending() {
+            self.signals_seen += 1;
+            if self.signals_seen > 1 {
+                let _ = signal_hook::low_level::emulate_default_handler(signal);
+                std::process::exit(128 + signal);
+            }
+            info!("signal {signal}");
+            service.shut_down();
+        }
+    }
+
+    fn may_accept<J: Journal, C: Clock>(&self, service: &Service<TcpStream, J, C>) -> bool {
+        service.is_accepting()
+            && self.listener.is_some()
+            && self.accept_pause.is_none_or(|pause| {
+                service.connections() < pause.connections || pause.until <= Instant::now()
+            })
+    }
+
+    /// Lets newcomers in, a share of them a turn.
+    fn accept<J: Journal, C: Clock>(&mut self, service: &mut Service<TcpStream, J, C>) {
+        if !service.is_accepting() {
+            // Closing the listener turns away whoever comes now.
+            self.listener = None;
+        }
+        if !self.acceptable || !self.may_accept(service) {
+            return;
+        }
+        self.accept_pause = None;
+        for _ in 0..ACCEPT_SHARE {
+            let Some(listener) = &self.listener else { return };
+            match listener.accept() {
+                Ok((stream, address)) => self.admit(stream, address, service),
+                Err(error) if error.kind() == ErrorKind::WouldBlock => {
+                    self.acceptable = false;
+                    return;
+                }
+                Err(error) if is_out_of_descriptors(&error) => {
+                    self.turn_away(service);
+                    return;
+                }
+                // The newcomer's own trouble, for instance a connection that was reset while it waited.
+                Err(error) => warn!("accept: {error}"),
+            }
+        }
+    }
+
+    fn admit<J: Journal, C: Clock>(
+        &mut self,
+        stream: TcpStream,
+        address: SocketAddr,
+        service: &mut Service<TcpStream, J, C>,
+    ) {
+        let Some(id) = service.admit(stream, address) else { return };
+        let interest = Interest::READABLE | Interest::WRITABLE;
+        if let Some(stream) = service.stream_mut(id)
+            && let Err(error) = self.poll.registry().register(stream, token_of(id), interest)
+        {
+            service.break_down(id, &error);
+        }
+    }
+
+    /// Out of descriptors: an edge-triggered listener never wakes again by itself, so the next try is on a
+    /// timer. One newcomer is told why, by means of the reserve.
+    fn turn_away<J: Journal, C: Clock>(&mut self, service: &Service<TcpStream, J, C>) {
+        warn!("out of descriptors at {} connections; newcomers are turned away", service.connections());
+        let until = Instant::now() + ACCEPT_PAUSE;
+        self.accept_pause = Some(Pause { until, connections: service.connections() });
+        drop(self.reserve.take());
+        if let Some(listener) = &self.listener
+            && let Ok((mut stream, _)) = listener.accept()
+        {
+            let mut farewell = Vec::new();
+            let text = "Server is full. Please try again later";
+            Notice::Closing { code: Closing::ServerFull, text }.encode(&mut farewell);
+            // A fresh socket's buffer takes it; if not, nothing is lost but a courtesy.
+            let _ = stream.write(&farewell);
+            let _ = SockRef::from(&stream).shutdown(std::net::Shutdown::Write);
+        }
+        self.reserve = File::open("/dev/null").ok();
+    }
+}
+
+fn is_out_of_descriptors(error: &io::Error) -> bool {
+    let codes = [rustix::io::Errno::MFILE, rustix::io::Errno::NFILE, rustix::io::Errno::NOBUFS, rustix::io::Errno::NOMEM];
+    codes.iter().any(|code| error.raw_os_error() == Some(code.raw_os_error()))
+}
+
+/// A token carries slot and generation, so that events for the dead find nobody.
+fn token_of(id: PeerId) -> Token {
+    Token(id.slot as usize | (id.generation as usize) << 32)
+}
+
+fn peer_of(token: Token) -> PeerId {
+    PeerId { slot: token.0 as u32, generation: (token.0 >> 32) as u32 }
+}
+
+// Slot and generation share one token; and no slot is so large that a token looks like those above.
+const _: () = assert!(usize::BITS == 64);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn tokens_keep_slot_and_generation() {
+        for (slot, generation) in [(0, 0), (19_999, 1), (7, u32::MAX)] {
+            let id = PeerId { slot, generation };
+            assert_eq!(peer_of(token_of(id)), id);
+            assert!(![LISTENER, WAKER, SIGNALS].contains(&token_of(id)));
+        }
+    }
+}

@@ -1,0 +1,224 @@
+//! Changes on their way through the log: proposed here, applied here once they are durable, and only then
+//! answered.
+
+use forum_common::frame::Tag;
+use forum_common::names::UserName;
+use forum_common::refusal::Refusal;
+use log::{error, info, warn};
+
+use super::shutdown::Lifecycle;
+use super::transfers::TransferKey;
+use super::{No, Service};
+use crate::clock::Clock;
+use crate::connection::Stream;
+use crate::forum::{AccountId, Change, Effect, Entry};
+use crate::journal::{Journal, Outcome};
+use crate::passwords::PasswordHash;
+use crate::session::{PeerId, Unapplied};
+
+/// Entries of one connection in flight; its next change waits.
+const ENTRIES_MAX: u32 = 64;
+/// Bytes of one connection's entries in flight; likewise.
+const ENTRY_BYTES_MAX: u32 = 256 * 1024;
+/// Bytes of all entries in flight; past it every change waits.
+const ALL_ENTRY_BYTES_MAX: usize = 64 * 1024 * 1024;
+
+/// Who waits for what becomes of an entry.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Origin {
+    /// A client that signs up.
+    SignUp(PeerId),
+    /// A member's command.
+    Command(PeerId, Tag),
+    /// An upload whose file is on disk.
+    Upload(TransferKey),
+    /// Nobody: an account that is imported.
+    Import,
+}
+
+/// An entry in flight.
+#[derive(Debug)]
+pub(super) struct Pending {
+    origin: Origin,
+    pub(super) entry: Entry,
+    bytes: u32,
+}
+
+impl<S: Stream, J: Journal, C: Clock> Service<S, J, C> {
+    /// Puts a change in the order of the log. Its answer comes when it is applied.
+    pub(super) fn propose(&mut self, origin: Origin, actor: Option<AccountId>, change: Change) {
+        // Time in the log never goes back, whatever happens to the machine's clock.
+        let newest = self.pending.back().map_or(self.forum.at_ms(), |pending| pending.entry.at_ms);
+        let entry = Entry { at_ms: self.clock.wall_ms().max(newest), actor, change };
+        self.encoded.clear();
+        entry.encode(&mut self.encoded);
+        self.journal.propose(&self.encoded);
+        let bytes = u32::try_from(self.encoded.len()).expect("an entry comes from one frame");
+        self.pending_bytes += bytes as usize;
+        if let Origin::Command(id, _) = origin
+            && let Some(unapplied) = self.unapplied_mut(id)
+        {
+            unapplied.entries += 1;
+            unapplied.bytes += bytes;
+        }
+        self.pending.push_back(Pending { origin, entry, bytes });
+    }
+
+    /// Proposes an account that nobody signs up for; it counts once the service is settled again.
+    pub fn import_account(&mut self, name: UserName, hash: PasswordHash) {
+        self.propose(Origin::Import, None, Change::CreateAccount { name, hash });
+    }
+
+    /// Whether a connection may propose one entry more now; if not because all are too many together, it is
+    /// woken when there is room.
+    pub(super) fn has_room(&mut self, id: PeerId) -> bool {
+        if self.pending_bytes >= ALL_ENTRY_BYTES_MAX {
+            self.waiting_for_room.push(id);
+            return false;
+        }
+        self.unapplied(id).is_none_or(|own| own.entries < ENTRIES_MAX && own.bytes < ENTRY_BYTES_MAX)
+    }
+
+    /// What a member has in flight.
+    pub(super) fn unapplied(&self, id: PeerId) -> Option<Unapplied> {
+        self.peers.get(id).and_then(|peer| peer.session.member()).map(|member| member.unapplied)
+    }
+
+    fn unapplied_mut(&mut self, id: PeerId) -> Option<&mut Unapplied> {
+        self.peers.get_mut(id).and_then(|peer| peer.session.member_mut()).map(|member| &mut member.unapplied)
+    }
+
+    /// Applies what has become durable, and answers.
+    pub(super) fn take_outcomes(&mut self) {
+        let mut any = false;
+        while let Some(outcome) = self.journal.next_outcome() {
+            any = true;
+            match outcome {
+                Outcome::Committed { entries } => self.apply_next(entries),
+                Outcome::NoSpace { entries } => {
+                    warn!("no space left on the disk: {entries} changes refused");
+                    self.refuse_next(entries);
+                }
+                Outcome::Broken { reason } => {
+                    error!("the log can't be written: {reason}");
+                    self.lifecycle = Lifecycle::Broken(reason);
+                    return;
+                }
+            }
+        }
+        if any {
+            for id in std::mem::take(&mut self.waiting_for_room) {
+                self.peers.wake(id);
+            }
+        }
+    }
+
+    fn apply_next(&mut self, entries: usize) {
+        for _ in 0..entries {
+            let Some(pending) = self.next_pending() else { return };
+            let result = self.forum.apply(&pending.entry);
+            if let Ok(effect) = &result {
+                self.follow_up(effect);
+            }
+            self.answer(pending, result.map_err(No::from));
+        }
+    }
+
+    fn refuse_next(&mut self, entries: usize) {
+        for _ in 0..entries {
+            let Some(pending) = self.next_pending() else { return };
+            self.answer(pending, Err(no_space()));
+        }
+    }
+
+    fn next_pending(&mut self) -> Option<Pending> {
+        let pending = self.pending.pop_front();
+        debug_assert!(pending.is_some(), "the journal reports more entries than were proposed");
+        let pending = pending?;
+        self.pending_bytes -= pending.bytes as usize;
+        Some(pending)
+    }
+
+    /// What an applied entry means for others than the one who asked.
+    fn follow_up(&mut self, effect: &Effect) {
+        if let Effect::ThreadRemoved { thread, title, files } = effect {
+            self.break_downloads_of(*thread, title);
+            for &file in files {
+                self.files.unlink(file);
+            }
+        }
+    }
+
+    /// Tells whoever asked what became of an entry.
+    fn answer(&mut self, pending: Pending, result: Result<Effect, No>) {
+        match pending.origin {
+            Origin::SignUp(id) => match result {
+                Ok(Effect::AccountCreated(account)) => self.signed_up(id, Ok(account)),
+                Ok(_) => debug_assert!(false, "a sign-up creates an account"),
+                Err(no) => self.signed_up(id, Err(no)),
+            },
+            Origin::Import => {
+                if let Err(No(_, text)) = result {
+                    warn!("an account was not imported: {text}");
+                }
+            }
+            Origin::Upload(key) => self.upload_decided(key, &pending.entry.change, result),
+            Origin::Command(id, tag) => {
+                let Some(own) = self.unapplied_mut(id) else { return };
+                own.entries -= 1;
+                own.bytes -= pending.bytes;
+                match result {
+                    Ok(effect) => {
+                        let text = text_of(&effect);
+                        info!("{} {text}", self.label(id));
+                        self.done(id, tag, &text);
+                    }
+                    Err(no) => self.refuse(id, tag, &no),
+                }
+                if self.peers.get(id).is_some_and(|peer| !peer.connection.received.is_empty()) {
+                    self.peers.wake(id);
+                }
+            }
+        }
+    }
+
+    /// How many entries in flight satisfy `is`: for limits, which count what is on its way. Only asked when
+    /// a limit is near, so it may look at all of them.
+    pub(super) fn count_pending(&self, is: impl Fn(&Change) -> bool) -> usize {
+        self.pending.iter().filter(|pending| is(&pending.entry.change)).count()
+    }
+
+    /// Whether `stored` and what is in flight, as far as it satisfies `is`, reach `limit`.
+    pub(super) fn reaches(&self, limit: usize, stored: usize, is: impl Fn(&Change) -> bool) -> bool {
+        stored + self.pending.len() >= limit && stored + self.count_pending(is) >= limit
+    }
+
+    pub(super) fn accounts_are_full(&self) -> bool {
+        self.reaches(self.settings.limits.max_accounts, self.forum.accounts.len(), |change| {
+            matches!(change, Change::CreateAccount { .. })
+        })
+    }
+}
+
+pub(super) fn no_space() -> No {
+    No(Refusal::NoSpace, "No space left on the server. Nothing was changed".into())
+}
+
+/// What is said when a change has been made.
+fn text_of(effect: &Effect) -> String {
+    match effect {
+        Effect::AccountCreated(_) => String::from("Account created"),
+        Effect::PasswordChanged => String::from("Password changed"),
+        Effect::ThreadCreated(title) => format!("Thread {title} created"),
+        Effect::Posted(title) => format!("Message posted to {title} thread"),
+        Effect::PostDeleted => String::from("The message has been deleted"),
+        Effect::PostEdited => String::from("The message has been edited"),
+        Effect::FileAdded { title, file } => file_added(file, title),
+        Effect::ThreadRemoved { title, .. } => format!("Thread {title} removed"),
+    }
+}
+
+pub(super) fn file_added(file: &str, title: &str) -> String {
+    format!("{file} uploaded to {title} thread")
+}
+

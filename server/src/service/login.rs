@@ -1,0 +1,330 @@
+//! Logging in: a name, a password, and everything that can go wrong with either.
+
+use forum_common::frame::Tag;
+use forum_common::names::{Password, UserName};
+use forum_common::refusal::{Closing, Refusal};
+use forum_common::reply::Reply;
+use forum_common::request::{Request, VERSION};
+use log::{info, warn};
+
+use super::commit::Origin;
+use super::intake::{Fault, Taken};
+use super::{No, Service};
+use crate::clock::Clock;
+use crate::connection::Stream;
+use crate::forum::{AccountId, Change};
+use crate::journal::Journal;
+use crate::lockout::{Begin, Ruling, Verdict};
+use crate::passwords::{HashResult, Job};
+use crate::session::{Claim, Deciding, Member, Patience, PeerId, Phase, Task, Unapplied};
+
+const WELCOME: &str = "Welcome to the forum";
+
+/// Answers of a log-in carry the tag of the password's request; while it is being decided, that waits here.
+type LoginTag = Tag;
+
+impl<S: Stream, J: Journal, C: Clock> Service<S, J, C> {
+    /// Takes a request of a client that is not logged in.
+    pub(super) fn take_login(&mut self, id: PeerId, tag: Tag, request: Request<'_>) -> Result<Taken, Fault> {
+        let Some(peer) = self.peers.get_mut(id) else { return Ok(Taken::Yes) };
+        let phase = std::mem::replace(&mut peer.session.phase, Phase::Naming(Patience::new(self.now)));
+        match (phase, request) {
+            (phase, Request::Ping(bytes)) if !matches!(phase, Phase::Greeting(_)) => {
+                peer.session.phase = phase;
+                self.pong(id, tag, bytes)?;
+            }
+            (Phase::Greeting(patience), Request::Hello { version }) => {
+                if version < VERSION {
+                    return Err(Fault(format!("Protocol version {version} is not spoken here, only {VERSION}")));
+                }
+                peer.session.phase = Phase::Naming(patience);
+                self.peers.reply(id, tag, &Reply::Hello { version: VERSION });
+            }
+            (Phase::Greeting(_), _) => return Err(Fault("Wrong phase: the first frame must be a hello".into())),
+            (Phase::Naming(patience) | Phase::Proving(patience, _), Request::LogIn { name, udp_port }) => {
+                peer.session.phase = Phase::Naming(patience);
+                self.take_name(id, tag, name, udp_port);
+            }
+            (Phase::Proving(patience, claim), Request::Password(password)) => {
+                self.take_password(id, tag, patience, *claim, password)?;
+            }
+            (Phase::Proving(patience, claim), Request::SignUp { password, confirmation }) => {
+                self.take_sign_up(id, tag, patience, *claim, password, confirmation)?;
+            }
+            (_, Request::Hello { .. }) => return Err(Fault("Wrong phase: only one hello is allowed".into())),
+            (_, Request::Password(_) | Request::SignUp { .. }) => {
+                return Err(Fault("Wrong phase: a name must come before the password".into()));
+            }
+            _ => return Err(Fault("Wrong phase: log in first".into())),
+        }
+        Ok(Taken::Yes)
+    }
+
+    /// Answers a ping.
+    pub(super) fn pong(&mut self, id: PeerId, tag: Tag, bytes: &[u8]) -> Result<(), Fault> {
+        if bytes.len() > forum_common::limits::PING_BYTES_MAX {
+            return Err(Fault(format!("Ping of {} bytes; at most 1024 are allowed", bytes.len())));
+        }
+        self.peers.reply(id, tag, &Reply::Pong(bytes));
+        Ok(())
+    }
+
+    fn take_name(&mut self, id: PeerId, tag: Tag, name: &str, udp_port: u16) {
+        let name = match UserName::parse(name) {
+            Ok(name) => name,
+            Err(invalid) => return self.refuse(id, tag, &invalid.into()),
+        };
+        let account = self.forum.accounts.find(&name);
+        if account.is_some_and(|account| self.online.contains_key(&account)) {
+            return self.refuse(id, tag, &already_logged_in(&name));
+        }
+        if account.is_none() && self.accounts_are_full() {
+            let no = No::limit(format_args!("{} accounts", self.settings.limits.max_accounts));
+            return self.refuse(id, tag, &no);
+        }
+        self.peers.reply(id, tag, &Reply::PasswordWanted { known: account.is_some() });
+        if let Some(peer) = self.peers.get_mut(id)
+            && let Phase::Naming(patience) = peer.session.phase
+        {
+            peer.session.phase = Phase::Proving(patience, Box::new(Claim { name, account, udp_port }));
+        }
+    }
+
+    fn take_password(
+        &mut self,
+        id: PeerId,
+        tag: LoginTag,
+        patience: Patience,
+        claim: Claim,
+        password: &str,
+    ) -> Result<(), Fault> {
+        if claim.account.is_none() {
+            return Err(Fault("Wrong phase: an unknown name needs a sign-up".into()));
+        }
+        match Password::parse(password) {
+            Ok(password) => {
+                let deciding = Deciding::InLine(claim, password);
+                self.decide(id, tag, patience, deciding);
+                self.begin_attempt(id);
+            }
+            Err(invalid) => self.refuse(id, tag, &invalid.into()),
+        }
+        Ok(())
+    }
+
+    fn take_sign_up(
+        &mut self,
+        id: PeerId,
+        tag: LoginTag,
+        patience: Patience,
+        claim: Claim,
+        password: &str,
+        confirmation: &str,
+    ) -> Result<(), Fault> {
+        if claim.account.is_some() {
+            return Err(Fault("Wrong phase: a known name needs its password".into()));
+        }
+        let password = match Password::parse(password) {
+            _ if password != confirmation => {
+                let no = No(Refusal::PasswordsDiffer, "Passwords do not match".into());
+                self.refuse(id, tag, &no);
+                return Ok(());
+            }
+            Ok(password) => password,
+            Err(invalid) => {
+                self.refuse(id, tag, &invalid.into());
+                return Ok(());
+            }
+        };
+        self.decide(id, tag, patience, Deciding::Hashing(claim));
+        if self.passwords.submit(id, Job::Hash { password }).is_err() {
+            self.back_to_name(id, &busy());
+        }
+        Ok(())
+    }
+
+    /// From here on it is the server's turn: nothing more is read until the decision is there.
+    fn decide(&mut self, id: PeerId, tag: LoginTag, patience: Patience, deciding: Deciding) {
+        let now = self.now;
+        if let Some(peer) = self.peers.get_mut(id) {
+            peer.session.phase = Phase::Deciding(patience.pause(now), tag, Box::new(deciding));
+        }
+    }
+
+    /// Begins an attempt at a known name's password, or puts it in line, or refuses it.
+    fn begin_attempt(&mut self, id: PeerId) {
+        let Some(peer) = self.peers.get_mut(id) else { return };
+        let Phase::Deciding(_, tag, deciding) = &mut peer.session.phase else { return };
+        let tag = *tag;
+        let Deciding::InLine(claim, password) = &**deciding else { return };
+        let (claim, password) = (claim.clone(), password.clone());
+        let Some(account) = claim.account else { return };
+        if self.online.contains_key(&account) {
+            return self.back_to_name(id, &already_logged_in(&claim.name));
+        }
+        match self.lockout.begin(&claim.name, id, self.now) {
+            Begin::Wait => {}
+            Begin::Blocked => {
+                info!("{} {} is blocked", self.label(id), claim.name);
+                let text = "Your account is blocked due to multiple login failures. Please try again later";
+                self.refuse(id, tag, &No(Refusal::Blocked, text.into()));
+                self.finish(id);
+            }
+            Begin::Hash => {
+                let against = self.forum.accounts[account].hash;
+                **deciding = Deciding::Hashing(claim.clone());
+                if self.passwords.submit(id, Job::Verify { password, against }).is_ok() {
+                    self.attempts.insert(id, claim.name);
+                } else {
+                    self.back_to_name(id, &busy());
+                    self.conclude_attempt(&claim.name, Verdict::Dropped);
+                }
+            }
+        }
+    }
+
+    /// Tells the lock-out how an attempt ended, and lets those go on who waited for that.
+    fn conclude_attempt(&mut self, name: &UserName, verdict: Verdict) -> Ruling {
+        let finish = self.lockout.finish(name, verdict, self.now);
+        for waiter in finish.released {
+            self.begin_attempt(waiter);
+        }
+        finish.ruling
+    }
+
+    /// Takes what the hashers have finished.
+    pub(super) fn take_hashes(&mut self) {
+        while let Some((id, result)) = self.passwords.next_result() {
+            match self.attempts.remove(&id) {
+                Some(name) => self.attempt_hashed(id, &name, result),
+                None => self.new_password_hashed(id, result),
+            }
+        }
+    }
+
+    /// A log-in's password was checked. If its connection died meanwhile, nobody will ever know the result.
+    fn attempt_hashed(&mut self, id: PeerId, name: &UserName, result: HashResult) {
+        let verdict = match self.peers.get(id) {
+            Some(peer) if !peer.session.is_closing() && !peer.connection.end_announced() => match result {
+                HashResult::Right => Verdict::Right,
+                HashResult::Wrong | HashResult::Hashed(_) => Verdict::Wrong,
+            },
+            _ => Verdict::Dropped,
+        };
+        // The winner claims the name before those in line are looked at again.
+        let account = self.forum.accounts.find(name);
+        let claimed = verdict == Verdict::Right
+            && account.is_some_and(|account| !self.online.contains_key(&account) && self.log_in(id, account));
+        match self.conclude_attempt(name, verdict) {
+            Ruling::Accepted if claimed => {}
+            Ruling::Accepted => self.back_to_name(id, &already_logged_in(name)),
+            Ruling::Failed => {
+                info!("{} failed to log in as {name}", self.label(id));
+                self.back_to_name(id, &No(Refusal::InvalidPassword, "Invalid password".into()));
+            }
+            Ruling::BlockedNow => {
+                warn!("{} failed to log in as {name}, which is blocked now", self.label(id));
+                let text = "Invalid password. Your account has been blocked. Please try again later";
+                self.refuse_decided(id, &No(Refusal::BlockedNow, text.into()));
+                self.finish(id);
+            }
+            Ruling::Void => self.gone(id),
+        }
+    }
+
+    /// A new password was hashed: for a sign-up, or for `passwd`.
+    fn new_password_hashed(&mut self, id: PeerId, result: HashResult) {
+        let Some(peer) = self.peers.get_mut(id) else { return };
+        if peer.session.member().is_some() {
+            return self.passwd_hashed(id, result);
+        }
+        let Phase::Deciding(_, _, deciding) = &mut peer.session.phase else { return };
+        let (Deciding::Hashing(claim), HashResult::Hashed(hash)) = (&**deciding, result) else { return };
+        if peer.connection.end_announced() {
+            return self.gone(id);
+        }
+        let claim = claim.clone();
+        **deciding = Deciding::SigningUp(claim.clone());
+        self.propose(Origin::SignUp(id), None, Change::CreateAccount { name: claim.name, hash });
+    }
+
+    /// The log has decided on a sign-up.
+    pub(super) fn signed_up(&mut self, id: PeerId, account: Result<AccountId, No>) {
+        match account {
+            Ok(account) => {
+                info!("{} New user {}", self.label(id), self.forum.name_of(account));
+                self.log_in(id, account);
+            }
+            Err(no) => self.back_to_name(id, &no),
+        }
+    }
+
+    /// Makes a connection the session of an account, which must not be online. False when the connection is
+    /// not there any more.
+    fn log_in(&mut self, id: PeerId, account: AccountId) -> bool {
+        let Some(peer) = self.peers.get_mut(id) else { return false };
+        let Phase::Deciding(_, tag, _) = peer.session.phase else { return false };
+        peer.session.phase =
+            Phase::Member(Member { account, unapplied: Unapplied::default(), task: Task::Idle });
+        peer.session.active_at = self.now;
+        self.online.insert(account, id);
+        if let Some(limit) = self.settings.idle_timeout {
+            self.idle_deadlines.push(id, self.now + limit);
+        }
+        self.peers.reply(id, tag, &Reply::Welcome { text: WELCOME });
+        self.peers.wake(id);
+        info!("{} successfully logged in", self.label(id));
+        true
+    }
+
+    /// Refuses the password that is being decided on, and waits for a name again.
+    fn back_to_name(&mut self, id: PeerId, no: &No) {
+        self.refuse_decided(id, no);
+        let now = self.now;
+        if let Some(peer) = self.peers.get_mut(id)
+            && let Phase::Deciding(patience, ..) = peer.session.phase
+        {
+            peer.session.phase = Phase::Naming(patience.resume(now));
+            self.peers.wake(id);
+        }
+    }
+
+    fn refuse_decided(&mut self, id: PeerId, no: &No) {
+        if let Some(peer) = self.peers.get(id)
+            && let Phase::Deciding(_, tag, _) = peer.session.phase
+        {
+            self.refuse(id, tag, no);
+        }
+    }
+
+    /// A connection ended while the server was deciding and nobody read from it.
+    fn gone(&mut self, id: PeerId) {
+        if self.peers.get(id).is_some_and(|peer| !peer.session.is_closing()) {
+            self.finish(id);
+        }
+    }
+
+    /// A client has been silent for long; perhaps for too long.
+    pub(super) fn expire_login(&mut self, id: PeerId) {
+        let Some(peer) = self.peers.get(id) else { return };
+        let patience = match &peer.session.phase {
+            Phase::Greeting(patience) | Phase::Naming(patience) => patience,
+            Phase::Proving(patience, _) | Phase::Deciding(patience, ..) => patience,
+            Phase::Member(_) | Phase::Closing(_) => return,
+        };
+        let spent = patience.spent(self.now);
+        if spent < self.settings.login_timeout {
+            self.login_deadlines.push(id, self.now + (self.settings.login_timeout - spent));
+        } else {
+            self.close(id, Closing::LoginTimedOut, "Login timed out");
+        }
+    }
+}
+
+fn already_logged_in(name: &UserName) -> No {
+    No(Refusal::AlreadyLoggedIn, format!("{name} has already logged in"))
+}
+
+pub(super) fn busy() -> No {
+    No(Refusal::Busy, "Server busy. Please try again later".into())
+}

@@ -1,0 +1,410 @@
+//! The service: who is online, what they ask, and what becomes of it. It turns frames into answers and
+//! entries, and applied entries into answers and notices. Sockets are opened elsewhere, and time comes from
+//! the clock it was given: a whole server runs in a unit test.
+//!
+//! One turn of it: results of the helpers, deadlines, then a share of input for everybody who waits, then
+//! one write for everybody who got something, then the dead are buried.
+
+mod commands;
+mod commit;
+mod intake;
+mod login;
+mod shutdown;
+mod transfers;
+
+use std::collections::{BTreeMap, HashMap, VecDeque};
+use std::net::SocketAddr;
+use std::time::{Duration, Instant};
+
+use forum_common::frame::Tag;
+use forum_common::names::UserName;
+use forum_common::notice::Notice;
+use forum_common::refusal::{Closing, Refusal};
+use forum_common::reply::Reply;
+use log::{info, warn};
+
+use self::commit::Pending;
+use self::shutdown::Lifecycle;
+use self::transfers::{Download, TransferKey, Upload};
+use crate::args::Limits;
+use crate::clock::Clock;
+use crate::connection::{SCRATCH_BYTES, Stream};
+use crate::files::FileWorkers;
+use crate::forum::{AccountId, Forum, Refused};
+use crate::journal::Journal;
+use crate::lockout::Lockout;
+use crate::passwords::PasswordHasher;
+use crate::peers::Peers;
+use crate::session::{Farewell, PeerId, Phase, Session};
+use crate::timers::DeadlineQueue;
+
+/// How long a connection that was told its end may take to read it and close.
+const FAREWELL: Duration = Duration::from_secs(5);
+/// Connections past the limit that are told so at one time; more are closed without a word.
+const FAREWELLS_MAX: usize = 32;
+
+/// What the service is told when it starts, and never again.
+#[derive(Debug)]
+pub struct Settings {
+    /// What the forum may grow to.
+    pub limits: Limits,
+    /// Connections at once.
+    pub connections_max: usize,
+    /// Failed log-ins of a name in a row before it is blocked.
+    pub attempts_max: u8,
+    /// For how long.
+    pub block_duration: Duration,
+    /// How long a client may be silent before it is logged in.
+    pub login_timeout: Duration,
+    /// How long a user may be idle; none = for ever.
+    pub idle_timeout: Option<Duration>,
+    /// The password for SHT; without one it is always refused.
+    pub admin_password: Option<AdminPassword>,
+}
+
+/// The admin password's digest: what SHT is compared with, in constant time.
+#[derive(Debug)]
+pub struct AdminPassword(blake3::Hash);
+
+impl AdminPassword {
+    /// Remembers a password, not storing it.
+    pub fn new(password: &str) -> Self {
+        Self(blake3::hash(password.as_bytes()))
+    }
+
+    /// Whether this is it; comparing BLAKE3 hashes takes the same time wherever they differ.
+    pub fn is(&self, password: &str) -> bool {
+        self.0 == blake3::hash(password.as_bytes())
+    }
+}
+
+/// The helpers of the service: each takes work and hands back results, in threads of its own or at once.
+pub struct Helpers<J> {
+    /// Puts entries in order and makes them durable.
+    pub journal: J,
+    /// Hashes passwords.
+    pub passwords: PasswordHasher<PeerId>,
+    /// Writes, reads and deletes files.
+    pub files: FileWorkers<TransferKey>,
+}
+
+/// The server without its listener.
+pub struct Service<S, J, C> {
+    settings: Settings,
+    clock: C,
+    /// The time of this turn.
+    now: Instant,
+    peers: Peers<S>,
+    forum: Forum,
+    journal: J,
+    /// Entries that are proposed and not applied, oldest first.
+    pending: VecDeque<Pending>,
+    pending_bytes: usize,
+    /// Who waits for room among the entries in flight.
+    waiting_for_room: Vec<PeerId>,
+    encoded: Vec<u8>,
+    online: HashMap<AccountId, PeerId>,
+    passwords: PasswordHasher<PeerId>,
+    lockout: Lockout<PeerId>,
+    /// The names whose passwords are being hashed, by the connection that tries.
+    attempts: HashMap<PeerId, UserName>,
+    files: FileWorkers<TransferKey>,
+    uploads: BTreeMap<TransferKey, Upload>,
+    downloads: BTreeMap<TransferKey, Download>,
+    login_deadlines: DeadlineQueue<PeerId>,
+    idle_deadlines: DeadlineQueue<PeerId>,
+    farewells: DeadlineQueue<PeerId>,
+    lifecycle: Lifecycle,
+    /// An accepted SHT is what ends it.
+    told_to_end: bool,
+    scratch: Vec<u8>,
+}
+
+/// A request that was refused: the code and the text of the answer.
+#[derive(Debug)]
+struct No(Refusal, String);
+
+impl From<Refused> for No {
+    fn from(refused: Refused) -> Self {
+        Self(refused.code(), refused.to_string())
+    }
+}
+
+impl From<forum_common::names::Invalid> for No {
+    fn from(invalid: forum_common::names::Invalid) -> Self {
+        use forum_common::names::Invalid;
+        let code = match invalid {
+            Invalid::Name => Refusal::InvalidName,
+            Invalid::Text => Refusal::InvalidText,
+            Invalid::Password => Refusal::InvalidPasswordFormat,
+        };
+        Self(code, invalid.to_string())
+    }
+}
+
+impl No {
+    fn limit(what: std::fmt::Arguments<'_>) -> Self {
+        Self(Refusal::LimitReached, format!("Limit reached: at most {what}"))
+    }
+}
+
+impl<S: Stream, J: Journal, C: Clock> Service<S, J, C> {
+    /// A server for `forum`, which is what the journal has told so far.
+    pub fn new(settings: Settings, clock: C, forum: Forum, helpers: Helpers<J>) -> Self {
+        let now = clock.now();
+        Self {
+            lockout: Lockout::new(settings.attempts_max, settings.block_duration),
+            settings,
+            clock,
+            now,
+            peers: Peers::default(),
+            forum,
+            journal: helpers.journal,
+            pending: VecDeque::new(),
+            pending_bytes: 0,
+            waiting_for_room: Vec::new(),
+            encoded: Vec::new(),
+            online: HashMap::new(),
+            passwords: helpers.passwords,
+            attempts: HashMap::new(),
+            files: helpers.files,
+            uploads: BTreeMap::new(),
+            downloads: BTreeMap::new(),
+            login_deadlines: DeadlineQueue::default(),
+            idle_deadlines: DeadlineQueue::default(),
+            farewells: DeadlineQueue::default(),
+            lifecycle: Lifecycle::Running,
+            told_to_end: false,
+            scratch: vec![0; SCRATCH_BYTES],
+        }
+    }
+
+    /// Takes in a connection that was just accepted; none when there are so many that not even a word of
+    /// farewell is possible.
+    pub fn admit(&mut self, stream: S, address: SocketAddr) -> Option<PeerId> {
+        let full = self.peers.len() >= self.settings.connections_max;
+        if self.peers.len() >= self.settings.connections_max + FAREWELLS_MAX {
+            return None;
+        }
+        let id = self.peers.insert(stream, Session::new(address, self.now));
+        info!("#{} {address} Client connected", id.generation);
+        if full {
+            warn!("#{} {address} turned away: {} connections are the limit", id.generation, self.peers.len() - 1);
+            self.close(id, Closing::ServerFull, "Server is full. Please try again later");
+        } else {
+            self.login_deadlines.push(id, self.now + self.settings.login_timeout);
+        }
+        Some(id)
+    }
+
+    /// The socket of a connection, for registering it with the poll.
+    pub fn stream_mut(&mut self, id: PeerId) -> Option<&mut S> {
+        self.peers.get_mut(id).map(|peer| peer.connection.stream_mut())
+    }
+
+    /// The kernel says that a socket is readable; `ended`: with a FIN at the end.
+    pub fn readable(&mut self, id: PeerId, ended: bool) {
+        if let Some(peer) = self.peers.get_mut(id) {
+            peer.connection.mark_readable(ended);
+            self.peers.wake(id);
+        }
+    }
+
+    /// The kernel says that a socket is writable.
+    pub fn writable(&mut self, id: PeerId) {
+        if let Some(peer) = self.peers.get_mut(id) {
+            peer.connection.mark_writable();
+            self.peers.want_flush(id);
+        }
+    }
+
+    /// One turn. `quiet` says that the poll before it brought nothing. Returns whether entries were gathered
+    /// that go to the journal as soon as it is quiet: the caller should look once more without waiting.
+    pub fn turn(&mut self, quiet: bool) -> bool {
+        self.now = self.clock.now();
+        self.take_outcomes();
+        self.take_hashes();
+        self.take_file_results();
+        self.expire();
+        self.serve();
+        let gathered = self.journal.end_turn(quiet);
+        self.advance_shutdown();
+        self.flush();
+        self.peers.reap();
+        gathered
+    }
+
+    /// How long the poll may wait for the next event; none = as long as it likes.
+    pub fn idle_for(&self) -> Option<Duration> {
+        if self.peers.waiting_for_turn() > 0 {
+            return Some(Duration::ZERO);
+        }
+        let deadlines = [&self.login_deadlines, &self.idle_deadlines, &self.farewells];
+        let next = deadlines.into_iter().filter_map(DeadlineQueue::next_due).min()?;
+        Some(next.saturating_duration_since(self.clock.now()))
+    }
+
+    /// How many connections there are.
+    pub fn connections(&self) -> usize {
+        self.peers.len()
+    }
+
+    /// The forum as it stands.
+    pub fn forum(&self) -> &Forum {
+        &self.forum
+    }
+
+    /// Gives everybody who waits for it one share of a turn; those who come again meanwhile have to wait
+    /// for the next.
+    fn serve(&mut self) {
+        for _ in 0..self.peers.waiting_for_turn() {
+            let Some(id) = self.peers.next_turn() else { break };
+            self.serve_one(id);
+        }
+    }
+
+    /// Writes what this turn has for everybody: one vectored write each.
+    fn flush(&mut self) {
+        let list = self.peers.take_flushes();
+        for &id in &list {
+            if let Err(error) = self.peers.flush(id) {
+                self.lost(id, &error);
+                continue;
+            }
+            self.after_flush(id);
+        }
+        self.peers.flushed(list);
+    }
+
+    /// What a connection does when output has left: goes on with long answers, or ends.
+    fn after_flush(&mut self, id: PeerId) {
+        let Some(peer) = self.peers.get_mut(id) else { return };
+        let drained = peer.connection.outgoing.len() < crate::connection::OUTGOING_BYTES_LOW;
+        match &mut peer.session.phase {
+            Phase::Closing(farewell) => {
+                if peer.connection.outgoing.is_empty() && !farewell.fin_sent {
+                    farewell.fin_sent = true;
+                    if peer.connection.shutdown_write().is_err() {
+                        self.peers.condemn(id);
+                        return;
+                    }
+                }
+                self.end_when_closed(id);
+            }
+            Phase::Member(_) if drained => {
+                let more = peer.session.member().is_some_and(|member| member.is_at_work())
+                    || !peer.connection.received.is_empty()
+                    || self.has_downloads(id);
+                if more {
+                    self.peers.wake(id);
+                }
+            }
+            _ => {}
+        }
+    }
+
+    fn end_when_closed(&mut self, id: PeerId) {
+        if let Some(peer) = self.peers.get(id)
+            && let Phase::Closing(farewell) = &peer.session.phase
+            && farewell.fin_sent
+            && peer.connection.input_ended()
+        {
+            self.peers.condemn(id);
+        }
+    }
+
+    /// Ends what has gone on for too long.
+    fn expire(&mut self) {
+        while let Some(id) = self.login_deadlines.pop_due(self.now) {
+            self.expire_login(id);
+        }
+        while let Some(id) = self.idle_deadlines.pop_due(self.now) {
+            self.expire_idle(id);
+        }
+        while let Some(id) = self.farewells.pop_due(self.now) {
+            self.peers.condemn(id);
+        }
+    }
+
+    fn expire_idle(&mut self, id: PeerId) {
+        let Some(limit) = self.settings.idle_timeout else { return };
+        let Some(peer) = self.peers.get(id).filter(|peer| peer.session.member().is_some()) else { return };
+        let due = peer.session.active_at + limit;
+        if due > self.now {
+            self.idle_deadlines.push(id, due);
+        } else {
+            let text = format!("You have been logged out: no activity for {} seconds", limit.as_secs());
+            self.close(id, Closing::Idle, &text);
+        }
+    }
+
+    /// Answers a request with no.
+    fn refuse(&mut self, id: PeerId, tag: Tag, no: &No) {
+        self.peers.reply(id, tag, &Reply::Refused { code: no.0, text: &no.1 });
+    }
+
+    /// Answers a request with yes.
+    fn done(&mut self, id: PeerId, tag: Tag, text: &str) {
+        self.peers.reply(id, tag, &Reply::Done { text });
+    }
+
+    /// Ends a connection with a last word.
+    fn close(&mut self, id: PeerId, code: Closing, text: &str) {
+        self.peers.notify(id, &Notice::Closing { code, text });
+        self.finish(id);
+    }
+
+    /// Ends a connection whose last word is queued already.
+    fn finish(&mut self, id: PeerId) {
+        self.depart(id);
+        let deadline = self.now + FAREWELL;
+        if let Some(peer) = self.peers.get_mut(id) {
+            peer.session.phase = Phase::Closing(Farewell { fin_sent: false });
+            peer.connection.received = Vec::new();
+            self.farewells.push(id, deadline);
+            self.peers.want_flush(id);
+            self.peers.wake(id);
+        }
+    }
+
+    /// Ends a connection that can't be served.
+    pub fn break_down(&mut self, id: PeerId, error: &std::io::Error) {
+        self.lost(id, error);
+    }
+
+    /// Ends a connection that broke.
+    fn lost(&mut self, id: PeerId, error: &std::io::Error) {
+        info!("{} connection lost: {error}", self.label(id));
+        self.depart(id);
+        self.peers.condemn(id);
+    }
+
+    /// Takes back whatever a session holds, however it ends: its name, its place in a line, its transfers.
+    fn depart(&mut self, id: PeerId) {
+        let Some(peer) = self.peers.get(id) else { return };
+        match &peer.session.phase {
+            Phase::Closing(_) => return,
+            Phase::Deciding(..) => self.lockout.forget(id),
+            Phase::Member(member) => {
+                let account = member.account;
+                info!("{} exited", self.label(id));
+                self.online.remove(&account);
+                self.abandon_transfers(id);
+            }
+            Phase::Greeting(_) | Phase::Naming(_) | Phase::Proving(..) => {}
+        }
+    }
+
+    /// How the log names a connection: number, address, and the user once known.
+    fn label(&self, id: PeerId) -> String {
+        let Some(peer) = self.peers.get(id) else { return format!("#{}", id.generation) };
+        let address = peer.session.address;
+        match peer.session.member() {
+            Some(member) => format!("#{} {address} {}", id.generation, self.forum.name_of(member.account)),
+            None => format!("#{} {address}", id.generation),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

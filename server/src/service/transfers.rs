@@ -1,0 +1,424 @@
+//! Files on their way: uploads and downloads, each known by its connection and the tag of its request.
+//!
+//! Data flows against credit, so neither a fast client nor a slow one makes the server's memory grow: an
+//! upload has at most [`UPLOAD_CREDIT_BYTES`] between socket and disk, a download one chunk in memory. The
+//! disk itself is touched by the file workers only.
+
+use forum_common::frame::Tag;
+use forum_common::limits::DIGEST_BYTES;
+use forum_common::names::{FileName, Title};
+use forum_common::refusal::Refusal;
+use forum_common::reply::Reply;
+use forum_common::transfer::Transfer;
+use log::{info, warn};
+
+use super::commit::{Origin, file_added, no_space};
+use super::intake::{Fault, Taken};
+use super::{No, Service};
+use crate::clock::Clock;
+use crate::connection::{OUTGOING_BYTES_LOW, Stream};
+use crate::files::{CHUNK_BYTES_MAX, Expected, Failure, FileId, Report, UPLOAD_CREDIT_BYTES};
+use crate::forum::{AccountId, Change, Effect, ThreadId};
+use crate::journal::Journal;
+use crate::session::PeerId;
+
+/// Which transfer: tags are unique only within a connection.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct TransferKey {
+    /// Whose.
+    pub peer: PeerId,
+    /// The tag of its request.
+    pub tag: Tag,
+}
+
+impl TransferKey {
+    /// All keys of one connection.
+    fn of(peer: PeerId) -> std::ops::RangeInclusive<Self> {
+        Self { peer, tag: Tag::MIN }..=Self { peer, tag: Tag::MAX }
+    }
+}
+
+/// A file that a client sends.
+#[derive(Debug)]
+pub(super) struct Upload {
+    account: AccountId,
+    thread: ThreadId,
+    title: Title,
+    file: FileName,
+    id: FileId,
+    /// As announced.
+    size: u64,
+    received: u64,
+    /// What the client may still send.
+    credit: u64,
+    /// Written, and not given back as credit yet.
+    written: u64,
+    stage: UploadStage,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum UploadStage {
+    /// Data is coming.
+    Receiving,
+    /// All is here and being made durable; the digest must be this one.
+    Storing([u8; DIGEST_BYTES]),
+    /// The entry is on its way through the log.
+    Proposed,
+}
+
+/// A file that a client is sent.
+#[derive(Debug)]
+pub(super) struct Download {
+    thread: ThreadId,
+    file: FileName,
+    size: u64,
+    digest: [u8; DIGEST_BYTES],
+    /// Queued for the client.
+    sent: u64,
+    /// What the client takes beyond that.
+    credit: u64,
+    /// A chunk is being read.
+    reading: bool,
+}
+
+impl<S: Stream, J: Journal, C: Clock> Service<S, J, C> {
+    /// UPD: says whether the file may come.
+    pub(super) fn start_upload(
+        &mut self,
+        peer: PeerId,
+        tag: Tag,
+        account: AccountId,
+        title: &str,
+        file: &str,
+        size: u64,
+    ) -> Result<Result<(), No>, Fault> {
+        let key = TransferKey { peer, tag };
+        self.insist_on_new(key)?;
+        Ok(self.check_upload(account, title, file, size).map(|(thread, title, file)| {
+            let credit = size.min(UPLOAD_CREDIT_BYTES.into());
+            let id = FileId::random();
+            self.files.create(key, id);
+            let stage = UploadStage::Receiving;
+            let upload =
+                Upload { account, thread, title, file, id, size, received: 0, credit, written: 0, stage };
+            self.uploads.insert(key, upload);
+            self.peers.reply(peer, tag, &Reply::UploadStarts { credit: credit as u32 });
+        }))
+    }
+
+    fn check_upload(
+        &self,
+        account: AccountId,
+        title: &str,
+        file: &str,
+        size: u64,
+    ) -> Result<(ThreadId, Title, FileName), No> {
+        let (title, file) = (Title::parse(title)?, FileName::parse(file)?);
+        let thread = self.forum.threads.named(&title)?;
+        thread.check_new_file(&file)?;
+        let id = self.forum.threads.find(&title).expect("named above");
+        let limits = &self.settings.limits;
+        if size > limits.max_file_bytes {
+            return Err(No::limit(format_args!("{} bytes a file", limits.max_file_bytes)));
+        }
+        let here = self.uploads.values().filter(|upload| upload.thread == id).count();
+        if thread.uploads().len() + here >= limits.max_files {
+            return Err(No::limit(format_args!("{} files in a thread", limits.max_files)));
+        }
+        if self.uploads.len() >= limits.max_total_uploads {
+            return Err(No::limit(format_args!("{} uploads at once", limits.max_total_uploads)));
+        }
+        let own = self.uploads.values().filter(|upload| upload.account == account);
+        let (count, bytes) = own.fold((0, 0), |(count, bytes), upload| (count + 1, bytes + upload.size));
+        if count >= limits.max_uploads {
+            return Err(No::limit(format_args!("{} uploads of a user at once", limits.max_uploads)));
+        }
+        if self.forum.accounts[account].file_bytes + bytes + size > limits.max_user_file_bytes {
+            return Err(No::limit(format_args!("{} bytes of files a user", limits.max_user_file_bytes)));
+        }
+        Ok((id, title, file))
+    }
+
+    /// DWN: says how large the file is; data flows once the client gives credit.
+    pub(super) fn start_download(
+        &mut self,
+        peer: PeerId,
+        tag: Tag,
+        title: &str,
+        file: &str,
+    ) -> Result<Result<(), No>, Fault> {
+        let key = TransferKey { peer, tag };
+        self.insist_on_new(key)?;
+        Ok(self.check_download(peer, title, file).map(|(id, download)| {
+            self.peers.reply(peer, tag, &Reply::DownloadStarts { size: download.size });
+            self.files.open(key, id, tag);
+            self.downloads.insert(key, download);
+        }))
+    }
+
+    fn check_download(&self, peer: PeerId, title: &str, file: &str) -> Result<(FileId, Download), No> {
+        let title = Title::parse(title)?;
+        let name = FileName::parse(file)?;
+        let thread = self.forum.threads.named(&title)?;
+        let no_file = || crate::forum::Refused::NoSuchFile(title.clone());
+        let found = thread.file(&name).ok_or_else(no_file)?;
+        if self.downloads.range(TransferKey::of(peer)).count() >= self.settings.limits.max_downloads {
+            return Err(No::limit(format_args!("{} downloads at once", self.settings.limits.max_downloads)));
+        }
+        let download = Download {
+            thread: self.forum.threads.find(&title).ok_or_else(no_file)?,
+            file: name,
+            size: found.size,
+            digest: found.digest,
+            sent: 0,
+            credit: 0,
+            reading: false,
+        };
+        Ok((found.id, download))
+    }
+
+    fn insist_on_new(&self, key: TransferKey) -> Result<(), Fault> {
+        if self.uploads.contains_key(&key) || self.downloads.contains_key(&key) {
+            return Err(Fault(format!("Tag {} belongs to a transfer under way", key.tag)));
+        }
+        Ok(())
+    }
+
+    /// Takes a frame of a transfer. One for a transfer that is over is ignored: the other end can't know yet.
+    pub(super) fn take_transfer(&mut self, peer: PeerId, tag: Tag, frame: Transfer<'_>) -> Result<Taken, Fault> {
+        let key = TransferKey { peer, tag };
+        if self.uploads.contains_key(&key) || self.downloads.contains_key(&key) {
+            let now = self.now;
+            if let Some(peer) = self.peers.get_mut(peer) {
+                peer.session.active_at = now;
+            }
+        }
+        match frame {
+            Transfer::Data(bytes) => self.take_data(key, bytes)?,
+            Transfer::End(digest) => self.end_upload(key, digest)?,
+            Transfer::Credit(bytes) => {
+                if let Some(download) = self.downloads.get_mut(&key) {
+                    download.credit = download.credit.saturating_add(bytes.into());
+                    self.pump(key);
+                }
+            }
+            Transfer::Abort => self.take_abort(key),
+        }
+        Ok(Taken::Yes)
+    }
+
+    fn take_data(&mut self, key: TransferKey, bytes: &[u8]) -> Result<(), Fault> {
+        let Some(upload) = self.uploads.get_mut(&key) else { return Ok(()) };
+        let length = bytes.len() as u64;
+        if upload.stage != UploadStage::Receiving {
+            return Err(Fault("Data behind the end of an upload".into()));
+        }
+        if length > upload.credit {
+            return Err(Fault(format!("{length} bytes of data with a credit of {}", upload.credit)));
+        }
+        upload.credit -= length;
+        upload.received += length;
+        self.files.write(key, bytes);
+        Ok(())
+    }
+
+    fn end_upload(&mut self, key: TransferKey, digest: [u8; DIGEST_BYTES]) -> Result<(), Fault> {
+        let Some(upload) = self.uploads.get_mut(&key) else { return Ok(()) };
+        if upload.stage != UploadStage::Receiving {
+            return Err(Fault("An upload ends only once".into()));
+        }
+        if upload.received != upload.size {
+            let text = format!("{} bytes of {} arrived. Nothing was stored", upload.received, upload.size);
+            self.break_upload(key, &No(Refusal::TransferAborted, text));
+            return Ok(());
+        }
+        upload.stage = UploadStage::Storing(digest);
+        self.files.finish(key, Expected { size: upload.size, digest });
+        Ok(())
+    }
+
+    fn take_abort(&mut self, key: TransferKey) {
+        let no = No(Refusal::TransferAborted, "The transfer was given up".into());
+        match self.uploads.get(&key) {
+            // Too late: the log decides, and the answer says how.
+            Some(upload) if upload.stage == UploadStage::Proposed => {}
+            Some(_) => self.break_upload(key, &no),
+            None => self.break_download(key, &no),
+        }
+    }
+
+    /// Takes what the file workers have done.
+    pub(super) fn take_file_results(&mut self) {
+        while let Some((key, report)) = self.files.next_report() {
+            match report {
+                Report::Written { bytes } => self.written(key, bytes.into()),
+                Report::Stored { .. } => self.stored(key),
+                Report::Opened { .. } => {}
+                Report::Chunk { frames, bytes } => self.send_chunk(key, frames, bytes),
+                Report::Failed(failure) => self.failed(key, &failure),
+            }
+        }
+    }
+
+    /// Gives credit back as data reaches the disk, in steps of half the window.
+    fn written(&mut self, key: TransferKey, bytes: u64) {
+        let Some(upload) = self.uploads.get_mut(&key) else { return };
+        upload.written += bytes;
+        let to_come = upload.size - upload.received - upload.credit;
+        let step = to_come.min(u64::from(UPLOAD_CREDIT_BYTES) / 2);
+        if step > 0 && upload.written >= step {
+            let credit = upload.written.min(to_come);
+            upload.written -= credit;
+            upload.credit += credit;
+            self.peers.transfer(key.peer, key.tag, &Transfer::Credit(credit as u32));
+        }
+    }
+
+    /// A file is on disk for good; now the log decides whether it belongs to the thread.
+    fn stored(&mut self, key: TransferKey) {
+        let Some(upload) = self.uploads.get_mut(&key) else { return };
+        let UploadStage::Storing(digest) = upload.stage else { return };
+        upload.stage = UploadStage::Proposed;
+        let change = Change::AddFile {
+            thread: upload.thread,
+            title: upload.title.clone(),
+            file: upload.file.clone(),
+            id: upload.id,
+            size: upload.size,
+            digest,
+        };
+        let account = upload.account;
+        self.propose(Origin::Upload(key), Some(account), change);
+    }
+
+    /// The log has decided on an upload.
+    pub(super) fn upload_decided(&mut self, key: TransferKey, change: &Change, result: Result<Effect, No>) {
+        self.uploads.remove(&key);
+        match (result, change) {
+            (Ok(Effect::FileAdded { title, file }), _) => {
+                let text = file_added(&file, &title);
+                info!("{} {text}", self.label(key.peer));
+                self.done(key.peer, key.tag, &text);
+            }
+            (Err(no), Change::AddFile { id, .. }) => {
+                self.files.unlink(*id);
+                self.refuse(key.peer, key.tag, &no);
+            }
+            _ => debug_assert!(false, "an upload adds a file"),
+        }
+    }
+
+    /// A chunk of a download was read.
+    fn send_chunk(&mut self, key: TransferKey, frames: Vec<u8>, bytes: u64) {
+        let Some(download) = self.downloads.get_mut(&key) else { return };
+        download.reading = false;
+        download.sent += bytes;
+        download.credit = download.credit.saturating_sub(bytes);
+        let now = self.now;
+        self.peers.push(key.peer, frames);
+        if let Some(peer) = self.peers.get_mut(key.peer) {
+            peer.session.active_at = now;
+        }
+        self.pump(key);
+    }
+
+    /// Whether a connection has downloads, which go on as its output drains.
+    pub(super) fn has_downloads(&self, peer: PeerId) -> bool {
+        !self.downloads.is_empty() && self.downloads.range(TransferKey::of(peer)).next().is_some()
+    }
+
+    /// Goes on with all downloads of a connection.
+    pub(super) fn pump_downloads(&mut self, peer: PeerId) {
+        if self.downloads.is_empty() {
+            return;
+        }
+        let keys: Vec<_> = self.downloads.range(TransferKey::of(peer)).map(|(key, _)| *key).collect();
+        for key in keys {
+            self.pump(key);
+        }
+    }
+
+    /// Has the next chunk of a download read, or ends it.
+    fn pump(&mut self, key: TransferKey) {
+        let Some(download) = self.downloads.get_mut(&key) else { return };
+        let Some(peer) = self.peers.get(key.peer) else { return };
+        let left = download.size - download.sent;
+        let has_begun = download.sent > 0 || download.credit > 0;
+        if download.reading || !has_begun {
+            return;
+        }
+        if left == 0 {
+            let digest = download.digest;
+            info!("{} downloaded {}", self.label(key.peer), self.downloads[&key].file);
+            self.end_download(key);
+            self.peers.transfer(key.peer, key.tag, &Transfer::End(digest));
+        } else if download.credit > 0 && peer.connection.outgoing.len() < OUTGOING_BYTES_LOW {
+            download.reading = true;
+            self.files.read(key, download.credit.min(CHUNK_BYTES_MAX));
+        }
+    }
+
+    fn failed(&mut self, key: TransferKey, failure: &Failure) {
+        warn!("{} transfer {}: {failure}", self.label(key.peer), key.tag);
+        let no = match failure {
+            Failure::NoSpace => no_space(),
+            Failure::DigestDiffers => {
+                No(Refusal::DigestDiffers, "The file was damaged on its way. Nothing was stored".into())
+            }
+            _ => No(Refusal::TransferAborted, "The server could not access the file".into()),
+        };
+        if self.uploads.contains_key(&key) {
+            self.break_upload(key, &no);
+        } else {
+            self.break_download(key, &no);
+        }
+    }
+
+    /// Ends an upload that came to nothing; no trace of it stays.
+    fn break_upload(&mut self, key: TransferKey, no: &No) {
+        if self.uploads.remove(&key).is_some() {
+            self.files.end(key);
+            self.refuse(key.peer, key.tag, no);
+        }
+    }
+
+    fn break_download(&mut self, key: TransferKey, no: &No) {
+        if self.downloads.contains_key(&key) {
+            self.end_download(key);
+            self.refuse(key.peer, key.tag, no);
+        }
+    }
+
+    fn end_download(&mut self, key: TransferKey) {
+        self.downloads.remove(&key);
+        self.files.end(key);
+    }
+
+    /// A thread is gone, and with it the files that are being downloaded from it.
+    pub(super) fn break_downloads_of(&mut self, thread: ThreadId, title: &Title) {
+        let keys: Vec<_> =
+            self.downloads.iter().filter(|(_, download)| download.thread == thread).map(|(key, _)| *key).collect();
+        for key in keys {
+            let text = format!("Thread {title} was removed during the download");
+            self.break_download(key, &No(Refusal::RemovedDuringDownload, text));
+        }
+    }
+
+    /// A connection ends: so do its transfers, except uploads whose entry is in the log already.
+    pub(super) fn abandon_transfers(&mut self, peer: PeerId) {
+        let uploads: Vec<_> = self
+            .uploads
+            .range(TransferKey::of(peer))
+            .filter(|(_, upload)| upload.stage != UploadStage::Proposed)
+            .map(|(key, _)| *key)
+            .collect();
+        for key in uploads {
+            self.uploads.remove(&key);
+            self.files.end(key);
+        }
+        let downloads: Vec<_> = self.downloads.range(TransferKey::of(peer)).map(|(key, _)| *key).collect();
+        for key in downloads {
+            self.end_download(key);
+        }
+    }
+}

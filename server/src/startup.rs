@@ -1,0 +1,237 @@
+//! From the command line to a running server, and back: opens everything in an order that changes nothing
+//! when something is wrong, replays the log, serves, and closes in order.
+
+use std::fmt::Display;
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use forum_common::names::{Password, UserName};
+use log::{LevelFilter, info, warn};
+
+use crate::args::ServeArguments;
+use crate::clock::{Clock, SystemClock};
+use crate::credentials;
+use crate::files::{self, FileWorkers};
+use crate::forum::{Entry, Forum, Record, Restorer};
+use crate::journal::{Durability, Replayed, SqliteJournal, Stored, Writing};
+use crate::logging;
+use crate::passwords::{HashParameters, PasswordHasher};
+use crate::reactor::{self, Reactor, Wake};
+use crate::service::{AdminPassword, Helpers, Service, Settings};
+use crate::store::Store;
+
+/// Descriptors that connections may not use: standard streams, the log, the database, files on their way,
+/// threads' ends of pipes.
+const RESERVED_DESCRIPTORS: u64 = 256;
+/// A log behind the snapshot that is shorter than this is not worth a new snapshot.
+const SNAPSHOT_TAIL_BYTES_MIN: u64 = 64 * 1024 * 1024;
+
+/// Why the program did not do what it was asked for.
+#[derive(Debug)]
+pub enum Failed {
+    /// The command line is wrong: exit 2.
+    Usage(String),
+    /// Anything else: exit 1, with one line that says what.
+    Other(String),
+}
+
+impl Failed {
+    /// Whatever went wrong, in one line.
+    pub fn because(reason: impl Display) -> Self {
+        Self::Other(reason.to_string())
+    }
+}
+
+/// Serves until it is told to end.
+///
+/// # Errors
+/// The command line is wrong, or something needed can't be had: then nothing was changed.
+pub fn serve(arguments: &ServeArguments, data: &Path) -> Result<(), Failed> {
+    let settings = settings(arguments)?;
+    let hash_parameters = hash_parameters(arguments)?;
+    let socket = reactor::bind(arguments.address())
+        .map_err(|error| Failed::because(format_args!("can't listen on {}: {error}", arguments.address())))?;
+    let store = Store::open(data).map_err(Failed::because)?;
+    let log = logging::init(log_level(arguments), arguments.log_file.as_deref()).map_err(|error| {
+        Failed::because(format_args!("can't open the log file: {error}"))
+    })?;
+    warn_of_risks(arguments, hash_parameters);
+
+    let (forum, replayed) = replay(&store)?;
+    sweep_files(&forum, &store.files())?;
+    let (mut reactor, wake) = Reactor::new().map_err(Failed::because)?;
+    let helpers = start_helpers(arguments, hash_parameters, replayed, &store, &wake)?;
+    let mut service = Service::new(settings, SystemClock, forum, helpers);
+    if let Some(file) = &arguments.credentials {
+        credentials::import(file, hash_parameters, &mut service, &mut reactor)?;
+    }
+    let address = reactor.listen(socket).map_err(|error| {
+        Failed::because(format_args!("can't listen on {}: {error}", arguments.address()))
+    })?;
+    eprintln!("listening on {address}");
+    let ended = reactor.run(&mut service).map_err(Failed::because);
+    let wipe = arguments.wipe_on_shutdown && service.was_told_to_end();
+    let closed = service.into_journal().map_err(|reason| {
+        Failed::because(format_args!("the log can't be written, so nothing more is: {reason}"))
+    });
+    ended?;
+    closed?.close().map_err(Failed::because)?;
+    if wipe {
+        store.wipe().map_err(Failed::because)?;
+        info!("everything that forumd stored is deleted");
+    }
+    drop(log);
+    Ok(())
+}
+
+fn settings(arguments: &ServeArguments) -> Result<Settings, Failed> {
+    let attempts_max = arguments.attempts_max().map_err(Failed::Usage)?;
+    let descriptors = raise_descriptor_limit();
+    let possible = usize::try_from(descriptors.saturating_sub(RESERVED_DESCRIPTORS)).unwrap_or(usize::MAX).max(1);
+    let connections_max = match arguments.limits.max_connections {
+        0 => possible,
+        wanted => wanted.min(possible),
+    };
+    Ok(Settings {
+        limits: arguments.limits.clone(),
+        connections_max,
+        attempts_max,
+        block_duration: Duration::from_secs(arguments.block_duration),
+        login_timeout: Duration::from_secs(arguments.login_timeout),
+        idle_timeout: (arguments.timeout > 0).then(|| Duration::from_secs(arguments.timeout)),
+        admin_password: admin_password(arguments)?,
+    })
+}
+
+/// Allows this process as many descriptors as it may have; says how many that are.
+fn raise_descriptor_limit() -> u64 {
+    use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+    let limit = getrlimit(Resource::Nofile);
+    let raised = Rlimit { current: limit.maximum, maximum: limit.maximum };
+    match setrlimit(Resource::Nofile, raised) {
+        Ok(()) => limit.maximum.unwrap_or(u64::MAX),
+        Err(_) => limit.current.unwrap_or(u64::MAX),
+    }
+}
+
+fn admin_password(arguments: &ServeArguments) -> Result<Option<AdminPassword>, Failed> {
+    if let Some(password) = &arguments.admin_password {
+        return Ok(Some(AdminPassword::new(password)));
+    }
+    if let Some(file) = &arguments.admin_password_file {
+        let text = std::fs::read_to_string(file)
+            .map_err(|error| Failed::because(format_args!("can't read {}: {error}", file.display())))?;
+        return match text.lines().next() {
+            Some(line) if !line.is_empty() => Ok(Some(AdminPassword::new(line))),
+            _ => Err(Failed::because(format_args!("{} has no password in its first line", file.display()))),
+        };
+    }
+    let from_environment = std::env::var("FORUM_ADMIN_PASSWORD").ok();
+    Ok(from_environment.filter(|password| !password.is_empty()).map(|password| AdminPassword::new(&password)))
+}
+
+fn hash_parameters(arguments: &ServeArguments) -> Result<HashParameters, Failed> {
+    let lanes = u8::try_from(arguments.hash_lanes).unwrap_or(u8::MAX);
+    HashParameters::new(arguments.hash_memory_kib, arguments.hash_iterations, lanes)
+        .map_err(|error| Failed::Usage(error.to_string()))
+}
+
+fn log_level(arguments: &ServeArguments) -> LevelFilter {
+    match (arguments.verbose, arguments.quiet) {
+        (0, 0) => LevelFilter::Info,
+        (1, _) => LevelFilter::Debug,
+        (_, 1) => LevelFilter::Warn,
+        (0, _) => LevelFilter::Error,
+        _ => LevelFilter::Trace,
+    }
+}
+
+fn warn_of_risks(arguments: &ServeArguments, hash_parameters: HashParameters) {
+    if !arguments.address().ip().is_loopback() {
+        warn!(
+            "{} IS NOT A LOOPBACK ADDRESS AND THERE IS NO TLS: passwords and messages travel in the clear. Put a \
+             tunnel (ssh, WireGuard, stunnel) in front of it.",
+            arguments.address()
+        );
+    }
+    if hash_parameters.is_weak() {
+        warn!("WEAK PASSWORD HASHES ({hash_parameters}): fit for load tests only.");
+    }
+}
+
+/// Makes the forum that the log tells of.
+fn replay(store: &Store) -> Result<(Forum, Replayed<Writing>), Failed> {
+    let began = SystemClock.now();
+    let mut restorer = Restorer::default();
+    let tail = Stored::<Writing>::open(&store.journal())
+        .and_then(|stored| stored.chunks(|chunk| restore_chunk(&mut restorer, chunk)))
+        .map_err(Failed::because)?;
+    let mut forum = restorer.finish();
+    let replayed = tail
+        .entries(|_, bytes| {
+            // An entry that was refused when it was applied is refused again.
+            Entry::decode(bytes).map(|entry| drop(forum.apply(&entry)))
+        })
+        .map_err(Failed::because)?;
+    info!(
+        "{} accounts and {} threads, from {} log entries behind a snapshot of {} chunks, in {} ms",
+        forum.accounts.len(),
+        forum.threads.len(),
+        replayed.contents().last.0 - replayed.contents().covered.0,
+        replayed.contents().chunks,
+        SystemClock.now().duration_since(began).as_millis()
+    );
+    Ok((forum, replayed))
+}
+
+fn start_helpers(
+    arguments: &ServeArguments,
+    hash_parameters: HashParameters,
+    replayed: Replayed<Writing>,
+    store: &Store,
+    wake: &Wake,
+) -> Result<Helpers<SqliteJournal>, Failed> {
+    let durability = Durability::from(arguments.durability);
+    let journal_wake = Arc::clone(wake);
+    let sync = match durability {
+        Durability::Always | Durability::Interval => files::Sync::BeforeStored,
+        Durability::None => files::Sync::Never,
+    };
+    let (threads, queue) = (arguments.hash_threads.into(), arguments.hash_queue as usize);
+    Ok(Helpers {
+        journal: replayed.start(durability, move || journal_wake()).map_err(Failed::because)?,
+        passwords: PasswordHasher::start(threads, queue, hash_parameters, Arc::clone(wake))
+            .map_err(Failed::because)?,
+        files: FileWorkers::start(files::THREADS, store.files(), sync, Arc::clone(wake))
+            .map_err(Failed::because)?,
+    })
+}
+
+/// Takes one chunk of a snapshot: records, one behind the other.
+///
+/// # Errors
+/// The chunk is damaged, or its records don't fit together.
+pub fn restore_chunk(restorer: &mut Restorer, mut chunk: &[u8]) -> Result<(), String> {
+    while !chunk.is_empty() {
+        let (record, rest) = postcard::take_from_bytes::<Record>(chunk).map_err(|error| error.to_string())?;
+        restorer.take(record).map_err(|error| error.to_string())?;
+        chunk = rest;
+    }
+    Ok(())
+}
+
+/// Deletes files that no entry names: what an upload left that a crash cut short.
+fn sweep_files(forum: &Forum, dir: &Path) -> Result<(), Failed> {
+    let survey = files::survey(dir, forum.files().map(|(_, upload)| upload.id))
+        .map_err(|error| Failed::because(format_args!("can't read {}: {error}", dir.display())))?;
+    for missing in &survey.missing {
+        warn!("file {missing} is missing from {}; downloads of it will fail", dir.display());
+    }
+    if !survey.unnamed.is_empty() {
+        info!("deleting {} files of uploads that never finished", survey.unnamed.len());
+    }
+    survey
+        .delete_unnamed(dir)
+        .map_err(|error| Failed::because(format_args!("can't clean {}: {error}", dir.display())))
+}

@@ -1,0 +1,297 @@
+//! Hashing passwords without holding up the loop: jobs go to worker threads, results come back. Knows what
+//! a password and a hash are, not whose they are: `K` is whatever the caller wants to see again.
+//!
+//! A hash takes about 20 ms and 19 MiB on purpose, so the queue is bounded: whoever comes when it is full is
+//! told so at once, instead of waiting for a time-out. Passwords are wiped when their job is done.
+
+mod hash;
+
+use std::collections::VecDeque;
+use std::io;
+use std::num::NonZero;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::mpsc::{self, Receiver, Sender};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::thread::{self, JoinHandle};
+
+use argon2::{Algorithm, Argon2, Block, Version};
+use forum_common::names::Password;
+
+pub use self::hash::{
+    BadParameters, DIGEST_BYTES, HashParameters, ITERATIONS_MAX, MEMORY_KIB_MAX, NotAPasswordHash,
+    PasswordHash, SALT_BYTES,
+};
+
+/// Jobs that may wait by default: two cores need about ten seconds for them, and who would wait longer?
+pub const WAITING_JOBS_MAX: usize = 1_000;
+
+/// Work for a hasher.
+#[derive(Debug)]
+pub enum Job {
+    /// Is this the password? [`HashResult::Right`] or [`HashResult::Wrong`].
+    Verify {
+        /// The password that was given.
+        password: Password,
+        /// The hash of the true one.
+        against: PasswordHash,
+    },
+    /// A new password: [`HashResult::Hashed`].
+    Hash {
+        /// The new password.
+        password: Password,
+    },
+    /// A new password for an old one: [`HashResult::Wrong`] or [`HashResult::Hashed`].
+    VerifyThenHash {
+        /// The password that was given as the present one.
+        old: Password,
+        /// The hash of the true one.
+        against: PasswordHash,
+        /// The new password.
+        new: Password,
+    },
+}
+
+/// What became of a [`Job`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum HashResult {
+    /// It is the password.
+    Right,
+    /// It is not the password.
+    Wrong,
+    /// The new password's hash, with a salt of its own.
+    Hashed(PasswordHash),
+}
+
+/// As many jobs wait as may; the password of this one is wiped already.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct QueueFull;
+
+/// Called from a worker thread when there is a result to fetch.
+pub type Wake = Arc<dyn Fn() + Send + Sync>;
+
+/// The hashing threads, seen from the loop.
+pub struct PasswordHasher<K> {
+    workers: Workers<K>,
+    /// Jobs whose result was not fetched yet.
+    under_way: usize,
+    under_way_max: usize,
+}
+
+enum Workers<K> {
+    Inline { kiln: Kiln, results: VecDeque<(K, HashResult)>, wake: Wake },
+    Threads { jobs: Sender<(K, Job)>, results: Receiver<(K, HashResult)>, crew: Crew },
+}
+
+impl<K: Copy + Send + 'static> PasswordHasher<K> {
+    /// Starts `threads` workers; 0 = each job is done when it is submitted, by the caller's own thread.
+    /// `waiting_max` jobs may wait beside those that are worked on.
+    ///
+    /// # Errors
+    /// The operating system refuses a thread.
+    pub fn start(
+        threads: usize,
+        waiting_max: usize,
+        parameters: HashParameters,
+        wake: Wake,
+    ) -> io::Result<Self> {
+        let under_way_max = waiting_max + threads;
+        let workers = if threads == 0 {
+            Workers::Inline { kiln: Kiln::new(parameters), results: VecDeque::new(), wake }
+        } else {
+            let (jobs, queue) = mpsc::channel();
+            let (done, results) = mpsc::channel();
+            let crew = Crew::start(threads, parameters, &Arc::new(Mutex::new(queue)), &done, &wake)?;
+            Workers::Threads { jobs, results, crew }
+        };
+        Ok(Self { workers, under_way: 0, under_way_max })
+    }
+
+    /// Hands a job over; its result comes from [`Self::next_result`] with the same `key`.
+    ///
+    /// # Errors
+    /// The queue is full. Nothing was done.
+    pub fn submit(&mut self, key: K, job: Job) -> Result<(), QueueFull> {
+        if self.under_way == self.under_way_max {
+            return Err(QueueFull);
+        }
+        match &mut self.workers {
+            Workers::Inline { kiln, results, wake } => {
+                results.push_back((key, kiln.perform(job)));
+                wake();
+            }
+            // It can only fail when no worker lives, which is a full queue to whoever asks.
+            Workers::Threads { jobs, .. } => jobs.send((key, job)).map_err(|_| QueueFull)?,
+        }
+        self.under_way += 1;
+        Ok(())
+    }
+
+    /// A result, if one is there; of several workers, in the order in which they got done.
+    pub fn next_result(&mut self) -> Option<(K, HashResult)> {
+        let next = match &mut self.workers {
+            Workers::Inline { results, .. } => results.pop_front(),
+            Workers::Threads { results, .. } => results.try_recv().ok(),
+        };
+        self.under_way -= usize::from(next.is_some());
+        next
+    }
+}
+
+impl<K> Drop for PasswordHasher<K> {
+    /// Ends the workers; each finishes the hash that it is at, what waits is dropped.
+    fn drop(&mut self) {
+        if let Workers::Threads { jobs, crew, .. } = &mut self.workers {
+            crew.closing.store(true, Ordering::Relaxed);
+            // Workers that wait for a job see that nobody is left to send one.
+            *jobs = mpsc::channel().0;
+            for thread in crew.threads.drain(..) {
+                // A panic was printed where it happened; there is nothing to add.
+                let _ = thread.join();
+            }
+        }
+    }
+}
+
+/// The threads of a hasher.
+struct Crew {
+    threads: Vec<JoinHandle<()>>,
+    closing: Arc<AtomicBool>,
+}
+
+impl Crew {
+    fn start<K: Send + 'static>(
+        threads: usize,
+        parameters: HashParameters,
+        queue: &Arc<Mutex<Receiver<(K, Job)>>>,
+        done: &Sender<(K, HashResult)>,
+        wake: &Wake,
+    ) -> io::Result<Self> {
+        let closing = Arc::new(AtomicBool::new(false));
+        let threads = (0..threads)
+            .map(|number| {
+                let (queue, done, wake) = (Arc::clone(queue), done.clone(), Arc::clone(wake));
+                let closing = Arc::clone(&closing);
+                thread::Builder::new()
+                    .name(format!("passwords-{number}"))
+                    .spawn(move || work(Kiln::new(parameters), &queue, &done, &closing, &wake))
+            })
+            .collect::<io::Result<_>>()?;
+        Ok(Self { threads, closing })
+    }
+}
+
+/// One worker's life.
+fn work<K>(
+    mut kiln: Kiln,
+    queue: &Mutex<Receiver<(K, Job)>>,
+    done: &Sender<(K, HashResult)>,
+    closing: &AtomicBool,
+    wake: &Wake,
+) {
+    loop {
+        // Whoever is idle first holds the lock and waits for a job, the others wait for the lock.
+        let job = queue.lock().unwrap_or_else(PoisonError::into_inner).recv();
+        let Ok((key, job)) = job else { return };
+        if closing.load(Ordering::Relaxed) || done.send((key, kiln.perform(job))).is_err() {
+            return;
+        }
+        wake();
+    }
+}
+
+/// Hashes all `passwords` with all the cores there are, and tells `progress` after each how many are done.
+/// The hashes come in the order of the passwords.
+pub fn hash_all(
+    passwords: &[Password],
+    parameters: HashParameters,
+    mut progress: impl FnMut(usize),
+) -> Vec<PasswordHash> {
+    let threads = thread::available_parallelism().map_or(1, NonZero::get).min(passwords.len());
+    let next = AtomicUsize::new(0);
+    let (done, results) = mpsc::channel();
+    let mut hashes = Vec::with_capacity(passwords.len());
+    thread::scope(|scope| {
+        for _ in 0..threads {
+            let (next, done) = (&next, done.clone());
+            scope.spawn(move || {
+                let mut kiln = Kiln::new(parameters);
+                let take = || {
+                    let index = next.fetch_add(1, Ordering::Relaxed);
+                    passwords.get(index).map(|password| (index, password))
+                };
+                while let Some((index, password)) = take() {
+                    if done.send((index, kiln.hash(password))).is_err() {
+                        return;
+                    }
+                }
+            });
+        }
+        drop(done);
+        for numbered in results {
+            hashes.push(numbered);
+            progress(hashes.len());
+        }
+    });
+    hashes.sort_unstable_by_key(|(index, _)| *index);
+    hashes.into_iter().map(|(_, hash)| hash).collect()
+}
+
+/// Where hashes are made: argon2 and the memory it fills, which is kept from one job to the next instead of
+/// being fetched from the kernel, page by page, each time.
+struct Kiln {
+    /// For new hashes. A hash that is verified against brings its own.
+    parameters: HashParameters,
+    memory: Vec<Block>,
+}
+
+impl Kiln {
+    fn new(parameters: HashParameters) -> Self {
+        Self { parameters, memory: Vec::new() }
+    }
+
+    fn perform(&mut self, job: Job) -> HashResult {
+        match job {
+            Job::Verify { password, against } if self.verify(&password, &against) => HashResult::Right,
+            Job::Hash { password } => HashResult::Hashed(self.hash(&password)),
+            Job::VerifyThenHash { old, against, new } if self.verify(&old, &against) => {
+                HashResult::Hashed(self.hash(&new))
+            }
+            Job::Verify { .. } | Job::VerifyThenHash { .. } => HashResult::Wrong,
+        }
+    }
+
+    fn hash(&mut self, password: &Password) -> PasswordHash {
+        let mut salt = [0; SALT_BYTES];
+        getrandom::fill(&mut salt).expect("a system on which Rust's hash maps work has random bytes");
+        let digest = self.digest(password, &salt, self.parameters);
+        PasswordHash::new(self.parameters, salt, digest)
+    }
+
+    fn verify(&mut self, password: &Password, against: &PasswordHash) -> bool {
+        let digest = self.digest(password, against.salt(), against.parameters());
+        against.has_digest(&digest)
+    }
+
+    fn digest(
+        &mut self,
+        password: &Password,
+        salt: &[u8; SALT_BYTES],
+        parameters: HashParameters,
+    ) -> [u8; DIGEST_BYTES] {
+        let params = parameters.params();
+        if self.memory.len() < params.block_count() {
+            self.memory.resize(params.block_count(), Block::new());
+        }
+        let mut digest = [0; DIGEST_BYTES];
+        Argon2::new(Algorithm::Argon2id, Version::V0x13, params)
+            .hash_password_into_with_memory(password.as_bytes(), salt, &mut digest, &mut self.memory[..])
+            .expect("parameters, salt and password are within argon2's limits");
+        // One account with an extravagant hash shall not cost its memory for ever.
+        self.memory.truncate(self.parameters.params().block_count());
+        self.memory.shrink_to_fit();
+        digest
+    }
+}
+
+#[cfg(test)]
+mod tests;

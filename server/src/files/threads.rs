@@ -1,0 +1,136 @@
+//! Where the file workers run: on threads of their own, or on the caller's. Carries orders there and what
+//! was done back, and looks into neither.
+
+use std::collections::VecDeque;
+use std::io;
+use std::path::Path;
+use std::sync::Arc;
+use std::sync::mpsc::{self, Receiver, Sender};
+use std::thread::{self, JoinHandle};
+
+use super::worker::{Done, Order, Worker};
+use super::{Failure, FileId, FileSync, Ticket, Wake};
+
+/// The workers, seen from the loop.
+pub(super) enum Workers<K> {
+    Inline {
+        worker: Worker,
+        done: VecDeque<(Ticket<K>, Done)>,
+        wake: Wake,
+    },
+    Threads {
+        threads: Vec<Thread<K>>,
+        /// Where the threads put what is done, and what is said for one that died.
+        done_sender: Sender<(Ticket<K>, Done)>,
+        done: Receiver<(Ticket<K>, Done)>,
+        wake: Wake,
+    },
+}
+
+/// One thread and the line of what it has to do, which is bounded by the credit of its transfers.
+pub(super) struct Thread<K> {
+    errands: Sender<Errand<K>>,
+    thread: JoinHandle<()>,
+}
+
+enum Errand<K> {
+    Order(Ticket<K>, Order),
+    Unlink(FileId),
+}
+
+impl<K: Copy + Send + 'static> Workers<K> {
+    pub(super) fn start(dir: &Path, threads: usize, sync: FileSync, wake: Wake) -> io::Result<Self> {
+        if threads == 0 {
+            let worker = Worker::new(dir.to_owned(), sync)?;
+            return Ok(Self::Inline { worker, done: VecDeque::new(), wake });
+        }
+        let (done_sender, done) = mpsc::channel();
+        let threads = (0..threads)
+            .map(|number| {
+                let worker = Worker::new(dir.to_owned(), sync)?;
+                let (errands, to_do) = mpsc::channel();
+                let (done, wake) = (done_sender.clone(), Arc::clone(&wake));
+                let thread = thread::Builder::new()
+                    .name(format!("files-{number}"))
+                    .spawn(move || work(worker, &to_do, &done, &wake))?;
+                Ok(Thread { errands, thread })
+            })
+            .collect::<io::Result<_>>()?;
+        Ok(Self::Threads { threads, done_sender, done, wake })
+    }
+
+    /// Gives an order to the worker of its transfer.
+    pub(super) fn order(&mut self, ticket: Ticket<K>, order: Order) {
+        match self {
+            Self::Inline { worker, done, wake } => {
+                if let Some(news) = worker.perform(ticket.number, order) {
+                    done.push_back((ticket, news));
+                    wake();
+                }
+            }
+            Self::Threads { threads, done_sender, wake, .. } => {
+                let sent = nth(threads, ticket.number.0.into()).errands.send(Errand::Order(ticket, order));
+                if sent.is_err() {
+                    // A bug killed the worker, and its panic is in the log: don't let its users hang.
+                    let failure = Failure::Io("the file worker is gone".into());
+                    let _ = done_sender.send((ticket, Done::Failed(failure)));
+                    wake();
+                }
+            }
+        }
+    }
+
+    pub(super) fn unlink(&mut self, id: FileId) {
+        match self {
+            Self::Inline { worker, .. } => worker.unlink(id),
+            // Where it fails because the worker is gone, the next start deletes the file.
+            Self::Threads { threads, .. } => drop(nth(threads, id.0).errands.send(Errand::Unlink(id))),
+        }
+    }
+
+    pub(super) fn next_done(&mut self) -> Option<(Ticket<K>, Done)> {
+        match self {
+            Self::Inline { done, .. } => done.pop_front(),
+            Self::Threads { done, .. } => done.try_recv().ok(),
+        }
+    }
+}
+
+impl<K> Drop for Workers<K> {
+    /// Waits until the workers have done what they were told, and unlinked what was not finished.
+    fn drop(&mut self) {
+        let Self::Threads { threads, .. } = self else { return };
+        let running: Vec<JoinHandle<()>> = threads.drain(..).map(|thread| thread.thread).collect();
+        for thread in running {
+            // A panic was printed where it happened; there is nothing to add.
+            let _ = thread.join();
+        }
+    }
+}
+
+/// The thread for whatever has this number.
+fn nth<K>(threads: &[Thread<K>], number: u128) -> &Thread<K> {
+    let index = number % threads.len() as u128;
+    &threads[usize::try_from(index).expect("less than the number of threads")]
+}
+
+/// One worker's life: it ends when nobody can send any more.
+fn work<K: Copy>(
+    mut worker: Worker,
+    to_do: &Receiver<Errand<K>>,
+    done: &Sender<(Ticket<K>, Done)>,
+    wake: &Wake,
+) {
+    for errand in to_do {
+        match errand {
+            Errand::Unlink(id) => worker.unlink(id),
+            Errand::Order(ticket, order) => {
+                if let Some(news) = worker.perform(ticket.number, order) {
+                    // Nobody listens any more when the server ends; the orders that are left count still.
+                    let _ = done.send((ticket, news));
+                    wake();
+                }
+            }
+        }
+    }
+}

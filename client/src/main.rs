@@ -1,2 +1,150 @@
-//! placeholder
-fn main() {}
+//! `forum`: the options, the standard streams, and what the exit status is.
+#![forbid(unsafe_code)]
+
+use std::fs::{self, File};
+use std::io::{self, IsTerminal};
+use std::net::ToSocketAddrs;
+use std::os::fd::AsFd;
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+use clap::Parser;
+use forum_client::input::Input;
+use forum_client::login::{Known, Secret};
+use forum_client::output::{Output, Stream, Streams};
+use forum_client::session::{Ending, Options, Session};
+use forum_client::signals::{self, Signals};
+use forum_client::terminal::RawMode;
+use forum_client::transfer::Folder;
+
+/// Some command was refused or invalid, or its answer could not be written.
+const REFUSED: u8 = 1;
+/// No connection, or lost without a goodbye; `EX_UNAVAILABLE` of sysexits(3).
+const NO_CONNECTION: u8 = 69;
+/// Not logged in; `EX_NOPERM` of sysexits(3).
+const NOT_LOGGED_IN: u8 = 77;
+
+/// The environment variable that may hold the password.
+const PASSWORD_VARIABLE: &str = "FORUM_PASSWORD";
+
+/// Talk to a forumd server: on a terminal with prompts, in pipes a command a line.
+///
+/// Exit status: 0 all went well, 1 some command was refused or invalid (or the output was closed), 2 usage,
+/// 69 no connection or lost without a goodbye, 77 not logged in.
+#[derive(Debug, Parser)]
+#[command(name = "forum", version)]
+struct Args {
+    /// The server's host
+    host: String,
+
+    /// The server's TCP port
+    port: u16,
+
+    /// The UDP port told to other users
+    udp_port: Option<u16>,
+
+    /// Log in (or sign up) as NAME without questions; any failure then exits 77.
+    /// The password is that of --password-file, or of the environment variable FORUM_PASSWORD
+    #[arg(long, value_name = "NAME")]
+    user: Option<String>,
+
+    /// The file whose first line is the password
+    #[arg(long, value_name = "FILE", requires = "user")]
+    password_file: Option<PathBuf>,
+
+    /// Where downloads go
+    #[arg(long, value_name = "DIR", default_value = ".")]
+    download_dir: PathBuf,
+
+    /// Let a download overwrite a local file
+    #[arg(long)]
+    force: bool,
+}
+
+/// Why a session could not begin: what to say, and the exit status.
+struct Failure {
+    text: String,
+    status: u8,
+}
+
+impl Failure {
+    fn new(status: u8, what: &str, why: impl std::fmt::Display) -> Self {
+        Self { text: format!("{what}: {why}"), status }
+    }
+}
+
+fn main() -> ExitCode {
+    match run(Args::parse()) {
+        Ok((Ending::Goodbye, false)) => ExitCode::SUCCESS,
+        Ok((Ending::Goodbye, true) | (Ending::OutputClosed, _)) => REFUSED.into(),
+        Ok((Ending::NotLoggedIn, _)) => NOT_LOGGED_IN.into(),
+        Ok((Ending::Lost, _)) => NO_CONNECTION.into(),
+        Ok((Ending::Killed(signal), _)) => {
+            // Returns only if it fails.
+            let _ = signals::die(signal);
+            NO_CONNECTION.into()
+        }
+        Err(failure) => {
+            eprintln!("{}", failure.text);
+            failure.status.into()
+        }
+    }
+}
+
+fn run(args: Args) -> Result<(Ending, bool), Failure> {
+    let screen = screen();
+    let options = options(args, screen.is_some())?;
+    let unusable = |error: io::Error| Failure::new(NO_CONNECTION, "Cannot use the standard streams", error);
+    let signals = Signals::catch(screen.is_some()).map_err(unusable)?;
+    let streams = Streams {
+        out: File::from(io::stdout().as_fd().try_clone_to_owned().map_err(unusable)?),
+        err: File::from(io::stderr().as_fd().try_clone_to_owned().map_err(unusable)?),
+        screen,
+        interrupts: signals.watch().map_err(unusable)?,
+    };
+    let stdin = io::stdin().as_fd().try_clone_to_owned().map_err(unusable)?;
+    let raw_mode = screen.map(|_| RawMode::enter()).transpose().map_err(unusable)?;
+    let input = if raw_mode.is_some() { Input::terminal(stdin) } else { Input::pipe(stdin) };
+    Ok(Session::run(options, input, Output::new(streams), signals, raw_mode))
+}
+
+/// The stream that shows what is typed, if somebody sits there and types. With stdout elsewhere that is
+/// stderr, as a shell does it.
+fn screen() -> Option<Stream> {
+    if !io::stdin().is_terminal() {
+        return None;
+    }
+    if io::stdout().is_terminal() {
+        return Some(Stream::Out);
+    }
+    io::stderr().is_terminal().then_some(Stream::Err)
+}
+
+fn options(args: Args, on_terminal: bool) -> Result<Options, Failure> {
+    let password = password(args.password_file.as_deref())?;
+    let known = match args.user {
+        Some(name) => Known::User { name, password, confirms: on_terminal },
+        None => Known::Nothing,
+    };
+    let addresses = (args.host.as_str(), args.port)
+        .to_socket_addrs()
+        .map_err(|error| Failure::new(NO_CONNECTION, &format!("Cannot find {}", args.host), error))?
+        .collect();
+    Ok(Options {
+        server: format!("{}:{}", args.host, args.port),
+        addresses,
+        // No files of other users are taken unless a port was named.
+        udp_port: args.udp_port.unwrap_or(0),
+        known,
+        folder: Folder { path: args.download_dir, overwrites: args.force },
+    })
+}
+
+/// The password that was given along, if any.
+fn password(file: Option<&Path>) -> Result<Option<Secret>, Failure> {
+    let Some(file) = file else { return Ok(std::env::var(PASSWORD_VARIABLE).ok().map(Secret::new)) };
+    let what = format!("Cannot read the password in {}", file.display());
+    let text =
+        Secret::new(fs::read_to_string(file).map_err(|error| Failure::new(NOT_LOGGED_IN, &what, error))?);
+    Ok(Some(Secret::new(text.lines().next().unwrap_or_default().to_owned())))
+}

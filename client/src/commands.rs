@@ -1,0 +1,403 @@
+//! Somebody who is logged in: commands go out, and each is remembered until its answer has come.
+//!
+//! It knows what a command waits for and what to print when that comes. It refuses to know sockets and
+//! keys: entered lines and frames come in as values, requests go out into an [`Outbox`].
+
+use std::time::Instant;
+
+use forum_common::frame::Tag;
+use forum_common::reply::Reply;
+use forum_common::request::Request;
+use forum_common::transfer::Transfer;
+
+use crate::connection::Outbox;
+use crate::editor::Purpose;
+use crate::login::{Question, Secret};
+use crate::output::Output;
+use crate::progress::Meter;
+use crate::prompt::{self, Command};
+use crate::transfer::{Download, Folder, Sent, Source, Step, Upload};
+
+/// Commands that may be unanswered at once, on a terminal. Nobody types faster than a server answers;
+/// behind one that hangs, they would pile up.
+const UNANSWERED_MAX: usize = 32;
+
+/// Bytes that wait in the outbox when an upload stops adding to it. What else is to be sent waits behind
+/// them, so they are few.
+const UPLOAD_AHEAD_BYTES: usize = 256 << 10;
+
+/// Which prompt is due.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Greeting {
+    /// The one with the full list of commands, until one is entered.
+    Full,
+    /// The short one.
+    Short,
+}
+
+/// What is under way for one user on one connection.
+#[derive(Debug)]
+pub struct Commands {
+    folder: Folder,
+    greeting: Greeting,
+    unanswered: Vec<Unanswered>,
+    change: Option<Change>,
+}
+
+/// A command whose answer has not come, or has not ended.
+#[derive(Debug)]
+struct Unanswered {
+    tag: Tag,
+    /// The line, for when the answer never comes.
+    typed: String,
+    awaits: Awaits,
+}
+
+/// What a command waits for.
+#[derive(Debug)]
+enum Awaits {
+    /// One answer, which is printed.
+    Word,
+    /// Titles, and their end.
+    Titles { came: bool },
+    /// What stands in this thread, and its end.
+    Posts { title: String, came: bool },
+    /// A yes to this new password.
+    NewPassword(Secret),
+    /// The goodbye.
+    Goodbye,
+    /// The end of everything, if the password was right.
+    ShutDown,
+    /// A file's way there.
+    Upload(Box<Upload>, Meter),
+    /// A file's way here.
+    Download(Box<Download>, Meter),
+}
+
+/// How far the questions for a new password are.
+#[derive(Debug)]
+enum Change {
+    Old,
+    New { old: Secret },
+    Confirmation { old: Secret, new: Secret },
+}
+
+/// What an answer means beyond what was printed.
+#[derive(Debug, PartialEq, Eq)]
+#[must_use]
+pub enum Outcome {
+    /// Nothing.
+    Going,
+    /// The password is this one now.
+    PasswordChanged(Secret),
+    /// The server said goodbye.
+    Goodbye,
+    /// The server sent what has no place here.
+    Unexpected,
+}
+
+impl Commands {
+    /// For a user who has just logged in; downloads go to `folder`.
+    pub fn new(folder: Folder, greeting: Greeting) -> Self {
+        Self { folder, greeting, unanswered: Vec::new(), change: None }
+    }
+
+    /// Which prompt would come next, for a later log-in.
+    pub fn greeting(&self) -> Greeting {
+        self.greeting
+    }
+
+    /// What to ask the user: a command, or what a command needs. `None` while there is nothing to enter: on
+    /// the way out, and unless `typing_ahead` is allowed, until every command has been answered.
+    pub fn question(&self, typing_ahead: bool) -> Option<Question> {
+        if self.is_leaving() || (!typing_ahead && !self.unanswered.is_empty()) {
+            return None;
+        }
+        Some(match (&self.change, self.greeting) {
+            (Some(Change::Old), _) => Question::secret("Enter old password: "),
+            (Some(Change::New { .. }), _) => Question::secret("Enter new password: "),
+            (Some(Change::Confirmation { .. }), _) => Question::secret("Confirm password: "),
+            (None, Greeting::Full) => {
+                Question { prompt: prompt::FULL_PROMPT.to_owned(), purpose: Purpose::Command }
+            }
+            (None, Greeting::Short) => {
+                Question { prompt: prompt::SHORT_PROMPT.to_owned(), purpose: Purpose::Command }
+            }
+        })
+    }
+
+    /// Whether the server was asked to end the session.
+    pub fn is_leaving(&self) -> bool {
+        self.unanswered.iter().any(|command| matches!(command.awaits, Awaits::Goodbye))
+    }
+
+    /// Takes a line: a command, or the answer to the present question.
+    pub fn enter(&mut self, line: &str, outbox: &mut Outbox, output: &mut Output) {
+        if let Some(change) = self.change.take() {
+            return self.answer_change(change, line, outbox);
+        }
+        match prompt::parse(line) {
+            Ok(None) => {}
+            Ok(Some(command)) => {
+                self.greeting = Greeting::Short;
+                self.begin(&command, line, outbox, output);
+            }
+            Err(error) => {
+                self.greeting = Greeting::Short;
+                output.refuse(&error.to_string());
+            }
+        }
+    }
+
+    /// Takes a line that is not text, for this reason. As a password it is just a bad one, which is the
+    /// server's to refuse.
+    pub fn enter_unreadable(&mut self, reason: &str, outbox: &mut Outbox, output: &mut Output) {
+        match self.change.take() {
+            Some(change) => self.answer_change(change, "", outbox),
+            None => output.refuse(&format!("Invalid text\n{reason}")),
+        }
+    }
+
+    /// The user has nothing more to enter: gives up the present question, or else logs out.
+    pub fn leave(&mut self, outbox: &mut Outbox, output: &mut Output) {
+        if self.change.take().is_some() {
+            output.refuse("Password not changed");
+        } else if !self.is_leaving() {
+            self.ask(&Request::LogOut, "XIT", Awaits::Goodbye, outbox);
+        }
+    }
+
+    /// Takes in a reply.
+    pub fn replied(
+        &mut self,
+        tag: Tag,
+        reply: &Reply<'_>,
+        outbox: &mut Outbox,
+        output: &mut Output,
+    ) -> Outcome {
+        if let Reply::Pong(_) = reply {
+            return Outcome::Going;
+        }
+        let Some(at) = self.unanswered.iter().position(|command| command.tag == tag) else {
+            // The server's word about a transfer that both ends gave up at once.
+            return if matches!(reply, Reply::Refused { .. }) { Outcome::Going } else { Outcome::Unexpected };
+        };
+        let step = match &mut self.unanswered[at].awaits {
+            Awaits::Upload(upload, _) => upload.answered(reply),
+            Awaits::Download(download, _) => download.answered(reply, tag, outbox),
+            _ => return self.answered(at, reply, output),
+        };
+        self.stepped(at, step, output)
+    }
+
+    /// Takes in a frame of a transfer.
+    pub fn transferred(
+        &mut self,
+        tag: Tag,
+        transfer: &Transfer<'_>,
+        outbox: &mut Outbox,
+        output: &mut Output,
+    ) -> Outcome {
+        // What is still under way to a transfer that has ended is nobody's.
+        let Some(at) = self.unanswered.iter().position(|command| command.tag == tag) else {
+            return Outcome::Going;
+        };
+        let step = match &mut self.unanswered[at].awaits {
+            Awaits::Upload(upload, _) => upload.credited(transfer),
+            Awaits::Download(download, _) => download.received(transfer, tag, outbox),
+            _ => Step::Unexpected,
+        };
+        self.stepped(at, step, output)
+    }
+
+    /// Lets every upload in turn send a frame, as long as the outbox is short.
+    pub fn pump(&mut self, outbox: &mut Outbox, output: &mut Output) {
+        loop {
+            let mut sent_any = false;
+            for command in &mut self.unanswered {
+                let Awaits::Upload(upload, _) = &mut command.awaits else { continue };
+                if outbox.unsent().len() >= UPLOAD_AHEAD_BYTES {
+                    return;
+                }
+                match upload.send_one(command.tag, outbox) {
+                    Sent::Frame => sent_any = true,
+                    Sent::Nothing => {}
+                    Sent::GaveUp(reason) => output.refuse(&reason),
+                }
+            }
+            if !sent_any {
+                return;
+            }
+        }
+    }
+
+    /// Whether [`Commands::pump`] would send something.
+    pub fn can_pump(&self) -> bool {
+        self.unanswered
+            .iter()
+            .any(|command| matches!(&command.awaits, Awaits::Upload(upload, _) if upload.can_send()))
+    }
+
+    /// A line for each transfer that runs.
+    pub fn status(&mut self, now: Instant) -> Vec<String> {
+        self.unanswered.iter_mut().filter_map(|command| command.awaits.status(now)).collect()
+    }
+
+    /// Whether a transfer runs.
+    pub fn is_transferring(&self) -> bool {
+        self.unanswered
+            .iter()
+            .any(|command| matches!(command.awaits, Awaits::Upload(..) | Awaits::Download(..)))
+    }
+
+    /// The connection is gone: says which commands will never be answered.
+    pub fn abandon(self, output: &mut Output) {
+        for command in self.unanswered {
+            match command.awaits {
+                Awaits::Goodbye | Awaits::ShutDown => {}
+                Awaits::Upload(upload, _) => {
+                    output.refuse(&format!("{} was not uploaded: the connection is gone", upload.name()));
+                }
+                Awaits::Download(download, _) => {
+                    output.refuse(&format!("{} was not downloaded: the connection is gone", download.name()));
+                }
+                _ => output.refuse(&format!("Not answered: {}", command.typed)),
+            }
+        }
+    }
+
+    fn begin(&mut self, command: &Command<'_>, typed: &str, outbox: &mut Outbox, output: &mut Output) {
+        if self.unanswered.len() >= UNANSWERED_MAX {
+            return output.refuse("Too many commands are unanswered. Please try again later");
+        }
+        match *command {
+            Command::Ask(request) => self.ask(&request, typed, Awaits::answer_to(&request), outbox),
+            Command::Upload { title, path } => match Source::open(path) {
+                Ok(source) => {
+                    let upload = Box::new(Upload::new(source));
+                    let name = upload.name().to_owned();
+                    let request = Request::Upload { title, file: &name, size: upload.size() };
+                    self.ask(&request, typed, Awaits::Upload(upload, Meter::default()), outbox);
+                }
+                Err(reason) => {
+                    output.refuse(&reason);
+                    outbox.ask(&Request::Active);
+                }
+            },
+            Command::Download { title, file } => {
+                let download = Box::new(Download::new(file, &self.folder));
+                let awaits = Awaits::Download(download, Meter::default());
+                self.ask(&Request::Download { title, file }, typed, awaits, outbox);
+            }
+            Command::ChangePassword => {
+                self.change = Some(Change::Old);
+                outbox.ask(&Request::Active);
+            }
+            Command::Help(word) => {
+                match prompt::help(word) {
+                    Ok(lines) => lines.iter().for_each(|line| output.say(line)),
+                    Err(error) => output.refuse(&error.to_string()),
+                }
+                outbox.ask(&Request::Active);
+            }
+        }
+    }
+
+    fn ask(&mut self, request: &Request<'_>, typed: &str, awaits: Awaits, outbox: &mut Outbox) {
+        let tag = outbox.ask(request);
+        self.unanswered.push(Unanswered { tag, typed: typed.to_owned(), awaits });
+    }
+
+    fn answer_change(&mut self, change: Change, line: &str, outbox: &mut Outbox) {
+        let line = Secret::new(line.to_owned());
+        match change {
+            Change::Old => self.change = Some(Change::New { old: line }),
+            Change::New { old } => self.change = Some(Change::Confirmation { old, new: line }),
+            Change::Confirmation { old, new } => {
+                let request = Request::ChangePassword { old: &old, new: &new, confirmation: &line };
+                let tag = outbox.ask(&request);
+                let awaits = Awaits::NewPassword(new);
+                self.unanswered.push(Unanswered { tag, typed: "passwd".to_owned(), awaits });
+            }
+        }
+    }
+
+    /// Takes in the answer, or a part of it, to a command that is no transfer.
+    fn answered(&mut self, at: usize, reply: &Reply<'_>, output: &mut Output) -> Outcome {
+        match (&mut self.unanswered[at].awaits, reply) {
+            (Awaits::Titles { came }, Reply::Title(_)) => {
+                if !*came {
+                    output.say(prompt::LIST_HEADING);
+                }
+                *came = true;
+            }
+            (Awaits::Posts { came, .. }, Reply::Post { .. } | Reply::Uploaded { .. }) => *came = true,
+            (Awaits::Titles { .. } | Awaits::Posts { .. }, Reply::EndOfList) => {
+                match self.unanswered.remove(at).awaits {
+                    Awaits::Titles { came: false } => output.say(prompt::NO_THREADS),
+                    Awaits::Posts { title, came: false } => output.say(&prompt::empty_thread(&title)),
+                    _ => {}
+                }
+            }
+            (_, Reply::Refused { text, .. }) => {
+                output.refuse(text);
+                self.unanswered.remove(at);
+            }
+            (
+                Awaits::Word | Awaits::NewPassword(_) | Awaits::Goodbye | Awaits::ShutDown,
+                Reply::Done { text },
+            ) => {
+                output.say(text);
+                return match self.unanswered.remove(at).awaits {
+                    Awaits::NewPassword(password) => Outcome::PasswordChanged(password),
+                    Awaits::Goodbye => Outcome::Goodbye,
+                    _ => Outcome::Going,
+                };
+            }
+            _ => return Outcome::Unexpected,
+        }
+        if let Some(line) = prompt::item(reply) {
+            output.say(&line);
+        }
+        Outcome::Going
+    }
+
+    fn stepped(&mut self, at: usize, step: Step, output: &mut Output) -> Outcome {
+        match step {
+            Step::Going => return Outcome::Going,
+            Step::GaveUp(reason) => {
+                output.refuse(&reason);
+                return Outcome::Going;
+            }
+            Step::Done(text) => output.say(&text),
+            Step::Refused(text) => output.refuse(&text),
+            Step::Over => {}
+            Step::Unexpected => return Outcome::Unexpected,
+        }
+        self.unanswered.remove(at);
+        Outcome::Going
+    }
+}
+
+impl Awaits {
+    fn answer_to(request: &Request<'_>) -> Self {
+        match request {
+            Request::ListThreads => Self::Titles { came: false },
+            Request::ReadThread { title, .. } => Self::Posts { title: (*title).to_owned(), came: false },
+            Request::LogOut => Self::Goodbye,
+            Request::ShutDown { .. } => Self::ShutDown,
+            _ => Self::Word,
+        }
+    }
+
+    fn status(&mut self, now: Instant) -> Option<String> {
+        let (what, name, progress, meter) = match self {
+            Self::Upload(upload, meter) => ("Uploading", upload.name(), upload.progress(), meter),
+            Self::Download(download, meter) => ("Downloading", download.name(), download.progress(), meter),
+            _ => return None,
+        };
+        let (done, size) = progress?;
+        meter.sample(now, done);
+        Some(meter.line(&format!("{what} {name}"), done, size, now))
+    }
+}

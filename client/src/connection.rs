@@ -1,0 +1,265 @@
+//! The connection to the server: bytes in, bytes out, and frames cut out of them.
+//!
+//! It knows sockets and frames and refuses to know what a request or a reply means to the user.
+
+use std::io::{self, Read, Write};
+use std::net::TcpStream;
+use std::os::fd::{AsFd, BorrowedFd};
+use std::time::{Duration, Instant};
+
+use forum_common::frame::{Decoder, Frame, NO_TAG, Tag};
+use forum_common::notice::Notice;
+use forum_common::reader::Malformed;
+use forum_common::reply::Reply;
+use forum_common::request::Request;
+use forum_common::transfer::Transfer;
+use rustix::event::PollFlags;
+use rustix::net::sockopt;
+
+/// Bytes taken from the socket at a time; also what a turn of the loop may spend on the server.
+const READ_BYTES: usize = 65_536;
+
+/// Silence after which the kernel asks whether the server is still there.
+const KEEPALIVE_IDLE: Duration = Duration::from_secs(30);
+/// How often it asks again.
+const KEEPALIVE_INTERVAL: Duration = Duration::from_secs(10);
+/// How many questions stay unanswered before the connection is dead.
+const KEEPALIVE_PROBES: u32 = 3;
+/// Milliseconds that sent data may stay unacknowledged; the same 60 s as above.
+const USER_TIMEOUT_MS: u32 = 60_000;
+
+/// Silence after which the server itself is asked, and how long it may take to answer.
+pub const PING_AFTER: Duration = Duration::from_secs(20);
+
+/// What waits to be sent, and the tags that requests get.
+#[derive(Debug, Default)]
+pub struct Outbox {
+    bytes: Vec<u8>,
+    last_tag: Tag,
+}
+
+impl Outbox {
+    /// Queues a request; the tag that its answer will carry.
+    pub fn ask(&mut self, request: &Request<'_>) -> Tag {
+        self.last_tag = self.last_tag.checked_add(1).unwrap_or(NO_TAG + 1);
+        request.encode(self.last_tag, &mut self.bytes);
+        self.last_tag
+    }
+
+    /// Queues a frame of a transfer.
+    pub fn transfer(&mut self, tag: Tag, transfer: &Transfer<'_>) {
+        transfer.encode(tag, &mut self.bytes);
+    }
+
+    /// What waits.
+    pub fn unsent(&self) -> &[u8] {
+        &self.bytes
+    }
+
+    /// Notes that the first `count` bytes have gone.
+    pub fn sent(&mut self, count: usize) {
+        self.bytes.drain(..count);
+    }
+}
+
+/// One frame of the server, understood.
+#[derive(Debug)]
+pub enum Incoming<'a> {
+    /// An answer.
+    Reply(Tag, Reply<'a>),
+    /// Part of a file, or credit for one.
+    Transfer(Tag, Transfer<'a>),
+    /// What nobody asked for.
+    Notice(Notice<'a>),
+}
+
+impl<'a> Incoming<'a> {
+    /// Reads a frame.
+    ///
+    /// # Errors
+    /// No server of this version sends it.
+    pub fn decode(frame: &Frame<'a>) -> Result<Self, Malformed> {
+        if Notice::is_kind(frame.kind) {
+            Ok(Self::Notice(Notice::decode(frame)?))
+        } else if Transfer::is_kind(frame.kind) {
+            Ok(Self::Transfer(frame.tag, Transfer::decode(frame)?))
+        } else {
+            Ok(Self::Reply(frame.tag, Reply::decode(frame)?))
+        }
+    }
+}
+
+/// The connection.
+#[derive(Debug)]
+pub struct Connection {
+    stream: TcpStream,
+    /// What came and has not been read.
+    pub decoder: Decoder,
+    /// What waits to be sent.
+    pub outbox: Outbox,
+    /// When the server was last heard.
+    heard: Instant,
+    /// When it was asked for a sign of life that has not come.
+    asked: Option<Instant>,
+    /// Writing failed: what the server still had to say is read, but nothing is sent.
+    deaf: bool,
+}
+
+impl Connection {
+    /// Takes over a connected, nonblocking socket.
+    ///
+    /// # Errors
+    /// The kernel refuses an option.
+    pub fn new(stream: TcpStream, now: Instant) -> io::Result<Self> {
+        // Requests are small frames that somebody waits for.
+        sockopt::set_tcp_nodelay(&stream, true)?;
+        sockopt::set_socket_keepalive(&stream, true)?;
+        sockopt::set_tcp_keepidle(&stream, KEEPALIVE_IDLE)?;
+        sockopt::set_tcp_keepintvl(&stream, KEEPALIVE_INTERVAL)?;
+        sockopt::set_tcp_keepcnt(&stream, KEEPALIVE_PROBES)?;
+        sockopt::set_tcp_user_timeout(&stream, USER_TIMEOUT_MS)?;
+        Ok(Self {
+            stream,
+            decoder: Decoder::default(),
+            outbox: Outbox::default(),
+            heard: now,
+            asked: None,
+            deaf: false,
+        })
+    }
+
+    /// Whether there is something to be sent when the socket takes it.
+    pub fn wants_to_write(&self) -> bool {
+        !self.deaf && !self.outbox.bytes.is_empty()
+    }
+
+    /// What to poll for; `has_more`: something would be put into the outbox if it had room.
+    pub fn interest(&self, has_more: bool) -> PollFlags {
+        let writes = self.wants_to_write() || (has_more && !self.deaf);
+        if writes { PollFlags::IN | PollFlags::OUT } else { PollFlags::IN }
+    }
+
+    /// Sends what the socket takes. A failure is not reported here: the server may have said why it
+    /// closed, and reading comes to that first.
+    pub fn write(&mut self) {
+        while self.wants_to_write() {
+            match self.stream.write(&self.outbox.bytes) {
+                Ok(count) => self.outbox.sent(count),
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => return,
+                Err(_) => self.deaf = true,
+            }
+        }
+    }
+
+    /// Takes in what has come, up to a share.
+    ///
+    /// # Errors
+    /// The connection is over, regularly (`UnexpectedEof`) or not.
+    pub fn read(&mut self, now: Instant) -> io::Result<()> {
+        let mut bytes = [0; READ_BYTES];
+        match self.stream.read(&mut bytes) {
+            Ok(0) => Err(io::ErrorKind::UnexpectedEof.into()),
+            Ok(count) => {
+                self.decoder.feed(&bytes[..count]);
+                self.heard = now;
+                self.asked = None;
+                Ok(())
+            }
+            Err(error) if is_passing(&error) => Ok(()),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Asks for a sign of life if there was none for long.
+    ///
+    /// # Errors
+    /// The server was asked, and did not answer in time.
+    pub fn probe(&mut self, now: Instant) -> io::Result<()> {
+        match self.asked {
+            Some(asked) if now >= asked + PING_AFTER => Err(io::ErrorKind::TimedOut.into()),
+            None if now >= self.heard + PING_AFTER => {
+                self.outbox.ask(&Request::Ping(&[]));
+                self.asked = Some(now);
+                Ok(())
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// When [`Connection::probe`] is due again.
+    pub fn probe_at(&self) -> Instant {
+        self.asked.unwrap_or(self.heard) + PING_AFTER
+    }
+}
+
+impl AsFd for Connection {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.stream.as_fd()
+    }
+}
+
+fn is_passing(error: &io::Error) -> bool {
+    matches!(error.kind(), io::ErrorKind::Interrupted | io::ErrorKind::WouldBlock)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::net::TcpListener;
+
+    use super::*;
+
+    fn pair() -> (Connection, TcpStream, Instant) {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let stream = TcpStream::connect(listener.local_addr().unwrap()).unwrap();
+        let now = Instant::now();
+        (Connection::new(stream, now).unwrap(), listener.accept().unwrap().0, now)
+    }
+
+    #[test]
+    fn tags_count_up_and_are_never_zero() {
+        let mut outbox = Outbox { bytes: Vec::new(), last_tag: u32::MAX - 1 };
+        let tags = [(); 3].map(|()| outbox.ask(&Request::ListThreads));
+        assert_eq!(tags, [u32::MAX, 1, 2]);
+    }
+
+    #[test]
+    fn a_silent_server_is_asked_once_and_then_given_up() {
+        let (mut connection, _server, start) = pair();
+        connection.probe(start + PING_AFTER / 2).unwrap();
+        assert!(!connection.wants_to_write());
+        let asked = connection.probe_at();
+        connection.probe(asked).unwrap();
+        assert!(connection.wants_to_write());
+        let length = connection.outbox.unsent().len();
+        connection.probe(asked + PING_AFTER / 2).unwrap();
+        assert_eq!(connection.outbox.unsent().len(), length);
+        let error = connection.probe(connection.probe_at()).unwrap_err();
+        assert_eq!(error.kind(), io::ErrorKind::TimedOut);
+    }
+
+    #[test]
+    fn any_byte_is_a_sign_of_life() {
+        let (mut connection, mut server, start) = pair();
+        connection.probe(start + PING_AFTER).unwrap();
+        server.write_all(&[0]).unwrap();
+        let heard = start + PING_AFTER * 3;
+        connection.read(heard).unwrap();
+        connection.probe(heard).unwrap();
+        assert_eq!(connection.probe_at(), heard + PING_AFTER);
+    }
+
+    #[test]
+    fn what_the_server_said_before_closing_is_still_read() {
+        let (mut connection, mut server, now) = pair();
+        server.write_all(&[0, 0, 0, 5, 0x88, 0, 0, 0, 1]).unwrap();
+        drop(server);
+        connection.outbox.ask(&Request::ListThreads);
+        connection.write();
+        connection.outbox.ask(&Request::ListThreads);
+        connection.write();
+        connection.read(now).unwrap();
+        let frame = connection.decoder.next_frame().unwrap().unwrap();
+        assert!(matches!(Incoming::decode(&frame), Ok(Incoming::Reply(1, Reply::EndOfList))));
+    }
+}

@@ -1,0 +1,248 @@
+//! What the user says: lines from a pipe or a file, or keys from a terminal, edited into lines.
+//!
+//! It refuses to know what the lines mean. Standard input may be anything; it is polled, read when it is
+//! ready, and never made nonblocking: a terminal is shared with whoever started us.
+
+use std::collections::VecDeque;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::time::{Duration, Instant};
+
+use rustix::io::Errno;
+use zeroize::Zeroizing;
+
+use crate::editor::{Edit, Editor, Purpose};
+use crate::keys::{Key, KeyDecoder};
+use crate::lines::{Line, Lines};
+use crate::login::Question;
+use crate::output::Output;
+use crate::prompt;
+
+/// Bytes read at a time.
+const READ_BYTES: usize = 8_192;
+
+/// Keys kept while nothing is asked; who types more ahead than this leans on the keyboard.
+const HELD_KEYS_MAX: usize = 4_096;
+
+/// How long an Escape may be the beginning of something.
+const ESCAPE_TIMEOUT: Duration = Duration::from_millis(50);
+
+/// Something the user entered.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Entered {
+    /// A line.
+    Line(Zeroizing<String>),
+    /// A line that is not UTF-8.
+    NotUtf8,
+    /// A line that was too long to be kept.
+    TooLong,
+    /// The end of the input; on a terminal only a wish, by ^D.
+    End,
+    /// ^C on a terminal.
+    Interrupt,
+    /// ^Z on a terminal.
+    Suspend,
+    /// ^L on a terminal.
+    ClearScreen,
+}
+
+/// Where the user's lines come from.
+#[derive(Debug)]
+pub enum Input {
+    /// A pipe or a file.
+    Pipe(PipeInput),
+    /// A terminal in raw mode.
+    Terminal(Box<TerminalInput>),
+}
+
+/// Lines from a pipe or a file.
+#[derive(Debug)]
+pub struct PipeInput {
+    fd: OwnedFd,
+    lines: Lines,
+    /// The one line that is read ahead.
+    ahead: Option<Line>,
+}
+
+/// Lines from a terminal.
+#[derive(Debug)]
+pub struct TerminalInput {
+    fd: OwnedFd,
+    decoder: KeyDecoder,
+    editor: Editor,
+    /// Keys pressed before there was anything to type.
+    held: VecDeque<Key>,
+    /// When what looks like part of a key is not one any more.
+    decide_by: Option<Instant>,
+    /// The terminal hung up.
+    gone: bool,
+}
+
+impl Input {
+    /// Reads lines from `fd`.
+    pub fn pipe(fd: OwnedFd) -> Self {
+        Self::Pipe(PipeInput { fd, lines: Lines::default(), ahead: None })
+    }
+
+    /// Reads keys from `fd`, a terminal in raw mode.
+    pub fn terminal(fd: OwnedFd) -> Self {
+        Self::Terminal(Box::new(TerminalInput {
+            fd,
+            decoder: KeyDecoder::default(),
+            editor: Editor::default(),
+            held: VecDeque::new(),
+            decide_by: None,
+            gone: false,
+        }))
+    }
+
+    /// Whether somebody sits there and types.
+    pub fn is_terminal(&self) -> bool {
+        matches!(self, Self::Terminal(_))
+    }
+
+    /// What to poll for reading, while more is wanted. Of a pipe that is one line ahead.
+    pub fn wanted(&self) -> Option<BorrowedFd<'_>> {
+        match self {
+            Self::Pipe(pipe) => (pipe.ahead.is_none() && !pipe.lines.is_over()).then(|| pipe.fd.as_fd()),
+            Self::Terminal(terminal) => (!terminal.gone).then(|| terminal.fd.as_fd()),
+        }
+    }
+
+    /// Reads once; call it when the descriptor is ready.
+    pub fn read(&mut self, now: Instant) {
+        let mut bytes = Zeroizing::new([0; READ_BYTES]);
+        let read = rustix::io::read(self.fd(), &mut bytes[..]);
+        match (self, read) {
+            (_, Err(Errno::INTR | Errno::AGAIN)) => {}
+            (Self::Pipe(pipe), Ok(count)) if count > 0 => pipe.take(&bytes[..count]),
+            (Self::Terminal(terminal), Ok(count)) if count > 0 => terminal.take(&bytes[..count], now),
+            // An input that can't be read has ended: a terminal that hung up answers EIO.
+            (Self::Pipe(pipe), _) => {
+                pipe.lines.end();
+                pipe.refill();
+            }
+            (Self::Terminal(terminal), _) => terminal.gone = true,
+        }
+    }
+
+    /// What was entered next. With no `question`, only an interrupt is: lines and keys wait for one.
+    pub fn next(&mut self, question: Option<&Question>, output: &mut Output) -> Option<Entered> {
+        match (self, question) {
+            (Self::Pipe(pipe), Some(_)) => pipe.next(),
+            (Self::Pipe(_), None) => None,
+            (Self::Terminal(terminal), Some(question)) => terminal.next(question, output),
+            (Self::Terminal(terminal), None) => terminal.interrupted().then_some(Entered::Interrupt),
+        }
+    }
+
+    /// What has been typed so far, and the byte at which the cursor stands.
+    pub fn typed(&self) -> (&str, usize) {
+        match self {
+            Self::Pipe(_) => ("", 0),
+            Self::Terminal(terminal) => terminal.editor.visible(),
+        }
+    }
+
+    /// When [`Input::look_at_clock`] is due.
+    pub fn deadline(&self) -> Option<Instant> {
+        match self {
+            Self::Pipe(_) => None,
+            Self::Terminal(terminal) => terminal.decide_by,
+        }
+    }
+
+    /// Decides that an Escape was pressed alone, if its time has passed.
+    pub fn look_at_clock(&mut self, now: Instant) {
+        if let Self::Terminal(terminal) = self
+            && terminal.decide_by.is_some_and(|deadline| now >= deadline)
+        {
+            terminal.decide_by = None;
+            terminal.decoder.give_up();
+        }
+    }
+
+    fn fd(&self) -> BorrowedFd<'_> {
+        match self {
+            Self::Pipe(pipe) => pipe.fd.as_fd(),
+            Self::Terminal(terminal) => terminal.fd.as_fd(),
+        }
+    }
+}
+
+impl PipeInput {
+    fn take(&mut self, bytes: &[u8]) {
+        self.lines.feed(bytes);
+        self.refill();
+    }
+
+    fn refill(&mut self) {
+        if self.ahead.is_none() {
+            self.ahead = self.lines.next_line();
+        }
+    }
+
+    fn next(&mut self) -> Option<Entered> {
+        let line = self.ahead.take();
+        self.refill();
+        match line {
+            Some(Line::Text(text)) => Some(Entered::Line(text)),
+            Some(Line::NotUtf8) => Some(Entered::NotUtf8),
+            Some(Line::TooLong) => Some(Entered::TooLong),
+            None => self.lines.is_over().then_some(Entered::End),
+        }
+    }
+}
+
+impl TerminalInput {
+    fn take(&mut self, bytes: &[u8], now: Instant) {
+        self.decoder.feed(bytes);
+        while let Some(key) = self.decoder.next_key() {
+            if self.held.len() < HELD_KEYS_MAX || key == Key::Interrupt {
+                self.held.push_back(key);
+            }
+        }
+        self.decide_by = self.decoder.is_undecided().then(|| now + ESCAPE_TIMEOUT);
+    }
+
+    /// Whether ^C was pressed; if so, what was typed ahead is forgotten with it.
+    fn interrupted(&mut self) -> bool {
+        let interrupted = self.held.contains(&Key::Interrupt);
+        if interrupted {
+            self.held.clear();
+        }
+        interrupted
+    }
+
+    fn next(&mut self, question: &Question, output: &mut Output) -> Option<Entered> {
+        self.editor.devote(question.purpose);
+        while let Some(key) = self.held.pop_front() {
+            if let Some(entered) = self.press(key, question, output) {
+                return Some(entered);
+            }
+        }
+        self.gone.then_some(Entered::End)
+    }
+
+    fn press(&mut self, key: Key, question: &Question, output: &mut Output) -> Option<Entered> {
+        match self.editor.press(key) {
+            Edit::Edited => None,
+            Edit::Submitted(line) => {
+                let shown = if question.purpose == Purpose::Secret { "" } else { &line };
+                output.echo(&format!("{}{shown}", question.prompt));
+                if question.purpose == Purpose::Command && prompt::may_be_kept(&line) {
+                    self.editor.remember(&line);
+                }
+                Some(Entered::Line(line))
+            }
+            // As in a shell: the line goes, and only an empty one means more.
+            Edit::Interrupted(line) if question.purpose == Purpose::Command && !line.is_empty() => {
+                output.echo(&format!("{}{}^C", question.prompt, *line));
+                None
+            }
+            Edit::Interrupted(_) => Some(Entered::Interrupt),
+            Edit::InputEnded => Some(Entered::End),
+            Edit::ClearScreen => Some(Entered::ClearScreen),
+            Edit::Suspend => Some(Entered::Suspend),
+        }
+    }
+}

@@ -1,0 +1,396 @@
+//! Keys out of the bytes that a terminal sends.
+//!
+//! Pure: bytes in, keys out, in pieces of any size. It knows the escape sequences of the common terminals
+//! (ECMA-48 §5.4 for their form, xterm's `ctlseqs` for their meaning) and refuses to know what a key does.
+
+/// Bytes of one paste that are kept; the rest is dropped. More than any line may hold.
+pub const PASTE_BYTES_MAX: usize = 65_536;
+
+/// Bytes of an escape sequence. No terminal sends longer ones; whatever this is, it is no key.
+const SEQUENCE_BYTES_MAX: usize = 32;
+
+const ESC: u8 = 0x1b;
+const PASTE_ENDS: &[u8] = b"\x1b[201~";
+
+/// What was pressed, by what people expect of it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[allow(missing_docs, reason = "the names say it")]
+pub enum Key {
+    /// A printable character.
+    Char(char),
+    /// Text from the clipboard, as it is: whatever bytes it has, they are no keys.
+    Paste(String),
+    Enter,
+    Backspace,
+    Delete,
+    Left,
+    Right,
+    Up,
+    Down,
+    Home,
+    End,
+    WordLeft,
+    WordRight,
+    /// ^W: the word before the cursor, as spaces see it.
+    EraseWord,
+    /// Alt-D: to the end of the word.
+    EraseWordRight,
+    /// ^U: all before the cursor.
+    KillToStart,
+    /// ^K: all behind the cursor.
+    KillToEnd,
+    /// ^Y: brings back what was last erased by word or killed.
+    Yank,
+    /// ^L.
+    ClearScreen,
+    /// ^C.
+    Interrupt,
+    /// ^D: deletes a character, or ends the input on an empty line.
+    EndOfInput,
+    /// ^Z.
+    Suspend,
+}
+
+/// Cuts keys out of bytes.
+#[derive(Debug, Default)]
+pub struct KeyDecoder {
+    bytes: Vec<u8>,
+    /// Where the next key starts.
+    start: usize,
+    /// What has come of a paste that has not ended.
+    paste: Option<Vec<u8>>,
+}
+
+/// What the bytes begin with.
+enum Cut {
+    /// So many bytes, which are this key, or none that matters.
+    Key(Option<Key>, usize),
+    /// The introduction of a paste.
+    PasteBegins(usize),
+    /// Part of something; more bytes will tell.
+    Unfinished,
+}
+
+impl KeyDecoder {
+    /// Takes bytes as they come.
+    pub fn feed(&mut self, bytes: &[u8]) {
+        self.bytes.drain(..self.start);
+        self.start = 0;
+        self.bytes.extend_from_slice(bytes);
+    }
+
+    /// The next key, or `None`: feed more first.
+    pub fn next_key(&mut self) -> Option<Key> {
+        loop {
+            if self.paste.is_some() {
+                return self.pasted();
+            }
+            match cut(&self.bytes[self.start..]) {
+                Cut::Key(key, used) => {
+                    self.start += used;
+                    if key.is_some() {
+                        return key;
+                    }
+                }
+                Cut::PasteBegins(used) => {
+                    self.start += used;
+                    self.paste = Some(Vec::new());
+                }
+                Cut::Unfinished => return None,
+            }
+        }
+    }
+
+    /// Whether part of a key is there. An Escape pressed alone looks like the start of a sequence: if
+    /// nothing follows soon, call [`KeyDecoder::give_up`].
+    pub fn is_undecided(&self) -> bool {
+        self.paste.is_none() && self.start < self.bytes.len()
+    }
+
+    /// Forgets the part of a key that is there.
+    pub fn give_up(&mut self) {
+        self.start = self.bytes.len();
+    }
+
+    /// Moves bytes into the paste; the whole paste once its end is there.
+    fn pasted(&mut self) -> Option<Key> {
+        let rest = &self.bytes[self.start..];
+        let end = rest.windows(PASTE_ENDS.len()).position(|window| window == PASTE_ENDS);
+        // Without an end, the last bytes might be its beginning.
+        let length = end.unwrap_or(rest.len().saturating_sub(PASTE_ENDS.len() - 1));
+        let paste = self.paste.as_mut()?;
+        let room = PASTE_BYTES_MAX - paste.len();
+        paste.extend_from_slice(&rest[..length.min(room)]);
+        self.start += length;
+        end?;
+        self.start += PASTE_ENDS.len();
+        let text = self.paste.take()?;
+        Some(Key::Paste(String::from_utf8_lossy(&text).into_owned()))
+    }
+}
+
+fn cut(bytes: &[u8]) -> Cut {
+    match bytes {
+        [] | [ESC] => Cut::Unfinished,
+        [ESC, b'[', rest @ ..] => control_sequence(rest),
+        // SS3: what the cursor keys send in application mode.
+        [ESC, b'O', last, ..] => Cut::Key(cursor_key(*last, false), 3),
+        [ESC, b'O'] => Cut::Unfinished,
+        [ESC, second, ..] => alt(*second),
+        [byte, ..] if byte.is_ascii_control() => Cut::Key(control_key(*byte), 1),
+        _ => character(bytes),
+    }
+}
+
+fn control_key(byte: u8) -> Option<Key> {
+    // ^A is 1, ^B is 2, …
+    Some(match byte {
+        b'\r' | b'\n' => Key::Enter,
+        0x7f | 0x08 => Key::Backspace,
+        0x01 => Key::Home,
+        0x02 => Key::Left,
+        0x03 => Key::Interrupt,
+        0x04 => Key::EndOfInput,
+        0x05 => Key::End,
+        0x06 => Key::Right,
+        0x0b => Key::KillToEnd,
+        0x0c => Key::ClearScreen,
+        0x0e => Key::Down,
+        0x10 => Key::Up,
+        0x15 => Key::KillToStart,
+        0x17 => Key::EraseWord,
+        0x19 => Key::Yank,
+        0x1a => Key::Suspend,
+        _ => return None,
+    })
+}
+
+/// A key pressed with Alt comes as Escape and the key.
+fn alt(key: u8) -> Cut {
+    match key {
+        b'b' => Cut::Key(Some(Key::WordLeft), 2),
+        b'f' => Cut::Key(Some(Key::WordRight), 2),
+        b'd' => Cut::Key(Some(Key::EraseWordRight), 2),
+        0x7f | 0x08 => Cut::Key(Some(Key::EraseWord), 2),
+        b' '..=b'~' => Cut::Key(None, 2),
+        // Escape by itself, and then a key that means what it always does.
+        _ => Cut::Key(None, 1),
+    }
+}
+
+/// CSI: parameters (0x30 to 0x3f), intermediates (0x20 to 0x2f), one final byte (0x40 to 0x7e).
+fn control_sequence(bytes: &[u8]) -> Cut {
+    const INTRODUCER: usize = 2;
+    // The Linux console's F1 to F5: CSI [ A. The second bracket would look like the final byte.
+    if bytes.first() == Some(&b'[') {
+        return if bytes.len() < 2 { Cut::Unfinished } else { Cut::Key(None, INTRODUCER + 2) };
+    }
+    let Some(length) = bytes.iter().position(|byte| !matches!(byte, 0x20..=0x3f)) else {
+        let endless = bytes.len() > SEQUENCE_BYTES_MAX;
+        return if endless { Cut::Key(None, INTRODUCER + bytes.len()) } else { Cut::Unfinished };
+    };
+    let (parameters, last) = (&bytes[..length], bytes[length]);
+    if !matches!(last, 0x40..=0x7e) {
+        // Cut off by another key, which is left to be read by itself.
+        return Cut::Key(None, INTRODUCER + length);
+    }
+    let used = INTRODUCER + length + 1;
+    if (parameters, last) == (b"200", b'~') {
+        return Cut::PasteBegins(used);
+    }
+    // `1;5` is the key with Ctrl, `1;3` with Alt; both move by words.
+    let by_word = matches!(parameters, [.., b';', b'3' | b'5']);
+    let key = match (parameters, last) {
+        (b"1" | b"7", b'~') => Some(Key::Home),
+        (b"3", b'~') => Some(Key::Delete),
+        (b"3;3" | b"3;5", b'~') => Some(Key::EraseWordRight),
+        (b"4" | b"8", b'~') => Some(Key::End),
+        (_, b'~') => None,
+        _ => cursor_key(last, by_word),
+    };
+    Cut::Key(key, used)
+}
+
+fn cursor_key(last: u8, by_word: bool) -> Option<Key> {
+    Some(match last {
+        b'A' => Key::Up,
+        b'B' => Key::Down,
+        b'C' if by_word => Key::WordRight,
+        b'C' => Key::Right,
+        b'D' if by_word => Key::WordLeft,
+        b'D' => Key::Left,
+        b'F' => Key::End,
+        b'H' => Key::Home,
+        b'M' => Key::Enter,
+        _ => return None,
+    })
+}
+
+/// One character of UTF-8; what is none is passed over byte by byte.
+fn character(bytes: &[u8]) -> Cut {
+    let length = match bytes[0] {
+        0x20..=0x7e => 1,
+        0xc2..=0xdf => 2,
+        0xe0..=0xef => 3,
+        0xf0..=0xf4 => 4,
+        _ => return Cut::Key(None, 1),
+    };
+    let continues = |byte: &u8| matches!(byte, 0x80..=0xbf);
+    let Some(encoded) = bytes.get(..length) else {
+        let broken = !bytes[1..].iter().all(continues);
+        return if broken { Cut::Key(None, 1) } else { Cut::Unfinished };
+    };
+    match std::str::from_utf8(encoded).ok().and_then(|text| text.chars().next()) {
+        // A C1 control has no business being typed.
+        Some(c) if c.is_control() => Cut::Key(None, length),
+        Some(c) => Cut::Key(Some(Key::Char(c)), length),
+        None => Cut::Key(None, 1),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn keys_of(pieces: &[&[u8]]) -> Vec<Key> {
+        let mut decoder = KeyDecoder::default();
+        let mut keys = Vec::new();
+        for piece in pieces {
+            decoder.feed(piece);
+            keys.extend(std::iter::from_fn(|| decoder.next_key()));
+        }
+        keys
+    }
+
+    #[test]
+    fn every_sequence_is_its_key() {
+        for (bytes, key) in [
+            (&b"a"[..], Key::Char('a')),
+            ("ü".as_bytes(), Key::Char('ü')),
+            ("語".as_bytes(), Key::Char('語')),
+            ("🙂".as_bytes(), Key::Char('🙂')),
+            (b"\r", Key::Enter),
+            (b"\n", Key::Enter),
+            (b"\x1bOM", Key::Enter),
+            (b"\x7f", Key::Backspace),
+            (b"\x08", Key::Backspace),
+            (b"\x1b[3~", Key::Delete),
+            (b"\x1b[D", Key::Left),
+            (b"\x1bOD", Key::Left),
+            (b"\x02", Key::Left),
+            (b"\x1b[C", Key::Right),
+            (b"\x06", Key::Right),
+            (b"\x1b[A", Key::Up),
+            (b"\x10", Key::Up),
+            (b"\x1b[B", Key::Down),
+            (b"\x0e", Key::Down),
+            (b"\x01", Key::Home),
+            (b"\x1b[H", Key::Home),
+            (b"\x1bOH", Key::Home),
+            (b"\x1b[1~", Key::Home),
+            (b"\x05", Key::End),
+            (b"\x1b[F", Key::End),
+            (b"\x1b[4~", Key::End),
+            (b"\x1bb", Key::WordLeft),
+            (b"\x1b[1;5D", Key::WordLeft),
+            (b"\x1b[1;3D", Key::WordLeft),
+            (b"\x1bf", Key::WordRight),
+            (b"\x1b[1;5C", Key::WordRight),
+            (b"\x17", Key::EraseWord),
+            (b"\x1b\x7f", Key::EraseWord),
+            (b"\x1bd", Key::EraseWordRight),
+            (b"\x1b[3;5~", Key::EraseWordRight),
+            (b"\x15", Key::KillToStart),
+            (b"\x0b", Key::KillToEnd),
+            (b"\x19", Key::Yank),
+            (b"\x0c", Key::ClearScreen),
+            (b"\x03", Key::Interrupt),
+            (b"\x04", Key::EndOfInput),
+            (b"\x1a", Key::Suspend),
+        ] {
+            assert_eq!(keys_of(&[bytes]), [key], "{bytes:?}");
+        }
+    }
+
+    #[test]
+    fn unknown_sequences_are_passed_over() {
+        for bytes in [
+            &b"\x1b[5~x"[..],
+            b"\x1b[?1;2cx",
+            b"\x1b[[Ax",
+            b"\x1bOPx",
+            b"\x1bzx",
+            b"\x00\x1fx",
+            b"\x1b[15;2~x",
+        ] {
+            assert_eq!(keys_of(&[bytes]), [Key::Char('x')], "{bytes:?}");
+        }
+    }
+
+    #[test]
+    fn a_sequence_cut_off_by_a_key_does_not_swallow_the_key() {
+        assert_eq!(keys_of(&[b"\x1b[1;\rx"]), [Key::Enter, Key::Char('x')]);
+        assert_eq!(keys_of(&[b"\x1b\x1b[A"]), [Key::Up]);
+        assert_eq!(keys_of(&[b"\x1b\r"]), [Key::Enter]);
+    }
+
+    #[test]
+    fn an_escape_alone_is_undecided_until_given_up() {
+        let mut decoder = KeyDecoder::default();
+        decoder.feed(b"\x1b");
+        assert_eq!(decoder.next_key(), None);
+        assert!(decoder.is_undecided());
+        decoder.give_up();
+        decoder.feed(b"b");
+        assert_eq!(decoder.next_key(), Some(Key::Char('b')));
+        assert!(!decoder.is_undecided());
+    }
+
+    #[test]
+    fn bytes_that_are_not_utf8_cost_themselves_only() {
+        assert_eq!(keys_of(&[b"a\xffb\xc3(c\xe2\x82x\x80"]), ['a', 'b', '(', 'c', 'x'].map(Key::Char));
+        assert_eq!(keys_of(&["\u{9b}A".as_bytes()]), [Key::Char('A')]);
+    }
+
+    #[test]
+    fn what_is_pasted_is_no_key() {
+        let keys = keys_of(&[b"a\x1b[200~LST\r\nXIT\x03\x1b[A\x1b[201~\r"]);
+        assert_eq!(keys, [Key::Char('a'), Key::Paste("LST\r\nXIT\x03\x1b[A".to_owned()), Key::Enter]);
+    }
+
+    #[test]
+    fn a_paste_is_bounded() {
+        let mut decoder = KeyDecoder::default();
+        decoder.feed(b"\x1b[200~");
+        for _ in 0..100 {
+            decoder.feed(&[b'x'; 4_096]);
+            assert_eq!(decoder.next_key(), None);
+        }
+        decoder.feed(b"\x1b[201~y");
+        assert_eq!(decoder.next_key(), Some(Key::Paste("x".repeat(PASTE_BYTES_MAX))));
+        assert_eq!(decoder.next_key(), Some(Key::Char('y')));
+    }
+
+    proptest! {
+        #[test]
+        fn keys_cut_at_any_byte_come_out_the_same(cut in 0usize..64) {
+            let bytes = "aü\x1b[1;5D語\x1b[200~p\u{1b}ä\x1b[201~🙂\x1b[3~\x1bOA\r".as_bytes();
+            let cut = cut.min(bytes.len());
+            prop_assert_eq!(keys_of(&[&bytes[..cut], &bytes[cut..]]), keys_of(&[bytes]));
+        }
+
+        #[test]
+        fn no_bytes_make_the_decoder_panic_or_stall(bytes in proptest::collection::vec(any::<u8>(), 0..300)) {
+            let mut decoder = KeyDecoder::default();
+            decoder.feed(&bytes);
+            while decoder.next_key().is_some() {}
+            decoder.feed(b"\x1b[201~");
+            while decoder.next_key().is_some() {}
+            decoder.give_up();
+            decoder.feed(b"\x1b[201~x");
+            prop_assert_eq!(std::iter::from_fn(|| decoder.next_key()).last(), Some(Key::Char('x')));
+        }
+    }
+}

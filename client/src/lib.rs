@@ -1,0 +1,26 @@
+//! The terminal client of forumd: one `poll` over standard input, signals and the server's socket.
+//!
+//! ```text
+//!  keys, lines ─► input ─► session ─► commands, login ─► Outbox ─► connection ─► socket
+//!  terminal, pipe ◄─ output ◄─┘  ▲────── frames ◄──────────────────────┘
+//! ```
+//!
+//! [`session`] is the loop and the only module that waits. [`prompt`], [`keys`], [`lines`], [`editor`] and
+//! [`login`] are pure; [`commands`] and [`transfer`] know frames and local files but no socket.
+#![forbid(unsafe_code)]
+
+pub mod commands;
+pub mod connection;
+pub mod editor;
+pub mod input;
+pub mod keys;
+pub mod lines;
+pub mod login;
+pub mod output;
+pub mod progress;
+pub mod prompt;
+pub mod reconnect;
+pub mod session;
+pub mod signals;
+pub mod terminal;
+pub mod transfer;

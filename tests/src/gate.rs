@@ -13,6 +13,7 @@ use crate::DEADLINE;
 /// A gate with its own address, for one connection.
 pub struct Gate {
     address: SocketAddr,
+    bytes: usize,
     shared: Arc<Shared>,
 }
 
@@ -34,7 +35,7 @@ impl Gate {
         let listener = TcpListener::bind("127.0.0.1:0").expect("a port is free");
         let address = listener.local_addr().expect("it is bound");
         let shared = Arc::<Shared>::default();
-        let gate = Self { address, shared: Arc::clone(&shared) };
+        let gate = Self { address, bytes, shared: Arc::clone(&shared) };
         thread::spawn(move || {
             let Ok((client, _)) = listener.accept() else { return };
             let server = TcpStream::connect_timeout(&server, DEADLINE).expect("the server listens");
@@ -55,7 +56,8 @@ impl Gate {
     ///
     /// # Panics
     /// It has not within [`DEADLINE`].
-    pub fn wait_full(&self, bytes: usize) {
+    pub fn wait_full(&self) {
+        let bytes = self.bytes;
         let state = self.shared.lock();
         let waited =
             self.shared.changed.wait_timeout_while(state, DEADLINE, |state| state.passed_bytes < bytes);

@@ -163,14 +163,16 @@ fn credentials_are_imported_for_new_names_alone() {
 }
 
 #[test]
-fn credentials_that_cannot_be_read_are_one_clear_line() {
+fn credentials_that_cannot_be_read_end_it_with_a_clear_line() {
     let missing = Forumd::new().args(&["--credentials", "/no/such/file"]).run("");
-    assert!(expect_failure(&missing, 1).contains("/no/such/file"));
+    assert_eq!(missing.code, Some(1));
+    assert!(missing.stderr.last().unwrap().contains("/no/such/file"), "{missing:#?}");
     let launch = Forumd::new();
     let file = launch.directory().join("credentials.txt");
     fs::write(&file, "yoda jedi*knight\njustaname\n").unwrap();
     let finished = launch.args(&["--credentials", file.to_str().unwrap()]).run("");
     assert_eq!(finished.code, Some(1), "{finished:#?}");
+    assert!(finished.stderr.last().unwrap().contains("line 2"), "{finished:#?}");
 }
 
 #[test]

@@ -63,6 +63,19 @@ fn expect_none(offences: &[String]) {
 }
 
 #[test]
+fn the_rules_see_what_they_forbid_and_nothing_else() {
+    assert!(names("use std::time::Instant;", "std::time") && names("mio::Poll", "mio"));
+    assert!(names("log::info!(\"x\")", "log::") && names("let t = Instant::now();", "Instant"));
+    assert!(!names("use crate::minions;", "mio") && !names("catalog::find", "log::"));
+    assert!(!names("InstantCoffee", "Instant") && !names("dialog", "log::"));
+    assert_eq!(code_lines("a // b\n//! c").collect::<Vec<_>>(), [(1, "a "), (2, "")]);
+    for root in ["server/src/main.rs", "common/src/lib.rs", "tests/tests/tidy.rs", "load/src/bin/x.rs"] {
+        assert!(is_crate_root(root), "{root}");
+    }
+    assert!(!is_crate_root("server/src/forum/mod.rs") && !is_crate_root("server/src/forum/lib.rs"));
+}
+
+#[test]
 fn the_forum_knows_no_sockets_files_clocks_or_logs() {
     let mut files = 0;
     let mut offences = Vec::new();

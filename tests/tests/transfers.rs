@@ -449,7 +449,7 @@ fn people_whose_thread_goes_during_a_download_are_told_and_keep_no_partial_file(
     let gate = Gate::before(server.address(), BEGINNING_BYTES);
     let mut hans = Forum::at(gate.address()).sign_up("hans");
     hans.says("DWN t f");
-    gate.wait_full(BEGINNING_BYTES);
+    gate.wait_full();
     assert_eq!(yoda.done(&Request::RemoveThread { title: "t" }), "Thread t removed");
     gate.open();
     hans.complains("Thread t was removed during the download");
@@ -465,7 +465,7 @@ fn a_download_of_people_that_is_cut_off_leaves_nothing_under_its_name() {
     let gate = Gate::before(server.address(), BEGINNING_BYTES);
     let mut hans = Forum::at(gate.address()).sign_up("hans");
     hans.says("DWN t f");
-    gate.wait_full(BEGINNING_BYTES);
+    gate.wait_full();
     server.kill();
     gate.open();
     assert_eq!(hans.finish().code, Some(69));
@@ -480,7 +480,7 @@ fn a_shutdown_reaches_people_in_the_middle_of_a_download() {
     let gate = Gate::before(server.address(), BEGINNING_BYTES);
     let mut hans = Forum::at(gate.address()).sign_up("hans");
     hans.says("DWN t f");
-    gate.wait_full(BEGINNING_BYTES);
+    gate.wait_full();
     server.signal(Signal::TERM);
     gate.open();
     hans.hears("Goodbye. Server shutting down");

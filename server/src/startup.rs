@@ -6,13 +6,12 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
-use forum_common::names::{Password, UserName};
 use log::{LevelFilter, info, warn};
 
 use crate::args::ServeArguments;
 use crate::clock::{Clock, SystemClock};
 use crate::credentials;
-use crate::files::{self, FileWorkers};
+use crate::files::{self, FileSync, FileWorkers};
 use crate::forum::{Entry, Forum, Record, Restorer};
 use crate::journal::{Durability, Replayed, SqliteJournal, Stored, Writing};
 use crate::logging;
@@ -195,15 +194,15 @@ fn start_helpers(
     let durability = Durability::from(arguments.durability);
     let journal_wake = Arc::clone(wake);
     let sync = match durability {
-        Durability::Always | Durability::Interval => files::Sync::BeforeStored,
-        Durability::None => files::Sync::Never,
+        Durability::Always | Durability::Interval => FileSync::BeforeStored,
+        Durability::None => FileSync::Never,
     };
     let (threads, queue) = (arguments.hash_threads.into(), arguments.hash_queue as usize);
     Ok(Helpers {
         journal: replayed.start(durability, move || journal_wake()).map_err(Failed::because)?,
         passwords: PasswordHasher::start(threads, queue, hash_parameters, Arc::clone(wake))
             .map_err(Failed::because)?,
-        files: FileWorkers::start(files::THREADS, store.files(), sync, Arc::clone(wake))
+        files: FileWorkers::start(store.files(), files::THREADS, sync, Arc::clone(wake))
             .map_err(Failed::because)?,
     })
 }

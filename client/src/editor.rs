@@ -276,7 +276,7 @@ pub struct Area {
 pub fn layout(view: &View<'_>, columns: usize, rows: usize) -> Area {
     let (columns, rows) = (columns.max(2), rows.max(1));
     let mut flow = Flow { columns, rows: vec![String::new()], column: 0 };
-    flow.put_all(view.prompt);
+    flow.put_words(view.prompt);
     flow.put_all(&view.text[..view.cursor]);
     let behind = &view.text[view.cursor..];
     let under = behind.graphemes(true).next().unwrap_or(" ");
@@ -321,6 +321,17 @@ struct Flow {
 }
 
 impl Flow {
+    /// Puts a text whose words are not to be broken, where rows are wide enough for that.
+    fn put_words(&mut self, text: &str) {
+        for word in text.split_inclusive(' ') {
+            let width = escape::for_terminal(word.trim_end()).width();
+            if self.column + width > self.columns && width <= self.columns {
+                self.break_row();
+            }
+            self.put_all(word);
+        }
+    }
+
     fn put_all(&mut self, text: &str) {
         for cluster in text.graphemes(true) {
             if cluster == "\t" {
@@ -564,6 +575,12 @@ mod tests {
         assert_eq!(area("> ", "abcdef", 6, 5), (vec!["> abc".into(), "def".into()], 1, 3));
         assert_eq!(area("> ", "abcdef", 2, 5), (vec!["> abc".into(), "def".into()], 0, 4));
         assert_eq!(area("> ", "abcdef", 3, 5), (vec!["> abc".into(), "def".into()], 1, 0));
+    }
+
+    #[test]
+    fn a_prompt_is_broken_between_words() {
+        assert_eq!(area("CRT, MSG: ", "ab", 2, 8), (vec!["CRT, ".into(), "MSG: ab".into()], 1, 7));
+        assert_eq!(area("unbreakable> ", "", 0, 8), (vec!["unbreaka".into(), "ble> ".into()], 1, 5));
     }
 
     #[test]

@@ -11,7 +11,7 @@ use std::io::{self, Write};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
 use forum_common::escape;
-use rustix::event::{PollFd, PollFlags, poll};
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::io::Errno;
 
 use crate::editor::{Area, View, layout};
@@ -150,7 +150,14 @@ impl Output {
                 }
             }
         }
-        self.flush()
+        self.flush(None)
+    }
+
+    /// Removes what was drawn, and writes what is left as far as it goes without waiting.
+    pub fn hurry_out(&mut self) {
+        self.erase();
+        // Whoever is in a hurry can't help it.
+        let _ = self.flush(Some(&Timespec { tv_sec: 0, tv_nsec: 0 }));
     }
 
     /// Whether there is something left to write: [`Output::settle`] was interrupted.
@@ -191,10 +198,11 @@ impl Output {
         &mut self.chunks.back_mut().expect("one was pushed").bytes
     }
 
-    fn flush(&mut self) -> io::Result<()> {
+    /// Writes everything, waiting at most `patience` (`None`: for ever) whenever a stream takes nothing.
+    fn flush(&mut self, patience: Option<&Timespec>) -> io::Result<()> {
         while let Some(chunk) = self.chunks.front_mut() {
             let stream = chunk.stream;
-            match write_some(&mut self.streams, chunk) {
+            match write_some(&mut self.streams, chunk, patience) {
                 Ok(Written::All) => drop(self.chunks.pop_front()),
                 Ok(Written::Some) => {}
                 Ok(Written::Interrupted) => return Ok(()),
@@ -216,8 +224,8 @@ enum Written {
     Interrupted,
 }
 
-fn write_some(streams: &mut Streams, chunk: &mut Chunk) -> io::Result<Written> {
-    if !streams.await_writable(chunk.stream)? {
+fn write_some(streams: &mut Streams, chunk: &mut Chunk, patience: Option<&Timespec>) -> io::Result<Written> {
+    if !streams.await_writable(chunk.stream, patience)? {
         return Ok(Written::Interrupted);
     }
     let length = chunk.bytes.len().min(WRITE_BYTES);
@@ -249,14 +257,14 @@ impl Streams {
         rustix::termios::isatty(self.fd(stream))
     }
 
-    /// Waits until `stream` takes bytes; `false` if a signal arrived first.
-    fn await_writable(&self, stream: Stream) -> io::Result<bool> {
+    /// Waits until `stream` takes bytes; `false` if a signal arrived or `patience` ended first.
+    fn await_writable(&self, stream: Stream, patience: Option<&Timespec>) -> io::Result<bool> {
         let mut fds = [
             PollFd::from_borrowed_fd(self.fd(stream), PollFlags::OUT),
             PollFd::new(&self.interrupts, PollFlags::IN),
         ];
         loop {
-            match poll(&mut fds, None) {
+            match poll(&mut fds, patience) {
                 Err(Errno::INTR) => {}
                 Err(error) => return Err(error.into()),
                 // Written to in any case: an error is best learnt from the write itself.

@@ -259,13 +259,19 @@ fn row(word: &str) -> Result<&'static Row, SyntaxError> {
 
 /// A message's number. `u32::from_str` alone would take `+5`.
 fn number(word: &str) -> Option<u32> {
-    if word.bytes().all(|byte| byte.is_ascii_digit()) { word.parse().ok() } else { None }
+    if is_number(word) { word.parse().ok() } else { None }
+}
+
+fn is_number(word: &str) -> bool {
+    !word.is_empty() && word.bytes().all(|byte| byte.is_ascii_digit())
 }
 
 /// `5`, or `5-9`; anything else becomes a range that no thread has, for the server to refuse in its turn.
+/// A number beyond all numbers is past every end, and as an end it is cut like one.
 fn range(word: &str) -> (u32, u32) {
     let (from, to) = word.split_once('-').unwrap_or((word, word));
-    number(from).zip(number(to)).unwrap_or((0, 0))
+    let bound = |word: &str| is_number(word).then(|| word.parse().unwrap_or(u32::MAX));
+    bound(from).zip(bound(to)).unwrap_or((0, 0))
 }
 
 #[cfg(test)]
@@ -408,7 +414,9 @@ mod tests {
             ("-", (0, 0)),
             ("5-9-11", (0, 0)),
             ("a-b", (0, 0)),
-            ("4294967296", (0, 0)),
+            ("4-99999999999", (4, u32::MAX)),
+            ("99999999999", (u32::MAX, u32::MAX)),
+            ("+1", (0, 0)),
         ] {
             let line = format!("RDT a {word}");
             assert_eq!(asked(&line), Request::ReadThread { title: "a", range: Some(wanted) }, "{word}");

@@ -138,6 +138,8 @@ impl Session {
     }
 
     fn turn(&mut self) -> Result<(), Ending> {
+        // Answers are out before the next command goes: who stops listening has said nothing more.
+        self.show()?;
         self.take_entered()?;
         self.send();
         self.show()?;
@@ -159,8 +161,12 @@ impl Session {
         if let Phase::LoggedIn { commands, .. } = self.phase {
             commands.abandon(&mut self.output);
         }
-        // It is over; who does not read the last words does not get them.
-        let _ = self.output.settle(None);
+        if let Ending::Killed(_) = ending {
+            self.output.hurry_out();
+        } else {
+            // An output that takes no more has been reported, or is nothing to be reported now.
+            let _ = self.output.settle(None);
+        }
         (ending, self.output.has_refused())
     }
 

@@ -64,6 +64,8 @@ impl Source {
         // Looked at before it is opened: opening a device may do something.
         let metadata = match fs::metadata(path) {
             Err(error) if is_missing(&error) => return Err(format!("File {path} does not exist")),
+            // To whoever wants to send it, a directory is no file.
+            Ok(metadata) if metadata.is_dir() => return Err(format!("File {path} does not exist")),
             other => other.map_err(unreadable)?,
         };
         let name = Path::new(path).file_name().and_then(|name| name.to_str());
@@ -533,12 +535,12 @@ mod tests {
         fs::write(path("a"), b"abc").unwrap();
         let source = Source::open(&path("a")).unwrap();
         assert_eq!((source.name.as_str(), source.size), ("a", 3));
-        for missing in [path("b"), path("a/b"), String::new()] {
+        for missing in [path("b"), path("a/b"), path(""), path(".."), String::new()] {
             assert_eq!(Source::open(&missing).unwrap_err(), format!("File {missing} does not exist"));
         }
         let fifo = path("fifo");
         rustix::fs::mknodat(rustix::fs::CWD, &fifo, rustix::fs::FileType::Fifo, 0o600.into(), 0).unwrap();
-        for special in [path(""), path(".."), fifo, "/dev/zero".to_owned()] {
+        for special in [fifo, "/dev/zero".to_owned()] {
             let said = format!("File {special} cannot be read: it is not a regular file");
             assert_eq!(Source::open(&special).unwrap_err(), said);
         }

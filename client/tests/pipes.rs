@@ -1,0 +1,463 @@
+//! The client in pipes, in front of a scripted server: what it sends when, what it prints where, and what
+//! its exit status is.
+#![forbid(unsafe_code)]
+
+mod stage;
+
+use std::os::unix::process::ExitStatusExt;
+
+use forum_common::refusal::{Closing, Refusal};
+use forum_common::reply::Reply;
+use forum_common::request::Request;
+use forum_common::transfer::Transfer;
+use rustix::process::Signal;
+use stage::{Place, Script};
+
+#[test]
+fn lines_answer_the_log_in_and_then_are_commands() {
+    let script = Script::new();
+    let client = Place::new(&script).pipe_all("\n yoda \r\njedi\nCRT a\n\nMSG a  hi \nXIT\nLST\n");
+    let mut peer = script.admit();
+    let tag = peer.hears(&Request::CreateThread { title: "a" });
+    peer.done(tag, "Thread a created");
+    let tag = peer.hears(&Request::Post { title: "a", text: " hi " });
+    peer.done(tag, "Message posted to a thread");
+    peer.say_goodbye();
+    let (status, out, err) = client.end();
+    let said = ["Welcome to the forum", "Thread a created", "Message posted to a thread", "Goodbye"];
+    assert_eq!((status, err), (Some(0), vec![]));
+    assert_eq!(out, said);
+}
+
+#[test]
+fn a_new_name_signs_up_and_refusals_lead_back_to_the_name() {
+    let script = Script::new();
+    let client = Place::new(&script).arg("8001").pipe_all("luke\na\nb\nyoda\njedi\nyoda\njedi\n");
+    let mut peer = script.greet();
+    let tag = peer.hears(&Request::LogIn { name: "luke", udp_port: 8_001 });
+    peer.reply(tag, &Reply::PasswordWanted { known: false });
+    let tag = peer.hears(&Request::SignUp { password: "a", confirmation: "b" });
+    peer.refuse(tag, Refusal::PasswordsDiffer, "Passwords do not match");
+    for (code, text) in [(Some(Refusal::Busy), "Server busy. Please try again later"), (None, "")] {
+        let tag = peer.hears(&Request::LogIn { name: "yoda", udp_port: 8_001 });
+        peer.reply(tag, &Reply::PasswordWanted { known: true });
+        let tag = peer.hears(&Request::Password("jedi"));
+        match code {
+            Some(code) => peer.refuse(tag, code, text),
+            None => peer.reply(tag, &Reply::Welcome { text: "Welcome to the forum" }),
+        }
+    }
+    peer.say_goodbye();
+    let (status, out, err) = client.end();
+    assert_eq!((status, out), (Some(0), vec!["Welcome to the forum".into(), "Goodbye".into()]));
+    assert_eq!(err, ["Passwords do not match", "Server busy. Please try again later"]);
+}
+
+#[test]
+fn a_command_is_sent_when_the_one_before_is_answered() {
+    let script = Script::new();
+    let _client = Place::of_yoda(&script).pipe_all("CRT a\nCRT b\n");
+    let mut peer = script.admit();
+    let tag = peer.hears(&Request::CreateThread { title: "a" });
+    peer.expect_silence();
+    peer.done(tag, "Thread a created");
+    peer.hears(&Request::CreateThread { title: "b" });
+}
+
+#[test]
+fn refusals_go_to_stderr_and_into_the_status() {
+    let script = Script::new();
+    let mut place = Place::of_yoda(&script);
+    let client = place.pipe_all("CRT\nfoo\nFoo\nCRT a\nUPD a none\nLST\n");
+    let mut peer = script.admit();
+    let tag = peer.hears(&Request::CreateThread { title: "a" });
+    peer.refuse(tag, Refusal::ThreadExists, "Thread a exists");
+    // A known word, refused by the client alone, is still activity; a mistake in a line is none.
+    peer.hears(&Request::Active);
+    let tag = peer.hears(&Request::ListThreads);
+    peer.reply(tag, &Reply::EndOfList);
+    peer.say_goodbye();
+    let (status, out, err) = client.end();
+    assert_eq!(out, ["Welcome to the forum", "No threads to list", "Goodbye"]);
+    assert_eq!(
+        err,
+        [
+            "Incorrect syntax for CRT",
+            "Usage: CRT title",
+            "Error. Invalid command",
+            "Invalid command",
+            "Thread a exists",
+            "File none does not exist"
+        ]
+    );
+    assert_eq!(status, Some(1));
+}
+
+#[test]
+fn lists_are_printed_as_the_forum_prints_them() {
+    let script = Script::new();
+    let client = Place::of_yoda(&script).pipe_all("LST\nRDT a\nRDT b 1-2\n");
+    let mut peer = script.admit();
+    let tag = peer.hears(&Request::ListThreads);
+    for title in ["a", "b"] {
+        peer.reply(tag, &Reply::Title(title));
+    }
+    peer.reply(tag, &Reply::EndOfList);
+    let tag = peer.hears(&Request::ReadThread { title: "a", range: None });
+    peer.reply(tag, &Reply::Post { number: 1, author: "yoda", text: "hi \x1b[31mthere" });
+    peer.reply(tag, &Reply::Uploaded { author: "yoda", file: "test.exe" });
+    peer.reply(tag, &Reply::EndOfList);
+    let tag = peer.hears(&Request::ReadThread { title: "b", range: Some((1, 2)) });
+    peer.reply(tag, &Reply::EndOfList);
+    peer.say_goodbye();
+    let (_, out, _) = client.end();
+    let lists = ["The list of active threads:", "a", "b", "1 yoda: hi \\u{1b}[31mthere"];
+    assert_eq!(out[1..5], lists);
+    assert_eq!(out[5..], ["yoda uploaded test.exe", "Thread b is empty", "Goodbye"]);
+}
+
+#[test]
+fn passwd_takes_the_next_three_lines_as_they_are() {
+    let script = Script::new();
+    let client = Place::of_yoda(&script).pipe_all("passwd\n jedi\n\nnew \npasswd\njedi\n");
+    let mut peer = script.admit();
+    peer.hears(&Request::Active);
+    let tag = peer.hears(&Request::ChangePassword { old: " jedi", new: "", confirmation: "new " });
+    peer.refuse(tag, Refusal::PasswordsDiffer, "Passwords do not match");
+    peer.hears(&Request::Active);
+    peer.say_goodbye();
+    let (status, _, err) = client.end();
+    assert_eq!(
+        (status, err),
+        (Some(1), vec!["Passwords do not match".into(), "Password not changed".into()])
+    );
+}
+
+#[test]
+fn lines_that_are_no_text_are_refused_and_it_goes_on() {
+    let script = Script::new();
+    let mut client = Place::of_yoda(&script).pipe();
+    let mut peer = script.admit();
+    client.write(b"MSG a \xff\n");
+    client.write(&[b'x'; 200_000]);
+    client.write(b"\nLST\n");
+    client.close();
+    let tag = peer.hears(&Request::ListThreads);
+    peer.reply(tag, &Reply::EndOfList);
+    peer.say_goodbye();
+    let (status, _, err) = client.end();
+    let said =
+        ["Invalid text", "The line is not UTF-8", "Invalid text", "The line is longer than 65536 bytes"];
+    assert_eq!(err, said);
+    assert_eq!(status, Some(1));
+}
+
+/// What the client says and how it ends when the server closes before or after the log-in.
+fn closed(code: Closing, logged_in: bool) -> (Option<i32>, Vec<String>, Vec<String>) {
+    let script = Script::new();
+    let client = Place::of_yoda(&script).pipe();
+    let peer = if logged_in { script.admit() } else { script.greet() };
+    if logged_in {
+        client.says("Welcome to the forum");
+    }
+    peer.close(code, "because");
+    client.end()
+}
+
+#[test]
+fn the_last_words_of_the_server_decide_the_status() {
+    let said = vec!["because".to_owned()];
+    for (code, before, after) in [
+        (Closing::Goodbye, 77, 0),
+        (Closing::ShuttingDown, 77, 0),
+        (Closing::Idle, 77, 0),
+        (Closing::LoginTimedOut, 77, 69),
+        (Closing::ServerFull, 77, 69),
+        (Closing::TooSlow, 69, 69),
+        (Closing::ProtocolError, 69, 69),
+    ] {
+        for (logged_in, status) in [(false, before), (true, after)] {
+            let (code_seen, out, err) = closed(code, logged_in);
+            assert_eq!(code_seen, Some(status), "{code:?}, logged in: {logged_in}");
+            let polite = matches!(code, Closing::Goodbye | Closing::ShuttingDown | Closing::Idle);
+            let (spoken, silent) = if polite { (out, err) } else { (err, out) };
+            assert_eq!((spoken, silent), (said.clone(), vec![]), "{code:?}");
+        }
+    }
+}
+
+#[test]
+fn a_shutdown_is_its_own_answer() {
+    let script = Script::new();
+    let client = Place::of_yoda(&script).pipe_all("SHT wrong\nSHT s3cret\nLST\n");
+    let mut peer = script.admit();
+    let tag = peer.hears(&Request::ShutDown { password: "wrong" });
+    peer.refuse(tag, Refusal::IncorrectAdminPassword, "Incorrect password");
+    peer.hears(&Request::ShutDown { password: "s3cret" });
+    peer.close(Closing::ShuttingDown, "Goodbye. Server shutting down");
+    let (status, out, err) = client.end();
+    assert_eq!(out, ["Welcome to the forum", "Goodbye. Server shutting down"]);
+    assert_eq!((status, err), (Some(1), vec!["Incorrect password".into()]));
+}
+
+#[test]
+fn a_blocked_account_ends_the_log_in() {
+    let script = Script::new();
+    let client = Place::new(&script).pipe_all("yoda\nguess\nyoda\njedi\n");
+    let mut peer = script.greet();
+    let tag = peer.hears(&Request::LogIn { name: "yoda", udp_port: 0 });
+    peer.reply(tag, &Reply::PasswordWanted { known: true });
+    let tag = peer.hears(&Request::Password("guess"));
+    peer.refuse(tag, Refusal::BlockedNow, "Invalid password. Your account has been blocked.");
+    peer.expect_end();
+    let (status, _, err) = client.end();
+    assert_eq!((status, err), (Some(77), vec!["Invalid password. Your account has been blocked.".into()]));
+}
+
+#[test]
+fn input_that_ends_before_the_log_in_ends_with_77() {
+    for input in ["", "yoda\n"] {
+        let script = Script::new();
+        let client = Place::new(&script).pipe_all(input);
+        let mut peer = script.greet();
+        if !input.is_empty() {
+            let tag = peer.hears(&Request::LogIn { name: "yoda", udp_port: 0 });
+            peer.reply(tag, &Reply::PasswordWanted { known: true });
+        }
+        peer.expect_end();
+        assert_eq!(client.end(), (Some(77), vec![], vec!["Not logged in: the input ended".into()]));
+    }
+}
+
+#[test]
+fn options_log_in_without_questions_and_the_first_line_is_a_command() {
+    let script = Script::new();
+    let mut place = Place::with_args(&["--user", "yoda", "--password-file", "p"]).file("p", b"jedi\r\nrest");
+    for part in script.place() {
+        place = place.arg(&part);
+    }
+    let client = place.pipe_all("LST\n");
+    let mut peer = script.greet();
+    let tag = peer.hears(&Request::LogIn { name: "yoda", udp_port: 0 });
+    peer.reply(tag, &Reply::PasswordWanted { known: false });
+    let tag = peer.hears(&Request::SignUp { password: "jedi", confirmation: "jedi" });
+    peer.reply(tag, &Reply::Welcome { text: "Welcome to the forum" });
+    let tag = peer.hears(&Request::ListThreads);
+    peer.reply(tag, &Reply::EndOfList);
+    peer.say_goodbye();
+    assert_eq!(client.end().0, Some(0));
+}
+
+#[test]
+fn with_options_any_refusal_of_the_log_in_ends_with_77() {
+    let script = Script::new();
+    let client = Place::of_yoda(&script).pipe_all("LST\n");
+    let mut peer = script.greet();
+    let tag = peer.hears(&Request::LogIn { name: "yoda", udp_port: 0 });
+    peer.refuse(tag, Refusal::AlreadyLoggedIn, "yoda has already logged in");
+    peer.expect_end();
+    assert_eq!(client.end(), (Some(77), vec![], vec!["yoda has already logged in".into()]));
+}
+
+#[test]
+fn with_a_name_alone_the_next_line_is_the_password() {
+    let script = Script::new();
+    let [host, port] = script.place();
+    let client = Place::with_args(&["--user", "yoda", &host, &port]).pipe_all("jedi\nLST\n");
+    let mut peer = script.admit();
+    let tag = peer.hears(&Request::ListThreads);
+    peer.reply(tag, &Reply::EndOfList);
+    peer.say_goodbye();
+    assert_eq!(client.end().0, Some(0));
+}
+
+#[test]
+fn a_password_file_that_is_missing_ends_with_77() {
+    let client = Place::with_args(&["--user", "yoda", "--password-file", "p", "localhost", "1"]).pipe();
+    let (status, out, err) = client.end();
+    assert_eq!((status, out), (Some(77), vec![]));
+    assert!(err[0].starts_with("Cannot read the password in p: No such file"), "{err:?}");
+}
+
+#[test]
+fn a_wrong_command_line_ends_with_2() {
+    for args in [&["localhost"][..], &["localhost", "x"], &["localhost", "1", "2", "3"], &["--nothing"]] {
+        assert_eq!(Place::with_args(args).pipe().end().0, Some(2), "{args:?}");
+    }
+}
+
+#[test]
+fn no_connection_ends_with_69() {
+    let script = Script::new();
+    let [host, port] = script.place();
+    drop(script);
+    let (status, out, err) = Place::with_args(&[&host, &port]).pipe_all("yoda\n").end();
+    assert_eq!((status, out), (Some(69), vec![]));
+    assert!(err[0].starts_with(&format!("Cannot connect to {host}:{port}: Connection refused")), "{err:?}");
+}
+
+#[test]
+fn a_connection_lost_without_a_word_ends_with_69() {
+    let script = Script::new();
+    let client = Place::of_yoda(&script).pipe_all("CRT a\n");
+    let mut peer = script.admit();
+    peer.hears(&Request::CreateThread { title: "a" });
+    drop(peer);
+    let (status, _, err) = client.end();
+    assert_eq!(err, ["Connection lost: the server closed it", "Not answered: CRT a"]);
+    assert_eq!(status, Some(69));
+}
+
+#[test]
+fn whoever_is_no_forum_server_is_left() {
+    for bytes in [&b"HTTP/1.1 400 Bad Request\r\n\r\n"[..], &[0, 0, 0, 7, 0x80, 0, 0, 0, 1, 0, 9]] {
+        let script = Script::new();
+        let client = Place::new(&script).pipe();
+        let mut peer = script.accept();
+        peer.hears(&Request::Hello { version: 1 });
+        peer.send(bytes);
+        peer.expect_end();
+        let (status, out, err) = client.end();
+        assert_eq!((status, out), (Some(69), vec![]));
+        assert!(err[0].contains("is no forum server for this client"), "{err:?}");
+    }
+}
+
+#[test]
+fn an_output_that_nobody_reads_ends_the_client() {
+    let script = Script::new();
+    let mut client = Place::of_yoda(&script).pipe_unread("LST\n");
+    let mut peer = script.admit();
+    peer.expect_end();
+    assert_eq!(client.wait().code(), Some(1));
+}
+
+#[test]
+fn an_upload_is_answered_when_it_ends_and_obeys_credit() {
+    let script = Script::new();
+    let content: Vec<u8> = (0..200_000u32).map(|n| n as u8).collect();
+    let mut place = Place::of_yoda(&script).file("f", &content);
+    std::fs::create_dir(place.directory.path().join("d")).unwrap();
+    std::fs::rename(place.directory.path().join("f"), place.directory.path().join("d/f")).unwrap();
+    let client = place.pipe_all("UPD a d/f\nLST\n");
+    let mut peer = script.admit();
+    let tag = peer.hears(&Request::Upload { title: "a", file: "f", size: 200_000 });
+    peer.reply(tag, &Reply::UploadStarts { credit: 1_000 });
+    peer.takes(tag, &Transfer::Data(&content[..1_000]));
+    peer.expect_silence();
+    peer.transfer(tag, &Transfer::Credit(1_000_000));
+    let mut arrived = content[..1_000].to_vec();
+    while arrived.len() < content.len() {
+        peer.transferred(tag, |transfer| match transfer {
+            Transfer::Data(bytes) => arrived.extend_from_slice(bytes),
+            other => panic!("{other:?}"),
+        });
+    }
+    assert!(arrived == content);
+    peer.takes(tag, &Transfer::End(*blake3::hash(&content).as_bytes()));
+    peer.expect_silence();
+    peer.done(tag, "f uploaded to a thread");
+    let tag = peer.hears(&Request::ListThreads);
+    peer.reply(tag, &Reply::EndOfList);
+    peer.say_goodbye();
+    let (status, out, _) = client.end();
+    assert_eq!((status, out[1].as_str()), (Some(0), "f uploaded to a thread"));
+}
+
+#[test]
+fn an_upload_refused_in_the_middle_stops() {
+    let script = Script::new();
+    let client = Place::of_yoda(&script).file("f", &[7; 500_000]).pipe_all("UPD a f\n");
+    let mut peer = script.admit();
+    let tag = peer.hears(&Request::Upload { title: "a", file: "f", size: 500_000 });
+    peer.reply(tag, &Reply::UploadStarts { credit: 10 });
+    peer.takes(tag, &Transfer::Data(&[7; 10]));
+    peer.refuse(tag, Refusal::NoSuchThread, "Thread a does not exist");
+    peer.say_goodbye();
+    let (status, _, err) = client.end();
+    assert_eq!((status, err), (Some(1), vec!["Thread a does not exist".into()]));
+}
+
+#[test]
+fn a_download_arrives_whole_under_its_name() {
+    let script = Script::new();
+    let mut place = Place::of_yoda(&script);
+    let client = place.pipe_all("DWN a f\n");
+    let mut peer = script.admit();
+    let tag = peer.hears(&Request::Download { title: "a", file: "f" });
+    peer.reply(tag, &Reply::DownloadStarts { size: 6 });
+    peer.transferred(tag, |transfer| assert!(matches!(transfer, Transfer::Credit(6..))));
+    peer.transfer(tag, &Transfer::Data(b"abc"));
+    peer.transfer(tag, &Transfer::Data(b"def"));
+    peer.transfer(tag, &Transfer::End(*blake3::hash(b"abcdef").as_bytes()));
+    peer.say_goodbye();
+    let (status, out, _) = client.end();
+    assert_eq!((status, out[1].as_str()), (Some(0), "f successfully downloaded"));
+    assert_eq!(place.names(), ["f"]);
+    assert_eq!(std::fs::read(place.directory.path().join("f")).unwrap(), b"abcdef");
+}
+
+#[test]
+fn a_file_that_is_here_is_refused_after_the_server_agreed() {
+    let script = Script::new();
+    let client = Place::of_yoda(&script).file("f", b"mine").pipe_all("DWN b f\nDWN a f\nLST\n");
+    let mut peer = script.admit();
+    let tag = peer.hears(&Request::Download { title: "b", file: "f" });
+    peer.refuse(tag, Refusal::NoSuchThread, "Thread b does not exist");
+    let tag = peer.hears(&Request::Download { title: "a", file: "f" });
+    peer.reply(tag, &Reply::DownloadStarts { size: 6 });
+    peer.takes(tag, &Transfer::Abort);
+    peer.expect_silence();
+    peer.refuse(tag, Refusal::TransferAborted, "Transfer aborted");
+    let tag = peer.hears(&Request::ListThreads);
+    peer.reply(tag, &Reply::EndOfList);
+    peer.say_goodbye();
+    let (status, _, err) = client.end();
+    let said = ["Thread b does not exist", "f exists here. Use --force to overwrite"];
+    assert_eq!(err, said);
+    assert_eq!(status, Some(1));
+}
+
+#[test]
+fn a_download_cut_off_leaves_no_trace_whatever_cuts_it() {
+    for signal in [None, Some(Signal::TERM), Some(Signal::INT)] {
+        let script = Script::new();
+        let mut place = Place::of_yoda(&script);
+        let mut client = place.pipe_all("DWN a f\n");
+        let mut peer = script.admit();
+        let tag = peer.hears(&Request::Download { title: "a", file: "f" });
+        peer.reply(tag, &Reply::DownloadStarts { size: 6 });
+        peer.transferred(tag, |_| ());
+        peer.transfer(tag, &Transfer::Data(b"abc"));
+        stage::until("the partial file", || (place.names().len() == 1).then_some(()));
+        match signal {
+            Some(signal) => {
+                client.child.signal(signal);
+                assert_eq!(client.child.wait().signal(), Some(signal.as_raw()));
+            }
+            None => {
+                drop(peer);
+                let (status, _, err) = client.end();
+                assert_eq!(status, Some(69));
+                assert_eq!(err[1..], ["f was not downloaded: the connection is gone"]);
+            }
+        }
+        assert_eq!(place.names(), Vec::<String>::new(), "{signal:?}");
+    }
+}
+
+#[test]
+fn a_signal_ends_a_client_whose_output_nobody_reads() {
+    let script = Script::new();
+    let mut place = Place::of_yoda(&script);
+    let mut client = place.pipe_stuck("RDT a\n");
+    let mut peer = script.admit();
+    let tag = peer.hears(&Request::ReadThread { title: "a", range: None });
+    let text = "x".repeat(8_000);
+    for number in 1..=100 {
+        peer.reply(tag, &Reply::Post { number, author: "yoda", text: &text });
+    }
+    peer.expect_silence();
+    client.signal(Signal::TERM);
+    assert_eq!(client.wait().signal(), Some(Signal::TERM.as_raw()));
+}

@@ -1,0 +1,441 @@
+//! A server that says what a test tells it to, and the real client in front of it. Every wait has a deadline.
+#![allow(dead_code, reason = "each test binary uses a part of it")]
+
+use std::fs::File;
+use std::io::{self, BufRead, BufReader, Read, Write};
+use std::net::{TcpListener, TcpStream};
+use std::os::fd::OwnedFd;
+use std::process::{Child, ChildStdin, Command, ExitStatus, Stdio};
+use std::sync::Arc;
+use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use forum_common::frame::{Decoder, NO_TAG, Tag};
+use forum_common::notice::Notice;
+use forum_common::refusal::{Closing, Refusal};
+use forum_common::reply::Reply;
+use forum_common::request::Request;
+use forum_common::transfer::Transfer;
+use rustix::process::{Pid, Signal, kill_process};
+use rustix::pty::{OpenptFlags, grantpt, openpt, ptsname, unlockpt};
+use rustix::termios::{Termios, Winsize, tcgetattr, tcsetwinsize};
+use tempfile::TempDir;
+
+/// How long anything may take.
+pub(crate) const DEADLINE: Duration = Duration::from_secs(30);
+
+/// How long nothing must happen for nothing to have happened.
+const SILENCE: Duration = Duration::from_millis(150);
+
+/// A scripted server.
+pub(crate) struct Script {
+    listener: TcpListener,
+}
+
+impl Script {
+    pub(crate) fn new() -> Self {
+        Self { listener: TcpListener::bind("127.0.0.1:0").unwrap() }
+    }
+
+    /// The client's arguments for this server.
+    pub(crate) fn place(&self) -> [String; 2] {
+        let address = self.listener.local_addr().unwrap();
+        [address.ip().to_string(), address.port().to_string()]
+    }
+
+    /// The next client, which has not said anything yet.
+    pub(crate) fn accept(&self) -> Peer {
+        self.listener.set_nonblocking(true).unwrap();
+        let stream = until("a client to connect", || match self.listener.accept() {
+            Ok((stream, _)) => Some(stream),
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => None,
+            Err(error) => panic!("{error}"),
+        });
+        stream.set_nonblocking(false).unwrap();
+        stream.set_read_timeout(Some(DEADLINE)).unwrap();
+        stream.set_write_timeout(Some(DEADLINE)).unwrap();
+        Peer { stream, decoder: Decoder::default() }
+    }
+
+    /// The next client, to which hello has been said.
+    pub(crate) fn greet(&self) -> Peer {
+        let mut peer = self.accept();
+        let tag = peer.hears(&Request::Hello { version: 1 });
+        peer.reply(tag, &Reply::Hello { version: 1 });
+        peer
+    }
+
+    /// The next client, logged in as yoda with the password `jedi`, which it had to know.
+    pub(crate) fn admit(&self) -> Peer {
+        let mut peer = self.greet();
+        let tag = peer.hears(&Request::LogIn { name: "yoda", udp_port: 0 });
+        peer.reply(tag, &Reply::PasswordWanted { known: true });
+        let tag = peer.hears(&Request::Password("jedi"));
+        peer.reply(tag, &Reply::Welcome { text: "Welcome to the forum" });
+        peer
+    }
+}
+
+/// Tries again until there is something, at most until the deadline.
+pub(crate) fn until<T>(what: &str, mut attempt: impl FnMut() -> Option<T>) -> T {
+    let start = Instant::now();
+    loop {
+        if let Some(found) = attempt() {
+            return found;
+        }
+        assert!(start.elapsed() < DEADLINE, "waited in vain for {what}");
+        thread::yield_now();
+    }
+}
+
+/// The server's end of one connection.
+pub(crate) struct Peer {
+    stream: TcpStream,
+    decoder: Decoder,
+}
+
+impl Peer {
+    /// The next frame; `None` when the client has closed.
+    fn next<T>(&mut self, read: impl FnOnce(&forum_common::frame::Frame<'_>) -> T) -> Option<T> {
+        let mut bytes = [0; 65_536];
+        loop {
+            // Asked twice, because the borrow of a found frame must not outlive the loop's turn.
+            if let Some(frame) = self.decoder.next_frame().unwrap() {
+                return Some(read(&frame));
+            }
+            match self.stream.read(&mut bytes).unwrap() {
+                0 => return None,
+                count => self.decoder.feed(&bytes[..count]),
+            }
+        }
+    }
+
+    /// Insists on this request; its tag.
+    pub(crate) fn hears(&mut self, wanted: &Request<'_>) -> Tag {
+        let tag = self.next(|frame| {
+            let request = Request::decode(frame).unwrap_or_else(|error| panic!("{error}, not {wanted:?}"));
+            assert_eq!(request, *wanted);
+            frame.tag
+        });
+        let tag = tag.unwrap_or_else(|| panic!("the client left instead of {wanted:?}"));
+        assert_ne!(tag, NO_TAG);
+        tag
+    }
+
+    /// Insists on this frame of a transfer.
+    pub(crate) fn takes(&mut self, tag: Tag, wanted: &Transfer<'_>) {
+        self.transferred(tag, |transfer| assert_eq!(transfer, wanted));
+    }
+
+    /// The next frame of this transfer.
+    pub(crate) fn transferred<T>(&mut self, tag: Tag, read: impl FnOnce(&Transfer<'_>) -> T) -> T {
+        self.next(|frame| {
+            assert_eq!(frame.tag, tag);
+            read(&Transfer::decode(frame).unwrap())
+        })
+        .expect("the client left in the middle of a transfer")
+    }
+
+    /// Insists on the client's end.
+    pub(crate) fn expect_end(&mut self) {
+        let more = self.next(|frame| format!("{frame:?}"));
+        assert_eq!(more, None);
+    }
+
+    /// Insists that the client has nothing to say now.
+    pub(crate) fn expect_silence(&mut self) {
+        assert_eq!(self.decoder.next_frame().unwrap(), None);
+        self.stream.set_read_timeout(Some(SILENCE)).unwrap();
+        let error = self.stream.peek(&mut [0]).expect_err("the client spoke or left");
+        assert!(matches!(error.kind(), io::ErrorKind::WouldBlock | io::ErrorKind::TimedOut), "{error}");
+        self.stream.set_read_timeout(Some(DEADLINE)).unwrap();
+    }
+
+    pub(crate) fn reply(&mut self, tag: Tag, reply: &Reply<'_>) {
+        let mut bytes = Vec::new();
+        reply.encode(tag, &mut bytes);
+        self.send(&bytes);
+    }
+
+    pub(crate) fn done(&mut self, tag: Tag, text: &str) {
+        self.reply(tag, &Reply::Done { text });
+    }
+
+    pub(crate) fn refuse(&mut self, tag: Tag, code: Refusal, text: &str) {
+        self.reply(tag, &Reply::Refused { code, text });
+    }
+
+    pub(crate) fn transfer(&mut self, tag: Tag, transfer: &Transfer<'_>) {
+        let mut bytes = Vec::new();
+        transfer.encode(tag, &mut bytes);
+        self.send(&bytes);
+    }
+
+    /// The last words, and the end.
+    pub(crate) fn close(mut self, code: Closing, text: &str) {
+        let mut bytes = Vec::new();
+        Notice::Closing { code, text }.encode(&mut bytes);
+        self.send(&bytes);
+    }
+
+    pub(crate) fn send(&mut self, bytes: &[u8]) {
+        self.stream.write_all(bytes).unwrap();
+    }
+
+    /// Answers the log-out that must come now.
+    pub(crate) fn say_goodbye(mut self) {
+        let tag = self.hears(&Request::LogOut);
+        self.done(tag, "Goodbye");
+    }
+}
+
+/// A directory for a client to work in, and what to run there.
+pub(crate) struct Place {
+    pub(crate) directory: Arc<TempDir>,
+    command: Command,
+}
+
+impl Place {
+    pub(crate) fn new(script: &Script) -> Self {
+        Self::with_args(&script.place())
+    }
+
+    /// For a user who is named by options.
+    pub(crate) fn of_yoda(script: &Script) -> Self {
+        let mut place = Self::with_args(&["--user", "yoda"]);
+        place.command.args(script.place()).env("FORUM_PASSWORD", "jedi");
+        place
+    }
+
+    pub(crate) fn with_args<A: AsRef<std::ffi::OsStr>>(args: &[A]) -> Self {
+        let directory = Arc::new(tempfile::tempdir().unwrap());
+        let mut command = Command::new(env!("CARGO_BIN_EXE_forum"));
+        command.args(args).current_dir(directory.path()).env_remove("FORUM_PASSWORD");
+        Self { directory, command }
+    }
+
+    pub(crate) fn arg(mut self, arg: &str) -> Self {
+        self.command.arg(arg);
+        self
+    }
+
+    pub(crate) fn file(self, name: &str, bytes: &[u8]) -> Self {
+        std::fs::write(self.directory.path().join(name), bytes).unwrap();
+        self
+    }
+
+    /// The names in the directory.
+    pub(crate) fn names(&self) -> Vec<String> {
+        let entries = std::fs::read_dir(self.directory.path()).unwrap();
+        let mut names: Vec<_> =
+            entries.map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect();
+        names.sort();
+        names
+    }
+
+    /// Runs the client in pipes.
+    pub(crate) fn pipe(&mut self) -> Client {
+        self.command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        let mut child = self.command.spawn().unwrap();
+        let (out, err) = (lines(child.stdout.take().unwrap()), lines(child.stderr.take().unwrap()));
+        Client {
+            stdin: child.stdin.take(),
+            out,
+            err,
+            child: Running { child, _directory: Arc::clone(&self.directory) },
+        }
+    }
+
+    /// Runs the client with all of this as its input, which then ends.
+    pub(crate) fn pipe_all(&mut self, input: &str) -> Client {
+        let mut client = self.pipe();
+        client.write(input.as_bytes());
+        client.close();
+        client
+    }
+
+    /// Runs the client with an output that nobody reads.
+    pub(crate) fn pipe_unread(&mut self, input: &str) -> Running {
+        self.command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::null());
+        let mut child = self.command.spawn().unwrap();
+        drop(child.stdout.take());
+        child.stdin.take().unwrap().write_all(input.as_bytes()).unwrap();
+        Running { child, _directory: Arc::clone(&self.directory) }
+    }
+
+    /// Runs the client with an output that somebody holds but does not read.
+    pub(crate) fn pipe_stuck(&mut self, input: &str) -> Running {
+        self.command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::null());
+        let mut child = self.command.spawn().unwrap();
+        child.stdin.as_mut().unwrap().write_all(input.as_bytes()).unwrap();
+        Running { child, _directory: Arc::clone(&self.directory) }
+    }
+
+    /// Runs the client on a terminal of 80 columns and 24 rows.
+    pub(crate) fn terminal(&mut self) -> Terminal {
+        let master = openpt(OpenptFlags::RDWR | OpenptFlags::NOCTTY).unwrap();
+        grantpt(&master).unwrap();
+        unlockpt(&master).unwrap();
+        tcsetwinsize(&master, Winsize { ws_row: 24, ws_col: 80, ws_xpixel: 0, ws_ypixel: 0 }).unwrap();
+        let name = ptsname(&master, Vec::new()).unwrap();
+        let slave = || File::options().read(true).write(true).open(name.to_str().unwrap()).unwrap();
+        self.command.stdin(slave()).stdout(slave()).stderr(slave());
+        let (keep, before) = (slave(), tcgetattr(slave()).unwrap());
+        let child = Running { child: self.command.spawn().unwrap(), _directory: Arc::clone(&self.directory) };
+        let screen = chunks(File::from(master.try_clone().unwrap()));
+        Terminal { child, keys: master.into(), screen, seen: Vec::new(), looked: 0, slave: keep, before }
+    }
+}
+
+fn lines(stream: impl Read + Send + 'static) -> Receiver<String> {
+    let (sender, receiver) = channel();
+    thread::spawn(move || {
+        for line in BufReader::new(stream).lines().map_while(Result::ok) {
+            let _ = sender.send(line);
+        }
+    });
+    receiver
+}
+
+fn chunks(mut stream: File) -> Receiver<Vec<u8>> {
+    let (sender, receiver) = channel();
+    thread::spawn(move || {
+        let mut bytes = [0; 4_096];
+        while let Ok(count @ 1..) = stream.read(&mut bytes) {
+            let _ = sender.send(bytes[..count].to_vec());
+        }
+    });
+    receiver
+}
+
+/// A client that runs; killed when dropped.
+pub(crate) struct Running {
+    child: Child,
+    /// Stays as long as somebody works in it.
+    _directory: Arc<TempDir>,
+}
+
+impl Running {
+    /// Waits for its end.
+    pub(crate) fn wait(&mut self) -> ExitStatus {
+        until("the client to end", || self.child.try_wait().unwrap())
+    }
+
+    pub(crate) fn signal(&self, signal: Signal) {
+        kill_process(Pid::from_child(&self.child), signal).unwrap();
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+/// A client in pipes.
+pub(crate) struct Client {
+    stdin: Option<ChildStdin>,
+    out: Receiver<String>,
+    err: Receiver<String>,
+    pub(crate) child: Running,
+}
+
+impl Client {
+    pub(crate) fn write(&mut self, bytes: &[u8]) {
+        self.stdin.as_mut().unwrap().write_all(bytes).unwrap();
+    }
+
+    pub(crate) fn close(&mut self) {
+        self.stdin = None;
+    }
+
+    /// Insists on this as the next line of stdout.
+    pub(crate) fn says(&self, line: &str) {
+        assert_eq!(self.out.recv_timeout(DEADLINE).as_deref(), Ok(line));
+    }
+
+    /// Insists on this as the next line of stderr.
+    pub(crate) fn complains(&self, line: &str) {
+        assert_eq!(self.err.recv_timeout(DEADLINE).as_deref(), Ok(line));
+    }
+
+    /// Waits for the end: the exit status, and the lines not waited for.
+    pub(crate) fn end(mut self) -> (Option<i32>, Vec<String>, Vec<String>) {
+        let status = self.child.wait();
+        (status.code(), rest(&self.out), rest(&self.err))
+    }
+}
+
+fn rest(lines: &Receiver<String>) -> Vec<String> {
+    let mut rest = Vec::new();
+    loop {
+        match lines.recv_timeout(DEADLINE) {
+            Ok(line) => rest.push(line),
+            Err(RecvTimeoutError::Disconnected) => return rest,
+            Err(RecvTimeoutError::Timeout) => panic!("the client's output does not end"),
+        }
+    }
+}
+
+/// A client on a terminal.
+pub(crate) struct Terminal {
+    pub(crate) child: Running,
+    keys: OwnedFd,
+    screen: Receiver<Vec<u8>>,
+    seen: Vec<u8>,
+    /// How far [`Terminal::shows`] has looked.
+    looked: usize,
+    slave: File,
+    before: Termios,
+}
+
+impl Terminal {
+    pub(crate) fn types(&self, keys: &str) {
+        let mut keys = keys.as_bytes();
+        while !keys.is_empty() {
+            keys = &keys[rustix::io::write(&self.keys, keys).unwrap()..];
+        }
+    }
+
+    pub(crate) fn resize(&self, columns: u16, rows: u16) {
+        let size = Winsize { ws_row: rows, ws_col: columns, ws_xpixel: 0, ws_ypixel: 0 };
+        tcsetwinsize(&self.keys, size).unwrap();
+        // The terminal is not the client's controlling one, so the kernel does not tell it.
+        self.child.signal(Signal::WINCH);
+    }
+
+    /// Insists on these bytes being sent to the screen, behind those of the last call.
+    pub(crate) fn shows(&mut self, wanted: &str) {
+        let start = Instant::now();
+        loop {
+            let fresh = &self.seen[self.looked..];
+            if let Some(at) = fresh.windows(wanted.len()).position(|window| window == wanted.as_bytes()) {
+                self.looked += at + wanted.len();
+                return;
+            }
+            let left = DEADLINE.saturating_sub(start.elapsed());
+            match self.screen.recv_timeout(left) {
+                Ok(bytes) => self.seen.extend(bytes),
+                Err(_) => panic!("wanted {wanted:?} in {:?}", String::from_utf8_lossy(fresh)),
+            }
+        }
+    }
+
+    /// Everything that was sent to the screen so far, as far as it was waited for.
+    pub(crate) fn seen(&self) -> String {
+        String::from_utf8_lossy(&self.seen[..self.looked]).into_owned()
+    }
+
+    /// Waits for the end, and insists on the terminal being as it was.
+    pub(crate) fn end(&mut self) -> ExitStatus {
+        let status = self.child.wait();
+        self.shows("\x1b[?2004l");
+        let after = tcgetattr(&self.slave).unwrap();
+        assert_eq!(after.local_modes, self.before.local_modes);
+        assert_eq!(after.input_modes, self.before.input_modes);
+        assert_eq!(after.output_modes, self.before.output_modes);
+        status
+    }
+}

@@ -1,0 +1,250 @@
+//! The client on a terminal, in front of a scripted server: prompts, what is typed and what is printed above
+//! it, and the terminal afterwards.
+#![forbid(unsafe_code)]
+
+mod stage;
+
+use std::os::unix::process::ExitStatusExt;
+
+use forum_common::refusal::{Closing, Refusal};
+use forum_common::reply::Reply;
+use forum_common::request::Request;
+use forum_common::transfer::Transfer;
+use rustix::process::Signal;
+use stage::{Peer, Place, Script, Terminal};
+
+/// The prompt with the full list, as it lies on 80 columns.
+const FULL_PROMPT: &str =
+    "Enter one of the following commands: CRT, MSG, DLT, EDT, LST, RDT, UPD, DWN, \r\nRMV, XIT, SHT: ";
+
+/// What makes the line being typed disappear, if it is one row.
+const ERASE: &str = "\x1b[1G\x1b[J";
+
+/// Yoda, logged in by options, at the full prompt.
+fn yoda(script: &Script, place: &mut Place) -> (Terminal, Peer) {
+    let mut terminal = place.terminal();
+    let peer = script.admit();
+    terminal.shows("Welcome to the forum\r\n");
+    terminal.shows(FULL_PROMPT);
+    (terminal, peer)
+}
+
+/// Types a command and has it answered; the short prompt is there then.
+fn warm_up(terminal: &mut Terminal, peer: &mut Peer) {
+    terminal.types("LST\r");
+    let tag = peer.hears(&Request::ListThreads);
+    peer.reply(tag, &Reply::EndOfList);
+    terminal.shows("No threads to list\r\n> ");
+}
+
+#[test]
+fn the_log_in_is_prompted_and_passwords_stay_unseen() {
+    let script = Script::new();
+    let mut terminal = Place::new(&script).terminal();
+    let mut peer = script.greet();
+    terminal.shows("Enter username: ");
+    // Typed ahead, before anybody asks for it: the password must not be seen either.
+    terminal.types("yoda\rs3cret\r");
+    let tag = peer.hears(&Request::LogIn { name: "yoda", udp_port: 0 });
+    peer.reply(tag, &Reply::PasswordWanted { known: false });
+    terminal.shows("Enter new password for yoda: \r\n");
+    terminal.shows("Confirm password: ");
+    terminal.types("s3cret\r");
+    let tag = peer.hears(&Request::SignUp { password: "s3cret", confirmation: "s3cret" });
+    peer.refuse(tag, Refusal::NameTaken, "Username yoda is taken");
+    terminal.shows("Username yoda is taken\r\n");
+    terminal.shows("Enter username: ");
+    terminal.types("yoda\r");
+    let tag = peer.hears(&Request::LogIn { name: "yoda", udp_port: 0 });
+    peer.reply(tag, &Reply::PasswordWanted { known: true });
+    terminal.shows("Enter password: ");
+    terminal.types("s3cret\r");
+    let tag = peer.hears(&Request::Password("s3cret"));
+    peer.reply(tag, &Reply::Welcome { text: "Welcome to the forum" });
+    terminal.shows("Welcome to the forum\r\n");
+    terminal.shows(FULL_PROMPT);
+    assert!(!terminal.seen().contains("s3cret"), "{}", terminal.seen());
+    terminal.types("XIT\r");
+    peer.say_goodbye();
+    terminal.shows("Goodbye\r\n");
+    assert_eq!(terminal.end().code(), Some(0));
+}
+
+#[test]
+fn what_arrives_is_printed_above_what_is_being_typed() {
+    let script = Script::new();
+    let mut place = Place::of_yoda(&script);
+    let (mut terminal, mut peer) = yoda(&script, &mut place);
+    warm_up(&mut terminal, &mut peer);
+    terminal.types("CRT a\r");
+    let tag = peer.hears(&Request::CreateThread { title: "a" });
+    terminal.types("MSG a hellp\x08o\x01");
+    terminal.shows("> MSG a hello\x1b[3G");
+    peer.done(tag, "Thread a created");
+    terminal.shows(&format!("{ERASE}Thread a created\r\n> MSG a hello\x1b[3G"));
+    terminal.types("\x05!\r");
+    peer.hears(&Request::Post { title: "a", text: "hello!" });
+}
+
+#[test]
+fn the_history_has_commands_but_no_secrets() {
+    let script = Script::new();
+    let mut place = Place::of_yoda(&script);
+    let (mut terminal, mut peer) = yoda(&script, &mut place);
+    terminal.types("CRT a\rSHT s3cret\rpasswd\rold\rnew\rnew\r");
+    peer.hears(&Request::CreateThread { title: "a" });
+    peer.hears(&Request::ShutDown { password: "s3cret" });
+    peer.hears(&Request::Active);
+    peer.hears(&Request::ChangePassword { old: "old", new: "new", confirmation: "new" });
+    terminal.shows("Enter old password: \r\n");
+    terminal.types("\x1b[A\x1b[A\x1b[A\r");
+    // Up: passwd. Up again: CRT a. There is nothing above it.
+    peer.hears(&Request::CreateThread { title: "a" });
+}
+
+#[test]
+fn ctrl_c_drops_the_line_and_on_an_empty_one_logs_out() {
+    let script = Script::new();
+    let mut place = Place::of_yoda(&script);
+    let (mut terminal, mut peer) = yoda(&script, &mut place);
+    warm_up(&mut terminal, &mut peer);
+    terminal.types("CRT a\x03");
+    terminal.shows("> CRT a^C\r\n> ");
+    terminal.types("\x03");
+    peer.say_goodbye();
+    terminal.shows("Goodbye\r\n");
+    assert_eq!(terminal.end().code(), Some(0));
+}
+
+#[test]
+fn ctrl_c_at_the_log_in_leaves() {
+    let script = Script::new();
+    let mut terminal = Place::new(&script).terminal();
+    let mut peer = script.greet();
+    terminal.shows("Enter username: ");
+    terminal.types("yoda\x03");
+    peer.expect_end();
+    assert_eq!(terminal.end().code(), Some(77));
+}
+
+#[test]
+fn a_lost_connection_is_made_again_and_what_was_typed_stays() {
+    let script = Script::new();
+    let mut place = Place::of_yoda(&script);
+    let (mut terminal, mut peer) = yoda(&script, &mut place);
+    warm_up(&mut terminal, &mut peer);
+    terminal.types("CRT a\rMSG a hello");
+    peer.hears(&Request::CreateThread { title: "a" });
+    terminal.shows("> MSG a hello");
+    drop(peer);
+    terminal.shows("Connection lost: the server closed it\r\nNot answered: CRT a\r\n");
+    terminal.shows("Not connected. Next attempt in ");
+    terminal.shows("(not connected) > MSG a hello");
+    // The server has not noticed yet; the client waits it out.
+    let mut peer = script.greet();
+    let tag = peer.hears(&Request::LogIn { name: "yoda", udp_port: 0 });
+    peer.refuse(tag, Refusal::AlreadyLoggedIn, "yoda has already logged in");
+    peer.expect_end();
+    terminal.shows("yoda has already logged in. Next attempt in ");
+    let mut peer = script.admit();
+    terminal.shows("Welcome to the forum\r\n> MSG a hello");
+    terminal.types("!\r");
+    let tag = peer.hears(&Request::Post { title: "a", text: "hello!" });
+    peer.done(tag, "Message posted to a thread");
+    terminal.types("\x04");
+    peer.say_goodbye();
+    assert_eq!(terminal.end().code(), Some(1), "CRT was never answered");
+}
+
+#[test]
+fn after_a_passwd_it_logs_in_again_with_the_new_password() {
+    let script = Script::new();
+    let mut place = Place::of_yoda(&script);
+    let (terminal, mut peer) = yoda(&script, &mut place);
+    terminal.types("passwd\rjedi\rsith\rsith\r");
+    peer.hears(&Request::Active);
+    let tag = peer.hears(&Request::ChangePassword { old: "jedi", new: "sith", confirmation: "sith" });
+    peer.done(tag, "Password changed");
+    drop(peer);
+    let mut peer = script.greet();
+    let tag = peer.hears(&Request::LogIn { name: "yoda", udp_port: 0 });
+    peer.reply(tag, &Reply::PasswordWanted { known: true });
+    peer.hears(&Request::Password("sith"));
+}
+
+#[test]
+fn a_transfer_shows_its_progress_and_leaves_the_prompt_usable() {
+    let script = Script::new();
+    let mut place = Place::of_yoda(&script).file("f", &[7; 1_000]);
+    let (mut terminal, mut peer) = yoda(&script, &mut place);
+    terminal.types("UPD a f\r");
+    let tag = peer.hears(&Request::Upload { title: "a", file: "f", size: 1_000 });
+    peer.reply(tag, &Reply::UploadStarts { credit: 500 });
+    peer.takes(tag, &Transfer::Data(&[7; 500]));
+    terminal.shows("Uploading f [==========>         ]  50% 500 B of 1000 B");
+    terminal.types("LST\r");
+    let list = peer.hears(&Request::ListThreads);
+    peer.reply(list, &Reply::EndOfList);
+    terminal.shows("No threads to list\r\nUploading f [");
+    peer.transfer(tag, &Transfer::Credit(500));
+    peer.takes(tag, &Transfer::Data(&[7; 500]));
+    peer.takes(tag, &Transfer::End(*blake3::hash(&[7; 1_000]).as_bytes()));
+    peer.done(tag, "f uploaded to a thread");
+    terminal.shows("f uploaded to a thread\r\n> ");
+}
+
+#[test]
+fn a_line_longer_than_the_screen_is_wrapped_and_erased_as_a_whole() {
+    let script = Script::new();
+    let mut place = Place::of_yoda(&script);
+    let (mut terminal, mut peer) = yoda(&script, &mut place);
+    warm_up(&mut terminal, &mut peer);
+    terminal.resize(10, 24);
+    terminal.types("CRT a\rMSG a 語語語語語");
+    let tag = peer.hears(&Request::CreateThread { title: "a" });
+    // The second wide character would begin in the last column.
+    terminal.shows("> MSG a 語\r\n語語語語\x1b[9G");
+    peer.done(tag, "Thread a created");
+    terminal.shows("\x1b[1A\x1b[1G\x1b[JThread a created\r\n> MSG a 語\r\n語語語語");
+}
+
+#[test]
+fn a_paste_of_several_lines_is_one_line() {
+    let script = Script::new();
+    let mut place = Place::of_yoda(&script);
+    let (terminal, mut peer) = yoda(&script, &mut place);
+    terminal.types("MSG a \x1b[200~one\ntwo\x03\x1b[201~\r");
+    peer.hears(&Request::Post { title: "a", text: "one two" });
+}
+
+#[test]
+fn the_terminal_is_restored_however_it_ends() {
+    for signal in [Signal::TERM, Signal::HUP, Signal::INT] {
+        let script = Script::new();
+        let mut place = Place::of_yoda(&script);
+        let (mut terminal, _peer) = yoda(&script, &mut place);
+        terminal.child.signal(signal);
+        assert_eq!(terminal.end().signal(), Some(signal.as_raw()));
+    }
+    let script = Script::new();
+    let mut place = Place::of_yoda(&script);
+    let (mut terminal, peer) = yoda(&script, &mut place);
+    peer.close(Closing::Idle, "You have been logged out: no activity for 120 seconds");
+    terminal.shows("You have been logged out: no activity for 120 seconds\r\n");
+    assert_eq!(terminal.end().code(), Some(0));
+}
+
+#[test]
+fn ctrl_z_gives_the_terminal_back_until_it_is_continued() {
+    let script = Script::new();
+    let mut place = Place::of_yoda(&script);
+    let (mut terminal, mut peer) = yoda(&script, &mut place);
+    warm_up(&mut terminal, &mut peer);
+    terminal.types("CRT a\x1a");
+    terminal.shows("\x1b[?2004l");
+    terminal.child.signal(Signal::CONT);
+    terminal.shows("\x1b[?2004h");
+    terminal.shows("> CRT a");
+    terminal.types("\r");
+    peer.hears(&Request::CreateThread { title: "a" });
+}

@@ -1,0 +1,282 @@
+//! The journal on disk: SQLite in WAL mode, one row a commit, written by a thread of its own. This is the
+//! side that the loop sees: it hands batches over and fetches what became of them, and refuses to know
+//! anything about files.
+
+mod chain;
+mod draft;
+mod error;
+mod file;
+mod replay;
+#[cfg(test)]
+mod tests;
+mod writer;
+
+use std::fs::File;
+use std::path::{Path, PathBuf};
+use std::sync::mpsc::{self, Receiver, Sender, TryRecvError};
+use std::thread::{self, JoinHandle};
+use std::time::Duration;
+
+use log::warn;
+
+use self::chain::{ChunkChain, Tip};
+use self::draft::{CHUNKS_AHEAD, Delivery, insert_chunk, validate};
+use self::error::{io, sqlite};
+use self::file::{Database, remove_log_at_close};
+use self::writer::{Broken, IntervalSync, Report, Reporter, Start, Work, Writer, is_full};
+use super::batch::{Batch, Gathering, Turn};
+use super::{Durability, Journal, Outcome};
+
+pub use self::draft::SNAPSHOT_CHUNK_BYTES;
+pub use self::error::{JournalError, Place, Trouble};
+pub use self::file::{Beside, drafts, parts, sync_directory};
+pub use self::replay::{Contents, Reading, Replayed, Stored, Tail, Writing};
+
+/// The version of the tables.
+const FORMAT: u32 = 1;
+/// The version of what is in a row: how entries lie in a batch, and how digests are taken.
+const LAYOUT: u32 = 1;
+
+/// What is known of a thread that ended without a word.
+const DIED: &str = "the journal's thread died";
+
+/// A journal in the database file of a data directory whose lock the caller holds.
+pub struct SqliteJournal {
+    path: PathBuf,
+    gathering: Gathering,
+    works: Sender<Work>,
+    reports: Receiver<Report>,
+    writer: Option<JoinHandle<Result<(), JournalError>>>,
+    /// Where the log ended when the last outcome was told: the state that a snapshot can be taken of.
+    told: Tip,
+    /// Bytes of the batches behind the newest snapshot, up to there.
+    tail_bytes: u64,
+    /// While a snapshot is being written: how many of these bytes it covers.
+    snapshot_covers_bytes: Option<u64>,
+    ended: bool,
+}
+
+impl Replayed<Writing> {
+    /// Starts the thread that writes behind what was replayed. It calls `wake` after each thing that
+    /// [`Journal::next_outcome`] has to tell, and when it ends.
+    ///
+    /// # Errors
+    /// The database can't be set up as `durability` wants, or there is no thread to be had.
+    pub fn start(
+        self,
+        durability: Durability,
+        wake: impl Fn() + Send + 'static,
+    ) -> Result<SqliteJournal, JournalError> {
+        let contents = self.contents();
+        let path = self.database.path.clone();
+        let interval = set_durability(&self.database, durability)?;
+        let start = Start { tip: self.tip, snapshot: (self.snapshot_id, contents.covered), interval };
+        let (works, given) = mpsc::channel();
+        let (tell, reports) = mpsc::channel();
+        let reporter = Reporter::new(tell, Box::new(wake));
+        let database = self.database;
+        let writer = spawn(&path, "journal", move || write(database, &reporter, start, &given))?;
+        Ok(SqliteJournal {
+            path,
+            gathering: Gathering::default(),
+            works,
+            reports,
+            writer: Some(writer),
+            told: self.tip,
+            tail_bytes: contents.tail_bytes,
+            snapshot_covers_bytes: None,
+            ended: false,
+        })
+    }
+
+    /// Adds entries without a server, durably, as one commit, and closes the journal.
+    ///
+    /// # Errors
+    /// The commit failed; none of the entries is in the log.
+    pub fn append(self, entries: &[&[u8]]) -> Result<(), JournalError> {
+        let mut batch = Batch::default();
+        entries.iter().for_each(|entry| batch.push(entry));
+        writer::append(&self.database.conn, self.tip, &batch)
+            .map_err(|error| self.database.error(sqlite("commit")(error)))?;
+        close(self.database)
+    }
+}
+
+/// Makes a journal at `path` that holds nothing but a snapshot. It is there whole, or not at all.
+///
+/// # Errors
+/// There is a journal already, or it can't be written.
+pub fn write_fresh(path: &Path, chunks: impl Iterator<Item = Vec<u8>>) -> Result<(), JournalError> {
+    const ID: i64 = 1;
+    file::create(path, |conn| {
+        let mut chain = ChunkChain::start(LAYOUT, &Tip::GENESIS);
+        for chunk in chunks {
+            insert_chunk(conn, ID, &mut chain, &chunk)?;
+        }
+        validate(conn, ID, &chain, &Tip::GENESIS)
+    })
+}
+
+/// What the three durabilities are to SQLite. Opening left it at FULL: fsynced within each commit.
+fn set_durability(database: &Database, durability: Durability) -> Result<Option<IntervalSync>, JournalError> {
+    let (synchronous, synced_by_us) = match durability {
+        Durability::Always => ("FULL", false),
+        Durability::Interval => ("NORMAL", true),
+        Durability::None => ("OFF", false),
+    };
+    let set = database.conn.pragma_update(None, "synchronous", synchronous);
+    set.map_err(|error| database.error(sqlite("configure it")(error)))?;
+    if !synced_by_us {
+        return Ok(None);
+    }
+    let wal = File::open(file::wal(&database.path));
+    let wal = wal.map_err(|error| database.error(io("open its write-ahead log")(error)))?;
+    Ok(Some(IntervalSync::new(wal)))
+}
+
+fn spawn<T: Send + 'static>(
+    path: &Path,
+    name: &str,
+    run: impl FnOnce() -> T + Send + 'static,
+) -> Result<JoinHandle<T>, JournalError> {
+    let spawned = thread::Builder::new().name(name.to_owned()).spawn(run);
+    spawned.map_err(|error| JournalError::new(path, io("start its thread")(error)))
+}
+
+/// The thread, from its first statement to the closed database.
+fn write(
+    database: Database,
+    reporter: &Reporter,
+    start: Start,
+    works: &Receiver<Work>,
+) -> Result<(), JournalError> {
+    let served = Writer::new(&database.conn, reporter, start).and_then(|mut writer| writer.serve(works));
+    match served {
+        Ok(()) => close(database),
+        Err(Broken(reason)) => {
+            reporter.tell(Report::Broken { reason: reason.clone() });
+            // Opened as it was, the database closes without a checkpoint: nothing more is written.
+            Err(database.error(Trouble::Broken(reason)))
+        }
+    }
+}
+
+/// Moves the whole log into the database, so that the next start finds one file, and closes it.
+fn close(database: Database) -> Result<(), JournalError> {
+    let Database { conn, path } = database;
+    let closed = || -> rusqlite::Result<()> {
+        // A reader holds on to the log for as long as it reads; then it stays, and nobody waits for that.
+        conn.busy_timeout(Duration::ZERO)?;
+        match conn.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(())) {
+            Ok(()) => remove_log_at_close(&conn, true)?,
+            // What does not fit into the database is as durable in the log, and stays there.
+            Err(error) if is_full(&error) => {}
+            Err(error) => return Err(error),
+        }
+        conn.close().map_err(|(_, error)| error)
+    };
+    closed().map_err(|error| JournalError::new(&path, sqlite("close it")(error)))
+}
+
+impl SqliteJournal {
+    /// Begins a snapshot of the state that all outcomes told so far have made, from `chunks` of at most
+    /// [`SNAPSHOT_CHUNK_BYTES`] each. They are made on a thread of their own. When the last of them is
+    /// durable, a replay starts from the snapshot, and what it covers is deleted bit by bit.
+    ///
+    /// Returns whether it began: one at a time, and a journal that has ended takes none.
+    pub fn snapshot(&mut self, chunks: impl Iterator<Item = Vec<u8>> + Send + 'static) -> bool {
+        if self.ended || self.snapshot_covers_bytes.is_some() {
+            return false;
+        }
+        let (steps, taken) = mpsc::sync_channel(CHUNKS_AHEAD);
+        self.hand_over(Work::Snapshot { covers: self.told, steps: taken });
+        let delivery = Delivery::new(steps, self.works.clone());
+        // Without a thread the delivery is dropped here, which tells the writer to give the snapshot up.
+        let maker = spawn(&self.path, "snapshot", move || delivery.deliver(chunks));
+        maker.inspect_err(|error| warn!("{error}")).ok();
+        self.snapshot_covers_bytes = Some(self.tail_bytes);
+        true
+    }
+
+    /// Bytes of entries that a replay reads behind the newest snapshot: what a new one would save.
+    #[must_use]
+    pub fn tail_bytes(&self) -> u64 {
+        self.tail_bytes
+    }
+
+    /// Commits what was handed over, moves the log into the database, and closes it. Entries that were
+    /// gathered and never handed over are dropped, as is a snapshot that is under way.
+    ///
+    /// # Errors
+    /// The journal broke, or the database can't be closed. What was told to be committed is.
+    pub fn close(mut self) -> Result<(), JournalError> {
+        self.end()
+    }
+
+    fn end(&mut self) -> Result<(), JournalError> {
+        let Some(writer) = self.writer.take() else { return Ok(()) };
+        self.hand_over(Work::Close);
+        writer.join().unwrap_or_else(|_| Err(JournalError::new(&self.path, Trouble::Broken(DIED.to_owned()))))
+    }
+
+    fn hand_over(&self, work: Work) {
+        // A writer that has ended has told why, or `next_outcome` will find its reports ended.
+        let _ = self.works.send(work);
+    }
+
+    fn end_snapshot(&mut self, valid: bool) {
+        let covered = self.snapshot_covers_bytes.take();
+        if valid {
+            self.tail_bytes -= covered.unwrap_or(0);
+        }
+    }
+
+    fn broke(&mut self, reason: String) -> Outcome {
+        self.ended = true;
+        Outcome::Broken { reason }
+    }
+}
+
+impl Drop for SqliteJournal {
+    fn drop(&mut self) {
+        // Whoever wants to know closes it.
+        let _ = self.end();
+    }
+}
+
+impl Journal for SqliteJournal {
+    fn propose(&mut self, entry: &[u8]) {
+        if let Some(batch) = self.gathering.add(entry) {
+            self.hand_over(Work::Batch(batch));
+        }
+    }
+
+    fn end_turn(&mut self, quiet: bool) -> bool {
+        match self.gathering.end_turn(quiet) {
+            Turn::HandOver(batch) => self.hand_over(Work::Batch(batch)),
+            Turn::AwaitQuiet => return true,
+            Turn::Rest => {}
+        }
+        false
+    }
+
+    fn next_outcome(&mut self) -> Option<Outcome> {
+        while !self.ended {
+            match self.reports.try_recv() {
+                Ok(Report::Batch { outcome, tip, batch }) => {
+                    if matches!(outcome, Outcome::Committed { .. }) {
+                        self.told = tip;
+                        self.tail_bytes += batch.bytes().len() as u64;
+                    }
+                    self.gathering.came_back(batch);
+                    return Some(outcome);
+                }
+                Ok(Report::Snapshot { valid }) => self.end_snapshot(valid),
+                Ok(Report::Broken { reason }) => return Some(self.broke(reason)),
+                Err(TryRecvError::Empty) => return None,
+                Err(TryRecvError::Disconnected) => return Some(self.broke(DIED.to_owned())),
+            }
+        }
+        None
+    }
+}

@@ -1,0 +1,135 @@
+//! What can be wrong with a journal, said in one line each.
+
+use std::fmt;
+use std::io;
+use std::path::{Path, PathBuf};
+
+use crate::journal::Sequence;
+
+/// A journal that can't be opened, read or closed.
+#[derive(Debug)]
+pub struct JournalError {
+    /// Which journal.
+    pub path: PathBuf,
+    /// What is wrong with it.
+    pub trouble: Trouble,
+}
+
+/// What is wrong.
+#[derive(Debug)]
+pub enum Trouble {
+    /// The file system refused.
+    Io(&'static str, io::Error),
+    /// SQLite refused.
+    Sqlite(&'static str, rusqlite::Error),
+    /// Some file, but none that forumd wrote.
+    Foreign,
+    /// Written by a later forumd.
+    Newer {
+        /// The format of the file.
+        format: i64,
+    },
+    /// There is one already, and it was to be made anew.
+    Exists,
+    /// What was written is not what can be read.
+    Damaged(Place, String),
+    /// Intact, but the reader can't make sense of it.
+    Rejected(Place, String),
+    /// Writing failed in a way that leaves in doubt what is on disk.
+    Broken(String),
+}
+
+/// A place in a journal.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Place {
+    /// One entry, or the row that begins with it.
+    Entry(Sequence),
+    /// A chunk of the snapshot, from 0.
+    Chunk(u32),
+    /// The row that makes a snapshot valid.
+    Snapshot,
+    /// The file as a whole.
+    File,
+}
+
+impl JournalError {
+    pub(super) fn new(path: &Path, trouble: Trouble) -> Self {
+        Self { path: path.to_owned(), trouble }
+    }
+}
+
+/// Broken pages, and values that no row of ours has, are damage; what else SQLite says is trouble with
+/// doing something.
+pub(super) fn sqlite(doing: &'static str) -> impl Fn(rusqlite::Error) -> Trouble {
+    use rusqlite::Error as E;
+    use rusqlite::ErrorCode::{DatabaseCorrupt, NotADatabase};
+    move |error| match (&error, error.sqlite_error_code()) {
+        (_, Some(NotADatabase)) => Trouble::Foreign,
+        (_, Some(DatabaseCorrupt))
+        | (E::FromSqlConversionFailure(..) | E::IntegralValueOutOfRange(..), _)
+        | (E::InvalidColumnType(..) | E::QueryReturnedNoRows, _) => {
+            Trouble::Damaged(Place::File, error.to_string())
+        }
+        _ => Trouble::Sqlite(doing, error),
+    }
+}
+
+pub(super) fn io(doing: &'static str) -> impl Fn(io::Error) -> Trouble {
+    move |error| Trouble::Io(doing, error)
+}
+
+impl fmt::Display for JournalError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "journal {}: {}", self.path.display(), self.trouble)
+    }
+}
+
+impl fmt::Display for Trouble {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Io(doing, error) => write!(f, "cannot {doing}: {error}"),
+            Self::Sqlite(doing, error) => write!(f, "cannot {doing}: {error}{}", Extended(error)),
+            Self::Foreign => f.write_str("this is not a journal of forumd"),
+            Self::Newer { format } => {
+                write!(f, "format {format} is newer than this forumd, which reads format {}", super::FORMAT)
+            }
+            Self::Exists => f.write_str("it exists already"),
+            Self::Damaged(place, what) => write!(f, "damaged{place}: {what}"),
+            Self::Rejected(place, why) => write!(f, "unreadable{place}: {why}"),
+            Self::Broken(reason) => f.write_str(reason),
+        }
+    }
+}
+
+impl fmt::Display for Place {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Entry(sequence) => write!(f, " at entry {sequence}"),
+            Self::Chunk(number) => write!(f, " at snapshot chunk {number}"),
+            Self::Snapshot => f.write_str(" at the snapshot"),
+            Self::File => Ok(()),
+        }
+    }
+}
+
+impl std::error::Error for JournalError {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        match &self.trouble {
+            Trouble::Io(_, error) => Some(error),
+            Trouble::Sqlite(_, error) => Some(error),
+            _ => None,
+        }
+    }
+}
+
+/// The extended code tells a failed write from a failed fsync; the text alone is "disk I/O error".
+pub(super) struct Extended<'a>(pub(super) &'a rusqlite::Error);
+
+impl fmt::Display for Extended<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.0.sqlite_extended_error_code() {
+            Some(code) => write!(f, " (SQLite code {code})"),
+            None => Ok(()),
+        }
+    }
+}

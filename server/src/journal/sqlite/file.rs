@@ -1,0 +1,272 @@
+//! The database file: how it is made, opened for writing, and opened for reading without a trace. It knows
+//! SQLite's modes and tables, and refuses to know what a row holds.
+
+use std::ffi::OsString;
+use std::fs::{self, File, OpenOptions, Permissions};
+use std::io;
+use std::os::unix::ffi::OsStrExt;
+use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
+use std::path::{Path, PathBuf};
+
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, percent_encode};
+use rusqlite::config::DbConfig;
+use rusqlite::{Connection, OpenFlags};
+
+use super::FORMAT;
+use super::error::{JournalError, Trouble, io, sqlite};
+
+/// "foru": what `file(1)` and we recognise a forumd journal by.
+const APPLICATION_ID: i64 = 0x666f_7275;
+
+/// Bytes of a database page. Small enough that a commit of one short entry writes little, large enough
+/// that a batch is not cut into dozens; 64 KiB was slower.
+pub(super) const PAGE_BYTES: usize = 8 * 1024;
+
+/// A batch a row; a snapshot's chunks are rows of their own, and count only once a row of `snapshots` says
+/// so. Digests come before bytes, so that reading them does not walk a blob's overflow pages.
+const SCHEMA: &str = "
+    CREATE TABLE meta (format INTEGER NOT NULL) STRICT;
+    CREATE TABLE batches (
+        first INTEGER PRIMARY KEY, count INTEGER NOT NULL, version INTEGER NOT NULL,
+        hash BLOB NOT NULL, entries BLOB NOT NULL) STRICT;
+    CREATE TABLE snapshots (
+        id INTEGER PRIMARY KEY, version INTEGER NOT NULL, covers INTEGER NOT NULL,
+        covers_hash BLOB NOT NULL, chunks INTEGER NOT NULL, hash BLOB NOT NULL) STRICT;
+    CREATE TABLE snapshot_chunks (
+        snapshot INTEGER NOT NULL, number INTEGER NOT NULL, hash BLOB NOT NULL, bytes BLOB NOT NULL,
+        PRIMARY KEY (snapshot, number)) STRICT, WITHOUT ROWID;";
+
+/// Who else may have the journal open while we read it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Beside {
+    /// A server that is running: its locks are respected, its write-ahead log is shared.
+    Server,
+    /// Nobody, because the caller holds the data directory's lock.
+    Nobody,
+}
+
+/// An open database and its name.
+pub(super) struct Database {
+    pub(super) conn: Connection,
+    /// As the user wrote it.
+    pub(super) path: PathBuf,
+}
+
+impl Database {
+    /// The same error, with the journal's name in front.
+    pub(super) fn error(&self, trouble: Trouble) -> JournalError {
+        JournalError::new(&self.path, trouble)
+    }
+}
+
+/// Every file that a journal at `path` may consist of, the one that makes it exist first, and of one that
+/// was being made.
+#[must_use]
+pub fn parts(path: &Path) -> Vec<PathBuf> {
+    let mut parts = files_of(path).to_vec();
+    parts.extend(drafts(path));
+    parts
+}
+
+/// What the making of a journal at `path` leaves behind when it is cut short.
+#[must_use]
+pub fn drafts(path: &Path) -> [PathBuf; 4] {
+    files_of(&draft(path))
+}
+
+/// A database, and the files that SQLite keeps beside it.
+fn files_of(database: &Path) -> [PathBuf; 4] {
+    ["", "-wal", "-shm", "-journal"].map(|suffix| with(database, suffix))
+}
+
+/// Makes what was created, renamed or removed in a directory durable.
+///
+/// # Errors
+/// Those of opening the directory and of fsync.
+pub fn sync_directory(path: &Path) -> io::Result<()> {
+    File::open(path)?.sync_all()
+}
+
+/// The write-ahead log beside a database.
+pub(super) fn wal(path: &Path) -> PathBuf {
+    with(path, "-wal")
+}
+
+/// Where a journal is written until it is whole.
+fn draft(path: &Path) -> PathBuf {
+    with(path, ".new")
+}
+
+fn with(path: &Path, suffix: &str) -> PathBuf {
+    let mut name = OsString::from(path);
+    name.push(suffix);
+    PathBuf::from(name)
+}
+
+fn parent(path: &Path) -> &Path {
+    match path.parent() {
+        Some(parent) if parent != Path::new("") => parent,
+        _ => Path::new("."),
+    }
+}
+
+/// Makes a journal with what `fill` puts into it. It appears under its name when it is whole and durable;
+/// a crash before that leaves a draft, which the next attempt removes.
+pub(super) fn create(
+    path: &Path,
+    fill: impl FnOnce(&Connection) -> rusqlite::Result<()>,
+) -> Result<(), JournalError> {
+    let made = || -> Result<(), Trouble> {
+        // A log without its database counts: a new database would take the log for its own.
+        for file in files_of(path) {
+            if file.try_exists().map_err(io("look for it"))? {
+                return Err(Trouble::Exists);
+            }
+        }
+        remove_all(&drafts(path)).map_err(io("remove what a crash left behind"))?;
+        let draft = draft(path);
+        make_private_file(&draft).map_err(io("create it"))?;
+        write_draft(&draft, fill)?;
+        // SQLite did not sync while it filled the draft: nobody could have seen it half done.
+        File::open(&draft).and_then(|file| file.sync_all()).map_err(io("fsync it"))?;
+        fs::rename(&draft, path).map_err(io("rename it"))?;
+        sync_directory(parent(path)).map_err(io("fsync its directory"))
+    };
+    made().map_err(|trouble| {
+        if !matches!(trouble, Trouble::Exists) {
+            // The error to tell is the first one; what stays behind is removed by the next attempt.
+            let _ = remove_all(&drafts(path));
+        }
+        JournalError::new(path, trouble)
+    })
+}
+
+fn remove_all(paths: &[PathBuf]) -> io::Result<()> {
+    paths.iter().try_for_each(|path| match fs::remove_file(path) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
+        _ => Ok(()),
+    })
+}
+
+/// SQLite gives its helper files the mode of the database, so this one call makes all of them private.
+fn make_private_file(path: &Path) -> io::Result<()> {
+    let file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(path)?;
+    file.set_permissions(Permissions::from_mode(0o600))
+}
+
+fn write_draft(draft: &Path, fill: impl FnOnce(&Connection) -> rusqlite::Result<()>) -> Result<(), Trouble> {
+    let prepared = || -> rusqlite::Result<Connection> {
+        let conn = open_connection(draft, OpenFlags::SQLITE_OPEN_READ_WRITE)?;
+        conn.pragma_update(None, "page_size", PAGE_BYTES as i64)?;
+        conn.pragma_update(None, "synchronous", "OFF")?;
+        conn.pragma_update(None, "application_id", APPLICATION_ID)?;
+        conn.execute_batch(SCHEMA)?;
+        conn.execute("INSERT INTO meta (format) VALUES (?1)", [FORMAT])?;
+        Ok(conn)
+    };
+    let conn = prepared().map_err(sqlite("make its tables"))?;
+    into_wal_mode(&conn)?;
+    fill(&conn).map_err(sqlite("write it"))?;
+    conn.close().map_err(|(_, error)| sqlite("close it")(error))
+}
+
+/// Opens a journal that exists, as the only writer.
+pub(super) fn open_to_write(path: &Path) -> Result<Database, JournalError> {
+    let opened = || -> Result<Connection, Trouble> {
+        // A run with `--durability none` may have left pages that only the page cache has. This has to
+        // happen first: closing a descriptor of ours later would drop the locks that SQLite holds on the
+        // file (POSIX locks belong to the process, not to the descriptor).
+        File::open(path).and_then(|file| file.sync_all()).map_err(io("open it"))?;
+        let conn = open_connection(path, OpenFlags::SQLITE_OPEN_READ_WRITE).map_err(sqlite("open it"))?;
+        check_format(&conn)?;
+        into_wal_mode(&conn)?;
+        conn.pragma_update(None, "synchronous", "FULL").map_err(sqlite("configure it"))?;
+        conn.pragma_update(None, "wal_autocheckpoint", 0).map_err(sqlite("configure it"))?;
+        // When it was not closed on purpose something went wrong, and nothing more is to be written.
+        remove_log_at_close(&conn, false).map_err(sqlite("configure it"))?;
+        Ok(conn)
+    };
+    let conn = opened().map_err(|trouble| JournalError::new(path, trouble))?;
+    Ok(Database { conn, path: path.to_owned() })
+}
+
+/// Opens a journal at one point of its log, and changes nothing: no file appears, none is written.
+pub(super) fn open_to_read(path: &Path, beside: Beside) -> Result<Database, JournalError> {
+    let opened = || -> Result<Connection, Trouble> {
+        fs::metadata(path).map_err(io("open it"))?;
+        let wal_bytes = fs::metadata(wal(path)).map_or(0, |wal| wal.len());
+        let conn = match beside {
+            Beside::Server => open_connection(path, OpenFlags::SQLITE_OPEN_READ_ONLY),
+            Beside::Nobody if wal_bytes == 0 => open_immutable(path),
+            Beside::Nobody => open_crashed(path),
+        }
+        .map_err(sqlite("open it"))?;
+        // The transaction holds the point until the connection goes.
+        conn.execute_batch("BEGIN").map_err(sqlite("read it"))?;
+        check_format(&conn)?;
+        Ok(conn)
+    };
+    let conn = opened().map_err(|trouble| JournalError::new(path, trouble))?;
+    Ok(Database { conn, path: path.to_owned() })
+}
+
+/// Everything is in the one file: no log, no locks, no shared memory.
+fn open_immutable(path: &Path) -> rusqlite::Result<Connection> {
+    /// What stands for itself in the path of a URI.
+    const PLAIN: &AsciiSet = &NON_ALPHANUMERIC.remove(b'/').remove(b'.').remove(b'-').remove(b'_');
+    let absolute = absolute(path)?;
+    let uri = format!("file:{}?immutable=1", percent_encode(absolute.as_os_str().as_bytes(), PLAIN));
+    let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_URI;
+    Connection::open_with_flags(uri, flags | OpenFlags::SQLITE_OPEN_NO_MUTEX)
+}
+
+/// Reads the log that a crash left, without the recovery that an ordinary reader would write into the
+/// shared memory file: in exclusive mode SQLite keeps that index on the heap. The lock which that mode asks
+/// for is the one we hold on the directory already, so the file system's is not needed.
+fn open_crashed(path: &Path) -> rusqlite::Result<Connection> {
+    let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+    let conn = Connection::open_with_flags_and_vfs(absolute(path)?, flags, c"unix-none")?;
+    remove_log_at_close(&conn, false)?;
+    conn.pragma_update_and_check(None, "locking_mode", "EXCLUSIVE", |row| row.get::<_, String>(0))?;
+    Ok(conn)
+}
+
+fn open_connection(path: &Path, mode: OpenFlags) -> rusqlite::Result<Connection> {
+    Connection::open_with_flags(absolute(path)?, mode | OpenFlags::SQLITE_OPEN_NO_MUTEX)
+}
+
+/// An absolute path can't be mistaken for a URI, which this SQLite would accept without being asked.
+fn absolute(path: &Path) -> rusqlite::Result<PathBuf> {
+    std::path::absolute(path).map_err(|_| rusqlite::Error::InvalidPath(path.to_owned()))
+}
+
+/// Whether closing the last connection moves the write-ahead log into the database and removes it.
+pub(super) fn remove_log_at_close(conn: &Connection, remove: bool) -> rusqlite::Result<()> {
+    conn.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, !remove).map(drop)
+}
+
+fn into_wal_mode(conn: &Connection) -> Result<(), Trouble> {
+    let doing = "open its write-ahead log";
+    let mode: String =
+        conn.pragma_update_and_check(None, "journal_mode", "WAL", |row| row.get(0)).map_err(sqlite(doing))?;
+    // It answers with the mode that it could get, which is no error to SQLite.
+    match mode.as_str() {
+        "wal" => Ok(()),
+        other => Err(Trouble::Io(doing, io::Error::other(format!("the journal mode stays {other}")))),
+    }
+}
+
+fn check_format(conn: &Connection) -> Result<(), Trouble> {
+    let id: i64 =
+        conn.pragma_query_value(None, "application_id", |row| row.get(0)).map_err(sqlite("read it"))?;
+    if id != APPLICATION_ID {
+        return Err(Trouble::Foreign);
+    }
+    let format: i64 =
+        conn.query_row("SELECT format FROM meta", [], |row| row.get(0)).map_err(sqlite("read its format"))?;
+    match format {
+        _ if format == i64::from(FORMAT) => Ok(()),
+        _ if format > i64::from(FORMAT) => Err(Trouble::Newer { format }),
+        _ => Err(Trouble::Foreign),
+    }
+}

@@ -1,0 +1,275 @@
+//! Replay: the newest snapshot's chunks, then the entries behind it, every digest checked on the way. It
+//! refuses to know what a chunk or an entry means; whoever does may reject one, and is told where.
+
+use std::fmt::Display;
+use std::marker::PhantomData;
+use std::path::Path;
+
+use blake3::Hash;
+use rusqlite::{OptionalExtension, Row};
+
+use super::LAYOUT;
+use super::chain::{ChunkChain, Tip};
+use super::error::{JournalError, Place, Trouble, sqlite};
+use super::file::{Beside, Database, create, open_to_read, open_to_write};
+use crate::journal::Sequence;
+use crate::journal::batch::entries_of;
+
+/// Opened for the server, or for a command that adds entries: the caller holds the directory's lock.
+#[derive(Debug)]
+pub enum Writing {}
+
+/// Opened to be read at one point of the log, which it holds on to until it is dropped.
+#[derive(Debug)]
+pub enum Reading {}
+
+/// A journal that was opened; first come the chunks of its snapshot.
+pub struct Stored<Access> {
+    database: Database,
+    access: PhantomData<Access>,
+}
+
+/// A journal whose snapshot was read; what follows are the entries behind it.
+pub struct Tail<Access> {
+    database: Database,
+    access: PhantomData<Access>,
+    snapshot: Option<Snapshot>,
+}
+
+/// A journal that was read to its end.
+pub struct Replayed<Access> {
+    pub(super) database: Database,
+    access: PhantomData<Access>,
+    pub(super) tip: Tip,
+    /// The newest snapshot, 0 if there is none.
+    pub(super) snapshot_id: i64,
+    contents: Contents,
+}
+
+/// What a replay read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Contents {
+    /// The last entry that the snapshot stands for; 0 without one.
+    pub covered: Sequence,
+    /// Chunks of the snapshot.
+    pub chunks: u32,
+    /// Commits behind the snapshot.
+    pub batches: u64,
+    /// The last entry of all; 0 in an empty journal.
+    pub last: Sequence,
+    /// Bytes of the batches behind the snapshot.
+    pub tail_bytes: u64,
+}
+
+struct Snapshot {
+    id: i64,
+    covers: Tip,
+    chunks: u32,
+}
+
+/// An error whose journal is not named yet.
+type Found<T> = Result<T, Trouble>;
+
+impl Stored<Writing> {
+    /// Opens the journal at `path`, and makes an empty one if there is none.
+    ///
+    /// # Errors
+    /// A file that can't be opened, or that this forumd did not write.
+    pub fn open(path: &Path) -> Result<Self, JournalError> {
+        match create(path, |_| Ok(())) {
+            Ok(()) | Err(JournalError { trouble: Trouble::Exists, .. }) => {}
+            Err(error) => return Err(error),
+        }
+        Ok(Self { database: open_to_write(path)?, access: PhantomData })
+    }
+}
+
+impl Stored<Reading> {
+    /// Opens the journal at `path` at this point of its log, and changes nothing, neither in it nor beside it.
+    ///
+    /// # Errors
+    /// A file that is not there, can't be opened, or that this forumd did not write.
+    pub fn read(path: &Path, beside: Beside) -> Result<Self, JournalError> {
+        Ok(Self { database: open_to_read(path, beside)?, access: PhantomData })
+    }
+}
+
+impl<Access> Stored<Access> {
+    /// Gives each chunk of the newest snapshot to `take`, in order; none, if there is no snapshot.
+    ///
+    /// # Errors
+    /// A snapshot that is damaged, or that `take` rejects.
+    pub fn chunks<E: Display>(
+        self,
+        take: impl FnMut(&[u8]) -> Result<(), E>,
+    ) -> Result<Tail<Access>, JournalError> {
+        match read_snapshot(&self.database, take) {
+            Ok(snapshot) => Ok(Tail { database: self.database, access: PhantomData, snapshot }),
+            Err(trouble) => Err(self.database.error(trouble)),
+        }
+    }
+}
+
+impl<Access> Tail<Access> {
+    /// Gives each entry behind the snapshot to `take`, in order.
+    ///
+    /// # Errors
+    /// An entry that is missing, damaged, or that `take` rejects.
+    pub fn entries<E: Display>(
+        self,
+        take: impl FnMut(Sequence, &[u8]) -> Result<(), E>,
+    ) -> Result<Replayed<Access>, JournalError> {
+        let covers = self.snapshot.as_ref().map_or(Tip::GENESIS, |snapshot| snapshot.covers);
+        let mut contents = Contents {
+            covered: covers.last,
+            chunks: self.snapshot.as_ref().map_or(0, |snapshot| snapshot.chunks),
+            ..Contents::default()
+        };
+        let tip = read_batches(&self.database, covers, &mut contents, take)
+            .map_err(|trouble| self.database.error(trouble))?;
+        contents.last = tip.last;
+        let snapshot_id = self.snapshot.map_or(0, |snapshot| snapshot.id);
+        Ok(Replayed { database: self.database, access: PhantomData, tip, snapshot_id, contents })
+    }
+}
+
+impl<Access> Replayed<Access> {
+    /// What was read.
+    #[must_use]
+    pub fn contents(&self) -> Contents {
+        self.contents
+    }
+}
+
+fn damaged(place: Place) -> impl Fn(&str) -> Trouble {
+    move |what| Trouble::Damaged(place, what.to_owned())
+}
+
+fn rejected<E: Display>(place: Place) -> impl Fn(E) -> Trouble {
+    move |why| Trouble::Rejected(place, why.to_string())
+}
+
+fn check_version(version: i64, place: Place) -> Found<()> {
+    if version == i64::from(LAYOUT) {
+        return Ok(());
+    }
+    Err(Trouble::Rejected(place, format!("its layout is {version}, this forumd reads {LAYOUT}")))
+}
+
+fn read_snapshot<E: Display>(
+    database: &Database,
+    take: impl FnMut(&[u8]) -> Result<(), E>,
+) -> Found<Option<Snapshot>> {
+    const NEWEST: &str =
+        "SELECT id, version, covers, covers_hash, chunks, hash FROM snapshots ORDER BY id DESC LIMIT 1";
+    let newest = database
+        .conn
+        .query_row(NEWEST, [], |row| {
+            Ok((row.get(0)?, row.get(1)?, row.get::<_, i64>(2)?, row.get(3)?, row.get(4)?, row.get(5)?))
+        })
+        .optional()
+        .map_err(sqlite("read its snapshot"))?;
+    let Some((id, version, covers, covers_hash, chunks, sealed)) = newest else { return Ok(None) };
+    check_version(version, Place::Snapshot)?;
+    let damaged = damaged(Place::Snapshot);
+    let last = u64::try_from(covers).map_err(|_| damaged("it covers a negative number of entries"))?;
+    let covers = Tip { last: Sequence(last), hash: Hash::from_bytes(covers_hash) };
+    let chain = read_chunks(database, id, &covers, take)?;
+    if chain.chunks() != chunks {
+        return Err(damaged("chunks are missing at its end"));
+    }
+    if chain.seal() != Hash::from_bytes(sealed) {
+        return Err(damaged("its digest does not match"));
+    }
+    Ok(Some(Snapshot { id, covers, chunks }))
+}
+
+fn read_chunks<E: Display>(
+    database: &Database,
+    id: i64,
+    covers: &Tip,
+    mut take: impl FnMut(&[u8]) -> Result<(), E>,
+) -> Found<ChunkChain> {
+    const CHUNKS: &str =
+        "SELECT number, hash, bytes FROM snapshot_chunks WHERE snapshot = ?1 ORDER BY number";
+    let failed = sqlite("read its snapshot");
+    let mut chain = ChunkChain::start(LAYOUT, covers);
+    let mut statement = database.conn.prepare(CHUNKS).map_err(&failed)?;
+    let mut rows = statement.query([id]).map_err(&failed)?;
+    while let Some(row) = rows.next().map_err(&failed)? {
+        let (number, digest): (u32, [u8; 32]) = (column(row, 0)?, column(row, 1)?);
+        let bytes = blob(row, 2)?;
+        let (expected, hash) = chain.extend(bytes);
+        let place = Place::Chunk(expected);
+        if number != expected {
+            return Err(damaged(place)("it is missing"));
+        }
+        if hash != Hash::from_bytes(digest) {
+            return Err(damaged(place)("its digest does not match"));
+        }
+        take(bytes).map_err(rejected(place))?;
+    }
+    Ok(chain)
+}
+
+fn read_batches<E: Display>(
+    database: &Database,
+    covers: Tip,
+    contents: &mut Contents,
+    mut take: impl FnMut(Sequence, &[u8]) -> Result<(), E>,
+) -> Found<Tip> {
+    const BATCHES: &str =
+        "SELECT first, count, version, hash, entries FROM batches WHERE first > ?1 ORDER BY first";
+    let failed = sqlite("read its entries");
+    let mut tip = covers;
+    let mut statement = database.conn.prepare(BATCHES).map_err(&failed)?;
+    let mut rows = statement.query([stored(covers.last)]).map_err(&failed)?;
+    while let Some(row) = rows.next().map_err(&failed)? {
+        let first = tip.last.plus(1);
+        let bytes = blob(row, 4)?;
+        tip = check_batch(row, tip, bytes)?;
+        for (at, entry) in entries_of(bytes).enumerate() {
+            let sequence = first.plus(at);
+            let place = Place::Entry(sequence);
+            take(sequence, entry.ok_or_else(|| damaged(place)("it is cut off"))?).map_err(rejected(place))?;
+        }
+        contents.batches += 1;
+        contents.tail_bytes += bytes.len() as u64;
+    }
+    Ok(tip)
+}
+
+/// Checks that a row continues the log at `tip`, and gives the tip behind it.
+fn check_batch(row: &Row<'_>, tip: Tip, bytes: &[u8]) -> Found<Tip> {
+    let expected = tip.last.plus(1);
+    let place = Place::Entry(expected);
+    let (first, count): (i64, i64) = (column(row, 0)?, column(row, 1)?);
+    if first != stored(expected) {
+        return Err(damaged(place)(&format!("it is missing; the next one there is {first}")));
+    }
+    check_version(column(row, 2)?, place)?;
+    let count = usize::try_from(count).map_err(|_| damaged(place)("a negative number of entries"))?;
+    let digest: [u8; 32] = column(row, 3)?;
+    let after = tip.extended(LAYOUT, count, bytes);
+    if after.hash != Hash::from_bytes(digest) {
+        return Err(damaged(place)("the digest of its batch does not match"));
+    }
+    if entries_of(bytes).count() != count {
+        return Err(damaged(place)("its batch has another number of entries than it says"));
+    }
+    Ok(after)
+}
+
+fn column<T: rusqlite::types::FromSql>(row: &Row<'_>, index: usize) -> Found<T> {
+    row.get(index).map_err(sqlite("read a row"))
+}
+
+fn blob<'a>(row: &'a Row<'_>, index: usize) -> Found<&'a [u8]> {
+    let value = row.get_ref(index).map_err(sqlite("read a row"))?;
+    value.as_blob().map_err(|error| Trouble::Damaged(Place::File, error.to_string()))
+}
+
+/// A place in the form that SQLite stores.
+pub(super) fn stored(sequence: Sequence) -> i64 {
+    i64::try_from(sequence.0).expect("a log has fewer than 2^63 entries")
+}

@@ -1,0 +1,128 @@
+//! The journal on disk, tested on disk: what it told must be what a replay finds, whatever happened between.
+
+mod commits;
+mod damage;
+mod reading;
+mod sequences;
+mod snapshots;
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::sync::mpsc::{self, Receiver};
+use std::time::{Duration, Instant};
+
+use super::*;
+use crate::journal::Sequence;
+
+/// Longer than any wait of a test that passes.
+const DEADLINE: Duration = Duration::from_secs(30);
+
+/// What a replay brought.
+#[derive(Debug, Default, PartialEq, Eq)]
+struct Read {
+    chunks: Vec<Vec<u8>>,
+    entries: Vec<Vec<u8>>,
+    contents: Contents,
+}
+
+fn read_all<Access>(stored: Stored<Access>) -> Result<(Read, Replayed<Access>), JournalError> {
+    let (mut chunks, mut entries) = (Vec::new(), Vec::new());
+    let tail = stored.chunks(|chunk| {
+        chunks.push(chunk.to_vec());
+        Ok::<_, String>(())
+    })?;
+    let mut last = None;
+    let replayed = tail.entries(|sequence, entry| {
+        assert!(last.is_none_or(|last: Sequence| last.plus(1) == sequence));
+        last = Some(sequence);
+        entries.push(entry.to_vec());
+        Ok::<_, String>(())
+    })?;
+    let contents = replayed.contents();
+    assert_eq!(contents.last, contents.covered.plus(entries.len()));
+    Ok((Read { chunks, entries, contents }, replayed))
+}
+
+/// A journal that runs, and what its `wake` said.
+struct Running {
+    journal: SqliteJournal,
+    woken: Receiver<()>,
+}
+
+impl Running {
+    fn start(replayed: Replayed<Writing>, durability: Durability) -> Self {
+        let (wake, woken) = mpsc::channel();
+        let journal = replayed.start(durability, move || _ = wake.send(())).unwrap();
+        Self { journal, woken }
+    }
+
+    fn open(path: &Path) -> Self {
+        let (_, replayed) = read_all(Stored::open(path).unwrap()).unwrap();
+        Self::start(replayed, Durability::None)
+    }
+
+    fn outcome(&mut self) -> Outcome {
+        self.wait_for(|journal| journal.next_outcome())
+    }
+
+    /// Asks again after each time that the thread woke us.
+    fn wait_for<T>(&mut self, mut ask: impl FnMut(&mut SqliteJournal) -> Option<T>) -> T {
+        let deadline = Instant::now() + DEADLINE;
+        loop {
+            if let Some(answer) = ask(&mut self.journal) {
+                return answer;
+            }
+            self.woken.recv_timeout(deadline - Instant::now()).expect("the journal wakes us in time");
+        }
+    }
+
+    /// One commit of these entries.
+    fn commit(&mut self, entries: &[&[u8]]) {
+        entries.iter().for_each(|entry| self.journal.propose(entry));
+        assert!(!self.journal.end_turn(true));
+        assert_eq!(self.outcome(), Outcome::Committed { entries: entries.len() });
+    }
+}
+
+fn count(path: &Path, table: &str) -> i64 {
+    let conn =
+        rusqlite::Connection::open_with_flags(path, rusqlite::OpenFlags::SQLITE_OPEN_READ_ONLY).unwrap();
+    conn.query_row(&format!("SELECT count(*) FROM {table}"), [], |row| row.get(0)).unwrap()
+}
+
+/// Until a table has so many rows.
+fn wait_for_rows(path: &Path, table: &str, rows: i64) {
+    let deadline = Instant::now() + DEADLINE;
+    while count(path, table) != rows {
+        assert!(Instant::now() < deadline, "{table} has {} rows, not {rows}", count(path, table));
+        std::thread::yield_now();
+    }
+}
+
+/// A place for a journal.
+fn place() -> (tempfile::TempDir, PathBuf) {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("journal.sqlite3");
+    (dir, path)
+}
+
+/// What `kill -9` at this moment would leave: database and log as the operating system has them. The log is
+/// copied last: it grows while the copy is made, and no test that does this writes enough for a checkpoint.
+fn crash(path: &Path) -> (tempfile::TempDir, PathBuf) {
+    let (dir, copy) = place();
+    fs::copy(path, &copy).unwrap();
+    if file::wal(path).exists() {
+        fs::copy(file::wal(path), file::wal(&copy)).unwrap();
+    }
+    (dir, copy)
+}
+
+/// Replays as the server would.
+fn recover(path: &Path) -> Read {
+    read_all(Stored::open(path).unwrap()).unwrap().0
+}
+
+/// Replays as `forumd check` would, while no server runs.
+fn look(path: &Path) -> Result<Read, JournalError> {
+    read_all(Stored::read(path, Beside::Nobody)?).map(|(read, _)| read)
+}

@@ -1,0 +1,171 @@
+//! Commits: how many there are, what they survive, and what happens when one fails.
+
+use super::*;
+use crate::journal::BATCH_BYTES_LARGE;
+
+#[test]
+fn what_was_committed_is_replayed_in_order_whatever_the_durability() {
+    for durability in [Durability::Always, Durability::Interval, Durability::None] {
+        let (_dir, path) = place();
+        let mut running = Running::start(read_all(Stored::open(&path).unwrap()).unwrap().1, durability);
+        running.commit(&[b"one", b""]);
+        running.commit(&[b"three"]);
+        running.journal.close().unwrap();
+        let mut running = Running::open(&path);
+        running.commit(&[b"four"]);
+        running.journal.close().unwrap();
+        let read = recover(&path);
+        assert_eq!(read.entries, [&b"one"[..], b"", b"three", b"four"], "{durability:?}");
+        assert_eq!(read.contents.last, Sequence(4));
+    }
+}
+
+#[test]
+fn proposals_of_many_turns_that_were_not_quiet_make_one_commit() {
+    let (_dir, path) = place();
+    let mut running = Running::open(&path);
+    for _ in 0..500 {
+        running.journal.propose(b"entry");
+        assert!(running.journal.end_turn(false), "it waits for quiet");
+    }
+    assert!(!running.journal.end_turn(true));
+    assert_eq!(running.outcome(), Outcome::Committed { entries: 500 });
+    running.journal.close().unwrap();
+    assert_eq!(recover(&path).contents.batches, 1);
+}
+
+#[test]
+fn a_large_batch_is_committed_before_the_turn_ends_and_outcomes_keep_the_order() {
+    let (_dir, path) = place();
+    let mut running = Running::open(&path);
+    let large = vec![7; BATCH_BYTES_LARGE];
+    running.journal.propose(b"small");
+    running.journal.propose(&large);
+    running.journal.propose(&large);
+    assert_eq!(running.outcome(), Outcome::Committed { entries: 2 });
+    assert_eq!(running.outcome(), Outcome::Committed { entries: 1 });
+    assert_eq!(running.journal.next_outcome(), None);
+    running.commit(&[b"last"]);
+    drop(running);
+    assert_eq!(recover(&path).entries, [b"small".to_vec(), large.clone(), large, b"last".to_vec()]);
+}
+
+#[test]
+fn what_was_told_committed_survives_a_kill_at_any_time() {
+    for durability in [Durability::Always, Durability::Interval, Durability::None] {
+        let (_dir, path) = place();
+        let mut running = Running::start(read_all(Stored::open(&path).unwrap()).unwrap().1, durability);
+        for entries in 0..5 {
+            let (_copy_dir, copy) = crash(&path);
+            assert_eq!(recover(&copy).entries.len(), entries, "{durability:?}");
+            running.commit(&[b"entry"]);
+        }
+    }
+}
+
+#[test]
+fn entries_never_handed_over_are_not_in_the_log() {
+    let (_dir, path) = place();
+    let mut running = Running::open(&path);
+    running.commit(&[b"one"]);
+    running.journal.propose(b"two");
+    running.journal.close().unwrap();
+    assert_eq!(recover(&path).entries, [b"one"]);
+}
+
+#[test]
+fn a_full_disk_refuses_a_batch_whole_and_takes_the_next_that_fits() {
+    let (_dir, path) = place();
+    let (_, replayed) = read_all(Stored::open(&path).unwrap()).unwrap();
+    let pages: i64 = replayed.database.conn.query_row("PRAGMA page_count", [], |row| row.get(0)).unwrap();
+    replayed.database.conn.pragma_update(None, "max_page_count", pages + 4).unwrap();
+    let mut running = Running::start(replayed, Durability::Always);
+    running.commit(&[b"before"]);
+    for _ in 0..3 {
+        running.journal.propose(b"goes down with the next");
+        running.journal.propose(&[7; 100_000]);
+        running.journal.end_turn(true);
+        assert_eq!(running.outcome(), Outcome::NoSpace { entries: 2 });
+        let (_copy_dir, copy) = crash(&path);
+        assert!(!recover(&copy).entries.iter().any(|entry| entry.starts_with(b"goes down")));
+        running.commit(&[b"after"]);
+    }
+    assert_eq!(running.journal.tail_bytes(), 4 * 4 + 6 + 3 * 5, "what was refused does not count");
+    running.journal.close().unwrap();
+    assert_eq!(recover(&path).entries, [&b"before"[..], b"after", b"after", b"after"]);
+}
+
+#[test]
+fn any_other_error_is_the_last_outcome_and_wakes_the_loop() {
+    let (_dir, path) = place();
+    let mut running = Running::open(&path);
+    running.commit(&[b"one"]);
+    let saboteur = rusqlite::Connection::open(&path).unwrap();
+    saboteur.execute_batch("ALTER TABLE batches RENAME TO elsewhere").unwrap();
+    running.journal.propose(b"two");
+    running.journal.end_turn(true);
+    let Outcome::Broken { reason } = running.outcome() else { panic!("the table is gone") };
+    assert_eq!(reason, "cannot commit: no such table: batches (SQLite code 1)");
+    running.journal.propose(&[7; BATCH_BYTES_LARGE]);
+    assert_eq!(running.journal.next_outcome(), None);
+    assert!(!running.journal.snapshot(std::iter::empty()), "a broken journal takes no snapshot");
+    let closed = running.journal.close().unwrap_err();
+    assert_eq!(closed.to_string(), format!("journal {}: {reason}", path.display()));
+}
+
+#[test]
+fn the_write_ahead_log_is_moved_into_the_database_before_it_grows_far() {
+    let (_dir, path) = place();
+    let mut running = Running::open(&path);
+    let batch_pages = (BATCH_BYTES_LARGE / file::PAGE_BYTES + 2) as u64;
+    let mut longest = 0;
+    for _ in 0..2 * writer::CHECKPOINT_PAGES as u64 / batch_pages + 2 {
+        running.commit(&[&[7; BATCH_BYTES_LARGE]]);
+        longest = longest.max(fs::metadata(file::wal(&path)).unwrap().len());
+    }
+    let pages = longest / file::PAGE_BYTES as u64;
+    assert!(pages < writer::CHECKPOINT_PAGES as u64 + 3 * batch_pages, "{pages} pages of log");
+    let moved = fs::metadata(&path).unwrap().len() / file::PAGE_BYTES as u64;
+    assert!(moved > writer::CHECKPOINT_PAGES as u64 * 9 / 10, "only {moved} pages in the database");
+}
+
+#[test]
+fn closing_leaves_one_file_of_mode_0600_and_so_are_those_beside_it_before() {
+    use std::os::unix::fs::PermissionsExt;
+    let (dir, path) = place();
+    let mut running = Running::open(&path);
+    running.commit(&[b"one"]);
+    let modes = || {
+        let entries = fs::read_dir(dir.path()).unwrap().map(|entry| entry.unwrap());
+        entries.map(|entry| entry.metadata().unwrap().permissions().mode() & 0o777).collect::<Vec<_>>()
+    };
+    assert_eq!(modes(), [0o600; 3], "database, log and shared memory");
+    running.journal.close().unwrap();
+    assert_eq!(modes(), [0o600]);
+}
+
+#[test]
+fn entries_appended_without_a_server_follow_the_others() {
+    let (_dir, path) = place();
+    Running::open(&path).commit(&[b"one"]);
+    let (_, replayed) = read_all(Stored::open(&path).unwrap()).unwrap();
+    replayed.append(&[b"two", b"three"]).unwrap();
+    assert_eq!(look(&path).unwrap().entries, [&b"one"[..], b"two", b"three"]);
+}
+
+#[test]
+fn with_an_interval_a_commit_is_fsynced_when_the_oldest_unsynced_one_is_a_second_old() {
+    let mut sync = IntervalSync::new(tempfile::tempfile().unwrap());
+    let start = Instant::now();
+    let at = |ms| start + Duration::from_millis(ms);
+    assert_eq!(sync.wait(at(0)), None, "nothing to fsync");
+    sync.committed(at(0));
+    sync.committed(at(600));
+    assert_eq!(sync.wait(at(700)), Some(Duration::from_millis(300)));
+    sync.sync_if_due(at(999)).unwrap();
+    assert_eq!(sync.wait(at(999)), Some(Duration::from_millis(1)), "not due yet");
+    sync.sync_if_due(at(1_000)).unwrap();
+    assert_eq!(sync.wait(at(1_000)), None);
+    sync.committed(at(1_100));
+    assert_eq!(sync.wait(at(1_100)), Some(Duration::from_secs(1)));
+}

@@ -1,0 +1,190 @@
+//! Damage: what is read is what was written, or an error that says where it is not.
+
+use super::*;
+
+/// Three commits behind a snapshot of two chunks that covers two entries.
+fn journal_to_damage() -> (tempfile::TempDir, PathBuf) {
+    let (dir, path) = place();
+    let mut running = Running::open(&path);
+    running.commit(&[b"1", b"2"]);
+    assert!(running.journal.snapshot(vec![b"state".to_vec(), b"more".to_vec()].into_iter()));
+    running.wait_for(|journal| (journal.next_outcome().is_none() && journal.tail_bytes() == 0).then_some(()));
+    wait_for_rows(&path, "batches", 0);
+    running.commit(&[b"3"]);
+    running.commit(&[b"4", b"5"]);
+    running.commit(&[b"6"]);
+    running.journal.close().unwrap();
+    (dir, path)
+}
+
+fn damage(path: &Path, sql: &str) {
+    let conn = rusqlite::Connection::open(path).unwrap();
+    conn.execute_batch(sql).unwrap();
+    conn.close().unwrap();
+}
+
+#[test]
+fn every_kind_of_damage_is_found_and_located() {
+    let cases = [
+        (
+            "UPDATE batches SET entries = x'00000001340000000136' WHERE first = 4",
+            "damaged at entry 4: the digest of its batch does not match",
+        ),
+        (
+            "UPDATE batches SET hash = zeroblob(32) WHERE first = 3",
+            "damaged at entry 3: the digest of its batch does not match",
+        ),
+        (
+            "UPDATE batches SET count = 1 WHERE first = 4",
+            "damaged at entry 4: the digest of its batch does not match",
+        ),
+        ("UPDATE batches SET count = -1 WHERE first = 4", "damaged at entry 4: a negative number of entries"),
+        ("DELETE FROM batches WHERE first = 3", "damaged at entry 3: it is missing; the next one there is 4"),
+        ("DELETE FROM batches WHERE first = 4", "damaged at entry 4: it is missing; the next one there is 6"),
+        (
+            "UPDATE batches SET first = 7 WHERE first = 6",
+            "damaged at entry 6: it is missing; the next one there is 7",
+        ),
+        (
+            "UPDATE batches SET version = 2 WHERE first = 6",
+            "unreadable at entry 6: its layout is 2, this forumd reads 1",
+        ),
+        (
+            "UPDATE snapshot_chunks SET bytes = x'00' WHERE number = 0",
+            "damaged at snapshot chunk 0: its digest does not match",
+        ),
+        (
+            "UPDATE snapshot_chunks SET bytes = x'00' WHERE number = 1",
+            "damaged at snapshot chunk 1: its digest does not match",
+        ),
+        ("DELETE FROM snapshot_chunks WHERE number = 0", "damaged at snapshot chunk 0: "),
+        (
+            "DELETE FROM snapshot_chunks WHERE number = 1",
+            "damaged at the snapshot: chunks are missing at its end",
+        ),
+        ("UPDATE snapshots SET chunks = 1", "damaged at the snapshot: chunks are missing at its end"),
+        ("UPDATE snapshots SET covers = 3", "damaged at snapshot chunk 0: its digest does not match"),
+        (
+            "UPDATE snapshots SET covers = -1",
+            "damaged at the snapshot: it covers a negative number of entries",
+        ),
+        (
+            "UPDATE snapshots SET covers_hash = zeroblob(32)",
+            "damaged at snapshot chunk 0: its digest does not match",
+        ),
+        ("UPDATE snapshots SET hash = zeroblob(32)", "damaged at the snapshot: its digest does not match"),
+        ("UPDATE snapshots SET hash = zeroblob(31)", "damaged: "),
+        (
+            "UPDATE snapshots SET version = 9",
+            "unreadable at the snapshot: its layout is 9, this forumd reads 1",
+        ),
+        ("DELETE FROM snapshots", "damaged at entry 1: it is missing; the next one there is 3"),
+        ("UPDATE meta SET format = 2", "format 2 is newer than this forumd, which reads format 1"),
+        ("UPDATE meta SET format = 0", "this is not a journal of forumd"),
+        ("DELETE FROM meta", "damaged: "),
+        ("PRAGMA application_id = 0", "this is not a journal of forumd"),
+    ];
+    for (sql, expected) in cases {
+        let (_dir, path) = journal_to_damage();
+        assert_eq!(look(&path).unwrap().entries, [b"3", b"4", b"5", b"6"]);
+        damage(&path, sql);
+        let prefix = format!("journal {}: {expected}", path.display());
+        for error in [look(&path).unwrap_err(), Stored::open(&path).and_then(read_all).map(drop).unwrap_err()]
+        {
+            let text = error.to_string();
+            assert!(text.starts_with(&prefix), "{sql}\n gave {text}\n not  {prefix}");
+            assert!(
+                !text.contains('\n') && (text.len() > prefix.len() || !expected.ends_with(' ')),
+                "{text}"
+            );
+        }
+    }
+}
+
+#[test]
+fn a_byte_flipped_anywhere_in_the_database_is_found_or_was_in_no_use() {
+    let (_dir, path) = journal_to_damage();
+    let sound = look(&path).unwrap();
+    let bytes = fs::read(&path).unwrap();
+    let mut found = 0;
+    for at in (0..bytes.len()).step_by(61) {
+        let mut flipped = bytes.clone();
+        flipped[at] ^= 0x10;
+        let (_copy_dir, copy) = place();
+        fs::write(&copy, &flipped).unwrap();
+        match look(&copy) {
+            Ok(read) => assert_eq!(read, sound, "byte {at}"),
+            Err(_) => found += 1,
+        }
+    }
+    assert!(found > 0, "not one of the bytes was in use");
+}
+
+#[test]
+fn a_log_cut_off_or_damaged_anywhere_leaves_a_prefix_of_the_commits() {
+    let (_dir, path) = place();
+    let mut running = Running::open(&path);
+    let entries: Vec<Vec<u8>> = (0..6u8).map(|n| vec![n; 3_000]).collect();
+    entries.iter().for_each(|entry| running.commit(&[entry]));
+    let (_crash_dir, crashed) = crash(&path);
+    assert_eq!(recover(&crash(&path).1).entries, entries);
+    let log = fs::read(file::wal(&crashed)).unwrap();
+    let mut lengths = std::collections::BTreeSet::new();
+    for at in (0..log.len()).step_by(517) {
+        let mut flipped = log.clone();
+        flipped[at] ^= 1;
+        for damaged in [&log[..at], &flipped] {
+            let (_copy_dir, copy) = place();
+            fs::copy(&crashed, &copy).unwrap();
+            fs::write(file::wal(&copy), damaged).unwrap();
+            let read = look(&copy).unwrap();
+            assert_eq!(read, recover(&copy));
+            assert!(entries.starts_with(&read.entries), "byte {at}");
+            lengths.insert(read.entries.len());
+        }
+    }
+    assert_eq!(lengths, (0..6).collect(), "each prefix came up");
+}
+
+#[test]
+fn files_that_are_no_journal_are_refused_and_left_as_they_are() {
+    let (_dir, path) = place();
+    let contents: [&[u8]; 3] = [b"", b"Dear diary", &[b'x'; 20_000]];
+    for content in contents {
+        fs::write(&path, content).unwrap();
+        for error in [look(&path).unwrap_err(), Stored::open(&path).map(drop).unwrap_err()] {
+            assert_eq!(
+                error.to_string(),
+                format!("journal {}: this is not a journal of forumd", path.display())
+            );
+        }
+        assert_eq!(fs::read(&path).unwrap(), content);
+    }
+    let (_dir, path) = place();
+    let error = look(&path).unwrap_err().to_string();
+    assert!(error.ends_with("cannot open it: No such file or directory (os error 2)"), "{error}");
+}
+
+#[test]
+fn a_log_that_lost_its_database_is_not_taken_for_that_of_a_new_one() {
+    let (_dir, path) = place();
+    let mut running = Running::open(&path);
+    running.commit(&[b"1"]);
+    let (_crash_dir, crashed) = crash(&path);
+    fs::remove_file(&crashed).unwrap();
+    let log = fs::read(file::wal(&crashed)).unwrap();
+    assert!(Stored::open(&crashed).is_err());
+    assert_eq!(fs::read(file::wal(&crashed)).unwrap(), log);
+}
+
+#[test]
+fn what_the_reader_rejects_is_told_with_its_place() {
+    let (_dir, path) = journal_to_damage();
+    let error =
+        Stored::read(&path, Beside::Nobody).unwrap().chunks(|_| Err("gibberish")).map(drop).unwrap_err();
+    assert!(error.to_string().ends_with("unreadable at snapshot chunk 0: gibberish"), "{error}");
+    let tail = Stored::read(&path, Beside::Nobody).unwrap().chunks(|_| Ok::<_, String>(())).unwrap();
+    let reject_five = |sequence, _: &[u8]| if sequence == Sequence(5) { Err("gibberish") } else { Ok(()) };
+    let error = tail.entries(reject_five).map(drop).unwrap_err();
+    assert!(error.to_string().ends_with("unreadable at entry 5: gibberish"), "{error}");
+}

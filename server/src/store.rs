@@ -1,0 +1,172 @@
+//! The data directory: who may use it, what belongs to it, and how it is wiped. It refuses to know what is
+//! in the journal and in the files.
+//!
+//! ```text
+//! DIR/journal.sqlite3  the log, with -wal and -shm beside it while it is open
+//! DIR/files/<id>       uploads
+//! DIR/lock             held while a forumd uses the directory
+//! DIR/wiping           the forum was wiped, and what is left of it is being deleted
+//! ```
+
+mod places;
+#[cfg(test)]
+mod tests;
+
+use std::ffi::OsString;
+use std::fmt;
+use std::fs::File;
+use std::io;
+use std::path::{Path, PathBuf};
+
+use self::places::{JOURNAL, Places, exists};
+use crate::journal::Beside;
+
+/// A data directory that nobody else may use until this is dropped.
+#[derive(Debug)]
+pub struct Store {
+    places: Places,
+    /// Holds the flock. The kernel releases it when the process dies, however it dies; that the file exists
+    /// means nothing.
+    _lock: File,
+}
+
+/// A data directory that is looked at, and not changed.
+#[derive(Debug)]
+pub struct Look {
+    places: Places,
+    beside: Beside,
+    /// The flock, shared with others who look; none beside a server, and none in a copy without a lock file.
+    _lock: Option<File>,
+}
+
+/// Why a data directory can't be used, in one line.
+#[derive(Debug)]
+pub struct StoreError {
+    root: PathBuf,
+    trouble: Trouble,
+}
+
+#[derive(Debug)]
+enum Trouble {
+    InUse,
+    NotADirectory,
+    /// Something that forumd did not put there, and no forum.
+    Foreign(OsString),
+    /// Files of a forum, and no forum. Starting an empty one would delete them.
+    JournalLost,
+    /// There is nothing to look at.
+    NoForum,
+    Io(&'static str, io::Error),
+}
+
+impl Store {
+    /// Takes the data directory at `root` for this process, and makes what is missing of it. It holds no
+    /// journal after this if it held none before.
+    ///
+    /// # Errors
+    /// A directory that another forumd uses, that is not ours, or that can't be used. Nothing was changed.
+    pub fn open(root: &Path) -> Result<Self, StoreError> {
+        let places = Places::at(root);
+        match places.take() {
+            Ok(lock) => Ok(Self { places, _lock: lock }),
+            Err(trouble) => Err(places.error(trouble)),
+        }
+    }
+
+    /// The journal's path. The file must be opened by the journal alone: closing any other descriptor of it
+    /// would drop the locks that SQLite has on it.
+    #[must_use]
+    pub fn journal(&self) -> PathBuf {
+        self.places.journal()
+    }
+
+    /// The directory of the uploads.
+    #[must_use]
+    pub fn files(&self) -> PathBuf {
+        self.places.files()
+    }
+
+    /// Whether there is a journal.
+    ///
+    /// # Errors
+    /// The directory can't be read.
+    pub fn has_forum(&self) -> Result<bool, StoreError> {
+        exists(&self.journal()).map_err(|trouble| self.places.error(trouble))
+    }
+
+    /// Deletes the forum, and nothing that forumd did not store. The journal must be closed. From the first
+    /// step on the forum counts as gone: should the others not be reached, [`Store::open`] takes them.
+    ///
+    /// # Errors
+    /// Something could not be deleted.
+    pub fn wipe(self) -> Result<(), StoreError> {
+        let wiped = || {
+            self.places.mark_wiped()?;
+            self.places.finish_wipe()?;
+            self.places.remove_lock_if_alone()
+        };
+        wiped().map_err(|error| self.places.error(Trouble::Io("wipe it", error)))
+    }
+}
+
+impl Look {
+    /// Looks at the data directory at `root`. Beside a running server that is no hindrance to it; without
+    /// one, none can start while this lives.
+    ///
+    /// # Errors
+    /// There is no forum there, or it can't be read.
+    pub fn open(root: &Path) -> Result<Self, StoreError> {
+        let places = Places::at(root);
+        match places.share() {
+            Ok((beside, lock)) => Ok(Self { places, beside, _lock: lock }),
+            Err(trouble) => Err(places.error(trouble)),
+        }
+    }
+
+    /// The journal's path.
+    #[must_use]
+    pub fn journal(&self) -> PathBuf {
+        self.places.journal()
+    }
+
+    /// The directory of the uploads.
+    #[must_use]
+    pub fn files(&self) -> PathBuf {
+        self.places.files()
+    }
+
+    /// Whether a server is running.
+    #[must_use]
+    pub fn beside(&self) -> Beside {
+        self.beside
+    }
+}
+
+impl fmt::Display for StoreError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let root = self.root.display();
+        match &self.trouble {
+            Trouble::InUse => write!(f, "data directory {root} is in use by another forumd"),
+            Trouble::NotADirectory => write!(f, "data directory {root} is not a directory"),
+            Trouble::Foreign(name) => write!(
+                f,
+                "data directory {root} holds no forum, but {}; choose an empty directory",
+                name.display()
+            ),
+            Trouble::JournalLost => {
+                write!(f, "data directory {root} holds parts of a forum, but its {JOURNAL} is missing")
+            }
+            Trouble::NoForum => write!(f, "there is no forum in data directory {root}"),
+            Trouble::Io(doing, error) => write!(f, "data directory {root}: cannot {doing}: {error}"),
+        }
+    }
+}
+
+impl std::error::Error for StoreError {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        match &self.trouble {
+            Trouble::Io(_, error) => Some(error),
+            _ => None,
+        }
+    }
+}

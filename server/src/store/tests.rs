@@ -1,0 +1,250 @@
+//! Data directories: taken, refused without a trace, looked at, and wiped, at any point.
+
+use std::collections::BTreeMap;
+use std::fs::{self, Permissions};
+use std::os::unix::fs::PermissionsExt;
+
+use rustix::fs::{FlockOperation, flock};
+
+use super::places::{is_at, names};
+use super::*;
+use crate::files::FileId;
+use crate::journal::{Durability, Journal, Outcome, Stored};
+
+/// Every path below a directory, with its mode and, for a file, its bytes.
+fn tree(root: &Path) -> BTreeMap<PathBuf, (u32, Vec<u8>)> {
+    let mut found = BTreeMap::new();
+    for name in names(root).unwrap() {
+        let path = root.join(name);
+        let data = fs::metadata(&path).unwrap();
+        let bytes = if data.is_dir() { Vec::new() } else { fs::read(&path).unwrap() };
+        if data.is_dir() {
+            found.extend(tree(&path));
+        }
+        found.insert(path, (data.permissions().mode() & 0o777, bytes));
+    }
+    found
+}
+
+fn listing(root: &Path) -> Vec<String> {
+    let relative = |path: &PathBuf| path.strip_prefix(root).unwrap().to_str().unwrap().to_owned();
+    tree(root).keys().map(relative).collect()
+}
+
+/// A directory for data that is not there yet.
+fn place() -> (tempfile::TempDir, PathBuf) {
+    let dir = tempfile::tempdir().unwrap();
+    let root = dir.path().join("forum-data");
+    (dir, root)
+}
+
+/// A forum with an entry and an upload.
+fn fill(store: &Store) {
+    let tail = Stored::open(&store.journal()).unwrap().chunks(|_| Ok::<_, String>(())).unwrap();
+    let replayed = tail.entries(|_, _| Ok::<_, String>(())).unwrap();
+    replayed.append(&[b"entry"]).unwrap();
+    fs::write(FileId(7).path_in(&store.files()), "upload").unwrap();
+}
+
+fn text<T>(result: Result<T, StoreError>) -> String {
+    let text = result.map(drop).unwrap_err().to_string();
+    assert!(!text.contains('\n'), "one line: {text}");
+    text
+}
+
+#[test]
+fn a_new_data_directory_is_private_and_so_is_what_is_in_it() {
+    let (_dir, root) = place();
+    let store = Store::open(&root).unwrap();
+    assert!(!store.has_forum().unwrap());
+    let mode = |path: &Path| fs::metadata(path).unwrap().permissions().mode() & 0o777;
+    assert_eq!((mode(&root), mode(&root.join("files")), mode(&root.join("lock"))), (0o700, 0o700, 0o600));
+    fill(&store);
+    assert!(store.has_forum().unwrap());
+    assert_eq!(mode(&store.journal()), 0o600);
+}
+
+#[test]
+fn an_empty_directory_of_anybody_is_taken_and_made_private() {
+    let (_dir, root) = place();
+    fs::create_dir(&root).unwrap();
+    fs::set_permissions(&root, Permissions::from_mode(0o755)).unwrap();
+    Store::open(&root).unwrap();
+    assert_eq!(fs::metadata(&root).unwrap().permissions().mode() & 0o777, 0o700);
+}
+
+#[test]
+fn a_second_forumd_is_refused_until_the_first_is_gone() {
+    let (_dir, root) = place();
+    let store = Store::open(&root).unwrap();
+    fill(&store);
+    let before = tree(&root);
+    let refused = format!("data directory {} is in use by another forumd", root.display());
+    assert_eq!(text(Store::open(&root)), refused);
+    assert_eq!(tree(&root), before);
+    drop(store);
+    assert!(root.join("lock").exists(), "the file means nothing");
+    assert!(Store::open(&root).unwrap().has_forum().unwrap());
+}
+
+#[test]
+fn what_is_not_ours_is_refused_and_left_as_it_was() {
+    let cases: [(&[&str], &str); 6] = [
+        (&["notes.txt"], "holds no forum, but notes.txt; choose an empty directory"),
+        (&["lock"], "holds no forum, but lock; choose an empty directory"),
+        (&["wiping"], "holds no forum, but wiping; choose an empty directory"),
+        (&["files/notes.txt"], "holds no forum, but notes.txt; choose an empty directory"),
+        (
+            &["files/0000000000000000000000000000000a"],
+            "holds parts of a forum, but its journal.sqlite3 is missing",
+        ),
+        (&["journal.sqlite3-wal"], "holds parts of a forum, but its journal.sqlite3 is missing"),
+    ];
+    for (files, expected) in cases {
+        let (_dir, root) = place();
+        for file in files {
+            fs::create_dir_all(root.join(file).parent().unwrap()).unwrap();
+            fs::write(root.join(file), "somebody's").unwrap();
+        }
+        let before = tree(&root);
+        assert_eq!(text(Store::open(&root)), format!("data directory {} {expected}", root.display()));
+        assert_eq!(tree(&root), before);
+    }
+    let (_dir, root) = place();
+    fs::write(&root, "a file").unwrap();
+    let refused = format!("data directory {} is not a directory", root.display());
+    assert_eq!((text(Store::open(&root)), text(Look::open(&root))), (refused.clone(), refused));
+    assert!(text(Store::open(&root.join("below"))).contains("cannot open it"));
+    let missing = root.with_file_name("a").join("b");
+    assert!(text(Store::open(&missing)).contains("cannot create it: No such file or directory"));
+}
+
+#[test]
+fn a_forum_that_lost_its_journal_is_not_started_empty() {
+    let (_dir, root) = place();
+    let store = Store::open(&root).unwrap();
+    fill(&store);
+    fs::remove_file(store.journal()).unwrap();
+    drop(store);
+    let before = tree(&root);
+    assert!(text(Store::open(&root)).ends_with("but its journal.sqlite3 is missing"));
+    assert_eq!(tree(&root), before);
+}
+
+#[test]
+fn a_start_that_was_cut_short_can_be_repeated() {
+    for made in
+        [&["lock"][..], &["lock", "files/"], &["lock", "journal.sqlite3.new", "journal.sqlite3.new-wal"]]
+    {
+        let (_dir, root) = place();
+        fs::create_dir(&root).unwrap();
+        for name in made {
+            match name.strip_suffix('/') {
+                Some(directory) => fs::create_dir(root.join(directory)).unwrap(),
+                None => fs::write(root.join(name), "").unwrap(),
+            }
+        }
+        fill(&Store::open(&root).unwrap());
+        assert!(Look::open(&root).is_ok());
+    }
+}
+
+#[test]
+fn looking_changes_nothing_and_tells_whether_a_server_runs() {
+    let (_dir, root) = place();
+    let no_forum = format!("there is no forum in data directory {}", root.display());
+    assert_eq!(text(Look::open(&root)), no_forum);
+    assert!(!root.exists());
+    let store = Store::open(&root).unwrap();
+    assert_eq!(text(Look::open(&root)), no_forum);
+    fill(&store);
+    let before = tree(&root);
+    assert_eq!(Look::open(&root).unwrap().beside(), Beside::Server);
+    drop(store);
+    let look = Look::open(&root).unwrap();
+    assert_eq!(look.beside(), Beside::Nobody);
+    assert_eq!(Look::open(&root).unwrap().beside(), Beside::Nobody, "two may look");
+    assert!(text(Store::open(&root)).ends_with("is in use by another forumd"));
+    assert_eq!((look.journal(), look.files()), (root.join("journal.sqlite3"), root.join("files")));
+    drop(look);
+    assert_eq!(tree(&root), before);
+    fs::remove_file(root.join("lock")).unwrap();
+    assert_eq!(Look::open(&root).unwrap().beside(), Beside::Nobody, "a copy may lack the lock file");
+    assert!(!root.join("lock").exists());
+}
+
+#[test]
+fn a_wipe_leaves_an_empty_directory() {
+    let (_dir, root) = place();
+    let store = Store::open(&root).unwrap();
+    fill(&store);
+    store.wipe().unwrap();
+    assert_eq!(listing(&root), [""; 0]);
+    let store = Store::open(&root).unwrap();
+    assert!(!store.has_forum().unwrap());
+}
+
+#[test]
+fn a_wipe_spares_foreign_files_and_they_do_not_lock_us_out() {
+    let (_dir, root) = place();
+    let store = Store::open(&root).unwrap();
+    fill(&store);
+    let foreign = ["files/notes.txt", "notes.txt"];
+    foreign.iter().for_each(|name| fs::write(root.join(name), "mine").unwrap());
+    store.wipe().unwrap();
+    assert_eq!(listing(&root), ["files", "files/notes.txt", "lock", "notes.txt"]);
+    fill(&Store::open(&root).unwrap());
+    assert!(Look::open(&root).is_ok());
+}
+
+#[test]
+fn a_wipe_cut_short_anywhere_leaves_no_forum_and_the_next_start_ends_it() {
+    // What a crash leaves is the marker and any part of the rest.
+    let parts = ["journal.sqlite3-wal", "journal.sqlite3.new", "files/00000000000000000000000000000007"];
+    for left in 0..1 << parts.len() {
+        let (_dir, root) = place();
+        let store = Store::open(&root).unwrap();
+        fill(&store);
+        parts[..2].iter().for_each(|part| fs::write(root.join(part), "").unwrap());
+        store.places.mark_wiped().unwrap();
+        for (_, part) in parts.iter().enumerate().filter(|(n, _)| left & (1 << n) == 0) {
+            fs::remove_file(root.join(part)).unwrap();
+        }
+        drop(store);
+        assert!(text(Look::open(&root)).starts_with("there is no forum"));
+        let store = Store::open(&root).unwrap();
+        assert!(!store.has_forum().unwrap());
+        assert_eq!(listing(&root), ["files", "lock"]);
+    }
+}
+
+#[test]
+fn a_lock_on_a_file_that_a_wipe_took_away_counts_for_nothing() {
+    let (_dir, root) = place();
+    let store = Store::open(&root).unwrap();
+    let late = File::open(root.join("lock")).unwrap();
+    store.wipe().unwrap();
+    flock(&late, FlockOperation::NonBlockingLockExclusive).unwrap();
+    assert!(!is_at(&late, &root.join("lock")).unwrap());
+    Store::open(&root).unwrap();
+}
+
+#[test]
+fn a_journal_runs_in_the_store_with_everything_private() {
+    let (_dir, root) = place();
+    let store = Store::open(&root).unwrap();
+    fill(&store);
+    let tail = Stored::open(&store.journal()).unwrap().chunks(|_| Ok::<_, String>(())).unwrap();
+    let replayed = tail.entries(|_, _| Ok::<_, String>(())).unwrap();
+    let (wake, woken) = std::sync::mpsc::channel();
+    let mut journal = replayed.start(Durability::Always, move || _ = wake.send(())).unwrap();
+    journal.propose(b"entry");
+    journal.end_turn(true);
+    woken.recv_timeout(std::time::Duration::from_secs(30)).unwrap();
+    assert_eq!(journal.next_outcome(), Some(Outcome::Committed { entries: 1 }));
+    for (path, (mode, _)) in tree(&root) {
+        let uploads_own = path.starts_with(store.files()) && path != store.files();
+        assert!(uploads_own || mode & 0o077 == 0, "{} has mode {mode:o}", path.display());
+    }
+    assert!(root.join("journal.sqlite3-wal").exists());
+}

@@ -5,8 +5,8 @@
 //!  terminal, pipe ◄─ output ◄─┘  ▲────── frames ◄──────────────────────┘
 //! ```
 //!
-//! [`session`] is the loop and the only module that waits. [`prompt`], [`keys`], [`lines`], [`editor`] and
-//! [`login`] are pure; [`commands`] and [`transfer`] know frames and local files but no socket.
+//! [`session`] is the loop and the only module that waits. [`prompt`], [`keys`], [`lines`], [`editor`],
+//! [`layout`] and [`login`] are pure; [`commands`] and [`transfer`] know frames and local files but no socket.
 #![forbid(unsafe_code)]
 
 pub mod commands;
@@ -14,6 +14,7 @@ pub mod connection;
 pub mod editor;
 pub mod input;
 pub mod keys;
+pub mod layout;
 pub mod lines;
 pub mod login;
 pub mod output;

@@ -14,7 +14,7 @@ use forum_common::escape;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::io::Errno;
 
-use crate::editor::{Area, View, layout};
+use crate::layout::{Area, View, layout};
 use crate::terminal;
 
 /// Bytes written at a time. A pipe that is ready takes `PIPE_BUF` bytes without blocking (pipe(7)), and a
@@ -113,10 +113,10 @@ impl Output {
 
     /// The terminal has another size now.
     pub fn resize(&mut self) {
-        self.erase();
         if let Some(screen) = &mut self.screen {
             (screen.columns, screen.rows) = terminal::size(self.streams.fd(screen.stream));
         }
+        self.erase();
     }
 
     /// The terminal shows something else now; what was drawn is not there any more.

@@ -11,7 +11,7 @@ use crossterm::cursor::{MoveTo, MoveToColumn, MoveUp};
 use crossterm::queue;
 use crossterm::terminal::{self, Clear, ClearType};
 
-use crate::editor::Area;
+use crate::layout::Area;
 
 /// Makes the terminal say where a paste begins and ends, and not any more (xterm's `ctlseqs`, DEC private
 /// mode 2004). crossterm has them only together with its event loop.

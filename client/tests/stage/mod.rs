@@ -284,7 +284,7 @@ impl Place {
         let (keep, before) = (slave(), tcgetattr(slave()).unwrap());
         let child = Running { child: self.command.spawn().unwrap(), _directory: Arc::clone(&self.directory) };
         let screen = chunks(File::from(master.try_clone().unwrap()));
-        Terminal { child, keys: master.into(), screen, seen: Vec::new(), looked: 0, slave: keep, before }
+        Terminal { child, keys: master, screen, seen: Vec::new(), looked: 0, slave: keep, before }
     }
 }
 

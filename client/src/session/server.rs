@@ -1,0 +1,246 @@
+//! The server's side of a session: connecting, what its frames lead to, and how a connection ends.
+
+use std::io;
+
+use forum_common::notice::Notice;
+use forum_common::refusal::Closing;
+use rustix::event::PollFlags;
+
+use super::{Again, Ending, HELLO_TIMEOUT, Phase, Session};
+use crate::commands::{Commands, Greeting, Outcome};
+use crate::connection::{Connection, Incoming};
+use crate::login::{Identity, Known, Login, Step};
+use crate::reconnect::{BackOff, Dial, Dialed};
+
+impl Session {
+    /// The server's socket shows something.
+    pub(super) fn attend(&mut self, shown: PollFlags) -> Result<(), Ending> {
+        let connection = match &mut self.phase {
+            Phase::Dialing(_) => return self.look_at_dial(true),
+            Phase::Resting { .. } => return Ok(()),
+            Phase::LoggingIn { connection, .. } | Phase::LoggedIn { connection, .. } => connection,
+        };
+        if shown == PollFlags::OUT {
+            return Ok(());
+        }
+        match connection.read(self.now) {
+            Ok(()) => self.take_frames(),
+            Err(error) => self.lose(&loss(&error)),
+        }
+    }
+
+    /// Takes in every frame that is all there.
+    fn take_frames(&mut self) -> Result<(), Ending> {
+        loop {
+            let (Phase::LoggingIn { connection, .. } | Phase::LoggedIn { connection, .. }) = &mut self.phase
+            else {
+                return Ok(());
+            };
+            // What a frame means may need all of the session, so the bytes it lies in are lent for so long.
+            let mut decoder = std::mem::take(&mut connection.decoder);
+            let taken = match decoder.next_frame() {
+                Ok(Some(frame)) => match Incoming::decode(&frame) {
+                    Ok(incoming) => self.take_in(&incoming).map(|()| true),
+                    Err(malformed) => self.breach(&malformed.to_string()).map(|()| false),
+                },
+                Ok(None) => Ok(false),
+                Err(error) => self.breach(&error.to_string()).map(|()| false),
+            };
+            if let Phase::LoggingIn { connection, .. } | Phase::LoggedIn { connection, .. } = &mut self.phase
+            {
+                connection.decoder = decoder;
+            }
+            if !taken? {
+                return Ok(());
+            }
+        }
+    }
+
+    fn take_in(&mut self, incoming: &Incoming<'_>) -> Result<(), Ending> {
+        let output = &mut self.output;
+        match (&mut self.phase, incoming) {
+            (_, Incoming::Notice(Notice::Closing { code, text })) => self.close(*code, text),
+            (Phase::LoggingIn { connection, login, .. }, Incoming::Reply(_, reply)) => {
+                let step = login.replied(reply, &mut connection.outbox);
+                self.step(step)
+            }
+            (Phase::LoggedIn { connection, commands }, Incoming::Reply(tag, reply)) => {
+                let outcome = commands.replied(*tag, reply, &mut connection.outbox, output);
+                self.act_on(outcome)
+            }
+            (Phase::LoggedIn { connection, commands }, Incoming::Transfer(tag, transfer)) => {
+                let outcome = commands.transferred(*tag, transfer, &mut connection.outbox, output);
+                self.act_on(outcome)
+            }
+            _ => self.breach("Unexpected frame"),
+        }
+    }
+
+    fn step(&mut self, step: Step) -> Result<(), Ending> {
+        match step {
+            Step::Going => Ok(()),
+            Step::In(identity, greeting) => {
+                self.output.say(&greeting);
+                self.admit(identity);
+                Ok(())
+            }
+            Step::Again(text) => {
+                self.output.warn(&text);
+                Ok(())
+            }
+            Step::Failed(text) => {
+                self.output.warn(&text);
+                Err(Ending::NotLoggedIn)
+            }
+            Step::Later(text) => self.rest(&text),
+            Step::Foreign(version) => {
+                let ours = forum_common::request::VERSION;
+                self.breach(&format!("It speaks version {version}, this client version {ours}"))
+            }
+            Step::Unexpected => self.breach("Unexpected reply"),
+        }
+    }
+
+    fn act_on(&mut self, outcome: Outcome) -> Result<(), Ending> {
+        match outcome {
+            Outcome::Going => Ok(()),
+            Outcome::PasswordChanged(password) => {
+                if let Some(again) = &mut self.again {
+                    again.identity.password = password;
+                }
+                Ok(())
+            }
+            Outcome::Goodbye => Err(Ending::Goodbye),
+            Outcome::Unexpected => self.breach("Unexpected reply"),
+        }
+    }
+
+    /// Somebody is logged in.
+    fn admit(&mut self, identity: Identity) {
+        let greeting = self.again.as_ref().map_or(Greeting::Full, |again| again.greeting);
+        let commands = Commands::new(self.options.folder.clone(), greeting);
+        let resting = Phase::Resting { until: self.now, why: String::new() };
+        match std::mem::replace(&mut self.phase, resting) {
+            Phase::LoggingIn { connection, .. } => self.phase = Phase::LoggedIn { connection, commands },
+            phase => self.phase = phase,
+        }
+        if self.input.is_terminal() {
+            if self.again.is_none() {
+                self.output.say("Type help to see what the commands do.");
+            }
+            self.again = Some(Again { identity, greeting, back_off: BackOff::default() });
+        }
+    }
+
+    /// The server's last words on this connection.
+    fn close(&mut self, code: Closing, text: &str) -> Result<(), Ending> {
+        let polite = matches!(code, Closing::Goodbye | Closing::ShuttingDown | Closing::Idle);
+        match &self.phase {
+            Phase::LoggingIn { .. } if self.again.is_some() && code != Closing::ProtocolError => {
+                return self.rest(text);
+            }
+            Phase::LoggedIn { .. } if code == Closing::TooSlow && self.again.is_some() => {
+                return self.lose(text);
+            }
+            _ => {}
+        }
+        if polite {
+            self.output.say(text);
+        } else {
+            self.output.warn(text);
+        }
+        Err(match (&self.phase, code) {
+            (_, Closing::TooSlow | Closing::ProtocolError) => Ending::Lost,
+            (Phase::LoggedIn { .. }, _) if polite => Ending::Goodbye,
+            (Phase::LoggedIn { .. }, _) => Ending::Lost,
+            _ => Ending::NotLoggedIn,
+        })
+    }
+
+    /// The server does what no forumd of this version does; there is no talking to it.
+    fn breach(&mut self, how: &str) -> Result<(), Ending> {
+        self.output.warn(&format!("{} is no forum server for this client: {how}", self.options.server));
+        Err(Ending::Lost)
+    }
+
+    /// The connection is gone without a goodbye.
+    pub(super) fn lose(&mut self, why: &str) -> Result<(), Ending> {
+        let resting = Phase::Resting { until: self.now, why: String::new() };
+        match std::mem::replace(&mut self.phase, resting) {
+            Phase::LoggedIn { commands, .. } => {
+                self.output.warn(&format!("Connection lost: {why}"));
+                let (leaving, greeting) = (commands.is_leaving(), commands.greeting());
+                commands.abandon(&mut self.output);
+                if let Some(again) = self.again.as_mut().filter(|_| !leaving) {
+                    again.greeting = greeting;
+                    return self.rest("Not connected");
+                }
+            }
+            Phase::LoggingIn { .. } if self.again.is_some() => return self.rest(why),
+            _ => self.output.warn(&format!("Connection lost: {why}")),
+        }
+        Err(Ending::Lost)
+    }
+
+    /// Waits before the next attempt, if there is to be one.
+    fn rest(&mut self, why: &str) -> Result<(), Ending> {
+        let Some(again) = &mut self.again else { return Err(Ending::Lost) };
+        let until = self.now + again.back_off.next_wait();
+        self.phase = Phase::Resting { until, why: why.to_owned() };
+        Ok(())
+    }
+
+    pub(super) fn dial(&mut self) -> Result<(), Ending> {
+        match Dial::start(self.options.addresses.iter().copied(), self.now) {
+            Ok(dial) => {
+                self.phase = Phase::Dialing(dial);
+                Ok(())
+            }
+            Err(error) => self.miss(&error),
+        }
+    }
+
+    pub(super) fn look_at_dial(&mut self, answered: bool) -> Result<(), Ending> {
+        let resting = Phase::Resting { until: self.now, why: String::new() };
+        match std::mem::replace(&mut self.phase, resting) {
+            Phase::Dialing(dial) => match dial.look(answered, self.now) {
+                Ok(Dialed::Still(dial)) => self.phase = Phase::Dialing(dial),
+                Ok(Dialed::Through(stream)) => match Connection::new(stream, self.now) {
+                    Ok(connection) => self.greet(connection),
+                    Err(error) => return self.miss(&error),
+                },
+                Err(error) => return self.miss(&error),
+            },
+            phase => self.phase = phase,
+        }
+        Ok(())
+    }
+
+    fn greet(&mut self, mut connection: Connection) {
+        let known = match &self.again {
+            Some(again) => Known::Again(again.identity.clone()),
+            None => self.options.known.clone(),
+        };
+        let login = Login::start(known, self.options.udp_port, &mut connection.outbox);
+        let deadline = self.now + HELLO_TIMEOUT;
+        self.phase = Phase::LoggingIn { connection: Box::new(connection), login, deadline };
+    }
+
+    /// No connection could be made.
+    fn miss(&mut self, error: &io::Error) -> Result<(), Ending> {
+        let said = format!("Cannot connect to {}: {error}", self.options.server);
+        if self.again.is_none() {
+            self.output.warn(&said);
+        }
+        self.rest(&said)
+    }
+}
+
+/// How a connection was lost, for people.
+pub(super) fn loss(error: &io::Error) -> String {
+    match error.kind() {
+        io::ErrorKind::UnexpectedEof => "the server closed it".to_owned(),
+        io::ErrorKind::TimedOut => "the server does not answer".to_owned(),
+        _ => error.to_string(),
+    }
+}

@@ -413,7 +413,7 @@ fn a_file_that_is_here_is_refused_after_the_server_agreed() {
     peer.reply(tag, &Reply::EndOfList);
     peer.say_goodbye();
     let (status, _, err) = client.end();
-    let said = ["Thread b does not exist", "f exists here. Use --force to overwrite"];
+    let said = ["Thread b does not exist", "File f exists here. Use --force to overwrite"];
     assert_eq!(err, said);
     assert_eq!(status, Some(1));
 }

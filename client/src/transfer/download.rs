@@ -134,7 +134,7 @@ impl Download {
     }
 
     fn exists_here(&self) -> String {
-        format!("{} exists here. Use --force to overwrite", self.name)
+        format!("File {} exists here. Use --force to overwrite", self.name)
     }
 
     /// A place for the file, if it may be put here. The name is judged here too: it becomes a path.
@@ -285,7 +285,7 @@ mod tests {
     fn a_file_that_is_here_is_kept_without_force() {
         let mut fetch = Fetch::new("f", false);
         fs::write(fetch.directory.path().join("f"), b"mine").unwrap();
-        let said = "f exists here. Use --force to overwrite";
+        let said = "File f exists here. Use --force to overwrite";
         assert_eq!(fetch.start(3), Step::GaveUp(said.into()));
         assert_eq!(frames(&mut fetch.outbox), encoded(&Transfer::Abort));
         assert_eq!(fetch.receive(&Transfer::Data(b"abc")), Step::Going);
@@ -300,7 +300,7 @@ mod tests {
         assert_eq!(fetch.start(3), Step::Going);
         assert_eq!(fetch.receive(&Transfer::Data(b"abc")), Step::Going);
         fs::write(fetch.directory.path().join("f"), b"mine").unwrap();
-        let said = "f exists here. Use --force to overwrite";
+        let said = "File f exists here. Use --force to overwrite";
         let end = Transfer::End(*blake3::hash(b"abc").as_bytes());
         assert_eq!(fetch.receive(&end), Step::Refused(said.into()));
         assert_eq!(fs::read(fetch.directory.path().join("f")).unwrap(), b"mine");

@@ -123,7 +123,9 @@ impl<S: Stream, J: Journal, C: Clock> Service<S, J, C> {
             let frame = match frame::split(&bytes[start..]) {
                 Ok(Some((frame, used))) => {
                     let Some(peer) = self.peers.get(id) else { return (start, Pause::Held) };
-                    if peer.session.is_closing() || peer.connection.outgoing.len() >= OUTGOING_BYTES_HIGH {
+                    // The frame before it may have ended the server.
+                    let is_heard = self.lifecycle == Lifecycle::Running && !peer.session.is_closing();
+                    if !is_heard || peer.connection.outgoing.len() >= OUTGOING_BYTES_HIGH {
                         return (start, Pause::Held);
                     }
                     (frame, used)

@@ -12,7 +12,7 @@ const DEFAULT_LISTEN: &str = "127.0.0.1:12345";
 
 /// A forum, messenger and rooms server: one event loop, every change durable.
 #[derive(Debug, Parser)]
-#[command(name = "forumd", version, max_term_width = 100, args_conflicts_with_subcommands = true)]
+#[command(name = "forumd", version, max_term_width = 100, subcommand_precedence_over_arg = true)]
 pub struct Arguments {
     /// What to do instead of serving.
     #[command(subcommand)]
@@ -248,8 +248,10 @@ mod tests {
 
     #[test]
     fn offline_commands_take_the_data_directory() {
-        let arguments = parse(&["export", "out", "--data", "d"]).unwrap();
-        assert!(matches!(arguments.offline, Some(Offline::Export { .. })));
-        assert_eq!(arguments.data.to_str(), Some("d"));
+        for line in [["export", "out", "--data", "d"], ["--data", "d", "export", "out"]] {
+            let arguments = parse(&line).unwrap();
+            assert!(matches!(arguments.offline, Some(Offline::Export { .. })));
+            assert_eq!(arguments.data.to_str(), Some("d"));
+        }
     }
 }

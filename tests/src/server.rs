@@ -21,6 +21,7 @@ pub struct Forumd {
     arguments: Vec<OsString>,
     environment: BTreeMap<OsString, OsString>,
     directory: Arc<TempDir>,
+    names_data: bool,
     wrapper: Vec<OsString>,
 }
 
@@ -48,8 +49,14 @@ impl Forumd {
             arguments: Vec::new(),
             environment: BTreeMap::new(),
             directory: Arc::new(directory),
+            names_data: true,
             wrapper: Vec::new(),
         }
+    }
+
+    /// With nothing at all.
+    pub fn without_data() -> Self {
+        Self { names_data: false, ..Self::bare() }
     }
 
     /// With these arguments more.
@@ -102,9 +109,11 @@ impl Forumd {
     pub fn process(&self) -> Process {
         let mut words = self.wrapper.clone();
         words.push(binaries::forumd().into());
-        words.push("--data".into());
-        words.push(self.data().into());
         words.extend(self.arguments.iter().cloned());
+        if self.names_data {
+            words.push("--data".into());
+            words.push(self.data().into());
+        }
         let (program, arguments) = words.split_first().expect("at least forumd itself");
         let mut command = Command::new(program);
         command.args(arguments).env_remove("FORUM_ADMIN_PASSWORD").env("TZ", "UTC");

@@ -30,9 +30,9 @@ impl Wire {
         Self { stream, decoder: Decoder::default(), last_tag: 0 }
     }
 
-    /// Makes the kernel take little ahead of what the test reads.
+    /// Makes the kernel take little ahead of what the test reads: two of loopback's segments.
     pub fn shrink_receive_buffer(&self) {
-        rustix::net::sockopt::set_socket_recv_buffer_size(&self.stream, 4_096).expect("a TCP socket");
+        rustix::net::sockopt::set_socket_recv_buffer_size(&self.stream, 128 * 1_024).expect("a TCP socket");
     }
 
     /// Another handle on the socket, for a thread that only writes.
@@ -377,5 +377,13 @@ impl Wire {
     /// Insists that nothing comes any more.
     pub fn expect_closed(&mut self) {
         assert_eq!(self.next_frame(), None);
+    }
+}
+
+impl Drop for Wire {
+    /// Closing alone is not enough: a process that is just being started holds copies of all descriptors for
+    /// a moment, and the server would see the end only when it lets go of them.
+    fn drop(&mut self) {
+        let _ = self.stream.shutdown(Shutdown::Both);
     }
 }

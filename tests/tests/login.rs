@@ -285,8 +285,8 @@ fn who_does_not_log_in_in_time_is_told_and_let_go() {
     assert_eq!(named.expect_closing(), timed_out);
     logged_in.ping();
     let mut client = server.forum().start();
-    client.hears("Login timed out");
-    client.wait_exit();
+    client.complains("Login timed out");
+    assert_eq!(client.wait_exit(), Some(77));
 }
 
 #[test]

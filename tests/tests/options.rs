@@ -40,6 +40,19 @@ fn port_and_listen_together_are_a_usage_error() {
 }
 
 #[test]
+fn the_data_directory_may_be_named_before_or_behind_the_command() {
+    let mut server = Server::start(&[]);
+    server.user("yoda").done(&Request::CreateThread { title: "t" });
+    server.stop();
+    let data = server.launch().data();
+    let data = data.to_str().unwrap();
+    for words in [["--data", data, "check"], ["check", "--data", data]] {
+        let finished = Forumd::without_data().args(&words).run("");
+        assert_eq!(finished.code, Some(0), "{words:?}: {finished:#?}");
+    }
+}
+
+#[test]
 fn the_positionals_of_the_assignments_work() {
     // A port that was free a moment ago; if somebody has taken it since, another one.
     let (port, _server) = until("a server on the port that was asked for", || {

@@ -3,6 +3,7 @@
 #![forbid(unsafe_code)]
 
 use std::io::Write;
+use std::iter::repeat_n;
 use std::thread;
 
 use forum_common::refusal::Refusal;
@@ -128,7 +129,7 @@ fn thousands_of_unread_listings_do_not_grow_the_server() {
     let before = server.rss_bytes();
     let mut peak = before;
     let read = Request::ReadThread { title: "t", range: None };
-    let (tags, bytes) = greedy.frames([read; REQUESTS]);
+    let (tags, bytes) = greedy.frames(repeat_n(read, REQUESTS));
     let mut writer = greedy.writer();
     // The server stops reading from who does not read: the requests need a thread of their own.
     let sending = thread::spawn(move || writer.write_all(&bytes));
@@ -154,7 +155,7 @@ fn who_floods_does_not_starve_the_others() {
     let texts: Vec<String> = (0..200).map(|number| format!("{number}")).collect();
     post_all(&mut yoda, "t", &texts);
     let mut flood = server.user("flood");
-    let (tags, bytes) = flood.frames([Request::ReadThread { title: "t", range: None }; 2_000]);
+    let (tags, bytes) = flood.frames(repeat_n(Request::ReadThread { title: "t", range: None }, 2_000));
     let mut writer = flood.writer();
     let sending = thread::spawn(move || writer.write_all(&bytes));
     let reading = thread::spawn(move || {

@@ -228,7 +228,7 @@ impl TerminalInput {
             Edit::Edited => None,
             Edit::Submitted(line) => {
                 let shown = if question.purpose == Purpose::Secret { "" } else { &line };
-                output.echo(&format!("{}{shown}", question.prompt));
+                output.echo(&question.prompt, shown);
                 if question.purpose == Purpose::Command && prompt::may_be_kept(&line) {
                     self.editor.remember(&line);
                 }
@@ -236,7 +236,7 @@ impl TerminalInput {
             }
             // As in a shell: the line goes, and only an empty one means more.
             Edit::Interrupted(line) if question.purpose == Purpose::Command && !line.is_empty() => {
-                output.echo(&format!("{}{}^C", question.prompt, *line));
+                output.echo(&question.prompt, &format!("{}^C", *line));
                 None
             }
             Edit::Interrupted(_) => Some(Entered::Interrupt),

@@ -94,11 +94,15 @@ impl Output {
         self.line(Stream::Err, text);
     }
 
-    /// What the user typed and entered stays on the terminal.
-    pub fn echo(&mut self, text: &str) {
-        if let Some(screen) = &self.screen {
-            self.line(screen.stream, text);
-        }
+    /// A line that was entered stays on the terminal, its prompt broken into rows as it was.
+    pub fn echo(&mut self, prompt: &str, text: &str) {
+        let Some(screen) = &self.screen else { return };
+        let (stream, view) = (screen.stream, View { prompt, ..View::default() });
+        let mut rows = layout(&view, screen.columns, usize::MAX).rows;
+        // What was typed is broken by the terminal, so that it can be copied as one line.
+        let last = rows.pop().unwrap_or_default();
+        rows.iter().for_each(|row| self.line(stream, row));
+        self.line(stream, &format!("{last}{text}"));
     }
 
     /// Whether any command was refused so far.
@@ -309,7 +313,7 @@ mod tests {
         output.refuse("Incorrect syntax for CRT\nUsage: CRT title");
         assert!(output.has_refused());
         output.say("a\x1b[2Jb");
-        output.echo("nobody sees this in a pipe");
+        output.echo("> ", "nobody sees this in a pipe");
         output.settle(None).unwrap();
         drop(output);
         assert_eq!(rest(out), "Thread a created\na\\u{1b}[2Jb\n");

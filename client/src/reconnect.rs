@@ -143,22 +143,27 @@ mod tests {
         }
     }
 
-    /// An address at which nobody listens.
-    fn deserted() -> SocketAddr {
-        TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap()
+    /// An address at which nobody listens, nor will as long as the socket that holds it is kept.
+    fn deserted() -> (OwnedFd, SocketAddr) {
+        let socket = rustix::net::socket(AddressFamily::INET, SocketType::STREAM, None).unwrap();
+        rustix::net::bind(&socket, &SocketAddr::from(([127, 0, 0, 1], 0))).unwrap();
+        let address = rustix::net::getsockname(&socket).unwrap().try_into().unwrap();
+        (socket, address)
     }
 
     #[test]
     fn the_next_address_is_tried_when_one_refuses() {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let there = listener.local_addr().unwrap();
-        let stream = finish(Dial::start([deserted(), there], Instant::now()).unwrap()).unwrap();
+        let (_held, deserted) = deserted();
+        let stream = finish(Dial::start([deserted, there], Instant::now()).unwrap()).unwrap();
         assert_eq!(stream.peer_addr().unwrap(), there);
     }
 
     #[test]
     fn the_last_refusal_is_the_error() {
-        let error = finish(Dial::start([deserted(), deserted()], Instant::now()).unwrap()).unwrap_err();
+        let (_held, deserted) = deserted();
+        let error = finish(Dial::start([deserted, deserted], Instant::now()).unwrap()).unwrap_err();
         assert_eq!(error.kind(), io::ErrorKind::ConnectionRefused);
     }
 

@@ -4,12 +4,14 @@
 
 mod stage;
 
+use std::net::SocketAddr;
 use std::os::unix::process::ExitStatusExt;
 
 use forum_common::refusal::{Closing, Refusal};
 use forum_common::reply::Reply;
 use forum_common::request::Request;
 use forum_common::transfer::Transfer;
+use rustix::net::{AddressFamily, SocketType};
 use rustix::process::Signal;
 use stage::{Place, Script};
 
@@ -288,9 +290,11 @@ fn a_wrong_command_line_ends_with_2() {
 
 #[test]
 fn no_connection_ends_with_69() {
-    let script = Script::new();
-    let [host, port] = script.place();
-    drop(script);
+    // Bound but not listening: connections are refused, and no other test gets the port.
+    let socket = rustix::net::socket(AddressFamily::INET, SocketType::STREAM, None).unwrap();
+    rustix::net::bind(&socket, &SocketAddr::from(([127, 0, 0, 1], 0))).unwrap();
+    let address: SocketAddr = rustix::net::getsockname(&socket).unwrap().try_into().unwrap();
+    let [host, port] = [address.ip().to_string(), address.port().to_string()];
     let (status, out, err) = Place::with_args(&[&host, &port]).pipe_all("yoda\n").end();
     assert_eq!((status, out), (Some(69), vec![]));
     assert!(err[0].starts_with(&format!("Cannot connect to {host}:{port}: Connection refused")), "{err:?}");

@@ -178,6 +178,7 @@ fn a_transfer_shows_its_progress_and_leaves_the_prompt_usable() {
     let mut place = Place::of_yoda(&script).file("f", &[7; 1_000]);
     let (mut terminal, mut peer) = yoda(&script, &mut place);
     terminal.types("UPD a f\r");
+    terminal.shows(&format!("{FULL_PROMPT}UPD a f\r\n"));
     let tag = peer.hears(&Request::Upload { title: "a", file: "f", size: 1_000 });
     peer.reply(tag, &Reply::UploadStarts { credit: 500 });
     peer.takes(tag, &Transfer::Data(&[7; 500]));
@@ -242,6 +243,7 @@ fn ctrl_z_gives_the_terminal_back_until_it_is_continued() {
     warm_up(&mut terminal, &mut peer);
     terminal.types("CRT a\x1a");
     terminal.shows("\x1b[?2004l");
+    terminal.child.wait_stopped();
     terminal.child.signal(Signal::CONT);
     terminal.shows("\x1b[?2004h");
     terminal.shows("> CRT a");

@@ -21,6 +21,10 @@ const WINDOW_BYTES: u32 = 4 << 20;
 /// Bytes of credit saved up before more is given: a frame of credit for each frame of data would be waste.
 const CREDIT_STEP_BYTES: u64 = WINDOW_BYTES as u64 / 4;
 
+/// Bytes between two syncs of a file that arrives. One sync of a gigabyte at its end would leave the loop,
+/// and whoever types, waiting for seconds; many short ones are not felt.
+const SYNC_EVERY_BYTES: u64 = 8 << 20;
+
 const _: () = assert!(CREDIT_STEP_BYTES + DATA_BYTES_MAX as u64 <= WINDOW_BYTES as u64);
 
 /// Where downloads go.
@@ -184,6 +188,9 @@ impl Partial {
         }
         self.file.write_all(bytes)?;
         self.digest.update(bytes);
+        if (self.taken + length) / SYNC_EVERY_BYTES > self.taken / SYNC_EVERY_BYTES {
+            self.file.as_file().sync_data()?;
+        }
         self.taken += length;
         self.credit -= length;
         let used = u64::from(WINDOW_BYTES) - self.credit;

@@ -17,7 +17,7 @@ use forum_common::refusal::{Closing, Refusal};
 use forum_common::reply::Reply;
 use forum_common::request::Request;
 use forum_common::transfer::Transfer;
-use rustix::process::{Pid, Signal, kill_process};
+use rustix::process::{Pid, Signal, WaitOptions, kill_process, waitpid};
 use rustix::pty::{OpenptFlags, grantpt, openpt, ptsname, unlockpt};
 use rustix::termios::{Termios, Winsize, tcgetattr, tcsetwinsize};
 use tempfile::TempDir;
@@ -147,7 +147,11 @@ impl Peer {
     pub(crate) fn expect_silence(&mut self) {
         assert_eq!(self.decoder.next_frame().unwrap(), None);
         self.stream.set_read_timeout(Some(SILENCE)).unwrap();
-        let error = self.stream.peek(&mut [0]).expect_err("the client spoke or left");
+        let mut bytes = [0; 64];
+        let error = match self.stream.peek(&mut bytes) {
+            Ok(count) => panic!("the client said {:?}", &bytes[..count]),
+            Err(error) => error,
+        };
         assert!(matches!(error.kind(), io::ErrorKind::WouldBlock | io::ErrorKind::TimedOut), "{error}");
         self.stream.set_read_timeout(Some(DEADLINE)).unwrap();
     }
@@ -250,7 +254,8 @@ impl Place {
     /// Runs the client with all of this as its input, which then ends.
     pub(crate) fn pipe_all(&mut self, input: &str) -> Client {
         let mut client = self.pipe();
-        client.write(input.as_bytes());
+        // A client that has ended already takes no input; that is for the test to judge.
+        let _ = client.stdin.as_mut().unwrap().write_all(input.as_bytes());
         client.close();
         client
     }
@@ -324,6 +329,16 @@ impl Running {
 
     pub(crate) fn signal(&self, signal: Signal) {
         kill_process(Pid::from_child(&self.child), signal).unwrap();
+    }
+
+    /// Waits until it has been stopped by a signal.
+    pub(crate) fn wait_stopped(&self) {
+        let options = WaitOptions::NOHANG | WaitOptions::UNTRACED;
+        until("the client to stop", || {
+            let (_, status) = waitpid(Some(Pid::from_child(&self.child)), options).unwrap()?;
+            assert!(status.stopped(), "{status:?}");
+            Some(())
+        });
     }
 }
 

@@ -1,0 +1,144 @@
+//! What forumd does with its data besides serving it: export and import, a check of everything, and new
+//! passwords for those who forgot theirs. Reads the log through the same replay as the server, and refuses to
+//! know sockets and sessions.
+//!
+//! Export and check read one point of the log and work beside a running server; import and new passwords
+//! need the data directory for themselves.
+
+mod check;
+mod export;
+mod import;
+mod interrupts;
+mod layout;
+mod reset;
+mod secret;
+#[cfg(test)]
+mod tests;
+mod verify;
+
+use std::fmt;
+use std::io::{self, Write};
+use std::path::Path;
+
+use self::interrupts::Interrupts;
+use crate::forum::{Entry, Forum, Restorer};
+use crate::journal::{Contents, JournalError, Stored};
+use crate::startup::{Failed, restore_chunk};
+
+/// Writes everything in the data directory `data` into `dir`, which must be empty or new: as text files for
+/// people, and as what [`import`] reads. Beside a running server it is one point of the log all the same.
+///
+/// # Errors
+/// There is no forum in `data`, it is damaged, or `dir` can't be written; then nothing is left in `dir`.
+pub fn export(data: &Path, dir: &Path) -> Result<(), Failed> {
+    let interrupts = Interrupts::noticed().map_err(because("listen for signals"))?;
+    export::run(data, dir, &mut io::stdout(), &interrupts)
+}
+
+/// Reads what [`export`] wrote into `dir`, into the data directory `data`, which must be empty or new.
+///
+/// # Errors
+/// `dir` is not, byte for byte, what an export may be, or `data` can't be written or isn't empty; `data` is
+/// then as it was.
+pub fn import(data: &Path, dir: &Path) -> Result<(), Failed> {
+    let interrupts = Interrupts::noticed().map_err(because("listen for signals"))?;
+    import::run(data, dir, &mut io::stdout(), &interrupts)
+}
+
+/// Reads and verifies everything in the data directory `data`, says on standard output what it found, and
+/// changes nothing.
+///
+/// # Errors
+/// There is no forum in `data`, or something is wrong with it.
+pub fn check(data: &Path) -> Result<(), Failed> {
+    check::run(data, &mut io::stdout())
+}
+
+/// Gives the account `name` a new password, read from standard input: one line, or from a terminal twice and
+/// unseen.
+///
+/// # Errors
+/// A server is running, nobody has this name, or the password is none; nothing was changed.
+pub fn reset_password(data: &Path, name: &str) -> Result<(), Failed> {
+    let interrupts = Interrupts::noticed().map_err(because("listen for signals"))?;
+    reset::run(data, name, &io::stdin(), &mut io::stdout(), &interrupts)
+}
+
+/// The forum at one point of the log.
+struct Point {
+    forum: Forum,
+    contents: Contents,
+}
+
+impl Point {
+    /// Reads a journal to the point where it was opened.
+    fn replay<Access>(stored: Stored<Access>) -> Result<Self, JournalError> {
+        let mut restorer = Restorer::default();
+        let tail = stored.chunks(|chunk| restore_chunk(&mut restorer, chunk))?;
+        let mut forum = restorer.finish();
+        // An entry that was refused when it was applied is refused again.
+        let replayed =
+            tail.entries(|_, bytes| Entry::decode(bytes).map(|entry| drop(forum.apply(&entry))))?;
+        Ok(Self { forum, contents: replayed.contents() })
+    }
+}
+
+/// How much there is of everything.
+#[derive(Debug, Default)]
+struct Totals {
+    accounts: u64,
+    threads: u64,
+    messages: u64,
+    files: u64,
+    file_bytes: u64,
+}
+
+impl Totals {
+    fn of(forum: &Forum) -> Self {
+        let mut totals = Self {
+            accounts: forum.accounts.len() as u64,
+            threads: forum.threads.len() as u64,
+            ..Self::default()
+        };
+        for (_, thread) in forum.threads.iter() {
+            totals.messages += thread.posts().len() as u64;
+            totals.files += thread.uploads().len() as u64;
+            totals.file_bytes += thread.uploads().iter().map(|upload| upload.size).sum::<u64>();
+        }
+        totals
+    }
+}
+
+impl fmt::Display for Totals {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(
+            f,
+            "{}, {}, {}, {} ({})",
+            Counted(self.accounts, "account"),
+            Counted(self.threads, "thread"),
+            Counted(self.messages, "message"),
+            Counted(self.files, "file"),
+            Counted(self.file_bytes, "byte")
+        )
+    }
+}
+
+/// A number of things: `1 file`, `2 files`.
+struct Counted(u64, &'static str);
+
+impl fmt::Display for Counted {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self(count, thing) = self;
+        write!(f, "{count} {thing}{}", if *count == 1 { "" } else { "s" })
+    }
+}
+
+/// Writes a line to `out`. Whoever closes the other end gets an error, not a panic.
+fn say(out: &mut impl Write, line: impl fmt::Display) -> Result<(), Failed> {
+    writeln!(out, "{line}").and_then(|()| out.flush()).map_err(because("write to standard output"))
+}
+
+/// What can't be done, and why.
+fn because(doing: impl fmt::Display) -> impl FnOnce(io::Error) -> Failed {
+    move |error| Failed::because(format_args!("can't {doing}: {error}"))
+}

@@ -1,0 +1,188 @@
+//! `forumd check`: reads and verifies everything, says what it found, and changes nothing.
+//!
+//! Beside a running server files come and go. So a file that is missing counts only if a later point of the
+//! log names it still, and files that nothing names are uploads under way.
+
+use std::collections::BTreeSet;
+use std::ffi::OsString;
+use std::fmt::Display;
+use std::io::{self, Write};
+use std::os::unix::fs::MetadataExt;
+use std::path::Path;
+
+use forum_common::escape::for_terminal;
+use forum_common::names::Title;
+
+use super::interrupts::Interrupts;
+use super::verify::{Fault, expected, verify};
+use super::{Counted, Point, Totals, because, say};
+use crate::files::{FileId, Survey, survey};
+use crate::forum::{Forum, Upload};
+use crate::journal::{Beside, Contents, Reading, Stored, parts};
+use crate::startup::Failed;
+use crate::store::Look;
+
+/// What others than the owner could do with a file.
+const OTHERS_MODE: u32 = 0o077;
+/// The bits of a mode that are permissions.
+const PERMISSIONS: u32 = 0o7777;
+
+/// Checks what is in `data`.
+pub(super) fn run(data: &Path, out: &mut impl Write) -> Result<(), Failed> {
+    let look = Look::open(data).map_err(Failed::because)?;
+    let mut check = Check { data, look, out, problems: 0 };
+    match check.replay() {
+        Ok(point) => check.forum(&point)?,
+        Err(reason) => check.problem(reason)?,
+    }
+    check.permissions()?;
+    check.verdict()
+}
+
+struct Check<'a, W> {
+    data: &'a Path,
+    look: Look,
+    out: &'a mut W,
+    problems: u64,
+}
+
+impl<W: Write> Check<'_, W> {
+    fn say(&mut self, line: impl Display) -> Result<(), Failed> {
+        say(self.out, line)
+    }
+
+    fn problem(&mut self, problem: impl Display) -> Result<(), Failed> {
+        self.problems += 1;
+        // Much of it is quoted from what may be damaged.
+        self.say(format_args!("problem: {}", for_terminal(&problem.to_string())))
+    }
+
+    fn verdict(mut self) -> Result<(), Failed> {
+        match self.problems {
+            0 => self.say("everything is in order"),
+            problems => Err(Failed::because(format_args!("{} found", Counted(problems, "problem")))),
+        }
+    }
+
+    fn replay(&self) -> Result<Point, String> {
+        Stored::<Reading>::read(&self.look.journal(), self.look.beside())
+            .and_then(Point::replay)
+            .map_err(|error| error.to_string())
+    }
+
+    fn forum(&mut self, point: &Point) -> Result<(), Failed> {
+        let totals = Totals::of(&point.forum);
+        self.log(&point.contents)?;
+        self.say(format_args!("accounts: {}", totals.accounts))?;
+        self.say(format_args!("threads: {}", totals.threads))?;
+        self.say(format_args!("messages: {}", totals.messages))?;
+        self.say(format_args!("files: {} ({})", totals.files, Counted(totals.file_bytes, "byte")))?;
+        let dir = self.look.files();
+        match survey(&dir, point.forum.files().map(|(_, upload)| upload.id)) {
+            Ok(survey) => self.files(&point.forum, &survey),
+            Err(error) => self.problem(format_args!("{} can't be read: {error}", dir.display())),
+        }
+    }
+
+    fn log(&mut self, contents: &Contents) -> Result<(), Failed> {
+        let Contents { covered, chunks, batches, last, .. } = *contents;
+        match chunks {
+            0 => self.say("snapshot: none")?,
+            _ => {
+                let chunks = Counted(chunks.into(), "chunk");
+                self.say(format_args!("snapshot: {chunks}, up to entry {covered}"))?;
+            }
+        }
+        self.say(format_args!("log: {}, up to entry {last}", Counted(batches, "commit")))
+    }
+
+    fn files(&mut self, forum: &Forum, survey: &Survey) -> Result<(), Failed> {
+        let unnamed = survey.unnamed.len();
+        self.say(match self.look.beside() {
+            Beside::Server => format!("uploads under way: {unnamed}"),
+            Beside::Nobody => format!("uploads that broke off, deleted by the next start: {unnamed}"),
+        })?;
+        self.foreign(&survey.foreign)?;
+        let mut missing: BTreeSet<FileId> = survey.missing.iter().copied().collect();
+        for (title, upload) in forum.files() {
+            if missing.contains(&upload.id) {
+                continue;
+            }
+            match verify(&upload.id.path_in(&self.look.files()), expected(upload), &Interrupts::Deadly) {
+                Ok(_) => {}
+                Err(Fault::Missing) => drop(missing.insert(upload.id)),
+                Err(fault) => self.broken_file(title, upload, &fault)?,
+            }
+        }
+        if missing.is_empty() { Ok(()) } else { self.missing(forum, &missing) }
+    }
+
+    /// Not ours to judge, but worth knowing.
+    fn foreign(&mut self, names: &[OsString]) -> Result<(), Failed> {
+        for name in names {
+            let name = name.to_string_lossy();
+            self.say(format_args!("not put there by forumd: files/{}", for_terminal(&name)))?;
+        }
+        Ok(())
+    }
+
+    fn missing(&mut self, forum: &Forum, missing: &BTreeSet<FileId>) -> Result<(), Failed> {
+        let later = match self.look.beside() {
+            Beside::Nobody => None,
+            Beside::Server => match Look::open(self.data) {
+                // Wiped meanwhile: then nothing is missing.
+                Err(_) => return Ok(()),
+                Ok(look) => {
+                    self.look = look;
+                    match self.replay() {
+                        Ok(point) => Some(point),
+                        Err(reason) => return self.problem(reason),
+                    }
+                }
+            },
+        };
+        let forum = later.as_ref().map_or(forum, |point| &point.forum);
+        for (title, upload) in forum.files().filter(|(_, upload)| missing.contains(&upload.id)) {
+            self.broken_file(title, upload, &Fault::Missing)?;
+        }
+        Ok(())
+    }
+
+    fn broken_file(&mut self, title: &Title, upload: &Upload, fault: &Fault) -> Result<(), Failed> {
+        self.problem(format_args!("file {} of thread {title} (files/{}) {fault}", upload.file, upload.id))
+    }
+
+    /// Whether anybody else may look into what is ours.
+    fn permissions(&mut self) -> Result<(), Failed> {
+        let (journal, files) = (self.look.journal(), self.look.files());
+        self.permission(self.data)?;
+        for part in parts(&journal) {
+            self.permission(&part)?;
+        }
+        self.permission(&files)?;
+        // That it can't be read was said already.
+        let Ok(entries) = files.read_dir() else { return Ok(()) };
+        for entry in entries {
+            let name = entry.map_err(because("read the files' directory"))?.file_name();
+            if name.to_str().is_some_and(|name| name.parse::<FileId>().is_ok()) {
+                self.permission(&files.join(name))?;
+            }
+        }
+        Ok(())
+    }
+
+    fn permission(&mut self, path: &Path) -> Result<(), Failed> {
+        let shown = path.display();
+        match path.symlink_metadata() {
+            Ok(found) if found.is_symlink() || found.mode() & OTHERS_MODE == 0 => Ok(()),
+            Ok(found) => {
+                let promised = if found.is_dir() { 0o700 } else { 0o600 };
+                let mode = found.mode() & PERMISSIONS;
+                self.problem(format_args!("{shown} has mode {mode:04o} instead of {promised:04o}"))
+            }
+            // Most parts of a journal come and go.
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
+            Err(error) => self.problem(format_args!("{shown} can't be read: {error}")),
+        }
+    }
+}

@@ -23,6 +23,7 @@ use self::chain::{ChunkChain, Tip};
 use self::draft::{CHUNKS_AHEAD, Delivery, insert_chunk, validate};
 use self::error::{io, sqlite};
 use self::file::{Database, remove_log_at_close};
+use self::replay::End;
 use self::writer::{Broken, IntervalSync, Report, Reporter, Start, Work, Writer, is_full};
 use super::batch::{Batch, Gathering, Turn};
 use super::{Durability, Journal, Outcome};
@@ -67,26 +68,8 @@ impl Replayed<Writing> {
         durability: Durability,
         wake: impl Fn() + Send + 'static,
     ) -> Result<SqliteJournal, JournalError> {
-        let contents = self.contents();
-        let path = self.database.path.clone();
-        let interval = set_durability(&self.database, durability)?;
-        let start = Start { tip: self.tip, snapshot: (self.snapshot_id, contents.covered), interval };
-        let (works, given) = mpsc::channel();
-        let (tell, reports) = mpsc::channel();
-        let reporter = Reporter::new(tell, Box::new(wake));
-        let database = self.database;
-        let writer = spawn(&path, "journal", move || write(database, &reporter, start, &given))?;
-        Ok(SqliteJournal {
-            path,
-            gathering: Gathering::default(),
-            works,
-            reports,
-            writer: Some(writer),
-            told: self.tip,
-            tail_bytes: contents.tail_bytes,
-            snapshot_covers_bytes: None,
-            ended: false,
-        })
+        let (database, end) = self.reopen()?;
+        SqliteJournal::start(database, end, durability, Box::new(wake))
     }
 
     /// Adds entries without a server, durably, as one commit, and closes the journal.
@@ -94,11 +77,12 @@ impl Replayed<Writing> {
     /// # Errors
     /// The commit failed; none of the entries is in the log.
     pub fn append(self, entries: &[&[u8]]) -> Result<(), JournalError> {
+        let (database, end) = self.reopen()?;
         let mut batch = Batch::default();
         entries.iter().for_each(|entry| batch.push(entry));
-        writer::append(&self.database.conn, self.tip, &batch)
-            .map_err(|error| self.database.error(sqlite("commit")(error)))?;
-        close(self.database)
+        writer::append(&database.conn, end.tip, &batch)
+            .map_err(|error| database.error(sqlite("commit")(error)))?;
+        close(database)
     }
 }
 
@@ -179,6 +163,32 @@ fn close(database: Database) -> Result<(), JournalError> {
 }
 
 impl SqliteJournal {
+    fn start(
+        database: Database,
+        end: End,
+        durability: Durability,
+        wake: Box<dyn Fn() + Send>,
+    ) -> Result<Self, JournalError> {
+        let path = database.path.clone();
+        let interval = set_durability(&database, durability)?;
+        let start = Start { tip: end.tip, snapshot: (end.snapshot_id, end.contents.covered), interval };
+        let (works, given) = mpsc::channel();
+        let (tell, reports) = mpsc::channel();
+        let reporter = Reporter::new(tell, wake);
+        let writer = spawn(&path, "journal", move || write(database, &reporter, start, &given))?;
+        Ok(Self {
+            path,
+            gathering: Gathering::default(),
+            works,
+            reports,
+            writer: Some(writer),
+            told: end.tip,
+            tail_bytes: end.contents.tail_bytes,
+            snapshot_covers_bytes: None,
+            ended: false,
+        })
+    }
+
     /// Begins a snapshot of the state that all outcomes told so far have made, from `chunks` of at most
     /// [`SNAPSHOT_CHUNK_BYTES`] each. They are made on a thread of their own. When the last of them is
     /// durable, a replay starts from the snapshot, and what it covers is deleted bit by bit.

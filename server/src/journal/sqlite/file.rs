@@ -22,6 +22,10 @@ const APPLICATION_ID: i64 = 0x666f_7275;
 /// that a batch is not cut into dozens; 64 KiB was slower.
 pub(super) const PAGE_BYTES: usize = 8 * 1024;
 
+/// Bytes of write-ahead log that are kept to be overwritten. A reader that takes its time makes it grow;
+/// what grew beyond this is given back to the disk afterwards.
+const LOG_BYTES_KEPT: i64 = 64 * 1024 * 1024;
+
 /// A batch a row; a snapshot's chunks are rows of their own, and count only once a row of `snapshots` says
 /// so. Digests come before bytes, so that reading them does not walk a blob's overflow pages.
 const SCHEMA: &str = "
@@ -170,20 +174,22 @@ fn write_draft(draft: &Path, fill: impl FnOnce(&Connection) -> rusqlite::Result<
     conn.close().map_err(|(_, error)| sqlite("close it")(error))
 }
 
-/// Opens a journal that exists, as the only writer.
+/// Opens a journal that was replayed, as the only writer. No other descriptor of the file may be open in this
+/// process: closing it later would drop the locks that SQLite holds (POSIX locks belong to the process).
 pub(super) fn open_to_write(path: &Path) -> Result<Database, JournalError> {
     let opened = || -> Result<Connection, Trouble> {
-        // A run with `--durability none` may have left pages that only the page cache has. This has to
-        // happen first: closing a descriptor of ours later would drop the locks that SQLite holds on the
-        // file (POSIX locks belong to the process, not to the descriptor).
-        File::open(path).and_then(|file| file.sync_all()).map_err(io("open it"))?;
+        // A run with `--durability none` may have left pages that only the page cache has.
+        File::open(path).and_then(|file| file.sync_all()).map_err(io("fsync it"))?;
         let conn = open_connection(path, OpenFlags::SQLITE_OPEN_READ_WRITE).map_err(sqlite("open it"))?;
-        check_format(&conn)?;
-        into_wal_mode(&conn)?;
-        conn.pragma_update(None, "synchronous", "FULL").map_err(sqlite("configure it"))?;
-        conn.pragma_update(None, "wal_autocheckpoint", 0).map_err(sqlite("configure it"))?;
-        // When it was not closed on purpose something went wrong, and nothing more is to be written.
+        // When it is not closed on purpose something went wrong, and nothing more is to be written.
         remove_log_at_close(&conn, false).map_err(sqlite("configure it"))?;
+        into_wal_mode(&conn)?;
+        let settings = || -> rusqlite::Result<()> {
+            conn.pragma_update(None, "synchronous", "FULL")?;
+            conn.pragma_update(None, "wal_autocheckpoint", 0)?;
+            conn.pragma_update(None, "journal_size_limit", LOG_BYTES_KEPT)
+        };
+        settings().map_err(sqlite("configure it"))?;
         Ok(conn)
     };
     let conn = opened().map_err(|trouble| JournalError::new(path, trouble))?;

@@ -38,12 +38,18 @@ pub struct Tail<Access> {
 
 /// A journal that was read to its end.
 pub struct Replayed<Access> {
-    pub(super) database: Database,
+    database: Database,
     access: PhantomData<Access>,
+    end: End,
+}
+
+/// Where a replay ended, for whoever goes on from there.
+#[derive(Clone, Copy)]
+pub(super) struct End {
     pub(super) tip: Tip,
     /// The newest snapshot, 0 if there is none.
     pub(super) snapshot_id: i64,
-    contents: Contents,
+    pub(super) contents: Contents,
 }
 
 /// What a replay read.
@@ -71,7 +77,8 @@ struct Snapshot {
 type Found<T> = Result<T, Trouble>;
 
 impl Stored<Writing> {
-    /// Opens the journal at `path`, and makes an empty one if there is none.
+    /// Opens the journal at `path`, and makes an empty one if there is none. Until all of it was read, nothing
+    /// in it or beside it is changed, whatever is found.
     ///
     /// # Errors
     /// A file that can't be opened, or that this forumd did not write.
@@ -80,7 +87,7 @@ impl Stored<Writing> {
             Ok(()) | Err(JournalError { trouble: Trouble::Exists, .. }) => {}
             Err(error) => return Err(error),
         }
-        Ok(Self { database: open_to_write(path)?, access: PhantomData })
+        Ok(Self { database: open_to_read(path, Beside::Nobody)?, access: PhantomData })
     }
 }
 
@@ -129,7 +136,8 @@ impl<Access> Tail<Access> {
             .map_err(|trouble| self.database.error(trouble))?;
         contents.last = tip.last;
         let snapshot_id = self.snapshot.map_or(0, |snapshot| snapshot.id);
-        Ok(Replayed { database: self.database, access: PhantomData, tip, snapshot_id, contents })
+        let end = End { tip, snapshot_id, contents };
+        Ok(Replayed { database: self.database, access: PhantomData, end })
     }
 }
 
@@ -137,7 +145,17 @@ impl<Access> Replayed<Access> {
     /// What was read.
     #[must_use]
     pub fn contents(&self) -> Contents {
-        self.contents
+        self.end.contents
+    }
+}
+
+impl Replayed<Writing> {
+    /// Stops reading and opens the same journal to write behind its end.
+    pub(super) fn reopen(self) -> Result<(Database, End), JournalError> {
+        let Database { conn, path } = self.database;
+        // Before the other is opened, and not after: see there.
+        drop(conn);
+        Ok((open_to_write(&path)?, self.end))
     }
 }
 

@@ -6,10 +6,11 @@ mod reading;
 mod sequences;
 mod snapshots;
 
+use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::mpsc::{self, Receiver};
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime};
 
 use super::*;
 use crate::journal::Sequence;
@@ -59,6 +60,17 @@ impl Running {
     fn open(path: &Path) -> Self {
         let (_, replayed) = read_all(Stored::open(path).unwrap()).unwrap();
         Self::start(replayed, Durability::None)
+    }
+
+    /// On a disk that has room for so many pages more.
+    fn open_with_room(path: &Path, room_pages: i64) -> Self {
+        let (_, replayed) = read_all(Stored::open(path).unwrap()).unwrap();
+        let (database, end) = replayed.reopen().unwrap();
+        let pages: i64 = database.conn.query_row("PRAGMA page_count", [], |row| row.get(0)).unwrap();
+        database.conn.pragma_update(None, "max_page_count", pages + room_pages).unwrap();
+        let (wake, woken) = mpsc::channel();
+        let wake = Box::new(move || _ = wake.send(()));
+        Self { journal: SqliteJournal::start(database, end, Durability::Always, wake).unwrap(), woken }
     }
 
     fn outcome(&mut self) -> Outcome {
@@ -115,6 +127,13 @@ fn crash(path: &Path) -> (tempfile::TempDir, PathBuf) {
         fs::copy(file::wal(path), file::wal(&copy)).unwrap();
     }
     (dir, copy)
+}
+
+/// Every file beside a journal, with its time of change and its bytes.
+fn trace(path: &Path) -> BTreeMap<PathBuf, (SystemTime, Vec<u8>)> {
+    let files = fs::read_dir(path.parent().unwrap()).unwrap().map(|entry| entry.unwrap().path());
+    let changed = |file: &PathBuf| fs::metadata(file).unwrap().modified().unwrap();
+    files.map(|file| (file.clone(), (changed(&file), fs::read(&file).unwrap()))).collect()
 }
 
 /// Replays as the server would.

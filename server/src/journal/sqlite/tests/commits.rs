@@ -76,10 +76,7 @@ fn entries_never_handed_over_are_not_in_the_log() {
 #[test]
 fn a_full_disk_refuses_a_batch_whole_and_takes_the_next_that_fits() {
     let (_dir, path) = place();
-    let (_, replayed) = read_all(Stored::open(&path).unwrap()).unwrap();
-    let pages: i64 = replayed.database.conn.query_row("PRAGMA page_count", [], |row| row.get(0)).unwrap();
-    replayed.database.conn.pragma_update(None, "max_page_count", pages + 4).unwrap();
-    let mut running = Running::start(replayed, Durability::Always);
+    let mut running = Running::open_with_room(&path, 4);
     running.commit(&[b"before"]);
     for _ in 0..3 {
         running.journal.propose(b"goes down with the next");
@@ -101,11 +98,12 @@ fn any_other_error_is_the_last_outcome_and_wakes_the_loop() {
     let mut running = Running::open(&path);
     running.commit(&[b"one"]);
     let saboteur = rusqlite::Connection::open(&path).unwrap();
-    saboteur.execute_batch("ALTER TABLE batches RENAME TO elsewhere").unwrap();
+    let trigger = "CREATE TRIGGER t BEFORE INSERT ON batches BEGIN SELECT raise(ABORT, 'sabotage'); END";
+    saboteur.execute_batch(trigger).unwrap();
     running.journal.propose(b"two");
     running.journal.end_turn(true);
-    let Outcome::Broken { reason } = running.outcome() else { panic!("the table is gone") };
-    assert_eq!(reason, "cannot commit: no such table: batches (SQLite code 1)");
+    let Outcome::Broken { reason } = running.outcome() else { panic!("it was sabotaged") };
+    assert_eq!(reason, "cannot commit: sabotage (SQLite code 1811)");
     running.journal.propose(&[7; BATCH_BYTES_LARGE]);
     assert_eq!(running.journal.next_outcome(), None);
     assert!(!running.journal.snapshot(std::iter::empty()), "a broken journal takes no snapshot");

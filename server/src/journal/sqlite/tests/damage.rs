@@ -89,6 +89,7 @@ fn every_kind_of_damage_is_found_and_located() {
         assert_eq!(look(&path).unwrap().entries, [b"3", b"4", b"5", b"6"]);
         damage(&path, sql);
         let prefix = format!("journal {}: {expected}", path.display());
+        let before = trace(&path);
         for error in [look(&path).unwrap_err(), Stored::open(&path).and_then(read_all).map(drop).unwrap_err()]
         {
             let text = error.to_string();
@@ -98,6 +99,7 @@ fn every_kind_of_damage_is_found_and_located() {
                 "{text}"
             );
         }
+        assert_eq!(trace(&path), before, "nothing was changed");
     }
 }
 

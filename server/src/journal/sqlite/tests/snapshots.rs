@@ -61,9 +61,9 @@ fn commits_go_on_while_a_snapshot_is_made_and_lie_behind_it() {
 fn a_crash_at_any_step_of_a_snapshot_loses_nothing() {
     let (_dir, path) = place();
     let mut running = Running::open(&path);
-    (0..200).for_each(|_| running.commit(&[b"old"]));
+    (0..100).for_each(|_| running.commit(&[b"old"]));
     running.snapshot(&[&[b'0'; 9_000][..]; 20]);
-    (0..200).for_each(|_| running.commit(&[b"new"]));
+    (0..100).for_each(|_| running.commit(&[b"new"]));
     let crashes = Arc::new(Mutex::new(Vec::new()));
     let (seen, from) = (Arc::clone(&crashes), path.clone());
     let chunks = (0..20).map(move |_| {
@@ -82,7 +82,7 @@ fn a_crash_at_any_step_of_a_snapshot_loses_nothing() {
     for (_dir, path) in &crashes {
         let read = recover(path);
         match read.chunks[0][0] {
-            b'0' => assert_eq!((read.chunks.len(), read.entries.len()), (20, 200)),
+            b'0' => assert_eq!((read.chunks.len(), read.entries.len()), (20, 100)),
             _ => assert_eq!((read.chunks.len(), read.entries.len()), (20, 0)),
         }
     }
@@ -105,9 +105,7 @@ fn a_maker_that_fails_leaves_the_journal_as_it_was() {
 #[test]
 fn a_full_disk_ends_a_snapshot_and_nothing_else() {
     let (_dir, path) = place();
-    let (_, replayed) = read_all(Stored::open(&path).unwrap()).unwrap();
-    replayed.database.conn.pragma_update(None, "max_page_count", 40).unwrap();
-    let mut running = Running::start(replayed, Durability::None);
+    let mut running = Running::open_with_room(&path, 30);
     running.commit(&[b"1"]);
     assert!(running.journal.snapshot(std::iter::repeat_with(|| vec![0; 50_000])), "an endless one");
     running.end_of_snapshot();

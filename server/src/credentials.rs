@@ -33,8 +33,9 @@ pub fn import<J: Journal, C: Clock>(
 ) -> Result<(), Failed> {
     let text = std::fs::read_to_string(file)
         .map_err(|error| Failed::because(format_args!("can't read {}: {error}", file.display())))?;
-    let mut listed = parse(&text)
-        .map_err(|(line, reason)| Failed::because(format_args!("{}, line {line}: {reason}", file.display())))?;
+    let mut listed = parse(&text).map_err(|(line, reason)| {
+        Failed::because(format_args!("{}, line {line}: {reason}", file.display()))
+    })?;
     let named = listed.len();
     listed.retain(|(name, _)| service.forum().accounts.find(name).is_none());
     let mut progress = Progress::new(listed.len());

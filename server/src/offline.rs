@@ -23,7 +23,7 @@ use std::path::Path;
 use self::interrupts::Interrupts;
 use crate::forum::{Entry, Forum, Restorer};
 use crate::journal::{Contents, JournalError, Stored};
-use crate::startup::{Failed, restore_chunk};
+use crate::startup::Failed;
 
 /// Writes everything in the data directory `data` into `dir`, which must be empty or new: as text files for
 /// people, and as what [`import`] reads. Beside a running server it is one point of the log all the same.
@@ -74,7 +74,7 @@ impl Point {
     /// Reads a journal to the point where it was opened.
     fn replay<Access>(stored: Stored<Access>) -> Result<Self, JournalError> {
         let mut restorer = Restorer::default();
-        let tail = stored.chunks(|chunk| restore_chunk(&mut restorer, chunk))?;
+        let tail = stored.chunks(|chunk| restorer.take_chunk(chunk))?;
         let mut forum = restorer.finish();
         // An entry that was refused when it was applied is refused again.
         let replayed =

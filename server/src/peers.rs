@@ -79,7 +79,8 @@ impl<S: Stream> Peers<S> {
             awaits_flush: false,
             condemned: false,
         });
-        let id = PeerId { slot: u32::try_from(slot).expect("descriptors are fewer than 4 billion"), generation };
+        let id =
+            PeerId { slot: u32::try_from(slot).expect("descriptors are fewer than 4 billion"), generation };
         self.wake(id);
         id
     }

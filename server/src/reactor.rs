@@ -291,7 +291,12 @@ impl Reactor {
 }
 
 fn is_out_of_descriptors(error: &io::Error) -> bool {
-    let codes = [rustix::io::Errno::MFILE, rustix::io::Errno::NFILE, rustix::io::Errno::NOBUFS, rustix::io::Errno::NOMEM];
+    let codes = [
+        rustix::io::Errno::MFILE,
+        rustix::io::Errno::NFILE,
+        rustix::io::Errno::NOBUFS,
+        rustix::io::Errno::NOMEM,
+    ];
     codes.iter().any(|code| error.raw_os_error() == Some(code.raw_os_error()))
 }
 

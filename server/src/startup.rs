@@ -12,7 +12,7 @@ use crate::args::ServeArguments;
 use crate::clock::{Clock, SystemClock};
 use crate::credentials;
 use crate::files::{self, FileSync, FileWorkers};
-use crate::forum::{Entry, Forum, Record, Restorer};
+use crate::forum::{Entry, Forum, Restorer};
 use crate::journal::{Durability, Replayed, SqliteJournal, Stored, Writing};
 use crate::logging;
 use crate::passwords::{HashParameters, PasswordHasher};
@@ -23,8 +23,6 @@ use crate::store::Store;
 /// Descriptors that connections may not use: standard streams, the log, the database, files on their way,
 /// threads' ends of pipes.
 const RESERVED_DESCRIPTORS: u64 = 256;
-/// A log behind the snapshot that is shorter than this is not worth a new snapshot.
-const SNAPSHOT_TAIL_BYTES_MIN: u64 = 64 * 1024 * 1024;
 
 /// Why the program did not do what it was asked for.
 #[derive(Debug)]
@@ -52,9 +50,8 @@ pub fn serve(arguments: &ServeArguments, data: &Path) -> Result<(), Failed> {
     let socket = reactor::bind(arguments.address())
         .map_err(|error| Failed::because(format_args!("can't listen on {}: {error}", arguments.address())))?;
     let store = Store::open(data).map_err(Failed::because)?;
-    let log = logging::init(log_level(arguments), arguments.log_file.as_deref()).map_err(|error| {
-        Failed::because(format_args!("can't open the log file: {error}"))
-    })?;
+    let log = logging::init(log_level(arguments), arguments.log_file.as_deref())
+        .map_err(|error| Failed::because(format_args!("can't open the log file: {error}")))?;
     warn_of_risks(arguments, hash_parameters);
 
     let (forum, replayed) = replay(&store)?;
@@ -65,9 +62,9 @@ pub fn serve(arguments: &ServeArguments, data: &Path) -> Result<(), Failed> {
     if let Some(file) = &arguments.credentials {
         credentials::import(file, hash_parameters, &mut service, &mut reactor)?;
     }
-    let address = reactor.listen(socket).map_err(|error| {
-        Failed::because(format_args!("can't listen on {}: {error}", arguments.address()))
-    })?;
+    let address = reactor
+        .listen(socket)
+        .map_err(|error| Failed::because(format_args!("can't listen on {}: {error}", arguments.address())))?;
     eprintln!("listening on {address}");
     let ended = reactor.run(&mut service).map_err(Failed::because);
     let wipe = arguments.wipe_on_shutdown && service.was_told_to_end();
@@ -87,7 +84,8 @@ pub fn serve(arguments: &ServeArguments, data: &Path) -> Result<(), Failed> {
 fn settings(arguments: &ServeArguments) -> Result<Settings, Failed> {
     let attempts_max = arguments.attempts_max().map_err(Failed::Usage)?;
     let descriptors = raise_descriptor_limit();
-    let possible = usize::try_from(descriptors.saturating_sub(RESERVED_DESCRIPTORS)).unwrap_or(usize::MAX).max(1);
+    let possible =
+        usize::try_from(descriptors.saturating_sub(RESERVED_DESCRIPTORS)).unwrap_or(usize::MAX).max(1);
     let connections_max = match arguments.limits.max_connections {
         0 => possible,
         wanted => wanted.min(possible),
@@ -164,7 +162,7 @@ fn replay(store: &Store) -> Result<(Forum, Replayed<Writing>), Failed> {
     let began = SystemClock.now();
     let mut restorer = Restorer::default();
     let tail = Stored::<Writing>::open(&store.journal())
-        .and_then(|stored| stored.chunks(|chunk| restore_chunk(&mut restorer, chunk)))
+        .and_then(|stored| stored.chunks(|chunk| restorer.take_chunk(chunk)))
         .map_err(Failed::because)?;
     let mut forum = restorer.finish();
     let replayed = tail
@@ -205,19 +203,6 @@ fn start_helpers(
         files: FileWorkers::start(store.files(), files::THREADS, sync, Arc::clone(wake))
             .map_err(Failed::because)?,
     })
-}
-
-/// Takes one chunk of a snapshot: records, one behind the other.
-///
-/// # Errors
-/// The chunk is damaged, or its records don't fit together.
-pub fn restore_chunk(restorer: &mut Restorer, mut chunk: &[u8]) -> Result<(), String> {
-    while !chunk.is_empty() {
-        let (record, rest) = postcard::take_from_bytes::<Record>(chunk).map_err(|error| error.to_string())?;
-        restorer.take(record).map_err(|error| error.to_string())?;
-        chunk = rest;
-    }
-    Ok(())
 }
 
 /// Deletes files that no entry names: what an upload left that a crash cut short.

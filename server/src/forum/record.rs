@@ -15,7 +15,7 @@ use crate::passwords::PasswordHash;
 
 /// A piece of the state. The order of the variants is their number in snapshots: new ones go to the end.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
+#[serde(rename_all = "snake_case", deny_unknown_fields)]
 pub enum Record {
     /// The first record: what is not in any other.
     Forum {
@@ -182,6 +182,22 @@ impl Records {
     }
 }
 
+impl Records {
+    /// The same records in postcard's encoding, one behind the other, cut into chunks of about
+    /// `chunk_bytes`: what a snapshot is made of.
+    pub fn chunks(mut self, chunk_bytes: usize) -> impl Iterator<Item = Vec<u8>> + Send {
+        std::iter::from_fn(move || {
+            let mut chunk = Vec::new();
+            while chunk.len() < chunk_bytes
+                && let Some(record) = self.next()
+            {
+                chunk = postcard::to_extend(&record, chunk).expect("a Vec takes everything");
+            }
+            (!chunk.is_empty()).then_some(chunk)
+        })
+    }
+}
+
 /// Records that make no forum.
 #[derive(Debug, PartialEq, Eq)]
 pub enum RestoreError {
@@ -243,7 +259,7 @@ impl Restorer {
                 }
                 threads.insert(id, title, creator);
                 if threads.next_id() <= id {
-                    threads.set_next_id(ThreadId(id.0 + 1));
+                    threads.set_next_id(ThreadId(id.0.saturating_add(1)));
                 }
                 self.thread = Some(id);
             }
@@ -258,6 +274,19 @@ impl Restorer {
                 thread.add_file(author, file, id, size, digest);
                 self.forum.accounts.add_file_bytes(author, size);
             }
+        }
+        Ok(())
+    }
+
+    /// Takes one chunk of a snapshot.
+    ///
+    /// # Errors
+    /// The chunk is damaged, or its records don't fit what came before.
+    pub fn take_chunk(&mut self, mut chunk: &[u8]) -> Result<(), String> {
+        while !chunk.is_empty() {
+            let (record, rest) = postcard::take_from_bytes(chunk).map_err(|error| error.to_string())?;
+            self.take(record).map_err(|error| error.to_string())?;
+            chunk = rest;
         }
         Ok(())
     }

@@ -108,14 +108,8 @@ fn ranges_include_both_ends_and_the_uploads_between() {
         table.add_file(0, "t", &n.to_string(), 1).unwrap();
     }
     assert_eq!(table.read("t", Some((2, 2))).unwrap(), ["2 user0: m2"]);
-    assert_eq!(
-        table.read("t", Some((1, 2))).unwrap(),
-        ["1 user0: m1", "user0 uploaded 1", "2 user0: m2"]
-    );
-    assert_eq!(
-        table.read("t", Some((2, 99))).unwrap(),
-        ["2 user0: m2", "user0 uploaded 2", "3 user0: m3"]
-    );
+    assert_eq!(table.read("t", Some((1, 2))).unwrap(), ["1 user0: m1", "user0 uploaded 1", "2 user0: m2"]);
+    assert_eq!(table.read("t", Some((2, 99))).unwrap(), ["2 user0: m2", "user0 uploaded 2", "3 user0: m3"]);
     for bad in [(0, 0), (0, 2), (4, 9), (3, 2)] {
         assert_eq!(table.read("t", Some(bad)), Err(Refused::InvalidMessageNumber), "{bad:?}");
     }

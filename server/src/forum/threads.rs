@@ -85,7 +85,13 @@ impl Thread {
     pub fn list(&self, range: Option<(u32, u32)>) -> Result<ThreadListing, Refused> {
         let length = self.posts.len() as u32;
         let Some((from, to)) = range else {
-            return Ok(ThreadListing { thread: self.clone(), post: 0, post_end: length, upload: 0, tail: true });
+            return Ok(ThreadListing {
+                thread: self.clone(),
+                post: 0,
+                post_end: length,
+                upload: 0,
+                tail: true,
+            });
         };
         if from == 0 || from > length || to < from {
             return Err(Refused::InvalidMessageNumber);
@@ -240,7 +246,9 @@ impl Threads {
     }
 
     pub(super) fn named_mut(&mut self, title: &Title) -> Result<&mut Thread, Refused> {
-        self.find(title).and_then(|id| self.by_id.get_mut(&id)).ok_or_else(|| Refused::NoSuchThread(title.clone()))
+        self.find(title)
+            .and_then(|id| self.by_id.get_mut(&id))
+            .ok_or_else(|| Refused::NoSuchThread(title.clone()))
     }
 
     pub(super) fn get_mut(&mut self, id: ThreadId) -> Option<&mut Thread> {
@@ -256,7 +264,8 @@ impl Threads {
 
     /// Puts a thread where a snapshot had it.
     pub(super) fn insert(&mut self, id: ThreadId, title: Title, creator: AccountId) {
-        let thread = Thread { title: title.clone(), creator, posts: Posts::default(), uploads: Arc::default() };
+        let thread =
+            Thread { title: title.clone(), creator, posts: Posts::default(), uploads: Arc::default() };
         self.by_id.insert(id, thread);
         self.by_title.insert(title, id);
     }

@@ -31,7 +31,20 @@ pub trait Journal {
 
     /// What became of entries handed over, oldest first, or `None`: nothing is known that was not told yet.
     fn next_outcome(&mut self) -> Option<Outcome>;
+
+    /// Bytes of entries that a replay reads behind the newest snapshot: what a new one would save.
+    fn tail_bytes(&self) -> u64 {
+        0
+    }
+
+    /// Begins a snapshot of the state that all outcomes told so far have made; says whether it began.
+    fn snapshot(&mut self, _chunks: Chunks) -> bool {
+        false
+    }
 }
+
+/// The state in pieces, made as the journal asks for them, in a thread of its own.
+pub type Chunks = Box<dyn Iterator<Item = Vec<u8>> + Send>;
 
 /// What became of a batch. It tells of the oldest entries that had no outcome yet.
 #[derive(Debug, Clone, PartialEq, Eq)]

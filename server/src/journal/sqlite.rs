@@ -26,7 +26,7 @@ use self::file::{Database, remove_log_at_close};
 use self::replay::End;
 use self::writer::{Broken, IntervalSync, Report, Reporter, Start, Work, Writer, is_full};
 use super::batch::{Batch, Gathering, Turn};
-use super::{Durability, Journal, Outcome};
+use super::{Chunks, Durability, Journal, Outcome};
 
 pub use self::draft::SNAPSHOT_CHUNK_BYTES;
 pub use self::error::{JournalError, Place, Trouble};
@@ -194,7 +194,7 @@ impl SqliteJournal {
     /// durable, a replay starts from the snapshot, and what it covers is deleted bit by bit.
     ///
     /// Returns whether it began: one at a time, and a journal that has ended takes none.
-    pub fn snapshot(&mut self, chunks: impl Iterator<Item = Vec<u8>> + Send + 'static) -> bool {
+    pub fn begin_snapshot(&mut self, chunks: impl Iterator<Item = Vec<u8>> + Send + 'static) -> bool {
         if self.ended || self.snapshot_covers_bytes.is_some() {
             return false;
         }
@@ -206,12 +206,6 @@ impl SqliteJournal {
         maker.inspect_err(|error| warn!("{error}")).ok();
         self.snapshot_covers_bytes = Some(self.tail_bytes);
         true
-    }
-
-    /// Bytes of entries that a replay reads behind the newest snapshot: what a new one would save.
-    #[must_use]
-    pub fn tail_bytes(&self) -> u64 {
-        self.tail_bytes
     }
 
     /// Commits what was handed over, moves the log into the database, and closes it. Entries that were
@@ -255,6 +249,14 @@ impl Drop for SqliteJournal {
 }
 
 impl Journal for SqliteJournal {
+    fn tail_bytes(&self) -> u64 {
+        self.tail_bytes
+    }
+
+    fn snapshot(&mut self, chunks: Chunks) -> bool {
+        self.begin_snapshot(chunks)
+    }
+
     fn propose(&mut self, entry: &[u8]) {
         if let Some(batch) = self.gathering.add(entry) {
             self.hand_over(Work::Batch(batch));

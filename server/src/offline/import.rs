@@ -4,7 +4,6 @@
 
 use std::fs::{self, File};
 use std::io::{self, BufRead, BufReader, Read, Write};
-use std::iter;
 use std::path::Path;
 
 use forum_common::escape::for_terminal;
@@ -36,7 +35,8 @@ pub(super) fn run(
     let import = Import { from: &dir.join(FILES), to: &fresh.store().files(), interrupts };
     let forum = import.read(BufReader::new(records)).map_err(|failure| failure.of(&path))?;
     sync_directory(import.to).map_err(because("fsync the files"))?;
-    write_fresh(&fresh.store().journal(), chunks(&forum)).map_err(Failed::because)?;
+    write_fresh(&fresh.store().journal(), forum.records().chunks(SNAPSHOT_CHUNK_BYTES))
+        .map_err(Failed::because)?;
     fresh.keep();
     say(out, format_args!("imported {} from {} into {}", Totals::of(&forum), dir.display(), data.display()))
 }
@@ -49,21 +49,6 @@ fn no_export(dir: &Path, error: io::Error) -> Failed {
         )),
         _ => because(format_args!("read {}", dir.join(RECORDS).display()))(error),
     }
-}
-
-/// The forum in the form that snapshots have.
-fn chunks(forum: &Forum) -> impl Iterator<Item = Vec<u8>> {
-    let mut records = forum.records().peekable();
-    iter::from_fn(move || {
-        records.peek()?;
-        let mut chunk = Vec::with_capacity(SNAPSHOT_CHUNK_BYTES);
-        while chunk.len() < SNAPSHOT_CHUNK_BYTES
-            && let Some(record) = records.next()
-        {
-            chunk = postcard::to_extend(&record, chunk).expect("a Vec takes everything");
-        }
-        Some(chunk)
-    })
 }
 
 /// Why the records can't be imported.

@@ -24,7 +24,12 @@ use crate::session::{NewPassword, PeerId, Task};
 
 impl<S: Stream, J: Journal, C: Clock> Service<S, J, C> {
     /// Takes a request of a member, or leaves it for later.
-    pub(super) fn take_command(&mut self, id: PeerId, tag: Tag, request: Request<'_>) -> Result<Taken, Fault> {
+    pub(super) fn take_command(
+        &mut self,
+        id: PeerId,
+        tag: Tag,
+        request: Request<'_>,
+    ) -> Result<Taken, Fault> {
         let Some((account, in_flight)) = self.standing(id) else { return Ok(Taken::Yes) };
         let change = match self.too_fast(id, &request) {
             true => Some(Err(No(Refusal::SlowDown, "Slow down. Please try again later".into()))),
@@ -82,7 +87,9 @@ impl<S: Stream, J: Journal, C: Clock> Service<S, J, C> {
         let title = Title::parse(title)?;
         let limit = self.settings.limits.max_threads;
         let is_creation = |change: &Change| matches!(change, Change::CreateThread { .. });
-        if self.reaches(limit, self.forum.threads.len(), is_creation) && self.forum.threads.find(&title).is_none() {
+        if self.reaches(limit, self.forum.threads.len(), is_creation)
+            && self.forum.threads.find(&title).is_none()
+        {
             return Err(No::limit(format_args!("{limit} threads")));
         }
         Ok(Change::CreateThread { title })
@@ -127,7 +134,9 @@ impl<S: Stream, J: Journal, C: Clock> Service<S, J, C> {
                 Ok(())
             }
             Request::ReadThread { title, range } => self.read_thread(id, tag, title, range),
-            Request::Upload { title, file, size } => self.start_upload(id, tag, account, title, file, size)?,
+            Request::Upload { title, file, size } => {
+                self.start_upload(id, tag, account, title, file, size)?
+            }
             Request::Download { title, file } => self.start_download(id, tag, title, file)?,
             Request::ChangePassword { old, new, confirmation } => {
                 self.change_password(id, tag, account, old, new, confirmation)
@@ -153,7 +162,13 @@ impl<S: Stream, J: Journal, C: Clock> Service<S, J, C> {
         Ok(())
     }
 
-    fn read_thread(&mut self, id: PeerId, tag: Tag, title: &str, range: Option<(u32, u32)>) -> Result<(), No> {
+    fn read_thread(
+        &mut self,
+        id: PeerId,
+        tag: Tag,
+        title: &str,
+        range: Option<(u32, u32)>,
+    ) -> Result<(), No> {
         let title = Title::parse(title)?;
         let listing = self.forum.threads.named(&title)?.list(range)?;
         self.begin(id, Task::ListingThread(tag, Box::new(listing)));

@@ -1,6 +1,9 @@
 //! Changes on their way through the log: proposed here, applied here once they are durable, and only then
 //! answered.
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
 use forum_common::frame::Tag;
 use forum_common::names::UserName;
 use forum_common::refusal::Refusal;
@@ -12,7 +15,7 @@ use super::{No, Service};
 use crate::clock::Clock;
 use crate::connection::Stream;
 use crate::forum::{AccountId, Change, Effect, Entry};
-use crate::journal::{Journal, Outcome};
+use crate::journal::{Journal, Outcome, SNAPSHOT_CHUNK_BYTES};
 use crate::passwords::PasswordHash;
 use crate::session::{PeerId, Unapplied};
 
@@ -22,6 +25,9 @@ const ENTRIES_MAX: u32 = 64;
 const ENTRY_BYTES_MAX: u32 = 256 * 1024;
 /// Bytes of all entries in flight; past it every change waits.
 const ALL_ENTRY_BYTES_MAX: usize = 64 * 1024 * 1024;
+
+/// A log behind the snapshot that is shorter than this is not worth a new one.
+const SNAPSHOT_TAIL_BYTES_MIN: u64 = 64 * 1024 * 1024;
 
 /// Who waits for what becomes of an entry.
 #[derive(Debug, Clone, Copy)]
@@ -107,9 +113,28 @@ impl<S: Stream, J: Journal, C: Clock> Service<S, J, C> {
             }
         }
         if any {
+            self.snapshot_if_due();
             for id in std::mem::take(&mut self.waiting_for_room) {
                 self.peers.wake(id);
             }
+        }
+    }
+
+    /// Begins a snapshot when the log behind the last one has grown as long as a snapshot is: so a start
+    /// reads at most twice the forum, and snapshots cost no more than the log does.
+    fn snapshot_if_due(&mut self) {
+        let due = self.snapshot_bytes.load(Ordering::Relaxed).max(SNAPSHOT_TAIL_BYTES_MIN);
+        if self.journal.tail_bytes() < due {
+            return;
+        }
+        let bytes = Arc::new(AtomicU64::new(0));
+        let made = Arc::clone(&bytes);
+        let chunks = self.forum.records().chunks(SNAPSHOT_CHUNK_BYTES).inspect(move |chunk| {
+            made.fetch_add(chunk.len() as u64, Ordering::Relaxed);
+        });
+        if self.journal.snapshot(Box::new(chunks)) {
+            info!("writing a snapshot: {} bytes of log came since the last", self.journal.tail_bytes());
+            self.snapshot_bytes = bytes;
         }
     }
 
@@ -221,4 +246,3 @@ fn text_of(effect: &Effect) -> String {
 pub(super) fn file_added(file: &str, title: &str) -> String {
     format!("{file} uploaded to {title} thread")
 }
-

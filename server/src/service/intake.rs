@@ -120,6 +120,10 @@ impl<S: Stream, J: Journal, C: Clock> Service<S, J, C> {
     fn take_frames(&mut self, id: PeerId, bytes: &[u8], share: &mut usize) -> (usize, Pause) {
         let mut start = 0;
         while *share > 0 {
+            // What comes behind an SHT is thrown away, even if it came in the same piece.
+            if self.lifecycle != Lifecycle::Running {
+                return (bytes.len(), Pause::Incomplete);
+            }
             let frame = match frame::split(&bytes[start..]) {
                 Ok(Some((frame, used))) => {
                     let Some(peer) = self.peers.get(id) else { return (start, Pause::Held) };

@@ -35,12 +35,16 @@ impl<S: Stream, J: Journal, C: Clock> Service<S, J, C> {
             }
             (Phase::Greeting(patience), Request::Hello { version }) => {
                 if version < VERSION {
-                    return Err(Fault(format!("Protocol version {version} is not spoken here, only {VERSION}")));
+                    return Err(Fault(format!(
+                        "Protocol version {version} is not spoken here, only {VERSION}"
+                    )));
                 }
                 peer.session.phase = Phase::Naming(patience);
                 self.peers.reply(id, tag, &Reply::Hello { version: VERSION });
             }
-            (Phase::Greeting(_), _) => return Err(Fault("Wrong phase: the first frame must be a hello".into())),
+            (Phase::Greeting(_), _) => {
+                return Err(Fault("Wrong phase: the first frame must be a hello".into()));
+            }
             (Phase::Naming(patience) | Phase::Proving(patience, _), Request::LogIn { name, udp_port }) => {
                 peer.session.phase = Phase::Naming(patience);
                 self.take_name(id, tag, name, udp_port);

@@ -14,6 +14,8 @@ mod transfers;
 
 use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::net::SocketAddr;
+use std::sync::Arc;
+use std::sync::atomic::AtomicU64;
 use std::time::{Duration, Instant};
 
 use forum_common::frame::Tag;
@@ -103,6 +105,8 @@ pub struct Service<S, J, C> {
     /// Who waits for room among the entries in flight.
     waiting_for_room: Vec<PeerId>,
     encoded: Vec<u8>,
+    /// What the newest snapshot of this run has come to.
+    snapshot_bytes: Arc<AtomicU64>,
     online: HashMap<AccountId, PeerId>,
     passwords: PasswordHasher<PeerId>,
     lockout: Lockout<PeerId>,
@@ -164,6 +168,7 @@ impl<S: Stream, J: Journal, C: Clock> Service<S, J, C> {
             pending_bytes: 0,
             waiting_for_room: Vec::new(),
             encoded: Vec::new(),
+            snapshot_bytes: Arc::default(),
             online: HashMap::new(),
             passwords: helpers.passwords,
             attempts: HashMap::new(),
@@ -189,7 +194,11 @@ impl<S: Stream, J: Journal, C: Clock> Service<S, J, C> {
         let id = self.peers.insert(stream, Session::new(address, self.now));
         info!("#{} {address} Client connected", id.generation);
         if full {
-            warn!("#{} {address} turned away: {} connections are the limit", id.generation, self.peers.len() - 1);
+            warn!(
+                "#{} {address} turned away: {} connections are the limit",
+                id.generation,
+                self.peers.len() - 1
+            );
             self.close(id, Closing::ServerFull, "Server is full. Please try again later");
         } else {
             self.login_deadlines.push(id, self.now + self.settings.login_timeout);
@@ -286,7 +295,6 @@ impl<S: Stream, J: Journal, C: Clock> Service<S, J, C> {
                     farewell.fin_sent = true;
                     if peer.connection.shutdown_write().is_err() {
                         self.peers.condemn(id);
-                        return;
                     }
                 }
                 self.end_when_closed(id);
@@ -383,7 +391,6 @@ impl<S: Stream, J: Journal, C: Clock> Service<S, J, C> {
     fn depart(&mut self, id: PeerId) {
         let Some(peer) = self.peers.get(id) else { return };
         match &peer.session.phase {
-            Phase::Closing(_) => return,
             Phase::Deciding(..) => self.lockout.forget(id),
             Phase::Member(member) => {
                 let account = member.account;
@@ -391,7 +398,8 @@ impl<S: Stream, J: Journal, C: Clock> Service<S, J, C> {
                 self.online.remove(&account);
                 self.abandon_transfers(id);
             }
-            Phase::Greeting(_) | Phase::Naming(_) | Phase::Proving(..) => {}
+            // Nothing is held, or it was given back when the last word was said.
+            Phase::Greeting(_) | Phase::Naming(_) | Phase::Proving(..) | Phase::Closing(_) => {}
         }
     }
 

@@ -143,7 +143,11 @@ impl Stage {
         self.nudge(&client);
         self.run();
         let answers = client.answers();
-        assert_eq!(answers.last().map(String::as_str), Some("3 Welcome { text: \"Welcome to the forum\" }"), "{answers:?}");
+        assert_eq!(
+            answers.last().map(String::as_str),
+            Some("3 Welcome { text: \"Welcome to the forum\" }"),
+            "{answers:?}"
+        );
         client
     }
 
@@ -277,7 +281,11 @@ fn many_commands_share_one_commit() {
     }
     stage.run();
     assert!(clients.iter_mut().all(|client| client.answers().len() == 20));
-    assert!(stage.service.journal.commits() - before <= 2, "{} commits", stage.service.journal.commits() - before);
+    assert!(
+        stage.service.journal.commits() - before <= 2,
+        "{} commits",
+        stage.service.journal.commits() - before
+    );
 }
 
 #[test]
@@ -484,6 +492,21 @@ fn only_the_right_admin_password_shuts_down() {
 }
 
 #[test]
+fn what_comes_behind_an_accepted_sht_is_thrown_away() {
+    let mut stage = stage(&[]);
+    let mut yoda = stage.sign_up("yoda");
+    yoda.send(4, &Request::CreateThread { title: "before" });
+    yoda.send(5, &Request::ShutDown { password: "s3cret" });
+    yoda.send(6, &Request::CreateThread { title: "behind" });
+    stage.nudge(&yoda);
+    stage.run();
+    let answers = yoda.answers();
+    assert_eq!(answers[0], done(4, "Thread before created"));
+    assert!(answers.len() == 2 && answers[1].contains("ShuttingDown"), "{answers:?}");
+    assert_eq!(stage.service.forum.threads.len(), 1);
+}
+
+#[test]
 fn a_client_that_does_not_read_is_not_asked_for_more() {
     let mut stage = stage(&[]);
     let mut yoda = stage.sign_up("yoda");
@@ -533,7 +556,11 @@ fn frames_cut_anywhere_and_frames_in_one_piece_are_the_same() {
             stage.run();
             answers.extend(yoda.answers());
         }
-        assert_eq!(answers, [done(4, "Thread t created"), done(5, "Message posted to t thread")], "cut at {cut}");
+        assert_eq!(
+            answers,
+            [done(4, "Thread t created"), done(5, "Message posted to t thread")],
+            "cut at {cut}"
+        );
     }
 }
 

@@ -185,7 +185,12 @@ impl<S: Stream, J: Journal, C: Clock> Service<S, J, C> {
     }
 
     /// Takes a frame of a transfer. One for a transfer that is over is ignored: the other end can't know yet.
-    pub(super) fn take_transfer(&mut self, peer: PeerId, tag: Tag, frame: Transfer<'_>) -> Result<Taken, Fault> {
+    pub(super) fn take_transfer(
+        &mut self,
+        peer: PeerId,
+        tag: Tag,
+        frame: Transfer<'_>,
+    ) -> Result<Taken, Fault> {
         let key = TransferKey { peer, tag };
         if self.uploads.contains_key(&key) || self.downloads.contains_key(&key) {
             let now = self.now;
@@ -396,8 +401,12 @@ impl<S: Stream, J: Journal, C: Clock> Service<S, J, C> {
 
     /// A thread is gone, and with it the files that are being downloaded from it.
     pub(super) fn break_downloads_of(&mut self, thread: ThreadId, title: &Title) {
-        let keys: Vec<_> =
-            self.downloads.iter().filter(|(_, download)| download.thread == thread).map(|(key, _)| *key).collect();
+        let keys: Vec<_> = self
+            .downloads
+            .iter()
+            .filter(|(_, download)| download.thread == thread)
+            .map(|(key, _)| *key)
+            .collect();
         for key in keys {
             let text = format!("Thread {title} was removed during the download");
             self.break_download(key, &No(Refusal::RemovedDuringDownload, text));

@@ -106,7 +106,7 @@ fn any_other_error_is_the_last_outcome_and_wakes_the_loop() {
     assert_eq!(reason, "cannot commit: sabotage (SQLite code 1811)");
     running.journal.propose(&[7; BATCH_BYTES_LARGE]);
     assert_eq!(running.journal.next_outcome(), None);
-    assert!(!running.journal.snapshot(std::iter::empty()), "a broken journal takes no snapshot");
+    assert!(!running.journal.begin_snapshot(std::iter::empty()), "a broken journal takes no snapshot");
     let closed = running.journal.close().unwrap_err();
     assert_eq!(closed.to_string(), format!("journal {}: {reason}", path.display()));
 }

@@ -7,7 +7,7 @@ fn journal_to_damage() -> (tempfile::TempDir, PathBuf) {
     let (dir, path) = place();
     let mut running = Running::open(&path);
     running.commit(&[b"1", b"2"]);
-    assert!(running.journal.snapshot(vec![b"state".to_vec(), b"more".to_vec()].into_iter()));
+    assert!(running.journal.begin_snapshot(vec![b"state".to_vec(), b"more".to_vec()].into_iter()));
     running.wait_for(|journal| (journal.next_outcome().is_none() && journal.tail_bytes() == 0).then_some(()));
     wait_for_rows(&path, "batches", 0);
     running.commit(&[b"3"]);

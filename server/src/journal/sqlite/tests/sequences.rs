@@ -83,7 +83,7 @@ impl Model {
             Event::EndTurn { quiet } => drop(self.running.journal.end_turn(quiet)),
             Event::Outcomes => self.take_outcomes(),
             Event::Snapshot => {
-                self.running.journal.snapshot(self.committed.clone().into_iter());
+                self.running.journal.begin_snapshot(self.committed.clone().into_iter());
             }
             Event::Reopen => {
                 self.settle();

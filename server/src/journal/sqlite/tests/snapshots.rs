@@ -8,7 +8,7 @@ impl Running {
     /// Takes a snapshot and waits until it is valid.
     fn snapshot(&mut self, chunks: &[&[u8]]) {
         let chunks: Vec<Vec<u8>> = chunks.iter().map(|chunk| chunk.to_vec()).collect();
-        assert!(self.journal.snapshot(chunks.into_iter()));
+        assert!(self.journal.begin_snapshot(chunks.into_iter()));
         self.end_of_snapshot();
     }
 
@@ -44,8 +44,8 @@ fn commits_go_on_while_a_snapshot_is_made_and_lie_behind_it() {
     let mut running = Running::open(&path);
     running.commit(&[b"covered"]);
     let (go, wait) = mpsc::channel();
-    assert!(running.journal.snapshot(wait.into_iter()));
-    assert!(!running.journal.snapshot(std::iter::empty()), "one at a time");
+    assert!(running.journal.begin_snapshot(wait.into_iter()));
+    assert!(!running.journal.begin_snapshot(std::iter::empty()), "one at a time");
     for chunk in [b"a", b"b", b"c", b"d"] {
         go.send(chunk.to_vec()).unwrap();
         running.commit(&[b"behind"]);
@@ -70,7 +70,7 @@ fn a_crash_at_any_step_of_a_snapshot_loses_nothing() {
         seen.lock().unwrap().push(crash(&from));
         vec![b'1'; 9_000]
     });
-    assert!(running.journal.snapshot(chunks));
+    assert!(running.journal.begin_snapshot(chunks));
     running.end_of_snapshot();
     let mut crashes = std::mem::take(&mut *crashes.lock().unwrap());
     let deadline = Instant::now() + DEADLINE;
@@ -93,7 +93,11 @@ fn a_maker_that_fails_leaves_the_journal_as_it_was() {
     let (_dir, path) = place();
     let mut running = Running::open(&path);
     running.commit(&[b"1"]);
-    assert!(running.journal.snapshot((0..5).map(|n| if n < 3 { vec![n] } else { panic!("on purpose") })));
+    assert!(running.journal.begin_snapshot((0..5).map(|n| if n < 3 {
+        vec![n]
+    } else {
+        panic!("on purpose")
+    })));
     running.end_of_snapshot();
     assert_eq!(running.journal.tail_bytes(), 5, "it is not covered");
     running.commit(&[b"2"]);
@@ -107,7 +111,7 @@ fn a_full_disk_ends_a_snapshot_and_nothing_else() {
     let (_dir, path) = place();
     let mut running = Running::open_with_room(&path, 30);
     running.commit(&[b"1"]);
-    assert!(running.journal.snapshot(std::iter::repeat_with(|| vec![0; 50_000])), "an endless one");
+    assert!(running.journal.begin_snapshot(std::iter::repeat_with(|| vec![0; 50_000])), "an endless one");
     running.end_of_snapshot();
     running.commit(&[b"2"]);
     running.snapshot(&[b"one and two"]);
@@ -121,7 +125,7 @@ fn closing_does_not_wait_for_a_snapshot_and_the_next_start_clears_it_away() {
     let mut running = Running::open(&path);
     running.commit(&[b"1"]);
     let (go, wait) = mpsc::channel();
-    assert!(running.journal.snapshot(wait.into_iter()));
+    assert!(running.journal.begin_snapshot(wait.into_iter()));
     go.send(vec![0; 10]).unwrap();
     wait_for_rows(&path, "snapshot_chunks", 1);
     running.journal.close().unwrap();

@@ -105,7 +105,7 @@ impl Forumd {
         self.directory.path().join("data")
     }
 
-    /// Starts it, whatever comes of it.
+    /// Starts it, whatever comes of it. Its directory lives as long as `self`.
     pub fn process(&self) -> Process {
         let mut words = self.wrapper.clone();
         words.push(binaries::forumd().into());

@@ -122,6 +122,47 @@ fn hundreds_of_accounts_come_back() {
     assert!(matches!(wire.log_in("user7", "pw"), Reply::Welcome(_)));
 }
 
+/// Whatever a long log is turned into when the server starts, it stays the same forum: after a restart in
+/// order, after kill -9 at any point of a start, and after one more change.
+#[test]
+fn a_long_log_is_the_same_forum_after_every_start() {
+    const POSTS_EACH: usize = 500;
+    let mut server = Server::start(&["--durability", "none"]);
+    let mut yoda = server.user("yoda");
+    let text = "x".repeat(8_192);
+    for title in 0..17 {
+        let title = title.to_string();
+        yoda.done(&Request::CreateThread { title: &title });
+        let post = Request::Post { title: &title, text: &text };
+        let tags = yoda.send_all(std::iter::repeat_n(post, POSTS_EACH));
+        assert!(yoda.answers(tags).iter().all(Reply::is_done));
+    }
+    assert!(yoda.upload("7", "f", b"bytes").is_done());
+    drop(yoda);
+    for start in 0..3 {
+        if start % 2 == 0 {
+            server.stop()
+        } else {
+            server.kill()
+        }
+        drop(server.launch().process());
+        server.start_again();
+        let mut yoda = server.user("yoda");
+        assert_eq!(yoda.titles().len(), 17);
+        let number = (POSTS_EACH + start) as u32;
+        let refused =
+            yoda.refused(&Request::ReadThread { title: "7", range: Some((number + 1, number + 1)) });
+        assert_eq!(refused.1, "Invalid message number");
+        let last = yoda.list(&Request::ReadThread { title: "7", range: Some((POSTS_EACH as u32, number)) });
+        assert_eq!(last[0].line(), Some(format!("{POSTS_EACH} yoda: {text}")));
+        // The file stands behind the last of the first messages: in the range only once others follow it.
+        assert_eq!(last.len(), if start == 0 { 1 } else { start + 2 });
+        assert_eq!(yoda.download("7", "f", 100), Ok(b"bytes".to_vec()));
+        yoda.done(&Request::Post { title: "7", text: "one more" });
+    }
+    assert!(server.launch().offline(&["check"], "").code == Some(0));
+}
+
 #[test]
 fn a_server_killed_while_it_starts_starts_again() {
     let mut server = Server::start(&[]);

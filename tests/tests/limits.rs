@@ -5,7 +5,7 @@
 use forum_common::refusal::{Closing, Refusal};
 use forum_common::request::Request;
 use forum_common::transfer;
-use forum_tests::{Heard, PASSWORD, Reply, Server, Wire, until};
+use forum_tests::{Forumd, Heard, PASSWORD, Reply, Server, Wire, until};
 
 fn limit_reached(text: &str) -> (Refusal, String) {
     (Refusal::LimitReached, format!("Limit reached: {text}"))
@@ -154,6 +154,63 @@ fn uploads_of_one_user_at_once_are_limited() {
     yoda.send_data(first, credit, b"x");
     assert!(matches!(yoda.end_upload(first, b"x"), Reply::Done(_)));
     yoda.start_upload("t", "c", 1).unwrap();
+}
+
+#[test]
+fn uploads_of_all_users_at_once_are_limited() {
+    let server = Server::start(&["--max-total-uploads", "2"]);
+    let mut yoda = server.user("yoda");
+    let mut hans = server.user("hans");
+    create(&mut yoda, "t");
+    yoda.start_upload("t", "a", 1).unwrap();
+    hans.start_upload("t", "b", 1).unwrap();
+    let (code, text) = upload_refusal(hans.start_upload("t", "c", 1).unwrap_err());
+    assert_eq!(code, Refusal::LimitReached);
+    assert!(text.starts_with("Limit reached: at most 2 "), "{text}");
+    // Who leaves gives back what was being uploaded.
+    drop(yoda);
+    until("room for another upload", || hans.start_upload("t", "c", 1).ok());
+}
+
+#[test]
+fn downloads_of_a_connection_at_once_are_limited() {
+    let server = Server::start(&["--max-downloads", "2"]);
+    let mut yoda = server.user("yoda");
+    create(&mut yoda, "t");
+    assert!(yoda.upload("t", "f", &[7; 100_000]).is_done());
+    let (first, _) = yoda.start_download("t", "f").unwrap();
+    yoda.start_download("t", "f").unwrap();
+    let (code, text) = upload_refusal(yoda.start_download("t", "f").unwrap_err());
+    assert_eq!(code, Refusal::LimitReached);
+    assert!(text.starts_with("Limit reached: at most 2 "), "{text}");
+    assert!(server.user("hans").download("t", "f", 1 << 20).is_ok(), "others have their own limit");
+    yoda.send_transfer(first, &transfer::Transfer::Abort);
+    yoda.last_word(first);
+    yoda.start_download("t", "f").unwrap();
+}
+
+#[test]
+fn a_full_queue_of_passwords_is_said_and_harms_nobody() {
+    let narrow = ["--hash-queue", "1", "--hash-threads", "1"];
+    let server = Forumd::with_dear_hashes().args(&narrow).start();
+    let mut wires: Vec<Wire> = (0..12).map(|_| server.wire()).collect();
+    for (number, wire) in wires.iter_mut().enumerate() {
+        assert_eq!(wire.name(&format!("user{number}")), Reply::PasswordWanted { known: false });
+    }
+    let sign_up = Request::SignUp { password: PASSWORD, confirmation: PASSWORD };
+    let tags: Vec<u32> = wires.iter_mut().map(|wire| wire.send(&sign_up)).collect();
+    let answers: Vec<Reply> = wires.iter_mut().zip(tags).map(|(wire, tag)| wire.answer(tag)).collect();
+    let busy = Reply::refused(Refusal::Busy, "Server busy. Please try again later");
+    assert!(answers.iter().all(|answer| *answer == busy || *answer == Reply::welcome()), "{answers:?}");
+    assert!(answers.contains(&busy), "twelve at once fit a queue of one");
+    assert!(answers.contains(&Reply::welcome()));
+    for (number, (wire, answer)) in wires.iter_mut().zip(&answers).enumerate() {
+        if *answer == busy {
+            until("a place in the queue", || {
+                (wire.sign_up(&format!("user{number}"), PASSWORD) == Reply::welcome()).then_some(())
+            });
+        }
+    }
 }
 
 #[test]

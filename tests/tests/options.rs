@@ -55,13 +55,14 @@ fn the_data_directory_may_be_named_before_or_behind_the_command() {
 #[test]
 fn the_positionals_of_the_assignments_work() {
     // A port that was free a moment ago; if somebody has taken it since, another one.
-    let (port, _server) = until("a server on the port that was asked for", || {
+    let (port, _server, _launch) = until("a server on the port that was asked for", || {
         let free = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
-        let mut process = Forumd::bare().args(&[&free.to_string(), "s3cret"]).process();
+        let launch = Forumd::bare().args(&[&free.to_string(), "s3cret"]);
+        let mut process = launch.process();
         let wanted = format!("listening on 127.0.0.1:{free}");
         while let Some(line) = process.stderr.next_line() {
             if line == wanted {
-                return Some((free, process));
+                return Some((free, process, launch));
             }
         }
         None

@@ -177,6 +177,28 @@ fn finish_two(wire: &mut Wire, a: (u32, &[u8]), b: (u32, &[u8]), credit_a: u32, 
 }
 
 #[test]
+fn many_who_take_and_send_at_once_all_get_their_bytes() {
+    let server = Server::start(&[]);
+    let mut yoda = yoda_with_thread(&server);
+    let common = bytes_of(2_000_000);
+    assert!(yoda.upload("t", "common", &common).is_done());
+    std::thread::scope(|scope| {
+        for number in 0..10 {
+            let (server, common) = (&server, &common);
+            scope.spawn(move || {
+                let mut wire = server.user(&format!("user{number}"));
+                let own = vec![number as u8; 300_000 + number];
+                assert!(wire.download("t", "common", 150_000).is_ok_and(|bytes| bytes == *common));
+                assert!(wire.upload("t", &format!("own{number}"), &own).is_done());
+                assert!(wire.download("t", &format!("own{number}"), 1 << 20).is_ok_and(|bytes| bytes == own));
+            });
+        }
+    });
+    assert_eq!(server.stored_files(), 11);
+    assert_eq!(yoda.read_thread("t").len(), 11);
+}
+
+#[test]
 fn a_digest_that_differs_refuses_the_file() {
     let server = Server::start(&[]);
     let mut yoda = yoda_with_thread(&server);

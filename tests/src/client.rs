@@ -59,6 +59,11 @@ impl Forum {
 
     /// Starts it.
     pub fn start(&self) -> Client {
+        Client { process: Process::start(&mut self.command()), directory: Arc::clone(&self.directory) }
+    }
+
+    /// The whole command line, for a test that wants other pipes than those of [`Process`].
+    pub fn command(&self) -> Command {
         let mut command = Command::new(binaries::forum());
         command
             .args(&self.options)
@@ -67,7 +72,7 @@ impl Forum {
             .env_remove("FORUM_PASSWORD")
             .env("TZ", "UTC")
             .envs(&self.environment);
-        Client { process: Process::start(&mut command), directory: Arc::clone(&self.directory) }
+        command
     }
 
     /// Starts it, gives it all of `input`, and waits for its end.

@@ -107,6 +107,11 @@ impl Forumd {
 
     /// Starts it, whatever comes of it. Its directory lives as long as `self`.
     pub fn process(&self) -> Process {
+        Process::start(&mut self.command())
+    }
+
+    /// The whole command line, for a test that wants other pipes than those of [`Process`].
+    pub fn command(&self) -> Command {
         let mut words = self.wrapper.clone();
         words.push(binaries::forumd().into());
         words.extend(self.arguments.iter().cloned());
@@ -116,8 +121,8 @@ impl Forumd {
         }
         let (program, arguments) = words.split_first().expect("at least forumd itself");
         let mut command = Command::new(program);
-        command.args(arguments).env_remove("FORUM_ADMIN_PASSWORD").env("TZ", "UTC");
-        Process::start(command.envs(&self.environment))
+        command.args(arguments).env_remove("FORUM_ADMIN_PASSWORD").env("TZ", "UTC").envs(&self.environment);
+        command
     }
 
     /// Runs it to its end, with this on its standard input.

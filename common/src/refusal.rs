@@ -91,6 +91,29 @@ codes! {
         DigestDiffers = 28,
         /// The transfer was given up, by the end that says so in the text.
         TransferAborted = 29,
+
+        /// There is no such user.
+        InvalidUser = 40,
+        /// This can't be done to oneself.
+        NotToSelf = 41,
+        /// The receiver has blocked the sender.
+        BlockedByUser = 42,
+        /// It was delivered, but not to all: some have blocked the sender.
+        NotToAll = 43,
+        /// The receiver's mailbox is full.
+        MailboxFull = 44,
+        /// That user is blocked already.
+        AlreadyBlocked = 45,
+        /// That user was not blocked.
+        NotBlocked = 46,
+        /// That user is not online.
+        Offline = 47,
+        /// There is a room for just these users.
+        RoomExists = 48,
+        /// There is no such room.
+        NoSuchRoom = 49,
+        /// The user is not in this room.
+        NotInRoom = 50,
     }
 }
 

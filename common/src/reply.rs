@@ -67,6 +67,43 @@ pub enum Reply<'a> {
         /// The file's name.
         file: &'a str,
     },
+    /// A user, in a list of them.
+    User(&'a str),
+    /// A user who is online, as ATU shows it.
+    ActiveUser {
+        /// The name.
+        name: &'a str,
+        /// The address it is connected from.
+        address: &'a str,
+        /// Where it takes files of other users; 0 = nowhere.
+        udp_port: u16,
+        /// Since when, in the server's zone.
+        since: &'a str,
+    },
+    /// A message of the board.
+    BoardPost {
+        /// Its number, from 1.
+        number: u32,
+        /// Who wrote it.
+        author: &'a str,
+        /// When, in the server's zone.
+        at: &'a str,
+        /// What it says.
+        text: &'a str,
+    },
+    /// A message of a room.
+    RoomPost {
+        /// Which room.
+        room: u32,
+        /// Its number within the room, from 1.
+        number: u32,
+        /// Who wrote it.
+        author: &'a str,
+        /// When, in the server's zone.
+        at: &'a str,
+        /// What it says.
+        text: &'a str,
+    },
 }
 
 impl<'a> Reply<'a> {
@@ -89,6 +126,26 @@ impl<'a> Reply<'a> {
             0x90 => Self::Title(r.rest_str()?),
             0x91 => Self::Post { number: r.u32()?, author: r.short_str()?, text: r.rest_str()? },
             0x92 => Self::Uploaded { author: r.short_str()?, file: r.rest_str()? },
+            0x93 => Self::User(r.rest_str()?),
+            0x94 => Self::ActiveUser {
+                name: r.short_str()?,
+                address: r.short_str()?,
+                udp_port: r.u16()?,
+                since: r.short_str()?,
+            },
+            0x95 => Self::BoardPost {
+                number: r.u32()?,
+                author: r.short_str()?,
+                at: r.short_str()?,
+                text: r.rest_str()?,
+            },
+            0x96 => Self::RoomPost {
+                room: r.u32()?,
+                number: r.u32()?,
+                author: r.short_str()?,
+                at: r.short_str()?,
+                text: r.rest_str()?,
+            },
             kind => return Err(Malformed::UnknownKind(kind)),
         };
         r.finish()?;
@@ -114,6 +171,10 @@ impl<'a> Reply<'a> {
             Self::Title(_) => 0x90,
             Self::Post { .. } => 0x91,
             Self::Uploaded { .. } => 0x92,
+            Self::User(_) => 0x93,
+            Self::ActiveUser { .. } => 0x94,
+            Self::BoardPost { .. } => 0x95,
+            Self::RoomPost { .. } => 0x96,
         }
     }
 
@@ -122,7 +183,7 @@ impl<'a> Reply<'a> {
             Self::Hello { version } => out.extend_from_slice(&version.to_be_bytes()),
             Self::Pong(bytes) => out.extend_from_slice(bytes),
             Self::PasswordWanted { known } => out.push(u8::from(known)),
-            Self::Welcome { text } | Self::Done { text } | Self::Title(text) => {
+            Self::Welcome { text } | Self::Done { text } | Self::Title(text) | Self::User(text) => {
                 out.extend_from_slice(text.as_bytes());
             }
             Self::Refused { code, text } => {
@@ -140,6 +201,25 @@ impl<'a> Reply<'a> {
             Self::Uploaded { author, file } => {
                 put_short_str(out, author);
                 out.extend_from_slice(file.as_bytes());
+            }
+            Self::ActiveUser { name, address, udp_port, since } => {
+                put_short_str(out, name);
+                put_short_str(out, address);
+                out.extend_from_slice(&udp_port.to_be_bytes());
+                put_short_str(out, since);
+            }
+            Self::BoardPost { number, author, at, text } => {
+                out.extend_from_slice(&number.to_be_bytes());
+                put_short_str(out, author);
+                put_short_str(out, at);
+                out.extend_from_slice(text.as_bytes());
+            }
+            Self::RoomPost { room, number, author, at, text } => {
+                out.extend_from_slice(&room.to_be_bytes());
+                out.extend_from_slice(&number.to_be_bytes());
+                put_short_str(out, author);
+                put_short_str(out, at);
+                out.extend_from_slice(text.as_bytes());
             }
         }
     }
@@ -171,6 +251,10 @@ mod tests {
                 Reply::Title(text),
                 Reply::Post { number: n, author: a, text },
                 Reply::Uploaded { author: a, file: text },
+                Reply::User(text),
+                Reply::ActiveUser { name: a, address: a, udp_port: n as u16, since: a },
+                Reply::BoardPost { number: n, author: a, at: a, text },
+                Reply::RoomPost { room: n, number: n, author: a, at: a, text },
             ] {
                 let mut bytes = Vec::new();
                 reply.encode(n, &mut bytes);

@@ -111,6 +111,69 @@ pub enum Request<'a> {
         /// Which thread.
         title: &'a str,
     },
+    /// `message`.
+    Message {
+        /// To whom.
+        user: &'a str,
+        /// What it says.
+        text: &'a str,
+    },
+    /// `broadcast`.
+    Broadcast {
+        /// What it says.
+        text: &'a str,
+    },
+    /// `whoelse`.
+    WhoElse,
+    /// `whoelsesince`.
+    WhoElseSince {
+        /// How far back, in seconds: the word as it was typed.
+        seconds: &'a str,
+    },
+    /// `block`.
+    Block {
+        /// Whom.
+        user: &'a str,
+    },
+    /// `unblock`.
+    Unblock {
+        /// Whom.
+        user: &'a str,
+    },
+    /// All messages up to this number have arrived; has no answer and is no activity.
+    Taken {
+        /// The number of the newest that has.
+        up_to: u64,
+    },
+    /// BCM.
+    PostToBoard {
+        /// What it says.
+        text: &'a str,
+    },
+    /// ATU.
+    ListActive,
+    /// SRB.
+    CreateRoom {
+        /// The names of the others, with a space between.
+        users: &'a str,
+    },
+    /// SRM.
+    PostToRoom {
+        /// Which room; 0 stands for any word that is no number.
+        room: u32,
+        /// What it says.
+        text: &'a str,
+    },
+    /// RDM b.
+    ReadBoard {
+        /// Later than this, in the server's zone: `1 Jun 2022 16:01:20`.
+        after: &'a str,
+    },
+    /// RDM s.
+    ReadRooms {
+        /// Later than this, in the server's zone: `1 Jun 2022 16:01:20`.
+        after: &'a str,
+    },
 }
 
 impl<'a> Request<'a> {
@@ -146,6 +209,19 @@ impl<'a> Request<'a> {
             0x26 => Self::Upload { title: r.short_str()?, file: r.short_str()?, size: r.u64()? },
             0x27 => Self::Download { title: r.short_str()?, file: r.short_str()? },
             0x28 => Self::RemoveThread { title: r.short_str()? },
+            0x30 => Self::Message { user: r.short_str()?, text: r.rest_str()? },
+            0x31 => Self::Broadcast { text: r.rest_str()? },
+            0x32 => Self::WhoElse,
+            0x33 => Self::WhoElseSince { seconds: r.short_str()? },
+            0x34 => Self::Block { user: r.short_str()? },
+            0x35 => Self::Unblock { user: r.short_str()? },
+            0x36 => Self::Taken { up_to: r.u64()? },
+            0x38 => Self::PostToBoard { text: r.rest_str()? },
+            0x39 => Self::ListActive,
+            0x3a => Self::CreateRoom { users: r.rest_str()? },
+            0x3b => Self::PostToRoom { room: r.u32()?, text: r.rest_str()? },
+            0x3c => Self::ReadBoard { after: r.short_str()? },
+            0x3d => Self::ReadRooms { after: r.short_str()? },
             kind => return Err(Malformed::UnknownKind(kind)),
         };
         r.finish()?;
@@ -177,6 +253,19 @@ impl<'a> Request<'a> {
             Self::Upload { .. } => 0x26,
             Self::Download { .. } => 0x27,
             Self::RemoveThread { .. } => 0x28,
+            Self::Message { .. } => 0x30,
+            Self::Broadcast { .. } => 0x31,
+            Self::WhoElse => 0x32,
+            Self::WhoElseSince { .. } => 0x33,
+            Self::Block { .. } => 0x34,
+            Self::Unblock { .. } => 0x35,
+            Self::Taken { .. } => 0x36,
+            Self::PostToBoard { .. } => 0x38,
+            Self::ListActive => 0x39,
+            Self::CreateRoom { .. } => 0x3a,
+            Self::PostToRoom { .. } => 0x3b,
+            Self::ReadBoard { .. } => 0x3c,
+            Self::ReadRooms { .. } => 0x3d,
         }
     }
 
@@ -184,7 +273,7 @@ impl<'a> Request<'a> {
         match *self {
             Self::Hello { version } => out.extend_from_slice(&version.to_be_bytes()),
             Self::Ping(bytes) => out.extend_from_slice(bytes),
-            Self::Active | Self::LogOut | Self::ListThreads => {}
+            Self::Active | Self::LogOut | Self::ListThreads | Self::WhoElse | Self::ListActive => {}
             Self::LogIn { name, udp_port } => {
                 put_short_str(out, name);
                 out.extend_from_slice(&udp_port.to_be_bytes());
@@ -199,7 +288,26 @@ impl<'a> Request<'a> {
                 put_short_str(out, new);
                 put_short_str(out, confirmation);
             }
-            Self::CreateThread { title } | Self::RemoveThread { title } => put_short_str(out, title),
+            Self::CreateThread { title: word }
+            | Self::RemoveThread { title: word }
+            | Self::WhoElseSince { seconds: word }
+            | Self::Block { user: word }
+            | Self::Unblock { user: word }
+            | Self::ReadBoard { after: word }
+            | Self::ReadRooms { after: word } => put_short_str(out, word),
+            Self::Message { user, text } => {
+                put_short_str(out, user);
+                put_text(out, text);
+            }
+            Self::Broadcast { text } | Self::PostToBoard { text } => put_text(out, text),
+            Self::Taken { up_to } => out.extend_from_slice(&up_to.to_be_bytes()),
+            Self::CreateRoom { users } => {
+                out.extend_from_slice(&users.as_bytes()[..users.floor_char_boundary(USERS_BYTES_MAX)]);
+            }
+            Self::PostToRoom { room, text } => {
+                out.extend_from_slice(&room.to_be_bytes());
+                put_text(out, text);
+            }
             Self::Post { title, text } => {
                 put_short_str(out, title);
                 put_text(out, text);
@@ -233,6 +341,9 @@ impl<'a> Request<'a> {
         }
     }
 }
+
+/// Names that a request carries at most: more than any room takes, so cutting here changes no answer.
+const USERS_BYTES_MAX: usize = 60_000;
 
 /// Appends a text that fills the rest of a body. One that is too long is cut, but to a length that is
 /// still too long: it fits the frame and is refused at the other end.
@@ -282,6 +393,19 @@ mod tests {
                 Request::Upload { title: a, file: b, size },
                 Request::Download { title: a, file: b },
                 Request::RemoveThread { title: a },
+                Request::Message { user: a, text },
+                Request::Broadcast { text },
+                Request::WhoElse,
+                Request::WhoElseSince { seconds: a },
+                Request::Block { user: a },
+                Request::Unblock { user: a },
+                Request::Taken { up_to: size },
+                Request::PostToBoard { text },
+                Request::ListActive,
+                Request::CreateRoom { users: a },
+                Request::PostToRoom { room: n, text },
+                Request::ReadBoard { after: a },
+                Request::ReadRooms { after: a },
             ] {
                 round_trip(&request);
             }

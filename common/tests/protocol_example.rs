@@ -103,6 +103,8 @@ struct Kind {
     name: &'static str,
     /// Type and name of each field.
     fields: Vec<(&'static str, &'static str)>,
+    /// Whether the fields behind its `bool` are there only if that is 1.
+    is_conditional: bool,
 }
 
 fn kinds(heading: &str) -> Vec<Kind> {
@@ -113,6 +115,7 @@ fn kinds(heading: &str) -> Vec<Kind> {
             number: u8::from_str_radix(number, 16).unwrap_or_else(|error| panic!("{number}: {error}")),
             name: row[1],
             fields: quoted(row[2]).into_iter().map(field).collect(),
+            is_conditional: row[2].contains("only if that is 1"),
         }
     };
     rows(heading).into_iter().map(kind).collect()
@@ -163,7 +166,7 @@ fn expect_refused(decode: Decode, kind: &Kind, body: &[u8], wanted: Malformed) {
 /// Puts a body together by the table alone, insisting on the way that nothing less will do; with how the
 /// code shows each value.
 fn body_by_table(decode: Decode, kind: &Kind) -> (Vec<u8>, Vec<String>) {
-    let (mut body, mut values) = (Vec::new(), Vec::new());
+    let (mut body, mut values, mut bools) = (Vec::new(), Vec::new(), Vec::new());
     for (&field, at) in kind.fields.iter().zip(0..) {
         let (bytes, shown) = sample(field, at);
         if !is_open(field.0) {
@@ -172,11 +175,15 @@ fn body_by_table(decode: Decode, kind: &Kind) -> (Vec<u8>, Vec<String>) {
             expect_refused(decode, kind, &inside, Malformed::Truncated);
         }
         if field.0 == "bool" {
-            expect_taken(decode, kind, &[&body[..], &[0]].concat());
             expect_refused(decode, kind, &[&body[..], &[2]].concat(), Malformed::BadValue);
+            bools.push(body.len());
         }
         body.extend(bytes);
         values.push(shown);
+    }
+    for at in bools {
+        let behind = if kind.is_conditional { &[] } else { &body[at + 1..] };
+        expect_taken(decode, kind, &[&body[..at], &[0], behind].concat());
     }
     (body, values)
 }
@@ -324,7 +331,7 @@ fn every_frame_of_the_examples_is_what_stands_beside_it() {
     }
 }
 
-/// A whole session: a sign-up, a thread with a message and a file, a refusal, and the end.
+/// The first example: a sign-up, a thread with a message and a file, a refusal, and the end.
 fn session() -> Vec<(Side, Tag, Message<'static>)> {
     use Side::{Client, Server};
     let ask = |tag, request| (Client, tag, Message::Request(request));
@@ -365,10 +372,83 @@ fn session() -> Vec<(Side, Tag, Message<'static>)> {
     ]
 }
 
+/// The second example: messages, presence, the board and rooms, as one of the users sees them.
+fn company() -> Vec<(Side, Tag, Message<'static>)> {
+    use Side::{Client, Server};
+    let ask = |tag, request| (Client, tag, Message::Request(request));
+    let reply = |tag, reply| (Server, tag, Message::Reply(reply));
+    let done = |tag, text| reply(tag, Reply::Done { text });
+    let user = |tag, name| reply(tag, Reply::User(name));
+    let end = |tag| reply(tag, Reply::EndOfList);
+    let notice = |notice| (Server, frame::NO_TAG, Message::Notice(notice));
+    let (waited, came) = ("1 Jun 2022 15:58:20", "1 Jun 2022 16:00:02");
+    let [at_05, at_06, at_07, at_08] =
+        ["1 Jun 2022 16:00:05", "1 Jun 2022 16:00:06", "1 Jun 2022 16:00:07", "1 Jun 2022 16:00:08"];
+    let active = Reply::ActiveUser { name: "hans", address: "127.0.0.1", udp_port: 8_002, since: came };
+    let (on_board, in_room) = ("hello yoda", "indeed");
+    let board_post = Reply::BoardPost { number: 2, author: "hans", at: at_07, text: on_board };
+    let room_post = Reply::RoomPost { room: 1, number: 2, author: "hans", at: at_08, text: in_room };
+    let blocked = Reply::Refused { code: Refusal::AlreadyBlocked, text: "Error. leia is already blocked" };
+    let created = "Separate chat room has been created, room ID: 1, users in this room: yoda, hans";
+    vec![
+        ask(1, Request::Hello { version: VERSION }),
+        reply(1, Reply::Hello { version: VERSION }),
+        ask(2, Request::LogIn { name: "yoda", udp_port: 8_001 }),
+        reply(2, Reply::PasswordWanted { known: true }),
+        ask(3, Request::Password("jedi")),
+        reply(3, Reply::Welcome { text: "Welcome to the forum" }),
+        notice(Notice::Message { number: 1, late: true, from: "hans", at: waited, text: "lunch?" }),
+        ask(4, Request::Taken { up_to: 1 }),
+        notice(Notice::LoggedIn("hans")),
+        ask(5, Request::Message { user: "hans", text: "Hungry, I am." }),
+        done(5, ""),
+        notice(Notice::Message { number: 2, late: false, from: "hans", at: at_05, text: "come, then" }),
+        ask(6, Request::Taken { up_to: 2 }),
+        ask(7, Request::WhoElse),
+        user(7, "hans"),
+        end(7),
+        ask(8, Request::ListActive),
+        reply(8, active),
+        end(8),
+        ask(9, Request::PostToBoard { text: "hello all" }),
+        done(9, "Broadcast message, #1 broadcast at 1 Jun 2022 16:00:06."),
+        notice(Notice::BoardPost { number: 2, author: "hans", text: on_board }),
+        ask(10, Request::CreateRoom { users: "hans" }),
+        done(10, created),
+        ask(11, Request::PostToRoom { room: 1, text: "quiet here" }),
+        done(11, "Message #1 sent to separate room 1 at 1 Jun 2022 16:00:07."),
+        notice(Notice::RoomPost { room: 1, number: 2, author: "hans", text: in_room }),
+        ask(12, Request::ReadBoard { after: at_06 }),
+        reply(12, board_post),
+        end(12),
+        ask(13, Request::ReadRooms { after: at_07 }),
+        reply(13, room_post),
+        end(13),
+        notice(Notice::LoggedIn("leia")),
+        notice(Notice::PutInRoom { room: 2, by: "leia", users: "leia, yoda" }),
+        notice(Notice::Broadcast { from: "leia", text: "hi" }),
+        ask(14, Request::Broadcast { text: "hi leia" }),
+        done(14, ""),
+        ask(15, Request::Block { user: "leia" }),
+        done(15, "leia is blocked"),
+        ask(16, Request::Block { user: "leia" }),
+        reply(16, blocked),
+        ask(17, Request::Unblock { user: "leia" }),
+        done(17, "leia is unblocked"),
+        notice(Notice::LoggedOut("hans")),
+        ask(18, Request::WhoElseSince { seconds: "60" }),
+        user(18, "leia"),
+        user(18, "hans"),
+        end(18),
+        ask(19, Request::LogOut),
+        done(19, "Goodbye"),
+    ]
+}
+
 #[test]
-fn the_examples_are_a_session_from_hello_to_goodbye_and_a_shutdown() {
+fn the_examples_are_two_sessions_from_hello_to_goodbye_and_a_shutdown() {
     let goodbye = Notice::Closing { code: Closing::ShuttingDown, text: "Goodbye. Server shutting down" };
-    let wanted = [session(), vec![(Side::Server, frame::NO_TAG, Message::Notice(goodbye))]];
+    let wanted = [session(), company(), vec![(Side::Server, frame::NO_TAG, Message::Notice(goodbye))]];
     let examples = examples();
     assert_eq!(examples.len(), wanted.len());
     for (exhibits, wanted) in examples.iter().zip(wanted) {
@@ -377,5 +457,16 @@ fn the_examples_are_a_session_from_hello_to_goodbye_and_a_shutdown() {
             assert_eq!((exhibit.side, exhibit.decode()), (side, (tag, message)));
             assert_eq!(message.encode(tag), exhibit.bytes, "{}", exhibit.text);
         }
+    }
+}
+
+#[test]
+fn the_examples_have_every_kind_of_messages_presence_board_and_rooms() {
+    let shown: Vec<u8> = examples().iter().flatten().map(|exhibit| exhibit.bytes[4]).collect();
+    let [requests, replies, _, notices] = TABLES.map(|(heading, _)| kinds(heading));
+    let of_company = requests.iter().filter(|kind| kind.number >= 0x30);
+    let of_company = of_company.chain(replies.iter().filter(|kind| kind.number >= 0x93)).chain(&notices);
+    for kind in of_company {
+        assert!(shown.contains(&kind.number), "{}", kind.name);
     }
 }

@@ -7,7 +7,7 @@ use forum_common::limits::DIGEST_BYTES;
 use forum_common::names::{FileName, Text, Title, UserName};
 use serde::{Deserialize, Serialize};
 
-use super::{AccountId, ThreadId};
+use super::{AccountId, MailNumber, RoomId, ThreadId};
 use crate::files::FileId;
 use crate::passwords::PasswordHash;
 
@@ -89,6 +89,45 @@ pub enum Change {
     RemoveThread {
         /// Which thread.
         title: Title,
+    },
+    /// `message`.
+    SendMessage {
+        /// To whom.
+        to: AccountId,
+        /// What it says.
+        text: Text,
+    },
+    /// The actor's client has all messages up to this one.
+    TakeMessages {
+        /// The number of the newest that it has.
+        up_to: MailNumber,
+    },
+    /// `block`.
+    Block {
+        /// Whom.
+        user: AccountId,
+    },
+    /// `unblock`.
+    Unblock {
+        /// Whom.
+        user: AccountId,
+    },
+    /// BCM.
+    PostToBoard {
+        /// What it says.
+        text: Text,
+    },
+    /// SRB.
+    CreateRoom {
+        /// Everybody in it, the actor first, nobody twice.
+        members: Vec<AccountId>,
+    },
+    /// SRM.
+    PostToRoom {
+        /// Which room.
+        room: RoomId,
+        /// What it says.
+        text: Text,
     },
 }
 

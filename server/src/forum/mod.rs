@@ -8,18 +8,24 @@
 //! and so show one instant, however long they take.
 
 mod accounts;
+mod blocks;
 mod entry;
-mod posts;
+mod mail;
 mod record;
 mod refused;
+mod rooms;
+mod sequence;
 mod threads;
 
 pub use accounts::{Account, AccountId, Accounts};
+pub use blocks::{Blocks, Users};
 pub use entry::{Change, Entry, EntryError};
-pub use posts::{Post, Posts};
+pub use mail::{Mail, MailNumber, Mailbox, Mailboxes};
 pub use record::{Record, Records, RestoreError, Restorer};
 pub use refused::Refused;
-pub use threads::{Listed, Thread, ThreadId, ThreadListing, Threads, TitleListing, Upload};
+pub use rooms::{History, Room, RoomId, Rooms, RoomsListing, TimedPost};
+pub use sequence::Sequence;
+pub use threads::{Listed, Post, Thread, ThreadId, ThreadListing, Threads, TitleListing, Upload};
 
 use forum_common::names::{FileName, Title, UserName};
 
@@ -32,6 +38,14 @@ pub struct Forum {
     pub accounts: Accounts,
     /// What they talk about.
     pub threads: Threads,
+    /// What was sent to one user each and not taken yet.
+    pub mail: Mailboxes,
+    /// Who wants to hear nothing of whom.
+    pub blocks: Blocks,
+    /// What was posted to everybody.
+    pub board: Sequence<TimedPost>,
+    /// What was posted to some.
+    pub rooms: Rooms,
     /// The time of the newest entry, in UTC milliseconds.
     at_ms: u64,
 }
@@ -67,6 +81,20 @@ pub enum Effect {
         /// The files nothing names any more.
         files: Vec<FileId>,
     },
+    /// A message more in a mailbox.
+    MessageStored(AccountId),
+    /// Messages that were taken are gone.
+    MessagesTaken,
+    /// A block more.
+    Blocked(AccountId),
+    /// A block less.
+    Unblocked(AccountId),
+    /// A message more on the board, with this number.
+    PostedToBoard(u32),
+    /// A new room.
+    RoomCreated(RoomId),
+    /// A message more in a room, with this number.
+    PostedToRoom(RoomId, u32),
 }
 
 impl Forum {
@@ -85,9 +113,7 @@ impl Forum {
                 Some(_) => Err(Refused::NameTaken(name.clone())),
                 None => Ok(()),
             },
-            Change::SetPassword { account, .. } => {
-                self.accounts.get(*account).map(|_| ()).ok_or(Refused::NoSuchAccount)
-            }
+            Change::SetPassword { account, .. } => self.check_account(*account),
             Change::CreateThread { title } => match self.threads.find(title) {
                 Some(_) => Err(Refused::ThreadExists(title.clone())),
                 None => Ok(()),
@@ -109,6 +135,40 @@ impl Forum {
                 let thread = self.threads.named(title)?;
                 if Some(thread.creator()) == actor { Ok(()) } else { Err(Refused::NotYourThread) }
             }
+            Change::TakeMessages { .. } | Change::PostToBoard { .. } => Ok(()),
+            Change::SendMessage { to, .. } => self.check_message(*to, actor),
+            Change::Block { user } => self.check_block(*user, actor, false),
+            Change::Unblock { user } => self.check_block(*user, actor, true),
+            Change::CreateRoom { members } => match self.rooms.of_exactly(members) {
+                Some(room) => Err(Refused::RoomExists(room)),
+                None => members.iter().try_for_each(|member| self.check_account(*member)),
+            },
+            Change::PostToRoom { room, .. } => {
+                let room = self.rooms.get(*room).ok_or(Refused::NoSuchRoom)?;
+                if actor.is_some_and(|actor| room.has(actor)) { Ok(()) } else { Err(Refused::NotInRoom) }
+            }
+        }
+    }
+
+    fn check_account(&self, account: AccountId) -> Result<(), Refused> {
+        self.accounts.get(account).map(|_| ()).ok_or(Refused::NoSuchAccount)
+    }
+
+    fn check_message(&self, to: AccountId, from: Option<AccountId>) -> Result<(), Refused> {
+        self.check_account(to)?;
+        match from {
+            Some(from) if self.blocks.has(to, from) => Err(Refused::BlockedByUser),
+            _ => Ok(()),
+        }
+    }
+
+    fn check_block(&self, user: AccountId, actor: Option<AccountId>, is_there: bool) -> Result<(), Refused> {
+        let actor = actor.ok_or(Refused::NoSuchAccount)?;
+        self.check_account(user)?;
+        match (self.blocks.has(actor, user), is_there) {
+            (true, false) => Err(Refused::AlreadyBlocked(self.name_of(user).clone())),
+            (false, true) => Err(Refused::NotBlocked(self.name_of(user).clone())),
+            _ => Ok(()),
         }
     }
 
@@ -120,22 +180,30 @@ impl Forum {
     pub fn apply(&mut self, entry: &Entry) -> Result<Effect, Refused> {
         self.at_ms = self.at_ms.max(entry.at_ms);
         self.check(entry.actor, &entry.change)?;
-        Ok(match &entry.change {
+        match &entry.change {
             Change::CreateAccount { name, hash } => {
-                Effect::AccountCreated(self.accounts.create(name.clone(), *hash))
+                Ok(Effect::AccountCreated(self.accounts.create(name.clone(), *hash)))
             }
             Change::SetPassword { account, hash } => {
                 self.accounts.set_password(*account, *hash);
-                Effect::PasswordChanged
+                Ok(Effect::PasswordChanged)
             }
+            // All else is done by somebody who is logged in.
+            change => self.apply_by(entry.actor.ok_or(Refused::NoSuchAccount)?, change),
+        }
+    }
+
+    /// Makes a change that was checked.
+    fn apply_by(&mut self, actor: AccountId, change: &Change) -> Result<Effect, Refused> {
+        let at_ms = self.at_ms;
+        Ok(match change {
+            Change::CreateAccount { .. } | Change::SetPassword { .. } => return Err(Refused::NoSuchAccount),
             Change::CreateThread { title } => {
-                let creator = entry.actor.ok_or(Refused::NoSuchAccount)?;
-                self.threads.create(title.clone(), creator);
+                self.threads.create(title.clone(), actor);
                 Effect::ThreadCreated(title.clone())
             }
             Change::Post { title, text } => {
-                let author = entry.actor.ok_or(Refused::NoSuchAccount)?;
-                self.threads.named_mut(title)?.post(Post { author, text: text.clone() });
+                self.threads.named_mut(title)?.post(Post { author: actor, text: text.clone() });
                 Effect::Posted(title.clone())
             }
             Change::DeletePost { title, number } => {
@@ -147,23 +215,52 @@ impl Forum {
                 Effect::PostEdited
             }
             Change::AddFile { thread, title, file, id, size, digest } => {
-                let author = entry.actor.ok_or(Refused::NoSuchAccount)?;
                 let thread =
                     self.threads.get_mut(*thread).ok_or_else(|| Refused::NoSuchThread(title.clone()))?;
                 let title = thread.title().clone();
-                thread.add_file(author, file.clone(), *id, *size, *digest);
-                self.accounts.add_file_bytes(author, *size);
+                thread.add_file(actor, file.clone(), *id, *size, *digest);
+                self.accounts.add_file_bytes(actor, *size);
                 Effect::FileAdded { title, file: file.clone() }
             }
-            Change::RemoveThread { title } => {
-                let (id, thread) = self.threads.remove(title)?;
-                for upload in thread.uploads() {
-                    self.accounts.subtract_file_bytes(upload.author, upload.size);
-                }
-                let files = thread.uploads().iter().map(|upload| upload.id).collect();
-                Effect::ThreadRemoved { thread: id, title: title.clone(), files }
+            Change::RemoveThread { title } => self.remove_thread(title)?,
+            Change::SendMessage { to, text } => {
+                self.mail.of_mut(*to).put(Mail { from: actor, at_ms, text: text.clone() });
+                Effect::MessageStored(*to)
+            }
+            Change::TakeMessages { up_to } => {
+                self.mail.take(actor, *up_to);
+                Effect::MessagesTaken
+            }
+            Change::Block { user } => {
+                self.blocks.add(actor, *user);
+                Effect::Blocked(*user)
+            }
+            Change::Unblock { user } => {
+                self.blocks.remove(actor, *user);
+                Effect::Unblocked(*user)
+            }
+            Change::PostToBoard { text } => {
+                self.board.push(TimedPost { author: actor, at_ms, text: text.clone() });
+                Effect::PostedToBoard(self.board.len() as u32)
+            }
+            Change::CreateRoom { members } => {
+                Effect::RoomCreated(self.rooms.create(members.as_slice().into()))
+            }
+            Change::PostToRoom { room, text } => {
+                let post = TimedPost { author: actor, at_ms, text: text.clone() };
+                let number = self.rooms.post(*room, post).ok_or(Refused::NoSuchRoom)?;
+                Effect::PostedToRoom(*room, number)
             }
         })
+    }
+
+    fn remove_thread(&mut self, title: &Title) -> Result<Effect, Refused> {
+        let (id, thread) = self.threads.remove(title)?;
+        for upload in thread.uploads() {
+            self.accounts.subtract_file_bytes(upload.author, upload.size);
+        }
+        let files = thread.uploads().iter().map(|upload| upload.id).collect();
+        Ok(Effect::ThreadRemoved { thread: id, title: title.clone(), files })
     }
 
     /// The name of an account; every id in the forum's state belongs to one.

@@ -9,7 +9,7 @@ use forum_common::limits::DIGEST_BYTES;
 use forum_common::names::{FileName, Text, Title, UserName};
 use serde::{Deserialize, Serialize};
 
-use super::{Forum, Post, ThreadId};
+use super::{AccountId, Forum, Mail, MailNumber, Post, RoomId, ThreadId, TimedPost};
 use crate::files::FileId;
 use crate::passwords::PasswordHash;
 
@@ -60,6 +60,54 @@ pub enum Record {
         /// Their BLAKE3 digest.
         #[serde(with = "hex_digest")]
         digest: [u8; DIGEST_BYTES],
+    },
+    /// A mailbox; the messages in it follow.
+    Mailbox {
+        /// Whose.
+        owner: UserName,
+        /// The number that the next message gets.
+        next: MailNumber,
+    },
+    /// A message that waits in the mailbox before.
+    Mail {
+        /// Its number.
+        number: MailNumber,
+        /// Who sent it.
+        from: UserName,
+        /// When, in UTC milliseconds.
+        at_ms: u64,
+        /// What it says.
+        text: Text,
+    },
+    /// A block.
+    Block {
+        /// Who wants to hear nothing.
+        blocker: UserName,
+        /// Of whom.
+        blocked: UserName,
+    },
+    /// The next message of the board.
+    BoardPost {
+        /// Who wrote it.
+        author: UserName,
+        /// When, in UTC milliseconds.
+        at_ms: u64,
+        /// What it says.
+        text: Text,
+    },
+    /// The next room, in the order of their numbers; its messages follow.
+    Room {
+        /// Everybody in it, the creator first.
+        members: Vec<UserName>,
+    },
+    /// The next message of the room before.
+    RoomPost {
+        /// Who wrote it.
+        author: UserName,
+        /// When, in UTC milliseconds.
+        at_ms: u64,
+        /// What it says.
+        text: Text,
     },
 }
 
@@ -118,11 +166,23 @@ pub struct Records {
 enum Stage {
     Header,
     /// The account to come.
-    Account(usize),
+    Account(u32),
     /// The thread to come is the first from this id on.
     Thread(ThreadId),
     /// Inside a thread: the message and the file to come.
     Item(ThreadId, usize, usize),
+    /// The mailbox to come is the first from this owner on.
+    Mailbox(AccountId),
+    /// Inside a mailbox: the message behind this one.
+    Mail(AccountId, MailNumber),
+    /// The blocks to come: this user's, behind so many of them.
+    Block(AccountId, usize),
+    /// The message of the board to come.
+    Board(usize),
+    /// The room to come.
+    Room(RoomId),
+    /// Inside a room: the message to come.
+    RoomPost(RoomId, usize),
     Done,
 }
 
@@ -131,54 +191,145 @@ impl Iterator for Records {
 
     fn next(&mut self) -> Option<Record> {
         loop {
-            match self.stage {
-                Stage::Header => {
-                    self.stage = Stage::Account(0);
-                    let (at_ms, next_thread) = (self.forum.at_ms, self.forum.threads.next_id());
-                    return Some(Record::Forum { at_ms, next_thread });
-                }
-                Stage::Account(index) => match self.forum.accounts.get(super::AccountId(index as u32)) {
-                    Some(account) => {
-                        self.stage = Stage::Account(index + 1);
-                        return Some(Record::Account { name: account.name.clone(), hash: account.hash });
-                    }
-                    None => self.stage = Stage::Thread(ThreadId(0)),
-                },
-                Stage::Thread(from) => match self.forum.threads.first_from(from) {
-                    Some((&id, thread)) => {
-                        self.stage = Stage::Item(id, 0, 0);
-                        let creator = self.forum.name_of(thread.creator()).clone();
-                        return Some(Record::Thread { id, title: thread.title().clone(), creator });
-                    }
-                    None => self.stage = Stage::Done,
-                },
-                Stage::Item(id, post, upload) => match self.item(id, post, upload) {
-                    Some(record) => return Some(record),
-                    None => self.stage = Stage::Thread(ThreadId(id.0 + 1)),
-                },
+            // A stage gives a record and what comes behind it, or nothing but the stage that follows.
+            let (record, stage) = match self.stage {
+                Stage::Header => self.header(),
+                Stage::Account(index) => self.account(index),
+                Stage::Thread(from) => self.thread(from),
+                Stage::Item(id, post, upload) => self.item(id, post, upload),
+                Stage::Mailbox(from) => self.mailbox(from),
+                Stage::Mail(owner, behind) => self.mail(owner, behind),
+                Stage::Block(blocker, index) => self.block(blocker, index),
+                Stage::Board(index) => self.board(index),
+                Stage::Room(id) => self.room(id),
+                Stage::RoomPost(id, index) => self.room_post(id, index),
                 Stage::Done => return None,
+            };
+            self.stage = stage;
+            if record.is_some() {
+                return record;
             }
         }
     }
 }
 
+/// A record, if the stage had one, and the stage that comes next.
+type Step = (Option<Record>, Stage);
+
 impl Records {
+    fn name(&self, account: AccountId) -> UserName {
+        self.forum.name_of(account).clone()
+    }
+
+    fn header(&self) -> Step {
+        let (at_ms, next_thread) = (self.forum.at_ms, self.forum.threads.next_id());
+        (Some(Record::Forum { at_ms, next_thread }), Stage::Account(0))
+    }
+
+    fn account(&self, index: u32) -> Step {
+        match self.forum.accounts.get(AccountId(index)) {
+            Some(account) => {
+                let record = Record::Account { name: account.name.clone(), hash: account.hash };
+                (Some(record), Stage::Account(index + 1))
+            }
+            None => (None, Stage::Thread(ThreadId(0))),
+        }
+    }
+
+    fn thread(&self, from: ThreadId) -> Step {
+        match self.forum.threads.first_from(from) {
+            Some((&id, thread)) => {
+                let (title, creator) = (thread.title().clone(), self.name(thread.creator()));
+                (Some(Record::Thread { id, title, creator }), Stage::Item(id, 0, 0))
+            }
+            None => (None, Stage::Mailbox(AccountId(0))),
+        }
+    }
+
     /// The next message or file of a thread, whichever stands first.
-    fn item(&mut self, id: ThreadId, post: usize, upload: usize) -> Option<Record> {
-        let thread = self.forum.threads.get(id)?;
+    fn item(&self, id: ThreadId, post: usize, upload: usize) -> Step {
+        let over = (None, Stage::Thread(ThreadId(id.0 + 1)));
+        let Some(thread) = self.forum.threads.get(id) else { return over };
         if let Some(next) = thread.uploads().get(upload).filter(|next| next.after as usize <= post) {
-            self.stage = Stage::Item(id, post, upload + 1);
-            return Some(Record::Upload {
-                author: self.forum.name_of(next.author).clone(),
+            let record = Record::Upload {
+                author: self.name(next.author),
                 file: next.file.clone(),
                 id: next.id,
                 size: next.size,
                 digest: next.digest,
-            });
+            };
+            return (Some(record), Stage::Item(id, post, upload + 1));
         }
-        let next = thread.posts().get(post)?;
-        self.stage = Stage::Item(id, post + 1, upload);
-        Some(Record::Post { author: self.forum.name_of(next.author).clone(), text: next.text.clone() })
+        let Some(next) = thread.posts().get(post) else { return over };
+        let record = Record::Post { author: self.name(next.author), text: next.text.clone() };
+        (Some(record), Stage::Item(id, post + 1, upload))
+    }
+
+    fn mailbox(&self, from: AccountId) -> Step {
+        match self.forum.mail.from(from).next() {
+            Some((&owner, mailbox)) => {
+                let next = MailNumber(mailbox.newest().0 + 1);
+                (Some(Record::Mailbox { owner: self.name(owner), next }), Stage::Mail(owner, MailNumber(0)))
+            }
+            None => (None, Stage::Block(AccountId(0), 0)),
+        }
+    }
+
+    fn mail(&self, owner: AccountId, behind: MailNumber) -> Step {
+        match self.forum.mail.of(owner).and_then(|mailbox| mailbox.first_behind(behind)) {
+            Some((number, mail)) => {
+                let (from, at_ms, text) = (self.name(mail.from), mail.at_ms, mail.text.clone());
+                (Some(Record::Mail { number, from, at_ms, text }), Stage::Mail(owner, number))
+            }
+            None => (None, Stage::Mailbox(AccountId(owner.0 + 1))),
+        }
+    }
+
+    fn block(&self, blocker: AccountId, index: usize) -> Step {
+        match self.forum.blocks.from(blocker).next() {
+            Some((&found, users)) => {
+                // An interrupted walk over a set goes on behind so many of its members.
+                let index = if found == blocker { index } else { 0 };
+                match users.iter().nth(index) {
+                    Some(&blocked) => {
+                        let record = Record::Block { blocker: self.name(found), blocked: self.name(blocked) };
+                        (Some(record), Stage::Block(found, index + 1))
+                    }
+                    None => (None, Stage::Block(AccountId(found.0 + 1), 0)),
+                }
+            }
+            None => (None, Stage::Board(0)),
+        }
+    }
+
+    fn board(&self, index: usize) -> Step {
+        match self.forum.board.get(index) {
+            Some(post) => {
+                let (author, at_ms, text) = (self.name(post.author), post.at_ms, post.text.clone());
+                (Some(Record::BoardPost { author, at_ms, text }), Stage::Board(index + 1))
+            }
+            None => (None, Stage::Room(RoomId(1))),
+        }
+    }
+
+    fn room(&self, id: RoomId) -> Step {
+        match self.forum.rooms.get(id) {
+            Some(room) => {
+                let members = room.members.iter().map(|member| self.name(*member)).collect();
+                (Some(Record::Room { members }), Stage::RoomPost(id, 0))
+            }
+            None => (None, Stage::Done),
+        }
+    }
+
+    fn room_post(&self, id: RoomId, index: usize) -> Step {
+        match self.forum.rooms.get(id).and_then(|room| room.posts.get(index)) {
+            Some(post) => {
+                let (author, at_ms, text) = (self.name(post.author), post.at_ms, post.text.clone());
+                (Some(Record::RoomPost { author, at_ms, text }), Stage::RoomPost(id, index + 1))
+            }
+            None => (None, Stage::Room(RoomId(id.0 + 1))),
+        }
     }
 }
 
@@ -201,8 +352,8 @@ impl Records {
 /// Records that make no forum.
 #[derive(Debug, PartialEq, Eq)]
 pub enum RestoreError {
-    /// A message or file with no thread before it.
-    NoThread,
+    /// A message or file with no thread, mailbox or room before it.
+    NoParent,
     /// A name that no account before has.
     UnknownUser(UserName),
     /// A name that two accounts have.
@@ -211,15 +362,18 @@ pub enum RestoreError {
     DoubleThread(Title),
     /// A name that two files of one thread have.
     DoubleFile(FileName),
+    /// A second room for the same users.
+    DoubleRoom,
 }
 
 impl fmt::Display for RestoreError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::NoThread => f.write_str("a message or file stands before any thread"),
+            Self::NoParent => f.write_str("a message or file stands before what it belongs to"),
             Self::UnknownUser(name) => write!(f, "no account is named {name}"),
             Self::DoubleUser(name) => write!(f, "two accounts are named {name}"),
             Self::DoubleThread(title) => write!(f, "thread {title} comes twice or out of order"),
+            Self::DoubleRoom => f.write_str("two rooms have the same users"),
             Self::DoubleFile(file) => write!(f, "two files of a thread are named {file}"),
         }
     }
@@ -231,7 +385,10 @@ impl std::error::Error for RestoreError {}
 #[derive(Debug, Default)]
 pub struct Restorer {
     forum: Forum,
+    /// What the next message belongs to.
     thread: Option<ThreadId>,
+    mailbox: Option<AccountId>,
+    room: Option<RoomId>,
 }
 
 impl Restorer {
@@ -274,6 +431,36 @@ impl Restorer {
                 thread.add_file(author, file, id, size, digest);
                 self.forum.accounts.add_file_bytes(author, size);
             }
+            Record::Mailbox { owner, next } => {
+                let owner = self.account(&owner)?;
+                self.forum.mail.of_mut(owner).set_next(next);
+                self.mailbox = Some(owner);
+            }
+            Record::Mail { number, from, at_ms, text } => {
+                let from = self.account(&from)?;
+                let owner = self.mailbox.ok_or(RestoreError::NoParent)?;
+                self.forum.mail.of_mut(owner).put_as(number, Mail { from, at_ms, text });
+            }
+            Record::Block { blocker, blocked } => {
+                let (blocker, blocked) = (self.account(&blocker)?, self.account(&blocked)?);
+                self.forum.blocks.add(blocker, blocked);
+            }
+            Record::BoardPost { author, at_ms, text } => {
+                let author = self.account(&author)?;
+                self.forum.board.push(TimedPost { author, at_ms, text });
+            }
+            Record::Room { members } => {
+                let members = members.iter().map(|name| self.account(name)).collect::<Result<Vec<_>, _>>()?;
+                if self.forum.rooms.of_exactly(&members).is_some() {
+                    return Err(RestoreError::DoubleRoom);
+                }
+                self.room = Some(self.forum.rooms.create(members.into()));
+            }
+            Record::RoomPost { author, at_ms, text } => {
+                let author = self.account(&author)?;
+                let room = self.room.ok_or(RestoreError::NoParent)?;
+                self.forum.rooms.post(room, TimedPost { author, at_ms, text });
+            }
         }
         Ok(())
     }
@@ -296,11 +483,11 @@ impl Restorer {
         self.forum
     }
 
-    fn account(&self, name: &UserName) -> Result<super::AccountId, RestoreError> {
+    fn account(&self, name: &UserName) -> Result<AccountId, RestoreError> {
         self.forum.accounts.find(name).ok_or_else(|| RestoreError::UnknownUser(name.clone()))
     }
 
     fn open_thread(&mut self) -> Result<&mut super::Thread, RestoreError> {
-        self.thread.and_then(|id| self.forum.threads.get_mut(id)).ok_or(RestoreError::NoThread)
+        self.thread.and_then(|id| self.forum.threads.get_mut(id)).ok_or(RestoreError::NoParent)
     }
 }

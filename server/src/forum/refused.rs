@@ -5,6 +5,8 @@ use std::fmt;
 use forum_common::names::{FileName, Title, UserName};
 use forum_common::refusal::Refusal;
 
+use super::RoomId;
+
 /// A change or a question that the state of the forum rules out.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Refused {
@@ -26,6 +28,18 @@ pub enum Refused {
     FileExists(FileName, Title),
     /// The thread has no file of this name.
     NoSuchFile(Title),
+    /// The receiver has blocked the sender.
+    BlockedByUser,
+    /// That user is blocked already.
+    AlreadyBlocked(UserName),
+    /// That user was not blocked.
+    NotBlocked(UserName),
+    /// There is a room for just these users.
+    RoomExists(RoomId),
+    /// There is no such room.
+    NoSuchRoom,
+    /// The user is not in this room.
+    NotInRoom,
 }
 
 impl Refused {
@@ -41,6 +55,12 @@ impl Refused {
             Self::NotYourThread => Refusal::NotYourThread,
             Self::FileExists(..) => Refusal::FileExists,
             Self::NoSuchFile(_) => Refusal::NoSuchFile,
+            Self::BlockedByUser => Refusal::BlockedByUser,
+            Self::AlreadyBlocked(_) => Refusal::AlreadyBlocked,
+            Self::NotBlocked(_) => Refusal::NotBlocked,
+            Self::RoomExists(_) => Refusal::RoomExists,
+            Self::NoSuchRoom => Refusal::NoSuchRoom,
+            Self::NotInRoom => Refusal::NotInRoom,
         }
     }
 }
@@ -61,6 +81,16 @@ impl fmt::Display for Refused {
             }
             Self::FileExists(file, title) => write!(f, "File {file} already exists in Thread {title}"),
             Self::NoSuchFile(title) => write!(f, "File does not exist in Thread {title}"),
+            Self::BlockedByUser => {
+                f.write_str("Your message could not be delivered as the recipient has blocked you")
+            }
+            Self::AlreadyBlocked(user) => write!(f, "Error. {user} is already blocked"),
+            Self::NotBlocked(user) => write!(f, "Error. {user} was not blocked"),
+            Self::RoomExists(room) => {
+                write!(f, "a separate room (ID: {}) already created for these users", room.0)
+            }
+            Self::NoSuchRoom => f.write_str("The separate room does not exist"),
+            Self::NotInRoom => f.write_str("You are not in this separate room chat"),
         }
     }
 }

@@ -210,6 +210,14 @@ fn any_change() -> impl Strategy<Value = (Option<u32>, Change)> {
             digest: [file; 32],
         }),
         1 => title().prop_map(|title| Change::RemoveThread { title }),
+        4 => (0..5u32, "[a-z]{1,9}").prop_map(|(to, raw)| Change::SendMessage { to: AccountId(to), text: text(&raw) }),
+        2 => (0..9u64).prop_map(|number| Change::TakeMessages { up_to: MailNumber(number) }),
+        3 => (0..5u32).prop_map(|user| Change::Block { user: AccountId(user) }),
+        1 => (0..5u32).prop_map(|user| Change::Unblock { user: AccountId(user) }),
+        2 => "[a-z]{1,9}".prop_map(|raw| Change::PostToBoard { text: text(&raw) }),
+        3 => proptest::sample::subsequence(vec![0, 1, 2, 3], 1..4).prop_map(|users| Change::CreateRoom {
+            members: users.into_iter().map(AccountId).collect() }),
+        4 => (0..5u32, "[a-z]{1,9}").prop_map(|(room, raw)| Change::PostToRoom { room: RoomId(room), text: text(&raw) }),
     ];
     (proptest::option::weighted(0.9, 0..4u32), change)
 }

@@ -6,13 +6,22 @@ use forum_common::limits::DIGEST_BYTES;
 use forum_common::names::{FileName, Text, Title};
 use serde::{Deserialize, Serialize};
 
-use super::{AccountId, Post, Posts, Refused};
+use super::{AccountId, Refused, Sequence};
 use crate::files::FileId;
 
 /// A thread's place in the order of creations, from 1. Never used again: a thread that gets the title of a
 /// removed one is another thread.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct ThreadId(pub u64);
+
+/// One message.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Post {
+    /// Who wrote it.
+    pub author: AccountId,
+    /// What it says.
+    pub text: Text,
+}
 
 /// A file in a thread.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -36,7 +45,7 @@ pub struct Upload {
 pub struct Thread {
     title: Title,
     creator: AccountId,
-    posts: Posts,
+    posts: Sequence<Post>,
     /// In the order of uploading, so `after` never falls.
     uploads: Arc<Vec<Upload>>,
 }
@@ -53,7 +62,7 @@ impl Thread {
     }
 
     /// Its messages.
-    pub fn posts(&self) -> &Posts {
+    pub fn posts(&self) -> &Sequence<Post> {
         &self.posts
     }
 
@@ -130,7 +139,7 @@ impl Thread {
     }
 
     pub(super) fn edit_post(&mut self, number: u32, text: Text) {
-        self.posts.edit(number as usize - 1, text);
+        self.posts.member_mut(number as usize - 1).text = text;
     }
 
     pub(super) fn add_file(
@@ -265,7 +274,7 @@ impl Threads {
     /// Puts a thread where a snapshot had it.
     pub(super) fn insert(&mut self, id: ThreadId, title: Title, creator: AccountId) {
         let thread =
-            Thread { title: title.clone(), creator, posts: Posts::default(), uploads: Arc::default() };
+            Thread { title: title.clone(), creator, posts: Sequence::default(), uploads: Arc::default() };
         self.by_id.insert(id, thread);
         self.by_title.insert(title, id);
     }

@@ -1,48 +1,52 @@
-//! The messages of one thread: a sequence that is numbered by position, loses members anywhere, and is
-//! cloned in O(1).
+//! A sequence of messages that is numbered by position, loses members anywhere, and is cloned in O(1).
 //!
-//! It is cut into chunks of at most [`CHUNK_POSTS_MAX`] messages that know where they start. Finding number
-//! n is a binary search; a deletion moves at most one chunk's messages and corrects the starts behind it,
-//! which for 1,000,000 messages is an addition in some 2,000 neighbouring words. A clone shares everything;
-//! whoever then writes first copies the list of chunks and the one chunk it touches.
+//! It is cut into chunks of at most [`CHUNK_MEMBERS_MAX`] that know where they start. Finding number n is a
+//! binary search; a removal moves at most one chunk's members and corrects the starts behind it, which for
+//! 1,000,000 members is an addition in some 2,000 neighbouring words. A clone shares everything; whoever
+//! then writes first copies the list of chunks and the one chunk it touches.
 //!
 //! A balanced tree (imbl's RRB vector) would do the same in O(log n), but its concatenation, which a removal
 //! in the middle needs, has open reports of panics and of trees that degenerate.
 
 use std::sync::Arc;
 
-use forum_common::names::Text;
+/// Members of one chunk: enough for few chunks, few enough that copying one is no stall (12 KiB of posts).
+const CHUNK_MEMBERS_MAX: usize = 512;
 
-use super::AccountId;
-
-/// Messages in one chunk: large enough for few chunks, small enough that copying one is no stall (12 KiB).
-const CHUNK_POSTS_MAX: usize = 512;
-
-/// One message.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Post {
-    /// Who wrote it.
-    pub author: AccountId,
-    /// What it says.
-    pub text: Text,
-}
-
-/// The messages of a thread, by index from 0.
-#[derive(Debug, Clone, Default)]
-pub struct Posts {
-    chunks: Arc<Vec<Chunk>>,
+/// Members by index from 0.
+#[derive(Debug)]
+pub struct Sequence<T> {
+    chunks: Arc<Vec<Chunk<T>>>,
     length: usize,
 }
 
-#[derive(Debug, Clone)]
-struct Chunk {
-    /// The index of its first message.
+#[derive(Debug)]
+struct Chunk<T> {
+    /// The index of its first member.
     start: usize,
     /// Never empty.
-    posts: Arc<Vec<Post>>,
+    members: Arc<Vec<T>>,
 }
 
-impl Posts {
+impl<T> Clone for Sequence<T> {
+    fn clone(&self) -> Self {
+        Self { chunks: Arc::clone(&self.chunks), length: self.length }
+    }
+}
+
+impl<T> Clone for Chunk<T> {
+    fn clone(&self) -> Self {
+        Self { start: self.start, members: Arc::clone(&self.members) }
+    }
+}
+
+impl<T> Default for Sequence<T> {
+    fn default() -> Self {
+        Self { chunks: Arc::default(), length: 0 }
+    }
+}
+
+impl<T: Clone> Sequence<T> {
     /// How many there are.
     pub fn len(&self) -> usize {
         self.length
@@ -53,38 +57,51 @@ impl Posts {
         self.length == 0
     }
 
-    /// The message at `index`.
-    pub fn get(&self, index: usize) -> Option<&Post> {
+    /// The member at `index`.
+    pub fn get(&self, index: usize) -> Option<&T> {
         if index >= self.length {
             return None;
         }
         let chunk = &self.chunks[self.chunk_of(index)];
-        chunk.posts.get(index - chunk.start)
+        chunk.members.get(index - chunk.start)
     }
 
-    /// Appends a message.
-    pub fn push(&mut self, post: Post) {
+    /// Appends a member.
+    pub fn push(&mut self, member: T) {
         let chunks = Arc::make_mut(&mut self.chunks);
         match chunks.last_mut() {
-            Some(last) if last.posts.len() < CHUNK_POSTS_MAX => Arc::make_mut(&mut last.posts).push(post),
-            _ => chunks.push(Chunk { start: self.length, posts: Arc::new(vec![post]) }),
+            Some(last) if last.members.len() < CHUNK_MEMBERS_MAX => {
+                Arc::make_mut(&mut last.members).push(member)
+            }
+            _ => chunks.push(Chunk { start: self.length, members: Arc::new(vec![member]) }),
         }
         self.length += 1;
     }
 
-    /// Replaces what the message at `index` says. There must be one.
-    pub fn edit(&mut self, index: usize, text: Text) {
+    /// The member at `index`, to be changed. There must be one.
+    pub fn member_mut(&mut self, index: usize) -> &mut T {
         let at = self.chunk_of(index);
         let chunk = &mut Arc::make_mut(&mut self.chunks)[at];
-        Arc::make_mut(&mut chunk.posts)[index - chunk.start].text = text;
+        &mut Arc::make_mut(&mut chunk.members)[index - chunk.start]
     }
 
-    /// Removes the message at `index`; the later ones move up. There must be one.
+    /// The first index whose member is not `before`, which must hold for all members up to some index and
+    /// for none behind.
+    pub fn partition_point(&self, before: impl Fn(&T) -> bool) -> usize {
+        let (mut low, mut high) = (0, self.length);
+        while low < high {
+            let middle = low + (high - low) / 2;
+            if self.get(middle).is_some_and(&before) { low = middle + 1 } else { high = middle }
+        }
+        low
+    }
+
+    /// Removes the member at `index`; the later ones move up. There must be one.
     pub fn remove(&mut self, index: usize) {
         let at = self.chunk_of(index);
         let chunks = Arc::make_mut(&mut self.chunks);
         let start = chunks[at].start;
-        Arc::make_mut(&mut chunks[at].posts).remove(index - start);
+        Arc::make_mut(&mut chunks[at].members).remove(index - start);
         self.length -= 1;
         for later in &mut chunks[at + 1..] {
             later.start -= 1;
@@ -92,10 +109,10 @@ impl Posts {
         Self::close_gap(chunks, at);
     }
 
-    /// Keeps the list of chunks in proportion to the messages: an empty chunk goes, and one that shrank is
+    /// Keeps the list of chunks in proportion to the members: an empty chunk goes, and one that shrank is
     /// joined with a neighbour when both fit well into one.
-    fn close_gap(chunks: &mut Vec<Chunk>, at: usize) {
-        if chunks[at].posts.is_empty() {
+    fn close_gap(chunks: &mut Vec<Chunk<T>>, at: usize) {
+        if chunks[at].members.is_empty() {
             chunks.remove(at);
             return;
         }
@@ -105,11 +122,11 @@ impl Posts {
         }
     }
 
-    fn join_if_small(chunks: &mut Vec<Chunk>, at: usize) {
+    fn join_if_small(chunks: &mut Vec<Chunk<T>>, at: usize) {
         let Some(next) = chunks.get(at + 1) else { return };
-        if chunks[at].posts.len() + next.posts.len() <= CHUNK_POSTS_MAX / 2 {
+        if chunks[at].members.len() + next.members.len() <= CHUNK_MEMBERS_MAX / 2 {
             let next = chunks.remove(at + 1);
-            Arc::make_mut(&mut chunks[at].posts).extend(next.posts.iter().cloned());
+            Arc::make_mut(&mut chunks[at].members).extend(next.members.iter().cloned());
         }
     }
 
@@ -124,25 +141,28 @@ impl Posts {
 mod tests {
     use proptest::prelude::*;
 
+    use forum_common::names::Text;
+
+    use super::super::{AccountId, Post};
     use super::*;
 
     fn post(n: u32) -> Post {
         Post { author: AccountId(n), text: Text::parse("x").unwrap() }
     }
 
-    fn authors(posts: &Posts) -> Vec<u32> {
+    fn authors(posts: &Sequence<Post>) -> Vec<u32> {
         (0..posts.len()).map(|index| posts.get(index).unwrap().author.0).collect()
     }
 
     #[test]
     fn a_clone_keeps_its_instant() {
-        let mut posts = Posts::default();
+        let mut posts = Sequence::default();
         (0..2_000).for_each(|n| posts.push(post(n)));
         let before = posts.clone();
         for index in [1_999, 1_000, 0] {
             posts.remove(index);
         }
-        posts.edit(0, Text::parse("y").unwrap());
+        posts.member_mut(0).text = Text::parse("y").unwrap();
         assert_eq!(authors(&before), (0..2_000).collect::<Vec<_>>());
         assert_eq!(&*before.get(1).unwrap().text, "x");
         assert_eq!(posts.len(), 1_997);
@@ -150,8 +170,17 @@ mod tests {
     }
 
     #[test]
+    fn a_partition_point_is_found() {
+        let mut posts = Sequence::default();
+        (0..2_000).for_each(|n| posts.push(post(n)));
+        for border in [0, 1, 777, 2_000] {
+            assert_eq!(posts.partition_point(|post| post.author.0 < border), border as usize);
+        }
+    }
+
+    #[test]
     fn chunks_stay_in_proportion_when_nearly_all_is_deleted() {
-        let mut posts = Posts::default();
+        let mut posts = Sequence::default();
         (0..100_000).for_each(|n| posts.push(post(n)));
         for keep in 0..100 {
             for _ in 0..999 {
@@ -166,7 +195,7 @@ mod tests {
         #![proptest_config(ProptestConfig::with_cases(64))]
         #[test]
         fn it_behaves_like_a_vec(actions in proptest::collection::vec((0..10u8, any::<prop::sample::Index>()), 1..3_000)) {
-            let (mut posts, mut model) = (Posts::default(), Vec::new());
+            let (mut posts, mut model) = (Sequence::default(), Vec::new());
             // A thread of some size to begin with, so that several chunks are there.
             for n in 0..1_500 {
                 posts.push(post(n));

@@ -1,0 +1,167 @@
+//! TOOM's board and its separate rooms: histories that only grow, read by time.
+
+use std::sync::Arc;
+
+use forum_common::names::Text;
+use serde::{Deserialize, Serialize};
+
+use super::{AccountId, Sequence};
+
+/// A room's number, from 1.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct RoomId(pub u32);
+
+/// A message that says when it was written: those of the board and of rooms.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TimedPost {
+    /// Who wrote it.
+    pub author: AccountId,
+    /// When, in UTC milliseconds. Never less than the one before.
+    pub at_ms: u64,
+    /// What it says.
+    pub text: Text,
+}
+
+/// One room. A clone is O(1) and keeps its instant.
+#[derive(Debug, Clone)]
+pub struct Room {
+    /// Everybody in it: the creator, then the others in the order they were named.
+    pub members: Arc<[AccountId]>,
+    /// What was said in it.
+    pub posts: Sequence<TimedPost>,
+}
+
+impl Room {
+    /// Whether `user` is in it.
+    pub fn has(&self, user: AccountId) -> bool {
+        self.members.contains(&user)
+    }
+}
+
+/// All rooms. They are never removed.
+#[derive(Debug, Clone, Default)]
+pub struct Rooms {
+    by_id: imbl::OrdMap<RoomId, Room>,
+    /// The room for exactly these users, sorted.
+    by_members: imbl::OrdMap<Arc<[AccountId]>, RoomId>,
+    /// The rooms of a user, oldest first.
+    by_user: imbl::OrdMap<AccountId, imbl::OrdSet<RoomId>>,
+}
+
+impl Rooms {
+    /// How many there are.
+    pub fn len(&self) -> usize {
+        self.by_id.len()
+    }
+
+    /// Whether there is none.
+    pub fn is_empty(&self) -> bool {
+        self.by_id.is_empty()
+    }
+
+    /// The room of this number.
+    pub fn get(&self, id: RoomId) -> Option<&Room> {
+        self.by_id.get(&id)
+    }
+
+    /// The room for exactly these users, in any order.
+    pub fn of_exactly(&self, members: &[AccountId]) -> Option<RoomId> {
+        self.by_members.get(&sorted(members)).copied()
+    }
+
+    /// All rooms, oldest first.
+    pub fn iter(&self) -> impl Iterator<Item = (&RoomId, &Room)> {
+        self.by_id.iter()
+    }
+
+    /// What was posted after `after_s` (whole seconds since 1970) in the rooms of `user`, to be read as slowly
+    /// as one likes.
+    pub fn posts_after(&self, user: AccountId, after_s: i64) -> RoomsListing {
+        RoomsListing {
+            rooms: self.by_id.clone(),
+            mine: self.by_user.get(&user).cloned().unwrap_or_default(),
+            room: RoomId(0),
+            history: None,
+            after_s,
+        }
+    }
+
+    pub(super) fn create(&mut self, members: Arc<[AccountId]>) -> RoomId {
+        let id = RoomId(self.by_id.len() as u32 + 1);
+        self.by_members.insert(sorted(&members), id);
+        for &member in members.iter() {
+            self.by_user.entry(member).or_default().insert(id);
+        }
+        self.by_id.insert(id, Room { members, posts: Sequence::default() });
+        id
+    }
+
+    /// Adds a message; says which number it got.
+    pub(super) fn post(&mut self, id: RoomId, post: TimedPost) -> Option<u32> {
+        let room = self.by_id.get_mut(&id)?;
+        room.posts.push(post);
+        Some(room.posts.len() as u32)
+    }
+}
+
+fn sorted(members: &[AccountId]) -> Arc<[AccountId]> {
+    let mut members = members.to_vec();
+    members.sort_unstable();
+    members.into()
+}
+
+/// The index of the first message that was written later than `after_s`, compared in whole seconds.
+fn first_after(posts: &Sequence<TimedPost>, after_s: i64) -> usize {
+    posts.partition_point(|post| i64::try_from(post.at_ms / 1_000).is_ok_and(|at_s| at_s <= after_s))
+}
+
+/// A history being read: it holds its own version of it.
+#[derive(Debug)]
+pub struct History {
+    posts: Sequence<TimedPost>,
+    next: usize,
+}
+
+impl History {
+    /// What was posted after `after_s`, whole seconds since 1970.
+    pub fn after(posts: &Sequence<TimedPost>, after_s: i64) -> Self {
+        Self { posts: posts.clone(), next: first_after(posts, after_s) }
+    }
+
+    /// All of it.
+    pub fn all(posts: &Sequence<TimedPost>) -> Self {
+        Self { posts: posts.clone(), next: 0 }
+    }
+
+    /// The next message and its number, from 1; none at the end.
+    pub fn next_post(&mut self) -> Option<(u32, &TimedPost)> {
+        let post = self.posts.get(self.next)?;
+        self.next += 1;
+        Some((self.next as u32, post))
+    }
+}
+
+/// The histories of a user's rooms being read, one behind the other.
+#[derive(Debug)]
+pub struct RoomsListing {
+    rooms: imbl::OrdMap<RoomId, Room>,
+    mine: imbl::OrdSet<RoomId>,
+    /// The room at hand.
+    room: RoomId,
+    history: Option<History>,
+    after_s: i64,
+}
+
+impl RoomsListing {
+    /// The next message, its room and its number; none at the end.
+    pub fn next_post(&mut self) -> Option<(RoomId, u32, TimedPost)> {
+        loop {
+            if let Some((number, post)) = self.history.as_mut().and_then(History::next_post) {
+                return Some((self.room, number, post.clone()));
+            }
+            let next = *self.mine.range(RoomId(self.room.0 + 1)..).next()?;
+            self.room = next;
+            self.history = self.rooms.get(&next).map(|room| History::after(&room.posts, self.after_s));
+        }
+    }
+}

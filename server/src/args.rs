@@ -5,6 +5,8 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
+use forum_common::limits::{BODY_BYTES_MAX, USER_NAME_BYTES_MAX};
+
 use crate::journal::Durability;
 
 /// Where forumd listens unless told otherwise.
@@ -140,12 +142,34 @@ pub struct Limits {
     /// Uploads of one user at once
     #[arg(long, value_name = "N", default_value_t = 4)]
     pub max_uploads: usize,
-    /// Uploads at once, of all users; each may hold 256 KiB of memory
+    /// Uploads at once, of all users; each may hold 1 MiB of memory
     #[arg(long, value_name = "N", default_value_t = 1_000)]
     pub max_total_uploads: usize,
     /// Downloads at once on one connection; each may hold 256 KiB of memory
     #[arg(long, value_name = "N", default_value_t = 16)]
     pub max_downloads: usize,
+    /// Messages that wait for one user; past it: `U's mailbox is full`
+    #[arg(long, value_name = "N", default_value_t = 10_000)]
+    pub max_mailbox_messages: usize,
+    /// Bytes of messages that wait for one user; likewise
+    #[arg(long, value_name = "BYTES", default_value_t = 8 << 20)]
+    pub max_mailbox_bytes: usize,
+    /// Rooms in all
+    #[arg(long, value_name = "N", default_value_t = 100_000)]
+    pub max_rooms: usize,
+    /// Members of one room, 2 to 1,000: the list of their names has to fit one frame
+    #[arg(long, value_name = "N", default_value_t = 100, value_parser = parse_room_members)]
+    pub max_room_members: usize,
+    /// Users that one user has blocked
+    #[arg(long, value_name = "N", default_value_t = 1_000)]
+    pub max_blocks: usize,
+    /// Bytes of unread notices for one connection, 64 a notice added; past it: `too slow`
+    #[arg(long, value_name = "BYTES", default_value_t = 1 << 20)]
+    pub max_notice_bytes: usize,
+    /// Bytes of unread notices of all connections, shared ones counted once, 64 a receiver added; past it those with the
+    /// most are `too slow`
+    #[arg(long, value_name = "BYTES", default_value_t = 256 << 20)]
+    pub max_total_notice_bytes: usize,
     /// Requests a second on one connection; 0 = any number
     #[arg(long, value_name = "N", default_value_t = 0)]
     pub max_requests_per_second: u32,
@@ -159,6 +183,16 @@ fn parse_count(raw: &str) -> Result<usize, String> {
     match raw.parse::<u32>() {
         Ok(count) if count < u32::MAX => Ok(count as usize),
         _ => Err(format!("at most {}", u32::MAX - 1)),
+    }
+}
+
+/// The names of a room's members travel in one frame.
+fn parse_room_members(raw: &str) -> Result<usize, String> {
+    const MEMBERS_MAX: usize = 1_000;
+    const _: () = assert!(MEMBERS_MAX * (USER_NAME_BYTES_MAX + 2) + 256 <= BODY_BYTES_MAX);
+    match raw.parse() {
+        Ok(count @ 2..=MEMBERS_MAX) => Ok(count),
+        _ => Err(format!("2 to {MEMBERS_MAX}")),
     }
 }
 

@@ -21,7 +21,7 @@ use std::io::{self, Write};
 use std::path::Path;
 
 use self::interrupts::Interrupts;
-use crate::forum::{Entry, Forum, Restorer};
+use crate::forum::{AccountId, Entry, Forum, Restorer};
 use crate::journal::{Contents, JournalError, Stored};
 use crate::startup::Failed;
 
@@ -91,6 +91,11 @@ struct Totals {
     messages: u64,
     files: u64,
     file_bytes: u64,
+    undelivered: u64,
+    blocks: u64,
+    board_messages: u64,
+    rooms: u64,
+    room_messages: u64,
 }
 
 impl Totals {
@@ -105,6 +110,11 @@ impl Totals {
             totals.files += thread.uploads().len() as u64;
             totals.file_bytes += thread.uploads().iter().map(|upload| upload.size).sum::<u64>();
         }
+        totals.undelivered = forum.mail.from(AccountId(0)).map(|(_, mailbox)| mailbox.len() as u64).sum();
+        totals.blocks = forum.blocks.from(AccountId(0)).map(|(_, users)| users.len() as u64).sum();
+        totals.board_messages = forum.board.len() as u64;
+        totals.rooms = forum.rooms.len() as u64;
+        totals.room_messages = forum.rooms.iter().map(|(_, room)| room.posts.len() as u64).sum();
         totals
     }
 }
@@ -119,7 +129,16 @@ impl fmt::Display for Totals {
             Counted(self.messages, "message"),
             Counted(self.files, "file"),
             Counted(self.file_bytes, "byte")
-        )
+        )?;
+        // A forum that is no messenger needs not hear of it.
+        let others = [
+            Counted(self.undelivered, "undelivered message"),
+            Counted(self.blocks, "block"),
+            Counted(self.board_messages, "board message"),
+            Counted(self.rooms, "room"),
+            Counted(self.room_messages, "room message"),
+        ];
+        others.iter().filter(|counted| counted.0 > 0).try_for_each(|counted| write!(f, ", {counted}"))
     }
 }
 

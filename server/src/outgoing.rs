@@ -3,6 +3,7 @@
 //! A notice for ten thousand receivers is encoded once; here it is a pointer. What a turn has for one
 //! receiver leaves in one vectored write.
 
+use std::cell::Cell;
 use std::collections::VecDeque;
 use std::io::{self, ErrorKind, IoSlice, Write};
 use std::rc::Rc;
@@ -14,17 +15,56 @@ const PIECE_BYTES_MAX: usize = 64 * 1024;
 /// Pieces this small are worth keeping for the next answer; larger ones go back to the allocator.
 const KEPT_BYTES_MAX: usize = 4 * 1024;
 
+/// What a notice costs each receiver beside its shared bytes: a place in the queue, which at worst is half
+/// empty.
+pub const NOTICE_PLACE_BYTES: usize = 64;
+
+const _: () = assert!(2 * size_of::<Piece>() <= NOTICE_PLACE_BYTES);
+
+/// Bytes of all shared frames that are alive, each counted once.
+#[derive(Debug, Clone, Default)]
+pub struct SharedBytes(Rc<Cell<usize>>);
+
+impl SharedBytes {
+    /// How many there are.
+    pub fn total(&self) -> usize {
+        self.0.get()
+    }
+
+    /// Frames for many receivers.
+    pub fn share(&self, frames: &[u8]) -> Shared {
+        self.0.set(self.0.get() + frames.len());
+        Shared(Rc::new(Counted { frames: frames.into(), total: self.clone() }))
+    }
+}
+
+/// Whole frames, encoded once and queued for many. A clone is a pointer.
+#[derive(Debug, Clone)]
+pub struct Shared(Rc<Counted>);
+
+#[derive(Debug)]
+struct Counted {
+    frames: Box<[u8]>,
+    total: SharedBytes,
+}
+
+impl Drop for Counted {
+    fn drop(&mut self) {
+        self.total.0.set(self.total.0.get() - self.frames.len());
+    }
+}
+
 #[derive(Debug)]
 enum Piece {
     Own(Vec<u8>),
-    Shared(Rc<[u8]>),
+    Shared(Shared),
 }
 
 impl Piece {
     fn bytes(&self) -> &[u8] {
         match self {
             Self::Own(bytes) => bytes,
-            Self::Shared(bytes) => bytes,
+            Self::Shared(shared) => &shared.0.frames,
         }
     }
 }
@@ -60,9 +100,32 @@ pub struct Outgoing {
     written: usize,
     /// Bytes that wait.
     length: usize,
+    /// Of the pieces, those that are shared: how many, and their bytes.
+    notices: usize,
+    notice_bytes: usize,
 }
 
 impl Outgoing {
+    /// How many shared pieces wait.
+    pub fn notices(&self) -> usize {
+        self.notices
+    }
+
+    /// What the notices that wait cost: their bytes, and a place each.
+    pub fn notice_cost(&self) -> usize {
+        self.notice_bytes + self.notices * NOTICE_PLACE_BYTES
+    }
+
+    /// Drops whatever waits behind a piece that is partly written: for a receiver who is cut off, but
+    /// is still to understand the last word.
+    pub fn cut(&mut self) {
+        let keep = usize::from(self.written > 0);
+        self.pieces.truncate(keep);
+        self.length = self.pieces.iter().map(|piece| piece.bytes().len()).sum::<usize>() - self.written;
+        self.notices = self.pieces.iter().filter(|piece| matches!(piece, Piece::Shared(_))).count();
+        self.notice_bytes = if self.notices > 0 { self.length + self.written } else { 0 };
+    }
+
     /// Bytes that wait to be written.
     pub fn len(&self) -> usize {
         self.length
@@ -91,14 +154,11 @@ impl Outgoing {
     }
 
     /// Queues a frame that others get too.
-    pub fn push_shared(&mut self, bytes: Rc<[u8]>) {
-        self.length += bytes.len();
-        self.pieces.push_back(Piece::Shared(bytes));
-    }
-
-    /// Drops everything that waits.
-    pub fn clear(&mut self) {
-        *self = Self::default();
+    pub fn push_shared(&mut self, shared: Shared) {
+        self.length += shared.0.frames.len();
+        self.notice_bytes += shared.0.frames.len();
+        self.notices += 1;
+        self.pieces.push_back(Piece::Shared(shared));
     }
 
     /// Writes until all is out or the kernel takes no more; says whether all is out.
@@ -148,8 +208,13 @@ impl Outgoing {
             }
             count -= left;
             self.written = 0;
-            if let Some(Piece::Own(buffer)) = self.pieces.pop_front() {
-                pool.put(buffer);
+            match self.pieces.pop_front() {
+                Some(Piece::Own(buffer)) => pool.put(buffer),
+                Some(Piece::Shared(shared)) => {
+                    self.notices -= 1;
+                    self.notice_bytes -= shared.0.frames.len();
+                }
+                None => {}
             }
         }
     }
@@ -193,9 +258,9 @@ mod tests {
         let (mut outgoing, mut pool) = (Outgoing::default(), Pool::default());
         outgoing.append(&mut pool, |out| out.extend_from_slice(b"own "));
         outgoing.append(&mut pool, |out| out.extend_from_slice(b"bytes "));
-        outgoing.push_shared(b"shared ".as_slice().into());
+        outgoing.push_shared(SharedBytes::default().share(b"shared "));
         outgoing.push_own(b"chunk ".to_vec());
-        outgoing.push_shared(b"end".as_slice().into());
+        outgoing.push_shared(SharedBytes::default().share(b"end"));
         (outgoing, b"own bytes shared chunk end".to_vec())
     }
 
@@ -217,6 +282,41 @@ mod tests {
         let mut stream = Trickle { taken: Vec::new(), at_once: 1_000, blocked: true, calls: 0 };
         assert!(outgoing.write_to(&mut stream, &mut Pool::default()).unwrap());
         assert_eq!(stream.calls, 1);
+    }
+
+    #[test]
+    fn shared_bytes_are_counted_once_and_places_for_each_receiver() {
+        let (ledger, mut pool) = (SharedBytes::default(), Pool::default());
+        let mut receivers: Vec<_> = (0..3).map(|_| Outgoing::default()).collect();
+        let shared = ledger.share(b"hello");
+        for receiver in &mut receivers {
+            receiver.push_shared(shared.clone());
+        }
+        drop(shared);
+        assert_eq!(ledger.total(), 5);
+        assert_eq!(receivers[0].notice_cost(), 5 + NOTICE_PLACE_BYTES);
+        let mut stream = Trickle { taken: Vec::new(), at_once: 9, blocked: true, calls: 0 };
+        assert!(receivers[0].write_to(&mut stream, &mut pool).unwrap());
+        assert_eq!(receivers[0].notice_cost(), 0);
+        receivers.truncate(2);
+        assert_eq!(ledger.total(), 5);
+        receivers.clear();
+        assert_eq!(ledger.total(), 0);
+    }
+
+    #[test]
+    fn a_cut_keeps_what_was_begun_and_nothing_else() {
+        let (mut outgoing, _) = mixed();
+        outgoing.cut();
+        assert_eq!((outgoing.len(), outgoing.notices()), (0, 0));
+        let (mut outgoing, expected) = mixed();
+        let mut stream = Trickle { taken: Vec::new(), at_once: 12, blocked: true, calls: 0 };
+        assert!(!outgoing.write_to(&mut stream, &mut Pool::default()).unwrap());
+        outgoing.cut();
+        assert_eq!(outgoing.notices(), 1);
+        while !outgoing.write_to(&mut stream, &mut Pool::default()).unwrap() {}
+        assert_eq!(stream.taken, expected[..b"own bytes shared ".len()]);
+        assert_eq!(outgoing.notice_cost(), 0);
     }
 
     #[test]

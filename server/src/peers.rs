@@ -2,7 +2,6 @@
 //! batch at hand may still hold events for the dead.
 
 use std::collections::VecDeque;
-use std::rc::Rc;
 
 use forum_common::frame::Tag;
 use forum_common::notice::Notice;
@@ -11,7 +10,7 @@ use forum_common::transfer::Transfer;
 use slab::Slab;
 
 use crate::connection::{Connection, Stream};
-use crate::outgoing::Pool;
+use crate::outgoing::{NOTICE_PLACE_BYTES, Pool, Shared, SharedBytes};
 use crate::session::{PeerId, Session};
 
 /// One connection with its session.
@@ -36,6 +35,13 @@ pub struct Peers<S> {
     slab: Slab<Peer<S>>,
     generation: u32,
     pool: Pool,
+    shared_bytes: SharedBytes,
+    /// Places that notices take in all queues.
+    notices: usize,
+    /// What the unread notices of one connection may cost.
+    notice_cost_max: usize,
+    /// Who has more unread than that, and is to be cut off.
+    too_slow: Vec<PeerId>,
     /// Who has something to read, to take or to make, in the order of coming.
     turns: VecDeque<PeerId>,
     /// Who has something to write at the end of this turn.
@@ -43,20 +49,23 @@ pub struct Peers<S> {
     condemned: Vec<PeerId>,
 }
 
-impl<S: Stream> Default for Peers<S> {
-    fn default() -> Self {
+impl<S: Stream> Peers<S> {
+    /// Nobody yet. The unread notices of each may cost `notice_cost_max`.
+    pub fn new(notice_cost_max: usize) -> Self {
         Self {
             slab: Slab::new(),
             generation: 0,
             pool: Pool::default(),
+            shared_bytes: SharedBytes::default(),
+            notices: 0,
+            notice_cost_max,
+            too_slow: Vec::new(),
             turns: VecDeque::new(),
             flushes: Vec::new(),
             condemned: Vec::new(),
         }
     }
-}
 
-impl<S: Stream> Peers<S> {
     /// How many connections there are.
     pub fn len(&self) -> usize {
         self.slab.len()
@@ -116,11 +125,72 @@ impl<S: Stream> Peers<S> {
         self.append(id, |out| notice.encode(out));
     }
 
-    /// Queues a frame that was encoded once for many receivers.
-    pub fn share(&mut self, id: PeerId, frame: Rc<[u8]>) {
-        if let Some(peer) = self.get_mut(id) {
-            peer.connection.outgoing.push_shared(frame);
+    /// Encodes a notice once for any number of receivers.
+    pub fn encode_shared(&self, notice: &Notice<'_>) -> Shared {
+        let mut frame = Vec::new();
+        notice.encode(&mut frame);
+        self.shared_bytes.share(&frame)
+    }
+
+    /// Whole frames that were encoded before, for any number of receivers.
+    pub fn share(&self, frames: &[u8]) -> Shared {
+        self.shared_bytes.share(frames)
+    }
+
+    /// Queues frames that others get too: a pointer. A receiver that has too much unread is written to at
+    /// once; if that doesn't help, it gets nothing more and is named by [`Peers::next_too_slow`].
+    pub fn push_shared(&mut self, id: PeerId, shared: Shared) {
+        let limit = self.notice_cost_max;
+        let Some(peer) = self.get_mut(id) else { return };
+        if peer.connection.outgoing.notice_cost() > limit {
+            return;
+        }
+        peer.connection.outgoing.push_shared(shared);
+        let is_over = peer.connection.outgoing.notice_cost() > limit;
+        self.notices += 1;
+        self.want_flush(id);
+        // A connection that is broken will say so again when it is flushed at the end of the turn.
+        if is_over && (self.flush(id).is_err() || self.unread_cost(id) > limit) {
             self.want_flush(id);
+            self.too_slow.push(id);
+        }
+    }
+
+    /// Somebody who has too much unread, if there is one.
+    pub fn next_too_slow(&mut self) -> Option<PeerId> {
+        loop {
+            let id = self.too_slow.pop()?;
+            if self.unread_cost(id) > self.notice_cost_max {
+                return Some(id);
+            }
+        }
+    }
+
+    fn unread_cost(&self, id: PeerId) -> usize {
+        self.get(id).map_or(0, |peer| peer.connection.outgoing.notice_cost())
+    }
+
+    /// What all unread notices cost: shared bytes once, and a place for each receiver.
+    pub fn notice_cost(&self) -> usize {
+        self.shared_bytes.total() + self.notices * NOTICE_PLACE_BYTES
+    }
+
+    /// Whose unread notices cost most.
+    pub fn slowest(&self) -> Option<PeerId> {
+        let alive =
+            self.slab.iter().filter(|(_, peer)| !peer.condemned && peer.connection.outgoing.notices() > 0);
+        alive
+            .max_by_key(|(_, peer)| peer.connection.outgoing.notice_cost())
+            .map(|(slot, peer)| PeerId { slot: slot as u32, generation: peer.generation })
+    }
+
+    /// Drops everything that waits for a connection, but for what is partly written.
+    pub fn cut(&mut self, id: PeerId) {
+        if let Some(peer) = self.get_mut(id) {
+            let before = peer.connection.outgoing.notices();
+            peer.connection.outgoing.cut();
+            let after = peer.connection.outgoing.notices();
+            self.notices -= before - after;
         }
     }
 
@@ -196,7 +266,10 @@ impl<S: Stream> Peers<S> {
         match self.slab.get_mut(id.slot as usize) {
             Some(peer) if peer.generation == id.generation && !peer.condemned => {
                 peer.awaits_flush = false;
-                peer.connection.flush(&mut self.pool)
+                let before = peer.connection.outgoing.notices();
+                let result = peer.connection.flush(&mut self.pool);
+                self.notices -= before - peer.connection.outgoing.notices();
+                result
             }
             _ => Ok(()),
         }
@@ -214,7 +287,8 @@ impl<S: Stream> Peers<S> {
     pub fn reap(&mut self) -> usize {
         let count = self.condemned.len();
         for id in self.condemned.drain(..) {
-            self.slab.remove(id.slot as usize);
+            let peer = self.slab.remove(id.slot as usize);
+            self.notices -= peer.connection.outgoing.notices();
         }
         count
     }

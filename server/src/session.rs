@@ -7,7 +7,8 @@ use std::time::{Duration, Instant};
 use forum_common::frame::Tag;
 use forum_common::names::{Password, UserName};
 
-use crate::forum::{AccountId, ThreadListing, TitleListing};
+use crate::forum::{AccountId, History, MailNumber, RoomsListing, ThreadListing, TitleListing};
+use crate::online::OnlineListing;
 
 /// Names one connection for as long as it lives. The slot is used again at once by the next connection, so
 /// a generation tells the two apart: events for the dead one find nobody.
@@ -49,6 +50,19 @@ pub enum Phase {
     Closing(Farewell),
 }
 
+impl Phase {
+    /// What is left of the server's patience with a client that is not logged in.
+    pub fn patience(&self) -> Option<Patience> {
+        match self {
+            Self::Greeting(patience)
+            | Self::Naming(patience)
+            | Self::Proving(patience, _)
+            | Self::Deciding(patience, ..) => Some(*patience),
+            Self::Member(_) | Self::Closing(_) => None,
+        }
+    }
+}
+
 /// Who a client says it is.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Claim {
@@ -69,6 +83,15 @@ pub enum Deciding {
     Hashing(Claim),
     /// The new account is on its way through the log.
     SigningUp(Claim),
+}
+
+impl Deciding {
+    /// Whose password is decided on.
+    pub fn claim(&self) -> &Claim {
+        match self {
+            Self::InLine(claim, _) | Self::Hashing(claim) | Self::SigningUp(claim) => claim,
+        }
+    }
 }
 
 /// How long a client may still be silent before it is logged in. Only its own silence counts: what the
@@ -113,6 +136,8 @@ pub struct Member {
     pub account: AccountId,
     /// Its entries that are proposed and not applied yet.
     pub unapplied: Unapplied,
+    /// Its messages on their way.
+    pub mail: Delivery,
     /// The request whose answer takes longer; what comes behind it waits.
     pub task: Task,
 }
@@ -140,10 +165,33 @@ pub enum Task {
     Idle,
     /// `passwd`: the old password is being checked, the new one hashed.
     ChangingPassword(Tag, NewPassword),
+    /// The messages that waited for the log-in, made as the socket drains. They come before any answer.
+    Backlog,
+    /// `whoelse` and `whoelsesince`: likewise.
+    ListingUsers(Tag, Box<OnlineListing>),
+    /// ATU.
+    ListingActive(Tag, Box<OnlineListing>),
+    /// RDM b.
+    ListingBoard(Tag, Box<History>),
+    /// RDM s.
+    ListingRooms(Tag, Box<RoomsListing>),
     /// LST: made as the socket drains.
     ListingTitles(Tag, Box<TitleListing>),
     /// RDT: likewise.
     ListingThread(Tag, Box<ThreadListing>),
+}
+
+/// How far the messages of a mailbox have come on this connection.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Delivery {
+    /// Up to here they were written to the client.
+    pub sent: MailNumber,
+    /// Up to here the client has said that it has them.
+    pub taken: MailNumber,
+    /// Up to here that is on its way through the log, or through.
+    pub proposed: MailNumber,
+    /// Up to here they waited for the log-in.
+    pub backlog: MailNumber,
 }
 
 /// What is to be said of the new password of a `passwd` once the old one proves right.
@@ -158,10 +206,12 @@ pub enum NewPassword {
 }
 
 /// How far a connection's end has come.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug)]
 pub struct Farewell {
     /// Whether FIN was sent.
     pub fin_sent: bool,
+    /// Whose session it was, and its messages: the client may still say that it has them.
+    pub mail: Option<Box<(AccountId, Delivery)>>,
 }
 
 /// Counts requests in windows of one second.
@@ -213,6 +263,15 @@ impl Session {
     pub fn member_mut(&mut self) -> Option<&mut Member> {
         match &mut self.phase {
             Phase::Member(member) => Some(member),
+            _ => None,
+        }
+    }
+
+    /// Whose mailbox this session reads, or read until its last word, and how far.
+    pub fn delivery_mut(&mut self) -> Option<(AccountId, &mut Delivery)> {
+        match &mut self.phase {
+            Phase::Member(member) => Some((member.account, &mut member.mail)),
+            Phase::Closing(Farewell { mail: Some(mail), .. }) => Some((mail.0, &mut mail.1)),
             _ => None,
         }
     }

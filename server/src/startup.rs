@@ -19,6 +19,7 @@ use crate::passwords::{HashParameters, PasswordHasher};
 use crate::reactor::{self, Reactor, Wake};
 use crate::service::{AdminPassword, Helpers, Service, Settings};
 use crate::store::Store;
+use crate::zone::Zone;
 
 /// Descriptors that connections may not use: standard streams, the log, the database, files on their way,
 /// threads' ends of pipes.
@@ -97,6 +98,7 @@ fn settings(arguments: &ServeArguments) -> Result<Settings, Failed> {
         block_duration: Duration::from_secs(arguments.block_duration),
         login_timeout: Duration::from_secs(arguments.login_timeout),
         idle_timeout: (arguments.timeout > 0).then(|| Duration::from_secs(arguments.timeout)),
+        zone: Zone::of_system(),
         admin_password: admin_password(arguments)?,
     })
 }

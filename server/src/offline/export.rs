@@ -16,16 +16,17 @@ use serde::Serialize;
 
 use super::interrupts::Interrupts;
 use super::layout::{
-    Closing, FILES, README, README_TEXT, RECORDS, RECORDS_DRAFT, THREADS, UPLOADS, create_directory,
-    create_file, parent, thread_name, upload_name,
+    BOARD, Closing, FILES, README, README_TEXT, RECORDS, RECORDS_DRAFT, ROOMS, THREADS, UPLOADS,
+    create_directory, create_file, parent, room_name, thread_name, upload_name,
 };
 use super::verify::{Fault, expected, verify};
 use super::{Point, Totals, because, say};
 use crate::files::{FileId, survey};
-use crate::forum::{Forum, Listed, Thread};
+use crate::forum::{Forum, History, Listed, Sequence, Thread, TimedPost};
 use crate::journal::{Reading, Stored, sync_directory};
 use crate::startup::Failed;
 use crate::store::Look;
+use crate::zone::Zone;
 
 /// Points of the log that are tried. Each one loses only files that came and went since the one before.
 const POINTS_MAX: usize = 100;
@@ -48,6 +49,10 @@ pub(super) fn run(
     write_threads(&point.forum, &draft.path(THREADS), interrupts)?;
     draft.directory(UPLOADS)?;
     name_uploads(&point.forum, &draft, interrupts)?;
+    let zone = Zone::of_system();
+    draft.file(BOARD, |file| write_history(&point.forum, &point.forum.board, &zone, file))?;
+    draft.directory(ROOMS)?;
+    write_rooms(&point.forum, &zone, &draft.path(ROOMS), interrupts)?;
     draft.file(README, |file| file.write_all(README_TEXT.as_bytes()))?;
     draft.file(RECORDS_DRAFT, |file| write_records(&point.forum, file, interrupts))?;
     draft.finish()?;
@@ -195,6 +200,32 @@ fn write_thread(forum: &Forum, thread: &Thread, file: &mut impl Write) -> io::Re
                 writeln!(file, "{} uploaded {}", forum.name_of(upload.author), upload.file)?;
             }
         }
+    }
+    Ok(())
+}
+
+fn write_rooms(forum: &Forum, zone: &Zone, dir: &Path, interrupts: &Interrupts) -> Result<(), Failed> {
+    for (&id, room) in forum.rooms.iter() {
+        interrupts.check()?;
+        let path = dir.join(room_name(id));
+        let written = create_file(&path)
+            .and_then(|file| fill(file, |file| write_history(forum, &room.posts, zone, file)));
+        written.map_err(cannot_write(&path))?;
+    }
+    sync_directory(dir).map_err(cannot_write(dir))
+}
+
+/// The lines of a message log, as TOOM wants them.
+fn write_history(
+    forum: &Forum,
+    posts: &Sequence<TimedPost>,
+    zone: &Zone,
+    file: &mut impl Write,
+) -> io::Result<()> {
+    let mut history = History::all(posts);
+    while let Some((number, post)) = history.next_post() {
+        let (at, author) = (zone.shown(post.at_ms), forum.name_of(post.author));
+        writeln!(file, "{number}; {at}; {author}; {}", post.text)?;
     }
     Ok(())
 }

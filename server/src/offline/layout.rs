@@ -4,6 +4,8 @@
 //! DIR/README.txt             the same for its readers
 //! DIR/threads/TITLE          a thread: its creator, then its lines as RDT shows them
 //! DIR/uploads/TITLE-FILE     a file of a thread, named as in the assignments
+//! DIR/messagelog.txt         the board
+//! DIR/rooms/SR_N_messagelog.txt   room N
 //! DIR/forum.jsonl            everything, a record a line; the last line counts them
 //! DIR/files/<id>             the bytes of the files, for import
 //! ```
@@ -19,11 +21,13 @@ use forum_common::names::Title;
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use serde::{Deserialize, Serialize};
 
-use crate::forum::Upload;
+use crate::forum::{RoomId, Upload};
 
 pub(super) const README: &str = "README.txt";
 pub(super) const THREADS: &str = "threads";
 pub(super) const UPLOADS: &str = "uploads";
+pub(super) const BOARD: &str = "messagelog.txt";
+pub(super) const ROOMS: &str = "rooms";
 pub(super) const RECORDS: &str = "forum.jsonl";
 /// What [`RECORDS`] is called while it grows: import takes no export that was cut short.
 pub(super) const RECORDS_DRAFT: &str = "forum.jsonl.part";
@@ -34,6 +38,8 @@ This directory was written by `forumd export`, and `forumd import` reads it.
 
 threads/TITLE         a thread: first its creator, then its messages and uploads, in order
 uploads/TITLE-FILE    the files that were uploaded
+messagelog.txt        the board (BCM); the times are in the zone of whoever exported
+rooms/SR_N_messagelog.txt   the separate room N (SRM)
 forum.jsonl           everything, as JSON lines
 files/                the bytes of the files again, under the ids that forum.jsonl has
 
@@ -94,6 +100,11 @@ fn visible(mut name: String) -> String {
         _ => {}
     }
     name
+}
+
+/// The name of a room's message log.
+pub(super) fn room_name(room: RoomId) -> String {
+    format!("SR_{}_messagelog.txt", room.0)
 }
 
 /// Makes a directory that only its owner may enter.

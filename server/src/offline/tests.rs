@@ -386,7 +386,7 @@ fn a_bad_line_is_reported_with_its_number() {
     );
     assert_eq!(
         replace(4, r#"{"post":{"author":"yoda","text":"x"}}"#),
-        ", line 4: a message or file stands before any thread"
+        ", line 4: a message or file stands before what it belongs to"
     );
     assert_eq!(
         replace(5, r#"{"post":{"author":"nobody","text":"x"}}"#),

@@ -31,11 +31,16 @@ impl<S: Stream, J: Journal, C: Clock> Service<S, J, C> {
         request: Request<'_>,
     ) -> Result<Taken, Fault> {
         let Some((account, in_flight)) = self.standing(id) else { return Ok(Taken::Yes) };
+        if let Request::Taken { up_to } = request {
+            return self.take_taken(id, up_to);
+        }
         let change = match self.too_fast(id, &request) {
             true => Some(Err(No(Refusal::SlowDown, "Slow down. Please try again later".into()))),
-            false => self.change_of(&request),
+            false => self.change_of(account, &request),
         };
         let must_wait = match &change {
+            // Who is online is asked at one instant, and not before what was asked earlier is done.
+            Some(Ok(Change::CreateRoom { .. })) => in_flight || !self.has_room(id),
             Some(Ok(_)) => !self.has_room(id),
             // A refusal is an answer like any other: it waits for those before it.
             Some(Err(_)) => in_flight,
@@ -68,7 +73,7 @@ impl<S: Stream, J: Journal, C: Clock> Service<S, J, C> {
     }
 
     /// The change that a request asks for, if it asks for one: parsed, and within the limits.
-    fn change_of(&self, request: &Request<'_>) -> Option<Result<Change, No>> {
+    fn change_of(&self, account: AccountId, request: &Request<'_>) -> Option<Result<Change, No>> {
         Some(match *request {
             Request::CreateThread { title } => self.create_thread(title),
             Request::Post { title, text } => self.post(title, text),
@@ -79,6 +84,12 @@ impl<S: Stream, J: Journal, C: Clock> Service<S, J, C> {
             Request::RemoveThread { title } => {
                 Title::parse(title).map(|title| Change::RemoveThread { title }).map_err(No::from)
             }
+            Request::Message { user, text } => self.message(account, user, text),
+            Request::Block { user } => self.block(account, user),
+            Request::Unblock { user } => self.unblock(account, user),
+            Request::PostToBoard { text } => self.post_to_board(text),
+            Request::CreateRoom { users } => self.create_room(account, users),
+            Request::PostToRoom { room, text } => self.post_to_room(room, text),
             _ => return None,
         })
     }
@@ -141,6 +152,21 @@ impl<S: Stream, J: Journal, C: Clock> Service<S, J, C> {
             Request::ChangePassword { old, new, confirmation } => {
                 self.change_password(id, tag, account, old, new, confirmation)
             }
+            Request::Broadcast { text } => {
+                let result = self.broadcast(account, text);
+                if result.is_ok() {
+                    self.done(id, tag, "");
+                }
+                result
+            }
+            Request::WhoElse => self.who_else(id, tag, account, None),
+            Request::WhoElseSince { seconds } => self.who_else(id, tag, account, Some(seconds)),
+            Request::ListActive => {
+                self.list_active(id, tag, account);
+                Ok(())
+            }
+            Request::ReadBoard { after } => self.read_board(id, tag, after),
+            Request::ReadRooms { after } => self.read_rooms(id, tag, account, after),
             Request::LogOut => {
                 self.done(id, tag, "Goodbye");
                 self.finish(id);
@@ -150,11 +176,19 @@ impl<S: Stream, J: Journal, C: Clock> Service<S, J, C> {
             Request::Hello { .. } | Request::LogIn { .. } | Request::Password(_) | Request::SignUp { .. } => {
                 return Err(Fault("Wrong phase: this connection is logged in".into()));
             }
+            // Changes were dealt with before they came here, and so was what a client has taken.
             Request::CreateThread { .. }
             | Request::Post { .. }
             | Request::DeletePost { .. }
             | Request::EditPost { .. }
-            | Request::RemoveThread { .. } => return Ok(()),
+            | Request::RemoveThread { .. }
+            | Request::Message { .. }
+            | Request::Block { .. }
+            | Request::Unblock { .. }
+            | Request::PostToBoard { .. }
+            | Request::CreateRoom { .. }
+            | Request::PostToRoom { .. }
+            | Request::Taken { .. } => return Ok(()),
         };
         if let Err(no) = result {
             self.refuse(id, tag, &no);
@@ -229,7 +263,7 @@ impl<S: Stream, J: Journal, C: Clock> Service<S, J, C> {
     }
 
     /// Starts a request whose answer takes longer; it goes on with the connection's turns.
-    fn begin(&mut self, id: PeerId, task: Task) {
+    pub(super) fn begin(&mut self, id: PeerId, task: Task) {
         if let Some(member) = self.peers.get_mut(id).and_then(|peer| peer.session.member_mut()) {
             member.task = task;
         }
@@ -238,49 +272,85 @@ impl<S: Stream, J: Journal, C: Clock> Service<S, J, C> {
 
     /// Makes the next portion of a long answer, as much as the socket's queue may hold.
     pub(super) fn continue_task(&mut self, id: PeerId) {
-        let Some(peer) = self.peers.get_mut(id) else { return };
-        let Some(member) = peer.session.member_mut() else { return };
-        let ended = match std::mem::replace(&mut member.task, Task::Idle) {
-            Task::Idle => return,
-            waiting @ Task::ChangingPassword(..) => Some(waiting),
-            Task::ListingTitles(tag, mut listing) => loop {
-                if self.has_enough_queued(id) {
-                    break Some(Task::ListingTitles(tag, listing));
-                }
-                let Some(title) = listing.next_title() else { break self.end_list(id, tag) };
-                self.peers.reply(id, tag, &Reply::Title(title));
-            },
-            Task::ListingThread(tag, mut listing) => loop {
-                if self.has_enough_queued(id) {
-                    break Some(Task::ListingThread(tag, listing));
-                }
-                let item = match listing.next_item() {
-                    None => break self.end_list(id, tag),
-                    Some(Listed::Post(number, post)) => {
-                        let author = &self.forum.accounts[post.author].name;
-                        Reply::Post { number, author, text: &post.text }
-                    }
-                    Some(Listed::Upload(upload)) => {
-                        let author = &self.forum.accounts[upload.author].name;
-                        Reply::Uploaded { author, file: &upload.file }
-                    }
-                };
-                self.peers.reply(id, tag, &item);
-            },
-        };
-        if let (Some(task), Some(peer)) = (ended, self.peers.get_mut(id))
-            && let Some(member) = peer.session.member_mut()
+        let Some(member) = self.peers.get_mut(id).and_then(|peer| peer.session.member_mut()) else { return };
+        let mut task = std::mem::replace(&mut member.task, Task::Idle);
+        if !self.advance(id, &mut task)
+            && let Some(member) = self.peers.get_mut(id).and_then(|peer| peer.session.member_mut())
         {
             member.task = task;
         }
     }
 
-    fn end_list(&mut self, id: PeerId, tag: Tag) -> Option<Task> {
-        self.peers.reply(id, tag, &Reply::EndOfList);
-        None
+    /// Goes on with a task until it is over, which it says, or the socket's queue is full enough.
+    fn advance(&mut self, id: PeerId, task: &mut Task) -> bool {
+        match task {
+            Task::Idle => return true,
+            Task::ChangingPassword(..) => return false,
+            Task::Backlog => return self.deliver(id),
+            _ => {}
+        }
+        while !self.has_enough_queued(id) {
+            if !self.next_item(id, task) {
+                return true;
+            }
+        }
+        false
     }
 
-    fn has_enough_queued(&self, id: PeerId) -> bool {
+    /// Makes one item of a list, or its end, which it says.
+    fn next_item(&mut self, id: PeerId, task: &mut Task) -> bool {
+        let name = |account: AccountId| &self.forum.accounts[account].name;
+        let shown;
+        let (tag, item) = match task {
+            Task::Idle | Task::ChangingPassword(..) | Task::Backlog => return false,
+            Task::ListingTitles(tag, listing) => {
+                (*tag, listing.next_title().map(|title| Reply::Title(title)))
+            }
+            Task::ListingThread(tag, listing) => (
+                *tag,
+                listing.next_item().map(|item| match item {
+                    Listed::Post(number, post) => {
+                        Reply::Post { number, author: name(post.author), text: &post.text }
+                    }
+                    Listed::Upload(upload) => {
+                        Reply::Uploaded { author: name(upload.author), file: &upload.file }
+                    }
+                }),
+            ),
+            Task::ListingUsers(tag, listing) => {
+                (*tag, listing.next_account().map(|account| Reply::User(name(account))))
+            }
+            Task::ListingActive(tag, listing) => match listing.next_online() {
+                None => (*tag, None),
+                Some(user) => {
+                    shown = (user.address.to_string(), self.zone.shown(user.since_ms));
+                    let (address, since) = (&shown.0, &shown.1);
+                    let name = name(user.account);
+                    (*tag, Some(Reply::ActiveUser { name, address, udp_port: user.udp_port, since }))
+                }
+            },
+            Task::ListingBoard(tag, history) => match history.next_post() {
+                None => (*tag, None),
+                Some((number, post)) => {
+                    shown = (self.zone.shown(post.at_ms), String::new());
+                    let (author, at, text) = (name(post.author), &shown.0, &post.text);
+                    (*tag, Some(Reply::BoardPost { number, author, at, text }))
+                }
+            },
+            Task::ListingRooms(tag, listing) => match listing.next_post() {
+                None => (*tag, None),
+                Some((room, number, post)) => {
+                    shown = (self.zone.shown(post.at_ms), post.text.to_string());
+                    let (author, at, text) = (name(post.author), &shown.0, &shown.1);
+                    (*tag, Some(Reply::RoomPost { room: room.0, number, author, at, text }))
+                }
+            },
+        };
+        self.peers.reply(id, tag, item.as_ref().unwrap_or(&Reply::EndOfList));
+        item.is_some()
+    }
+
+    pub(super) fn has_enough_queued(&self, id: PeerId) -> bool {
         self.peers.get(id).is_none_or(|peer| peer.connection.outgoing.len() >= OUTGOING_BYTES_LOW)
     }
 
@@ -330,6 +400,17 @@ fn word_of(request: &Request<'_>) -> Option<&'static str> {
         Request::Upload { .. } => "UPD",
         Request::Download { .. } => "DWN",
         Request::RemoveThread { .. } => "RMV",
+        Request::Message { .. } => "message",
+        Request::Broadcast { .. } => "broadcast",
+        Request::WhoElse => "whoelse",
+        Request::WhoElseSince { .. } => "whoelsesince",
+        Request::Block { .. } => "block",
+        Request::Unblock { .. } => "unblock",
+        Request::PostToBoard { .. } => "BCM",
+        Request::ListActive => "ATU",
+        Request::CreateRoom { .. } => "SRB",
+        Request::PostToRoom { .. } => "SRM",
+        Request::ReadBoard { .. } | Request::ReadRooms { .. } => "RDM",
         _ => return None,
     })
 }

@@ -40,6 +40,8 @@ pub(super) enum Origin {
     Upload(TransferKey),
     /// Nobody: an account that is imported.
     Import,
+    /// Nobody: messages that this user's client has.
+    Taken(AccountId),
 }
 
 /// An entry in flight.
@@ -143,9 +145,10 @@ impl<S: Stream, J: Journal, C: Clock> Service<S, J, C> {
             let Some(pending) = self.next_pending() else { return };
             let result = self.forum.apply(&pending.entry);
             if let Ok(effect) = &result {
-                self.follow_up(effect);
+                self.follow_up(&pending.entry, effect);
             }
             self.answer(pending, result.map_err(No::from));
+            self.bound_notices();
         }
     }
 
@@ -165,12 +168,28 @@ impl<S: Stream, J: Journal, C: Clock> Service<S, J, C> {
     }
 
     /// What an applied entry means for others than the one who asked.
-    fn follow_up(&mut self, effect: &Effect) {
-        if let Effect::ThreadRemoved { thread, title, files } = effect {
-            self.break_downloads_of(*thread, title);
-            for &file in files {
-                self.files.unlink(file);
+    fn follow_up(&mut self, entry: &Entry, effect: &Effect) {
+        match (effect, &entry.change, entry.actor) {
+            (Effect::ThreadRemoved { thread, title, files }, ..) => {
+                self.break_downloads_of(*thread, title);
+                for &file in files {
+                    self.files.unlink(file);
+                }
             }
+            (Effect::MessageStored(to), ..) => {
+                if let Some(peer) = self.online.find(*to).map(|user| user.peer) {
+                    self.publish_comings();
+                    self.deliver(peer);
+                }
+            }
+            (Effect::PostedToBoard(number), Change::PostToBoard { text }, Some(author)) => {
+                self.show_board_post(author, *number, text);
+            }
+            (Effect::PostedToRoom(room, number), Change::PostToRoom { text, .. }, Some(author)) => {
+                self.show_room_post(author, *room, *number, text);
+            }
+            (Effect::RoomCreated(room), _, Some(creator)) => self.show_new_room(creator, *room),
+            _ => {}
         }
     }
 
@@ -182,6 +201,7 @@ impl<S: Stream, J: Journal, C: Clock> Service<S, J, C> {
                 Ok(_) => debug_assert!(false, "a sign-up creates an account"),
                 Err(no) => self.signed_up(id, Err(no)),
             },
+            Origin::Taken(account) => self.taken(account),
             Origin::Import => {
                 if let Err(No(_, text)) = result {
                     warn!("an account was not imported: {text}");
@@ -194,8 +214,10 @@ impl<S: Stream, J: Journal, C: Clock> Service<S, J, C> {
                 own.bytes -= pending.bytes;
                 match result {
                     Ok(effect) => {
-                        let text = text_of(&effect);
-                        info!("{} {text}", self.label(id));
+                        let text = self.text_of(&effect, pending.entry.at_ms);
+                        if !text.is_empty() {
+                            info!("{} {text}", self.label(id));
+                        }
                         self.done(id, tag, &text);
                     }
                     Err(no) => self.refuse(id, tag, &no),
@@ -218,6 +240,51 @@ impl<S: Stream, J: Journal, C: Clock> Service<S, J, C> {
         stored + self.pending.len() >= limit && stored + self.count_pending(is) >= limit
     }
 
+    /// The sum of `weight` over all changes in flight; asked as rarely as [`Self::count_pending`].
+    pub(super) fn sum_pending(&self, weight: impl Fn(&Change) -> usize) -> usize {
+        self.pending.iter().map(|pending| weight(&pending.entry.change)).sum()
+    }
+
+    /// Bytes of all entries in flight.
+    pub(super) fn pending_bytes(&self) -> usize {
+        self.pending_bytes
+    }
+
+    /// How many entries are in flight.
+    pub(super) fn pending_count(&self) -> usize {
+        self.pending.len()
+    }
+
+    /// What is said when a change has been made.
+    fn text_of(&self, effect: &Effect, at_ms: u64) -> String {
+        let name = |account: &AccountId| self.forum.name_of(*account);
+        match effect {
+            Effect::AccountCreated(_) => String::from("Account created"),
+            Effect::PasswordChanged => String::from("Password changed"),
+            Effect::ThreadCreated(title) => format!("Thread {title} created"),
+            Effect::Posted(title) => format!("Message posted to {title} thread"),
+            Effect::PostDeleted => String::from("The message has been deleted"),
+            Effect::PostEdited => String::from("The message has been edited"),
+            Effect::FileAdded { title, file } => file_added(file, title),
+            Effect::ThreadRemoved { title, .. } => format!("Thread {title} removed"),
+            // The receiver sees it; the sender sees that nothing was refused.
+            Effect::MessageStored(_) | Effect::MessagesTaken => String::new(),
+            Effect::Blocked(user) => format!("{} is blocked", name(user)),
+            Effect::Unblocked(user) => format!("{} is unblocked", name(user)),
+            Effect::PostedToBoard(number) => {
+                format!("Broadcast message, #{number} broadcast at {}.", self.zone.shown(at_ms))
+            }
+            Effect::RoomCreated(room) => format!(
+                "Separate chat room has been created, room ID: {}, users in this room: {}",
+                room.0,
+                self.members_shown(*room)
+            ),
+            Effect::PostedToRoom(room, number) => {
+                format!("Message #{number} sent to separate room {} at {}.", room.0, self.zone.shown(at_ms))
+            }
+        }
+    }
+
     pub(super) fn accounts_are_full(&self) -> bool {
         self.reaches(self.settings.limits.max_accounts, self.forum.accounts.len(), |change| {
             matches!(change, Change::CreateAccount { .. })
@@ -227,20 +294,6 @@ impl<S: Stream, J: Journal, C: Clock> Service<S, J, C> {
 
 pub(super) fn no_space() -> No {
     No(Refusal::NoSpace, "No space left on the server. Nothing was changed".into())
-}
-
-/// What is said when a change has been made.
-fn text_of(effect: &Effect) -> String {
-    match effect {
-        Effect::AccountCreated(_) => String::from("Account created"),
-        Effect::PasswordChanged => String::from("Password changed"),
-        Effect::ThreadCreated(title) => format!("Thread {title} created"),
-        Effect::Posted(title) => format!("Message posted to {title} thread"),
-        Effect::PostDeleted => String::from("The message has been deleted"),
-        Effect::PostEdited => String::from("The message has been edited"),
-        Effect::FileAdded { title, file } => file_added(file, title),
-        Effect::ThreadRemoved { title, .. } => format!("Thread {title} removed"),
-    }
 }
 
 pub(super) fn file_added(file: &str, title: &str) -> String {

@@ -58,6 +58,7 @@ impl<S: Stream, J: Journal, C: Clock> Service<S, J, C> {
             return;
         }
         self.continue_task(id);
+        self.deliver(id);
         self.pump_downloads(id);
         let mut scratch = std::mem::take(&mut self.scratch);
         let result = self.take_input(id, &mut scratch);
@@ -172,22 +173,43 @@ impl<S: Stream, J: Journal, C: Clock> Service<S, J, C> {
         self.close(id, Closing::ProtocolError, reason);
     }
 
-    /// Reads what nobody will look at any more: a socket dropped with unread input would send RST, which
-    /// destroys the last word on its way.
+    /// Reads what will not be answered any more: a socket dropped with unread input would send RST, which
+    /// destroys the last word on its way. Only what the client has taken is still noted.
     fn throw_input_away(&mut self, id: PeerId) {
+        // Frames that waited for their turn go first; what stays is less than one.
+        let waited = self.peers.get_mut(id).map(|peer| std::mem::take(&mut peer.connection.received));
+        self.note_taken(id, &waited.unwrap_or_default());
         let mut scratch = std::mem::take(&mut self.scratch);
-        if let Some(peer) = self.peers.get_mut(id) {
-            peer.connection.received = Vec::new();
-            if peer.connection.is_readable() {
-                match peer.connection.read(&mut scratch[..READ_SHARE_BYTES]) {
-                    Ok(Received::Bytes(_)) => self.peers.wake(id),
-                    Ok(Received::Nothing) => {}
-                    Ok(Received::End) => self.input_ended(id),
-                    Err(error) => self.lost(id, &error),
+        if let Some(peer) = self.peers.get_mut(id)
+            && peer.connection.is_readable()
+        {
+            let begun = std::mem::take(&mut peer.connection.received);
+            scratch[..begun.len()].copy_from_slice(&begun);
+            match peer.connection.read(&mut scratch[begun.len()..begun.len() + READ_SHARE_BYTES]) {
+                Ok(Received::Bytes(count)) => {
+                    self.note_taken(id, &scratch[..begun.len() + count]);
+                    self.peers.wake(id);
                 }
+                Ok(Received::Nothing) => {}
+                Ok(Received::End) => self.input_ended(id),
+                Err(error) => self.lost(id, &error),
             }
         }
         self.scratch = scratch;
+    }
+
+    /// Looks for what the client has taken among frames that are thrown away.
+    fn note_taken(&mut self, id: PeerId, mut bytes: &[u8]) {
+        // Bytes that are no frames hide no taken message.
+        while let Ok(Some((frame, used))) = frame::split(bytes) {
+            if let Ok(Request::Taken { up_to }) = Request::decode(&frame) {
+                let _ = self.take_taken(id, up_to);
+            }
+            bytes = &bytes[used..];
+        }
+        if let (Ok(None), Some(peer)) = (frame::split(bytes), self.peers.get_mut(id)) {
+            peer.connection.received.extend_from_slice(bytes);
+        }
     }
 
     fn input_ended(&mut self, id: PeerId) {

@@ -15,6 +15,7 @@ use crate::connection::Stream;
 use crate::forum::{AccountId, Change};
 use crate::journal::Journal;
 use crate::lockout::{Begin, Ruling, Verdict};
+use crate::online::OnlineUser;
 use crate::passwords::{HashResult, Job};
 use crate::session::{Claim, Deciding, Member, Patience, PeerId, Phase, Task, Unapplied};
 
@@ -27,32 +28,32 @@ impl<S: Stream, J: Journal, C: Clock> Service<S, J, C> {
     /// Takes a request of a client that is not logged in.
     pub(super) fn take_login(&mut self, id: PeerId, tag: Tag, request: Request<'_>) -> Result<Taken, Fault> {
         let Some(peer) = self.peers.get_mut(id) else { return Ok(Taken::Yes) };
-        let phase = std::mem::replace(&mut peer.session.phase, Phase::Naming(Patience::new(self.now)));
+        let Some(patience) = peer.session.phase.patience() else { return Ok(Taken::Yes) };
+        // Unless something else follows, a name is due next; and what was silence stays silence.
+        let phase = std::mem::replace(&mut peer.session.phase, Phase::Naming(patience));
         match (phase, request) {
             (phase, Request::Ping(bytes)) if !matches!(phase, Phase::Greeting(_)) => {
                 peer.session.phase = phase;
                 self.pong(id, tag, bytes)?;
             }
-            (Phase::Greeting(patience), Request::Hello { version }) => {
+            (Phase::Greeting(_), Request::Hello { version }) => {
                 if version < VERSION {
                     return Err(Fault(format!(
                         "Protocol version {version} is not spoken here, only {VERSION}"
                     )));
                 }
-                peer.session.phase = Phase::Naming(patience);
                 self.peers.reply(id, tag, &Reply::Hello { version: VERSION });
             }
             (Phase::Greeting(_), _) => {
                 return Err(Fault("Wrong phase: the first frame must be a hello".into()));
             }
-            (Phase::Naming(patience) | Phase::Proving(patience, _), Request::LogIn { name, udp_port }) => {
-                peer.session.phase = Phase::Naming(patience);
+            (Phase::Naming(_) | Phase::Proving(..), Request::LogIn { name, udp_port }) => {
                 self.take_name(id, tag, name, udp_port);
             }
-            (Phase::Proving(patience, claim), Request::Password(password)) => {
+            (Phase::Proving(_, claim), Request::Password(password)) => {
                 self.take_password(id, tag, patience, *claim, password)?;
             }
-            (Phase::Proving(patience, claim), Request::SignUp { password, confirmation }) => {
+            (Phase::Proving(_, claim), Request::SignUp { password, confirmation }) => {
                 self.take_sign_up(id, tag, patience, *claim, password, confirmation)?;
             }
             (_, Request::Hello { .. }) => return Err(Fault("Wrong phase: only one hello is allowed".into())),
@@ -79,7 +80,7 @@ impl<S: Stream, J: Journal, C: Clock> Service<S, J, C> {
             Err(invalid) => return self.refuse(id, tag, &invalid.into()),
         };
         let account = self.forum.accounts.find(&name);
-        if account.is_some_and(|account| self.online.contains_key(&account)) {
+        if account.is_some_and(|account| self.online.find(account).is_some()) {
             return self.refuse(id, tag, &already_logged_in(&name));
         }
         if account.is_none() && self.accounts_are_full() {
@@ -163,7 +164,7 @@ impl<S: Stream, J: Journal, C: Clock> Service<S, J, C> {
         let Deciding::InLine(claim, password) = &**deciding else { return };
         let (claim, password) = (claim.clone(), password.clone());
         let Some(account) = claim.account else { return };
-        if self.online.contains_key(&account) {
+        if self.online.find(account).is_some() {
             return self.back_to_name(id, &already_logged_in(&claim.name));
         }
         match self.lockout.begin(&claim.name, id, self.now) {
@@ -218,7 +219,7 @@ impl<S: Stream, J: Journal, C: Clock> Service<S, J, C> {
         // The winner claims the name before those in line are looked at again.
         let account = self.forum.accounts.find(name);
         let claimed = verdict == Verdict::Right
-            && account.is_some_and(|account| !self.online.contains_key(&account) && self.log_in(id, account));
+            && account.is_some_and(|account| self.online.find(account).is_none() && self.log_in(id, account));
         match self.conclude_attempt(name, verdict) {
             Ruling::Accepted if claimed => {}
             Ruling::Accepted => self.back_to_name(id, &already_logged_in(name)),
@@ -266,18 +267,23 @@ impl<S: Stream, J: Journal, C: Clock> Service<S, J, C> {
     /// Makes a connection the session of an account, which must not be online. False when the connection is
     /// not there any more.
     fn log_in(&mut self, id: PeerId, account: AccountId) -> bool {
+        let mail = self.delivery_at_log_in(account);
+        let since_ms = self.clock.wall_ms();
         let Some(peer) = self.peers.get_mut(id) else { return false };
-        let Phase::Deciding(_, tag, _) = peer.session.phase else { return false };
-        peer.session.phase =
-            Phase::Member(Member { account, unapplied: Unapplied::default(), task: Task::Idle });
+        let Phase::Deciding(_, tag, deciding) = &peer.session.phase else { return false };
+        let (tag, udp_port, address) = (*tag, deciding.claim().udp_port, peer.session.address.ip());
+        let task = Task::Backlog;
+        let member = Member { account, unapplied: Unapplied::default(), mail, task };
+        peer.session.phase = Phase::Member(member);
         peer.session.active_at = self.now;
-        self.online.insert(account, id);
+        self.online.insert(OnlineUser { account, peer: id, address, udp_port, since_ms });
         if let Some(limit) = self.settings.idle_timeout {
             self.idle_deadlines.push(id, self.now + limit);
         }
         self.peers.reply(id, tag, &Reply::Welcome { text: WELCOME });
         self.peers.wake(id);
         info!("{} successfully logged in", self.label(id));
+        self.tell_coming(account, id);
         true
     }
 
@@ -311,11 +317,7 @@ impl<S: Stream, J: Journal, C: Clock> Service<S, J, C> {
     /// A client has been silent for long; perhaps for too long.
     pub(super) fn expire_login(&mut self, id: PeerId) {
         let Some(peer) = self.peers.get(id) else { return };
-        let patience = match &peer.session.phase {
-            Phase::Greeting(patience) | Phase::Naming(patience) => patience,
-            Phase::Proving(patience, _) | Phase::Deciding(patience, ..) => patience,
-            Phase::Member(_) | Phase::Closing(_) => return,
-        };
+        let Some(patience) = peer.session.phase.patience() else { return };
         let spent = patience.spent(self.now);
         if spent < self.settings.login_timeout {
             self.login_deadlines.push(id, self.now + (self.settings.login_timeout - spent));

@@ -9,6 +9,10 @@ mod commands;
 mod commit;
 mod intake;
 mod login;
+mod mailbox;
+mod messenger;
+mod presence;
+mod rooms;
 mod shutdown;
 mod transfers;
 
@@ -26,6 +30,7 @@ use forum_common::reply::Reply;
 use log::{info, warn};
 
 use self::commit::Pending;
+use self::presence::Comings;
 use self::shutdown::Lifecycle;
 use self::transfers::{Download, TransferKey, Upload};
 use crate::args::Limits;
@@ -35,10 +40,12 @@ use crate::files::FileWorkers;
 use crate::forum::{AccountId, Forum, Refused};
 use crate::journal::Journal;
 use crate::lockout::Lockout;
+use crate::online::Online;
 use crate::passwords::PasswordHasher;
 use crate::peers::Peers;
 use crate::session::{Farewell, PeerId, Phase, Session};
 use crate::timers::DeadlineQueue;
+use crate::zone::Zone;
 
 /// How long a connection that was told its end may take to read it and close.
 const FAREWELL: Duration = Duration::from_secs(5);
@@ -60,6 +67,8 @@ pub struct Settings {
     pub login_timeout: Duration,
     /// How long a user may be idle; none = for ever.
     pub idle_timeout: Option<Duration>,
+    /// The zone that times are shown in.
+    pub zone: Zone,
     /// The password for SHT; without one it is always refused.
     pub admin_password: Option<AdminPassword>,
 }
@@ -107,7 +116,12 @@ pub struct Service<S, J, C> {
     encoded: Vec<u8>,
     /// What the newest snapshot of this run has come to.
     snapshot_bytes: Arc<AtomicU64>,
-    online: HashMap<AccountId, PeerId>,
+    online: Online,
+    /// Comings and goings that are to be told in this turn.
+    comings: Comings,
+    /// How many entries of a user that say what its client has taken are in flight.
+    taking: HashMap<AccountId, u32>,
+    zone: Zone,
     passwords: PasswordHasher<PeerId>,
     lockout: Lockout<PeerId>,
     /// The names whose passwords are being hashed, by the connection that tries.
@@ -158,10 +172,9 @@ impl<S: Stream, J: Journal, C: Clock> Service<S, J, C> {
         let now = clock.now();
         Self {
             lockout: Lockout::new(settings.attempts_max, settings.block_duration),
-            settings,
             clock,
             now,
-            peers: Peers::default(),
+            peers: Peers::new(settings.limits.max_notice_bytes),
             forum,
             journal: helpers.journal,
             pending: VecDeque::new(),
@@ -169,7 +182,10 @@ impl<S: Stream, J: Journal, C: Clock> Service<S, J, C> {
             waiting_for_room: Vec::new(),
             encoded: Vec::new(),
             snapshot_bytes: Arc::default(),
-            online: HashMap::new(),
+            online: Online::default(),
+            comings: Comings::new(now),
+            taking: HashMap::new(),
+            zone: settings.zone.clone(),
             passwords: helpers.passwords,
             attempts: HashMap::new(),
             files: helpers.files,
@@ -181,12 +197,15 @@ impl<S: Stream, J: Journal, C: Clock> Service<S, J, C> {
             lifecycle: Lifecycle::Running,
             told_to_end: false,
             scratch: vec![0; SCRATCH_BYTES],
+            settings,
         }
     }
 
     /// Takes in a connection that was just accepted; none when there are so many that not even a word of
     /// farewell is possible.
     pub fn admit(&mut self, stream: S, address: SocketAddr) -> Option<PeerId> {
+        // The last turn may be long ago, and this one begins only when all newcomers are in.
+        self.now = self.clock.now();
         let full = self.peers.len() >= self.settings.connections_max;
         if self.peers.len() >= self.settings.connections_max + FAREWELLS_MAX {
             return None;
@@ -236,6 +255,8 @@ impl<S: Stream, J: Journal, C: Clock> Service<S, J, C> {
         self.take_file_results();
         self.expire();
         self.serve();
+        self.publish_comings_in_time();
+        self.bound_notices();
         let gathered = self.journal.end_turn(quiet);
         self.advance_shutdown();
         self.flush();
@@ -249,7 +270,8 @@ impl<S: Stream, J: Journal, C: Clock> Service<S, J, C> {
             return Some(Duration::ZERO);
         }
         let deadlines = [&self.login_deadlines, &self.idle_deadlines, &self.farewells];
-        let next = deadlines.into_iter().filter_map(DeadlineQueue::next_due).min()?;
+        let next =
+            deadlines.into_iter().filter_map(DeadlineQueue::next_due).chain(self.comings_due()).min()?;
         Some(next.saturating_duration_since(self.clock.now()))
     }
 
@@ -269,6 +291,7 @@ impl<S: Stream, J: Journal, C: Clock> Service<S, J, C> {
         for _ in 0..self.peers.waiting_for_turn() {
             let Some(id) = self.peers.next_turn() else { break };
             self.serve_one(id);
+            self.bound_notices();
         }
     }
 
@@ -302,7 +325,8 @@ impl<S: Stream, J: Journal, C: Clock> Service<S, J, C> {
             Phase::Member(_) if drained => {
                 let more = peer.session.member().is_some_and(|member| member.is_at_work())
                     || !peer.connection.received.is_empty()
-                    || self.has_downloads(id);
+                    || self.has_downloads(id)
+                    || self.has_mail(id);
                 if more {
                     self.peers.wake(id);
                 }
@@ -367,7 +391,8 @@ impl<S: Stream, J: Journal, C: Clock> Service<S, J, C> {
         self.depart(id);
         let deadline = self.now + FAREWELL;
         if let Some(peer) = self.peers.get_mut(id) {
-            peer.session.phase = Phase::Closing(Farewell { fin_sent: false });
+            let mail = peer.session.member().map(|member| Box::new((member.account, member.mail)));
+            peer.session.phase = Phase::Closing(Farewell { fin_sent: false, mail });
             peer.connection.received = Vec::new();
             self.farewells.push(id, deadline);
             self.peers.want_flush(id);
@@ -395,8 +420,10 @@ impl<S: Stream, J: Journal, C: Clock> Service<S, J, C> {
             Phase::Member(member) => {
                 let account = member.account;
                 info!("{} exited", self.label(id));
-                self.online.remove(&account);
+                self.propose_taken(id);
+                self.online.remove(account, self.clock.wall_ms());
                 self.abandon_transfers(id);
+                self.tell_going(account);
             }
             // Nothing is held, or it was given back when the last word was said.
             Phase::Greeting(_) | Phase::Naming(_) | Phase::Proving(..) | Phase::Closing(_) => {}

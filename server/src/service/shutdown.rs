@@ -48,7 +48,8 @@ impl<S: Stream, J: Journal, C: Clock> Service<S, J, C> {
     pub fn has_ended(&self) -> bool {
         match self.lifecycle {
             Lifecycle::Running | Lifecycle::Committing => false,
-            Lifecycle::Leaving => self.peers.is_empty(),
+            // What clients had taken goes into the log as they leave.
+            Lifecycle::Leaving => self.peers.is_empty() && self.pending.is_empty(),
             Lifecycle::Broken(_) => true,
         }
     }

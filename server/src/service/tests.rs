@@ -118,6 +118,7 @@ fn stage_on(options: &[&str], forum: Forum, journal: MemoryJournal) -> Stage {
         block_duration: Duration::from_secs(arguments.block_duration),
         login_timeout: Duration::from_secs(arguments.login_timeout),
         idle_timeout: (arguments.timeout > 0).then(|| Duration::from_secs(arguments.timeout)),
+        zone: Zone::utc(),
         admin_password: Some(AdminPassword::new("s3cret")),
     };
     let clock = TestClock::at(1_000_000);
@@ -154,6 +155,8 @@ impl Stage {
     /// Turns until nothing moves any more.
     fn run(&mut self) {
         for _ in 0..200 {
+            // Just enough for comings and goings to be told.
+            self.clock.advance(Duration::from_micros(1));
             self.service.turn(true);
         }
     }
@@ -187,8 +190,15 @@ impl Client {
         self.link.borrow_mut().to_server.extend(bytes);
     }
 
-    /// What came since the last time: tag and message, as Debug writes them.
+    /// What came since the last time, but for the comings and goings of others.
     fn answers(&mut self) -> Vec<String> {
+        let mut answers = self.heard();
+        answers.retain(|answer| !answer.starts_with("Logged"));
+        answers
+    }
+
+    /// What came since the last time: tag and message, as Debug writes them.
+    fn heard(&mut self) -> Vec<String> {
         let bytes = std::mem::take(&mut self.link.borrow_mut().to_client);
         self.decoder.feed(&bytes);
         let mut answers = Vec::new();
@@ -438,6 +448,35 @@ fn who_does_not_log_in_is_closed_and_hashing_does_not_count() {
     stage.run();
     assert_eq!(silent.answers(), ["Closing { code: LoginTimedOut, text: \"Login timed out\" }"]);
     assert!(silent.link.borrow().server_closed);
+}
+
+#[test]
+fn a_newcomer_after_a_long_silence_has_its_full_time() {
+    let mut stage = stage(&["--login-timeout", "60"]);
+    stage.run();
+    stage.clock.advance(Duration::from_secs(3_600));
+    let mut late = stage.connect();
+    stage.clock.advance(Duration::from_secs(59));
+    stage.run();
+    assert_eq!(late.answers(), [""; 0]);
+}
+
+#[test]
+fn refusals_do_not_renew_the_patience_with_a_client() {
+    let mut stage = stage(&["--login-timeout", "60"]);
+    let mut client = stage.connect();
+    for tag in 0..7 {
+        client.send(10 * tag, &Request::LogIn { name: "new", udp_port: 0 });
+        client.send(10 * tag + 1, &Request::SignUp { password: "", confirmation: "" });
+        client.send(10 * tag + 2, &Request::LogIn { name: "new", udp_port: 0 });
+        client.send(10 * tag + 3, &Request::SignUp { password: "a", confirmation: "b" });
+        stage.nudge(&client);
+        stage.clock.advance(Duration::from_secs(10));
+        stage.run();
+    }
+    assert!(
+        client.answers().contains(&"Closing { code: LoginTimedOut, text: \"Login timed out\" }".to_owned())
+    );
 }
 
 #[test]
@@ -766,4 +805,287 @@ fn passwd_judges_the_old_password_first() {
     );
     assert_eq!(change(8, "pw", "new", "new"), [done(8, "Password changed")]);
     assert_eq!(change(9, "pw", "x", "x"), wrong(9));
+}
+
+#[test]
+fn comings_and_goings_are_heard_by_everybody_else_from_then_on() {
+    let mut stage = stage(&[]);
+    let mut yoda = stage.sign_up("yoda");
+    let mut hans = stage.sign_up("hans");
+    let mut luke = stage.sign_up("luke");
+    assert_eq!(yoda.heard(), ["LoggedIn(\"hans\")", "LoggedIn(\"luke\")"]);
+    assert_eq!(hans.heard(), ["LoggedIn(\"luke\")"]);
+    assert_eq!(luke.heard(), [""; 0]);
+    stage.ask(&mut hans, 9, &Request::LogOut);
+    assert_eq!(yoda.heard(), ["LoggedOut(\"hans\")"]);
+}
+
+#[test]
+fn of_two_who_come_in_one_turn_the_first_hears_of_the_second() {
+    let mut stage = stage(&[]);
+    let mut watcher = stage.sign_up("watcher");
+    let mut both: Vec<_> = ["a", "b"]
+        .map(|name| {
+            let mut client = stage.connect();
+            client.send(2, &Request::LogIn { name, udp_port: 0 });
+            client.send(3, &Request::SignUp { password: "pw", confirmation: "pw" });
+            client
+        })
+        .into();
+    for client in &both {
+        stage.nudge(client);
+    }
+    stage.run();
+    assert_eq!(watcher.heard(), ["LoggedIn(\"a\")", "LoggedIn(\"b\")"]);
+    assert_eq!(both[0].heard().last().unwrap(), "LoggedIn(\"b\")");
+    assert!(both[1].heard().last().unwrap().contains("Welcome"));
+}
+
+#[test]
+fn who_is_blocked_hears_nothing_of_the_blockers_coming() {
+    let mut stage = stage(&[]);
+    let mut yoda = stage.sign_up("yoda");
+    let mut hans = stage.sign_up("hans");
+    assert_eq!(stage.ask(&mut hans, 4, &Request::Block { user: "yoda" }), [done(4, "yoda is blocked")]);
+    yoda.heard();
+    stage.ask(&mut hans, 5, &Request::LogOut);
+    assert_eq!(yoda.heard(), [""; 0]);
+}
+
+fn message(number: u64, late: bool, from: &str, text: &str) -> String {
+    format!(
+        "Message {{ number: {number}, late: {late}, from: {from:?}, at: \"1 Jan 1970 00:16:40\", text: {text:?} }}"
+    )
+}
+
+#[test]
+fn a_message_is_stored_before_it_is_shown_and_kept_until_it_is_taken() {
+    let mut stage = stage(&[]);
+    let (mut yoda, mut hans) = (stage.sign_up("yoda"), stage.sign_up("hans"));
+    stage.service.journal.hold();
+    stage.ask(&mut hans, 4, &Request::Message { user: "yoda", text: "hi" });
+    stage.nudge(&yoda);
+    stage.run();
+    assert_eq!((yoda.answers(), hans.answers()), (vec![], vec![]));
+    stage.service.journal.release();
+    stage.run();
+    assert_eq!(yoda.answers(), [message(1, false, "hans", "hi")]);
+    assert_eq!(hans.answers(), [done(4, "")]);
+    // The connection dies before it said that it has the message: it comes again, with the same number.
+    yoda.link.borrow_mut().broken = true;
+    stage.nudge(&yoda);
+    stage.run();
+    let mut again = stage.connect();
+    again.send(2, &Request::LogIn { name: "yoda", udp_port: 0 });
+    again.send(3, &Request::Password("pw"));
+    again.send(4, &Request::ListThreads);
+    stage.nudge(&again);
+    stage.run();
+    let answers = again.answers();
+    assert_eq!(answers[2..], [message(1, true, "hans", "hi"), "4 EndOfList".into()], "{answers:?}");
+    assert_eq!(stage.ask(&mut again, 5, &Request::Taken { up_to: 1 }), [""; 0]);
+    assert!(stage.service.forum.mail.of(AccountId(0)).unwrap().is_empty());
+}
+
+#[test]
+fn a_backlog_starts_only_when_what_was_taken_before_is_durable() {
+    let mut stage = stage(&[]);
+    let (mut yoda, mut hans) = (stage.sign_up("yoda"), stage.sign_up("hans"));
+    for (tag, text) in [(4, "a"), (5, "b")] {
+        stage.ask(&mut hans, tag, &Request::Message { user: "yoda", text });
+    }
+    stage.nudge(&yoda);
+    stage.run();
+    assert_eq!(yoda.answers().len(), 2);
+    stage.service.journal.hold();
+    stage.ask(&mut yoda, 6, &Request::Taken { up_to: 1 });
+    yoda.link.borrow_mut().client_closed = true;
+    stage.nudge(&yoda);
+    stage.run();
+    let mut again = stage.connect();
+    again.send(2, &Request::LogIn { name: "yoda", udp_port: 0 });
+    again.send(3, &Request::Password("pw"));
+    stage.nudge(&again);
+    stage.run();
+    assert_eq!(again.answers().len(), 2, "welcome, and nothing yet");
+    stage.service.journal.release();
+    stage.run();
+    assert_eq!(again.answers(), [message(2, true, "hans", "b")]);
+}
+
+#[test]
+fn what_is_taken_behind_the_goodbye_does_not_come_again() {
+    for ends_server in [false, true] {
+        let mut stage = stage(&[]);
+        let (mut yoda, mut hans) = (stage.sign_up("yoda"), stage.sign_up("hans"));
+        stage.ask(&mut hans, 4, &Request::Message { user: "yoda", text: "hi" });
+        if ends_server {
+            stage.service.shut_down();
+        } else {
+            yoda.send(5, &Request::LogOut);
+        }
+        stage.nudge(&yoda);
+        stage.run();
+        assert!(yoda.answers()[0].starts_with("Message"));
+        stage.ask(&mut yoda, 6, &Request::Taken { up_to: 1 });
+        assert!(stage.service.forum.mail.of(AccountId(0)).unwrap().is_empty(), "ends: {ends_server}");
+    }
+}
+
+#[test]
+fn much_that_waits_when_the_server_ends_is_thrown_away() {
+    let mut stage = stage(&[]);
+    let mut yoda = stage.sign_up("yoda");
+    stage.service.journal.hold();
+    let text = "x".repeat(8_000);
+    stage.ask(&mut yoda, 4, &Request::CreateThread { title: "t" });
+    for tag in 0..100 {
+        yoda.send(10 + tag, &Request::Post { title: "t", text: &text });
+    }
+    stage.nudge(&yoda);
+    stage.run();
+    stage.service.shut_down();
+    for tag in 0..100 {
+        yoda.send(200 + tag, &Request::Post { title: "t", text: &text });
+    }
+    stage.nudge(&yoda);
+    stage.run();
+    stage.service.journal.release();
+    stage.run();
+    assert!(yoda.answers().last().unwrap().contains("ShuttingDown"));
+}
+
+#[test]
+fn a_long_backlog_is_made_as_the_socket_drains() {
+    let mut stage = stage(&[]);
+    let (yoda, mut hans) = (stage.sign_up("yoda"), stage.sign_up("hans"));
+    yoda.link.borrow_mut().broken = true;
+    stage.nudge(&yoda);
+    let text = "x".repeat(8_000);
+    for tag in 0..500 {
+        hans.send(10 + tag, &Request::Message { user: "yoda", text: &text });
+        stage.nudge(&hans);
+        stage.service.turn(true);
+    }
+    stage.run();
+    let mut again = stage.connect();
+    again.link.borrow_mut().room = 10_000;
+    again.send(2, &Request::LogIn { name: "yoda", udp_port: 0 });
+    again.send(3, &Request::Password("pw"));
+    stage.nudge(&again);
+    stage.run();
+    let held = stage.service.peers.get(again.id).unwrap().connection.outgoing.len();
+    assert!(held < 100_000, "{held} bytes");
+    let mut seen = again.answers();
+    for _ in 0..1_000 {
+        again.link.borrow_mut().room = 100_000;
+        stage.nudge(&again);
+        stage.service.turn(true);
+        stage.service.turn(true);
+        seen.extend(again.answers());
+    }
+    assert_eq!(seen.iter().filter(|answer| answer.starts_with("Message")).count(), 500);
+}
+
+#[test]
+fn a_slow_receiver_is_cut_off_with_the_reason_and_nobody_else_waits() {
+    let mut stage = stage(&["--max-notice-bytes", "100000"]);
+    let (mut slow, mut fast, mut loud) =
+        (stage.sign_up("slow"), stage.sign_up("fast"), stage.sign_up("loud"));
+    stage.nudge(&slow);
+    stage.run();
+    slow.heard();
+    slow.link.borrow_mut().room = 10;
+    for tag in 0..30 {
+        let text = "x".repeat(8_000);
+        assert_eq!(stage.ask(&mut loud, 10 + tag, &Request::Broadcast { text: &text }), [done(10 + tag, "")]);
+    }
+    let heard = fast.answers();
+    assert_eq!(heard.iter().filter(|notice| notice.starts_with("Broadcast")).count(), 30);
+    slow.link.borrow_mut().room = 1 << 20;
+    stage.nudge(&slow);
+    stage.run();
+    let last = slow.answers().pop().unwrap();
+    assert_eq!(last, "Closing { code: TooSlow, text: \"You have been disconnected: too slow\" }");
+    assert_eq!(stage.service.peers.notice_cost(), 0);
+}
+
+#[test]
+fn the_unread_notices_of_all_are_bounded_and_counted_once() {
+    let mut stage = stage(&["--max-total-notice-bytes", "200000"]);
+    let mut loud = stage.sign_up("loud");
+    let deaf: Vec<_> = (0..50).map(|n| stage.sign_up(&format!("deaf{n}"))).collect();
+    for client in &deaf {
+        client.link.borrow_mut().room = 0;
+    }
+    for tag in 0..40 {
+        stage.ask(&mut loud, 10 + tag, &Request::Broadcast { text: &"x".repeat(8_000) });
+        assert!(stage.service.peers.notice_cost() <= 200_000, "{}", stage.service.peers.notice_cost());
+    }
+    // Shared bytes count once: 20 broadcasts fit before the first of 50 receivers is cut off.
+    let online = stage.service.online.iter().count();
+    assert!(online < 51, "{online} online");
+}
+
+#[test]
+fn a_broadcast_is_encoded_once_and_leaves_in_one_write() {
+    let mut stage = stage(&[]);
+    let mut loud = stage.sign_up("loud");
+    let mut ears: Vec<_> = (0..10).map(|n| stage.sign_up(&format!("ear{n}"))).collect();
+    for ear in &mut ears {
+        stage.nudge(ear);
+        ear.heard();
+        ear.link.borrow_mut().writes = 0;
+    }
+    stage.run();
+    for tag in 0..5 {
+        loud.send(10 + tag, &Request::Broadcast { text: "hello" });
+    }
+    stage.nudge(&loud);
+    stage.run();
+    for ear in &mut ears {
+        assert_eq!(ear.answers().len(), 5);
+        // This stream takes one piece a write; a socket takes all of a turn's pieces in one writev.
+        assert!(ear.link.borrow().writes <= 5);
+    }
+}
+
+#[test]
+fn rooms_are_made_in_the_order_of_refusals() {
+    let mut stage = stage(&[]);
+    let mut yoda = stage.sign_up("yoda");
+    let mut hans = stage.sign_up("hans");
+    let gone = stage.sign_up("gone");
+    gone.link.borrow_mut().client_closed = true;
+    stage.nudge(&gone);
+    stage.run();
+    let mut srb = |tag, users| stage.ask(&mut yoda, tag, &Request::CreateRoom { users });
+    let to_self = refused(4, Refusal::NotToSelf, "Error. Cannot create a room with yourself");
+    assert_eq!(srb(4, "nobody yoda"), [to_self]);
+    assert_eq!(srb(5, "gone nobody"), [refused(5, Refusal::InvalidUser, "nobody does not exist")]);
+    assert_eq!(srb(6, "gone hans"), [refused(6, Refusal::Offline, "gone is offline")]);
+    let made = "Separate chat room has been created, room ID: 1, users in this room: yoda, hans";
+    assert_eq!(srb(7, "hans hans"), [done(7, made)]);
+    let again = "a separate room (ID: 1) already created for these users";
+    assert_eq!(srb(8, "hans"), [refused(8, Refusal::RoomExists, again)]);
+    stage.nudge(&hans);
+    stage.run();
+    let put_in = "PutInRoom { room: 1, by: \"yoda\", users: \"yoda, hans\" }";
+    assert_eq!(hans.answers(), [put_in]);
+    assert_eq!(
+        stage.ask(&mut hans, 9, &Request::PostToRoom { room: 1, text: "hi" }),
+        [done(9, "Message #1 sent to separate room 1 at 1 Jan 1970 00:16:40.")]
+    );
+    assert_eq!(yoda.answers(), ["RoomPost { room: 1, number: 1, author: \"hans\", text: \"hi\" }"]);
+    assert_eq!(
+        stage.ask(&mut yoda, 10, &Request::ReadRooms { after: "1 Jan 1970 00:16:39" }),
+        [
+            "10 RoomPost { room: 1, number: 1, author: \"hans\", at: \"1 Jan 1970 00:16:40\", text: \"hi\" }",
+            "10 EndOfList"
+        ]
+    );
+    assert_eq!(
+        stage.ask(&mut yoda, 11, &Request::ReadRooms { after: "1 Jan 1970 00:16:40" }),
+        ["11 EndOfList"]
+    );
 }

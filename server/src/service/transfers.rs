@@ -258,10 +258,17 @@ impl<S: Stream, J: Journal, C: Clock> Service<S, J, C> {
             match report {
                 Report::Written { bytes } => self.written(key, bytes.into()),
                 Report::Stored { .. } => self.stored(key),
-                Report::Opened { .. } => {}
+                Report::Opened { size } => self.opened(key, size),
                 Report::Chunk { frames, bytes } => self.send_chunk(key, frames, bytes),
                 Report::Failed(failure) => self.failed(key, &failure),
             }
+        }
+    }
+
+    /// A file that is not as long as the log says was damaged, and nobody gets it.
+    fn opened(&mut self, key: TransferKey, size: u64) {
+        if self.downloads.get(&key).is_some_and(|download| download.size != size) {
+            self.failed(key, &Failure::SizeDiffers);
         }
     }
 

@@ -1,0 +1,179 @@
+//! Who is online and who was: presence, which is no part of the log. A clone of the lists is O(1), so that a
+//! listing shows one instant however slowly it is read.
+
+use std::collections::HashMap;
+use std::net::IpAddr;
+
+use crate::forum::{AccountId, Users};
+use crate::session::PeerId;
+
+/// A user who is online.
+#[derive(Debug, Clone, Copy)]
+pub struct OnlineUser {
+    /// Who.
+    pub account: AccountId,
+    /// On which connection.
+    pub peer: PeerId,
+    /// From which address.
+    pub address: IpAddr,
+    /// Where it takes files of other users; 0 = nowhere.
+    pub udp_port: u16,
+    /// Since when, in UTC milliseconds.
+    pub since_ms: u64,
+}
+
+/// The order of log-ins and of log-outs.
+type Order = u64;
+
+/// Everybody who is online, and everybody who was since the server began.
+#[derive(Debug, Default)]
+pub struct Online {
+    by_order: imbl::OrdMap<Order, OnlineUser>,
+    orders: HashMap<AccountId, Order>,
+    next: Order,
+    /// Who logged out and did not come back, in that order, with the time in UTC milliseconds.
+    gone: imbl::OrdMap<Order, (AccountId, u64)>,
+    gone_orders: HashMap<AccountId, Order>,
+}
+
+impl Online {
+    /// The user's session, if there is one.
+    pub fn find(&self, account: AccountId) -> Option<&OnlineUser> {
+        self.by_order.get(self.orders.get(&account)?)
+    }
+
+    /// How many they are.
+    pub fn len(&self) -> usize {
+        self.orders.len()
+    }
+
+    /// Whether there is nobody.
+    pub fn is_empty(&self) -> bool {
+        self.orders.is_empty()
+    }
+
+    /// Everybody, in the order of log-ins.
+    pub fn iter(&self) -> impl Iterator<Item = &OnlineUser> {
+        self.by_order.values()
+    }
+
+    /// Takes in a user who was not online.
+    pub fn insert(&mut self, user: OnlineUser) {
+        debug_assert!(!self.orders.contains_key(&user.account), "a name is claimed once");
+        if let Some(order) = self.gone_orders.remove(&user.account) {
+            self.gone.remove(&order);
+        }
+        self.next += 1;
+        self.orders.insert(user.account, self.next);
+        self.by_order.insert(self.next, user);
+    }
+
+    /// Lets a user go; says whether there was one.
+    pub fn remove(&mut self, account: AccountId, at_ms: u64) -> bool {
+        let Some(order) = self.orders.remove(&account) else { return false };
+        self.by_order.remove(&order);
+        self.next += 1;
+        self.gone.insert(self.next, (account, at_ms));
+        self.gone_orders.insert(account, self.next);
+        true
+    }
+
+    /// A list of all others who have not blocked the one who asks; with `gone_since_ms` also those who went
+    /// no earlier than that.
+    pub fn list(&self, asker: AccountId, hidden: Users, gone_since_ms: Option<u64>) -> OnlineListing {
+        let gone = match gone_since_ms {
+            Some(_) => self.gone.clone(),
+            None => imbl::OrdMap::new(),
+        };
+        let earliest_ms = gone_since_ms.unwrap_or(0);
+        OnlineListing {
+            online: self.by_order.clone(),
+            behind: 0,
+            gone,
+            before: Order::MAX,
+            earliest_ms,
+            asker,
+            hidden,
+        }
+    }
+}
+
+/// A list of users under way.
+#[derive(Debug)]
+pub struct OnlineListing {
+    online: imbl::OrdMap<Order, OnlineUser>,
+    /// Those up to here were listed.
+    behind: Order,
+    gone: imbl::OrdMap<Order, (AccountId, u64)>,
+    /// Those from here on were listed: who went last comes first.
+    before: Order,
+    earliest_ms: u64,
+    asker: AccountId,
+    hidden: Users,
+}
+
+impl OnlineListing {
+    /// The next who is online; none at the end.
+    pub fn next_online(&mut self) -> Option<OnlineUser> {
+        loop {
+            let (&order, &user) = self.online.range(self.behind + 1..).next()?;
+            self.behind = order;
+            if user.account != self.asker && !self.hidden.contains(&user.account) {
+                return Some(user);
+            }
+        }
+    }
+
+    /// The next account, first of those online, then of those gone; none at the end.
+    pub fn next_account(&mut self) -> Option<AccountId> {
+        if let Some(user) = self.next_online() {
+            return Some(user.account);
+        }
+        loop {
+            let (&order, &(account, at_ms)) = self.gone.range(..self.before).next_back()?;
+            if at_ms < self.earliest_ms {
+                return None;
+            }
+            self.before = order;
+            if account != self.asker && !self.hidden.contains(&account) {
+                return Some(account);
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn user(number: u32) -> OnlineUser {
+        OnlineUser {
+            account: AccountId(number),
+            peer: PeerId { slot: number, generation: 1 },
+            address: "127.0.0.1".parse().unwrap(),
+            udp_port: 0,
+            since_ms: 0,
+        }
+    }
+
+    fn listed(mut listing: OnlineListing) -> Vec<u32> {
+        std::iter::from_fn(|| listing.next_account()).map(|account| account.0).collect()
+    }
+
+    #[test]
+    fn others_are_listed_in_the_order_of_log_ins_and_then_those_gone() {
+        let mut online = Online::default();
+        for number in [3, 1, 2, 4, 5] {
+            online.insert(user(number));
+        }
+        online.remove(AccountId(4), 1_000);
+        online.remove(AccountId(5), 2_000);
+        assert_eq!(listed(online.list(AccountId(1), Users::default(), None)), [3, 2]);
+        assert_eq!(listed(online.list(AccountId(1), Users::default(), Some(0))), [3, 2, 5, 4]);
+        assert_eq!(listed(online.list(AccountId(1), Users::default(), Some(1_500))), [3, 2, 5]);
+        let hidden = [AccountId(3), AccountId(5)].into_iter().collect();
+        assert_eq!(listed(online.list(AccountId(1), hidden, Some(0))), [2, 4]);
+        online.insert(user(4));
+        assert_eq!(listed(online.list(AccountId(1), Users::default(), Some(0))), [3, 2, 4, 5]);
+    }
+}

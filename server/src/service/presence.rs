@@ -1,0 +1,162 @@
+//! Notices: who came and went, and how anything reaches many receivers. A notice is encoded once; a receiver
+//! costs a pointer, and one who does not read is cut off before the pile grows too high.
+
+use std::time::{Duration, Instant};
+
+use forum_common::notice::Notice;
+use forum_common::refusal::Closing;
+use log::warn;
+
+use super::Service;
+use crate::clock::Clock;
+use crate::connection::Stream;
+use crate::forum::{AccountId, Users};
+use crate::journal::Journal;
+use crate::session::PeerId;
+
+/// How long comings and goings wait at least from one batch to the next, for each who is online: 0.1 s with
+/// 10,000 users. Telling a user costs a few microseconds, so this bounds what a rush of log-ins takes of the
+/// loop, which would otherwise be n² for n of them.
+const PACE_PER_USER: Duration = Duration::from_micros(10);
+
+/// Comings and goings that are not told yet. Each receiver gets the whole batch as one pointer.
+#[derive(Debug)]
+pub(super) struct Comings {
+    /// Whole frames.
+    frames: Vec<u8>,
+    /// Who came in this batch, and where in the frames what concerns them begins: behind their own coming.
+    newcomers: Vec<(PeerId, usize)>,
+    /// When the next batch may be told.
+    due: Instant,
+}
+
+impl Comings {
+    pub(super) fn new(now: Instant) -> Self {
+        Self { frames: Vec::new(), newcomers: Vec::new(), due: now }
+    }
+}
+
+impl<S: Stream, J: Journal, C: Clock> Service<S, J, C> {
+    /// Tells everybody else that a user came.
+    pub(super) fn tell_coming(&mut self, account: AccountId, peer: PeerId) {
+        let name = self.forum.name_of(account).clone();
+        self.tell_presence(account, &Notice::LoggedIn(&name));
+        self.comings.newcomers.push((peer, self.comings.frames.len()));
+    }
+
+    /// Tells everybody else that a user went; it is not online any more. When the server ends, all go, and
+    /// everybody hears that instead.
+    pub(super) fn tell_going(&mut self, account: AccountId) {
+        if !self.is_accepting() {
+            return;
+        }
+        let name = self.forum.name_of(account).clone();
+        self.tell_presence(account, &Notice::LoggedOut(&name));
+    }
+
+    /// When the comings and goings that wait are to be told, if there are any.
+    pub(super) fn comings_due(&self) -> Option<Instant> {
+        (!self.comings.frames.is_empty()).then_some(self.comings.due)
+    }
+
+    /// Hands them to everybody once it is time.
+    pub(super) fn publish_comings_in_time(&mut self) {
+        if self.comings_due().is_some_and(|due| due <= self.now) {
+            self.publish_comings();
+        }
+    }
+
+    /// Whoever the user has blocked hears nothing of its comings and goings.
+    fn tell_presence(&mut self, account: AccountId, notice: &Notice<'_>) {
+        let excluded = self.forum.blocks.by(account);
+        if excluded.is_empty() {
+            notice.encode(&mut self.comings.frames);
+        } else {
+            self.tell_all(account, &excluded, notice);
+        }
+    }
+
+    /// Hands the comings and goings to everybody. Whatever else is told is told behind them, so that nobody
+    /// hears of a user before its coming.
+    pub(super) fn publish_comings(&mut self) {
+        if self.comings.frames.is_empty() {
+            self.comings.newcomers.clear();
+            return;
+        }
+        let due = self.now + PACE_PER_USER * u32::try_from(self.online.len()).unwrap_or(u32::MAX);
+        let Comings { frames, newcomers, .. } = std::mem::replace(&mut self.comings, Comings::new(due));
+        let all = self.peers.share(&frames);
+        let mut newcomers = newcomers;
+        newcomers.sort_unstable_by_key(|(peer, _)| *peer);
+        for user in self.online.iter() {
+            match newcomers.binary_search_by_key(&user.peer, |(peer, _)| *peer) {
+                Err(_) => self.peers.push_shared(user.peer, all.clone()),
+                Ok(index) => {
+                    let rest = &frames[newcomers[index].1..];
+                    if !rest.is_empty() {
+                        let shared = self.peers.share(rest);
+                        self.peers.push_shared(user.peer, shared);
+                    }
+                }
+            }
+        }
+    }
+
+    /// Tells everybody online but `actor` and those excluded; says whether somebody was left out for that.
+    pub(super) fn tell_all(&mut self, actor: AccountId, excluded: &Users, notice: &Notice<'_>) -> bool {
+        self.publish_comings();
+        let shared = self.peers.encode_shared(notice);
+        let mut left_out = false;
+        for user in self.online.iter().filter(|user| user.account != actor) {
+            if !excluded.is_empty() && excluded.contains(&user.account) {
+                left_out = true;
+            } else {
+                self.peers.push_shared(user.peer, shared.clone());
+            }
+        }
+        left_out
+    }
+
+    /// Tells those of `users` who are online, but `actor` and those excluded.
+    pub(super) fn tell_some(
+        &mut self,
+        users: &[AccountId],
+        actor: AccountId,
+        excluded: &Users,
+        notice: &Notice<'_>,
+    ) {
+        self.publish_comings();
+        let shared = self.peers.encode_shared(notice);
+        for user in users.iter().filter(|user| **user != actor && !excluded.contains(*user)) {
+            if let Some(user) = self.online.find(*user) {
+                self.peers.push_shared(user.peer, shared.clone());
+            }
+        }
+    }
+
+    /// Keeps unread notices within their limits: cuts off who has too many, and when those of all
+    /// connections together are too many, writes what can be written and cuts off who has the most.
+    pub(super) fn bound_notices(&mut self) {
+        while let Some(id) = self.peers.next_too_slow() {
+            self.cut_off(id);
+        }
+        let limit = self.settings.limits.max_total_notice_bytes;
+        if self.peers.notice_cost() <= limit {
+            return;
+        }
+        self.flush();
+        while self.peers.notice_cost() > limit
+            && let Some(slowest) = self.peers.slowest()
+        {
+            self.cut_off(slowest);
+        }
+    }
+
+    /// Ends a connection that does not listen. What it was to be told is dropped; what is stored waits for
+    /// the next log-in.
+    fn cut_off(&mut self, id: PeerId) {
+        warn!("{} cut off: too slow", self.label(id));
+        self.peers.cut(id);
+        self.close(id, Closing::TooSlow, "You have been disconnected: too slow");
+    }
+}

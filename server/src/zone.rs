@@ -1,0 +1,74 @@
+//! Times as people write them: `1 Jun 2022 16:00:01`, in the server's zone. Stored times are UTC
+//! milliseconds; this is the only place where a zone matters.
+
+use jiff::Timestamp;
+use jiff::civil::DateTime;
+use jiff::fmt::strtime;
+use jiff::tz::TimeZone;
+
+/// How times are shown and read.
+const FORMAT: &str = "%-d %b %Y %H:%M:%S";
+
+/// The zone that times are shown in.
+#[derive(Debug, Clone)]
+pub struct Zone(TimeZone);
+
+impl Zone {
+    /// The machine's zone, or what the environment variable `TZ` says.
+    pub fn of_system() -> Self {
+        Self(TimeZone::system())
+    }
+
+    /// Universal time.
+    pub fn utc() -> Self {
+        Self(TimeZone::UTC)
+    }
+
+    /// Shows a time given in UTC milliseconds since 1970.
+    pub fn shown(&self, at_ms: u64) -> String {
+        // A time that no calendar has can only come from a broken clock; it is shown as the last there is.
+        let time = i64::try_from(at_ms)
+            .ok()
+            .and_then(|ms| Timestamp::from_millisecond(ms).ok())
+            .unwrap_or(Timestamp::MAX);
+        strtime::format(FORMAT, &time.to_zoned(self.0.clone())).unwrap_or_default()
+    }
+
+    /// Reads a time; gives whole seconds since 1970. A time that the zone skips or has twice (when clocks
+    /// change) is read like most calendars do: the later reading of a gap, the earlier of a repetition.
+    pub fn parse(&self, raw: &str) -> Option<i64> {
+        // It would read `22` as the year 22, and take a sign.
+        let time = DateTime::strptime(FORMAT, raw.trim()).ok().filter(|time| time.year() >= 1_000)?;
+        Some(self.0.to_zoned(time).ok()?.timestamp().as_second())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn times_are_shown_and_read_in_the_zone() {
+        let sydney = Zone(TimeZone::get("Australia/Sydney").unwrap());
+        assert_eq!(sydney.shown(1_654_063_201_999), "1 Jun 2022 16:00:01");
+        assert_eq!(Zone::utc().shown(1_654_063_201_000), "1 Jun 2022 06:00:01");
+        assert_eq!(sydney.parse("1 Jun 2022 16:00:01"), Some(1_654_063_201));
+        assert_eq!(Zone::utc().parse("01 Jun 2022 06:00:01"), Some(1_654_063_201));
+    }
+
+    #[test]
+    fn what_is_no_time_is_not_read() {
+        for bad in [
+            "",
+            "yesterday",
+            "1 Jun 2022",
+            "31 Jun 2022 16:00:01",
+            "1 Jun 2022 25:00:00",
+            "1 Jun 2022 16:00:01 x",
+            "1 Jun 22 16:00:01",
+            "1 Jun -2022 16:00:01",
+        ] {
+            assert_eq!(Zone::utc().parse(bad), None, "{bad}");
+        }
+    }
+}

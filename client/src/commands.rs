@@ -6,17 +6,23 @@
 use std::time::Instant;
 
 use forum_common::frame::Tag;
+use forum_common::notice::Notice;
+use forum_common::refusal::Refusal;
 use forum_common::reply::Reply;
 use forum_common::request::Request;
 use forum_common::transfer::Transfer;
 
+use crate::completion::{Completion, Named, Word};
 use crate::connection::Outbox;
 use crate::editor::Purpose;
 use crate::login::{Question, Secret};
+use crate::lookup::{Lookups, Progress};
+use crate::memory::{Greeting, Memory};
 use crate::output::Output;
 use crate::progress::Meter;
 use crate::prompt::{self, Command};
 use crate::transfer::{Download, Folder, Sent, Source, Step, Upload};
+use crate::wording::{self, Listing, Reader, Shown};
 
 /// Commands that may be unanswered at once, on a terminal. Nobody types faster than a server answers;
 /// behind one that hangs, they would pile up.
@@ -26,22 +32,18 @@ const UNANSWERED_MAX: usize = 32;
 /// them, so they are few.
 const UPLOAD_AHEAD_BYTES: usize = 256 << 10;
 
-/// Which prompt is due.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Greeting {
-    /// The one with the full list of commands, until one is entered.
-    Full,
-    /// The short one.
-    Short,
-}
-
 /// What is under way for one user on one connection.
 #[derive(Debug)]
 pub struct Commands {
     folder: Folder,
-    greeting: Greeting,
+    memory: Memory,
+    reader: Reader,
     unanswered: Vec<Unanswered>,
     change: Option<Change>,
+    /// What was asked for the Tab key only.
+    lookups: Lookups,
+    /// Messages have come that the server has not been told of.
+    owes_taken: bool,
 }
 
 /// A command whose answer has not come, or has not ended.
@@ -58,10 +60,10 @@ struct Unanswered {
 enum Awaits {
     /// One answer, which is printed.
     Word,
-    /// Titles, and their end.
-    Titles { came: bool },
-    /// What stands in this thread, and its end.
-    Posts { title: String, came: bool },
+    /// The same, and a room is in it.
+    Room,
+    /// Items, and their end.
+    List(Listing),
     /// A yes to this new password.
     NewPassword(Secret),
     /// The goodbye.
@@ -90,6 +92,8 @@ pub enum Outcome {
     Going,
     /// The password is this one now.
     PasswordChanged(Secret),
+    /// Names have come that were asked for to complete a word.
+    NamesCame,
     /// The server said goodbye.
     Goodbye,
     /// The server sent what has no place here.
@@ -98,13 +102,16 @@ pub enum Outcome {
 
 impl Commands {
     /// For a user who has just logged in; downloads go to `folder`.
-    pub fn new(folder: Folder, greeting: Greeting) -> Self {
-        Self { folder, greeting, unanswered: Vec::new(), change: None }
-    }
-
-    /// Which prompt would come next, for a later log-in.
-    pub fn greeting(&self) -> Greeting {
-        self.greeting
+    pub fn new(folder: Folder, memory: Memory, reader: Reader) -> Self {
+        Self {
+            folder,
+            memory,
+            reader,
+            unanswered: Vec::new(),
+            change: None,
+            lookups: Lookups::default(),
+            owes_taken: false,
+        }
     }
 
     /// What to ask the user: a command, or what a command needs. `None` while there is nothing to enter: on
@@ -113,7 +120,7 @@ impl Commands {
         if self.is_leaving() || (!typing_ahead && !self.unanswered.is_empty()) {
             return None;
         }
-        Some(match (&self.change, self.greeting) {
+        Some(match (&self.change, self.memory.greeting) {
             (Some(Change::Old), _) => Question::secret("Enter old password: "),
             (Some(Change::New { .. }), _) => Question::secret("Enter new password: "),
             (Some(Change::Confirmation { .. }), _) => Question::secret("Confirm password: "),
@@ -139,11 +146,11 @@ impl Commands {
         match prompt::parse(line) {
             Ok(None) => {}
             Ok(Some(command)) => {
-                self.greeting = Greeting::Short;
+                self.memory.greeting = Greeting::Short;
                 self.begin(&command, line, outbox, output);
             }
             Err(error) => {
-                self.greeting = Greeting::Short;
+                self.memory.greeting = Greeting::Short;
                 output.refuse(&error.to_string());
             }
         }
@@ -178,6 +185,12 @@ impl Commands {
         if let Reply::Pong(_) = reply {
             return Outcome::Going;
         }
+        match self.lookups.replied(tag, reply, &mut self.memory.names) {
+            Progress::NoLookup => {}
+            Progress::Going => return Outcome::Going,
+            Progress::Ended => return Outcome::NamesCame,
+            Progress::Unexpected => return Outcome::Unexpected,
+        }
         let Some(at) = self.unanswered.iter().position(|command| command.tag == tag) else {
             // The server's word about a transfer that both ends gave up at once.
             return if matches!(reply, Reply::Refused { .. }) { Outcome::Going } else { Outcome::Unexpected };
@@ -188,6 +201,40 @@ impl Commands {
             _ => return self.answered(at, reply, output),
         };
         self.stepped(at, step, output)
+    }
+
+    /// Takes in what nobody asked for. A message that came once already, on a connection that broke before
+    /// the server knew, is not shown again.
+    pub fn noticed(&mut self, notice: &Notice<'_>, output: &mut Output) {
+        if let Notice::Message { number, .. } = notice {
+            self.owes_taken = true;
+            if !self.memory.is_fresh(*number) {
+                return;
+            }
+        }
+        self.memory.names.learn_notice(notice);
+        output.say(&wording::notice(notice, self.reader));
+    }
+
+    /// What Tab does to the word before the cursor. If names are missing for that, they are asked for, and
+    /// [`Outcome::NamesCame`] tells when to try again.
+    pub fn complete(&mut self, before: &str, at_end: bool, now: Instant, outbox: &mut Outbox) -> Completion {
+        let Some(word) = Word::before_cursor(before) else { return Completion::Nothing };
+        if let Named::Listed(listed) = word.names
+            && self.memory.names.is_stale(listed, now)
+        {
+            self.lookups.ask(listed, now, outbox);
+            return Completion::Later;
+        }
+        word.complete(&self.memory.names, at_end)
+    }
+
+    /// Tells the server which messages need not come again; call it when all of them have been shown.
+    pub fn acknowledge(&mut self, outbox: &mut Outbox) {
+        if let Some(up_to) = self.memory.newest().filter(|_| self.owes_taken) {
+            outbox.ask(&Request::Taken { up_to });
+        }
+        self.owes_taken = false;
     }
 
     /// Takes in a frame of a transfer.
@@ -250,8 +297,9 @@ impl Commands {
             .any(|command| matches!(command.awaits, Awaits::Upload(..) | Awaits::Download(..)))
     }
 
-    /// The connection is gone: says which commands will never be answered.
-    pub fn abandon(self, output: &mut Output) {
+    /// The connection is gone: says which commands will never be answered, and hands out what a later one
+    /// needs to know.
+    pub fn abandon(self, output: &mut Output) -> Memory {
         for command in self.unanswered {
             match command.awaits {
                 Awaits::Goodbye | Awaits::ShutDown => {}
@@ -264,6 +312,7 @@ impl Commands {
                 _ => output.refuse(&format!("Not answered: {}", command.typed)),
             }
         }
+        self.memory
     }
 
     fn begin(&mut self, command: &Command<'_>, typed: &str, outbox: &mut Outbox, output: &mut Output) {
@@ -272,6 +321,10 @@ impl Commands {
         }
         match *command {
             Command::Ask(request) => self.ask(&request, typed, Awaits::answer_to(&request), outbox),
+            Command::CreateRoom { users } => {
+                let names: Vec<&str> = users.split(' ').filter(|name| !name.is_empty()).collect();
+                self.ask(&Request::CreateRoom { users: &names.join(" ") }, typed, Awaits::Room, outbox);
+            }
             Command::Upload { title, path } => match Source::open(path) {
                 Ok(source) => {
                     let upload = Box::new(Upload::new(source));
@@ -325,39 +378,43 @@ impl Commands {
     /// Takes in the answer, or a part of it, to a command that is no transfer.
     fn answered(&mut self, at: usize, reply: &Reply<'_>, output: &mut Output) -> Outcome {
         match (&mut self.unanswered[at].awaits, reply) {
-            (Awaits::Titles { came }, Reply::Title(_)) => {
-                if !*came {
-                    output.say(prompt::LIST_HEADING);
+            (_, Reply::Refused { code, text }) => {
+                if *code == Refusal::RoomExists {
+                    self.memory.names.learn_room_in(text);
                 }
-                *came = true;
-            }
-            (Awaits::Posts { came, .. }, Reply::Post { .. } | Reply::Uploaded { .. }) => *came = true,
-            (Awaits::Titles { .. } | Awaits::Posts { .. }, Reply::EndOfList) => {
-                match self.unanswered.remove(at).awaits {
-                    Awaits::Titles { came: false } => output.say(prompt::NO_THREADS),
-                    Awaits::Posts { title, came: false } => output.say(&prompt::empty_thread(&title)),
-                    _ => {}
-                }
-            }
-            (_, Reply::Refused { text, .. }) => {
                 output.refuse(text);
                 self.unanswered.remove(at);
             }
+            (Awaits::List(listing), reply) => match listing.take(reply) {
+                Shown::Item { heading, line } => {
+                    heading.iter().chain([&line]).for_each(|line| output.say(line));
+                    self.memory.names.learn_reply(reply);
+                }
+                Shown::End { instead } => {
+                    instead.iter().for_each(|line| output.say(line));
+                    self.unanswered.remove(at);
+                }
+                Shown::Foreign => return Outcome::Unexpected,
+            },
             (
-                Awaits::Word | Awaits::NewPassword(_) | Awaits::Goodbye | Awaits::ShutDown,
+                Awaits::Word | Awaits::Room | Awaits::NewPassword(_) | Awaits::Goodbye | Awaits::ShutDown,
                 Reply::Done { text },
             ) => {
-                output.say(text);
+                // Some commands have nothing to say for themselves: their effect is seen elsewhere.
+                if !text.is_empty() {
+                    output.say(text);
+                }
                 return match self.unanswered.remove(at).awaits {
                     Awaits::NewPassword(password) => Outcome::PasswordChanged(password),
                     Awaits::Goodbye => Outcome::Goodbye,
+                    Awaits::Room => {
+                        self.memory.names.learn_room_in(text);
+                        Outcome::Going
+                    }
                     _ => Outcome::Going,
                 };
             }
             _ => return Outcome::Unexpected,
-        }
-        if let Some(line) = prompt::item(reply) {
-            output.say(&line);
         }
         Outcome::Going
     }
@@ -382,11 +439,9 @@ impl Commands {
 impl Awaits {
     fn answer_to(request: &Request<'_>) -> Self {
         match request {
-            Request::ListThreads => Self::Titles { came: false },
-            Request::ReadThread { title, .. } => Self::Posts { title: (*title).to_owned(), came: false },
             Request::LogOut => Self::Goodbye,
             Request::ShutDown { .. } => Self::ShutDown,
-            _ => Self::Word,
+            request => Listing::answering(request).map_or(Self::Word, Self::List),
         }
     }
 

@@ -13,7 +13,7 @@ use crate::keys::Key;
 use crate::lines::LINE_BYTES_MAX;
 
 /// Lines kept in the history.
-const HISTORY_LINES_MAX: usize = 500;
+pub const HISTORY_LINES_MAX: usize = 500;
 
 /// What a line is wanted for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -41,6 +41,8 @@ pub enum Edit {
     ClearScreen,
     /// ^Z.
     Suspend,
+    /// Tab: what the word before the cursor can become is for others to say, and to type.
+    Complete,
 }
 
 /// The line being typed.
@@ -87,6 +89,11 @@ impl Editor {
         self.history.push(line);
     }
 
+    /// Types a text at the cursor.
+    pub fn type_in(&mut self, text: &str) {
+        self.insert(text);
+    }
+
     /// Does what a key does.
     pub fn press(&mut self, key: Key) -> Edit {
         match key {
@@ -95,6 +102,8 @@ impl Editor {
             Key::EndOfInput if self.text.is_empty() => return Edit::InputEnded,
             Key::ClearScreen => return Edit::ClearScreen,
             Key::Suspend => return Edit::Suspend,
+            Key::Complete if self.purpose == Purpose::Command => return Edit::Complete,
+            Key::Complete => {}
             Key::Char(c) => self.insert(c.encode_utf8(&mut [0; 4])),
             Key::Paste(text) => self.insert(&on_one_line(&text)),
             Key::Left => self.cursor = self.left(),
@@ -394,6 +403,20 @@ mod tests {
         editor.devote(Purpose::Command);
         press_all(&mut editor, [Key::Yank]);
         assert_eq!(shown(&editor), "|");
+    }
+
+    #[test]
+    fn only_commands_are_completed() {
+        let mut editor = Editor::default();
+        type_text(&mut editor, "LS");
+        assert_eq!(editor.press(Key::Complete), Edit::Complete);
+        editor.type_in("T ");
+        assert_eq!(shown(&editor), "LST |");
+        for purpose in [Purpose::Answer, Purpose::Secret] {
+            editor.devote(purpose);
+            assert_eq!(editor.press(Key::Complete), Edit::Edited);
+            assert_eq!(editor.press(Key::Enter), submitted(""));
+        }
     }
 
     #[test]

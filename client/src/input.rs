@@ -4,6 +4,7 @@
 //! ready, and never made nonblocking: a terminal is shared with whoever started us.
 
 use std::collections::VecDeque;
+use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::time::{Duration, Instant};
 
@@ -11,6 +12,7 @@ use rustix::io::Errno;
 use zeroize::Zeroizing;
 
 use crate::editor::{Edit, Editor, Purpose};
+use crate::history::HistoryFile;
 use crate::keys::{Key, KeyDecoder};
 use crate::lines::{Line, Lines};
 use crate::login::Question;
@@ -43,6 +45,8 @@ pub enum Entered {
     Suspend,
     /// ^L on a terminal.
     ClearScreen,
+    /// Tab on a terminal; see [`Input::typed`] for what is to be completed.
+    Complete,
 }
 
 /// Where the user's lines come from.
@@ -69,6 +73,8 @@ pub struct TerminalInput {
     fd: OwnedFd,
     decoder: KeyDecoder,
     editor: Editor,
+    /// For later runs; none if nobody wants that, or it can't be.
+    history: Option<HistoryFile>,
     /// Keys pressed before there was anything to type.
     held: VecDeque<Key>,
     /// When what looks like part of a key is not one any more.
@@ -83,12 +89,16 @@ impl Input {
         Self::Pipe(PipeInput { fd, lines: Lines::default(), ahead: None })
     }
 
-    /// Reads keys from `fd`, a terminal in raw mode.
-    pub fn terminal(fd: OwnedFd) -> Self {
+    /// Reads keys from `fd`, a terminal in raw mode. The history begins with the lines of `earlier` runs, and
+    /// later ones find it in `history`.
+    pub fn terminal(fd: OwnedFd, history: Option<HistoryFile>, earlier: &[String]) -> Self {
+        let mut editor = Editor::default();
+        earlier.iter().for_each(|line| editor.remember(line));
         Self::Terminal(Box::new(TerminalInput {
             fd,
             decoder: KeyDecoder::default(),
-            editor: Editor::default(),
+            editor,
+            history,
             held: VecDeque::new(),
             decide_by: None,
             gone: false,
@@ -143,6 +153,13 @@ impl Input {
         }
     }
 
+    /// Types a text for the user, where the cursor stands.
+    pub fn type_in(&mut self, text: &str) {
+        if let Self::Terminal(terminal) = self {
+            terminal.editor.type_in(text);
+        }
+    }
+
     /// When [`Input::look_at_clock`] is due.
     pub fn deadline(&self) -> Option<Instant> {
         match self {
@@ -151,14 +168,15 @@ impl Input {
         }
     }
 
-    /// Decides that an Escape was pressed alone, if its time has passed.
-    pub fn look_at_clock(&mut self, now: Instant) {
-        if let Self::Terminal(terminal) = self
-            && terminal.decide_by.is_some_and(|deadline| now >= deadline)
-        {
+    /// Decides that an Escape was pressed alone, if its time has passed, and tries again to keep lines that
+    /// could not be kept.
+    pub fn look_at_clock(&mut self, now: Instant, output: &mut Output) {
+        let Self::Terminal(terminal) = self else { return };
+        if terminal.decide_by.is_some_and(|deadline| now >= deadline) {
             terminal.decide_by = None;
             terminal.decoder.give_up();
         }
+        terminal.keep(HistoryFile::catch_up, output);
     }
 
     fn fd(&self) -> BorrowedFd<'_> {
@@ -230,7 +248,7 @@ impl TerminalInput {
                 let shown = if question.purpose == Purpose::Secret { "" } else { &line };
                 output.echo(&question.prompt, shown);
                 if question.purpose == Purpose::Command && prompt::may_be_kept(&line) {
-                    self.editor.remember(&line);
+                    self.remember(&line, output);
                 }
                 Some(Entered::Line(line))
             }
@@ -243,6 +261,19 @@ impl TerminalInput {
             Edit::InputEnded => Some(Entered::End),
             Edit::ClearScreen => Some(Entered::ClearScreen),
             Edit::Suspend => Some(Entered::Suspend),
+            Edit::Complete => Some(Entered::Complete),
+        }
+    }
+
+    fn remember(&mut self, line: &str, output: &mut Output) {
+        self.editor.remember(line);
+        self.keep(|history| history.keep(line), output);
+    }
+
+    fn keep(&mut self, write: impl FnOnce(&mut HistoryFile) -> io::Result<()>, output: &mut Output) {
+        if let Some(Err(error)) = self.history.as_mut().map(write) {
+            output.warn(&format!("The history is not kept: {error}"));
+            self.history = None;
         }
     }
 }

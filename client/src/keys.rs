@@ -49,6 +49,8 @@ pub enum Key {
     EndOfInput,
     /// ^Z.
     Suspend,
+    /// Tab.
+    Complete,
 }
 
 /// Cuts keys out of bytes.
@@ -153,6 +155,7 @@ fn control_key(byte: u8) -> Option<Key> {
         0x04 => Key::EndOfInput,
         0x05 => Key::End,
         0x06 => Key::Right,
+        b'\t' => Key::Complete,
         0x0b => Key::KillToEnd,
         0x0c => Key::ClearScreen,
         0x0e => Key::Down,

@@ -5,18 +5,23 @@
 //!  terminal, pipe ◄─ output ◄─┘  ▲────── frames ◄──────────────────────┘
 //! ```
 //!
-//! [`session`] is the loop and the only module that waits. [`prompt`], [`keys`], [`lines`], [`editor`],
-//! [`layout`] and [`login`] are pure; [`commands`] and [`transfer`] know frames and local files but no socket.
+//! [`session`] is the loop and the only module that waits. [`prompt`], [`wording`], [`memory`], [`keys`],
+//! [`lines`], [`editor`], [`layout`] and [`login`] are pure; [`commands`] and [`transfer`] know frames and local files but no socket.
 #![forbid(unsafe_code)]
 
 pub mod commands;
+pub mod completion;
 pub mod connection;
 pub mod editor;
+pub mod history;
 pub mod input;
 pub mod keys;
 pub mod layout;
 pub mod lines;
 pub mod login;
+pub mod lookup;
+pub mod memory;
+pub mod names;
 pub mod output;
 pub mod progress;
 pub mod prompt;
@@ -25,3 +30,4 @@ pub mod session;
 pub mod signals;
 pub mod terminal;
 pub mod transfer;
+pub mod wording;

@@ -79,7 +79,7 @@ enum Stage {
     /// The user is asked to type the new password again.
     Confirmation { name: String, password: Secret },
     /// The password is sent.
-    PasswordSent { name: String, password: Secret },
+    PasswordSent { name: String, password: Secret, is_new: bool },
 }
 
 /// What came of a reply.
@@ -88,8 +88,15 @@ enum Stage {
 pub enum Step {
     /// It goes on.
     Going,
-    /// Logged in; the greeting.
-    In(Identity, String),
+    /// Logged in.
+    In {
+        /// Who.
+        identity: Identity,
+        /// Whether the account was made just now.
+        is_new: bool,
+        /// What to greet the user with.
+        greeting: String,
+    },
     /// Refused, for this reason; it begins again with the name.
     Again(String),
     /// Refused, for this reason, and that is final.
@@ -164,8 +171,8 @@ impl Login {
             (Stage::Greeting, Reply::Hello { version: VERSION }) => self.greeted(outbox),
             (Stage::Greeting, Reply::Hello { version }) => Step::Foreign(*version),
             (Stage::NameSent { name }, Reply::PasswordWanted { known }) => self.wanted(name, !known, outbox),
-            (Stage::PasswordSent { name, password }, Reply::Welcome { text }) => {
-                Step::In(Identity { name, password }, (*text).to_owned())
+            (Stage::PasswordSent { name, password, is_new }, Reply::Welcome { text }) => {
+                Step::In { identity: Identity { name, password }, is_new, greeting: (*text).to_owned() }
             }
             (Stage::NameSent { .. } | Stage::PasswordSent { .. }, Reply::Refused { code, text }) => {
                 self.refused(*code, (*text).to_owned())
@@ -250,7 +257,7 @@ impl Login {
             Some(confirmation) => Request::SignUp { password: password_text, confirmation },
             None => Request::Password(password_text),
         });
-        self.stage = Stage::PasswordSent { name, password };
+        self.stage = Stage::PasswordSent { name, password, is_new: confirmation.is_some() };
     }
 }
 
@@ -304,8 +311,8 @@ mod tests {
 
         fn welcome(&mut self) -> Identity {
             match self.reply(&Reply::Welcome { text: "Welcome to the forum" }) {
-                Step::In(identity, text) => {
-                    assert_eq!(text, "Welcome to the forum");
+                Step::In { identity, greeting, .. } => {
+                    assert_eq!(greeting, "Welcome to the forum");
                     identity
                 }
                 other => panic!("{other:?}"),

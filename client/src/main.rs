@@ -1,14 +1,16 @@
 //! `forum`: the options, the standard streams, and what the exit status is.
 #![forbid(unsafe_code)]
 
+use std::env;
 use std::fs::{self, File};
 use std::io::{self, IsTerminal};
 use std::net::ToSocketAddrs;
-use std::os::fd::AsFd;
+use std::os::fd::{AsFd, OwnedFd};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use clap::Parser;
+use forum_client::history::HistoryFile;
 use forum_client::input::Input;
 use forum_client::login::{Known, Secret};
 use forum_client::output::{Output, Stream, Streams};
@@ -104,8 +106,25 @@ fn run(args: Args) -> Result<(Ending, bool), Failure> {
     };
     let stdin = io::stdin().as_fd().try_clone_to_owned().map_err(unusable)?;
     let raw_mode = screen.map(|_| RawMode::enter()).transpose().map_err(unusable)?;
-    let input = if raw_mode.is_some() { Input::terminal(stdin) } else { Input::pipe(stdin) };
+    let input = if raw_mode.is_some() { terminal(stdin) } else { Input::pipe(stdin) };
     Ok(Session::run(options, input, Output::new(streams), signals, raw_mode))
+}
+
+/// A terminal with the lines of earlier runs, if there is a place for them.
+fn terminal(stdin: OwnedFd) -> Input {
+    let place = |variable| env::var_os(variable).map(PathBuf::from);
+    let Some(path) = HistoryFile::usual_path(place("XDG_STATE_HOME"), place("HOME")) else {
+        return Input::terminal(stdin, None, &[]);
+    };
+    let history = HistoryFile::at(path);
+    match history.lines() {
+        Ok(earlier) => Input::terminal(stdin, Some(history), &earlier),
+        Err(error) => {
+            // In raw mode, a newline alone would go straight down.
+            eprint!("The history is not kept: {error}\r\n");
+            Input::terminal(stdin, None, &[])
+        }
+    }
 }
 
 /// The stream that shows what is typed, if somebody sits there and types. With stdout elsewhere that is
@@ -142,7 +161,7 @@ fn options(args: Args, on_terminal: bool) -> Result<Options, Failure> {
 
 /// The password that was given along, if any.
 fn password(file: Option<&Path>) -> Result<Option<Secret>, Failure> {
-    let Some(file) = file else { return Ok(std::env::var(PASSWORD_VARIABLE).ok().map(Secret::new)) };
+    let Some(file) = file else { return Ok(env::var(PASSWORD_VARIABLE).ok().map(Secret::new)) };
     let what = format!("Cannot read the password in {}", file.display());
     let text =
         Secret::new(fs::read_to_string(file).map_err(|error| Failure::new(NOT_LOGGED_IN, &what, error))?);

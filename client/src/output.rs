@@ -48,6 +48,8 @@ pub struct Streams {
 pub struct Output {
     streams: Streams,
     screen: Option<Screen>,
+    /// What ends a line on stdout, and on stderr.
+    line_ends: [&'static str; 2],
     /// Bytes on their way, in order.
     chunks: VecDeque<Chunk>,
     refused: bool,
@@ -75,7 +77,10 @@ impl Output {
             let (columns, rows) = terminal::size(streams.fd(stream));
             Screen { stream, columns, rows, drawn: None }
         });
-        Self { streams, screen, chunks: VecDeque::new(), refused: false }
+        // In raw mode, a newline alone goes straight down.
+        let is_raw = |stream| screen.is_some() && rustix::termios::isatty(streams.fd(stream));
+        let line_ends = [Stream::Out, Stream::Err].map(|stream| if is_raw(stream) { "\r\n" } else { "\n" });
+        Self { streams, screen, line_ends, chunks: VecDeque::new(), refused: false }
     }
 
     /// A reply or a notice.
@@ -103,6 +108,13 @@ impl Output {
         let last = rows.pop().unwrap_or_default();
         rows.iter().for_each(|row| self.line(stream, row));
         self.line(stream, &format!("{last}{text}"));
+    }
+
+    /// Something for the person at the terminal only, wherever the output goes.
+    pub fn show(&mut self, text: &str) {
+        if let Some(screen) = &self.screen {
+            self.line(screen.stream, text);
+        }
     }
 
     /// Whether any command was refused so far.
@@ -171,12 +183,10 @@ impl Output {
 
     fn line(&mut self, stream: Stream, text: &str) {
         self.erase();
-        // In raw mode, a newline alone goes straight down.
-        let end: &[u8] =
-            if self.screen.is_some() && self.streams.is_terminal(stream) { b"\r\n" } else { b"\n" };
+        let end = self.line_ends[stream as usize];
         let chunk = self.chunk(stream);
         chunk.extend_from_slice(escape::for_terminal(text).as_bytes());
-        chunk.extend_from_slice(end);
+        chunk.extend_from_slice(end.as_bytes());
     }
 
     fn erase(&mut self) {
@@ -255,10 +265,6 @@ impl Streams {
             Stream::Out => self.out.as_fd(),
             Stream::Err => self.err.as_fd(),
         }
-    }
-
-    fn is_terminal(&self, stream: Stream) -> bool {
-        rustix::termios::isatty(self.fd(stream))
     }
 
     /// Waits until `stream` takes bytes; `false` if a signal arrived or `patience` ended first.
@@ -361,5 +367,17 @@ mod tests {
         drop(output);
         let (draw, erase) = ("> LS\x1b[5G", "\x1b[1G\x1b[J");
         assert_eq!(rest(out), format!("{draw}{erase}yoda logged in\n{draw}{erase}"));
+    }
+
+    #[test]
+    fn many_notices_at_once_are_drawn_over_once() {
+        let (mut output, out, _err, _interrupt) = piped(Some(Stream::Out));
+        let view = View { status: Vec::new(), prompt: "> ", text: "LS", cursor: 2 };
+        output.settle(Some(&view)).unwrap();
+        (0..500).for_each(|n| output.say(&format!("notice {n}")));
+        output.settle(Some(&view)).unwrap();
+        drop(output);
+        let notices: String = (0..500).map(|n| format!("notice {n}\n")).collect();
+        assert_eq!(rest(out), format!("> LS\x1b[5G\x1b[1G\x1b[J{notices}> LS\x1b[5G"));
     }
 }

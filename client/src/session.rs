@@ -3,6 +3,7 @@
 //! This is the only place that waits and the only one that asks what time it is. It refuses to know what
 //! commands and replies mean ([`crate::commands`], [`crate::login`]) and how exit statuses are numbered.
 
+mod completing;
 mod server;
 
 use std::io;
@@ -14,13 +15,14 @@ use forum_common::request::Request;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::io::Errno;
 
-use crate::commands::{Commands, Greeting};
+use crate::commands::Commands;
 use crate::connection::Connection;
 use crate::editor::Purpose;
 use crate::input::{Entered, Input};
 use crate::layout::View;
 use crate::lines::LINE_BYTES_MAX;
 use crate::login::{Identity, Known, Login, Question};
+use crate::memory::Memory;
 use crate::output::Output;
 use crate::prompt::{self, Command};
 use crate::reconnect::{BackOff, Dial};
@@ -33,6 +35,10 @@ const HELLO_TIMEOUT: Duration = Duration::from_secs(60);
 
 /// How often the lines above the prompt are brought up to date.
 const STATUS_EVERY: Duration = Duration::from_millis(200);
+
+/// How long keys wait for the names that the Tab before them needs. Who typed on blindly meant the word to
+/// be completed; who waits longer than this sees that it is not.
+const NAMES_TIMEOUT: Duration = Duration::from_secs(1);
 
 /// Times in a turn that an upload may fill the socket, before others have their turn.
 const SEND_ROUNDS: usize = 8;
@@ -79,6 +85,8 @@ pub struct Session {
     phase: Phase,
     /// What a lost connection leads to: on a terminal, once logged in, another log-in.
     again: Option<Again>,
+    /// A word waits for names to be completed; until then at most, so do the keys behind the Tab.
+    completing: Option<Instant>,
     /// When this turn began.
     now: Instant,
 }
@@ -92,13 +100,13 @@ enum Phase {
     /// Connected, not logged in. The deadline is for the server's hello.
     LoggingIn { connection: Box<Connection>, login: Login, deadline: Instant },
     /// Logged in.
-    LoggedIn { connection: Box<Connection>, commands: Commands },
+    LoggedIn { connection: Box<Connection>, commands: Box<Commands> },
 }
 
 #[derive(Debug)]
 struct Again {
     identity: Identity,
-    greeting: Greeting,
+    memory: Memory,
     back_off: BackOff,
 }
 
@@ -129,7 +137,8 @@ impl Session {
     ) -> (Ending, bool) {
         let now = Instant::now();
         let phase = Phase::Resting { until: now, why: String::new() };
-        let mut session = Self { options, input, output, signals, raw_mode, phase, again: None, now };
+        let mut session =
+            Self { options, input, output, signals, raw_mode, phase, again: None, completing: None, now };
         let ending = loop {
             if let Err(ending) = session.turn() {
                 break ending;
@@ -141,6 +150,7 @@ impl Session {
     fn turn(&mut self) -> Result<(), Ending> {
         // Answers are out before the next command goes: who stops listening has said nothing more.
         self.show()?;
+        self.acknowledge();
         self.take_entered()?;
         self.send();
         self.show()?;
@@ -157,8 +167,22 @@ impl Session {
         self.look_at_clock()
     }
 
+    /// Tells the server of the messages that have been shown, which is only sure once they are written.
+    fn acknowledge(&mut self) {
+        if let Phase::LoggedIn { connection, commands } = &mut self.phase
+            && !self.output.is_interrupted()
+        {
+            commands.acknowledge(&mut connection.outbox);
+        }
+    }
+
     /// Says what never came, and leaves the terminal as it was.
     fn finish(mut self, ending: Ending) -> (Ending, bool) {
+        if ending == Ending::Goodbye && self.output.settle(None).is_ok() {
+            // Messages may have come together with the goodbye.
+            self.acknowledge();
+            self.send();
+        }
         if let Phase::LoggedIn { commands, .. } = self.phase {
             commands.abandon(&mut self.output);
         }
@@ -173,15 +197,17 @@ impl Session {
 
     /// Takes what was entered, as far as this phase wants it.
     fn take_entered(&mut self) -> Result<(), Ending> {
-        loop {
+        while self.completing.is_none() {
             let question = self.question();
             let Some(entered) = self.input.next(question.as_ref(), &mut self.output) else { return Ok(()) };
             match entered {
                 Entered::Suspend => self.suspend(),
                 Entered::ClearScreen => self.output.clear_screen(),
+                Entered::Complete => self.complete(),
                 entered => self.enter(&entered)?,
             }
         }
+        Ok(())
     }
 
     fn enter(&mut self, entered: &Entered) -> Result<(), Ending> {
@@ -317,7 +343,7 @@ impl Session {
         let wait = if self.output.is_interrupted() {
             Duration::ZERO
         } else {
-            let due = [self.phase_due(), self.input.deadline(), self.status_due()];
+            let due = [self.phase_due(), self.input.deadline(), self.status_due(), self.completing];
             due.into_iter().flatten().min()?.saturating_duration_since(self.now)
         };
         // Rounding down would wake up just before anything is due.
@@ -379,7 +405,8 @@ impl Session {
     }
 
     fn look_at_clock(&mut self) -> Result<(), Ending> {
-        self.input.look_at_clock(self.now);
+        self.input.look_at_clock(self.now, &mut self.output);
+        self.completing = self.completing.filter(|deadline| self.now < *deadline);
         let patient = !self.input.is_terminal();
         match &mut self.phase {
             Phase::Resting { until, .. } if self.now >= *until => self.dial(),

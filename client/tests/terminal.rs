@@ -6,6 +6,7 @@ mod stage;
 
 use std::os::unix::process::ExitStatusExt;
 
+use forum_common::notice::Notice;
 use forum_common::refusal::{Closing, Refusal};
 use forum_common::reply::Reply;
 use forum_common::request::Request;
@@ -249,4 +250,144 @@ fn ctrl_z_gives_the_terminal_back_until_it_is_continued() {
     terminal.shows("> CRT a");
     terminal.types("\r");
     peer.hears(&Request::CreateThread { title: "a" });
+}
+
+#[test]
+fn notices_are_printed_above_what_is_being_typed_and_drawn_once() {
+    let script = Script::new();
+    let mut place = Place::of_yoda(&script);
+    let (mut terminal, mut peer) = yoda(&script, &mut place);
+    warm_up(&mut terminal, &mut peer);
+    terminal.types("message hans hel");
+    terminal.shows("> message hans hel\x1b[19G");
+    peer.notices(&[
+        Notice::LoggedIn("hans"),
+        Notice::Broadcast { from: "hans", text: "hi" },
+        Notice::RoomPost { room: 1, number: 2, author: "hans", text: "ho" },
+    ]);
+    terminal.shows(&format!(
+        "{ERASE}hans logged in\r\nhans: hi\r\nhans (room-1 #2): ho\r\n> message hans hel\x1b[19G"
+    ));
+    terminal.types("lo\r");
+    let tag = peer.hears(&Request::Message { user: "hans", text: "hello" });
+    peer.done(tag, "");
+    peer.notice(&Notice::LoggedOut("hans"));
+    terminal.shows("> message hans hello\r\n");
+    terminal.shows("hans logged out\r\n> ");
+}
+
+#[test]
+fn late_messages_have_their_time_and_are_shown_once_whatever_becomes_of_the_connection() {
+    let script = Script::new();
+    let mut place = Place::of_yoda(&script);
+    let mut terminal = place.terminal();
+    let mut peer = script.admit();
+    let at = "1 Jun 2022 16:00:01";
+    let message = |number, late, text| Notice::Message { number, late, from: "hans", at, text };
+    peer.notices(&[message(1, true, "one"), message(2, false, "two")]);
+    terminal.shows("hans: one  (1 Jun 2022 16:00:01)\r\nhans: two\r\n");
+    peer.hears(&Request::Taken { up_to: 2 });
+    drop(peer);
+    let mut peer = script.admit();
+    peer.notices(&[message(1, true, "one"), message(2, true, "two"), message(3, true, "three")]);
+    terminal.shows("hans: three  (1 Jun 2022 16:00:01)\r\n");
+    peer.hears(&Request::Taken { up_to: 3 });
+    assert_eq!(terminal.seen().matches("hans: two").count(), 1);
+}
+
+#[test]
+fn tab_completes_commands_and_shows_a_choice() {
+    let script = Script::new();
+    let mut place = Place::of_yoda(&script);
+    let (mut terminal, mut peer) = yoda(&script, &mut place);
+    warm_up(&mut terminal, &mut peer);
+    terminal.types("who\t");
+    terminal.shows("> whoelse\x1b[10G");
+    terminal.types("\t");
+    terminal.shows(&format!("{ERASE}whoelse       whoelsesince\r\n> whoelse\x1b[10G"));
+    terminal.types("s\t60\r");
+    peer.hears(&Request::WhoElseSince { seconds: "60" });
+}
+
+#[test]
+fn tab_asks_for_names_whose_list_nobody_sees() {
+    let script = Script::new();
+    let mut place = Place::of_yoda(&script);
+    let (mut terminal, mut peer) = yoda(&script, &mut place);
+    warm_up(&mut terminal, &mut peer);
+    terminal.types("MSG 3\t");
+    let tag = peer.hears(&Request::ListThreads);
+    for title in ["3331", "9331"] {
+        peer.reply(tag, &Reply::Title(title));
+    }
+    peer.reply(tag, &Reply::EndOfList);
+    terminal.shows("> MSG 3331 \x1b[12G");
+    terminal.types("hi\r");
+    // Asked once, the titles are known for a while.
+    let tag = peer.hears(&Request::Post { title: "3331", text: "hi" });
+    peer.done(tag, "Message posted to 3331 thread");
+    terminal.shows("Message posted to 3331 thread\r\n> ");
+    terminal.types("RDT 9\t");
+    terminal.shows("> RDT 9331 \x1b[12G");
+    terminal.types("\x15message h\t");
+    let tag = peer.hears(&Request::WhoElse);
+    // Whoever types on before they have come meant the whole word.
+    terminal.types("you");
+    peer.expect_silence();
+    peer.reply(tag, &Reply::User("hans"));
+    peer.reply(tag, &Reply::EndOfList);
+    terminal.shows("> message hans you\x1b[19G");
+    peer.notice(&Notice::PutInRoom { room: 12, by: "hans", users: "hans, yoda" });
+    terminal.shows("hans put you in separate room 12: hans, yoda\r\n");
+    terminal.types("\x15SRM \t");
+    terminal.shows("> SRM 12 \x1b[10G");
+    for listed in ["The list of", "\r\n3331", "\r\nhans\r\n"] {
+        assert!(!terminal.seen().contains(listed), "{}", terminal.seen());
+    }
+}
+
+#[test]
+fn tab_does_not_wait_for_names_for_ever() {
+    let script = Script::new();
+    let mut place = Place::of_yoda(&script);
+    let (mut terminal, mut peer) = yoda(&script, &mut place);
+    warm_up(&mut terminal, &mut peer);
+    terminal.types("MSG 3\t331 hi\r");
+    peer.hears(&Request::ListThreads);
+    peer.hears(&Request::Post { title: "3331", text: "hi" });
+}
+
+#[test]
+fn the_history_outlives_the_client_and_has_no_secrets() {
+    let script = Script::new();
+    let mut place = Place::of_yoda(&script);
+    let (mut terminal, mut peer) = yoda(&script, &mut place);
+    warm_up(&mut terminal, &mut peer);
+    terminal.types("SHT s3cret\rpasswd\rold\rnew\rnew\rCRT a\r");
+    peer.hears(&Request::ShutDown { password: "s3cret" });
+    peer.hears(&Request::Active);
+    peer.hears(&Request::ChangePassword { old: "old", new: "new", confirmation: "new" });
+    peer.hears(&Request::CreateThread { title: "a" });
+    terminal.child.signal(Signal::TERM);
+    terminal.end();
+    let kept = std::fs::read_to_string(place.state.path().join("forumd/history")).unwrap();
+    assert_eq!(kept, "LST\npasswd\nCRT a\n");
+    let (mut terminal, mut peer) = yoda(&script, &mut place);
+    terminal.types("\x1b[A");
+    terminal.shows("CRT a");
+    terminal.types("\r");
+    peer.hears(&Request::CreateThread { title: "a" });
+}
+
+#[test]
+fn a_history_that_cannot_be_kept_is_said_once() {
+    let script = Script::new();
+    let mut place = Place::of_yoda(&script);
+    std::fs::write(place.state.path().join("forumd"), "not a directory").unwrap();
+    let mut terminal = place.terminal();
+    let mut peer = script.admit();
+    terminal.shows("The history is not kept: Not a directory");
+    warm_up(&mut terminal, &mut peer);
+    warm_up(&mut terminal, &mut peer);
+    assert_eq!(terminal.seen().matches("The history is not kept").count(), 1, "{}", terminal.seen());
 }

@@ -7,10 +7,13 @@ use forum_common::refusal::Closing;
 use rustix::event::PollFlags;
 
 use super::{Again, Ending, HELLO_TIMEOUT, Phase, Session};
-use crate::commands::{Commands, Greeting, Outcome};
+use crate::commands::{Commands, Outcome};
 use crate::connection::{Connection, Incoming};
 use crate::login::{Identity, Known, Login, Step};
+use crate::memory::Memory;
+use crate::prompt;
 use crate::reconnect::{BackOff, Dial, Dialed};
+use crate::wording::Reader;
 
 impl Session {
     /// The server's socket shows something.
@@ -68,6 +71,10 @@ impl Session {
                 let outcome = commands.replied(*tag, reply, &mut connection.outbox, output);
                 self.act_on(outcome)
             }
+            (Phase::LoggedIn { commands, .. }, Incoming::Notice(notice)) => {
+                commands.noticed(notice, output);
+                Ok(())
+            }
             (Phase::LoggedIn { connection, commands }, Incoming::Transfer(tag, transfer)) => {
                 let outcome = commands.transferred(*tag, transfer, &mut connection.outbox, output);
                 self.act_on(outcome)
@@ -79,9 +86,9 @@ impl Session {
     fn step(&mut self, step: Step) -> Result<(), Ending> {
         match step {
             Step::Going => Ok(()),
-            Step::In(identity, greeting) => {
+            Step::In { identity, is_new, greeting } => {
                 self.output.say(&greeting);
-                self.admit(identity);
+                self.admit(identity, is_new);
                 Ok(())
             }
             Step::Again(text) => {
@@ -110,25 +117,35 @@ impl Session {
                 }
                 Ok(())
             }
+            Outcome::NamesCame => {
+                self.complete_at_last();
+                Ok(())
+            }
             Outcome::Goodbye => Err(Ending::Goodbye),
             Outcome::Unexpected => self.breach("Unexpected reply"),
         }
     }
 
     /// Somebody is logged in.
-    fn admit(&mut self, identity: Identity) {
-        let greeting = self.again.as_ref().map_or(Greeting::Full, |again| again.greeting);
-        let commands = Commands::new(self.options.folder.clone(), greeting);
+    fn admit(&mut self, identity: Identity, is_new: bool) {
+        let on_terminal = self.input.is_terminal();
+        let mut memory =
+            self.again.as_mut().map(|again| std::mem::take(&mut again.memory)).unwrap_or_default();
+        memory.enter(&identity.name, is_new);
+        let reader = if on_terminal { Reader::Person } else { Reader::Program };
+        let commands = Box::new(Commands::new(self.options.folder.clone(), memory, reader));
         let resting = Phase::Resting { until: self.now, why: String::new() };
         match std::mem::replace(&mut self.phase, resting) {
             Phase::LoggingIn { connection, .. } => self.phase = Phase::LoggedIn { connection, commands },
             phase => self.phase = phase,
         }
-        if self.input.is_terminal() {
+        if on_terminal {
             if self.again.is_none() {
-                self.output.say("Type help to see what the commands do.");
+                self.output.say(prompt::BANNER);
             }
-            self.again = Some(Again { identity, greeting, back_off: BackOff::default() });
+            // What is to be remembered is with the commands now, until the connection is lost.
+            let (memory, back_off) = (Memory::default(), BackOff::default());
+            self.again = Some(Again { identity, memory, back_off });
         }
     }
 
@@ -165,14 +182,15 @@ impl Session {
 
     /// The connection is gone without a goodbye.
     pub(super) fn lose(&mut self, why: &str) -> Result<(), Ending> {
+        self.completing = None;
         let resting = Phase::Resting { until: self.now, why: String::new() };
         match std::mem::replace(&mut self.phase, resting) {
             Phase::LoggedIn { commands, .. } => {
                 self.output.warn(&format!("Connection lost: {why}"));
-                let (leaving, greeting) = (commands.is_leaving(), commands.greeting());
-                commands.abandon(&mut self.output);
+                let leaving = commands.is_leaving();
+                let memory = commands.abandon(&mut self.output);
                 if let Some(again) = self.again.as_mut().filter(|_| !leaving) {
-                    again.greeting = greeting;
+                    again.memory = memory;
                     return self.rest("Not connected");
                 }
             }

@@ -123,6 +123,17 @@ impl Peer {
         tag
     }
 
+    /// The next request, if one comes before it is silent.
+    pub(crate) fn hears_any<T>(&mut self, read: impl FnOnce(&Request<'_>) -> T) -> Option<T> {
+        if let Some(frame) = self.decoder.next_frame().unwrap() {
+            return Some(read(&Request::decode(&frame).unwrap()));
+        }
+        if self.is_silent() {
+            return None;
+        }
+        self.next(|frame| read(&Request::decode(frame).unwrap()))
+    }
+
     /// Insists on this frame of a transfer.
     pub(crate) fn takes(&mut self, tag: Tag, wanted: &Transfer<'_>) {
         self.transferred(tag, |transfer| assert_eq!(transfer, wanted));
@@ -146,19 +157,34 @@ impl Peer {
     /// Insists that the client has nothing to say now.
     pub(crate) fn expect_silence(&mut self) {
         assert_eq!(self.decoder.next_frame().unwrap(), None);
+        assert!(self.is_silent(), "the client said something");
+    }
+
+    fn is_silent(&mut self) -> bool {
         self.stream.set_read_timeout(Some(SILENCE)).unwrap();
-        let mut bytes = [0; 64];
-        let error = match self.stream.peek(&mut bytes) {
-            Ok(count) => panic!("the client said {:?}", &bytes[..count]),
-            Err(error) => error,
-        };
-        assert!(matches!(error.kind(), io::ErrorKind::WouldBlock | io::ErrorKind::TimedOut), "{error}");
+        let peeked = self.stream.peek(&mut [0; 64]);
         self.stream.set_read_timeout(Some(DEADLINE)).unwrap();
+        match peeked {
+            Ok(_) => false,
+            Err(error) if matches!(error.kind(), io::ErrorKind::WouldBlock | io::ErrorKind::TimedOut) => true,
+            Err(error) => panic!("{error}"),
+        }
     }
 
     pub(crate) fn reply(&mut self, tag: Tag, reply: &Reply<'_>) {
         let mut bytes = Vec::new();
         reply.encode(tag, &mut bytes);
+        self.send(&bytes);
+    }
+
+    pub(crate) fn notice(&mut self, notice: &Notice<'_>) {
+        self.notices(&[*notice]);
+    }
+
+    /// Sends these in one piece, so that they are read together.
+    pub(crate) fn notices(&mut self, notices: &[Notice<'_>]) {
+        let mut bytes = Vec::new();
+        notices.iter().for_each(|notice| notice.encode(&mut bytes));
         self.send(&bytes);
     }
 
@@ -197,6 +223,8 @@ impl Peer {
 /// A directory for a client to work in, and what to run there.
 pub(crate) struct Place {
     pub(crate) directory: Arc<TempDir>,
+    /// Where the client keeps its history.
+    pub(crate) state: Arc<TempDir>,
     command: Command,
 }
 
@@ -215,8 +243,10 @@ impl Place {
     pub(crate) fn with_args<A: AsRef<std::ffi::OsStr>>(args: &[A]) -> Self {
         let directory = Arc::new(tempfile::tempdir().unwrap());
         let mut command = Command::new(env!("CARGO_BIN_EXE_forum"));
+        let state = Arc::new(tempfile::tempdir().unwrap());
         command.args(args).current_dir(directory.path()).env_remove("FORUM_PASSWORD");
-        Self { directory, command }
+        command.env("XDG_STATE_HOME", state.path());
+        Self { directory, state, command }
     }
 
     pub(crate) fn arg(mut self, arg: &str) -> Self {
@@ -227,6 +257,10 @@ impl Place {
     pub(crate) fn file(self, name: &str, bytes: &[u8]) -> Self {
         std::fs::write(self.directory.path().join(name), bytes).unwrap();
         self
+    }
+
+    fn places(&self) -> [Arc<TempDir>; 2] {
+        [Arc::clone(&self.directory), Arc::clone(&self.state)]
     }
 
     /// The names in the directory.
@@ -243,12 +277,7 @@ impl Place {
         self.command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
         let mut child = self.command.spawn().unwrap();
         let (out, err) = (lines(child.stdout.take().unwrap()), lines(child.stderr.take().unwrap()));
-        Client {
-            stdin: child.stdin.take(),
-            out,
-            err,
-            child: Running { child, _directory: Arc::clone(&self.directory) },
-        }
+        Client { stdin: child.stdin.take(), out, err, child: Running { child, _places: self.places() } }
     }
 
     /// Runs the client with all of this as its input, which then ends.
@@ -266,7 +295,7 @@ impl Place {
         let mut child = self.command.spawn().unwrap();
         drop(child.stdout.take());
         child.stdin.take().unwrap().write_all(input.as_bytes()).unwrap();
-        Running { child, _directory: Arc::clone(&self.directory) }
+        Running { child, _places: self.places() }
     }
 
     /// Runs the client with an output that somebody holds but does not read.
@@ -274,7 +303,7 @@ impl Place {
         self.command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::null());
         let mut child = self.command.spawn().unwrap();
         child.stdin.as_mut().unwrap().write_all(input.as_bytes()).unwrap();
-        Running { child, _directory: Arc::clone(&self.directory) }
+        Running { child, _places: self.places() }
     }
 
     /// Runs the client on a terminal of 80 columns and 24 rows.
@@ -287,7 +316,7 @@ impl Place {
         let slave = || File::options().read(true).write(true).open(name.to_str().unwrap()).unwrap();
         self.command.stdin(slave()).stdout(slave()).stderr(slave());
         let (keep, before) = (slave(), tcgetattr(slave()).unwrap());
-        let child = Running { child: self.command.spawn().unwrap(), _directory: Arc::clone(&self.directory) };
+        let child = Running { child: self.command.spawn().unwrap(), _places: self.places() };
         let screen = chunks(File::from(master.try_clone().unwrap()));
         Terminal { child, keys: master, screen, seen: Vec::new(), looked: 0, slave: keep, before }
     }
@@ -317,8 +346,8 @@ fn chunks(mut stream: File) -> Receiver<Vec<u8>> {
 /// A client that runs; killed when dropped.
 pub(crate) struct Running {
     child: Child,
-    /// Stays as long as somebody works in it.
-    _directory: Arc<TempDir>,
+    /// Stay as long as somebody works in them.
+    _places: [Arc<TempDir>; 2],
 }
 
 impl Running {

@@ -1,0 +1,215 @@
+//! Names that have gone by, for the Tab key: threads, users and rooms.
+//!
+//! It refuses to know what is being typed and how names are fetched; it only says when that is due. All of
+//! it is for convenience, so it is bounded, and what does not fit is not learnt.
+
+use std::collections::BTreeSet;
+use std::time::{Duration, Instant};
+
+use forum_common::notice::Notice;
+use forum_common::reply::Reply;
+
+/// Names kept of a kind. Nobody finds a name among more of them by pressing Tab.
+const NAMES_MAX: usize = 10_000;
+
+/// How long a list that was fetched is good enough.
+const FRESH_FOR: Duration = Duration::from_secs(5);
+
+/// Names that the server can be asked for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Listed {
+    /// The titles of all threads.
+    Titles,
+    /// The users online.
+    Users,
+}
+
+/// Every name that is known.
+#[derive(Debug, Default)]
+pub struct Names {
+    /// The name of whoever is typing: nobody writes to themselves.
+    own: String,
+    titles: BTreeSet<String>,
+    users: BTreeSet<String>,
+    rooms: BTreeSet<u32>,
+    titles_fetched: Option<Instant>,
+    users_fetched: Option<Instant>,
+}
+
+impl Names {
+    /// This user is the one who types.
+    pub fn belong_to(&mut self, own: &str) {
+        own.clone_into(&mut self.own);
+    }
+
+    /// Learns from an item that was shown.
+    pub fn learn_reply(&mut self, reply: &Reply<'_>) {
+        match *reply {
+            Reply::Title(title) => learn(&mut self.titles, title),
+            Reply::User(name) | Reply::ActiveUser { name, .. } => learn(&mut self.users, name),
+            Reply::Post { author, .. } | Reply::Uploaded { author, .. } | Reply::BoardPost { author, .. } => {
+                learn(&mut self.users, author);
+            }
+            Reply::RoomPost { room, author, .. } => {
+                self.learn_room(room);
+                learn(&mut self.users, author);
+            }
+            _ => {}
+        }
+    }
+
+    /// Learns from a notice that was shown.
+    pub fn learn_notice(&mut self, notice: &Notice<'_>) {
+        match *notice {
+            Notice::LoggedIn(name) | Notice::LoggedOut(name) => learn(&mut self.users, name),
+            Notice::Message { from, .. } | Notice::Broadcast { from, .. } => learn(&mut self.users, from),
+            Notice::BoardPost { author, .. } => learn(&mut self.users, author),
+            Notice::RoomPost { room, author, .. } => {
+                self.learn_room(room);
+                learn(&mut self.users, author);
+            }
+            Notice::PutInRoom { room, users, .. } => {
+                self.learn_room(room);
+                users.split(", ").for_each(|name| learn(&mut self.users, name));
+            }
+            Notice::Closing { .. } => {}
+        }
+    }
+
+    /// Learns the room that a text for people names: `room ID: 1`. There is no field for it, and should the
+    /// words ever change, nothing is learnt.
+    pub fn learn_room_in(&mut self, text: &str) {
+        let Some((_, behind)) = text.split_once("ID: ") else { return };
+        let digits = behind.split(|c: char| !c.is_ascii_digit()).next().unwrap_or_default();
+        if let Ok(room) = digits.parse() {
+            self.learn_room(room);
+        }
+    }
+
+    /// Takes a list that was fetched for this purpose. Threads that are not on it are gone; users who are
+    /// not online can still be written to.
+    pub fn refresh(&mut self, listed: Listed, names: BTreeSet<String>, now: Instant) {
+        match listed {
+            Listed::Titles => self.titles = names,
+            Listed::Users => names.iter().for_each(|name| learn(&mut self.users, name)),
+        }
+        self.settle(listed, now);
+    }
+
+    /// Does without a list that could not be had.
+    pub fn settle(&mut self, listed: Listed, now: Instant) {
+        match listed {
+            Listed::Titles => self.titles_fetched = Some(now),
+            Listed::Users => self.users_fetched = Some(now),
+        }
+    }
+
+    /// Whether a list should be fetched before it is used.
+    pub fn is_stale(&self, listed: Listed, now: Instant) -> bool {
+        let fetched = match listed {
+            Listed::Titles => self.titles_fetched,
+            Listed::Users => self.users_fetched,
+        };
+        fetched.is_none_or(|at| now >= at + FRESH_FOR)
+    }
+
+    /// The names of a kind that begin with `start`, in order.
+    pub fn listed(&self, listed: Listed, start: &str) -> Vec<String> {
+        let names = match listed {
+            Listed::Titles => &self.titles,
+            Listed::Users => &self.users,
+        };
+        let from_here = names.range::<str, _>((std::ops::Bound::Included(start), std::ops::Bound::Unbounded));
+        let fitting = from_here.take_while(|name| name.starts_with(start));
+        fitting.filter(|name| listed != Listed::Users || **name != self.own).cloned().collect()
+    }
+
+    /// The rooms whose numbers begin with `start`, in order.
+    pub fn rooms(&self, start: &str) -> Vec<String> {
+        self.rooms.iter().map(u32::to_string).filter(|room| room.starts_with(start)).collect()
+    }
+
+    fn learn_room(&mut self, room: u32) {
+        if self.rooms.len() < NAMES_MAX {
+            self.rooms.insert(room);
+        }
+    }
+}
+
+/// Adds a name, if it is one: what can't be typed as a word is not worth knowing.
+pub fn learn(names: &mut BTreeSet<String>, name: &str) {
+    let is_word = !name.is_empty() && name.bytes().all(|byte| byte.is_ascii_graphic());
+    if is_word && names.len() < NAMES_MAX && !names.contains(name) {
+        names.insert(name.to_owned());
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_are_learnt_from_whatever_goes_by() {
+        let (at, text) = ("1 Jun 2022 16:00:01", "hi");
+        let mut names = Names::default();
+        for reply in [
+            Reply::Title("t"),
+            Reply::Post { number: 1, author: "a", text },
+            Reply::Uploaded { author: "b", file: "f" },
+            Reply::User("c"),
+            Reply::ActiveUser { name: "d", address: "::1", udp_port: 0, since: at },
+            Reply::BoardPost { number: 1, author: "e", at, text },
+            Reply::RoomPost { room: 2, number: 1, author: "f", at, text },
+            Reply::Done { text: "Thread x created" },
+        ] {
+            names.learn_reply(&reply);
+        }
+        for notice in [
+            Notice::LoggedIn("g"),
+            Notice::LoggedOut("h"),
+            Notice::Message { number: 1, late: false, from: "i", at, text },
+            Notice::Broadcast { from: "j", text },
+            Notice::BoardPost { number: 1, author: "k", text },
+            Notice::RoomPost { room: 10, number: 1, author: "l", text },
+            Notice::PutInRoom { room: 3, by: "m", users: "m, n, no\x1bname, " },
+        ] {
+            names.learn_notice(&notice);
+        }
+        names.learn_room_in("Separate chat room has been created, room ID: 12, users in this room: a, b");
+        names.learn_room_in("a separate room (ID: 7) already created for these users");
+        names.learn_room_in("no room at all");
+        names.belong_to("m");
+        assert_eq!(names.listed(Listed::Titles, ""), ["t"]);
+        assert_eq!(names.listed(Listed::Users, "").concat(), "abcdefghijkln");
+        assert_eq!(names.rooms(""), ["2", "3", "7", "10", "12"]);
+        assert_eq!(names.rooms("1"), ["10", "12"]);
+    }
+
+    #[test]
+    fn a_fetched_list_replaces_threads_and_adds_users_and_ages() {
+        let now = Instant::now();
+        let mut names = Names::default();
+        names.learn_reply(&Reply::Title("old"));
+        names.learn_reply(&Reply::User("offline"));
+        for listed in [Listed::Titles, Listed::Users] {
+            assert!(names.is_stale(listed, now));
+            names.refresh(listed, BTreeSet::from(["new".to_owned()]), now);
+            assert!(!names.is_stale(listed, now));
+            assert!(names.is_stale(listed, now + FRESH_FOR));
+        }
+        assert_eq!(names.listed(Listed::Titles, ""), ["new"]);
+        assert_eq!(names.listed(Listed::Users, ""), ["new", "offline"]);
+        assert_eq!(names.listed(Listed::Users, "o"), ["offline"]);
+    }
+
+    #[test]
+    fn what_is_learnt_is_bounded() {
+        let mut names = Names::default();
+        for n in 0..NAMES_MAX as u32 + 10 {
+            names.learn_reply(&Reply::Title(&n.to_string()));
+            names.learn_room_in(&format!("ID: {n}"));
+        }
+        assert_eq!(names.listed(Listed::Titles, "").len(), NAMES_MAX);
+        assert_eq!(names.rooms("").len(), NAMES_MAX);
+    }
+}

@@ -1,0 +1,213 @@
+//! What every line becomes, and which lines are none.
+
+use super::*;
+
+fn asked(line: &str) -> Request<'_> {
+    match parse(line) {
+        Ok(Some(Command::Ask(request))) => request,
+        other => panic!("{line:?} became {other:?}"),
+    }
+}
+
+fn refused(line: &str) -> String {
+    parse(line).expect_err(line).to_string()
+}
+
+#[test]
+fn every_word_becomes_its_command() {
+    assert_eq!(asked("CRT 3331"), Request::CreateThread { title: "3331" });
+    assert_eq!(asked("MSG 3331 hello there"), Request::Post { title: "3331", text: "hello there" });
+    assert_eq!(asked("DLT 3331 7"), Request::DeletePost { title: "3331", number: 7 });
+    assert_eq!(asked("EDT 3331 7 new"), Request::EditPost { title: "3331", number: 7, text: "new" });
+    assert_eq!(asked("LST"), Request::ListThreads);
+    assert_eq!(asked("RDT 3331"), Request::ReadThread { title: "3331", range: None });
+    assert_eq!(parse("UPD 3331 a/b.exe").unwrap(), Some(Command::Upload { title: "3331", path: "a/b.exe" }));
+    assert_eq!(parse("DWN 3331 b.exe").unwrap(), Some(Command::Download { title: "3331", file: "b.exe" }));
+    assert_eq!(asked("RMV 3331"), Request::RemoveThread { title: "3331" });
+    for word in ["XIT", "OUT", "logout"] {
+        assert_eq!(asked(word), Request::LogOut);
+    }
+    assert_eq!(asked("message hans  hi "), Request::Message { user: "hans", text: " hi " });
+    assert_eq!(asked("broadcast hi  all"), Request::Broadcast { text: "hi  all" });
+    assert_eq!(asked("whoelse"), Request::WhoElse);
+    assert_eq!(asked("whoelsesince 1.5"), Request::WhoElseSince { seconds: "1.5" });
+    assert_eq!(asked("block hans"), Request::Block { user: "hans" });
+    assert_eq!(asked("unblock hans"), Request::Unblock { user: "hans" });
+    assert_eq!(asked("BCM  hi"), Request::PostToBoard { text: " hi" });
+    assert_eq!(asked("ATU"), Request::ListActive);
+    for line in ["SRB hans luke", "SRB   hans luke"] {
+        let Ok(Some(Command::CreateRoom { users })) = parse(line) else { panic!("{line:?}") };
+        assert_eq!(users.trim(), "hans luke");
+    }
+    assert_eq!(asked("SRM 1 hi  all"), Request::PostToRoom { room: 1, text: "hi  all" });
+    assert_eq!(asked("SRM one hi"), Request::PostToRoom { room: 0, text: "hi" });
+    let after = "1 Jun 2022 16:01:20";
+    assert_eq!(asked(&format!("RDM b {after}")), Request::ReadBoard { after });
+    assert_eq!(asked(&format!("RDM s {after}")), Request::ReadRooms { after });
+    assert_eq!(asked("RDM  s  x y "), Request::ReadRooms { after: " x y " });
+    assert_eq!(asked("SHT s3cret"), Request::ShutDown { password: "s3cret" });
+    assert_eq!(parse("passwd").unwrap(), Some(Command::ChangePassword));
+    assert_eq!(parse("help").unwrap(), Some(Command::Help(None)));
+    assert_eq!(parse("help CRT").unwrap(), Some(Command::Help(Some("CRT"))));
+}
+
+#[test]
+fn a_wrong_number_of_words_shows_the_usage_on_the_next_line() {
+    for (line, word, usage) in [
+        ("CRT", "CRT", "CRT title"),
+        ("CRT a b", "CRT", "CRT title"),
+        ("MSG", "MSG", "MSG title text"),
+        ("MSG a", "MSG", "MSG title text"),
+        ("MSG a    ", "MSG", "MSG title text"),
+        ("DLT a", "DLT", "DLT title n"),
+        ("DLT a 1 2", "DLT", "DLT title n"),
+        ("EDT a", "EDT", "EDT title n text"),
+        ("EDT a 1", "EDT", "EDT title n text"),
+        ("EDT a 1  ", "EDT", "EDT title n text"),
+        ("LST a", "LST", "LST"),
+        ("RDT", "RDT", "RDT title [from[-to]]"),
+        ("RDT a 1 2", "RDT", "RDT title [from[-to]]"),
+        ("UPD a", "UPD", "UPD title file"),
+        ("UPD a b c", "UPD", "UPD title file"),
+        ("DWN", "DWN", "DWN title file"),
+        ("DWN a b c", "DWN", "DWN title file"),
+        ("RMV", "RMV", "RMV title"),
+        ("RMV a b", "RMV", "RMV title"),
+        ("XIT now", "XIT", "XIT"),
+        ("OUT now", "OUT", "OUT"),
+        ("logout now", "logout", "logout"),
+        ("SHT", "SHT", "SHT password"),
+        ("SHT a b", "SHT", "SHT password"),
+        ("passwd a", "passwd", "passwd"),
+        ("message", "message", "message user text"),
+        ("message hans", "message", "message user text"),
+        ("message hans  ", "message", "message user text"),
+        ("broadcast", "broadcast", "broadcast text"),
+        ("broadcast  ", "broadcast", "broadcast text"),
+        ("whoelse hans", "whoelse", "whoelse"),
+        ("whoelsesince", "whoelsesince", "whoelsesince seconds"),
+        ("whoelsesince 1 2", "whoelsesince", "whoelsesince seconds"),
+        ("block", "block", "block user"),
+        ("block a b", "block", "block user"),
+        ("unblock", "unblock", "unblock user"),
+        ("BCM", "BCM", "BCM text"),
+        ("ATU now", "ATU", "ATU"),
+        ("SRB", "SRB", "SRB user [user ...]"),
+        ("SRB  ", "SRB", "SRB user [user ...]"),
+        ("SRM 1", "SRM", "SRM room text"),
+        ("SRM 1  ", "SRM", "SRM room text"),
+        ("RDM", "RDM", "RDM b|s timestamp"),
+        ("RDM b", "RDM", "RDM b|s timestamp"),
+        ("RDM s  ", "RDM", "RDM b|s timestamp"),
+        ("RDM x 1 Jun 2022 16:01:20", "RDM", "RDM b|s timestamp"),
+        ("RDM B 1 Jun 2022 16:01:20", "RDM", "RDM b|s timestamp"),
+        ("RDM 1 Jun 2022 16:01:20", "RDM", "RDM b|s timestamp"),
+        ("help a b", "help", "help [command]"),
+    ] {
+        assert_eq!(refused(line), format!("Incorrect syntax for {word}\nUsage: {usage}"), "{line:?}");
+    }
+}
+
+#[test]
+fn every_row_refuses_too_few_or_too_many_words() {
+    for row in COMMANDS {
+        let line = row.wrong_line();
+        assert_eq!(
+            refused(&line),
+            format!("Incorrect syntax for {}\nUsage: {}", row.word, row.usage()),
+            "{line:?}"
+        );
+    }
+}
+
+#[test]
+fn unknown_words_are_told_apart_by_case() {
+    assert_eq!(refused("whatever it is"), "Error. Invalid command");
+    for line in ["crt1 a", "Lst", "XYZ", "1", "/help", "über"] {
+        assert_eq!(refused(line), "Invalid command", "{line:?}");
+    }
+    assert_eq!(refused("crt a"), "Error. Invalid command");
+}
+
+#[test]
+fn a_line_without_a_word_asks_for_nothing() {
+    assert_eq!(parse("").unwrap(), None);
+    assert_eq!(parse("   ").unwrap(), None);
+}
+
+#[test]
+fn spaces_around_words_do_not_matter() {
+    assert_eq!(asked("  CRT   a  "), Request::CreateThread { title: "a" });
+    assert_eq!(asked(" DLT  a   3 "), Request::DeletePost { title: "a", number: 3 });
+    assert_eq!(asked("LST  "), Request::ListThreads);
+}
+
+#[test]
+fn a_text_is_verbatim_behind_the_one_space() {
+    assert_eq!(asked("MSG  a   two  spaces "), Request::Post { title: "a", text: "  two  spaces " });
+    assert_eq!(asked("MSG a \t"), Request::Post { title: "a", text: "\t" });
+    assert_eq!(asked("EDT a 1  x "), Request::EditPost { title: "a", number: 1, text: " x " });
+}
+
+#[test]
+fn a_word_that_is_no_number_is_sent_as_zero() {
+    for word in ["x", "+5", "-1", "1.0", "4294967296", "٣"] {
+        let line = format!("DLT a {word}");
+        assert_eq!(asked(&line), Request::DeletePost { title: "a", number: 0 }, "{word}");
+    }
+    assert_eq!(asked("DLT a 4294967295"), Request::DeletePost { title: "a", number: u32::MAX });
+    assert_eq!(asked("EDT a 1x y"), Request::EditPost { title: "a", number: 0, text: "y" });
+}
+
+#[test]
+fn ranges_are_one_message_or_both_ends() {
+    for (word, wanted) in [
+        ("5", (5, 5)),
+        ("5-9", (5, 9)),
+        ("9-5", (9, 5)),
+        ("5-", (0, 0)),
+        ("-5", (0, 0)),
+        ("-", (0, 0)),
+        ("5-9-11", (0, 0)),
+        ("a-b", (0, 0)),
+        ("4-99999999999", (4, u32::MAX)),
+        ("99999999999", (u32::MAX, u32::MAX)),
+        ("+1", (0, 0)),
+    ] {
+        let line = format!("RDT a {word}");
+        assert_eq!(asked(&line), Request::ReadThread { title: "a", range: Some(wanted) }, "{word}");
+    }
+}
+
+#[test]
+fn lines_with_a_secret_are_not_kept() {
+    for line in ["SHT s3cret", "  SHT s3cret", "sht s3cret", "SHT"] {
+        assert!(!may_be_kept(line), "{line:?}");
+    }
+    assert!(may_be_kept("MSG SHT s3cret"));
+    assert!(may_be_kept("passwd"));
+}
+
+#[test]
+fn help_explains_every_command() {
+    let all = help(None).unwrap();
+    assert_eq!(all.len(), COMMANDS.len());
+    assert!(all.iter().any(|line| line.starts_with("RDT title [from[-to]]   read")), "{all:?}");
+    for line in &all {
+        assert!(line.len() < 80, "wider than a terminal: {line}");
+    }
+    for row in COMMANDS {
+        let usage = format!("Usage: {}", row.usage());
+        assert_eq!(help(Some(row.word)).unwrap(), [usage, format!("{}: {}", row.word, row.help)]);
+    }
+    assert_eq!(help(Some("CRT")).unwrap(), ["Usage: CRT title", "CRT: open a thread"]);
+    assert_eq!(help(Some("CRY")).unwrap_err().to_string(), "Invalid command");
+}
+
+#[test]
+fn the_full_prompt_names_known_words_only() {
+    let list = FULL_PROMPT.split_once(": ").unwrap().1.trim_end_matches(": ");
+    for word in list.split(", ") {
+        assert!(row(word).is_ok(), "{word}");
+    }
+}

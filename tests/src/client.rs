@@ -136,6 +136,11 @@ impl Client {
         self.write(&format!("{line}\n"));
     }
 
+    /// The next line of standard output, whatever it says.
+    pub fn line(&mut self) -> String {
+        self.process.stdout.next_line().unwrap_or_else(|| panic!("nothing more; it said\n{}", self.process))
+    }
+
     /// Insists on this as the next line of standard output.
     pub fn hears(&mut self, line: &str) {
         let heard = self.process.stdout.next_line();

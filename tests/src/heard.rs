@@ -3,9 +3,8 @@
 
 use forum_common::frame::{Frame, Tag};
 use forum_common::limits::DIGEST_BYTES;
-use forum_common::notice::Notice;
 use forum_common::refusal::{Closing, Refusal};
-use forum_common::{reply, transfer};
+use forum_common::{notice, reply, transfer};
 
 /// One frame from the server.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -14,6 +13,8 @@ pub enum Heard {
     Reply(Tag, Reply),
     /// A piece of a file, or what controls the pieces.
     Transfer(Tag, Transfer),
+    /// What nobody asked for.
+    Notice(Notice),
     /// The last frame before the connection ends.
     Closing(Closing, String),
 }
@@ -34,6 +35,23 @@ pub enum Reply {
     Title(String),
     Post { number: u32, author: String, text: String },
     Uploaded { author: String, file: String },
+    User(String),
+    ActiveUser { name: String, address: String, udp_port: u16, since: String },
+    BoardPost { number: u32, author: String, at: String, text: String },
+    RoomPost { room: u32, number: u32, author: String, at: String, text: String },
+}
+
+/// [`notice::Notice`], owned, but for the goodbye, which is [`Heard::Closing`].
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[expect(missing_docs, reason = "the fields are those of the original, documented there")]
+pub enum Notice {
+    LoggedIn(String),
+    LoggedOut(String),
+    Message { number: u64, late: bool, from: String, at: String, text: String },
+    Broadcast { from: String, text: String },
+    BoardPost { number: u32, author: String, text: String },
+    RoomPost { room: u32, number: u32, author: String, text: String },
+    PutInRoom { room: u32, by: String, users: String },
 }
 
 /// [`transfer::Transfer`], owned.
@@ -52,11 +70,9 @@ impl Heard {
     /// # Panics
     /// The frame is none that a server sends.
     pub(crate) fn of(frame: &Frame<'_>) -> Self {
-        if Notice::is_kind(frame.kind) {
-            let notice = Notice::decode(frame).unwrap_or_else(|error| panic!("{error}: {frame:?}"));
-            return match notice {
-                Notice::Closing { code, text } => Self::Closing(code, text.to_owned()),
-            };
+        if notice::Notice::is_kind(frame.kind) {
+            let notice = notice::Notice::decode(frame).unwrap_or_else(|error| panic!("{error}: {frame:?}"));
+            return Self::of_notice(notice);
         }
         if transfer::Transfer::is_kind(frame.kind) {
             let transfer =
@@ -65,6 +81,77 @@ impl Heard {
         }
         let reply = reply::Reply::decode(frame).unwrap_or_else(|error| panic!("{error}: {frame:?}"));
         Self::Reply(frame.tag, reply.into())
+    }
+
+    fn of_notice(notice: notice::Notice<'_>) -> Self {
+        Self::Notice(match notice {
+            notice::Notice::Closing { code, text } => return Self::Closing(code, text.to_owned()),
+            notice::Notice::LoggedIn(name) => Notice::LoggedIn(name.to_owned()),
+            notice::Notice::LoggedOut(name) => Notice::LoggedOut(name.to_owned()),
+            notice::Notice::Message { number, late, from, at, text } => {
+                let (from, at, text) = (from.to_owned(), at.to_owned(), text.to_owned());
+                Notice::Message { number, late, from, at, text }
+            }
+            notice::Notice::Broadcast { from, text } => Notice::broadcast(from, text),
+            notice::Notice::BoardPost { number, author, text } => Notice::board_post(number, author, text),
+            notice::Notice::RoomPost { room, number, author, text } => {
+                Notice::room_post(room, number, author, text)
+            }
+            notice::Notice::PutInRoom { room, by, users } => Notice::put_in_room(room, by, users),
+        })
+    }
+}
+
+impl Notice {
+    /// `NAME logged in`.
+    pub fn logged_in(name: &str) -> Self {
+        Self::LoggedIn(name.into())
+    }
+
+    /// `NAME logged out`.
+    pub fn logged_out(name: &str) -> Self {
+        Self::LoggedOut(name.into())
+    }
+
+    /// A message that arrives while its receiver is online, without its time.
+    pub fn message(number: u64, from: &str, text: &str) -> Self {
+        Self::Message { number, late: false, from: from.into(), at: String::new(), text: text.into() }
+    }
+
+    /// A message that waited for its receiver, without its time.
+    pub fn late_message(number: u64, from: &str, text: &str) -> Self {
+        Self::Message { number, late: true, from: from.into(), at: String::new(), text: text.into() }
+    }
+
+    /// A message to everyone online.
+    pub fn broadcast(from: &str, text: &str) -> Self {
+        Self::Broadcast { from: from.into(), text: text.into() }
+    }
+
+    /// A message to the board.
+    pub fn board_post(number: u32, author: &str, text: &str) -> Self {
+        Self::BoardPost { number, author: author.into(), text: text.into() }
+    }
+
+    /// A message to a room.
+    pub fn room_post(room: u32, number: u32, author: &str, text: &str) -> Self {
+        Self::RoomPost { room, number, author: author.into(), text: text.into() }
+    }
+
+    /// The news of being in a room.
+    pub fn put_in_room(room: u32, by: &str, users: &str) -> Self {
+        Self::PutInRoom { room, by: by.into(), users: users.into() }
+    }
+
+    /// The same without the time, which no test can know beforehand.
+    #[must_use]
+    pub fn timeless(self) -> Self {
+        match self {
+            Self::Message { number, late, from, text, .. } => {
+                Self::Message { number, late, from, at: String::new(), text }
+            }
+            other => other,
+        }
     }
 }
 
@@ -89,11 +176,19 @@ impl Reply {
         matches!(self, Self::Done(_))
     }
 
-    /// A line as `RDT` shows it; none if this is no item of a thread.
+    /// A line as `RDT`, `RDM`, `ATU` or `whoelse` shows it; none if this is no item of these.
     pub fn line(&self) -> Option<String> {
         match self {
             Self::Post { number, author, text } => Some(format!("{number} {author}: {text}")),
             Self::Uploaded { author, file } => Some(format!("{author} uploaded {file}")),
+            Self::User(name) => Some(name.clone()),
+            Self::ActiveUser { name, address, udp_port, since } => {
+                Some(format!("{name}, {address}, {udp_port}, active since {since}."))
+            }
+            Self::BoardPost { number, author, at, text }
+            | Self::RoomPost { number, author, at, text, .. } => {
+                Some(format!("#{number}; {author}: {text} at {at}."))
+            }
             _ => None,
         }
     }
@@ -117,6 +212,19 @@ impl From<reply::Reply<'_>> for Reply {
             }
             reply::Reply::Uploaded { author, file } => {
                 Self::Uploaded { author: author.to_owned(), file: file.to_owned() }
+            }
+            reply::Reply::User(name) => Self::User(name.to_owned()),
+            reply::Reply::ActiveUser { name, address, udp_port, since } => {
+                let (name, address, since) = (name.to_owned(), address.to_owned(), since.to_owned());
+                Self::ActiveUser { name, address, udp_port, since }
+            }
+            reply::Reply::BoardPost { number, author, at, text } => {
+                let (author, at, text) = (author.to_owned(), at.to_owned(), text.to_owned());
+                Self::BoardPost { number, author, at, text }
+            }
+            reply::Reply::RoomPost { room, number, author, at, text } => {
+                let (author, at, text) = (author.to_owned(), at.to_owned(), text.to_owned());
+                Self::RoomPost { room, number, author, at, text }
             }
         }
     }

@@ -11,15 +11,17 @@ mod gate;
 mod heard;
 mod process;
 mod server;
+mod times;
 mod wire;
 
 use std::time::{Duration, Instant};
 
 pub use client::{Client, Forum};
 pub use gate::Gate;
-pub use heard::{Heard, Reply, Transfer};
+pub use heard::{Heard, Notice, Reply, Transfer};
 pub use process::{Finished, Process};
 pub use server::{ADMIN_PASSWORD, Forumd, Server};
+pub use times::{now_seconds, second_before, shown};
 pub use wire::Wire;
 
 /// How long a test waits for anything: far more than a loaded machine needs, far less than a human's

@@ -227,8 +227,17 @@ impl Server {
 
     /// The memory that it really uses, in bytes.
     pub fn rss_bytes(&self) -> usize {
+        self.memory_bytes("VmRSS:")
+    }
+
+    /// The most memory that it ever used, in bytes.
+    pub fn peak_rss_bytes(&self) -> usize {
+        self.memory_bytes("VmHWM:")
+    }
+
+    fn memory_bytes(&self, what: &str) -> usize {
         let status = std::fs::read_to_string(format!("/proc/{}/status", self.pid())).expect("it runs");
-        let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).expect("it has memory");
+        let line = status.lines().find_map(|line| line.strip_prefix(what)).expect("it has memory");
         let kib = line.split_whitespace().next().and_then(|word| word.parse::<usize>().ok());
         kib.expect("a number of kB") * 1_024
     }

@@ -1,6 +1,7 @@
 //! A client made of nothing but the protocol: it sends what a test says, allowed or not, and shows every
 //! frame that comes back.
 
+use std::collections::VecDeque;
 use std::io::{ErrorKind, Read, Write};
 use std::net::{Shutdown, SocketAddr, TcpStream};
 
@@ -9,8 +10,9 @@ use forum_common::limits::DATA_BYTES_MAX;
 use forum_common::refusal::{Closing, Refusal};
 use forum_common::request::{Request, VERSION};
 use forum_common::transfer;
+use socket2::{Domain, Socket, Type};
 
-use crate::{DEADLINE, Heard, PASSWORD, Reply, Transfer};
+use crate::{DEADLINE, Heard, Notice, PASSWORD, Reply, Transfer};
 
 /// A connection to the server.
 #[derive(Debug)]
@@ -18,16 +20,31 @@ pub struct Wire {
     stream: TcpStream,
     decoder: Decoder,
     last_tag: Tag,
+    /// What came while the test waited for an answer.
+    notices: VecDeque<Notice>,
 }
 
 impl Wire {
     /// Connects, and says nothing yet.
     pub fn connect(address: SocketAddr) -> Self {
-        let stream = TcpStream::connect_timeout(&address, DEADLINE).expect("the server listens");
+        Self::over(TcpStream::connect_timeout(&address, DEADLINE).expect("the server listens"))
+    }
+
+    /// Connects in such a way that the kernels at both ends keep only some ten kilobytes of what is not read:
+    /// without this, loopback's large segments let megabytes disappear there.
+    pub fn connect_with_little_room(address: SocketAddr) -> Self {
+        let socket = Socket::new(Domain::for_address(address), Type::STREAM, None).expect("a TCP socket");
+        socket.set_recv_buffer_size(4 * 1_024).expect("a TCP socket");
+        socket.set_tcp_mss(536).expect("a TCP socket");
+        socket.connect_timeout(&address.into(), DEADLINE).expect("the server listens");
+        Self::over(socket.into())
+    }
+
+    fn over(stream: TcpStream) -> Self {
         stream.set_nodelay(true).expect("a TCP socket");
         stream.set_read_timeout(Some(DEADLINE)).expect("a TCP socket");
         stream.set_write_timeout(Some(DEADLINE)).expect("a TCP socket");
-        Self { stream, decoder: Decoder::default(), last_tag: 0 }
+        Self { stream, decoder: Decoder::default(), last_tag: 0, notices: VecDeque::new() }
     }
 
     /// Makes the kernel take little ahead of what the test reads: two of loopback's segments.
@@ -100,7 +117,8 @@ impl Wire {
         let _ = self.stream.shutdown(Shutdown::Write);
     }
 
-    /// The next frame, or none when the server has said that nothing more will come.
+    /// The next frame that is no notice, or none when the server has said that nothing more will come.
+    /// Notices that come before it are kept for [`Wire::notice`].
     ///
     /// # Panics
     /// Neither comes within [`DEADLINE`], or the connection was reset: the server owes everyone an orderly
@@ -109,11 +127,32 @@ impl Wire {
         self.next_frame_or_reset().unwrap_or_else(|error| panic!("no frame and no end: {error}"))
     }
 
-    /// The next frame, or none at the end, of a server that may have been killed.
+    /// The next frame that is no notice, or none at the end, of a server that may have been killed.
     ///
     /// # Errors
     /// The connection was reset, or nothing came within [`DEADLINE`].
     pub fn next_frame_or_reset(&mut self) -> std::io::Result<Option<Heard>> {
+        loop {
+            match self.receive()? {
+                Some(Heard::Notice(notice)) => self.notices.push_back(notice),
+                other => return Ok(other),
+            }
+        }
+    }
+
+    /// The next frame in the order of arrival, whatever it is; none at the end, of a server that may have been
+    /// killed.
+    ///
+    /// # Errors
+    /// The connection was reset, or nothing came within [`DEADLINE`].
+    pub fn next_heard_or_reset(&mut self) -> std::io::Result<Option<Heard>> {
+        if let Some(notice) = self.notices.pop_front() {
+            return Ok(Some(Heard::Notice(notice)));
+        }
+        self.receive()
+    }
+
+    fn receive(&mut self) -> std::io::Result<Option<Heard>> {
         let mut bytes = [0; 64 * 1024];
         loop {
             if let Some(frame) = self.decoder.next_frame().expect("the server sends frames") {
@@ -126,6 +165,56 @@ impl Wire {
                 Err(error) => return Err(error),
             }
         }
+    }
+
+    /// The next notice.
+    ///
+    /// # Panics
+    /// Something else comes first, or nothing within [`DEADLINE`].
+    pub fn notice(&mut self) -> Notice {
+        match self.next_heard_or_reset() {
+            Ok(Some(Heard::Notice(notice))) => notice,
+            other => panic!("wanted a notice, not {other:?}"),
+        }
+    }
+
+    /// The notices that had left the server when this was called, in order and without their times.
+    pub fn notices_so_far(&mut self) -> Vec<Notice> {
+        self.ping();
+        self.notices.drain(..).map(Notice::timeless).collect()
+    }
+
+    /// The notices that came since the last ones that were asked for, or will: as soon as there are `count` of
+    /// them, all that have come by then. Without their times.
+    ///
+    /// # Panics
+    /// Something else comes, or fewer within [`DEADLINE`].
+    pub fn notices_until(&mut self, count: usize) -> Vec<Notice> {
+        let mut heard = self.notices_so_far();
+        if heard.len() < count {
+            while heard.len() < count {
+                match self.receive() {
+                    Ok(Some(Heard::Notice(notice))) => heard.push(notice.timeless()),
+                    other => panic!("wanted {count} notices, heard {heard:#?} and then {other:?}"),
+                }
+            }
+            heard.extend(self.notices_so_far());
+        }
+        heard
+    }
+
+    /// Insists that exactly these notices have come since the last ones that were asked for, or will: in this
+    /// order, none missing and none besides. Times are not compared.
+    ///
+    /// # Panics
+    /// It is not so.
+    pub fn expect_notices(&mut self, wanted: &[Notice]) {
+        assert_eq!(self.notices_until(wanted.len()), wanted);
+    }
+
+    /// Says that all messages up to this number have arrived; there is no answer.
+    pub fn taken(&mut self, up_to: u64) {
+        self.send(&Request::Taken { up_to });
     }
 
     /// The next frame, which must be a reply to `tag`.
@@ -178,7 +267,7 @@ impl Wire {
         loop {
             match self.answer(tag) {
                 Reply::EndOfList => return items,
-                item @ (Reply::Title(_) | Reply::Post { .. } | Reply::Uploaded { .. }) => items.push(item),
+                item if matches!(item, Reply::Title(_)) || item.line().is_some() => items.push(item),
                 other => panic!("{other:?} is no item of a list"),
             }
         }
@@ -188,6 +277,11 @@ impl Wire {
     pub fn read_thread(&mut self, title: &str) -> Vec<String> {
         let items = self.list(&Request::ReadThread { title, range: None });
         items.iter().map(|item| item.line().expect("an item of a thread")).collect()
+    }
+
+    /// What a request lists, as the client shows it.
+    pub fn lines(&mut self, request: &Request<'_>) -> Vec<String> {
+        self.list(request).iter().map(|item| item.line().expect("an item that is shown")).collect()
     }
 
     /// All titles.

@@ -29,6 +29,7 @@ fn two_users_see_the_same_forum() {
     let server = Server::start(&[]);
     let mut yoda = server.sign_up("yoda");
     let mut hans = server.sign_up("hans");
+    yoda.hears("hans logged in");
     yoda.does("LST", "No threads to list");
     yoda.does("CRT 3331", "Thread 3331 created");
     hans.fails("CRT 3331", "Thread 3331 exists");

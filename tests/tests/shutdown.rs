@@ -66,6 +66,7 @@ fn people_hear_the_goodbye_and_their_clients_end_well() {
     let mut server = Server::start(&[]);
     let mut yoda = server.sign_up("yoda");
     let mut hans = server.sign_up("hans");
+    yoda.hears("hans logged in");
     let mut nobody = server.forum().start();
     nobody.says("two words");
     nobody.complains("Invalid name");

@@ -33,6 +33,7 @@ fn people_send_and_take_files() {
     let server = Server::start(&[]);
     let mut yoda = server.sign_up("yoda");
     let mut hans = server.sign_up("hans");
+    yoda.hears("hans logged in");
     let bytes = bytes_of(1_000_003);
     yoda.put_file("test.exe", &bytes);
     yoda.put_file("empty", b"");

@@ -1,0 +1,409 @@
+//! The messenger: who may write to whom, what each of them sees of it, and every refusal.
+#![forbid(unsafe_code)]
+
+use forum_common::refusal::Refusal;
+use forum_common::request::Request;
+use forum_tests::{Notice, Reply, Server, Wire};
+
+const BLOCKED: &str = "Your message could not be delivered as the recipient has blocked you";
+const NOT_TO_ALL: &str = "Your message could not be delivered to some recipients";
+
+fn message<'a>(user: &'a str, text: &'a str) -> Request<'a> {
+    Request::Message { user, text }
+}
+
+/// Sends a message that must be taken, which has nothing to say.
+fn write(wire: &mut Wire, user: &str, text: &str) {
+    assert_eq!(wire.done(&message(user, text)), "");
+}
+
+fn block(wire: &mut Wire, user: &str) {
+    assert_eq!(wire.done(&Request::Block { user }), format!("{user} is blocked"));
+}
+
+fn unblock(wire: &mut Wire, user: &str) {
+    assert_eq!(wire.done(&Request::Unblock { user }), format!("{user} is unblocked"));
+}
+
+fn log_out(mut wire: Wire) {
+    wire.done(&Request::LogOut);
+    wire.expect_closed();
+}
+
+/// Users who came in this order, and have seen each other come.
+fn online<const N: usize>(server: &Server, names: [&str; N]) -> [Wire; N] {
+    let mut wires = names.map(|name| server.user(name));
+    for (index, wire) in wires.iter_mut().enumerate() {
+        let later: Vec<Notice> = names[index + 1..].iter().map(|name| Notice::logged_in(name)).collect();
+        wire.expect_notices(&later);
+    }
+    wires
+}
+
+#[test]
+fn a_message_is_shown_to_its_receiver_and_to_nobody_else() {
+    let server = Server::start(&[]);
+    let [mut yoda, mut hans, mut luke] = online(&server, ["yoda", "hans", "luke"]);
+    write(&mut yoda, "hans", "hello");
+    write(&mut luke, "hans", "  verbatim \t spaces  ");
+    write(&mut yoda, "hans", "grüße 🙂");
+    hans.expect_notices(&[
+        Notice::message(1, "yoda", "hello"),
+        Notice::message(2, "luke", "  verbatim \t spaces  "),
+        Notice::message(3, "yoda", "grüße 🙂"),
+    ]);
+    write(&mut hans, "yoda", "and back");
+    yoda.expect_notices(&[Notice::message(1, "hans", "and back")]);
+    luke.expect_notices(&[]);
+    hans.expect_notices(&[]);
+}
+
+#[test]
+fn a_message_that_cannot_be_is_refused_with_the_reason() {
+    let server = Server::start(&[]);
+    let [mut yoda, mut hans] = online(&server, ["yoda", "hans"]);
+    let long = "x".repeat(8_193);
+    let invalid_user = (Refusal::InvalidUser, "Error. Invalid user".into());
+    let to_self = (Refusal::NotToSelf, "Error. Cannot message self".into());
+    let invalid_text = (Refusal::InvalidText, "Invalid text".into());
+    assert_eq!(yoda.refused(&message("nobody", "hello")), invalid_user);
+    // Names are exact: no prefix, no other case.
+    assert_eq!(yoda.refused(&message("han", "hello")), invalid_user);
+    assert_eq!(yoda.refused(&message("Hans", "hello")), invalid_user);
+    assert_eq!(yoda.refused(&message("yoda", "hello")), to_self);
+    for text in ["", &long, "a\x1b[2Jb", "a\nb", "a\u{202e}b", "a\u{85}b", "a\x7fb"] {
+        assert_eq!(yoda.refused(&message("hans", text)), invalid_text, "{text:?}");
+        assert_eq!(yoda.refused(&Request::Broadcast { text }), invalid_text, "{text:?}");
+    }
+    block(&mut hans, "yoda");
+    assert_eq!(yoda.refused(&message("hans", "hello")), (Refusal::BlockedByUser, BLOCKED.into()));
+    hans.expect_notices(&[]);
+    let longest = "x".repeat(8_192);
+    write(&mut hans, "yoda", &longest);
+    yoda.expect_notices(&[Notice::message(1, "hans", &longest)]);
+}
+
+#[test]
+fn a_block_works_in_one_direction_until_it_is_lifted() {
+    let server = Server::start(&[]);
+    let [mut yoda, mut hans, mut luke] = online(&server, ["yoda", "hans", "luke"]);
+    block(&mut hans, "yoda");
+    yoda.expect_notices(&[]);
+    assert_eq!(yoda.refused(&message("hans", "1")).0, Refusal::BlockedByUser);
+    write(&mut hans, "yoda", "2");
+    write(&mut luke, "hans", "3");
+    write(&mut yoda, "luke", "4");
+    yoda.expect_notices(&[Notice::message(1, "hans", "2")]);
+    hans.expect_notices(&[Notice::message(1, "luke", "3")]);
+    luke.expect_notices(&[Notice::message(1, "yoda", "4")]);
+    unblock(&mut hans, "yoda");
+    yoda.expect_notices(&[]);
+    write(&mut yoda, "hans", "5");
+    hans.expect_notices(&[Notice::message(2, "yoda", "5")]);
+}
+
+#[test]
+fn a_block_holds_while_the_blocker_is_away() {
+    let server = Server::start(&[]);
+    let [mut yoda, mut hans] = online(&server, ["yoda", "hans"]);
+    block(&mut hans, "yoda");
+    log_out(hans);
+    assert_eq!(yoda.refused(&message("hans", "1")), (Refusal::BlockedByUser, BLOCKED.into()));
+    let mut hans = server.user("hans");
+    hans.expect_notices(&[]);
+    unblock(&mut hans, "yoda");
+    log_out(hans);
+    write(&mut yoda, "hans", "2");
+    server.user("hans").expect_notices(&[Notice::late_message(1, "yoda", "2")]);
+}
+
+#[test]
+fn blocks_outlive_kill_9_from_the_moment_of_their_answer() {
+    let mut server = Server::start(&[]);
+    let [_yoda, mut hans, _luke] = online(&server, ["yoda", "hans", "luke"]);
+    block(&mut hans, "luke");
+    block(&mut hans, "yoda");
+    unblock(&mut hans, "luke");
+    server.kill();
+    server.start_again();
+    let [mut hans, mut yoda, mut luke] = online(&server, ["hans", "yoda", "luke"]);
+    assert_eq!(yoda.refused(&message("hans", "1")), (Refusal::BlockedByUser, BLOCKED.into()));
+    write(&mut luke, "hans", "2");
+    hans.expect_notices(&[Notice::message(1, "luke", "2")]);
+    let again = (Refusal::AlreadyBlocked, "Error. yoda is already blocked".into());
+    assert_eq!(hans.refused(&Request::Block { user: "yoda" }), again);
+    unblock(&mut hans, "yoda");
+    server.kill();
+    server.start_again();
+    let (mut yoda, mut hans) = (server.user("yoda"), server.user("hans"));
+    hans.expect_notices(&[Notice::late_message(1, "luke", "2")]);
+    write(&mut yoda, "hans", "3");
+    hans.expect_notices(&[Notice::message(2, "yoda", "3")]);
+}
+
+#[test]
+fn what_was_stored_before_a_block_is_still_delivered() {
+    let server = Server::start(&[]);
+    let [mut yoda, mut hans] = online(&server, ["yoda", "hans"]);
+    write(&mut yoda, "hans", "before");
+    hans.expect_notices(&[Notice::message(1, "yoda", "before")]);
+    block(&mut hans, "yoda");
+    log_out(hans);
+    let mut hans = server.user("hans");
+    hans.expect_notices(&[Notice::late_message(1, "yoda", "before")]);
+}
+
+#[test]
+fn a_block_that_cannot_be_is_refused_with_the_reason() {
+    let server = Server::start(&[]);
+    let [mut yoda, _hans] = online(&server, ["yoda", "hans"]);
+    let refusals = [
+        (Request::Block { user: "yoda" }, Refusal::NotToSelf, "Error. Cannot block self"),
+        (Request::Unblock { user: "yoda" }, Refusal::NotToSelf, "Error. Cannot unblock self"),
+        (Request::Block { user: "nobody" }, Refusal::InvalidUser, "Error. Invalid user"),
+        (Request::Unblock { user: "nobody" }, Refusal::InvalidUser, "Error. Invalid user"),
+        (Request::Unblock { user: "hans" }, Refusal::NotBlocked, "Error. hans was not blocked"),
+    ];
+    for (request, code, text) in refusals {
+        assert_eq!(yoda.refused(&request), (code, text.into()), "{request:?}");
+    }
+    block(&mut yoda, "hans");
+    let again = (Refusal::AlreadyBlocked, "Error. hans is already blocked".into());
+    assert_eq!(yoda.refused(&Request::Block { user: "hans" }), again);
+    unblock(&mut yoda, "hans");
+    let gone = (Refusal::NotBlocked, "Error. hans was not blocked".into());
+    assert_eq!(yoda.refused(&Request::Unblock { user: "hans" }), gone);
+}
+
+#[test]
+fn blocks_of_a_user_are_limited_and_an_unblock_makes_room() {
+    let server = Server::start(&["--max-blocks", "2"]);
+    let [mut yoda, mut hans, _luke, _vader] = online(&server, ["yoda", "hans", "luke", "vader"]);
+    block(&mut yoda, "hans");
+    block(&mut yoda, "luke");
+    let (code, text) = yoda.refused(&Request::Block { user: "vader" });
+    assert_eq!(code, Refusal::LimitReached);
+    assert!(text.starts_with("Limit reached: at most 2 "), "{text}");
+    block(&mut hans, "vader");
+    unblock(&mut yoda, "hans");
+    block(&mut yoda, "vader");
+}
+
+#[test]
+fn pipelined_blocks_are_decided_in_their_order() {
+    let server = Server::start(&[]);
+    let [mut yoda, mut hans] = online(&server, ["yoda", "hans"]);
+    let (on, off) = (Request::Block { user: "hans" }, Request::Unblock { user: "hans" });
+    let tags = yoda.send_all([off, on, on, off, off, on]);
+    let answers = yoda.answers(tags);
+    let not_blocked = Reply::refused(Refusal::NotBlocked, "Error. hans was not blocked");
+    let already = Reply::refused(Refusal::AlreadyBlocked, "Error. hans is already blocked");
+    let (blocked, unblocked) = (Reply::done("hans is blocked"), Reply::done("hans is unblocked"));
+    let wanted = [not_blocked.clone(), blocked.clone(), already, unblocked, not_blocked, blocked];
+    assert_eq!(answers, wanted);
+    assert_eq!(hans.refused(&message("yoda", "1")).0, Refusal::BlockedByUser);
+}
+
+#[test]
+fn a_broadcast_reaches_everyone_online_but_its_sender_and_is_not_stored() {
+    let server = Server::start(&[]);
+    let [mut yoda, mut hans, mut luke, vader] = online(&server, ["yoda", "hans", "luke", "vader"]);
+    log_out(vader);
+    for wire in [&mut yoda, &mut hans, &mut luke] {
+        wire.expect_notices(&[Notice::logged_out("vader")]);
+    }
+    assert_eq!(yoda.done(&Request::Broadcast { text: " hello all" }), "");
+    hans.expect_notices(&[Notice::broadcast("yoda", " hello all")]);
+    luke.expect_notices(&[Notice::broadcast("yoda", " hello all")]);
+    yoda.expect_notices(&[]);
+    server.user("vader").expect_notices(&[]);
+}
+
+#[test]
+fn a_broadcast_to_nobody_is_fine() {
+    let server = Server::start(&[]);
+    let mut yoda = server.user("yoda");
+    assert_eq!(yoda.done(&Request::Broadcast { text: "anybody?" }), "");
+    yoda.expect_notices(&[]);
+}
+
+#[test]
+fn a_broadcast_says_when_a_block_kept_it_from_somebody_online() {
+    let server = Server::start(&[]);
+    let [mut yoda, mut hans, mut luke] = online(&server, ["yoda", "hans", "luke"]);
+    block(&mut hans, "yoda");
+    // The other direction is none of its business.
+    block(&mut yoda, "luke");
+    let skipped = yoda.refused(&Request::Broadcast { text: "1" });
+    assert_eq!(skipped, (Refusal::NotToAll, NOT_TO_ALL.into()));
+    luke.expect_notices(&[Notice::broadcast("yoda", "1")]);
+    hans.expect_notices(&[]);
+    assert_eq!(hans.done(&Request::Broadcast { text: "2" }), "");
+    yoda.expect_notices(&[Notice::broadcast("hans", "2")]);
+    luke.expect_notices(&[Notice::broadcast("hans", "2")]);
+    // Who is away was not skipped for a block.
+    log_out(hans);
+    assert_eq!(yoda.done(&Request::Broadcast { text: "3" }), "");
+    luke.expect_notices(&[Notice::logged_out("hans"), Notice::broadcast("yoda", "3")]);
+}
+
+#[test]
+fn a_broadcast_between_two_messages_keeps_its_place() {
+    let server = Server::start(&[]);
+    let [mut yoda, mut hans] = online(&server, ["yoda", "hans"]);
+    let tags = yoda.send_all([message("hans", "1"), Request::Broadcast { text: "2" }, message("hans", "3")]);
+    assert_eq!(yoda.answers(tags), vec![Reply::done(""); 3]);
+    hans.expect_notices(&[
+        Notice::message(1, "yoda", "1"),
+        Notice::broadcast("yoda", "2"),
+        Notice::message(2, "yoda", "3"),
+    ]);
+}
+
+#[test]
+fn two_senders_at_once_are_each_heard_in_order_without_a_gap() {
+    const MESSAGES: usize = 300;
+    let server = Server::start(&["--durability", "none"]);
+    let [yoda, luke, mut hans] = online(&server, ["yoda", "luke", "hans"]);
+    std::thread::scope(|scope| {
+        for (mut wire, name) in [(yoda, "yoda"), (luke, "luke")] {
+            scope.spawn(move || {
+                let texts: Vec<String> = (0..MESSAGES).map(|number| format!("{name} {number}")).collect();
+                let tags = wire.send_all(texts.iter().map(|text| message("hans", text)));
+                assert!(wire.answers(tags).iter().all(Reply::is_done));
+            });
+        }
+        let mut heard = [Vec::new(), Vec::new()];
+        let mut number = 0;
+        while number < 2 * MESSAGES as u64 {
+            match hans.notice() {
+                Notice::Message { number: its_number, late: false, from, text, .. } => {
+                    number += 1;
+                    assert_eq!(its_number, number);
+                    heard[usize::from(from == "luke")].push(text);
+                }
+                Notice::LoggedOut(_) => {}
+                other => panic!("{other:?} is no message"),
+            }
+        }
+        for (texts, name) in heard.iter().zip(["yoda", "luke"]) {
+            let wanted: Vec<String> = (0..MESSAGES).map(|number| format!("{name} {number}")).collect();
+            assert_eq!(*texts, wanted);
+        }
+    });
+}
+
+#[test]
+fn everybody_writing_to_everybody_loses_nothing() {
+    const NAMES: [&str; 5] = ["yoda", "hans", "luke", "leia", "vader"];
+    let server = Server::start(&["--durability", "none"]);
+    let mut wires = online(&server, NAMES);
+    for round in 0..20 {
+        for (sender, wire) in NAMES.iter().zip(&mut wires) {
+            let text = format!("{sender} {round}");
+            for receiver in NAMES.iter().filter(|receiver| *receiver != sender) {
+                write(wire, receiver, &text);
+            }
+        }
+    }
+    for (receiver, wire) in NAMES.iter().zip(&mut wires) {
+        let senders = || NAMES.iter().filter(|sender| *sender != receiver);
+        let texts = (0..20).flat_map(|round| senders().map(move |sender| (sender, round)));
+        let wanted: Vec<Notice> = (1..)
+            .zip(texts)
+            .map(|(number, (sender, round))| Notice::message(number, sender, &format!("{sender} {round}")))
+            .collect();
+        wire.expect_notices(&wanted);
+    }
+}
+
+#[test]
+fn people_see_messages_and_broadcasts_as_lines() {
+    let server = Server::start(&[]);
+    let mut yoda = server.sign_up("yoda");
+    let mut hans = server.sign_up("hans");
+    yoda.hears("hans logged in");
+    let mut luke = server.sign_up("luke");
+    yoda.hears("luke logged in");
+    hans.hears("luke logged in");
+    // A success says nothing: what is heard next answers the next line.
+    yoda.says("message hans  two spaces, and hans ");
+    yoda.does("CRT t", "Thread t created");
+    hans.hears("yoda:  two spaces, and hans ");
+    hans.says("broadcast hello all");
+    for client in [&mut yoda, &mut luke] {
+        client.hears("hans: hello all");
+    }
+    hans.does("block yoda", "yoda is blocked");
+    yoda.fails("message hans are you there?", BLOCKED);
+    yoda.fails("broadcast hello?", NOT_TO_ALL);
+    luke.hears("yoda: hello?");
+    hans.does("unblock yoda", "yoda is unblocked");
+    yoda.says("message hans now");
+    hans.hears("yoda: now");
+    luke.leaves();
+    for client in [&mut yoda, &mut hans] {
+        client.hears("luke logged out");
+    }
+    yoda.says("message luke for later");
+    yoda.does("whoelse", "hans");
+    let mut luke = server.log_in("luke");
+    luke.hears("yoda: for later");
+    luke.says("XIT");
+    luke.hears("Goodbye");
+}
+
+#[test]
+fn people_see_every_refusal_as_a_line() {
+    let server = Server::start(&["--max-mailbox-messages", "1"]);
+    let _hans = server.user("hans");
+    drop(server.user("vader"));
+    let mut yoda = server.sign_up("yoda");
+    for (command, refusal) in [
+        ("message nobody hi", "Error. Invalid user"),
+        ("message yoda hi", "Error. Cannot message self"),
+        ("block yoda", "Error. Cannot block self"),
+        ("unblock yoda", "Error. Cannot unblock self"),
+        ("block nobody", "Error. Invalid user"),
+        ("unblock nobody", "Error. Invalid user"),
+        ("unblock hans", "Error. hans was not blocked"),
+        ("whoelsesince soon", "Invalid number"),
+        ("whoelsesince -1", "Invalid number"),
+        ("whoelsesince 1.5", "Invalid number"),
+        ("startchat hans", "Error. Invalid command"),
+        ("Message hans hi", "Invalid command"),
+        ("BLOCK hans", "Invalid command"),
+    ] {
+        yoda.fails(command, refusal);
+    }
+    yoda.does("block hans", "hans is blocked");
+    yoda.fails("block hans", "Error. hans is already blocked");
+    yoda.says("message hans fits");
+    yoda.fails("message hans does not", "hans's mailbox is full");
+    let finished = yoda.finish();
+    assert_eq!((finished.code, finished.stdout), (Some(1), vec!["Goodbye".to_owned()]));
+}
+
+#[test]
+fn a_wrong_number_of_words_is_answered_with_the_usage() {
+    let server = Server::start(&[]);
+    let mut yoda = server.sign_up("yoda");
+    for command in [
+        "message",
+        "message hans",
+        "broadcast",
+        "whoelse hans",
+        "whoelsesince",
+        "whoelsesince 1 2",
+        "block",
+        "block hans luke",
+        "unblock",
+        "unblock hans luke",
+    ] {
+        let word = command.split(' ').next().expect("a word");
+        yoda.fails(command, &format!("Incorrect syntax for {word}"));
+        let usage = yoda.complaint();
+        assert!(usage.contains(word), "{usage}");
+    }
+    yoda.does("whoelse", "No one else is online");
+}

@@ -206,6 +206,30 @@ fn an_acknowledgement_in_front_of_an_answered_change_outlives_kill_9() {
     server.user("hans").expect_notices(&[Notice::late_message(3, "yoda", "m3")]);
 }
 
+/// Bytes of all files in the server's data directory.
+fn stored_bytes(server: &Server) -> u64 {
+    let files = std::fs::read_dir(server.launch().data()).expect("it is there");
+    files.map(|file| file.expect("it is there").metadata().expect("it is there").len()).sum()
+}
+
+#[test]
+fn an_acknowledgement_that_says_nothing_new_is_not_stored() {
+    let (server, mut yoda) = yoda_and_a_mailbox(fast());
+    write(&mut yoda, "hans", "a");
+    let mut hans = server.user("hans");
+    hans.expect_notices(&[Notice::late_message(1, "yoda", "a")]);
+    hans.taken(1);
+    hans.done(&Request::CreateThread { title: "t" });
+    let before = stored_bytes(&server);
+    for _ in 0..50 {
+        hans.send_all([Request::Taken { up_to: 1 }; 1_000]);
+        hans.ping();
+    }
+    hans.done(&Request::CreateThread { title: "u" });
+    let grown = stored_bytes(&server) - before;
+    assert!(grown < 200_000, "50000 acknowledgements of nothing cost {grown} bytes");
+}
+
 /// Collects what a user gets over many connections, and insists that it is what was sent.
 #[derive(Default)]
 struct Received {

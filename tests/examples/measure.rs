@@ -1,0 +1,421 @@
+//! Measures what PERF.md states: how often the disk is waited for, what memory greedy and idle connections
+//! take, and whether a long forum thread makes deleting slow.
+//!
+//! `cargo run --release -p forum-tests --example measure -- SCENARIO [--server PATH]`
+//!
+//! Every figure comes from three runs, each against a forumd of its own with fresh data below `$TMPDIR`, and
+//! is shown as median (least to most). CPU time and memory come from /proc, syncs from strace. How forumd
+//! works inside is not known here.
+#![forbid(unsafe_code)]
+
+use std::io::{Read, Write};
+use std::iter::repeat_n;
+use std::net::TcpStream;
+use std::path::Path;
+use std::time::Instant;
+use std::{array, fs, thread};
+
+use forum_common::frame::Decoder;
+use forum_common::notice::Notice;
+use forum_common::reply::Reply;
+use forum_common::request::{Request, VERSION};
+use forum_tests::{DEADLINE, Forumd, PASSWORD, Server};
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+
+const RUNS: usize = 3;
+const MIB: f64 = 1_048_576.0;
+
+fn main() {
+    let words: Vec<String> = std::env::args().skip(1).collect();
+    let (scenario, program) = match words.iter().map(String::as_str).collect::<Vec<_>>()[..] {
+        [scenario] => (scenario, None),
+        [scenario, "--server", path] => (scenario, Some(path)),
+        _ => ("", None),
+    };
+    match scenario {
+        "commits" => commits(program),
+        "pipelined-reads" => pipelined_reads(program),
+        "idle" => idle(program),
+        "broadcast" => broadcast(program),
+        "delete" => delete(program),
+        _ => panic!("usage: measure commits|pipelined-reads|idle|delete [--server PATH]"),
+    }
+}
+
+/// A forumd that hashes cheaply and logs little; without `program`, that of this tree, which the harness
+/// builds. A `wrapper` that is not empty starts it.
+fn forumd(program: Option<&str>, arguments: &[&str], wrapper: &[&str]) -> Forumd {
+    let mut wrapper = wrapper.to_vec();
+    if let Some(program) = program {
+        // The harness appends the path of its own forumd, which is shifted away.
+        wrapper.extend(["sh", "-c", r#"shift; exec "$0" "$@""#, program]);
+    }
+    Forumd::new().args(&["--hash-queue", "20000", "-q"]).args(arguments).under(&wrapper)
+}
+
+/// A client that takes answers and notices by the thousand. The harness's own makes a value of each, and then
+/// it would be the client that is measured.
+struct Client {
+    stream: TcpStream,
+    decoder: Decoder,
+}
+
+impl Client {
+    fn connect(server: &Server) -> Self {
+        let stream = TcpStream::connect(server.address()).expect("the server listens");
+        stream.set_nodelay(true).and(stream.set_read_timeout(Some(DEADLINE))).expect("a TCP socket");
+        Self { stream, decoder: Decoder::default() }
+    }
+
+    fn new_user(server: &Server, name: &str) -> Self {
+        let mut client = Self::connect(server);
+        client.ask_in(name, Request::SignUp { password: PASSWORD, confirmation: PASSWORD });
+        client.expect_welcome();
+        client
+    }
+
+    /// Sends all of a log-in at once.
+    fn ask_in(&mut self, name: &str, proof: Request<'_>) {
+        self.send([Request::Hello { version: VERSION }, Request::LogIn { name, udp_port: 0 }, proof]);
+    }
+
+    fn expect_welcome(&mut self) {
+        self.expect(2, |reply| matches!(reply, Reply::Hello { .. } | Reply::PasswordWanted { .. }));
+        self.expect(1, |reply| matches!(reply, Reply::Welcome { .. }));
+    }
+
+    fn send<'a>(&mut self, requests: impl IntoIterator<Item = Request<'a>>) {
+        let mut bytes = Vec::new();
+        requests.into_iter().for_each(|request| request.encode(1, &mut bytes));
+        self.stream.write_all(&bytes).expect("the server takes it");
+    }
+
+    /// Reads so many answers, which must be as `wanted`; notices between them are dropped.
+    fn expect(&mut self, count: usize, mut wanted: impl FnMut(&Reply<'_>) -> bool) {
+        let mut bytes = [0; 16_384];
+        let mut left = count;
+        while left > 0 {
+            match self.decoder.next_frame().expect("the server sends frames") {
+                Some(frame) if Notice::is_kind(frame.kind) => {}
+                Some(frame) => {
+                    let reply = Reply::decode(&frame).expect("the server answers");
+                    assert!(wanted(&reply), "{reply:?}");
+                    left -= 1;
+                }
+                None => {
+                    let length = self.stream.read(&mut bytes).expect("answers come in time");
+                    assert!(length > 0, "the server ended the connection");
+                    self.decoder.feed(&bytes[..length]);
+                }
+            }
+        }
+    }
+
+    fn done(&mut self, request: Request<'_>) {
+        self.send([request]);
+        self.expect(1, |reply| matches!(reply, Reply::Done { .. }));
+    }
+
+    fn ping(&mut self) {
+        self.send([Request::Ping(b"?")]);
+        self.expect(1, |reply| *reply == Reply::Pong(b"?"));
+    }
+
+    /// Posts `count` messages of `bytes` bytes, `at_once` in one piece before their answers are read.
+    fn post(&mut self, title: &str, count: usize, bytes: usize, at_once: usize) {
+        let text = "x".repeat(bytes);
+        for start in (0..count).step_by(at_once) {
+            let share = at_once.min(count - start);
+            self.send(repeat_n(Request::Post { title, text: &text }, share));
+            self.expect(share, |reply| matches!(reply, Reply::Done { .. }));
+        }
+    }
+}
+
+const POSTS: usize = 10_000;
+
+/// 50 clients post 10,000 messages of 100 bytes in all, each sending some at once and then waiting for the
+/// answers: how often must the disk be waited for, and how long does it take?
+fn commits(program: Option<&str>) {
+    println!("| at once, of each client | syncs | posts a sync | posts/s | server's CPU, µs a post |");
+    for at_once in [1, 32, 200] {
+        let runs = array::from_fn::<_, RUNS, _>(|_| {
+            let directory = tempfile::tempdir().expect("there is room for a directory");
+            let calls = directory.path().join("calls");
+            // strace stops the server at these calls and no others. Still they get slower, and so batches
+            // larger; times come from a run without it. -D makes it a process beside forumd, not above it.
+            let strace = "strace -D -f --seccomp-bpf -qq -e trace=fsync,fdatasync -o".split(' ');
+            let strace: Vec<&str> = strace.chain(calls.to_str()).collect();
+            // Of a call that it shows in two halves, only the first has its name and the bracket.
+            let syncs_so_far = |_: &Server| {
+                fs::read_to_string(&calls).expect("strace writes it").matches("sync(").count() as f64
+            };
+            let (_, syncs) = post_from_all(&forumd(program, &[], &strace), at_once, syncs_so_far);
+            let (seconds, cpu) = post_from_all(&forumd(program, &[], &[]), at_once, cpu_seconds);
+            [syncs, POSTS as f64 / syncs, POSTS as f64 / seconds, cpu * 1e6 / POSTS as f64]
+        });
+        show(&at_once.to_string(), runs);
+    }
+}
+
+/// The seconds that the posts take, and how much higher `counter` is behind them than before.
+fn post_from_all(forumd: &Forumd, at_once: usize, counter: impl Fn(&Server) -> f64) -> (f64, f64) {
+    const CLIENTS: usize = 50;
+    let server = forumd.clone().start();
+    Client::new_user(&server, "yoda").done(Request::CreateThread { title: "t" });
+    let new_client = |number| Client::new_user(&server, &format!("user{number}"));
+    let clients: Vec<Client> = (0..CLIENTS).map(new_client).collect();
+    let (before, start) = (counter(&server), Instant::now());
+    thread::scope(|scope| {
+        for mut client in clients {
+            scope.spawn(move || client.post("t", POSTS / CLIENTS, 100, at_once));
+        }
+    });
+    (start.elapsed().as_secs_f64(), counter(&server) - before)
+}
+
+/// One client asks 5,000 times for a thread of 2,000 messages of 1,000 bytes before it reads the first
+/// answer, and then reads all 10 GB: what does the server keep in memory, and do others have to wait?
+fn pipelined_reads(program: Option<&str>) {
+    println!("| | growth unread, MiB | growth in all, MiB | all read, s | another's ping, µs | its 99 % |");
+    let runs = array::from_fn::<_, RUNS, _>(|_| {
+        let server = forumd(program, &["--durability", "none"], &[]).start();
+        let mut yoda = Client::new_user(&server, "yoda");
+        yoda.done(Request::CreateThread { title: "t" });
+        yoda.post("t", 2_000, 1_000, 100);
+        read_late(&server, Client::new_user(&server, "greedy"), yoda)
+    });
+    show("5,000 RDT", runs);
+}
+
+fn read_late(server: &Server, mut greedy: Client, mut other: Client) -> [f64; 5] {
+    let stream = greedy.stream.try_clone().expect("a descriptor is free");
+    let mut writer = Client { stream, decoder: Decoder::default() };
+    // 5 makes the kernel forget the peak so far: proc(5).
+    fs::write(format!("/proc/{}/clear_refs", server.pid()), "5").expect("it runs");
+    let peak = || proc_bytes(server, "status", "VmHWM:") / MIB;
+    let before = peak();
+    // The server may stop reading from who does not read: the requests need a thread of their own.
+    let read = Request::ReadThread { title: "t", range: None };
+    let writing = thread::spawn(move || writer.send(repeat_n(read, 5_000)));
+    let mut pings: Vec<f64> = (0..2_000).map(|_| micros(|| other.ping())).collect();
+    let unread = peak() - before;
+    let start = Instant::now();
+    for _ in 0..5_000 {
+        let mut wanted = 1..;
+        greedy.expect(2_000, |reply| match reply {
+            Reply::Post { number, text, .. } => Some(*number) == wanted.next() && text.len() == 1_000,
+            _ => false,
+        });
+        greedy.expect(1, |reply| *reply == Reply::EndOfList);
+        pings.push(micros(|| other.ping()));
+    }
+    let seconds = start.elapsed().as_secs_f64();
+    writing.join().expect("the server took all requests");
+    [unread, peak() - before, seconds, quantile(&pings, 50), quantile(&pings, 99)]
+}
+
+/// 15,000 clients log in and say nothing more: what does each cost the server?
+fn idle(program: Option<&str>) {
+    const FEW: usize = 1_000;
+    const MANY: usize = 15_000;
+    let Rlimit { maximum, .. } = getrlimit(Resource::Nofile);
+    setrlimit(Resource::Nofile, Rlimit { current: maximum, maximum }).expect("the soft limit may be raised");
+    println!("| | server's bytes a connection | its memory in all, MiB | its peak, MiB | all log-ins, s |");
+    let runs = array::from_fn::<_, RUNS, _>(|_| {
+        // The accounts are made by a server before, so that what making them takes is not counted.
+        let first = forumd(program, &[], &[]);
+        let file = first.directory().join("credentials");
+        let lines: String = (0..MANY).map(|number| format!("user{number} {PASSWORD}\n")).collect();
+        fs::write(&file, lines).expect("there is room for a file");
+        let first = first.args(&[Path::new("--credentials"), &file]);
+        first.clone().start().stop();
+        let mut server = forumd(program, &[], &[]).on_data_of(&first).start();
+        // Counted page by page; /proc/PID/status is some hundred KiB off.
+        let rss_bytes = |server| proc_bytes(server, "smaps_rollup", "Rss:");
+        let mut sessions = Vec::new();
+        let start = Instant::now();
+        log_in_up_to(FEW, &server, &mut sessions);
+        let few = rss_bytes(&server);
+        log_in_up_to(MANY, &server, &mut sessions);
+        let seconds = start.elapsed().as_secs_f64();
+        let (many, peak) = (rss_bytes(&server), proc_bytes(&server, "status", "VmHWM:"));
+        // Before the sessions end: each end would be told to all others.
+        server.kill();
+        [(many - few) / (MANY - FEW) as f64, many / MIB, peak / MIB, seconds]
+    });
+    show("15,000 idle", runs);
+}
+
+/// Logs users in until there are so many, some hundred at once, so that nobody waits for a round trip alone.
+/// Everybody is told of everybody, and must read it lest the server finds them too slow.
+fn log_in_up_to(count: usize, server: &Server, sessions: &mut Vec<TcpStream>) {
+    let ask = |number: usize| {
+        let mut client = Client::connect(server);
+        client.ask_in(&format!("user{number}"), Request::Password(PASSWORD));
+        client
+    };
+    while sessions.len() < count {
+        let from = sessions.len();
+        let asked: Vec<Client> = (from..count.min(from + 500)).map(ask).collect();
+        for mut client in asked {
+            client.expect_welcome();
+            client.stream.set_nonblocking(true).expect("a TCP socket");
+            sessions.push(client.stream);
+        }
+        drain(sessions);
+    }
+}
+
+/// One speaks to 10,000, once or 16 times at once: what does a delivery cost the server, and does another's
+/// ping wait for it?
+fn broadcast(program: Option<&str>) {
+    const EARS: usize = 10_000;
+    const BURSTS: usize = 20;
+    let Rlimit { maximum, .. } = getrlimit(Resource::Nofile);
+    setrlimit(Resource::Nofile, Rlimit { current: maximum, maximum }).expect("the soft limit may be raised");
+    println!(
+        "| at once | server's CPU, ns a delivery | writev a receiver and burst | another's ping, µs | its 90 % |"
+    );
+    let text = "x".repeat(100);
+    let mut frame = Vec::new();
+    Notice::Broadcast { from: "speaker", text: &text }.encode(&mut frame);
+    for at_once in [1, 16] {
+        let runs = array::from_fn::<_, RUNS, _>(|_| {
+            let first = forumd(program, &[], &[]);
+            let file = first.directory().join("credentials");
+            let lines: String = (0..EARS).map(|number| format!("user{number} {PASSWORD}\n")).collect();
+            fs::write(&file, lines).expect("there is room for a file");
+            let first = first.args(&[Path::new("--credentials"), &file]);
+            first.clone().start().stop();
+            let mut server = forumd(program, &[], &[]).on_data_of(&first).start();
+            let (mut speaker, mut other) =
+                (Client::new_user(&server, "speaker"), Client::new_user(&server, "other"));
+            let mut ears = Vec::new();
+            log_in_up_to(EARS, &server, &mut ears);
+            // The last comings are told within 0.1 s.
+            let mut quiet_since = Instant::now();
+            while quiet_since.elapsed().as_millis() < 500 {
+                if drain(&mut ears) > 0 {
+                    quiet_since = Instant::now();
+                }
+            }
+            let (cpu, writes) = (cpu_seconds(&server), proc_bytes(&server, "io", "syscw:") / 1_024.0);
+            let mut pings = Vec::new();
+            let mut heard = 0;
+            for burst in 1..=BURSTS {
+                speaker.send(repeat_n(Request::Broadcast { text: &text }, at_once));
+                pings.push(micros(|| other.ping()));
+                speaker.expect(at_once, |reply| matches!(reply, Reply::Done { .. }));
+                // Every delivery is counted, by its bytes.
+                while heard < burst * at_once * EARS * frame.len() {
+                    heard += drain(&mut ears);
+                }
+            }
+            assert_eq!(heard, BURSTS * at_once * EARS * frame.len(), "nobody hears anything else");
+            let cpu = (cpu_seconds(&server) - cpu) * 1e9;
+            let writes = proc_bytes(&server, "io", "syscw:") / 1_024.0 - writes;
+            server.kill();
+            let receptions = (EARS * BURSTS) as f64;
+            [
+                cpu / receptions / at_once as f64,
+                writes / receptions,
+                quantile(&pings, 50),
+                quantile(&pings, 90),
+            ]
+        });
+        show(&at_once.to_string(), runs);
+    }
+}
+
+/// Reads whatever has come, and says how much that was.
+fn drain(sessions: &mut [TcpStream]) -> usize {
+    let mut nobody_looks_at_this = [0; 16_384];
+    let mut read = 0;
+    for stream in sessions {
+        while let Ok(length @ 1..) = stream.read(&mut nobody_looks_at_this) {
+            read += length;
+        }
+    }
+    read
+}
+
+const PLACES: [(&str, u32); 6] =
+    [("short", 1), ("short", 50), ("short", 100), ("long", 1), ("long", 500_000), ("long", 1_000_000)];
+
+/// Messages are deleted from a thread of 100 and from one of a million, by turns: does the length matter, to
+/// who deletes or to others?
+fn delete(program: Option<&str>) {
+    let runs = array::from_fn::<_, RUNS, _>(|_| {
+        let server = forumd(program, &["--durability", "none"], &[]).start();
+        let (mut yoda, other) = (Client::new_user(&server, "yoda"), Client::new_user(&server, "hans"));
+        for (title, messages) in [("short", 100), ("long", 1_000_000)] {
+            yoda.done(Request::CreateThread { title });
+            yoda.post(title, messages, 100, 1_000);
+        }
+        delete_by_turns(yoda, other)
+    });
+    println!("| message | DLT, µs | its 90 % | another's ping behind a DLT, µs | its 90 % |");
+    for (place, (title, number)) in PLACES.iter().enumerate() {
+        show(&format!("{number} of the {title} thread"), runs.map(|places| places[place]));
+    }
+}
+
+fn delete_by_turns(mut author: Client, mut other: Client) -> [[f64; 4]; PLACES.len()] {
+    let mut waits = PLACES.map(|_| (Vec::new(), Vec::new()));
+    for _ in 0..101 {
+        for ((title, number), (alone, beside)) in PLACES.into_iter().zip(&mut waits) {
+            let request = Request::DeletePost { title, number };
+            alone.push(micros(|| author.done(request)));
+            author.post(title, 1, 100, 1);
+            author.send([request]);
+            beside.push(micros(|| other.ping()));
+            author.expect(1, |reply| matches!(reply, Reply::Done { .. }));
+            author.post(title, 1, 100, 1);
+        }
+    }
+    waits.map(|(alone, beside)| {
+        [quantile(&alone, 50), quantile(&alone, 90), quantile(&beside, 50), quantile(&beside, 90)]
+    })
+}
+
+fn micros(work: impl FnOnce()) -> f64 {
+    let start = Instant::now();
+    work();
+    start.elapsed().as_secs_f64() * 1e6
+}
+
+/// What all threads of the server have computed so far.
+fn cpu_seconds(server: &Server) -> f64 {
+    let nanos_of = |task: std::io::Result<fs::DirEntry>| {
+        let text = fs::read_to_string(task.ok()?.path().join("schedstat")).ok()?;
+        text.split(' ').next()?.parse::<f64>().ok()
+    };
+    let tasks = fs::read_dir(format!("/proc/{}/task", server.pid())).expect("it runs");
+    tasks.map(|task| nanos_of(task).expect("a kernel with CONFIG_SCHED_INFO")).sum::<f64>() / 1e9
+}
+
+fn proc_bytes(server: &Server, file: &str, field: &str) -> f64 {
+    let text = fs::read_to_string(format!("/proc/{}/{file}", server.pid())).expect("it runs");
+    let (_, rest) = text.split_once(field).expect("a field of Linux");
+    let kib = rest.split_whitespace().next().and_then(|word| word.parse::<f64>().ok());
+    kib.expect("a number of kB") * 1_024.0
+}
+
+/// Shows the figures of several runs as a row of a table, each as median (least to most).
+fn show<const N: usize>(label: &str, runs: [[f64; N]; RUNS]) {
+    let columns = array::from_fn::<_, N, _>(|column| {
+        let figures = runs.map(|figures| figures[column]);
+        let [median, least, most] = [50, 0, 100].map(|percent| quantile(&figures, percent));
+        let digits = if median < 100.0 { 2 } else { 0 };
+        format!("{median:.digits$} ({least:.digits$} to {most:.digits$})")
+    });
+    println!("| {label} | {} |", columns.join(" | "));
+}
+
+/// The figure that so many percent of the others don't exceed.
+fn quantile(figures: &[f64], percent: usize) -> f64 {
+    let mut figures = figures.to_vec();
+    figures.sort_by(f64::total_cmp);
+    figures[(figures.len() - 1) * percent / 100]
+}

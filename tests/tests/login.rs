@@ -227,9 +227,11 @@ fn of_two_who_were_both_asked_for_the_password_one_gets_in() {
 #[test]
 fn a_sign_up_whose_connection_dies_leaves_the_server_well() {
     let server = Server::start(&[]);
-    for _ in 0..20 {
+    for number in 0..20 {
+        // A name of its own each: a hash may be done before the end of its connection is seen, and then
+        // there is an account.
         let mut wire = server.wire();
-        assert_ne!(wire.name("ghost"), Reply::PasswordWanted { known: true });
+        assert_eq!(wire.name(&format!("ghost{number}")), Reply::PasswordWanted { known: false });
         wire.send(&Request::SignUp { password: PASSWORD, confirmation: PASSWORD });
         drop(wire);
     }

@@ -38,7 +38,7 @@ fn main() {
         "idle" => idle(program),
         "broadcast" => broadcast(program),
         "delete" => delete(program),
-        _ => panic!("usage: measure commits|pipelined-reads|idle|delete [--server PATH]"),
+        _ => panic!("usage: measure commits|pipelined-reads|idle|broadcast|delete [--server PATH]"),
     }
 }
 

@@ -1,0 +1,4 @@
+//! The parts of `forum-load`, the load generator.
+#![forbid(unsafe_code)]
+
+pub mod outcome;

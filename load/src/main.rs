@@ -1,0 +1,4 @@
+//! `forum-load`: reads the command line, and says how it ended.
+#![forbid(unsafe_code)]
+
+fn main() {}

@@ -231,12 +231,17 @@ impl Threads {
         self.by_id.get(&id)
     }
 
+    /// The thread with exactly this title, if there is one.
+    pub fn titled(&self, title: &str) -> Option<&Thread> {
+        self.find(title).and_then(|id| self.get(id))
+    }
+
     /// The thread with exactly this title.
     ///
     /// # Errors
     /// There is none.
     pub fn named(&self, title: &Title) -> Result<&Thread, Refused> {
-        self.find(title).and_then(|id| self.get(id)).ok_or_else(|| Refused::NoSuchThread(title.clone()))
+        self.titled(title).ok_or_else(|| Refused::NoSuchThread(title.clone()))
     }
 
     /// All threads, oldest first.

@@ -37,7 +37,7 @@ impl<S: Stream, J: Journal, C: Clock> Service<S, J, C> {
                 number: number.0,
                 late: number <= delivery.backlog,
                 from: self.forum.name_of(mail.from),
-                at: &self.zone.shown(mail.at_ms),
+                at: &self.settings.zone.shown(mail.at_ms),
                 text: &mail.text,
             };
             self.peers.notify(id, &notice);

@@ -11,6 +11,7 @@ mod accounts;
 mod blocks;
 mod entry;
 mod mail;
+mod name_index;
 mod record;
 mod refused;
 mod rooms;

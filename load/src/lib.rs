@@ -2,3 +2,5 @@
 #![forbid(unsafe_code)]
 
 pub mod outcome;
+pub mod report;
+pub mod threshold;

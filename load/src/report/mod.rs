@@ -1,13 +1,15 @@
 //! What is shown of a run's [`Outcome`]: a table for the terminal, JSON for programs, the percentile file
-//! that HdrHistogram's plotter draws. Each is a function from the outcome to text:
+//! that HdrHistogram's plotter draws, and a page for people. Each is a function from the outcome to text:
 //! nothing here knows where the text goes, or how the outcome was come by.
 
 mod histogram;
+mod html;
 mod json;
 mod table;
 pub(crate) mod units;
 
 pub use histogram::histogram_text;
+pub use html::html;
 pub use json::json;
 pub use table::table;
 

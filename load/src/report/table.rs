@@ -81,8 +81,8 @@ fn server_use(outcome: &Outcome, server: &ServerUse) -> Vec<String> {
     let of_core = share(cpu * 100.0, outcome.seconds)
         .map(|percent| format!("{} % of a core", units::three_digits(percent)))
         .unwrap_or_default();
-    if let Some(each) = share(cpu * 1e6, outcome.operations as f64) {
-        let each = format!("{} µs", units::three_digits(each));
+    if let Some(each) = share(cpu * 1e9, outcome.operations as f64) {
+        let each = units::time(each);
         lines.push(row("", &each, &format!("an operation; {of_core}")));
     } else {
         lines.push(row("", "", &of_core));

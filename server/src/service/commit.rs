@@ -27,8 +27,9 @@ const ENTRY_BYTES_MAX: u32 = 256 * 1024;
 /// Bytes of all entries in flight; past it every change waits.
 const ALL_ENTRY_BYTES_MAX: usize = 64 * 1024 * 1024;
 
-/// A log behind the snapshot that is shorter than this is not worth a new one.
-const SNAPSHOT_TAIL_BYTES_MIN: u64 = 64 * 1024 * 1024;
+/// A log behind the snapshot that is shorter than this is not worth a new one: two million posts of 100
+/// bytes, which a start replays in about a second.
+const SNAPSHOT_TAIL_BYTES_MIN: u64 = 256 * 1024 * 1024;
 
 /// Who waits for what becomes of an entry.
 #[derive(Debug, Clone, Copy)]

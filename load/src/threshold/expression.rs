@@ -197,7 +197,9 @@ mod tests {
         }
 
         #[test]
-        fn any_text_is_an_expression_or_an_error(text in r"(p[0-9.]{0,5}|max|rate|memory|\PC{0,3}) ?[<>=]{0,3} ?[0-9.]{0,9}\PC{0,3}") {
+        fn any_text_is_an_expression_or_an_error(
+            text in r"(p[0-9.]{0,5}|max|rate|memory|\PC{0,3}) ?[<>=]{0,3} ?[0-9.]{0,9}(ms|KiB|\PC{0,3})",
+        ) {
             if let Ok(threshold) = text.parse::<Threshold>() {
                 prop_assert_eq!(threshold.to_string().parse(), Ok(threshold), "{}", text);
             }

@@ -6,6 +6,7 @@ mod chain;
 mod draft;
 mod error;
 mod file;
+mod inbox;
 mod replay;
 #[cfg(test)]
 mod tests;
@@ -13,7 +14,7 @@ mod writer;
 
 use std::fs::File;
 use std::path::{Path, PathBuf};
-use std::sync::mpsc::{self, Receiver, Sender, TryRecvError};
+use std::sync::mpsc::{self, Receiver, TryRecvError};
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
@@ -23,6 +24,7 @@ use self::chain::{ChunkChain, Tip};
 use self::draft::{CHUNKS_AHEAD, Delivery, insert_chunk, validate};
 use self::error::{io, sqlite};
 use self::file::{Database, remove_log_at_close};
+use self::inbox::{Inbox, Sender};
 use self::replay::End;
 use self::writer::{Broken, IntervalSync, Report, Reporter, Start, Work, Writer, is_full};
 use super::batch::{Batch, Gathering, Turn};
@@ -132,9 +134,10 @@ fn write(
     database: Database,
     reporter: &Reporter,
     start: Start,
-    works: &Receiver<Work>,
+    works: &Inbox<Work>,
 ) -> Result<(), JournalError> {
     let served = Writer::new(&database.conn, reporter, start).and_then(|mut writer| writer.serve(works));
+    works.close();
     match served {
         Ok(()) => close(database),
         Err(Broken(reason)) => {
@@ -172,10 +175,12 @@ impl SqliteJournal {
         let path = database.path.clone();
         let interval = set_durability(&database, durability)?;
         let start = Start { tip: end.tip, snapshot: (end.snapshot_id, end.contents.covered), interval };
-        let (works, given) = mpsc::channel();
+        let works = Inbox::new();
+        let given = works.share();
         let (tell, reports) = mpsc::channel();
         let reporter = Reporter::new(tell, wake);
         let writer = spawn(&path, "journal", move || write(database, &reporter, start, &given))?;
+        let works = works.sender(writer.thread().clone());
         Ok(Self {
             path,
             gathering: Gathering::default(),
@@ -225,7 +230,7 @@ impl SqliteJournal {
 
     fn hand_over(&self, work: Work) {
         // A writer that has ended has told why, or `next_outcome` will find its reports ended.
-        let _ = self.works.send(work);
+        self.works.send(work);
     }
 
     fn end_snapshot(&mut self, valid: bool) {

@@ -6,7 +6,6 @@ mod chain;
 mod draft;
 mod error;
 mod file;
-mod inbox;
 mod replay;
 #[cfg(test)]
 mod tests;
@@ -24,11 +23,11 @@ use self::chain::{ChunkChain, Tip};
 use self::draft::{CHUNKS_AHEAD, Delivery, insert_chunk, validate};
 use self::error::{io, sqlite};
 use self::file::{Database, remove_log_at_close};
-use self::inbox::{Inbox, Sender};
 use self::replay::End;
 use self::writer::{Broken, IntervalSync, Report, Reporter, Start, Work, Writer, is_full};
 use super::batch::{Batch, Gathering, Turn};
 use super::{Chunks, Durability, Journal, Outcome};
+use crate::inbox::{Inbox, Sender, inbox};
 
 pub use self::draft::SNAPSHOT_CHUNK_BYTES;
 pub use self::error::{JournalError, Place, Trouble};
@@ -137,7 +136,6 @@ fn write(
     works: &Inbox<Work>,
 ) -> Result<(), JournalError> {
     let served = Writer::new(&database.conn, reporter, start).and_then(|mut writer| writer.serve(works));
-    works.close();
     match served {
         Ok(()) => close(database),
         Err(Broken(reason)) => {
@@ -175,12 +173,11 @@ impl SqliteJournal {
         let path = database.path.clone();
         let interval = set_durability(&database, durability)?;
         let start = Start { tip: end.tip, snapshot: (end.snapshot_id, end.contents.covered), interval };
-        let works = Inbox::new();
-        let given = works.share();
+        let (works, given) = inbox();
         let (tell, reports) = mpsc::channel();
         let reporter = Reporter::new(tell, wake);
         let writer = spawn(&path, "journal", move || write(database, &reporter, start, &given))?;
-        let works = works.sender(writer.thread().clone());
+        let works = works.sender(writer.thread());
         Ok(Self {
             path,
             gathering: Gathering::default(),

@@ -15,9 +15,9 @@ use super::chain::Tip;
 use super::draft::{Draft, Progress, Step};
 use super::error::Extended;
 use super::file::PAGE_BYTES;
-use super::inbox::Inbox;
 use super::replay::stored;
 use crate::clock::{Clock, SystemClock};
+use crate::inbox::{Inbox, Taken};
 use crate::journal::batch::Batch;
 use crate::journal::{Outcome, Sequence};
 
@@ -189,10 +189,15 @@ impl<'c> Writer<'c> {
 
     /// The next thing to do; `None` when there is time to tidy up, or an fsync is due.
     fn next_work(&self, works: &Inbox<Work>) -> Option<Work> {
-        if self.untidy {
-            return works.try_take();
+        let taken = match self.untidy {
+            true => works.try_take(),
+            false => works.take(self.interval.as_ref().and_then(|interval| interval.wait(SystemClock.now()))),
+        };
+        match taken {
+            Taken::Item(work) => Some(work),
+            Taken::Nothing => None,
+            Taken::End => Some(Work::Close),
         }
-        works.take(self.interval.as_ref().and_then(|interval| interval.wait(SystemClock.now())))
     }
 
     fn commit(&mut self, batch: Batch) -> Result<(), Broken> {

@@ -211,6 +211,10 @@ def open_loop():
     )
 
 
+# What a server with few connections could afford to move at once; the floor's own 64 KiB are what forumd's frames hold.
+LARGE_PIECES = ("--piece-kib", "1024")
+
+
 def download():
     def file(place):
         return transfers.write_file(place)
@@ -222,8 +226,13 @@ def download():
         (
             Contestant("floor", lambda place: floor("send", "{}/file", before=file(place)), transfers.from_floor),
             Contestant(
-                "floor (sendfile)",
-                lambda place: floor("send", "--sendfile", "{}/file", before=file(place)),
+                "floor (1 MiB)",
+                lambda place: floor("send", *LARGE_PIECES, "{}/file", before=file(place)),
+                transfers.from_floor,
+            ),
+            Contestant(
+                "floor (1 MiB, sendfile)",
+                lambda place: floor("send", "--sendfile", *LARGE_PIECES, "{}/file", before=file(place)),
                 transfers.from_floor,
             ),
             Contestant("nginx", lambda place: nginx(file(place)), transfers.from_nginx),
@@ -240,7 +249,11 @@ def upload():
         "cpu_s_gb",
         (
             Contestant("floor", lambda place: floor("receive", "--blake3", "{}"), transfers.to_floor),
-            Contestant("floor (no digest)", lambda place: floor("receive", "{}"), transfers.to_floor),
+            Contestant(
+                "floor (1 MiB)",
+                lambda place: floor("receive", "--blake3", *LARGE_PIECES, "{}"),
+                transfers.to_floor,
+            ),
             Contestant("forumd", lambda place: forumd(), transfers.to_forumd),
         ),
         (Target("cpu_s_gb", 1.15, "floor"),),

@@ -1,4 +1,6 @@
-//! The floor of moving files: one connection after the other, with blocking calls, 64 KiB at a time.
+//! The floor of moving files: one connection after the other, with blocking calls, a piece at a time.
+//!
+//! The larger the piece, the fewer the calls; but a server with many connections can't hold a large one for each.
 //!
 //! On the wire: the size (`u64`, big-endian), then so many bytes. Whoever sends hears how many are on disk
 //! (`u64`), and, where that was wanted, their BLAKE3 digest (32 bytes).
@@ -11,9 +13,6 @@ use std::path::Path;
 
 use rustix::fs::sendfile;
 
-/// What is moved at once.
-const PIECE_BYTES: usize = 64 * 1024;
-
 /// How a file gets from the disk to the socket.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum By {
@@ -23,19 +22,19 @@ pub enum By {
     Sendfile,
 }
 
-/// Sends the file at `path` to each who connects.
+/// Sends the file at `path` to each who connects, at most `piece_bytes` at once.
 ///
 /// # Errors
 /// The file can't be read; the listener fails.
-pub fn send(listener: &TcpListener, path: &Path, by: By) -> io::Result<Infallible> {
-    let mut piece = vec![0; PIECE_BYTES];
+pub fn send(listener: &TcpListener, path: &Path, by: By, piece_bytes: usize) -> io::Result<Infallible> {
+    let mut piece = vec![0; piece_bytes];
     loop {
         let (peer, _) = listener.accept()?;
         let file = File::open(path)?;
         // One who does not read to the end is nobody else's trouble.
         let _ = match by {
             By::Copy => send_copied(peer, file, &mut piece),
-            By::Sendfile => send_inside(peer, &file),
+            By::Sendfile => send_inside(peer, &file, piece_bytes),
         };
     }
 }
@@ -50,11 +49,11 @@ fn send_copied(mut peer: TcpStream, mut file: File, piece: &mut [u8]) -> io::Res
     }
 }
 
-fn send_inside(mut peer: TcpStream, file: &File) -> io::Result<()> {
+fn send_inside(mut peer: TcpStream, file: &File, piece_bytes: usize) -> io::Result<()> {
     let mut left = file.metadata()?.len();
     peer.write_all(&left.to_be_bytes())?;
     while left > 0 {
-        match sendfile(&peer, file, None, PIECE_BYTES)? {
+        match sendfile(&peer, file, None, piece_bytes)? {
             0 => return Err(io::ErrorKind::UnexpectedEof.into()),
             count => left = left.saturating_sub(count as u64),
         }
@@ -71,12 +70,18 @@ pub enum Digest {
     None,
 }
 
-/// Stores what each who connects sends, as `1`, `2` … in `dir`, and makes it durable before it answers.
+/// Stores what each who connects sends, as `1`, `2` … in `dir`, at most `piece_bytes` at once, and makes it durable
+/// before it answers.
 ///
 /// # Errors
 /// The directory can't be used; the listener fails.
-pub fn receive(listener: &TcpListener, dir: &Path, digest: Digest) -> io::Result<Infallible> {
-    let mut piece = vec![0; PIECE_BYTES];
+pub fn receive(
+    listener: &TcpListener,
+    dir: &Path,
+    digest: Digest,
+    piece_bytes: usize,
+) -> io::Result<Infallible> {
+    let mut piece = vec![0; piece_bytes];
     let entries = File::open(dir)?;
     for number in 1_u64.. {
         let (peer, _) = listener.accept()?;
@@ -99,7 +104,7 @@ fn store(
     let mut hasher = (digest == Digest::Blake3).then(blake3::Hasher::new);
     let mut left = u64::from_be_bytes(size);
     while left > 0 {
-        let room = usize::try_from(left).map_or(PIECE_BYTES, |left| left.min(PIECE_BYTES));
+        let room = usize::try_from(left).map_or(piece.len(), |left| left.min(piece.len()));
         let bytes = match peer.read(&mut piece[..room])? {
             0 => return Err(io::ErrorKind::UnexpectedEof.into()),
             count => &piece[..count],

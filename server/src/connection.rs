@@ -64,13 +64,13 @@ pub enum Received {
 }
 
 impl<S: Stream> Connection<S> {
-    /// A connection on a fresh socket, which is taken to be readable and writable until it says otherwise.
+    /// A connection on a fresh socket: writable until it says otherwise, readable when the kernel says so.
     pub fn new(stream: S) -> Self {
         Self {
             stream,
             received: Vec::new(),
             outgoing: Outgoing::default(),
-            readable: true,
+            readable: false,
             writable: true,
             end_announced: false,
             input_ended: false,

@@ -5,6 +5,7 @@ use std::fs::File;
 use std::io::{self, ErrorKind, Write};
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use forum_common::notice::Notice;
@@ -65,7 +66,7 @@ pub fn bind(address: SocketAddr) -> io::Result<Socket> {
     Ok(socket)
 }
 
-/// Wakes the loop from another thread.
+/// Wakes the loop from another thread. Whatever it is to find must be there before.
 pub type Wake = Arc<dyn Fn() + Send + Sync>;
 
 /// The poll and everything registered with it but the connections.
@@ -80,6 +81,8 @@ pub struct Reactor {
     reserve: Option<File>,
     signals: Signals,
     signals_seen: u32,
+    /// Somebody has woken the loop since it last looked at what its helpers have done: nobody else needs to.
+    woken: Arc<AtomicBool>,
 }
 
 /// Nobody is accepted until a connection is closed, or for some time: descriptors come free elsewhere too.
@@ -107,10 +110,14 @@ impl Reactor {
             reserve: File::open("/dev/null").ok(),
             signals,
             signals_seen: 0,
+            woken: Arc::default(),
         };
+        let woken = Arc::clone(&reactor.woken);
         // A wake-up that fails would leave results lying; there is nothing better than saying so.
         let wake = move || {
-            if let Err(error) = waker.wake() {
+            if !woken.swap(true, Ordering::SeqCst)
+                && let Err(error) = waker.wake()
+            {
                 error!("the event loop can't be woken: {error}");
             }
         };
@@ -157,6 +164,8 @@ impl Reactor {
         let mut gathered = true;
         while !over(service) {
             let quiet = self.wait(&mut events, service, gathered)?;
+            // First this, then the turn: what is done behind the look at it wakes the loop again.
+            self.woken.store(false, Ordering::SeqCst);
             for event in &events {
                 self.dispatch(event, service);
             }

@@ -132,6 +132,7 @@ impl Stage {
         let id = self.service.admit(Pipe(Rc::clone(&link)), address).expect("room for one more");
         let mut client = Client { id, link, decoder: Decoder::default() };
         client.send(1, &Request::Hello { version: 1 });
+        self.nudge(&client);
         self.run();
         assert_eq!(client.answers(), ["1 Hello { version: 1 }"]);
         client

@@ -1,7 +1,19 @@
 //! The parts of `forum-load`, the load generator.
 #![forbid(unsafe_code)]
 
+pub mod args;
+pub mod connection;
+pub mod dialect;
+pub mod engine;
 pub mod floor;
+pub mod live;
+pub mod meter;
+pub mod mixed;
 pub mod outcome;
+pub mod pacing;
+pub mod quantity;
 pub mod report;
+pub mod run;
+pub mod server_use;
 pub mod threshold;
+pub mod work;

@@ -1,4 +1,44 @@
 //! `forum-load`: reads the command line, and says how it ended.
 #![forbid(unsafe_code)]
 
-fn main() {}
+use std::process::ExitCode;
+
+use clap::Parser;
+
+use forum_load::args::Arguments;
+use forum_load::run;
+
+/// A threshold was passed, or nothing could be measured.
+const FAILED: u8 = 1;
+/// The command line makes no sense.
+const USAGE: u8 = 2;
+
+fn main() -> ExitCode {
+    let arguments = Arguments::parse();
+    if let Err(text) = arguments.check() {
+        eprintln!("forum-load: {text}");
+        return ExitCode::from(USAGE);
+    }
+    match measure(&arguments) {
+        Ok(true) => ExitCode::SUCCESS,
+        Ok(false) => ExitCode::from(FAILED),
+        Err(text) => {
+            eprintln!("forum-load: {text}");
+            ExitCode::from(FAILED)
+        }
+    }
+}
+
+/// Runs, writes what has come of it, and says whether it is within its thresholds.
+fn measure(arguments: &Arguments) -> Result<bool, String> {
+    let finished = run::run(arguments)?;
+    run::write_out(arguments, &finished)?;
+    let mut within = true;
+    for threshold in &arguments.fail_if {
+        if let Err(text) = threshold.holds(&finished.outcome) {
+            eprintln!("forum-load: {text}");
+            within = false;
+        }
+    }
+    Ok(within)
+}

@@ -1,0 +1,378 @@
+//! The command line of `forum-load`, and what of it fits together.
+
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::path::PathBuf;
+use std::time::Duration;
+
+use clap::{Parser, ValueEnum};
+
+use forum_common::limits::TEXT_BYTES_MAX;
+
+use crate::dialect::Protocol;
+use crate::quantity::{parse_bytes, parse_duration};
+use crate::threshold::Threshold;
+
+/// Connections from one source address to one server: what Linux has of ephemeral ports by default
+/// (`net.ipv4.ip_local_port_range`).
+pub const CONNECTIONS_PER_SOURCE_MAX: u32 = 28_000;
+
+/// Bytes of a file, unless told otherwise.
+pub const FILE_BYTES: u64 = 1 << 30;
+
+/// Asks a forum server, or what one would pick instead of it, for something many times over, and says how
+/// long the answers took.
+#[derive(Debug, Clone, Parser)]
+#[command(name = "forum-load", version, max_term_width = 100)]
+pub struct Arguments {
+    /// What to ask for
+    pub scenario: Scenario,
+    /// Whom to ask
+    #[arg(value_name = "HOST:PORT", default_value = "127.0.0.1:12345")]
+    pub server: String,
+    /// In which language
+    #[arg(long, value_enum, default_value = "forum")]
+    pub protocol: Protocol,
+
+    /// Connections that ask; of fanout, those that listen
+    #[arg(short, long, value_name = "N", default_value_t = 50, help_heading = "How much",
+          value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
+    pub connections: u32,
+    /// Connections more that are logged in and say nothing
+    #[arg(long, value_name = "N", default_value_t = 0, help_heading = "How much",
+          value_parser = clap::value_parser!(u32).range(0..=1_000_000))]
+    pub idle: u32,
+    /// Open loop: operations a second, over all connections (of fanout: bursts; of connect: log-ins)
+    #[arg(long, value_name = "R", conflicts_with = "pipeline", value_parser = parse_rate, help_heading = "How much")]
+    pub rate: Option<f64>,
+    /// Closed loop: requests in flight on each connection
+    #[arg(short, long, value_name = "D", default_value_t = 1, help_heading = "How much",
+          value_parser = clap::value_parser!(u32).range(1..=10_000))]
+    pub pipeline: u32,
+    /// How long to measure; of connect: how long to stay
+    #[arg(short, long, value_name = "TIME", default_value = "10s", alias = "hold", value_parser = parse_duration,
+          help_heading = "How much")]
+    pub duration: Duration,
+    /// Measure so many operations instead of so long
+    #[arg(short = 'n', long, value_name = "N", conflicts_with = "duration", help_heading = "How much",
+          value_parser = clap::value_parser!(u64).range(1..))]
+    pub count: Option<u64>,
+    /// How long to ask before measuring
+    #[arg(long, value_name = "TIME", default_value = "0s", value_parser = parse_duration, help_heading = "How much")]
+    pub warm_up: Duration,
+    /// Connections that log in at once while they are made
+    #[arg(long, value_name = "N", default_value_t = 256, alias = "ramp", help_heading = "How much",
+          value_parser = clap::value_parser!(u32).range(1..))]
+    pub at_once: u32,
+    /// Share the connections out to so many processes
+    #[arg(long, value_name = "P", default_value_t = 1, help_heading = "How much",
+          value_parser = clap::value_parser!(u32).range(1..=64))]
+    pub processes: u32,
+    /// Connect from these addresses in turn: `A-B`, or so many from 127.0.0.2 on
+    #[arg(long, value_name = "ADDRESSES", value_parser = parse_sources, help_heading = "How much")]
+    pub source_ips: Option<Sources>,
+
+    /// Bytes of a message, or of a file
+    #[arg(long, value_name = "BYTES", value_parser = parse_bytes, help_heading = "What")]
+    pub size: Option<u64>,
+    /// Threads (lists, subjects, topics) that posts go to
+    #[arg(long, value_name = "N", default_value_t = 1, help_heading = "What",
+          value_parser = clap::value_parser!(u32).range(1..=100_000))]
+    pub threads: u32,
+    /// Post to or read from this thread, which is there, instead of making some
+    #[arg(long, value_name = "TITLE", help_heading = "What")]
+    pub thread: Option<String>,
+    /// Messages that are read at once: the first N, or `FROM-TO`
+    #[arg(long, value_name = "N", default_value = "20", value_parser = parse_page, help_heading = "What")]
+    pub page: (u32, u32),
+    /// How often mixed asks for what: ping, post, read, edit, delete, message
+    #[arg(
+        long,
+        value_name = "KIND=N,…",
+        default_value = "ping=10,post=5,read=80,edit=3,delete=2",
+        help_heading = "What"
+    )]
+    pub weights: String,
+    /// Messages that the speaker of fanout sends together
+    #[arg(long, value_name = "B", default_value_t = 1, help_heading = "What",
+          value_parser = clap::value_parser!(u32).range(1..=10_000))]
+    pub burst: u32,
+    /// Members of a room of chat
+    #[arg(long, value_name = "N", default_value_t = 5, help_heading = "What",
+          value_parser = clap::value_parser!(u32).range(2..=100))]
+    pub room_size: u32,
+    /// Which way files go; none: nothing but the pings beside
+    #[arg(long, value_enum, default_value = "down", help_heading = "What")]
+    pub direction: Direction,
+    /// Files that each connection of transfer moves, one after the other
+    #[arg(long, value_name = "N", default_value_t = 1, help_heading = "What",
+          value_parser = clap::value_parser!(u32).range(1..=1_000))]
+    pub files: u32,
+    /// Beside a transfer, ping so many times a second on one more connection, and report those pings
+    #[arg(long, value_name = "R", value_parser = parse_rate, help_heading = "What")]
+    pub ping_beside: Option<f64>,
+    /// Where random choices begin
+    #[arg(long, value_name = "N", default_value_t = 1, help_heading = "What")]
+    pub seed: u64,
+
+    /// Users are called so, with a number behind; they are signed up when they are unknown
+    #[arg(long, value_name = "NAME", default_value = "load", help_heading = "Who")]
+    pub user_prefix: String,
+    /// The password of all of them
+    #[arg(long, value_name = "PASSWORD", default_value = "load", help_heading = "Who")]
+    pub password: String,
+    /// The server's process, whose CPU and memory are looked at; that of a local server is found without
+    #[arg(long, value_name = "PID", help_heading = "Who")]
+    pub server_pid: Option<u32>,
+
+    /// Write the results as JSON; `-` is standard output, instead of the table
+    #[arg(long, value_name = "FILE", help_heading = "Output")]
+    pub json: Option<PathBuf>,
+    /// Write the percentiles in HdrHistogram's own format
+    #[arg(long, value_name = "FILE", help_heading = "Output")]
+    pub histogram: Option<PathBuf>,
+    /// Write a page with charts
+    #[arg(long, value_name = "FILE.html", help_heading = "Output")]
+    pub report: Option<PathBuf>,
+    /// End with status 1 if this is true, for instance `p99>5ms`; may be given several times
+    #[arg(long, value_name = "EXPRESSION", help_heading = "Output")]
+    pub fail_if: Vec<Threshold>,
+    /// Say every second how it goes, also when standard error is no terminal
+    #[arg(long, conflicts_with = "quiet", help_heading = "Output")]
+    pub live: bool,
+    /// Say nothing but what went wrong
+    #[arg(short, long, help_heading = "Output")]
+    pub quiet: bool,
+
+    /// Which part of the processes this is: set by the program itself
+    #[arg(long, hide = true)]
+    pub part: Option<u32>,
+}
+
+/// What is asked for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Scenario {
+    /// Log in on all connections, and stay; the latency is that of the log-in
+    Connect,
+    /// The least that has an answer
+    Ping,
+    /// Short messages that are kept
+    Post,
+    /// A page of messages
+    Read,
+    /// Some of everything
+    Mixed,
+    /// One speaks, all others hear it; an operation is a delivery
+    Fanout,
+    /// Rooms whose members talk, to the room and to each other
+    Chat,
+    /// Files
+    Transfer,
+}
+
+impl Scenario {
+    /// Its name, as on the command line.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Connect => "connect",
+            Self::Ping => "ping",
+            Self::Post => "post",
+            Self::Read => "read",
+            Self::Mixed => "mixed",
+            Self::Fanout => "fanout",
+            Self::Chat => "chat",
+            Self::Transfer => "transfer",
+        }
+    }
+
+    fn is_of_the_forum_alone(self) -> bool {
+        matches!(self, Self::Read | Self::Mixed | Self::Chat | Self::Transfer)
+    }
+}
+
+/// Which way files go.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Direction {
+    /// From the client to the server
+    Up,
+    /// From the server to the client
+    Down,
+    /// No way
+    None,
+}
+
+/// Addresses to connect from, one behind the other.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Sources {
+    first: Ipv4Addr,
+    count: u32,
+}
+
+impl Sources {
+    /// Where the connection with this number is made from.
+    pub fn address(&self, number: u32) -> SocketAddr {
+        let ip = Ipv4Addr::from_bits(self.first.to_bits() + number % self.count);
+        SocketAddr::new(IpAddr::V4(ip), 0)
+    }
+}
+
+impl Arguments {
+    /// Connections in all.
+    pub fn total(&self) -> u32 {
+        self.connections + self.idle + u32::from(self.scenario == Scenario::Fanout)
+    }
+
+    /// Bytes of a message.
+    pub fn text_bytes(&self) -> usize {
+        usize::try_from(self.size.unwrap_or(100)).unwrap_or(usize::MAX)
+    }
+
+    /// Whether it fits together.
+    ///
+    /// # Errors
+    /// A sentence that says what does not.
+    pub fn check(&self) -> Result<(), String> {
+        if self.protocol != Protocol::Forum && self.scenario.is_of_the_forum_alone() {
+            let (scenario, protocol) = (self.scenario.name(), self.protocol.name());
+            return Err(format!(
+                "{scenario} is for --protocol forum: {protocol} has connect, ping, post and fanout"
+            ));
+        }
+        if self.scenario != Scenario::Transfer && self.text_bytes() > TEXT_BYTES_MAX {
+            return Err(format!("--size: a message has at most {TEXT_BYTES_MAX} bytes"));
+        }
+        if self.text_bytes() == 0 && self.scenario != Scenario::Transfer {
+            return Err("--size: a message has at least 1 byte".to_owned());
+        }
+        let sources = self.source_ips.map_or(1, |sources| sources.count);
+        if self.total().div_ceil(sources) > CONNECTIONS_PER_SOURCE_MAX {
+            return Err(format!(
+                "{} connections from {sources} address(es) are more than {CONNECTIONS_PER_SOURCE_MAX} from each, \
+                 which is about what Linux has ports for: name more with --source-ips",
+                self.total()
+            ));
+        }
+        self.check_chat()?;
+        self.check_processes()
+    }
+
+    fn check_chat(&self) -> Result<(), String> {
+        let members = self.room_size * self.processes;
+        if self.scenario == Scenario::Chat && !self.connections.is_multiple_of(members) {
+            return Err(format!(
+                "--connections of chat is a multiple of --room-size times --processes, here {members}"
+            ));
+        }
+        Ok(())
+    }
+
+    fn check_processes(&self) -> Result<(), String> {
+        if self.processes > 1 || self.scenario == Scenario::Transfer {
+            return Err("this build has neither transfer nor --processes".to_owned());
+        }
+        let divisible = self.scenario != Scenario::Fanout && self.scenario != Scenario::Transfer;
+        if self.processes > 1 && !divisible {
+            return Err(format!("{} can't be shared among --processes", self.scenario.name()));
+        }
+        if self.processes > self.connections {
+            return Err("--processes: each needs a connection".to_owned());
+        }
+        Ok(())
+    }
+
+    /// What of it says what was done, for whoever wants to do it again.
+    pub fn options(&self) -> Vec<(&'static str, String)> {
+        let mut options = vec![("connections", self.connections.to_string())];
+        if self.idle > 0 {
+            options.push(("idle", self.idle.to_string()));
+        }
+        match self.rate {
+            Some(rate) => options.push(("rate", rate.to_string())),
+            None => options.push(("pipeline", self.pipeline.to_string())),
+        }
+        match self.scenario {
+            Scenario::Post => {
+                options.push(("size", self.text_bytes().to_string()));
+                options.push(("threads", self.threads.to_string()));
+            }
+            Scenario::Read => options.push(("page", format!("{}-{}", self.page.0, self.page.1))),
+            Scenario::Mixed => options.push(("weights", self.weights.clone())),
+            Scenario::Fanout => {
+                options.push(("size", self.text_bytes().to_string()));
+                options.push(("burst", self.burst.to_string()));
+            }
+            Scenario::Chat => options.push(("room-size", self.room_size.to_string())),
+            Scenario::Transfer => {
+                options.push(("direction", format!("{:?}", self.direction).to_lowercase()));
+                options.push(("files", self.files.to_string()));
+                options.push(("size", self.size.unwrap_or(FILE_BYTES).to_string()));
+            }
+            Scenario::Connect | Scenario::Ping => {}
+        }
+        if self.processes > 1 {
+            options.push(("processes", self.processes.to_string()));
+        }
+        options
+    }
+}
+
+fn parse_rate(text: &str) -> Result<f64, String> {
+    let rate: f64 = text.parse().map_err(|_| "expected a number a second")?;
+    if rate > 0.0 && rate <= 1e9 { Ok(rate) } else { Err("expected a number a second, over 0".to_owned()) }
+}
+
+fn parse_page(text: &str) -> Result<(u32, u32), String> {
+    let (from, to) = text.split_once('-').unwrap_or(("1", text));
+    let page = from.parse().ok().zip(to.parse().ok()).filter(|&(from, to)| 1 <= from && from <= to);
+    page.ok_or_else(|| "expected a number of messages, or FROM-TO".to_owned())
+}
+
+fn parse_sources(text: &str) -> Result<Sources, String> {
+    let bad = || "expected addresses like 127.0.0.2-127.0.0.9, or a number".to_owned();
+    let sources = if let Some((first, last)) = text.split_once('-') {
+        let first: Ipv4Addr = first.parse().map_err(|_| bad())?;
+        let last: Ipv4Addr = last.parse().map_err(|_| bad())?;
+        let count = last.to_bits().checked_sub(first.to_bits()).ok_or_else(bad)?;
+        Sources { first, count: count.saturating_add(1) }
+    } else if let Ok(first) = text.parse() {
+        Sources { first, count: 1 }
+    } else {
+        Sources { first: Ipv4Addr::new(127, 0, 0, 2), count: text.parse().map_err(|_| bad())? }
+    };
+    if (1..=65_000).contains(&sources.count) { Ok(sources) } else { Err(bad()) }
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    use super::*;
+
+    fn check(words: &str) -> Result<(), String> {
+        let words = ["forum-load"].into_iter().chain(words.split(' '));
+        Arguments::try_parse_from(words).map_err(|error| error.to_string())?.check()
+    }
+
+    #[test]
+    fn the_command_line_is_consistent() {
+        Arguments::command().debug_assert();
+    }
+
+    #[test]
+    fn a_scenario_that_a_protocol_lacks_is_named() {
+        let text = check("read --protocol resp").unwrap_err();
+        assert_eq!(text, "read is for --protocol forum: resp has connect, ping, post and fanout");
+    }
+
+    #[test]
+    fn more_connections_than_ports_need_more_addresses() {
+        assert!(check("ping -c 30000").unwrap_err().contains("--source-ips"));
+        assert_eq!(check("ping -c 30000 --source-ips 2"), Ok(()));
+        assert_eq!(check("ping -c 30000 --source-ips 127.0.0.5-127.0.0.6"), Ok(()));
+    }
+
+    #[test]
+    fn open_and_closed_loop_exclude_each_other() {
+        assert!(check("ping --rate 10 --pipeline 2").is_err());
+        assert!(check("ping --count 10 --duration 2").is_err());
+    }
+}

@@ -1,0 +1,259 @@
+//! The languages of the servers that can be asked: how a request is written, and what the bytes that come
+//! back mean to a load generator. Nothing here knows a socket, a clock or who waits for what.
+//!
+//! Answers are only counted, so they are recognised by their first bytes and skipped by their length.
+
+mod echo;
+mod forum;
+mod mqtt;
+mod nats;
+mod resp;
+
+use clap::ValueEnum;
+
+use crate::connection::Role;
+
+/// Who is asked, and in which language.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Protocol {
+    /// forumd
+    Forum,
+    /// Redis
+    Resp,
+    /// NATS
+    Nats,
+    /// MQTT 3.1.1, for instance Mosquitto
+    Mqtt,
+    /// forum-floor, which says the bytes again
+    Echo,
+}
+
+/// What a server has said.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Event<'a> {
+    /// The next request in order was done; with what the server had to say of it.
+    Answer(&'a [u8]),
+    /// The next request in order was not done, and why.
+    Refused(&'a [u8]),
+    /// What somebody else said has arrived here.
+    Delivery,
+    /// The same, and the server wants to hear that this number has arrived.
+    Mail(u64),
+    /// The server wants the password; and whether it knows the name.
+    PasswordWanted(bool),
+    /// The server asks whether we live.
+    Probe,
+    /// The server is about to close the connection, and why.
+    Closing(&'a [u8]),
+}
+
+/// The first message of some bytes, if it means anything, and its length; nothing while it is not all there.
+/// The error says what no server of this protocol would send.
+type Split<'a> = Result<Option<(Option<Event<'a>>, usize)>, String>;
+
+/// Who logs in.
+#[derive(Debug, Clone, Copy)]
+pub struct Identity<'a> {
+    /// The user's name.
+    pub name: &'a str,
+    /// The password.
+    pub password: &'a str,
+    /// What it is for: a listener is to hear what is published.
+    pub role: Role,
+}
+
+impl Protocol {
+    /// Its name, as on the command line.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Forum => "forum",
+            Self::Resp => "resp",
+            Self::Nats => "nats",
+            Self::Mqtt => "mqtt",
+            Self::Echo => "echo",
+        }
+    }
+
+    /// Hears every whole message in `bytes`, and says how many bytes those were.
+    ///
+    /// # Errors
+    /// What no server of this protocol would send.
+    #[inline]
+    pub fn scan(self, bytes: &[u8], hear: impl FnMut(Event<'_>)) -> Result<usize, String> {
+        match self {
+            Self::Forum => each(bytes, forum::split, hear),
+            Self::Resp => each(bytes, resp::split, hear),
+            Self::Nats => each(bytes, nats::split, hear),
+            Self::Mqtt => each(bytes, mqtt::split, hear),
+            Self::Echo => each(bytes, echo::split, hear),
+        }
+    }
+
+    /// Writes what a new connection says first. Returns how many answers make it a ready one.
+    pub fn greet(self, who: Identity<'_>, out: &mut Vec<u8>) -> u32 {
+        match self {
+            Self::Forum => forum::greet(who, out),
+            Self::Resp => resp::greet(who, out),
+            Self::Nats => nats::greet(who, out),
+            Self::Mqtt => mqtt::greet(who, out),
+            Self::Echo => echo::greet(who, out),
+        }
+    }
+
+    /// Writes the password, or the sign-up of a new name.
+    pub fn prove(self, who: Identity<'_>, known: bool, out: &mut Vec<u8>) {
+        if self == Self::Forum {
+            forum::prove(who, known, out);
+        }
+    }
+
+    /// Writes the answer to [`Event::Probe`].
+    pub fn live(self, out: &mut Vec<u8>) {
+        if self == Self::Nats {
+            out.extend_from_slice(nats::PONG);
+        }
+    }
+
+    /// Writes the least that has an answer.
+    pub fn ping(self, out: &mut Vec<u8>) {
+        match self {
+            Self::Forum | Self::Echo => forum::ping(out),
+            Self::Resp => out.extend_from_slice(resp::PING),
+            Self::Nats => out.extend_from_slice(nats::PING),
+            Self::Mqtt => out.extend_from_slice(mqtt::PING),
+        }
+    }
+
+    /// Writes a message that is to be kept in `place` (a thread, a list), as far as the server keeps any.
+    pub fn post(self, place: &str, text: &str, out: &mut Vec<u8>) {
+        match self {
+            Self::Forum | Self::Echo => forum::post(place, text, out),
+            Self::Resp => resp::post(place, text, out),
+            Self::Nats => nats::publish(place, text, out),
+            Self::Mqtt => mqtt::post(place, text, out),
+        }
+    }
+
+    /// Writes a message to all that listen.
+    pub fn publish(self, text: &str, out: &mut Vec<u8>) {
+        match self {
+            Self::Forum => forum::broadcast(text, out),
+            Self::Resp => resp::publish(text, out),
+            Self::Nats => nats::publish(TOPIC, text, out),
+            Self::Mqtt => mqtt::publish(text, out),
+            Self::Echo => echo::publish(text, out),
+        }
+    }
+}
+
+/// Where all that listen do so, in protocols that need a name for it.
+const TOPIC: &str = "load";
+
+#[inline]
+fn each<'a>(
+    bytes: &'a [u8],
+    split: impl Fn(&'a [u8]) -> Split<'a>,
+    mut hear: impl FnMut(Event<'a>),
+) -> Result<usize, String> {
+    let mut used = 0;
+    while let Some((event, length)) = split(&bytes[used..])? {
+        used += length;
+        if let Some(event) = event {
+            hear(event);
+        }
+    }
+    Ok(used)
+}
+
+/// A line up to CR LF, without it, and its length with it.
+fn line(bytes: &[u8]) -> Option<(&[u8], usize)> {
+    let end = bytes.iter().position(|&byte| byte == b'\n')?;
+    let line = &bytes[..end];
+    Some((line.strip_suffix(b"\r").unwrap_or(line), end + 1))
+}
+
+/// A decimal number.
+fn decimal(digits: &[u8]) -> Option<i64> {
+    std::str::from_utf8(digits).ok()?.parse().ok()
+}
+
+/// Some bytes of a peer, for people.
+fn shown(bytes: &[u8]) -> String {
+    String::from_utf8_lossy(&bytes[..bytes.len().min(80)]).into_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn events(protocol: Protocol, pieces: &[&[u8]]) -> Vec<String> {
+        let mut heard = Vec::new();
+        let mut rest = Vec::new();
+        for piece in pieces {
+            rest.extend_from_slice(piece);
+            let used = protocol.scan(&rest, |event| heard.push(format!("{event:?}"))).unwrap();
+            rest.drain(..used);
+        }
+        assert!(rest.is_empty(), "{rest:?}");
+        heard
+    }
+
+    fn samples() -> [(Protocol, Vec<u8>, usize); 5] {
+        let mut forum = Vec::new();
+        forum::ping(&mut forum);
+        forum[4] = 0x81;
+        forum.extend_from_slice(b"\0\0\0\x09\xc4\0\0\0\0\x01ahi");
+        forum.extend_from_slice(b"\0\0\0\x09\x85\0\0\0\x01\0\x02no");
+        forum.extend_from_slice(b"\0\0\0\x06\xc1\0\0\0\0a");
+        let resp =
+            b"+PONG\r\n:12\r\n-ERR no\r\n*3\r\n$7\r\nmessage\r\n$4\r\nload\r\n$2\r\nhi\r\n$-1\r\n*0\r\n"
+                .to_vec();
+        let nats = b"INFO {}\r\nPONG\r\n+OK\r\n-ERR 'no'\r\nMSG load 1 4\r\na\r\nb\r\nPING\r\n".to_vec();
+        let mqtt = b"\x20\x02\0\0\xd0\0\x40\x02\0\x01\x30\x08\0\x04loadhi\x90\x03\0\x01\0".to_vec();
+        let mut echo = Vec::new();
+        forum::ping(&mut echo);
+        echo::publish("hi", &mut echo);
+        [
+            (Protocol::Forum, forum, 3),
+            (Protocol::Resp, resp, 6),
+            (Protocol::Nats, nats, 5),
+            (Protocol::Mqtt, mqtt, 5),
+            (Protocol::Echo, echo, 2),
+        ]
+    }
+
+    #[test]
+    fn what_is_heard_does_not_depend_on_how_the_bytes_are_cut() {
+        for (protocol, bytes, count) in samples() {
+            let whole = events(protocol, &[&bytes]);
+            assert_eq!(whole.len(), count, "{protocol:?}: {whole:?}");
+            for cut in 0..=bytes.len() {
+                let (left, right) = bytes.split_at(cut);
+                assert_eq!(events(protocol, &[left, right]), whole, "{protocol:?} cut at {cut}");
+            }
+            let single: Vec<&[u8]> = bytes.chunks(1).collect();
+            assert_eq!(events(protocol, &single), whole, "{protocol:?} byte by byte");
+        }
+    }
+
+    #[test]
+    fn deliveries_and_refusals_are_told_from_answers() {
+        for (protocol, bytes, _) in samples() {
+            let heard = events(protocol, &[&bytes]).concat();
+            assert!(heard.contains("Answer") && heard.contains("Delivery"), "{protocol:?}: {heard}");
+        }
+    }
+
+    #[test]
+    fn no_bytes_make_a_parser_panic() {
+        let mut random = fastrand::Rng::with_seed(7);
+        for (protocol, sample, _) in samples() {
+            for _ in 0..2_000 {
+                let mut bytes = sample.clone();
+                let at = random.usize(..bytes.len());
+                bytes[at] = random.u8(..);
+                let _ = protocol.scan(&bytes, |_| {});
+            }
+        }
+    }
+}

@@ -1,0 +1,172 @@
+//! How a run gets its connections, and what they make before it begins.
+
+use std::io;
+use std::net::SocketAddr;
+
+use mio::net::TcpStream;
+use mio::{Interest, Token};
+use socket2::{Domain, Protocol, Socket, Type};
+
+use super::{Engine, QUIET, QUIET_WAIT_MAX, STALL_MAX, TURN_MAX, nanoseconds};
+use crate::args::{Arguments, Scenario};
+use crate::connection::{Connection, Phase, Role};
+use crate::dialect::Identity;
+use crate::pacing::Schedule;
+use crate::work::user_name;
+
+impl Engine<'_> {
+    /// Makes all connections, a limited number at once. Those that fail are counted and not tried again.
+    pub(super) fn ramp(&mut self) {
+        let connect = self.arguments.scenario == Scenario::Connect;
+        let start = self.now_ns();
+        if connect {
+            self.look_at_server();
+            self.meter.start(start);
+        }
+        let mut schedule = self.arguments.rate.filter(|_| connect).map(|rate| Schedule::new(rate, start));
+        let mut progress = (0, start);
+        loop {
+            self.begin_connections(schedule.as_mut());
+            let begun = self.connections.len();
+            if self.is_ending() || begun == self.arguments.total() as usize && self.entering == 0 {
+                break;
+            }
+            let now = self.now_ns();
+            let finished = begun - self.entering as usize;
+            if finished != progress.0 || begun < self.arguments.total() as usize && schedule.is_some() {
+                progress = (finished, now);
+            } else if now - progress.1 > nanoseconds(STALL_MAX) {
+                self.give_up("not logged in in time");
+                break;
+            }
+            self.turn(TURN_MAX.min(std::time::Duration::from_millis(if schedule.is_some() {
+                1
+            } else {
+                100
+            })));
+        }
+        let now = self.now_ns();
+        self.ramp_ns = now - start;
+        if connect {
+            self.meter.finish(now);
+        }
+    }
+
+    pub(super) fn ramp_seconds(&self) -> f64 {
+        self.ramp_ns as f64 / 1e9
+    }
+
+    fn begin_connections(&mut self, mut schedule: Option<&mut Schedule>) {
+        while self.connections.len() < self.arguments.total() as usize
+            && self.entering < self.arguments.at_once
+        {
+            let now = self.now_ns();
+            let due = match &mut schedule {
+                Some(schedule) => match schedule.take(now) {
+                    Some(due) => due,
+                    None => return,
+                },
+                None => now,
+            };
+            let local = self.connections.len() as u32;
+            let role = self.role(local);
+            // Numbers of the asking ones come first, over all processes; those of the idle ones lie beyond.
+            let number = self.first + local;
+            if let Err(error) = self.begin(number, role, due) {
+                self.meter.lose(&error.to_string());
+                self.connections.push(Connection::absent(number, role));
+            }
+        }
+    }
+
+    fn role(&self, local: u32) -> Role {
+        let asks = local < self.arguments.connections;
+        match self.arguments.scenario {
+            Scenario::Fanout if asks => Role::Listener,
+            Scenario::Fanout if local == self.arguments.connections => Role::Speaker,
+            _ if asks => Role::Worker,
+            _ => Role::Idle,
+        }
+    }
+
+    fn begin(&mut self, number: u32, role: Role, due: u64) -> io::Result<()> {
+        let mut stream = connect(self.arguments, self.address, number)?;
+        let token = Token(self.connections.len());
+        self.poll.registry().register(&mut stream, token, Interest::READABLE | Interest::WRITABLE)?;
+        let mut connection = Connection::new(stream, number, role, due);
+        let name = user_name(&self.arguments.user_prefix, number);
+        let who = Identity { name: &name, password: &self.arguments.password, role };
+        self.output.clear();
+        connection.phase = Phase::Entering(self.arguments.protocol.greet(who, &mut self.output));
+        connection.write(&self.output)?;
+        self.connections.push(connection);
+        self.entering += 1;
+        Ok(())
+    }
+
+    /// Everybody makes what the scenario needs, when all are there.
+    pub(super) fn prepare(&mut self) {
+        for key in 0..self.connections.len() {
+            let connection = &mut self.connections[key];
+            if connection.phase != Phase::Ready || connection.role != Role::Worker {
+                continue;
+            }
+            self.output.clear();
+            let answers = self.work.prepare(connection.number, &mut self.output);
+            if answers > 0 {
+                connection.phase = Phase::Preparing(answers);
+                self.preparing += 1;
+                self.flush(key);
+            }
+        }
+        let mut last = self.now_ns();
+        while self.preparing > 0 && !self.is_ending() {
+            if self.turn(TURN_MAX) > 0 {
+                last = self.now_ns();
+            } else if self.now_ns() - last > nanoseconds(STALL_MAX) {
+                self.give_up("not prepared in time");
+            }
+        }
+    }
+
+    /// Closes all that are not ready.
+    fn give_up(&mut self, why: &str) {
+        for key in 0..self.connections.len() {
+            if !matches!(self.connections[key].phase, Phase::Ready | Phase::Gone) {
+                self.lose(key, why);
+            }
+        }
+    }
+
+    pub(super) fn wait_for_quiet(&mut self) {
+        let start = self.now_ns();
+        let mut last = start;
+        loop {
+            if self.turn(TURN_MAX) > 0 {
+                last = self.now_ns();
+            }
+            let now = self.now_ns();
+            if self.is_ending()
+                || now - last > nanoseconds(QUIET)
+                || now - start > nanoseconds(QUIET_WAIT_MAX)
+            {
+                return;
+            }
+        }
+    }
+}
+
+fn connect(arguments: &Arguments, address: SocketAddr, number: u32) -> io::Result<TcpStream> {
+    let socket = Socket::new(Domain::for_address(address), Type::STREAM, Some(Protocol::TCP))?;
+    socket.set_nonblocking(true)?;
+    socket.set_tcp_nodelay(true)?;
+    if let Some(sources) = &arguments.source_ips {
+        socket.bind(&sources.address(number).into())?;
+    }
+    match socket.connect(&address.into()) {
+        Err(error) if error.raw_os_error() != Some(rustix::io::Errno::INPROGRESS.raw_os_error()) => {
+            Err(error)
+        }
+        _ => Ok(TcpStream::from_std(socket.into())),
+    }
+}

@@ -1,0 +1,56 @@
+//! When requests are due in an open loop. Time is passed in, as nanoseconds since the run began: nothing
+//! here reads a clock or waits.
+
+/// Evenly spread moments. The n-th is computed from n, so that no rounding adds up over a long run.
+#[derive(Debug, Clone)]
+pub struct Schedule {
+    per_second: f64,
+    start_ns: u64,
+    /// Moments that were taken.
+    taken: u64,
+}
+
+impl Schedule {
+    /// So many moments a second from `start_ns` on, the first of them at once.
+    pub fn new(per_second: f64, start_ns: u64) -> Self {
+        Self { per_second, start_ns, taken: 0 }
+    }
+
+    /// The next moment, taken or not.
+    pub fn next_ns(&self) -> u64 {
+        self.start_ns + (self.taken as f64 * 1e9 / self.per_second) as u64
+    }
+
+    /// Takes the next moment, if it has come.
+    pub fn take(&mut self, now_ns: u64) -> Option<u64> {
+        let due = self.next_ns();
+        (due <= now_ns).then(|| {
+            self.taken += 1;
+            due
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn moments_are_evenly_spread_and_never_drift() {
+        let mut schedule = Schedule::new(3.0, 1_000);
+        let due: Vec<u64> = std::iter::from_fn(|| schedule.take(2_000_001_000)).collect();
+        assert_eq!(due[..4], [1_000, 333_334_333, 666_667_666, 1_000_001_000]);
+        assert_eq!(due.last(), Some(&2_000_001_000));
+        assert_eq!(due.len(), 7);
+    }
+
+    #[test]
+    fn what_was_missed_in_a_stall_is_due_when_it_was_due() {
+        let mut schedule = Schedule::new(1000.0, 0);
+        assert_eq!(schedule.take(0), Some(0));
+        assert_eq!(schedule.take(999_999), None);
+        let late: Vec<u64> = std::iter::from_fn(|| schedule.take(300_000_000)).collect();
+        assert_eq!(late.len(), 300);
+        assert_eq!(late[0], 1_000_000);
+    }
+}

@@ -10,7 +10,7 @@ from .forum import CREATE_THREAD, Session, delete, edit, frame, message, post, r
 
 POSTS, ACCOUNTS = 1_000_000, 100_000
 # What the "empty" one holds: there must be something to edit and delete.
-FEW_POSTS, FEW_ACCOUNTS = 2_000, 200
+FEW_POSTS, FEW_ACCOUNTS = 4_000, 200
 LONG, SHORTER_POSTS = "long", 1_000
 AT_ONCE, PAGE_POSTS = 32, 20
 TEXT = "x" * 100
@@ -66,18 +66,18 @@ def forum(posts, accounts, password_hash):
 
 def operations(posts):
     """Each operation by its name: the requests, each of which succeeds when the ones before it have."""
-    last, count = posts // 2, 320
+    last, count, deletions = posts // 2, 3_200, 500
     middle = last // 2
     yield "edit first", [edit(LONG, 1, TEXT)] * count
     yield "edit middle", [edit(LONG, middle, TEXT)] * count
     yield "edit last", [edit(LONG, last, TEXT)] * count
     yield "read a page", [read(LONG, middle, middle + PAGE_POSTS - 1)] * count
     yield "message", [message("user1", TEXT)] * count
-    yield "delete first", [delete(LONG, 1)] * (count // 2)
-    last -= count // 2
-    yield "delete last", [delete(LONG, last - n) for n in range(count // 2)]
-    last -= count // 2
-    yield "delete middle", [delete(LONG, last // 2)] * (count // 2)
+    yield "delete first", [delete(LONG, 1)] * deletions
+    last -= deletions
+    yield "delete last", [delete(LONG, last - n) for n in range(deletions)]
+    last -= deletions
+    yield "delete middle", [delete(LONG, last // 2)] * deletions
     yield "post", [post(LONG, TEXT)] * count
     yield "create thread", [frame(CREATE_THREAD, short(f"new{n}")) for n in range(count)]
 

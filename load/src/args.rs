@@ -266,9 +266,6 @@ impl Arguments {
     }
 
     fn check_processes(&self) -> Result<(), String> {
-        if self.processes > 1 || self.scenario == Scenario::Transfer {
-            return Err("this build has neither transfer nor --processes".to_owned());
-        }
         let divisible = self.scenario != Scenario::Fanout && self.scenario != Scenario::Transfer;
         if self.processes > 1 && !divisible {
             return Err(format!("{} can't be shared among --processes", self.scenario.name()));

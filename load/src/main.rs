@@ -6,7 +6,7 @@ use std::process::ExitCode;
 use clap::Parser;
 
 use forum_load::args::Arguments;
-use forum_load::run;
+use forum_load::{processes, run};
 
 /// A threshold was passed, or nothing could be measured.
 const FAILED: u8 = 1;
@@ -19,7 +19,11 @@ fn main() -> ExitCode {
         eprintln!("forum-load: {text}");
         return ExitCode::from(USAGE);
     }
-    match measure(&arguments) {
+    let done = match arguments.part {
+        Some(part) => processes::run_part(&arguments, part).map(|()| true),
+        None => measure(&arguments),
+    };
+    match done {
         Ok(true) => ExitCode::SUCCESS,
         Ok(false) => ExitCode::from(FAILED),
         Err(text) => {

@@ -141,6 +141,25 @@ impl Meter {
     }
 }
 
+/// Adds the seconds of another part of a run, which began together. The percentiles of two sets can't be had
+/// from those of each: shown are the mean of the medians, weighted by operations, and the worse of the rest.
+pub fn merge_series(sum: &mut Vec<Second>, part: &[Second]) {
+    for (index, second) in part.iter().enumerate() {
+        let Some(whole) = sum.get_mut(index) else {
+            sum.push(*second);
+            continue;
+        };
+        let (left, right) = (whole.operations as f64, second.operations as f64);
+        let weighted = whole.p50_ns as f64 * left + second.p50_ns as f64 * right;
+        whole.p50_ns = (weighted / (left + right).max(1.0)) as u64;
+        whole.at = whole.at.max(second.at);
+        whole.operations += second.operations;
+        whole.errors += second.errors;
+        whole.p99_ns = whole.p99_ns.max(second.p99_ns);
+        whole.max_ns = whole.max_ns.max(second.max_ns);
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -6,12 +6,12 @@ use std::{fs, io};
 
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
-use crate::args::Arguments;
+use crate::args::{Arguments, Scenario};
 use crate::engine::Engine;
 use crate::outcome::Outcome;
-use crate::report;
 use crate::server_use::listening_process;
 use crate::work::Work;
+use crate::{processes, report, transfer};
 
 /// Descriptors that are open beside the connections: the loop's own, standard streams, files.
 const DESCRIPTORS_BESIDE: u64 = 32;
@@ -33,7 +33,13 @@ pub struct Finished {
 /// A sentence that says why nothing could be measured.
 pub fn run(arguments: &Arguments) -> Result<Finished, String> {
     let address = resolve(&arguments.server)?;
-    make_room(arguments.total())?;
+    make_room(arguments.total().div_ceil(arguments.processes))?;
+    if arguments.processes > 1 {
+        return processes::run(arguments);
+    }
+    if arguments.scenario == Scenario::Transfer {
+        return transfer::run(arguments);
+    }
     let server = arguments.server_pid.or_else(|| listening_process(address));
     let work = Work::new(arguments)?;
     let mut engine = Engine::new(arguments, address, work, 0, server).map_err(|error| error.to_string())?;

@@ -13,6 +13,9 @@ use crate::connection::{Connection, Stream};
 use crate::outgoing::{NOTICE_PLACE_BYTES, Pool, Shared, SharedBytes};
 use crate::session::{PeerId, Session};
 
+/// Places that a queue of connections keeps while it is empty.
+const KEPT_PLACES_MAX: usize = 2_048;
+
 /// One connection with its session.
 #[derive(Debug)]
 pub struct Peer<S> {
@@ -60,6 +63,15 @@ pub struct Peers<S> {
     /// Who has notices to write, in the order of getting them.
     notice_flushes: VecDeque<PeerId>,
     condemned: Vec<PeerId>,
+}
+
+/// The first of a queue. One that a rush of connections made long gives its memory back when it is empty.
+fn next_of(queue: &mut VecDeque<PeerId>) -> Option<PeerId> {
+    let first = queue.pop_front();
+    if queue.is_empty() && queue.capacity() > KEPT_PLACES_MAX {
+        *queue = VecDeque::new();
+    }
+    first
 }
 
 /// The connection, while it lives; beside the other fields of [`Peers`].
@@ -257,7 +269,7 @@ impl<S: Stream> Peers<S> {
     /// The next in the queue for a turn.
     pub fn next_turn(&mut self) -> Option<PeerId> {
         loop {
-            let id = self.turns.pop_front()?;
+            let id = next_of(&mut self.turns)?;
             if let Some(peer) = self.get_mut(id) {
                 peer.awaits_turn = false;
                 return Some(id);
@@ -268,7 +280,7 @@ impl<S: Stream> Peers<S> {
     /// The next who has notices to write and was not written to since it got them.
     pub fn next_notice_flush(&mut self) -> Option<PeerId> {
         loop {
-            let id = self.notice_flushes.pop_front()?;
+            let id = next_of(&mut self.notice_flushes)?;
             if self.get(id).is_some_and(|peer| peer.awaits_flush == AwaitsFlush::Notices) {
                 return Some(id);
             }
@@ -288,7 +300,7 @@ impl<S: Stream> Peers<S> {
     /// Takes back the list, so that its memory is used again.
     pub fn flushed(&mut self, mut list: Vec<PeerId>) {
         list.clear();
-        if self.flushes.is_empty() {
+        if self.flushes.is_empty() && list.capacity() <= KEPT_PLACES_MAX {
             self.flushes = list;
         }
     }

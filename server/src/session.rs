@@ -1,7 +1,8 @@
 //! What a connection is to the forum: the phases of a session. States only; what moves a session from one
 //! to the next is the business of `service`.
 
-use std::net::SocketAddr;
+use std::fmt;
+use std::net::{IpAddr, SocketAddr};
 use std::time::{Duration, Instant};
 
 use forum_common::frame::Tag;
@@ -24,7 +25,7 @@ pub struct PeerId {
 #[derive(Debug)]
 pub struct Session {
     /// Where it comes from.
-    pub address: SocketAddr,
+    pub address: Address,
     /// Where it stands.
     pub phase: Phase,
     /// When the client last did something that counts.
@@ -214,41 +215,65 @@ pub struct Farewell {
     pub mail: Option<Box<(AccountId, Delivery)>>,
 }
 
-/// Counts requests in windows of one second.
-#[derive(Debug, Clone, Copy)]
-pub struct Rate {
+/// Counts requests in windows of one second. Without a limit nothing is counted.
+#[derive(Debug, Default)]
+pub struct Rate(Option<Box<Window>>);
+
+#[derive(Debug)]
+struct Window {
     since: Instant,
     taken: u32,
 }
 
 impl Rate {
-    /// Nothing was taken yet.
-    pub fn new(now: Instant) -> Self {
-        Self { since: now, taken: 0 }
-    }
-
     /// Counts a request.
     pub fn count(&mut self, now: Instant) {
-        if self.is_over(now) {
-            *self = Self::new(now);
+        let window = self.0.get_or_insert_with(|| Box::new(Window { since: now, taken: 0 }));
+        if window.is_over(now) {
+            **window = Window { since: now, taken: 0 };
         }
-        self.taken = self.taken.saturating_add(1);
+        window.taken = window.taken.saturating_add(1);
     }
 
     /// Whether `limit` requests were taken in this second.
     pub fn is_reached(&self, limit: u32, now: Instant) -> bool {
-        !self.is_over(now) && self.taken >= limit
+        self.0.as_ref().is_some_and(|window| !window.is_over(now) && window.taken >= limit)
     }
+}
 
+impl Window {
     fn is_over(&self, now: Instant) -> bool {
         now.saturating_duration_since(self.since) >= Duration::from_secs(1)
+    }
+}
+
+/// An address and a port, in 20 bytes instead of the 32 that the standard library's type takes with its
+/// fields for IPv6.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Address {
+    /// The machine.
+    pub ip: IpAddr,
+    /// The port.
+    pub port: u16,
+}
+
+impl From<SocketAddr> for Address {
+    fn from(address: SocketAddr) -> Self {
+        Self { ip: address.ip(), port: address.port() }
+    }
+}
+
+impl fmt::Display for Address {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        SocketAddr::new(self.ip, self.port).fmt(f)
     }
 }
 
 impl Session {
     /// The session of a connection that was just accepted.
     pub fn new(address: SocketAddr, now: Instant) -> Self {
-        Self { address, phase: Phase::Greeting(Patience::new(now)), active_at: now, rate: Rate::new(now) }
+        let phase = Phase::Greeting(Patience::new(now));
+        Self { address: address.into(), phase, active_at: now, rate: Rate::default() }
     }
 
     /// The member, once logged in.
@@ -298,7 +323,7 @@ mod tests {
     #[test]
     fn the_rate_limit_counts_by_the_second() {
         let start = Instant::now();
-        let mut rate = Rate::new(start);
+        let mut rate = Rate::default();
         for _ in 0..3 {
             assert!(!rate.is_reached(3, start));
             rate.count(start);

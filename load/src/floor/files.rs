@@ -12,6 +12,7 @@ use std::net::{TcpListener, TcpStream};
 use std::path::Path;
 
 use rustix::fs::sendfile;
+use rustix::net::{RecvFlags, recv};
 
 /// How a file gets from the disk to the socket.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -105,10 +106,9 @@ fn store(
     let mut left = u64::from_be_bytes(size);
     while left > 0 {
         let room = usize::try_from(left).map_or(piece.len(), |left| left.min(piece.len()));
-        let bytes = match peer.read(&mut piece[..room])? {
-            0 => return Err(io::ErrorKind::UnexpectedEof.into()),
-            count => &piece[..count],
-        };
+        let bytes = &mut piece[..room];
+        // Whole pieces: parts of pages are written twice, and BLAKE3 is fastest with powers of two.
+        fill(&peer, bytes)?;
         if let Some(hasher) = &mut hasher {
             hasher.update(bytes);
         }
@@ -120,6 +120,18 @@ fn store(
     peer.write_all(&size)?;
     if let Some(hasher) = hasher {
         peer.write_all(hasher.finalize().as_bytes())?;
+    }
+    Ok(())
+}
+
+/// Waits in the kernel until `bytes` are all there, unless a signal comes.
+fn fill(peer: &TcpStream, bytes: &mut [u8]) -> io::Result<()> {
+    let mut filled = 0;
+    while filled < bytes.len() {
+        match recv(peer, &mut bytes[filled..], RecvFlags::WAITALL)? {
+            (0, _) => return Err(io::ErrorKind::UnexpectedEof.into()),
+            (count, _) => filled += count,
+        }
     }
     Ok(())
 }

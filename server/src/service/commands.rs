@@ -368,9 +368,9 @@ impl<S: Stream, J: Journal, C: Clock> Service<S, J, C> {
 
     /// Notes that a user did something, and says so in the log.
     fn note(&mut self, id: PeerId, request: &Request<'_>) {
-        let now = self.now;
+        let (now, is_limited) = (self.now, self.settings.limits.max_requests_per_second > 0);
         let Some(peer) = self.peers.get_mut(id) else { return };
-        if !matches!(request, Request::Active) {
+        if is_limited && !matches!(request, Request::Active) {
             peer.session.rate.count(now);
         }
         if matches!(request, Request::Ping(_)) {

@@ -271,7 +271,7 @@ impl<S: Stream, J: Journal, C: Clock> Service<S, J, C> {
         let since_ms = self.now_ms;
         let Some(peer) = self.peers.get_mut(id) else { return false };
         let Phase::Deciding(_, tag, deciding) = &peer.session.phase else { return false };
-        let (tag, udp_port, address) = (*tag, deciding.claim().udp_port, peer.session.address.ip());
+        let (tag, udp_port, address) = (*tag, deciding.claim().udp_port, peer.session.address.ip);
         let task = Task::Backlog;
         let member = Member { account, unapplied: Unapplied::default(), mail, task };
         peer.session.phase = Phase::Member(member);

@@ -43,8 +43,10 @@ enum Floor {
         /// Inside the kernel, instead of by read and write
         #[arg(long)]
         sendfile: bool,
-        #[command(flatten)]
-        piece: Piece,
+        /// What is sent at once
+        #[arg(long, value_name = "KIB", default_value_t = 64)]
+        #[arg(value_parser = clap::value_parser!(u16).range(1..))]
+        piece_kib: u16,
     },
     /// Store what each who connects sends: `u64 size`, then the bytes. Answered by the size once it is durable
     Receive {
@@ -53,23 +55,7 @@ enum Floor {
         /// Digest it as it comes, and answer with the 32 bytes of that, too
         #[arg(long)]
         blake3: bool,
-        #[command(flatten)]
-        piece: Piece,
     },
-}
-
-#[derive(clap::Args)]
-struct Piece {
-    /// What is moved at once
-    #[arg(long = "piece-kib", value_name = "KIB", default_value_t = 64)]
-    #[arg(value_parser = clap::value_parser!(u16).range(1..))]
-    kib: u16,
-}
-
-impl Piece {
-    fn bytes(&self) -> usize {
-        usize::from(self.kib) * 1024
-    }
 }
 
 fn main() -> ExitCode {
@@ -85,11 +71,12 @@ fn serve(args: Args) -> io::Result<Infallible> {
         Floor::Echo { log: None, .. } => echo::serve(listener),
         Floor::Echo { log: Some(path), sync } => log::serve(listener, &path, sync),
         Floor::Fan => fan::serve(listener),
-        Floor::Send { file, sendfile, piece } => {
-            files::send(&listener, &file, if sendfile { By::Sendfile } else { By::Copy }, piece.bytes())
+        Floor::Send { file, sendfile, piece_kib } => {
+            let by = if sendfile { By::Sendfile } else { By::Copy };
+            files::send(&listener, &file, by, usize::from(piece_kib) * 1024)
         }
-        Floor::Receive { dir, blake3, piece } => {
-            files::receive(&listener, &dir, if blake3 { Digest::Blake3 } else { Digest::None }, piece.bytes())
+        Floor::Receive { dir, blake3 } => {
+            files::receive(&listener, &dir, if blake3 { Digest::Blake3 } else { Digest::None })
         }
     }
 }

@@ -1,7 +1,5 @@
 //! The floor of moving files: one connection after the other, with blocking calls, a piece at a time.
 //!
-//! The larger the piece, the fewer the calls; but a server with many connections can't hold a large one for each.
-//!
 //! On the wire: the size (`u64`, big-endian), then so many bytes. Whoever sends hears how many are on disk
 //! (`u64`), and, where that was wanted, their BLAKE3 digest (32 bytes).
 
@@ -13,6 +11,9 @@ use std::path::Path;
 
 use rustix::fs::sendfile;
 use rustix::net::{RecvFlags, recv};
+
+/// What is stored at once. More than what waits in a socket would only be waited for longer.
+const RECEIVED_BYTES: usize = 64 * 1024;
 
 /// How a file gets from the disk to the socket.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -71,18 +72,12 @@ pub enum Digest {
     None,
 }
 
-/// Stores what each who connects sends, as `1`, `2` … in `dir`, at most `piece_bytes` at once, and makes it durable
-/// before it answers.
+/// Stores what each who connects sends, as `1`, `2` … in `dir`, and makes it durable before it answers.
 ///
 /// # Errors
 /// The directory can't be used; the listener fails.
-pub fn receive(
-    listener: &TcpListener,
-    dir: &Path,
-    digest: Digest,
-    piece_bytes: usize,
-) -> io::Result<Infallible> {
-    let mut piece = vec![0; piece_bytes];
+pub fn receive(listener: &TcpListener, dir: &Path, digest: Digest) -> io::Result<Infallible> {
+    let mut piece = vec![0; RECEIVED_BYTES];
     let entries = File::open(dir)?;
     for number in 1_u64.. {
         let (peer, _) = listener.accept()?;

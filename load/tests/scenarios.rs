@@ -1,0 +1,120 @@
+//! `forum-load` against a real forumd: each scenario does what it says, and counts exactly.
+
+use std::process::Command;
+
+use forum_tests::{Forumd, Process, Server};
+use rustix::process::Signal;
+use serde_json::Value;
+
+/// A server whose syncs cost nothing: what is tested is the generator.
+fn server() -> Server {
+    Forumd::new().args(&["--durability", "none"]).start()
+}
+
+fn start(server: &Server, words: &str) -> Process {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_forum-load"));
+    let words: Vec<&str> = words.split(' ').collect();
+    command.args(words).arg(server.address().to_string()).args(["--json", "-"]);
+    Process::start(&mut command)
+}
+
+/// Runs it and reads its JSON.
+fn run(server: &Server, words: &str) -> Value {
+    let finished = start(server, words).finish();
+    assert_eq!(finished.code, Some(0), "{words}: {:?}", finished.stderr);
+    let json: Value = serde_json::from_str(&finished.stdout.join("\n")).unwrap();
+    assert_eq!(json["errors"]["total"], 0, "{words}: {:?}", finished.stderr);
+    json
+}
+
+#[test]
+fn a_count_of_operations_is_met_exactly() {
+    let server = server();
+    for words in [
+        "ping -c 3 -p 7 -n 1000",
+        "ping -c 3 --rate 20000 -n 1000",
+        "ping -c 5 --idle 4 --processes 2 -n 1000",
+        "post -c 3 --threads 2 -n 1000 --warm-up 50ms",
+        "read -c 3 --page 5 -n 1000",
+        "mixed -c 3 --weights ping=1,post=3,read=5,edit=3,delete=3,message=2 -n 1000",
+        "chat -c 4 --room-size 2 -n 1000",
+        "fanout -c 10 --burst 5 -n 1000",
+    ] {
+        let json = run(&server, words);
+        assert_eq!(json["operations"], 1000, "{words}");
+        assert!(json["latency_ns"]["p50"].as_u64() > Some(0), "{words}");
+        assert!(json["server"]["cpu_seconds"].as_f64() > Some(0.0), "{words}");
+    }
+}
+
+#[test]
+fn what_was_posted_is_there() {
+    let server = server();
+    run(&server, "post -c 2 -n 30 --threads 3");
+    let mut reader = server.user("reader");
+    for thread in ["load-0", "load-1", "load-2"] {
+        assert_eq!(reader.read_thread(thread).len(), 10, "{thread}");
+    }
+}
+
+#[test]
+fn connect_counts_log_ins() {
+    let server = server();
+    let json = run(&server, "connect -c 20 --idle 0 -d 100ms");
+    assert_eq!(json["operations"], 20);
+}
+
+#[test]
+fn files_go_up_and_down_and_pings_pass_between_them() {
+    let server = server();
+    for direction in ["up", "down"] {
+        let words = format!("transfer -c 2 --files 2 --size 1MiB --direction {direction}");
+        let json = run(&server, &words);
+        assert_eq!(
+            (&json["bytes"], &json["operations"]),
+            (&Value::from(4 << 20), &Value::from(4)),
+            "{direction}"
+        );
+    }
+    let json = run(&server, "transfer -c 1 --direction none --ping-beside 1000 -n 100");
+    assert_eq!((&json["bytes"], &json["operations"]), (&Value::from(0), &Value::from(100)));
+    assert_eq!(server.stored_files(), 0);
+}
+
+#[test]
+fn a_stall_of_the_server_is_in_the_latencies_of_an_open_loop() {
+    let server = server();
+    let mut load = start(&server, "ping -c 2 --rate 500 -d 2s --live");
+    load.stderr.find("the first second", |line| line.contains(" /s ").then_some(()));
+    server.signal(Signal::STOP);
+    // The generator's own clock says when the stall has lasted: its next line comes within a second.
+    load.stderr.find("the second second", |line| line.contains("2 s").then_some(()));
+    server.signal(Signal::CONT);
+    let finished = load.finish();
+    let json: Value = serde_json::from_str(&finished.stdout.join("\n")).unwrap();
+    assert!(json["latency_ns"]["p99"].as_u64() >= Some(250_000_000), "{json:#}");
+    assert_eq!(json["operations"], 1000, "{json:#}");
+}
+
+#[test]
+fn an_interrupt_ends_a_run_that_is_still_told_of() {
+    let server = server();
+    let mut load = start(&server, "ping -d 1h --live");
+    load.stderr.find("the first second", |line| line.contains(" /s ").then_some(()));
+    load.signal(Signal::INT);
+    let finished = load.finish();
+    assert_eq!(finished.code, Some(0), "{finished:?}");
+    let json: Value = serde_json::from_str(&finished.stdout.join("\n")).unwrap();
+    assert!(json["operations"].as_u64() > Some(0));
+}
+
+#[test]
+fn the_exit_status_tells_usage_failure_and_thresholds_apart() {
+    let mut server = server();
+    assert_eq!(start(&server, "read --protocol nats").finish().code, Some(2));
+    let passed = start(&server, "ping -n 10 --fail-if max>1ns").finish();
+    assert_eq!(passed.code, Some(1));
+    assert!(passed.stderr.concat().contains("--fail-if 'max>1ns' allows"), "{passed:?}");
+    server.stop();
+    assert_eq!(start(&server, "ping -n 10").finish().code, Some(1));
+}

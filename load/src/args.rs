@@ -1,6 +1,5 @@
 //! The command line of `forum-load`, and what of it fits together.
 
-use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -10,6 +9,7 @@ use forum_common::limits::TEXT_BYTES_MAX;
 
 use crate::dialect::Protocol;
 use crate::quantity::{parse_bytes, parse_duration};
+use crate::sources::{Sources, parse_sources};
 use crate::threshold::Threshold;
 
 /// Connections from one source address to one server: what Linux has of ephemeral ports by default
@@ -200,21 +200,6 @@ pub enum Direction {
     None,
 }
 
-/// Addresses to connect from, one behind the other.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Sources {
-    first: Ipv4Addr,
-    count: u32,
-}
-
-impl Sources {
-    /// Where the connection with this number is made from.
-    pub fn address(&self, number: u32) -> SocketAddr {
-        let ip = Ipv4Addr::from_bits(self.first.to_bits() + number % self.count);
-        SocketAddr::new(IpAddr::V4(ip), 0)
-    }
-}
-
 impl Arguments {
     /// Connections in all.
     pub fn total(&self) -> u32 {
@@ -321,21 +306,6 @@ fn parse_page(text: &str) -> Result<(u32, u32), String> {
     let (from, to) = text.split_once('-').unwrap_or(("1", text));
     let page = from.parse().ok().zip(to.parse().ok()).filter(|&(from, to)| 1 <= from && from <= to);
     page.ok_or_else(|| "expected a number of messages, or FROM-TO".to_owned())
-}
-
-fn parse_sources(text: &str) -> Result<Sources, String> {
-    let bad = || "expected addresses like 127.0.0.2-127.0.0.9, or a number".to_owned();
-    let sources = if let Some((first, last)) = text.split_once('-') {
-        let first: Ipv4Addr = first.parse().map_err(|_| bad())?;
-        let last: Ipv4Addr = last.parse().map_err(|_| bad())?;
-        let count = last.to_bits().checked_sub(first.to_bits()).ok_or_else(bad)?;
-        Sources { first, count: count.saturating_add(1) }
-    } else if let Ok(first) = text.parse() {
-        Sources { first, count: 1 }
-    } else {
-        Sources { first: Ipv4Addr::new(127, 0, 0, 2), count: text.parse().map_err(|_| bad())? }
-    };
-    if (1..=65_000).contains(&sources.count) { Ok(sources) } else { Err(bad()) }
 }
 
 #[cfg(test)]

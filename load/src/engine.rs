@@ -5,6 +5,7 @@
 mod fan;
 mod hearing;
 mod ramp;
+mod tally;
 
 use std::io::{self, ErrorKind};
 use std::net::SocketAddr;
@@ -20,7 +21,7 @@ use crate::args::{Arguments, Scenario};
 use crate::connection::{Connection, READ_BYTES};
 use crate::live::Live;
 use crate::meter::Meter;
-use crate::outcome::{Outcome, ServerUse};
+use crate::outcome::Outcome;
 use crate::pacing::Schedule;
 use crate::server_use::Snapshot;
 use crate::work::Work;
@@ -33,6 +34,8 @@ const IN_FLIGHT_MAX: usize = 1_024;
 const GRACE: Duration = Duration::from_secs(2);
 /// Before it is measured nothing has to have come for so long: log-ins are told to everybody.
 const QUIET: Duration = Duration::from_millis(200);
+/// And for so much longer for each connection: a server may tell of many log-ins at intervals.
+const QUIET_EACH: Duration = Duration::from_micros(100);
 /// When it is never quiet, the run begins all the same.
 const QUIET_WAIT_MAX: Duration = Duration::from_secs(30);
 /// How long a log-in or a preparation may make no progress.
@@ -165,12 +168,7 @@ impl<'a> Engine<'a> {
     /// begins and ends.
     pub fn measure(&mut self, at_edge: &mut dyn FnMut(Edge)) -> Outcome {
         if self.arguments.scenario == Scenario::Connect {
-            let end = self.now_ns() + nanoseconds(self.arguments.duration);
-            at_edge(Edge::Begins);
-            self.run_until(end);
-            at_edge(Edge::Ends);
-            let seconds = self.ramp_seconds();
-            return self.outcome(seconds);
+            return self.stay(at_edge);
         }
         let now = self.now_ns();
         if !self.arguments.warm_up.is_zero() {
@@ -196,6 +194,16 @@ impl<'a> Engine<'a> {
         let mut outcome = self.outcome((end - start) as f64 / 1e9);
         outcome.server = outcome_server;
         outcome
+    }
+
+    /// All are logged in, which is what was measured; what is left is how much memory they take.
+    fn stay(&mut self, at_edge: &mut dyn FnMut(Edge)) -> Outcome {
+        at_edge(Edge::Begins);
+        let end = self.now_ns() + nanoseconds(self.arguments.duration);
+        self.run_until(end);
+        at_edge(Edge::Ends);
+        let seconds = self.ramp_seconds();
+        self.outcome(seconds)
     }
 
     /// The first few different texts of what went wrong.
@@ -297,42 +305,6 @@ impl<'a> Engine<'a> {
             self.live.show(&second, &self.meter, self.ready);
         }
         count
-    }
-
-    fn look_at_server(&mut self) {
-        self.server.1 = self.server.0.and_then(Snapshot::of);
-    }
-
-    fn server_use(&self) -> Option<ServerUse> {
-        Some(self.server.1?.until(&Snapshot::of(self.server.0?)?))
-    }
-
-    fn outcome(&mut self, seconds: f64) -> Outcome {
-        self.live.end();
-        let moves_text = matches!(self.arguments.scenario, Scenario::Post | Scenario::Fanout);
-        let size = if moves_text { self.arguments.text_bytes() as u64 } else { 0 };
-        Outcome {
-            scenario: self.arguments.scenario.name().to_owned(),
-            target: format!("{} {}", self.arguments.protocol.name(), self.arguments.server),
-            options: self
-                .arguments
-                .options()
-                .into_iter()
-                .map(|(name, value)| (name.to_owned(), value))
-                .collect(),
-            seconds,
-            operations: self.meter.operations,
-            errors: self.meter.errors,
-            bytes: self.meter.operations * size,
-            latency: self.meter.latency.clone(),
-            series: std::mem::take(&mut self.meter.series),
-            server: self.server_use(),
-        }
-    }
-
-    /// What was heard beside the answers, for chat.
-    pub fn deliveries(&self) -> u64 {
-        self.meter.deliveries
     }
 }
 

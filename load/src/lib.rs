@@ -16,6 +16,7 @@ pub mod quantity;
 pub mod report;
 pub mod run;
 pub mod server_use;
+pub mod sources;
 pub mod threshold;
 pub mod transfer;
 pub mod work;

@@ -7,7 +7,7 @@ use mio::net::TcpStream;
 use mio::{Interest, Token};
 use socket2::{Domain, Protocol, Socket, Type};
 
-use super::{Engine, QUIET, QUIET_WAIT_MAX, STALL_MAX, TURN_MAX, nanoseconds};
+use super::{Engine, QUIET, QUIET_EACH, QUIET_WAIT_MAX, STALL_MAX, TURN_MAX, nanoseconds};
 use crate::args::{Arguments, Scenario};
 use crate::connection::{Connection, Phase, Role};
 use crate::dialect::Identity;
@@ -141,13 +141,14 @@ impl Engine<'_> {
     pub(super) fn wait_for_quiet(&mut self) {
         let start = self.now_ns();
         let mut last = start;
+        let quiet = QUIET + QUIET_EACH * self.arguments.total();
         loop {
             if self.turn(TURN_MAX) > 0 {
                 last = self.now_ns();
             }
             let now = self.now_ns();
             if self.is_ending()
-                || now - last > nanoseconds(QUIET)
+                || now - last > nanoseconds(quiet)
                 || now - start > nanoseconds(QUIET_WAIT_MAX)
             {
                 return;

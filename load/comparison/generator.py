@@ -22,7 +22,7 @@ def load(place, server, scenario, *options, seconds=None):
     command = [*_command(place, server, scenario, *timing, *options), "--json", path]
     run = _run(command, seconds + GRACE_SECONDS)
     if run.returncode != 0:
-        raise Failed(f"forum-load {scenario}: {(run.stderr or run.stdout).strip()[-500:]}")
+        raise Failed(f"forum-load {scenario}: {(run.stderr or run.stdout).strip()[-500:] or run.returncode}")
     result = json.loads(path.read_text())
     if errors := result["errors"]["total"]:
         raise Failed(f"forum-load {scenario}: {errors} errors, {result['errors']}")

@@ -88,9 +88,9 @@ impl<S: Stream> Connection<S> {
         self.end_announced |= end_announced;
     }
 
-    /// The kernel says that it takes bytes again.
-    pub fn mark_writable(&mut self) {
-        self.writable = true;
+    /// The kernel says that it takes bytes; says whether it took none before.
+    pub fn mark_writable(&mut self) -> bool {
+        !std::mem::replace(&mut self.writable, true)
     }
 
     /// Whether a read may bring something.

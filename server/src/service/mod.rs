@@ -248,8 +248,10 @@ impl<S: Stream, J: Journal, C: Clock> Service<S, J, C> {
 
     /// The kernel says that a socket is writable.
     pub fn writable(&mut self, id: PeerId) {
-        if let Some(peer) = self.peers.get_mut(id) {
-            peer.connection.mark_writable();
+        // Each event of a socket that can be written to says so, whether or not that is news.
+        if let Some(peer) = self.peers.get_mut(id)
+            && peer.connection.mark_writable()
+        {
             self.peers.want_flush(id);
         }
     }

@@ -268,6 +268,8 @@ impl<S: Stream, J: Journal, C: Clock> Service<S, J, C> {
         self.publish_comings_in_time();
         self.bound_notices();
         let gathered = self.journal.end_turn(quiet);
+        // What is committed by then is answered in the same turn.
+        self.take_outcomes();
         self.advance_shutdown();
         self.flush();
         self.flush_notices(NOTICE_SHARE);

@@ -8,8 +8,8 @@ use rusqlite::{Connection, params};
 
 use super::LAYOUT;
 use super::chain::{ChunkChain, Tip};
+use super::keeper::Work;
 use super::replay::stored;
-use super::writer::Work;
 use crate::inbox::Sender;
 
 /// Bytes that a chunk of a snapshot should have at most: a batch may have to wait while one is written.

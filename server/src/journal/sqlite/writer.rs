@@ -1,23 +1,23 @@
-//! The journal's thread: it alone writes the database. Between two batches it puts a snapshot's chunks in,
-//! fsyncs when that is due, moves the write-ahead log into the database, and deletes what a snapshot covers;
-//! each in steps so short that no batch waits long. It refuses to know who waits for its outcomes.
+//! Everything that writes the database: commits batches, puts a snapshot's chunks in, fsyncs when that is due,
+//! moves the write-ahead log into the database, and deletes what a snapshot covers; each in steps so short
+//! that no batch waits long. One thread at a time does it, and it refuses to know which.
 
 use std::fs::File;
 use std::io;
-use std::sync::mpsc::{Receiver, Sender};
+use std::sync::mpsc::Receiver;
 use std::time::{Duration, Instant};
 
 use log::{debug, info, warn};
-use rusqlite::{Connection, ErrorCode, Statement, params};
+use rusqlite::{Connection, ErrorCode, params};
 
 use super::LAYOUT;
 use super::chain::Tip;
 use super::draft::{Draft, Progress, Step};
 use super::error::Extended;
-use super::file::PAGE_BYTES;
+use super::file::{Database, PAGE_BYTES};
+use super::keeper::Report;
 use super::replay::stored;
 use crate::clock::{Clock, SystemClock};
-use crate::inbox::{Inbox, Taken};
 use crate::journal::batch::Batch;
 use crate::journal::{Outcome, Sequence};
 
@@ -31,57 +31,7 @@ const TIDY_BATCHES: usize = 64;
 /// Chunks of outdated snapshots that one transaction deletes, likewise.
 const TIDY_CHUNKS: usize = 8;
 
-/// What the thread is given to do, in order.
-pub(super) enum Work {
-    /// Commit these entries.
-    Batch(Batch),
-    /// A snapshot begins, of the state at this tip; its steps come through a bounded channel.
-    Snapshot { covers: Tip, steps: Receiver<Step> },
-    /// There is a step to take, or the sender of the steps has gone.
-    SnapshotStep,
-    /// Finish.
-    Close,
-}
-
-/// What the thread tells, in order.
-pub(super) enum Report {
-    /// A batch is done with: where the log ends now, and the batch's memory.
-    Batch { outcome: Outcome, tip: Tip, batch: Batch },
-    /// The snapshot is valid, or was given up.
-    Snapshot { valid: bool },
-    /// The last report: the process must end.
-    Broken { reason: String },
-}
-
-/// Tells reports to the loop and wakes it; also when the thread ends in any other way, since a loop that
-/// waits for an outcome would never learn that none will come.
-pub(super) struct Reporter {
-    reports: Option<Sender<Report>>,
-    wake: Box<dyn Fn() + Send>,
-}
-
-impl Reporter {
-    pub(super) fn new(reports: Sender<Report>, wake: Box<dyn Fn() + Send>) -> Self {
-        Self { reports: Some(reports), wake }
-    }
-
-    pub(super) fn tell(&self, report: Report) {
-        if let Some(reports) = &self.reports {
-            // Nobody listens any more once the journal was dropped; then nobody needs to know.
-            let _ = reports.send(report);
-        }
-        (self.wake)();
-    }
-}
-
-impl Drop for Reporter {
-    fn drop(&mut self) {
-        self.reports = None;
-        (self.wake)();
-    }
-}
-
-/// Why the thread can't go on.
+/// Why nothing more can be written.
 pub(super) struct Broken(pub(super) String);
 
 fn broken(doing: &'static str) -> impl Fn(rusqlite::Error) -> Broken {
@@ -111,8 +61,11 @@ impl IntervalSync {
         Self { wal, due: None }
     }
 
-    pub(super) fn committed(&mut self, now: Instant) {
+    /// Something was committed; says whether it is the first that waits for an fsync.
+    pub(super) fn committed(&mut self, now: Instant) -> bool {
+        let is_first = self.due.is_none();
         self.due.get_or_insert(now + SYNC_INTERVAL);
+        is_first
     }
 
     pub(super) fn sync_if_due(&mut self, now: Instant) -> io::Result<()> {
@@ -128,7 +81,7 @@ impl IntervalSync {
     }
 }
 
-/// What a thread starts from.
+/// What a writer starts from.
 pub(super) struct Start {
     pub(super) tip: Tip,
     /// The newest valid snapshot's id, 0 if there is none, and the last entry that it covers.
@@ -136,12 +89,9 @@ pub(super) struct Start {
     pub(super) interval: Option<IntervalSync>,
 }
 
-/// The thread's state.
-pub(super) struct Writer<'c> {
-    conn: &'c Connection,
-    insert: Statement<'c>,
-    checkpoint: Statement<'c>,
-    reporter: &'c Reporter,
+/// The one writer of a database.
+pub(super) struct Writer {
+    database: Database,
     tip: Tip,
     snapshot: (i64, Sequence),
     draft: Option<Draft>,
@@ -150,60 +100,80 @@ pub(super) struct Writer<'c> {
     /// About as many pages were written since the last checkpoint.
     wal_pages: usize,
     interval: Option<IntervalSync>,
+    /// A commit made something due that is not its own business.
+    wants_tending: bool,
+    /// Something failed that leaves in doubt what is on disk: nothing more is written.
+    is_broken: bool,
 }
 
-impl<'c> Writer<'c> {
-    pub(super) fn new(conn: &'c Connection, reporter: &'c Reporter, start: Start) -> Result<Self, Broken> {
-        let prepare = |sql| conn.prepare(sql).map_err(broken("prepare"));
-        Ok(Self {
-            conn,
-            insert: prepare(INSERT_BATCH)?,
-            checkpoint: prepare("PRAGMA wal_checkpoint(PASSIVE)")?,
-            reporter,
+/// What there is to do for a writer that is given nothing.
+pub(super) enum Rest {
+    /// To tidy up, at once.
+    Tidy,
+    /// An fsync, at the latest after this time.
+    Sync(Duration),
+    /// Nothing.
+    Idle,
+}
+
+impl Writer {
+    pub(super) fn new(database: Database, start: Start) -> Self {
+        Self {
+            database,
             tip: start.tip,
             snapshot: start.snapshot,
             draft: None,
             untidy: true,
             wal_pages: 0,
             interval: start.interval,
-        })
-    }
-
-    /// Works until it is told to close.
-    pub(super) fn serve(&mut self, works: &Inbox<Work>) -> Result<(), Broken> {
-        loop {
-            match self.next_work(works) {
-                Some(Work::Batch(batch)) => self.commit(batch)?,
-                Some(Work::Snapshot { covers, steps }) => self.begin_snapshot(covers, steps)?,
-                Some(Work::SnapshotStep) => self.take_step()?,
-                Some(Work::Close) => return Ok(()),
-                None if self.untidy => self.tidy()?,
-                None => {}
-            }
-            self.sync_if_due()?;
-            if self.wal_pages >= CHECKPOINT_PAGES {
-                self.checkpoint()?;
-            }
+            wants_tending: false,
+            is_broken: false,
         }
     }
 
-    /// The next thing to do; `None` when there is time to tidy up, or an fsync is due.
-    fn next_work(&self, works: &Inbox<Work>) -> Option<Work> {
-        let taken = match self.untidy {
-            true => works.try_take(),
-            false => works.take(self.interval.as_ref().and_then(|interval| interval.wait(SystemClock.now()))),
-        };
-        match taken {
-            Taken::Item(work) => Some(work),
-            Taken::Nothing => None,
-            Taken::End => Some(Work::Close),
+    pub(super) fn rest(&self) -> Rest {
+        match self.interval.as_ref().and_then(|interval| interval.wait(SystemClock.now())) {
+            _ if self.untidy => Rest::Tidy,
+            Some(wait) => Rest::Sync(wait),
+            None => Rest::Idle,
         }
     }
 
-    fn commit(&mut self, batch: Batch) -> Result<(), Broken> {
+    /// Whether commits made something due since this was last asked: [`Self::tend`] is to be called soon.
+    pub(super) fn wants_tending(&mut self) -> bool {
+        std::mem::take(&mut self.wants_tending)
+    }
+
+    /// Does what is due beside the commits.
+    pub(super) fn tend(&mut self) -> Result<(), Broken> {
+        self.sync_if_due()?;
+        if self.wal_pages >= CHECKPOINT_PAGES {
+            self.checkpoint()?;
+        }
+        Ok(())
+    }
+
+    /// Nothing is to be written any more.
+    pub(super) fn give_up(&mut self) {
+        self.is_broken = true;
+    }
+
+    /// The database, to be closed; none when what it holds is in doubt.
+    pub(super) fn into_database(self) -> Option<Database> {
+        (!self.is_broken).then_some(self.database)
+    }
+
+    fn conn(&self) -> &Connection {
+        &self.database.conn
+    }
+
+    pub(super) fn commit(&mut self, batch: Batch) -> Result<Report, Broken> {
+        if self.is_broken {
+            return Err(Broken("an earlier commit failed".to_owned()));
+        }
         let entries = batch.entries();
         let tip = self.tip.extended(LAYOUT, entries, batch.bytes());
-        let outcome = match insert_batch(&mut self.insert, self.tip, tip, &batch) {
+        let outcome = match insert_batch(self.conn(), self.tip, tip, &batch) {
             Ok(()) => {
                 self.tip = tip;
                 self.wrote(batch.bytes().len());
@@ -212,19 +182,19 @@ impl<'c> Writer<'c> {
             Err(error) if is_full(&error) => Outcome::NoSpace { entries },
             Err(error) => return Err(broken("commit")(error)),
         };
-        self.reporter.tell(Report::Batch { outcome, tip: self.tip, batch });
-        Ok(())
+        Ok(Report::Batch { outcome, tip: self.tip, batch })
     }
 
-    fn begin_snapshot(&mut self, covers: Tip, steps: Receiver<Step>) -> Result<(), Broken> {
-        let draft = Draft::begin(self.conn, self.snapshot.0, covers, steps);
+    pub(super) fn begin_snapshot(&mut self, covers: Tip, steps: Receiver<Step>) -> Result<(), Broken> {
+        let draft = Draft::begin(self.conn(), self.snapshot.0, covers, steps);
         self.draft = Some(draft.map_err(broken("begin a snapshot"))?);
         Ok(())
     }
 
-    fn take_step(&mut self) -> Result<(), Broken> {
-        let Some(mut draft) = self.draft.take() else { return Ok(()) };
-        match draft.step(self.conn) {
+    /// Takes a step of the snapshot that is under way; what it came to is told when it ends.
+    pub(super) fn take_step(&mut self) -> Result<Option<Report>, Broken> {
+        let Some(mut draft) = self.draft.take() else { return Ok(None) };
+        match draft.step(self.conn()) {
             Ok(Progress::None) => self.draft = Some(draft),
             Ok(Progress::Chunk(bytes)) => {
                 self.wrote(bytes);
@@ -233,30 +203,33 @@ impl<'c> Writer<'c> {
             Ok(Progress::Valid) => {
                 info!("snapshot {} covers everything up to entry {}", draft.id, draft.covers.last);
                 self.snapshot = (draft.id, draft.covers.last);
-                self.end_snapshot(true);
+                return Ok(Some(self.end_snapshot(true)));
             }
             Ok(Progress::Abandoned) => {
                 warn!("snapshot {} was given up: making it failed", draft.id);
-                self.end_snapshot(false);
+                return Ok(Some(self.end_snapshot(false)));
             }
             Err(error) if is_full(&error) => {
                 warn!("snapshot {} was given up: no space left on the disk", draft.id);
-                self.end_snapshot(false);
+                return Ok(Some(self.end_snapshot(false)));
             }
             Err(error) => return Err(broken("write a snapshot")(error)),
         }
-        Ok(())
+        Ok(None)
     }
 
-    fn end_snapshot(&mut self, valid: bool) {
+    fn end_snapshot(&mut self, valid: bool) -> Report {
         self.wrote(0);
         self.untidy = true;
-        self.reporter.tell(Report::Snapshot { valid });
+        Report::Snapshot { valid }
     }
 
     /// Deletes a slice of what the newest snapshot made superfluous.
-    fn tidy(&mut self) -> Result<(), Broken> {
-        match delete_slice(self.conn, self.snapshot, self.draft.as_ref().map_or(0, |draft| draft.id)) {
+    pub(super) fn tidy(&mut self) -> Result<(), Broken> {
+        if !self.untidy {
+            return Ok(());
+        }
+        match delete_slice(self.conn(), self.snapshot, self.draft.as_ref().map_or(0, |draft| draft.id)) {
             Ok(0) => self.untidy = false,
             Ok(rows) => self.wrote(rows * PAGE_BYTES),
             // Deleting takes space too. The next snapshot or start tries again.
@@ -271,9 +244,11 @@ impl<'c> Writer<'c> {
 
     fn wrote(&mut self, bytes: usize) {
         // The pages of the bytes themselves, one begun before and one for the way there.
+        let before = self.wal_pages;
         self.wal_pages += 2 + bytes / PAGE_BYTES;
+        self.wants_tending |= before < CHECKPOINT_PAGES && self.wal_pages >= CHECKPOINT_PAGES;
         if let Some(interval) = &mut self.interval {
-            interval.committed(SystemClock.now());
+            self.wants_tending |= interval.committed(SystemClock.now());
         }
     }
 
@@ -287,7 +262,8 @@ impl<'c> Writer<'c> {
     /// overwritten in place syncs faster than one that grows.
     fn checkpoint(&mut self) -> Result<(), Broken> {
         self.wal_pages = 0;
-        match self.checkpoint.query_row([], |row| Ok((row.get(1)?, row.get(2)?))) {
+        let statement = self.conn().prepare_cached("PRAGMA wal_checkpoint(PASSIVE)");
+        match statement.and_then(|mut done| done.query_row([], |row| Ok((row.get(1)?, row.get(2)?)))) {
             Ok::<(i64, i64), _>((pages, moved)) => debug!("checkpoint: {moved} of {pages} pages"),
             // Every commit is in the log all the same, which goes on growing as long as it can.
             Err(error) if is_full(&error) => warn!("cannot checkpoint: no space left on the disk"),
@@ -302,7 +278,8 @@ const INSERT_BATCH: &str =
 
 /// Adds the row that leads from one tip to the next. One statement outside a transaction is a transaction:
 /// begun, committed and, if need be, rolled back with it.
-fn insert_batch(insert: &mut Statement<'_>, from: Tip, to: Tip, batch: &Batch) -> rusqlite::Result<()> {
+fn insert_batch(conn: &Connection, from: Tip, to: Tip, batch: &Batch) -> rusqlite::Result<()> {
+    let mut insert = conn.prepare_cached(INSERT_BATCH)?;
     let count = to.last.0 - from.last.0;
     let count = i64::try_from(count).expect("a batch has fewer than 2^63 entries");
     insert.execute(params![stored(from.last.plus(1)), count, LAYOUT, to.hash.as_bytes(), batch.bytes()])?;
@@ -312,7 +289,7 @@ fn insert_batch(insert: &mut Statement<'_>, from: Tip, to: Tip, batch: &Batch) -
 /// Adds entries outside a running server.
 pub(super) fn append(conn: &Connection, tip: Tip, batch: &Batch) -> rusqlite::Result<()> {
     let to = tip.extended(LAYOUT, batch.entries(), batch.bytes());
-    insert_batch(&mut conn.prepare(INSERT_BATCH)?, tip, to, batch)
+    insert_batch(conn, tip, to, batch)
 }
 
 /// Deletes some rows that no replay needs, if there are any: chunks of all snapshots but the valid one and

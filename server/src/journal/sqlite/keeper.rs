@@ -1,0 +1,108 @@
+//! The journal's thread: it works for the writer whenever the loop doesn't do that itself. It waits, takes what
+//! the loop has handed over, and in between does what is due. It refuses to know who waits for its reports.
+
+use std::sync::mpsc::{Receiver, Sender};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use super::chain::Tip;
+use super::draft::Step;
+use super::writer::{Broken, Rest, Writer};
+use crate::inbox::{Inbox, Taken};
+use crate::journal::Outcome;
+use crate::journal::batch::Batch;
+
+/// What the thread is given to do, in order.
+pub(super) enum Work {
+    /// Commit these entries.
+    Batch(Batch),
+    /// A snapshot begins, of the state at this tip; its steps come through a bounded channel.
+    Snapshot { covers: Tip, steps: Receiver<Step> },
+    /// There is a step to take, or the sender of the steps has gone.
+    SnapshotStep,
+    /// The loop has committed, and something is due now that it does not do itself.
+    Tend,
+    /// Finish.
+    Close,
+}
+
+/// What the thread tells, in order.
+pub(super) enum Report {
+    /// A batch is done with: where the log ends now, and the batch's memory.
+    Batch { outcome: Outcome, tip: Tip, batch: Batch },
+    /// The snapshot is valid, or was given up.
+    Snapshot { valid: bool },
+    /// The last report: the process must end.
+    Broken { reason: String },
+}
+
+/// Tells reports to the loop and wakes it; also when the thread ends in any other way, since a loop that
+/// waits for an outcome would never learn that none will come.
+pub(super) struct Reporter {
+    reports: Option<Sender<Report>>,
+    wake: Box<dyn Fn() + Send>,
+}
+
+impl Reporter {
+    pub(super) fn new(reports: Sender<Report>, wake: Box<dyn Fn() + Send>) -> Self {
+        Self { reports: Some(reports), wake }
+    }
+
+    pub(super) fn tell(&self, report: Report) {
+        if let Some(reports) = &self.reports {
+            // Nobody listens any more once the journal was dropped; then nobody needs to know.
+            let _ = reports.send(report);
+        }
+        (self.wake)();
+    }
+}
+
+impl Drop for Reporter {
+    fn drop(&mut self) {
+        self.reports = None;
+        (self.wake)();
+    }
+}
+
+/// The writer, for whoever has something to write. A thread that panicked with it has left it broken.
+fn lock(writer: &Mutex<Writer>) -> MutexGuard<'_, Writer> {
+    writer.lock().unwrap_or_else(|poisoned: PoisonError<_>| {
+        let mut writer = poisoned.into_inner();
+        writer.give_up();
+        writer
+    })
+}
+
+/// The thread's life: it works until it is told to close, or until nothing can be written any more.
+pub(super) fn keep(writer: &Mutex<Writer>, reporter: &Reporter, works: &Inbox<Work>) -> Result<(), Broken> {
+    loop {
+        let rest = lock(writer).rest();
+        let work = match rest {
+            Rest::Tidy => works.try_take(),
+            Rest::Sync(wait) => works.take(Some(wait)),
+            Rest::Idle => works.take(None),
+        };
+        if matches!(work, Taken::Item(Work::Close) | Taken::End) {
+            return Ok(());
+        }
+        let mut writer = lock(writer);
+        if let Err(broken) = perform(&mut writer, reporter, work) {
+            writer.give_up();
+            return Err(broken);
+        }
+    }
+}
+
+fn perform(writer: &mut Writer, reporter: &Reporter, work: Taken<Work>) -> Result<(), Broken> {
+    match work {
+        Taken::Item(Work::Batch(batch)) => reporter.tell(writer.commit(batch)?),
+        Taken::Item(Work::Snapshot { covers, steps }) => writer.begin_snapshot(covers, steps)?,
+        Taken::Item(Work::SnapshotStep) => {
+            if let Some(report) = writer.take_step()? {
+                reporter.tell(report);
+            }
+        }
+        Taken::Nothing => writer.tidy()?,
+        Taken::Item(Work::Tend | Work::Close) | Taken::End => {}
+    }
+    writer.tend()
+}

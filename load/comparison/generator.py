@@ -9,8 +9,7 @@ from . import Failed, machine
 from .servers import PASSWORD, end, tail
 
 GRACE_SECONDS = 120
-SETTLE_SECONDS_MAX = 300
-SETTLED_SECONDS = 2.0
+SETTLE_SECONDS_MAX = 120
 RESTING_CORES_MAX = 0.05
 
 
@@ -56,22 +55,33 @@ def _run(command, deadline):
 
 
 @contextmanager
-def connected(place, server, count, *options):
-    """Holds so many more connections, logged in, once the server has come to rest with them."""
-    before = machine.descriptors(server.pid)
-    hold = ["--connections", count, "--duration", f"{2 * SETTLE_SECONDS_MAX}s", *options]
+def connected(place, server, count, *options, rest_seconds=2):
+    """Holds so many more connections, logged in, once the server has been at rest with them for a while."""
+    before = _steady_descriptors(server)
+    hold = ["--connections", count, "--duration", f"{4 * SETTLE_SECONDS_MAX}s", *options]
     output = server.directory / f"connect-{before}"
     with open(output, "wb") as file:
         command = _command(place, server, "connect", *hold)
         process = subprocess.Popen(command, stdout=file, stderr=file, stdin=subprocess.DEVNULL)
     try:
-        _wait_until_settled(process, server, before + count, output)
+        _wait_until_settled(process, server, before + count, output, rest_seconds)
         yield
     finally:
         end(process)
 
 
-def _wait_until_settled(process, server, descriptors, output):
+def _steady_descriptors(server):
+    """How many it has once it has noticed who went: whoever looked whether it listens, for instance."""
+    seen = []
+    while len(seen) < 3 or len(set(seen[-3:])) > 1:
+        seen.append(machine.descriptors(server.pid))
+        if len(seen) > 100:
+            raise Failed(f"{server.protocol} opens and closes descriptors all the time")
+        time.sleep(0.1)
+    return seen[-1]
+
+
+def _wait_until_settled(process, server, descriptors, output, rest_seconds):
     """Until all are there, and the server neither works nor changes its memory any more.
 
     Some never rest: what a timer or a garbage collector does all the time is no sign of unrest.
@@ -79,11 +89,13 @@ def _wait_until_settled(process, server, descriptors, output):
     deadline = time.monotonic() + SETTLE_SECONDS_MAX
     while time.monotonic() < deadline:
         cpu, memory = server.cpu_seconds(), server.anonymous_bytes()
-        time.sleep(SETTLED_SECONDS)
+        time.sleep(rest_seconds)
         if process.poll() is not None:
             raise Failed(f"forum-load connect ended: {tail(output)}")
-        rests = server.cpu_seconds() - cpu < RESTING_CORES_MAX * SETTLED_SECONDS
+        rests = server.cpu_seconds() - cpu < RESTING_CORES_MAX * rest_seconds
         steady = abs(server.anonymous_bytes() - memory) <= memory / 100
-        if rests and steady and machine.descriptors(server.pid) >= descriptors:
+        missing = descriptors - machine.descriptors(server.pid)
+        if rests and steady and missing <= 0:
             return
-    raise Failed(f"{server.protocol} did not come to rest within {SETTLE_SECONDS_MAX} s: {tail(output)}")
+    state = f"{missing} connections missing" if missing > 0 else "it works on" if not rests else "its memory changes"
+    raise Failed(f"{server.protocol} did not come to rest within {SETTLE_SECONDS_MAX} s: {state}. {tail(output)}")

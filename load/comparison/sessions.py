@@ -7,6 +7,8 @@ from .generator import connected
 
 FEW = 1_000
 BACKGROUND_SECONDS = 1.0
+# Redis gives back what a connection used for its log-in some seconds later.
+REST_SECONDS = 10
 
 
 def idle_memory(count):
@@ -14,9 +16,10 @@ def idle_memory(count):
 
     def measure(place, server):
         many = count // 5 if place.quick else count
-        with connected(place, server, FEW, "--user-prefix", servers.PREFIXES[0]):
+        few, more = (("--user-prefix", prefix) for prefix in servers.PREFIXES)
+        with connected(place, server, FEW, *few, rest_seconds=REST_SECONDS):
             few_bytes = server.anonymous_bytes()
-            with connected(place, server, many - FEW, "--user-prefix", servers.PREFIXES[1]):
+            with connected(place, server, many - FEW, *more, rest_seconds=REST_SECONDS):
                 return {"connection_bytes": (server.anonymous_bytes() - few_bytes) / (many - FEW)}
 
     return measure

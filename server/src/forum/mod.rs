@@ -60,8 +60,8 @@ pub enum Effect {
     PasswordChanged,
     /// A new thread.
     ThreadCreated(Title),
-    /// A message more in this thread.
-    Posted(Title),
+    /// A message more in the thread that the change names.
+    Posted,
     /// A message less.
     PostDeleted,
     /// A message says something else.
@@ -208,7 +208,7 @@ impl Forum {
             }
             Change::Post { title, text } => {
                 self.threads.named_mut(title)?.post(Post { author: actor, text: text.clone() });
-                Effect::Posted(title.clone())
+                Effect::Posted
             }
             Change::DeletePost { title, number } => {
                 self.threads.named_mut(title)?.delete_post(*number);

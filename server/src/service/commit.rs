@@ -215,7 +215,7 @@ impl<S: Stream, J: Journal, C: Clock> Service<S, J, C> {
                 own.entries -= 1;
                 own.bytes -= pending.bytes;
                 match result {
-                    Ok(effect) => self.answer_done(id, tag, &effect, pending.entry.at_ms),
+                    Ok(effect) => self.answer_done(id, tag, &effect, &pending.entry),
                     Err(no) => self.refuse(id, tag, &no),
                 }
                 if self.peers.get(id).is_some_and(|peer| !peer.connection.received.is_empty()) {
@@ -251,11 +251,11 @@ impl<S: Stream, J: Journal, C: Clock> Service<S, J, C> {
         self.pending.len()
     }
 
-    fn answer_done(&mut self, id: PeerId, tag: Tag, effect: &Effect, at_ms: u64) {
+    fn answer_done(&mut self, id: PeerId, tag: Tag, effect: &Effect, entry: &Entry) {
         let mut text = std::mem::take(&mut self.text);
         text.clear();
         // A string takes everything.
-        let _ = self.put_text(&mut text, effect, at_ms);
+        let _ = self.put_text(&mut text, effect, entry);
         if !text.is_empty() {
             info!("{} {text}", self.label(id));
         }
@@ -264,13 +264,17 @@ impl<S: Stream, J: Journal, C: Clock> Service<S, J, C> {
     }
 
     /// What is said when a change has been made.
-    fn put_text(&self, out: &mut impl fmt::Write, effect: &Effect, at_ms: u64) -> fmt::Result {
+    fn put_text(&self, out: &mut impl fmt::Write, effect: &Effect, entry: &Entry) -> fmt::Result {
         let name = |account: &AccountId| self.forum.name_of(*account);
+        let at_ms = entry.at_ms;
         match effect {
             Effect::AccountCreated(_) => out.write_str("Account created"),
             Effect::PasswordChanged => out.write_str("Password changed"),
             Effect::ThreadCreated(title) => write!(out, "Thread {title} created"),
-            Effect::Posted(title) => write!(out, "Message posted to {title} thread"),
+            Effect::Posted => match &entry.change {
+                Change::Post { title, .. } => write!(out, "Message posted to {title} thread"),
+                _ => Ok(()),
+            },
             Effect::PostDeleted => out.write_str("The message has been deleted"),
             Effect::PostEdited => out.write_str("The message has been edited"),
             Effect::FileAdded { title, file } => out.write_str(&file_added(file, title)),

@@ -9,6 +9,7 @@ from . import Failed, machine
 from .servers import PASSWORD, end, tail
 
 GRACE_SECONDS = 120
+UNANSWERED_MAX = 0.1
 SETTLE_SECONDS_MAX = 120
 RESTING_CORES_MAX = 0.05
 
@@ -23,10 +24,12 @@ def load(place, server, scenario, *options, seconds=None):
     if run.returncode != 0:
         raise Failed(f"forum-load {scenario}: {(run.stderr or run.stdout).strip()[-500:] or run.returncode}")
     result = json.loads(path.read_text())
-    if errors := result["errors"]["total"]:
-        raise Failed(f"forum-load {scenario}: {errors} errors, {result['errors']}")
-    if not result["operations"]:
+    errors, operations = result["errors"], result["operations"]
+    if not operations:
         raise Failed(f"forum-load {scenario}: nothing was answered")
+    # A slow server may be in the middle of something when the time is over.
+    if errors["refused"] or errors["lost"] or errors["unanswered"] > operations * UNANSWERED_MAX:
+        raise Failed(f"forum-load {scenario}: errors {errors}, and {operations} operations")
     return result
 
 

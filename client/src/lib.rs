@@ -23,6 +23,7 @@ pub mod lookup;
 pub mod memory;
 pub mod names;
 pub mod output;
+pub mod peer;
 pub mod progress;
 pub mod prompt;
 pub mod reconnect;

@@ -197,7 +197,7 @@ mod tests {
         while congestion.window() < at_loss {
             let before = congestion.window();
             round(&mut congestion, &mut now);
-            assert!(congestion.window() > before && congestion.window() < before * 3 / 2);
+            assert!((before..before * 5 / 4).contains(&congestion.window()));
             rounds += 1;
         }
         assert!((20..200).contains(&rounds), "{rounds} round trips");

@@ -40,7 +40,7 @@ impl Reassembly {
 
     /// All bytes before this one have arrived.
     pub(super) fn delivered(&self) -> u64 {
-        self.arrived.first().map_or(0, |first| first.end)
+        self.arrived.first().filter(|first| first.start == 0).map_or(0, |first| first.end)
     }
 
     /// Bytes from here on have no room yet.

@@ -1,0 +1,1 @@
+//! The examples of the page `docs/UDP.md`.

@@ -10,7 +10,7 @@ use super::ranges::RangeSet;
 
 /// Bytes that may arrive beyond what the sink has. Pages of the ring that are never written cost nothing.
 pub(super) const WINDOW_BYTES: u64 = 8 << 20;
-/// Bytes handed on at a time, if there is no reason to hurry.
+/// Bytes that are worth handing on, if there is no reason to hurry.
 const BLOCK_BYTES: u64 = 256 << 10;
 /// Ranges that may have arrived with gaps between them.
 const RANGES_MAX: usize = 4_096;
@@ -21,6 +21,8 @@ const _: () = assert!(WINDOW_BYTES >= 8 * BLOCK_BYTES);
 #[derive(Debug)]
 pub(super) struct Reassembly {
     ring: Vec<u8>,
+    /// The offset that lies at the beginning of the ring.
+    origin: u64,
     size: u64,
     /// All bytes before this one have been handed on.
     handed_on: u64,
@@ -35,7 +37,7 @@ impl Reassembly {
         let mut arrived = RangeSet::default();
         arrived.insert(0..offset);
         let ring_bytes = WINDOW_BYTES.min(size - offset).max(1) as usize;
-        Self { ring: vec![0; ring_bytes], size, handed_on: offset, arrived, hasher }
+        Self { ring: vec![0; ring_bytes], origin: offset, size, handed_on: offset, arrived, hasher }
     }
 
     /// All bytes before this one have arrived.
@@ -76,39 +78,46 @@ impl Reassembly {
         true
     }
 
+    fn position(&self, offset: u64) -> usize {
+        ((offset - self.origin) % self.ring.len() as u64) as usize
+    }
+
     fn write(&mut self, start: u64, bytes: &[u8]) {
-        let position = (start % self.ring.len() as u64) as usize;
+        let position = self.position(start);
         let (head, wrapped) = bytes.split_at(bytes.len().min(self.ring.len() - position));
         self.ring[position..][..head.len()].copy_from_slice(head);
         self.ring[..wrapped.len()].copy_from_slice(wrapped);
     }
 
-    /// Hands whole blocks on, and the rest as well when it is the end of the file.
+    /// Hands on what has arrived without a gap, if it is worth it or the end of the file.
     ///
     /// # Errors
     /// Those of the sink.
     pub(super) fn hand_on(&mut self, sink: &mut impl Sink) -> io::Result<()> {
         let delivered = self.delivered();
-        let is_end = delivered == self.size;
-        self.hand_on_to(if is_end { delivered } else { delivered - (delivered - self.handed_on) % BLOCK_BYTES }, sink)
+        if delivered < self.size && delivered - self.handed_on < BLOCK_BYTES {
+            return Ok(());
+        }
+        self.hand_on_all(sink)
     }
 
-    /// Hands everything on that has arrived without a gap: the transfer has broken off.
+    /// Hands on all that has arrived without a gap.
     ///
     /// # Errors
     /// Those of the sink.
-    pub(super) fn hand_on_rest(&mut self, sink: &mut impl Sink) -> io::Result<()> {
-        self.hand_on_to(self.delivered(), sink)
-    }
-
-    fn hand_on_to(&mut self, end: u64, sink: &mut impl Sink) -> io::Result<()> {
+    pub(super) fn hand_on_all(&mut self, sink: &mut impl Sink) -> io::Result<()> {
+        let end = self.delivered();
         while self.handed_on < end {
-            let position = (self.handed_on % self.ring.len() as u64) as usize;
+            let position = self.position(self.handed_on);
             let length = (end - self.handed_on).min(BLOCK_BYTES).min((self.ring.len() - position) as u64);
             let block = &self.ring[position..][..length as usize];
             sink.append(block)?;
             self.hasher.update(block);
             self.handed_on += length;
+        }
+        // With nothing left in it the ring starts again at its beginning, which is still in the cache.
+        if self.arrived.len() == 1 {
+            self.origin = self.handed_on;
         }
         Ok(())
     }
@@ -188,7 +197,7 @@ mod tests {
         assert!(reassembly.insert(6_000, &content[6_000..]));
         reassembly.hand_on(&mut kept).unwrap();
         assert!(kept.0.is_empty());
-        reassembly.hand_on_rest(&mut kept).unwrap();
+        reassembly.hand_on_all(&mut kept).unwrap();
         assert!(kept.0 == content[3_000..5_000]);
         assert!(!reassembly.is_complete());
     }

@@ -146,7 +146,7 @@ impl<K: Sink> Receiver<K> {
         let sink = match std::mem::replace(&mut self.state, State::Offered(NOTHING)) {
             State::Receiving(mut intake) => {
                 // If that fails, less is resumed.
-                let _ = intake.reassembly.hand_on_rest(&mut intake.sink);
+                let _ = intake.reassembly.hand_on_all(&mut intake.sink);
                 Some(intake.sink)
             }
             State::Closing { sink, .. } => sink,

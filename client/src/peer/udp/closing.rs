@@ -26,9 +26,15 @@ pub(super) struct Closing {
 #[derive(Debug)]
 enum Phase {
     /// The peer is told until it answers.
-    Telling { news: News, retry: Retry, until: Instant },
+    Telling {
+        news: News,
+        retry: Retry,
+        until: Instant,
+    },
     /// The peer knows; it may not know that we know.
-    Lingering { until: Instant },
+    Lingering {
+        until: Instant,
+    },
     Closed,
 }
 

@@ -90,11 +90,8 @@ impl Congestion {
             return;
         }
         let bytes = bytes as f64;
-        self.window = if self.is_slow_start() {
-            self.window + bytes
-        } else {
-            self.grown(now, bytes, round_trip)
-        };
+        self.window =
+            if self.is_slow_start() { self.window + bytes } else { self.grown(now, bytes, round_trip) };
         self.window = self.window.min(WINDOW_BYTES_MAX as f64);
     }
 

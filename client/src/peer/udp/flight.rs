@@ -92,7 +92,12 @@ impl Flight {
     }
 
     /// Finds the packets that count as lost now; `each` sees them, in the order they were sent.
-    pub(super) fn find_losses(&mut self, now: Instant, delay: Duration, mut each: impl FnMut(&Sent)) -> Losses {
+    pub(super) fn find_losses(
+        &mut self,
+        now: Instant,
+        delay: Duration,
+        mut each: impl FnMut(&Sent),
+    ) -> Losses {
         self.loss_due = None;
         let mut losses = Losses::default();
         let Some(largest_acked) = self.largest_acked else { return losses };
@@ -120,9 +125,9 @@ impl Flight {
         losses
     }
 
-    /// What the oldest packets on their way carry, to be sent again as a probe.
-    pub(super) fn oldest_content(&self) -> impl Iterator<Item = &Range<u64>> {
-        self.sent.iter().filter(|sent| sent.is_outstanding).filter_map(|sent| match &sent.cargo {
+    /// The content that has been on its way for the longest time.
+    pub(super) fn oldest_content(&self) -> Option<&Range<u64>> {
+        self.sent.iter().filter(|sent| sent.is_outstanding).find_map(|sent| match &sent.cargo {
             Cargo::Content(range) => Some(range),
             Cargo::Ping | Cargo::Probe => None,
         })

@@ -100,7 +100,8 @@ impl PathMtu {
         }
     }
 
-    /// Packets were lost, or none was heard of in time. Returns the new size of datagrams if it shrank.
+    /// Packets were lost while others arrived; of a path that is silent nothing can be said. Returns the new size
+    /// of datagrams if it shrank.
     pub(super) fn on_loss_round(&mut self, now: Instant) -> Option<usize> {
         self.barren_rounds += 1;
         if self.barren_rounds < BARREN_ROUNDS_MAX || self.current <= FLOOR_BYTES {

@@ -36,9 +36,7 @@ impl Pacer {
         let bytes_a_second = GAIN * window as f64 / round_trip.as_secs_f64();
         let burst = (BURST_DATAGRAMS_MIN * datagram_bytes as f64).max(bytes_a_second * BURST.as_secs_f64());
         let gained = match self.filled_at {
-            Some(filled_at) => {
-                bytes_a_second * now.saturating_duration_since(filled_at).as_secs_f64()
-            }
+            Some(filled_at) => bytes_a_second * now.saturating_duration_since(filled_at).as_secs_f64(),
             None => burst,
         };
         self.bytes = (self.bytes + gained).min(burst);

@@ -214,7 +214,8 @@ impl Ack<'_> {
         let mut low = self.largest.checked_sub(u64::from(self.first));
         for pair in pairs {
             let (missing, arrived) = split_pair(*pair);
-            low = low.filter(|_| missing > 0 && arrived > 0).and_then(|low| low.checked_sub(missing + arrived));
+            low =
+                low.filter(|_| missing > 0 && arrived > 0).and_then(|low| low.checked_sub(missing + arrived));
         }
         // The sum `largest + 1` must exist too.
         low.is_some() && odd_bytes.is_empty() && pairs.len() < ACK_RANGES_MAX && self.largest < u64::MAX

@@ -19,7 +19,8 @@ use super::ranges::RangeSet;
 use super::rtt::Rtt;
 use super::slow_start::RoundWatch;
 
-/// Packets sent after a time-out whatever the window says (RFC 9002, 6.2.4).
+/// Packets sent after a time-out whatever the window says (RFC 9002, 6.2.4). The last is a Ping: it gets
+/// through where large packets do not, and its Ack shows that they do not.
 const PROBES_A_TIMEOUT: u32 = 2;
 /// A larger datagram is only tried while so many of them are left to send.
 const WORTH_PROBING_DATAGRAMS: u64 = 8;
@@ -170,17 +171,13 @@ impl Stream {
             Cargo::Ping => {}
         });
         let Some(last_sent_at) = losses.last_sent_at else { return };
-        if self.congestion.on_lost(now, last_sent_at) {
-            self.on_loss_round(now);
+        if self.congestion.on_lost(now, last_sent_at)
+            && let Some(size) = self.mtu.on_loss_round(now)
+        {
+            self.congestion.resize(size);
         }
         if self.rtt.persistent_congestion(ACK_DELAY_MAX).is_some_and(|limit| losses.span > limit) {
             self.congestion.on_persistent_congestion();
-        }
-    }
-
-    fn on_loss_round(&mut self, now: Instant) {
-        if let Some(size) = self.mtu.on_loss_round(now) {
-            self.congestion.resize(size);
         }
     }
 
@@ -208,8 +205,7 @@ impl Stream {
         self.timeouts += 1;
         self.probes_owed = PROBES_A_TIMEOUT;
         self.quiet_since = now;
-        self.on_loss_round(now);
-        for range in self.flight.oldest_content().take(PROBES_A_TIMEOUT as usize) {
+        if let Some(range) = self.flight.oldest_content() {
             put_back(&mut self.lost, &self.acked, self.delivered, range);
         }
     }
@@ -233,7 +229,7 @@ impl Stream {
         let segments = segments_max.min(buffer.len() / segment_bytes);
         let mut bytes = 0;
         for _ in 0..segments {
-            if !self.may_send(now) {
+            if self.probes_owed == 1 || !self.may_send(now) {
                 break;
             }
             let Some(range) = self.next_content() else { break };
@@ -301,8 +297,7 @@ impl Stream {
         range: &Range<u64>,
         source: &mut impl Source,
     ) -> io::Result<usize> {
-        let header =
-            packet::write_data_header(buffer, self.session, self.flight.next_number(), range.start);
+        let header = packet::write_data_header(buffer, self.session, self.flight.next_number(), range.start);
         let size = header + (range.end - range.start) as usize;
         source.read_at(range.start, &mut buffer[header..size])?;
         Ok(size)

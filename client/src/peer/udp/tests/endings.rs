@@ -44,7 +44,10 @@ fn a_vanished_peer_is_noticed_by_both_and_what_is_there_is_resumed() {
 fn a_file_that_is_all_there_already_is_done_at_once() {
     let content = Virtual::new(1, 1_000_000);
     let mut pair = Pair::new(1, &content, &Conditions::default());
-    pair.held = Some((Start::resume(content.size, content.hasher(content.size)), Checked::new(&content, content.size)));
+    pair.held = Some((
+        Start::resume(content.size, content.hasher(content.size)),
+        Checked::new(&content, content.size),
+    ));
     pair.run();
     assert!(pair.to_receiver.sent() < 10);
     pair.expect_done();

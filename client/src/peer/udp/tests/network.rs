@@ -77,7 +77,8 @@ impl Direction {
         }
         let mut leaves_at = now;
         if let Some((bytes_a_second, queue_bytes)) = *bottleneck {
-            let waiting = self.busy_until.saturating_duration_since(now).as_secs_f64() * bytes_a_second as f64;
+            let waiting =
+                self.busy_until.saturating_duration_since(now).as_secs_f64() * bytes_a_second as f64;
             if waiting + datagram.len() as f64 > queue_bytes as f64 {
                 return;
             }

@@ -126,6 +126,18 @@ fn a_tenth_of_a_percent_of_loss_does_not_take_most_of_a_bottleneck() {
 }
 
 #[test]
+fn a_silent_path_says_nothing_about_the_size_of_packets() {
+    let content = Virtual::new(1, 5_000_000);
+    let cut = 500 * MS..3_000 * MS;
+    let conditions = Conditions { bottleneck: Some((3_000_000, 300_000)), cut, ..Conditions::default() };
+    let mut pair = Pair::new(1, &content, &conditions);
+    let mut sizes = Vec::new();
+    pair.run_with(|pair| sizes.extend(pair.sender.datagram_bytes()));
+    assert!(sizes.is_sorted() && sizes.last() > Some(&1_200), "{:?}", sizes.last());
+    pair.expect_done();
+}
+
+#[test]
 fn a_cut_shorter_than_the_idle_time_is_survived() {
     for seed in 0..10 {
         let content = Virtual::new(seed, 2_000_000);

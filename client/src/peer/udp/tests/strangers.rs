@@ -43,7 +43,8 @@ fn forged_packets_change_nothing_and_are_not_answered() {
     for seed in 0..20 {
         let mut random = fastrand::Rng::with_seed(seed);
         let content = Virtual::new(seed, 300_000);
-        let conditions = Conditions { loss: 0.05, bottleneck: Some((1_000_000, 50_000)), ..Conditions::default() };
+        let conditions =
+            Conditions { loss: 0.05, bottleneck: Some((1_000_000, 50_000)), ..Conditions::default() };
         let mut pair = Pair::new(seed, &content, &conditions);
         let mut undisturbed = Pair::new(seed, &content, &conditions);
         pair.run_with(|pair| {
@@ -76,8 +77,8 @@ fn two_transfers_whose_packets_reach_everyone_do_not_mix() {
     for seed in 0..10 {
         let contents = [Virtual::new(seed, 200_000), Virtual::new(seed + 99, 250_000)];
         let conditions = Conditions { loss: 0.1, jitter: Duration::from_millis(7), ..Conditions::default() };
-        let [mut one, mut other] =
-            [(seed, &contents[0]), (seed + 500, &contents[1])].map(|(seed, content)| Pair::new(seed, content, &conditions));
+        let [mut one, mut other] = [(seed, &contents[0]), (seed + 500, &contents[1])]
+            .map(|(seed, content)| Pair::new(seed, content, &conditions));
         (other.start, other.now) = (one.start, one.now);
         let mut buffer = vec![0; DATAGRAM_BYTES_MAX];
         one.run_with(|one| {
@@ -86,7 +87,9 @@ fn two_transfers_whose_packets_reach_everyone_do_not_mix() {
             // Each end overhears what the other pair's ends say about now.
             let mut overheard = Vec::new();
             let (now, session) = (one.now, other.receiver.session());
-            overheard.extend(other.sender.poll_transmit(now, 1, &mut buffer).map(|sent| buffer[..sent.bytes].to_vec()));
+            overheard.extend(
+                other.sender.poll_transmit(now, 1, &mut buffer).map(|sent| buffer[..sent.bytes].to_vec()),
+            );
             for datagram in overheard {
                 assert_eq!(session_of(&datagram), Some(session));
                 assert!(!one.receiver.on_datagram(now, &datagram));
@@ -128,7 +131,8 @@ fn an_unknown_version_is_refused() {
 #[test]
 fn acknowledgements_of_what_was_never_sent_are_dropped() {
     let content = Virtual::new(1, 1_000_000);
-    let mut pair = Pair::new(1, &content, &Conditions { bottleneck: Some((100_000, 20_000)), ..Conditions::default() });
+    let mut pair =
+        Pair::new(1, &content, &Conditions { bottleneck: Some((100_000, 20_000)), ..Conditions::default() });
     let mut buffer = vec![0; 100];
     let mut tried = 0;
     pair.run_with(|pair| {
@@ -140,7 +144,8 @@ fn acknowledgements_of_what_was_never_sent_are_dropped() {
         let ranges = std::iter::once(1_000_000..1_000_001);
         let bytes = packet::write_ack(&mut buffer, session, Duration::ZERO, 0, u64::MAX, ranges);
         assert!(!pair.sender.on_datagram(pair.now, &buffer[..bytes]));
-        let bytes = packet::write_ack(&mut buffer, session, Duration::ZERO, 999_999, 0, std::iter::once(0..1));
+        let bytes =
+            packet::write_ack(&mut buffer, session, Duration::ZERO, 999_999, 0, std::iter::once(0..1));
         assert!(!pair.sender.on_datagram(pair.now, &buffer[..bytes]));
     });
     assert_eq!(tried, 50);

@@ -237,12 +237,12 @@ pub fn decode(session: SessionId, datagram: &[u8]) -> Option<Packet<'_>> {
         HELLO if fields.u8()? != VERSION => return Some(Packet::ForeignHello),
         HELLO => Packet::Hello(Offer { size: fields.u64()?, digest: fields.array()? }),
         DATA => {
-            let (number, offset, payload) = (fields.u64()?, fields.u64()?, fields.rest());
+            let (number, offset, payload) = (fields.number()?, fields.u64()?, fields.rest());
             offset.checked_add(payload.len() as u64).filter(|_| !payload.is_empty())?;
             Packet::Data { number, offset, payload }
         }
         PING => {
-            let number = fields.u64()?;
+            let number = fields.number()?;
             fields.rest();
             Packet::Ping { number }
         }
@@ -291,6 +291,11 @@ impl<'a> Fields<'a> {
 
     fn u64(&mut self) -> Option<u64> {
         self.array().map(u64::from_be_bytes)
+    }
+
+    /// A packet number, which has a successor.
+    fn number(&mut self) -> Option<u64> {
+        self.u64().filter(|number| *number < u64::MAX)
     }
 
     fn rest(&mut self) -> &'a [u8] {

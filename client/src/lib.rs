@@ -7,6 +7,7 @@
 //!
 //! [`session`] is the loop and the only module that waits. [`prompt`], [`wording`], [`memory`], [`keys`],
 //! [`lines`], [`editor`], [`layout`] and [`login`] are pure; [`commands`] and [`transfer`] know frames and local files but no socket.
+//! [`peer`] is the way to other users past the server, with a socket of its own.
 #![forbid(unsafe_code)]
 
 pub mod commands;

@@ -18,7 +18,7 @@ pub trait Sink {
     /// Adds the next bytes. They come in order and without gaps, from where the transfer started.
     ///
     /// # Errors
-    /// They can't be stored; the transfer fails.
+    /// They can't be stored; the transfer fails, and no more bytes come.
     fn append(&mut self, bytes: &[u8]) -> io::Result<()>;
 
     /// All bytes are there and are what was announced: after this the sender is told that they are stored.

@@ -143,10 +143,14 @@ impl<K: Sink> Receiver<K> {
 
     /// Ends it. What has arrived without a gap goes to the sink, to be resumed one day.
     fn close(&mut self, closing: Closing, event: Event) {
-        let sink = match std::mem::replace(&mut self.state, State::Offered(NOTHING)) {
+        let unset = State::Closing { closing: Closing::closed(), sink: None };
+        let sink = match std::mem::replace(&mut self.state, unset) {
             State::Receiving(mut intake) => {
-                // If that fails, less is resumed.
-                let _ = intake.reassembly.hand_on_all(&mut intake.sink);
+                // Of a sink that has failed nobody knows how much of the last block it has.
+                if event != Event::Failed(Failure::Here(Reason::NotStored)) {
+                    // If it fails now, less is resumed.
+                    let _ = intake.reassembly.hand_on_all(&mut intake.sink);
+                }
                 Some(intake.sink)
             }
             State::Closing { sink, .. } => sink,
@@ -156,9 +160,6 @@ impl<K: Sink> Receiver<K> {
         self.events.push_back(event);
     }
 }
-
-/// Stands in while one state becomes another.
-const NOTHING: Offer = Offer { size: 0, digest: [0; blake3::OUT_LEN] };
 
 impl<K: Sink> Intake<K> {
     fn poll_transmit(&mut self, now: Instant, session: SessionId, buffer: &mut [u8]) -> Option<Transmit> {

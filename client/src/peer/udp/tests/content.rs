@@ -72,18 +72,20 @@ pub(super) struct Checked {
     pub(super) is_finished: bool,
     /// Storing fails from here on.
     pub(super) room: u64,
+    pub(super) refused: u32,
 }
 
 impl Checked {
     /// Expects `expected` from `offset` on.
     pub(super) fn new(expected: &Virtual, offset: u64) -> Self {
-        Self { expected: expected.clone(), bytes: offset, is_finished: false, room: u64::MAX }
+        Self { expected: expected.clone(), bytes: offset, is_finished: false, room: u64::MAX, refused: 0 }
     }
 }
 
 impl Sink for Checked {
     fn append(&mut self, mut bytes: &[u8]) -> io::Result<()> {
         if self.bytes + bytes.len() as u64 > self.room {
+            self.refused += 1;
             return Err(io::ErrorKind::StorageFull.into());
         }
         while !bytes.is_empty() {

@@ -126,6 +126,8 @@ fn what_can_not_be_read_or_stored_ends_it() {
     pair.held = Some((Start::afresh(), sink));
     pair.run();
     failed(&pair, Failure::There(Reason::NotStored), Failure::Here(Reason::NotStored));
+    let sink = pair.receiver.into_sink().expect("a sink");
+    assert_eq!(sink.refused, 1, "it is left alone after that");
 }
 
 #[test]

@@ -7,7 +7,7 @@ use std::fmt;
 use std::ops::Deref;
 use std::sync::Arc;
 
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Serialize, Serializer};
 use zeroize::Zeroizing;
 
 use crate::limits::{
@@ -41,9 +41,16 @@ impl std::error::Error for Invalid {}
 macro_rules! checked_string {
     ($(#[$doc:meta])* $name:ident, $valid:ident, $invalid:expr) => {
         $(#[$doc])*
-        #[derive(Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
-        #[serde(try_from = "String", into = "String")]
+        #[derive(Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Deserialize)]
+        #[serde(try_from = "String")]
         pub struct $name(Arc<str>);
+
+        // By hand: derived through `String`, each entry of the log would copy its strings once more.
+        impl Serialize for $name {
+            fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+                serializer.serialize_str(&self.0)
+            }
+        }
 
         impl $name {
             /// Parses `raw`, which must be exactly one: nothing is trimmed or folded.
@@ -92,11 +99,6 @@ macro_rules! checked_string {
             }
         }
 
-        impl From<$name> for String {
-            fn from(name: $name) -> Self {
-                name.0.as_ref().to_owned()
-            }
-        }
     };
 }
 
@@ -166,8 +168,16 @@ fn is_file_name(raw: &str) -> bool {
 }
 
 fn is_text(raw: &str) -> bool {
-    (1..=TEXT_BYTES_MAX).contains(&raw.len())
-        && !raw.chars().any(|c| (c.is_control() && c != '\t') || crate::escape::is_bidi_control(c))
+    (1..=TEXT_BYTES_MAX).contains(&raw.len()) && (is_plain_ascii(raw) || !raw.chars().any(is_kept_out_of_texts))
+}
+
+/// What most texts are: this looks at all bytes and decides once, which the compiler does sixteen at a time.
+fn is_plain_ascii(raw: &str) -> bool {
+    raw.bytes().fold(true, |plain, byte| plain & matches!(byte, b' '..=b'~'))
+}
+
+fn is_kept_out_of_texts(c: char) -> bool {
+    (c.is_control() && c != '\t') || crate::escape::is_bidi_control(c)
 }
 
 #[cfg(test)]

@@ -55,6 +55,11 @@ impl Errors {
     pub fn total(self) -> u64 {
         self.refused + self.lost + self.unanswered
     }
+
+    /// Each kind by its name.
+    pub fn kinds(self) -> [(&'static str, u64); 3] {
+        [("refused", self.refused), ("lost", self.lost), ("unanswered", self.unanswered)]
+    }
 }
 
 /// One second of a run.

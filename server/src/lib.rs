@@ -11,6 +11,7 @@ pub mod connection;
 pub mod credentials;
 pub mod files;
 pub mod forum;
+pub mod inbox;
 pub mod journal;
 pub mod lockout;
 pub mod logging;

@@ -4,7 +4,7 @@
 use std::collections::HashMap;
 use std::net::IpAddr;
 
-use crate::forum::{AccountId, Users};
+use crate::forum::{AccountId, Sequence, Users};
 use crate::session::PeerId;
 
 /// A user who is online.
@@ -28,7 +28,9 @@ type Order = u64;
 /// Everybody who is online, and everybody who was since the server began.
 #[derive(Debug, Default)]
 pub struct Online {
-    by_order: imbl::OrdMap<Order, OnlineUser>,
+    /// In the order of log-ins. A persistent map would take twice the memory, since it splits what is only
+    /// ever appended to into halves.
+    present: Sequence<(Order, OnlineUser)>,
     orders: HashMap<AccountId, Order>,
     next: Order,
     /// Who logged out and did not come back, in that order, with the time in UTC milliseconds.
@@ -39,22 +41,23 @@ pub struct Online {
 impl Online {
     /// The user's session, if there is one.
     pub fn find(&self, account: AccountId) -> Option<&OnlineUser> {
-        self.by_order.get(self.orders.get(&account)?)
+        let index = self.index_of(*self.orders.get(&account)?);
+        self.present.get(index).map(|(_, user)| user)
     }
 
     /// How many they are.
     pub fn len(&self) -> usize {
-        self.orders.len()
+        self.present.len()
     }
 
     /// Whether there is nobody.
     pub fn is_empty(&self) -> bool {
-        self.orders.is_empty()
+        self.present.is_empty()
     }
 
     /// Everybody, in the order of log-ins.
     pub fn iter(&self) -> impl Iterator<Item = &OnlineUser> {
-        self.by_order.values()
+        self.present.iter().map(|(_, user)| user)
     }
 
     /// Takes in a user who was not online.
@@ -65,17 +68,21 @@ impl Online {
         }
         self.next += 1;
         self.orders.insert(user.account, self.next);
-        self.by_order.insert(self.next, user);
+        self.present.push((self.next, user));
     }
 
     /// Lets a user go; says whether there was one.
     pub fn remove(&mut self, account: AccountId, at_ms: u64) -> bool {
         let Some(order) = self.orders.remove(&account) else { return false };
-        self.by_order.remove(&order);
+        self.present.remove(self.index_of(order));
         self.next += 1;
         self.gone.insert(self.next, (account, at_ms));
         self.gone_orders.insert(account, self.next);
         true
+    }
+
+    fn index_of(&self, order: Order) -> usize {
+        self.present.partition_point(|(other, _)| *other < order)
     }
 
     /// A list of all others who have not blocked the one who asks; with `gone_since_ms` also those who went
@@ -86,24 +93,17 @@ impl Online {
             None => imbl::OrdMap::new(),
         };
         let earliest_ms = gone_since_ms.unwrap_or(0);
-        OnlineListing {
-            online: self.by_order.clone(),
-            behind: 0,
-            gone,
-            before: Order::MAX,
-            earliest_ms,
-            asker,
-            hidden,
-        }
+        let present = self.present.clone();
+        OnlineListing { present, next: 0, gone, before: Order::MAX, earliest_ms, asker, hidden }
     }
 }
 
 /// A list of users under way.
 #[derive(Debug)]
 pub struct OnlineListing {
-    online: imbl::OrdMap<Order, OnlineUser>,
-    /// Those up to here were listed.
-    behind: Order,
+    present: Sequence<(Order, OnlineUser)>,
+    /// The index of the next to be listed.
+    next: usize,
     gone: imbl::OrdMap<Order, (AccountId, u64)>,
     /// Those from here on were listed: who went last comes first.
     before: Order,
@@ -116,8 +116,8 @@ impl OnlineListing {
     /// The next who is online; none at the end.
     pub fn next_online(&mut self) -> Option<OnlineUser> {
         loop {
-            let (&order, &user) = self.online.range(self.behind + 1..).next()?;
-            self.behind = order;
+            let &(_, user) = self.present.get(self.next)?;
+            self.next += 1;
             if user.account != self.asker && !self.hidden.contains(&user.account) {
                 return Some(user);
             }

@@ -14,6 +14,8 @@ const SLICES_MAX: usize = 64;
 const PIECE_BYTES_MAX: usize = 64 * 1024;
 /// Pieces this small are worth keeping for the next answer; larger ones go back to the allocator.
 const KEPT_BYTES_MAX: usize = 4 * 1024;
+/// Likewise for the places of a queue.
+const KEPT_PIECES_MAX: usize = 16;
 
 /// What a notice costs each receiver beside its shared bytes: a place in the queue, which at worst is half
 /// empty.
@@ -42,6 +44,12 @@ impl SharedBytes {
 #[derive(Debug, Clone)]
 pub struct Shared(Rc<Counted>);
 
+impl Shared {
+    fn len(&self) -> usize {
+        self.0.frames.len()
+    }
+}
+
 #[derive(Debug)]
 struct Counted {
     frames: Box<[u8]>,
@@ -57,44 +65,71 @@ impl Drop for Counted {
 #[derive(Debug)]
 enum Piece {
     Own(Vec<u8>),
-    Shared(Shared),
+    /// From this byte on.
+    Shared(Shared, u32),
 }
 
 impl Piece {
     fn bytes(&self) -> &[u8] {
         match self {
             Self::Own(bytes) => bytes,
-            Self::Shared(shared) => &shared.0.frames,
+            Self::Shared(shared, start) => &shared.0.frames[*start as usize..],
         }
     }
 }
 
-/// Emptied buffers of all connections, so that a busy server allocates nothing and an idle connection owns
-/// nothing.
+/// Emptied buffers and queues of all connections, so that a busy server allocates nothing and an idle
+/// connection owns nothing.
 #[derive(Debug, Default)]
 pub struct Pool {
-    spare: Vec<Vec<u8>>,
+    buffers: Vec<Vec<u8>>,
+    #[allow(clippy::vec_box, reason = "the box itself is what is kept")]
+    queues: Vec<Box<Queue>>,
 }
 
-/// Buffers that the pool keeps; more are freed.
+/// Buffers, and queues, that the pool keeps; more are freed.
 const POOLED_MAX: usize = 1_024;
 
 impl Pool {
-    fn take(&mut self) -> Vec<u8> {
-        self.spare.pop().unwrap_or_default()
+    fn buffer(&mut self) -> Vec<u8> {
+        self.buffers.pop().unwrap_or_default()
     }
 
-    fn put(&mut self, mut buffer: Vec<u8>) {
-        if buffer.capacity() <= KEPT_BYTES_MAX && self.spare.len() < POOLED_MAX {
+    fn put_buffer(&mut self, mut buffer: Vec<u8>) {
+        if buffer.capacity() <= KEPT_BYTES_MAX && self.buffers.len() < POOLED_MAX {
             buffer.clear();
-            self.spare.push(buffer);
+            self.buffers.push(buffer);
+        }
+    }
+
+    fn queue(&mut self) -> Box<Queue> {
+        self.queues.pop().unwrap_or_default()
+    }
+
+    fn put_queue(&mut self, queue: Box<Queue>) {
+        debug_assert!(queue.pieces.is_empty(), "nothing waits in a queue that is given back");
+        if queue.pieces.capacity() <= KEPT_PIECES_MAX && self.queues.len() < POOLED_MAX {
+            self.queues.push(queue);
         }
     }
 }
 
-/// A queue of bytes on their way out.
+/// Bytes on their way out.
 #[derive(Debug, Default)]
-pub struct Outgoing {
+pub enum Outgoing {
+    /// Nothing waits, and no memory is held for it.
+    #[default]
+    Empty,
+    /// One frame that others get too, of which so many bytes are written: what most receivers of a notice
+    /// have waiting, so it costs no allocation.
+    Notice(Shared, u32),
+    /// Whatever else.
+    Queue(Box<Queue>),
+}
+
+/// Several pieces on their way out.
+#[derive(Debug, Default)]
+pub struct Queue {
     pieces: VecDeque<Piece>,
     /// Bytes of the first piece that are written already.
     written: usize,
@@ -105,60 +140,91 @@ pub struct Outgoing {
     notice_bytes: usize,
 }
 
+// A frame's length fits the count of written bytes, and a batch of frames is bounded far below it.
+const _: () = assert!(size_of::<Outgoing>() <= 16);
+
 impl Outgoing {
     /// How many shared pieces wait.
     pub fn notices(&self) -> usize {
-        self.notices
+        match self {
+            Self::Empty => 0,
+            Self::Notice(..) => 1,
+            Self::Queue(queue) => queue.notices,
+        }
     }
 
     /// What the notices that wait cost: their bytes, and a place each.
     pub fn notice_cost(&self) -> usize {
-        self.notice_bytes + self.notices * NOTICE_PLACE_BYTES
+        match self {
+            Self::Empty => 0,
+            Self::Notice(shared, _) => shared.len() + NOTICE_PLACE_BYTES,
+            Self::Queue(queue) => queue.notice_bytes + queue.notices * NOTICE_PLACE_BYTES,
+        }
     }
 
     /// Drops whatever waits behind a piece that is partly written: for a receiver who is cut off, but
     /// is still to understand the last word.
     pub fn cut(&mut self) {
-        let keep = usize::from(self.written > 0);
-        self.pieces.truncate(keep);
-        self.length = self.pieces.iter().map(|piece| piece.bytes().len()).sum::<usize>() - self.written;
-        self.notices = self.pieces.iter().filter(|piece| matches!(piece, Piece::Shared(_))).count();
-        self.notice_bytes = if self.notices > 0 { self.length + self.written } else { 0 };
+        match self {
+            Self::Queue(queue) if queue.written > 0 => queue.cut(),
+            Self::Notice(_, written) if *written > 0 => {}
+            _ => *self = Self::Empty,
+        }
     }
 
     /// Bytes that wait to be written.
     pub fn len(&self) -> usize {
-        self.length
+        match self {
+            Self::Empty => 0,
+            Self::Notice(shared, written) => shared.len() - *written as usize,
+            Self::Queue(queue) => queue.length,
+        }
     }
 
     /// Whether nothing waits.
     pub fn is_empty(&self) -> bool {
-        self.length == 0
+        self.len() == 0
     }
 
     /// Lets `encode` append own bytes.
     pub fn append(&mut self, pool: &mut Pool, encode: impl FnOnce(&mut Vec<u8>)) {
-        if !matches!(self.pieces.back(), Some(Piece::Own(bytes)) if bytes.len() < PIECE_BYTES_MAX) {
-            self.pieces.push_back(Piece::Own(pool.take()));
+        let queue = self.queue(pool);
+        if !matches!(queue.pieces.back(), Some(Piece::Own(bytes)) if bytes.len() < PIECE_BYTES_MAX) {
+            queue.pieces.push_back(Piece::Own(pool.buffer()));
         }
-        let Some(Piece::Own(bytes)) = self.pieces.back_mut() else { unreachable!("pushed above") };
+        let Some(Piece::Own(bytes)) = queue.pieces.back_mut() else { unreachable!("pushed above") };
         let before = bytes.len();
         encode(bytes);
-        self.length += bytes.len() - before;
+        queue.length += bytes.len() - before;
     }
 
     /// Queues a buffer as it is.
-    pub fn push_own(&mut self, bytes: Vec<u8>) {
-        self.length += bytes.len();
-        self.pieces.push_back(Piece::Own(bytes));
+    pub fn push_own(&mut self, pool: &mut Pool, bytes: Vec<u8>) {
+        let queue = self.queue(pool);
+        queue.length += bytes.len();
+        queue.pieces.push_back(Piece::Own(bytes));
     }
 
-    /// Queues a frame that others get too.
-    pub fn push_shared(&mut self, shared: Shared) {
-        self.length += shared.0.frames.len();
-        self.notice_bytes += shared.0.frames.len();
-        self.notices += 1;
-        self.pieces.push_back(Piece::Shared(shared));
+    /// Queues frames that others get too, from the byte `start` on.
+    pub fn push_shared(&mut self, pool: &mut Pool, shared: Shared, start: usize) {
+        match self {
+            Self::Empty if start == 0 => *self = Self::Notice(shared, 0),
+            // A batch that is shared is bounded far below the 4 GiB that would not fit.
+            _ => self.queue(pool).push_shared(shared, start as u32),
+        }
+    }
+
+    fn queue(&mut self, pool: &mut Pool) -> &mut Queue {
+        if !matches!(self, Self::Queue(_)) {
+            let before = std::mem::replace(self, Self::Queue(pool.queue()));
+            if let (Self::Notice(shared, written), Self::Queue(queue)) = (before, &mut *self) {
+                queue.push_shared(shared, 0);
+                queue.length -= written as usize;
+                queue.written = written as usize;
+            }
+        }
+        let Self::Queue(queue) = self else { unreachable!("made above") };
+        queue
     }
 
     /// Writes until all is out or the kernel takes no more; says whether all is out.
@@ -166,8 +232,13 @@ impl Outgoing {
     /// # Errors
     /// Those of the stream, except would-block and interrupted.
     pub fn write_to(&mut self, stream: &mut impl Write, pool: &mut Pool) -> io::Result<bool> {
-        while self.length > 0 {
-            match self.write_once(stream) {
+        while !self.is_empty() {
+            let written = match self {
+                Self::Empty => break,
+                Self::Notice(shared, written) => stream.write(&shared.0.frames[*written as usize..]),
+                Self::Queue(queue) => queue.write_once(stream),
+            };
+            match written {
                 Ok(0) => return Err(ErrorKind::WriteZero.into()),
                 Ok(count) => self.advance(count, pool),
                 Err(error) if error.kind() == ErrorKind::WouldBlock => return Ok(false),
@@ -175,11 +246,38 @@ impl Outgoing {
                 Err(error) => return Err(error),
             }
         }
-        // The queue's own memory too: an idle connection owns nothing.
-        if self.pieces.capacity() > 0 {
-            *self = Self::default();
+        if let Self::Queue(mut queue) = std::mem::take(self) {
+            queue.written = 0;
+            pool.put_queue(queue);
         }
         Ok(true)
+    }
+
+    fn advance(&mut self, count: usize, pool: &mut Pool) {
+        match self {
+            Self::Empty => {}
+            // What is written of a notice is less than its length, which fits.
+            Self::Notice(_, written) => *written += count as u32,
+            Self::Queue(queue) => queue.advance(count, pool),
+        }
+    }
+}
+
+impl Queue {
+    fn push_shared(&mut self, shared: Shared, start: u32) {
+        let piece = Piece::Shared(shared, start);
+        let length = piece.bytes().len();
+        self.length += length;
+        self.notice_bytes += length;
+        self.notices += 1;
+        self.pieces.push_back(piece);
+    }
+
+    fn cut(&mut self) {
+        self.pieces.truncate(1);
+        self.length = self.pieces.iter().map(|piece| piece.bytes().len()).sum::<usize>() - self.written;
+        self.notices = self.pieces.iter().filter(|piece| matches!(piece, Piece::Shared(..))).count();
+        self.notice_bytes = if self.notices > 0 { self.length + self.written } else { 0 };
     }
 
     fn write_once(&self, stream: &mut impl Write) -> io::Result<usize> {
@@ -206,13 +304,14 @@ impl Outgoing {
                 self.written += count;
                 return;
             }
+            let length = left + self.written;
             count -= left;
             self.written = 0;
             match self.pieces.pop_front() {
-                Some(Piece::Own(buffer)) => pool.put(buffer),
-                Some(Piece::Shared(shared)) => {
+                Some(Piece::Own(buffer)) => pool.put_buffer(buffer),
+                Some(Piece::Shared(..)) => {
                     self.notices -= 1;
-                    self.notice_bytes -= shared.0.frames.len();
+                    self.notice_bytes -= length;
                 }
                 None => {}
             }
@@ -258,9 +357,9 @@ mod tests {
         let (mut outgoing, mut pool) = (Outgoing::default(), Pool::default());
         outgoing.append(&mut pool, |out| out.extend_from_slice(b"own "));
         outgoing.append(&mut pool, |out| out.extend_from_slice(b"bytes "));
-        outgoing.push_shared(SharedBytes::default().share(b"shared "));
-        outgoing.push_own(b"chunk ".to_vec());
-        outgoing.push_shared(SharedBytes::default().share(b"end"));
+        outgoing.push_shared(&mut pool, SharedBytes::default().share(b"shared "), 0);
+        outgoing.push_own(&mut pool, b"chunk ".to_vec());
+        outgoing.push_shared(&mut pool, SharedBytes::default().share(b"end"), 0);
         (outgoing, b"own bytes shared chunk end".to_vec())
     }
 
@@ -290,7 +389,7 @@ mod tests {
         let mut receivers: Vec<_> = (0..3).map(|_| Outgoing::default()).collect();
         let shared = ledger.share(b"hello");
         for receiver in &mut receivers {
-            receiver.push_shared(shared.clone());
+            receiver.push_shared(&mut pool, shared.clone(), 0);
         }
         drop(shared);
         assert_eq!(ledger.total(), 5);
@@ -325,9 +424,37 @@ mod tests {
         outgoing.append(&mut pool, |out| out.extend_from_slice(b"x"));
         let mut stream = Trickle { taken: Vec::new(), at_once: 9, blocked: true, calls: 0 };
         assert!(outgoing.write_to(&mut stream, &mut pool).unwrap());
-        assert_eq!(outgoing.pieces.capacity(), 0);
-        assert_eq!(pool.spare.len(), 1);
+        assert!(matches!(outgoing, Outgoing::Empty));
+        assert_eq!((pool.buffers.len(), pool.queues.len()), (1, 1));
         outgoing.append(&mut pool, |out| out.extend_from_slice(b"y"));
-        assert!(pool.spare.is_empty());
+        assert!(pool.buffers.is_empty() && pool.queues.is_empty());
+    }
+
+    #[test]
+    fn a_notice_that_is_partly_written_stays_in_front_of_what_comes_behind_it() {
+        let (mut outgoing, mut pool) = (Outgoing::default(), Pool::default());
+        outgoing.push_shared(&mut pool, SharedBytes::default().share(b"notice "), 0);
+        let mut stream = Trickle { taken: Vec::new(), at_once: 3, blocked: true, calls: 0 };
+        assert!(!outgoing.write_to(&mut stream, &mut pool).unwrap());
+        outgoing.append(&mut pool, |out| out.extend_from_slice(b"answer"));
+        assert_eq!((outgoing.len(), outgoing.notices()), (10, 1));
+        while !outgoing.write_to(&mut stream, &mut pool).unwrap() {}
+        assert_eq!(stream.taken, b"notice answer");
+    }
+
+    #[test]
+    fn a_shared_batch_may_begin_later_for_some() {
+        for others in [0, 1] {
+            let (mut outgoing, mut pool) = (Outgoing::default(), Pool::default());
+            for _ in 0..others {
+                outgoing.push_shared(&mut pool, SharedBytes::default().share(b"x "), 0);
+            }
+            outgoing.push_shared(&mut pool, SharedBytes::default().share(b"for others, for all"), 12);
+            assert_eq!((outgoing.len(), outgoing.notices()), (2 * others + 7, others + 1));
+            let mut stream = Trickle { taken: Vec::new(), at_once: 4, blocked: true, calls: 0 };
+            while !outgoing.write_to(&mut stream, &mut pool).unwrap() {}
+            assert_eq!(stream.taken, ["for all", "x for all"][others].as_bytes());
+            assert_eq!(outgoing.notice_cost(), 0);
+        }
     }
 }

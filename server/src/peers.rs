@@ -23,10 +23,21 @@ pub struct Peer<S> {
     generation: u32,
     /// It stands in the queue for a turn already.
     awaits_turn: bool,
-    /// It stands in the queue for writing already.
-    awaits_flush: bool,
+    awaits_flush: AwaitsFlush,
     /// It is dead and waits to be reaped.
     condemned: bool,
+}
+
+/// In which queue for writing a connection stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum AwaitsFlush {
+    /// In none: nothing new waits.
+    Not,
+    /// Among those who got notices and no answer: there may be thousands of them, so they get a share of each
+    /// turn.
+    Notices,
+    /// Among those who are written to at the end of this turn.
+    Answers,
 }
 
 /// All connections.
@@ -46,7 +57,14 @@ pub struct Peers<S> {
     turns: VecDeque<PeerId>,
     /// Who has something to write at the end of this turn.
     flushes: Vec<PeerId>,
+    /// Who has notices to write, in the order of getting them.
+    notice_flushes: VecDeque<PeerId>,
     condemned: Vec<PeerId>,
+}
+
+/// The connection, while it lives; beside the other fields of [`Peers`].
+fn alive<S>(slab: &mut Slab<Peer<S>>, id: PeerId) -> Option<&mut Peer<S>> {
+    slab.get_mut(id.slot as usize).filter(|peer| peer.generation == id.generation && !peer.condemned)
 }
 
 impl<S: Stream> Peers<S> {
@@ -62,6 +80,7 @@ impl<S: Stream> Peers<S> {
             too_slow: Vec::new(),
             turns: VecDeque::new(),
             flushes: Vec::new(),
+            notice_flushes: VecDeque::new(),
             condemned: Vec::new(),
         }
     }
@@ -85,7 +104,7 @@ impl<S: Stream> Peers<S> {
             session,
             generation,
             awaits_turn: false,
-            awaits_flush: false,
+            awaits_flush: AwaitsFlush::Not,
             condemned: false,
         });
         let id =
@@ -101,7 +120,7 @@ impl<S: Stream> Peers<S> {
 
     /// The connection, while it lives.
     pub fn get_mut(&mut self, id: PeerId) -> Option<&mut Peer<S>> {
-        self.slab.get_mut(id.slot as usize).filter(|peer| peer.generation == id.generation && !peer.condemned)
+        alive(&mut self.slab, id)
     }
 
     /// Everybody who lives.
@@ -137,18 +156,22 @@ impl<S: Stream> Peers<S> {
         self.shared_bytes.share(frames)
     }
 
-    /// Queues frames that others get too: a pointer. A receiver that has too much unread is written to at
-    /// once; if that doesn't help, it gets nothing more and is named by [`Peers::next_too_slow`].
-    pub fn push_shared(&mut self, id: PeerId, shared: Shared) {
+    /// Queues frames that others get too, from the byte `start` on: a pointer. A receiver that has too much
+    /// unread is written to at once; if that doesn't help, it gets nothing more and is named by
+    /// [`Peers::next_too_slow`].
+    pub fn push_shared(&mut self, id: PeerId, shared: Shared, start: usize) {
         let limit = self.notice_cost_max;
-        let Some(peer) = self.get_mut(id) else { return };
+        let Some(peer) = alive(&mut self.slab, id) else { return };
         if peer.connection.outgoing.notice_cost() > limit {
             return;
         }
-        peer.connection.outgoing.push_shared(shared);
+        peer.connection.outgoing.push_shared(&mut self.pool, shared, start);
         let is_over = peer.connection.outgoing.notice_cost() > limit;
         self.notices += 1;
-        self.want_flush(id);
+        if peer.awaits_flush == AwaitsFlush::Not {
+            peer.awaits_flush = AwaitsFlush::Notices;
+            self.notice_flushes.push_back(id);
+        }
         // A connection that is broken will say so again when it is flushed at the end of the turn.
         if is_over && (self.flush(id).is_err() || self.unread_cost(id) > limit) {
             self.want_flush(id);
@@ -196,17 +219,14 @@ impl<S: Stream> Peers<S> {
 
     /// Queues whole frames as they are.
     pub fn push(&mut self, id: PeerId, frames: Vec<u8>) {
-        if let Some(peer) = self.get_mut(id) {
-            peer.connection.outgoing.push_own(frames);
+        if let Some(peer) = alive(&mut self.slab, id) {
+            peer.connection.outgoing.push_own(&mut self.pool, frames);
             self.want_flush(id);
         }
     }
 
     fn append(&mut self, id: PeerId, encode: impl FnOnce(&mut Vec<u8>)) {
-        let Some(peer) = self.slab.get_mut(id.slot as usize) else { return };
-        if peer.generation != id.generation || peer.condemned {
-            return;
-        }
+        let Some(peer) = alive(&mut self.slab, id) else { return };
         peer.connection.outgoing.append(&mut self.pool, encode);
         self.want_flush(id);
     }
@@ -220,10 +240,10 @@ impl<S: Stream> Peers<S> {
         }
     }
 
-    /// Puts a connection in the queue for writing.
+    /// Has a connection written to at the end of this turn.
     pub fn want_flush(&mut self, id: PeerId) {
-        if let Some(peer) = self.get_mut(id)
-            && !std::mem::replace(&mut peer.awaits_flush, true)
+        if let Some(peer) = alive(&mut self.slab, id)
+            && std::mem::replace(&mut peer.awaits_flush, AwaitsFlush::Answers) != AwaitsFlush::Answers
         {
             self.flushes.push(id);
         }
@@ -245,7 +265,22 @@ impl<S: Stream> Peers<S> {
         }
     }
 
-    /// Everybody in the queue for writing; hand the list back with [`Peers::flushed`].
+    /// The next who has notices to write and was not written to since it got them.
+    pub fn next_notice_flush(&mut self) -> Option<PeerId> {
+        loop {
+            let id = self.notice_flushes.pop_front()?;
+            if self.get(id).is_some_and(|peer| peer.awaits_flush == AwaitsFlush::Notices) {
+                return Some(id);
+            }
+        }
+    }
+
+    /// How many have notices to write, or had when they were queued for it.
+    pub fn waiting_for_notice_flush(&self) -> usize {
+        self.notice_flushes.len()
+    }
+
+    /// Everybody who is to be written to at the end of this turn; hand the list back with [`Peers::flushed`].
     pub fn take_flushes(&mut self) -> Vec<PeerId> {
         std::mem::take(&mut self.flushes)
     }
@@ -263,16 +298,12 @@ impl<S: Stream> Peers<S> {
     /// # Errors
     /// The connection is broken.
     pub fn flush(&mut self, id: PeerId) -> std::io::Result<()> {
-        match self.slab.get_mut(id.slot as usize) {
-            Some(peer) if peer.generation == id.generation && !peer.condemned => {
-                peer.awaits_flush = false;
-                let before = peer.connection.outgoing.notices();
-                let result = peer.connection.flush(&mut self.pool);
-                self.notices -= before - peer.connection.outgoing.notices();
-                result
-            }
-            _ => Ok(()),
-        }
+        let Some(peer) = alive(&mut self.slab, id) else { return Ok(()) };
+        peer.awaits_flush = AwaitsFlush::Not;
+        let before = peer.connection.outgoing.notices();
+        let result = peer.connection.flush(&mut self.pool);
+        self.notices -= before - peer.connection.outgoing.notices();
+        result
     }
 
     /// Marks a connection for death: it gets and gives nothing more, and is buried at the end of the turn.

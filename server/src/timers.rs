@@ -21,6 +21,9 @@ use std::cmp::Ordering;
 use std::collections::{BinaryHeap, VecDeque};
 use std::time::Instant;
 
+/// Places that a queue keeps however few items it has.
+const KEPT_MAX: usize = 256;
+
 /// Keys that fall due, the earliest first; of equal deadlines in any order.
 ///
 /// There is one queue for each duration. Where every deadline is *now plus the duration* (a log-in must be
@@ -58,7 +61,16 @@ impl<K> DeadlineQueue<K> {
             return None;
         }
         let item = if self.heap_is_first() { self.out_of_order.pop() } else { self.in_order.pop_front() };
+        self.release();
         item.map(|item| item.key)
+    }
+
+    /// Gives memory back that a rush of connections took and that is mostly unused now.
+    fn release(&mut self) {
+        let (length, capacity) = (self.in_order.len(), self.in_order.capacity());
+        if capacity > KEPT_MAX && length < capacity / 4 {
+            self.in_order.shrink_to(2 * length);
+        }
     }
 
     /// When the next key falls due: until then the loop may sleep.

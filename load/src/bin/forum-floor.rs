@@ -1,4 +1,75 @@
-//! `forum-floor`: the least that a server can do.
+//! `forum-floor`: the least that a server can do, to measure servers against.
 #![forbid(unsafe_code)]
 
-fn main() {}
+use std::convert::Infallible;
+use std::io;
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+use forum_load::floor::files::{By, Digest};
+use forum_load::floor::log::Sync;
+use forum_load::floor::{self, echo, fan, files, log};
+
+/// The least that a server can do, to measure servers against. Not for where strangers are
+#[derive(Parser)]
+#[command(version)]
+struct Args {
+    /// Address and port to listen on; port 0 = any free one
+    #[arg(long, global = true, value_name = "ADDR:PORT", default_value = "127.0.0.1:0")]
+    listen: SocketAddr,
+    #[command(subcommand)]
+    floor: Floor,
+}
+
+#[derive(Subcommand)]
+enum Floor {
+    /// Return whatever comes; with --log, write frames to a file and answer each with 50 bytes
+    Echo {
+        /// File to write frames to (replaced): `u32 length`, then `u8 kind`, `u32 tag` and a body
+        #[arg(long, value_name = "FILE")]
+        log: Option<PathBuf>,
+        /// When the file is synced: before the answer, each second, or never
+        #[arg(long, requires = "log", value_name = "WHEN", default_value = "always")]
+        sync: Sync,
+    },
+    /// Pass each frame on to everybody else
+    Fan,
+    /// Send a file to each who connects: `u64 size`, then its bytes
+    Send {
+        /// The file
+        file: PathBuf,
+        /// Inside the kernel, instead of by read and write
+        #[arg(long)]
+        sendfile: bool,
+    },
+    /// Store what each who connects sends: `u64 size`, then the bytes. Answered by the size once it is durable
+    Receive {
+        /// Where to store it
+        dir: PathBuf,
+        /// Digest it as it comes, and answer with the 32 bytes of that, too
+        #[arg(long)]
+        blake3: bool,
+    },
+}
+
+fn main() -> ExitCode {
+    let Err(error) = serve(Args::parse());
+    eprintln!("forum-floor: {error}");
+    ExitCode::FAILURE
+}
+
+fn serve(args: Args) -> io::Result<Infallible> {
+    let listener = floor::listener(args.listen)?;
+    eprintln!("listening on {}", listener.local_addr()?);
+    match args.floor {
+        Floor::Echo { log: None, .. } => echo::serve(listener),
+        Floor::Echo { log: Some(path), sync } => log::serve(listener, &path, sync),
+        Floor::Fan => fan::serve(listener),
+        Floor::Send { file, sendfile: true } => files::send(&listener, &file, By::Sendfile),
+        Floor::Send { file, sendfile: false } => files::send(&listener, &file, By::Copy),
+        Floor::Receive { dir, blake3: true } => files::receive(&listener, &dir, Digest::Blake3),
+        Floor::Receive { dir, blake3: false } => files::receive(&listener, &dir, Digest::None),
+    }
+}

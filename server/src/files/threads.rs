@@ -10,6 +10,7 @@ use std::thread::{self, JoinHandle};
 
 use super::worker::{Done, Order, Worker};
 use super::{Failure, FileId, FileSync, Ticket, Wake};
+use crate::inbox::{self, Inbox, Taken, inbox};
 
 /// The workers, seen from the loop.
 pub(super) enum Workers<K> {
@@ -29,7 +30,7 @@ pub(super) enum Workers<K> {
 
 /// One thread and the line of what it has to do, which is bounded by the credit of its transfers.
 pub(super) struct Thread<K> {
-    errands: Sender<Errand<K>>,
+    errands: inbox::Sender<Errand<K>>,
     thread: JoinHandle<()>,
 }
 
@@ -48,12 +49,12 @@ impl<K: Copy + Send + 'static> Workers<K> {
         let threads = (0..threads)
             .map(|number| {
                 let worker = Worker::new(dir.to_owned(), sync)?;
-                let (errands, to_do) = mpsc::channel();
+                let (errands, to_do) = inbox();
                 let (done, wake) = (done_sender.clone(), Arc::clone(&wake));
                 let thread = thread::Builder::new()
                     .name(format!("files-{number}"))
                     .spawn(move || work(worker, &to_do, &done, &wake))?;
-                Ok(Thread { errands, thread })
+                Ok(Thread { errands: errands.sender(thread.thread()), thread })
             })
             .collect::<io::Result<_>>()?;
         Ok(Self::Threads { threads, done_sender, done, wake })
@@ -70,7 +71,7 @@ impl<K: Copy + Send + 'static> Workers<K> {
             }
             Self::Threads { threads, done_sender, wake, .. } => {
                 let sent = nth(threads, ticket.number.0.into()).errands.send(Errand::Order(ticket, order));
-                if sent.is_err() {
+                if !sent {
                     // A bug killed the worker, and its panic is in the log: don't let its users hang.
                     let failure = Failure::Io("the file worker is gone".into());
                     let _ = done_sender.send((ticket, Done::Failed(failure)));
@@ -84,7 +85,9 @@ impl<K: Copy + Send + 'static> Workers<K> {
         match self {
             Self::Inline { worker, .. } => worker.unlink(id),
             // Where it fails because the worker is gone, the next start deletes the file.
-            Self::Threads { threads, .. } => drop(nth(threads, id.0).errands.send(Errand::Unlink(id))),
+            Self::Threads { threads, .. } => {
+                nth(threads, id.0).errands.send(Errand::Unlink(id));
+            }
         }
     }
 
@@ -117,11 +120,11 @@ fn nth<K>(threads: &[Thread<K>], number: u128) -> &Thread<K> {
 /// One worker's life: it ends when nobody can send any more.
 fn work<K: Copy>(
     mut worker: Worker,
-    to_do: &Receiver<Errand<K>>,
+    to_do: &Inbox<Errand<K>>,
     done: &Sender<(Ticket<K>, Done)>,
     wake: &Wake,
 ) {
-    for errand in to_do {
+    while let Taken::Item(errand) = to_do.take(None) {
         match errand {
             Errand::Unlink(id) => worker.unlink(id),
             Errand::Order(ticket, order) => {

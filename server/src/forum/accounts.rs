@@ -5,6 +5,7 @@ use std::ops::Index;
 use forum_common::names::UserName;
 use serde::{Deserialize, Serialize};
 
+use super::name_index::NameIndex;
 use crate::passwords::PasswordHash;
 
 /// An account's place in the order of sign-ups, from 0.
@@ -26,7 +27,7 @@ pub struct Account {
 #[derive(Debug, Clone, Default)]
 pub struct Accounts {
     by_id: imbl::Vector<Account>,
-    by_name: imbl::HashMap<UserName, AccountId>,
+    by_name: NameIndex<AccountId>,
 }
 
 impl Accounts {
@@ -42,7 +43,7 @@ impl Accounts {
 
     /// The account with exactly this name.
     pub fn find(&self, name: &str) -> Option<AccountId> {
-        self.by_name.get(name).copied()
+        self.by_name.find(name, |id| self.get(id).map(|account| account.name.as_str()))
     }
 
     /// The account with this id.
@@ -57,8 +58,8 @@ impl Accounts {
 
     pub(super) fn create(&mut self, name: UserName, hash: PasswordHash) -> AccountId {
         let id = AccountId(u32::try_from(self.by_id.len()).expect("fewer accounts than names of memory"));
-        self.by_id.push_back(Account { name: name.clone(), hash, file_bytes: 0 });
-        self.by_name.insert(name, id);
+        self.by_name.insert(&name, id);
+        self.by_id.push_back(Account { name, hash, file_bytes: 0 });
         id
     }
 

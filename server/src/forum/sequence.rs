@@ -85,15 +85,18 @@ impl<T: Clone> Sequence<T> {
         &mut Arc::make_mut(&mut chunk.members)[index - chunk.start]
     }
 
+    /// All members in order.
+    pub fn iter(&self) -> impl Iterator<Item = &T> {
+        self.chunks.iter().flat_map(|chunk| chunk.members.iter())
+    }
+
     /// The first index whose member is not `before`, which must hold for all members up to some index and
     /// for none behind.
     pub fn partition_point(&self, before: impl Fn(&T) -> bool) -> usize {
-        let (mut low, mut high) = (0, self.length);
-        while low < high {
-            let middle = low + (high - low) / 2;
-            if self.get(middle).is_some_and(&before) { low = middle + 1 } else { high = middle }
-        }
-        low
+        // The last chunk that begins with such a member holds the border, or the border is its end.
+        let chunks = self.chunks.partition_point(|chunk| chunk.members.first().is_some_and(&before));
+        let Some(last) = chunks.checked_sub(1).map(|index| &self.chunks[index]) else { return 0 };
+        last.start + last.members.partition_point(&before)
     }
 
     /// Removes the member at `index`; the later ones move up. There must be one.

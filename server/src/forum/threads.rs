@@ -6,6 +6,7 @@ use forum_common::limits::DIGEST_BYTES;
 use forum_common::names::{FileName, Text, Title};
 use serde::{Deserialize, Serialize};
 
+use super::name_index::NameIndex;
 use super::{AccountId, Refused, Sequence};
 use crate::files::FileId;
 
@@ -200,13 +201,13 @@ impl ThreadListing {
 #[derive(Debug, Clone)]
 pub struct Threads {
     by_id: imbl::OrdMap<ThreadId, Thread>,
-    by_title: imbl::HashMap<Title, ThreadId>,
+    by_title: NameIndex<ThreadId>,
     next_id: ThreadId,
 }
 
 impl Default for Threads {
     fn default() -> Self {
-        Self { by_id: imbl::OrdMap::new(), by_title: imbl::HashMap::new(), next_id: ThreadId(1) }
+        Self { by_id: imbl::OrdMap::new(), by_title: NameIndex::default(), next_id: ThreadId(1) }
     }
 }
 
@@ -223,7 +224,7 @@ impl Threads {
 
     /// The id of the thread with exactly this title.
     pub fn find(&self, title: &str) -> Option<ThreadId> {
-        self.by_title.get(title).copied()
+        self.by_title.find(title, |id| self.get(id).map(|thread| thread.title.as_str()))
     }
 
     /// The thread with this id.
@@ -231,12 +232,17 @@ impl Threads {
         self.by_id.get(&id)
     }
 
+    /// The thread with exactly this title, if there is one.
+    pub fn titled(&self, title: &str) -> Option<&Thread> {
+        self.find(title).and_then(|id| self.get(id))
+    }
+
     /// The thread with exactly this title.
     ///
     /// # Errors
     /// There is none.
     pub fn named(&self, title: &Title) -> Result<&Thread, Refused> {
-        self.find(title).and_then(|id| self.get(id)).ok_or_else(|| Refused::NoSuchThread(title.clone()))
+        self.titled(title).ok_or_else(|| Refused::NoSuchThread(title.clone()))
     }
 
     /// All threads, oldest first.
@@ -273,10 +279,9 @@ impl Threads {
 
     /// Puts a thread where a snapshot had it.
     pub(super) fn insert(&mut self, id: ThreadId, title: Title, creator: AccountId) {
-        let thread =
-            Thread { title: title.clone(), creator, posts: Sequence::default(), uploads: Arc::default() };
+        self.by_title.insert(&title, id);
+        let thread = Thread { title, creator, posts: Sequence::default(), uploads: Arc::default() };
         self.by_id.insert(id, thread);
-        self.by_title.insert(title, id);
     }
 
     pub(super) fn set_next_id(&mut self, id: ThreadId) {
@@ -285,7 +290,8 @@ impl Threads {
 
     pub(super) fn remove(&mut self, title: &Title) -> Result<(ThreadId, Thread), Refused> {
         let refused = || Refused::NoSuchThread(title.clone());
-        let id = self.by_title.remove(title).ok_or_else(refused)?;
+        let title_of = |id| self.by_id.get(&id).map(|thread| thread.title.as_str());
+        let id = self.by_title.remove(title, title_of).ok_or_else(refused)?;
         let thread = self.by_id.remove(&id).ok_or_else(refused)?;
         Ok((id, thread))
     }

@@ -9,6 +9,10 @@ use byteorder::{BigEndian, ByteOrder};
 /// as long as the fsync that they share. It also bounds a row, to this and one entry more.
 pub const BATCH_BYTES_LARGE: usize = 256 * 1024;
 
+/// Bytes of gathered entries that share a commit well enough: an idle writer gets them without waiting for
+/// quiet, and the loop gathers the next batch while it works.
+const BATCH_BYTES_FULL: usize = 32 * 1024;
+
 /// Bytes of the length in front of each entry of a batch.
 const LENGTH_BYTES: usize = 4;
 
@@ -106,7 +110,7 @@ impl Gathering {
     pub(super) fn end_turn(&mut self, quiet: bool) -> Turn {
         if self.batch.is_empty() || self.under_way > 0 {
             Turn::Rest
-        } else if quiet {
+        } else if quiet || self.batch.bytes.len() >= BATCH_BYTES_FULL {
             Turn::HandOver(self.complete())
         } else {
             Turn::AwaitQuiet

@@ -13,7 +13,7 @@ mod writer;
 
 use std::fs::File;
 use std::path::{Path, PathBuf};
-use std::sync::mpsc::{self, Receiver, Sender, TryRecvError};
+use std::sync::mpsc::{self, Receiver, TryRecvError};
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
@@ -27,6 +27,7 @@ use self::replay::End;
 use self::writer::{Broken, IntervalSync, Report, Reporter, Start, Work, Writer, is_full};
 use super::batch::{Batch, Gathering, Turn};
 use super::{Chunks, Durability, Journal, Outcome};
+use crate::inbox::{Inbox, Sender, inbox};
 
 pub use self::draft::SNAPSHOT_CHUNK_BYTES;
 pub use self::error::{JournalError, Place, Trouble};
@@ -132,7 +133,7 @@ fn write(
     database: Database,
     reporter: &Reporter,
     start: Start,
-    works: &Receiver<Work>,
+    works: &Inbox<Work>,
 ) -> Result<(), JournalError> {
     let served = Writer::new(&database.conn, reporter, start).and_then(|mut writer| writer.serve(works));
     match served {
@@ -172,10 +173,11 @@ impl SqliteJournal {
         let path = database.path.clone();
         let interval = set_durability(&database, durability)?;
         let start = Start { tip: end.tip, snapshot: (end.snapshot_id, end.contents.covered), interval };
-        let (works, given) = mpsc::channel();
+        let (works, given) = inbox();
         let (tell, reports) = mpsc::channel();
         let reporter = Reporter::new(tell, wake);
         let writer = spawn(&path, "journal", move || write(database, &reporter, start, &given))?;
+        let works = works.sender(writer.thread());
         Ok(Self {
             path,
             gathering: Gathering::default(),
@@ -225,7 +227,7 @@ impl SqliteJournal {
 
     fn hand_over(&self, work: Work) {
         // A writer that has ended has told why, or `next_outcome` will find its reports ended.
-        let _ = self.works.send(work);
+        self.works.send(work);
     }
 
     fn end_snapshot(&mut self, valid: bool) {

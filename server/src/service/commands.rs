@@ -78,12 +78,10 @@ impl<S: Stream, J: Journal, C: Clock> Service<S, J, C> {
             Request::CreateThread { title } => self.create_thread(title),
             Request::Post { title, text } => self.post(title, text),
             Request::DeletePost { title, number } => {
-                Title::parse(title).map(|title| Change::DeletePost { title, number }).map_err(No::from)
+                self.title(title).map(|title| Change::DeletePost { title, number })
             }
-            Request::EditPost { title, number, text } => edit_post(title, number, text),
-            Request::RemoveThread { title } => {
-                Title::parse(title).map(|title| Change::RemoveThread { title }).map_err(No::from)
-            }
+            Request::EditPost { title, number, text } => self.edit_post(title, number, text),
+            Request::RemoveThread { title } => self.title(title).map(|title| Change::RemoveThread { title }),
             Request::Message { user, text } => self.message(account, user, text),
             Request::Block { user } => self.block(account, user),
             Request::Unblock { user } => self.unblock(account, user),
@@ -106,16 +104,30 @@ impl<S: Stream, J: Journal, C: Clock> Service<S, J, C> {
         Ok(Change::CreateThread { title })
     }
 
+    /// A title that a thread has is shared with it; parsing would make another.
+    fn title(&self, raw: &str) -> Result<Title, No> {
+        match self.forum.threads.titled(raw) {
+            Some(thread) => Ok(thread.title().clone()),
+            None => Ok(Title::parse(raw)?),
+        }
+    }
+
     fn post(&self, title: &str, text: &str) -> Result<Change, No> {
-        let title = Title::parse(title)?;
+        let (title, stored) = match self.forum.threads.titled(title) {
+            Some(thread) => (thread.title().clone(), thread.posts().len()),
+            None => (Title::parse(title)?, 0),
+        };
         let text = Text::parse(text)?;
         let limit = self.settings.limits.max_posts;
-        let stored = self.forum.threads.named(&title).map_or(0, |thread| thread.posts().len());
         let is_post_here = |change: &Change| matches!(change, Change::Post { title: to, .. } if *to == title);
         if self.reaches(limit, stored, is_post_here) {
             return Err(No::limit(format_args!("{limit} messages in a thread")));
         }
         Ok(Change::Post { title, text })
+    }
+
+    fn edit_post(&self, title: &str, number: u32, text: &str) -> Result<Change, No> {
+        Ok(Change::EditPost { title: self.title(title)?, number, text: Text::parse(text)? })
     }
 
     /// Proposes a change. With nothing of this connection in flight, one that can't succeed is refused at
@@ -203,7 +215,7 @@ impl<S: Stream, J: Journal, C: Clock> Service<S, J, C> {
         title: &str,
         range: Option<(u32, u32)>,
     ) -> Result<(), No> {
-        let title = Title::parse(title)?;
+        let title = self.title(title)?;
         let listing = self.forum.threads.named(&title)?.list(range)?;
         self.begin(id, Task::ListingThread(tag, Box::new(listing)));
         Ok(())
@@ -323,7 +335,7 @@ impl<S: Stream, J: Journal, C: Clock> Service<S, J, C> {
             Task::ListingActive(tag, listing) => match listing.next_online() {
                 None => (*tag, None),
                 Some(user) => {
-                    shown = (user.address.to_string(), self.zone.shown(user.since_ms));
+                    shown = (user.address.to_string(), self.settings.zone.shown(user.since_ms));
                     let (address, since) = (&shown.0, &shown.1);
                     let name = name(user.account);
                     (*tag, Some(Reply::ActiveUser { name, address, udp_port: user.udp_port, since }))
@@ -332,7 +344,7 @@ impl<S: Stream, J: Journal, C: Clock> Service<S, J, C> {
             Task::ListingBoard(tag, history) => match history.next_post() {
                 None => (*tag, None),
                 Some((number, post)) => {
-                    shown = (self.zone.shown(post.at_ms), String::new());
+                    shown = (self.settings.zone.shown(post.at_ms), String::new());
                     let (author, at, text) = (name(post.author), &shown.0, &post.text);
                     (*tag, Some(Reply::BoardPost { number, author, at, text }))
                 }
@@ -340,7 +352,7 @@ impl<S: Stream, J: Journal, C: Clock> Service<S, J, C> {
             Task::ListingRooms(tag, listing) => match listing.next_post() {
                 None => (*tag, None),
                 Some((room, number, post)) => {
-                    shown = (self.zone.shown(post.at_ms), post.text.to_string());
+                    shown = (self.settings.zone.shown(post.at_ms), post.text.to_string());
                     let (author, at, text) = (name(post.author), &shown.0, &shown.1);
                     (*tag, Some(Reply::RoomPost { room: room.0, number, author, at, text }))
                 }
@@ -371,10 +383,6 @@ impl<S: Stream, J: Journal, C: Clock> Service<S, J, C> {
             info!("{} issued {word} command", self.label(id));
         }
     }
-}
-
-fn edit_post(title: &str, number: u32, text: &str) -> Result<Change, No> {
-    Ok(Change::EditPost { title: Title::parse(title)?, number, text: Text::parse(text)? })
 }
 
 fn wrong_password() -> No {

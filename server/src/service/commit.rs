@@ -1,6 +1,7 @@
 //! Changes on their way through the log: proposed here, applied here once they are durable, and only then
 //! answered.
 
+use std::fmt;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -26,8 +27,9 @@ const ENTRY_BYTES_MAX: u32 = 256 * 1024;
 /// Bytes of all entries in flight; past it every change waits.
 const ALL_ENTRY_BYTES_MAX: usize = 64 * 1024 * 1024;
 
-/// A log behind the snapshot that is shorter than this is not worth a new one.
-const SNAPSHOT_TAIL_BYTES_MIN: u64 = 64 * 1024 * 1024;
+/// A log behind the snapshot that is shorter than this is not worth a new one: two million posts of 100
+/// bytes, which a start replays in about a second.
+const SNAPSHOT_TAIL_BYTES_MIN: u64 = 256 * 1024 * 1024;
 
 /// Who waits for what becomes of an entry.
 #[derive(Debug, Clone, Copy)]
@@ -57,7 +59,7 @@ impl<S: Stream, J: Journal, C: Clock> Service<S, J, C> {
     pub(super) fn propose(&mut self, origin: Origin, actor: Option<AccountId>, change: Change) {
         // Time in the log never goes back, whatever happens to the machine's clock.
         let newest = self.pending.back().map_or(self.forum.at_ms(), |pending| pending.entry.at_ms);
-        let entry = Entry { at_ms: self.clock.wall_ms().max(newest), actor, change };
+        let entry = Entry { at_ms: self.now_ms.max(newest), actor, change };
         self.encoded.clear();
         entry.encode(&mut self.encoded);
         self.journal.propose(&self.encoded);
@@ -213,13 +215,7 @@ impl<S: Stream, J: Journal, C: Clock> Service<S, J, C> {
                 own.entries -= 1;
                 own.bytes -= pending.bytes;
                 match result {
-                    Ok(effect) => {
-                        let text = self.text_of(&effect, pending.entry.at_ms);
-                        if !text.is_empty() {
-                            info!("{} {text}", self.label(id));
-                        }
-                        self.done(id, tag, &text);
-                    }
+                    Ok(effect) => self.answer_done(id, tag, &effect, pending.entry.at_ms),
                     Err(no) => self.refuse(id, tag, &no),
                 }
                 if self.peers.get(id).is_some_and(|peer| !peer.connection.received.is_empty()) {
@@ -255,32 +251,49 @@ impl<S: Stream, J: Journal, C: Clock> Service<S, J, C> {
         self.pending.len()
     }
 
+    fn answer_done(&mut self, id: PeerId, tag: Tag, effect: &Effect, at_ms: u64) {
+        let mut text = std::mem::take(&mut self.text);
+        text.clear();
+        // A string takes everything.
+        let _ = self.put_text(&mut text, effect, at_ms);
+        if !text.is_empty() {
+            info!("{} {text}", self.label(id));
+        }
+        self.done(id, tag, &text);
+        self.text = text;
+    }
+
     /// What is said when a change has been made.
-    fn text_of(&self, effect: &Effect, at_ms: u64) -> String {
+    fn put_text(&self, out: &mut impl fmt::Write, effect: &Effect, at_ms: u64) -> fmt::Result {
         let name = |account: &AccountId| self.forum.name_of(*account);
         match effect {
-            Effect::AccountCreated(_) => String::from("Account created"),
-            Effect::PasswordChanged => String::from("Password changed"),
-            Effect::ThreadCreated(title) => format!("Thread {title} created"),
-            Effect::Posted(title) => format!("Message posted to {title} thread"),
-            Effect::PostDeleted => String::from("The message has been deleted"),
-            Effect::PostEdited => String::from("The message has been edited"),
-            Effect::FileAdded { title, file } => file_added(file, title),
-            Effect::ThreadRemoved { title, .. } => format!("Thread {title} removed"),
+            Effect::AccountCreated(_) => out.write_str("Account created"),
+            Effect::PasswordChanged => out.write_str("Password changed"),
+            Effect::ThreadCreated(title) => write!(out, "Thread {title} created"),
+            Effect::Posted(title) => write!(out, "Message posted to {title} thread"),
+            Effect::PostDeleted => out.write_str("The message has been deleted"),
+            Effect::PostEdited => out.write_str("The message has been edited"),
+            Effect::FileAdded { title, file } => out.write_str(&file_added(file, title)),
+            Effect::ThreadRemoved { title, .. } => write!(out, "Thread {title} removed"),
             // The receiver sees it; the sender sees that nothing was refused.
-            Effect::MessageStored(_) | Effect::MessagesTaken => String::new(),
-            Effect::Blocked(user) => format!("{} is blocked", name(user)),
-            Effect::Unblocked(user) => format!("{} is unblocked", name(user)),
+            Effect::MessageStored(_) | Effect::MessagesTaken => Ok(()),
+            Effect::Blocked(user) => write!(out, "{} is blocked", name(user)),
+            Effect::Unblocked(user) => write!(out, "{} is unblocked", name(user)),
             Effect::PostedToBoard(number) => {
-                format!("Broadcast message, #{number} broadcast at {}.", self.zone.shown(at_ms))
+                let at = self.settings.zone.shown(at_ms);
+                write!(out, "Broadcast message, #{number} broadcast at {at}.")
             }
-            Effect::RoomCreated(room) => format!(
-                "Separate chat room has been created, room ID: {}, users in this room: {}",
-                room.0,
-                self.members_shown(*room)
-            ),
+            Effect::RoomCreated(room) => {
+                let members = self.members_shown(*room);
+                let room = room.0;
+                write!(
+                    out,
+                    "Separate chat room has been created, room ID: {room}, users in this room: {members}"
+                )
+            }
             Effect::PostedToRoom(room, number) => {
-                format!("Message #{number} sent to separate room {} at {}.", room.0, self.zone.shown(at_ms))
+                let at = self.settings.zone.shown(at_ms);
+                write!(out, "Message #{number} sent to separate room {} at {at}.", room.0)
             }
         }
     }

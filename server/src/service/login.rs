@@ -268,7 +268,7 @@ impl<S: Stream, J: Journal, C: Clock> Service<S, J, C> {
     /// not there any more.
     fn log_in(&mut self, id: PeerId, account: AccountId) -> bool {
         let mail = self.delivery_at_log_in(account);
-        let since_ms = self.clock.wall_ms();
+        let since_ms = self.now_ms;
         let Some(peer) = self.peers.get_mut(id) else { return false };
         let Phase::Deciding(_, tag, deciding) = &peer.session.phase else { return false };
         let (tag, udp_port, address) = (*tag, deciding.claim().udp_port, peer.session.address.ip());

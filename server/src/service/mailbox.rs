@@ -26,8 +26,11 @@ impl<S: Stream, J: Journal, C: Clock> Service<S, J, C> {
         let Some(member) = self.peers.get(id).and_then(|peer| peer.session.member()) else { return true };
         let (account, mut delivery) = (member.account, member.mail);
         // What an earlier session took must be gone before anything is written again.
-        if self.taking.contains_key(&account) && delivery.sent == MailNumber(0) {
+        if delivery.sent == MailNumber(0) && self.taking.contains_key(&account) {
             return false;
+        }
+        if self.forum.mail.of(account).is_none_or(|mailbox| mailbox.newest() <= delivery.sent) {
+            return true;
         }
         while !self.has_enough_queued(id)
             && let Some((number, mail)) =
@@ -37,7 +40,7 @@ impl<S: Stream, J: Journal, C: Clock> Service<S, J, C> {
                 number: number.0,
                 late: number <= delivery.backlog,
                 from: self.forum.name_of(mail.from),
-                at: &self.zone.shown(mail.at_ms),
+                at: &self.settings.zone.shown(mail.at_ms),
                 text: &mail.text,
             };
             self.peers.notify(id, &notice);

@@ -65,7 +65,7 @@ impl<S: Stream, J: Journal, C: Clock> Service<S, J, C> {
     ) -> Result<(), No> {
         let gone_since_ms = match seconds.map(parse_seconds) {
             None => None,
-            Some(Some(seconds)) => Some(self.clock.wall_ms().saturating_sub(seconds.saturating_mul(1_000))),
+            Some(Some(seconds)) => Some(self.now_ms.saturating_sub(seconds.saturating_mul(1_000))),
             Some(None) => return Err(No(Refusal::InvalidNumber, "Invalid number".into())),
         };
         let listing = self.online.list(asker, self.forum.blocks.of(asker), gone_since_ms);

@@ -52,6 +52,10 @@ const FAREWELL: Duration = Duration::from_secs(5);
 /// Connections past the limit that are told so at one time; more are closed without a word.
 const FAREWELLS_MAX: usize = 32;
 
+/// Receivers of notices that are written to in one turn: a broadcast to ten thousand takes tens of
+/// milliseconds, which those who ask something meanwhile are not to wait for.
+const NOTICE_SHARE: usize = 256;
+
 /// What the service is told when it starts, and never again.
 #[derive(Debug)]
 pub struct Settings {
@@ -105,6 +109,8 @@ pub struct Service<S, J, C> {
     clock: C,
     /// The time of this turn.
     now: Instant,
+    /// Its time of day, in UTC milliseconds.
+    now_ms: u64,
     peers: Peers<S>,
     forum: Forum,
     journal: J,
@@ -113,7 +119,9 @@ pub struct Service<S, J, C> {
     pending_bytes: usize,
     /// Who waits for room among the entries in flight.
     waiting_for_room: Vec<PeerId>,
+    /// Scratch memory for an entry, and for a text.
     encoded: Vec<u8>,
+    text: String,
     /// What the newest snapshot of this run has come to.
     snapshot_bytes: Arc<AtomicU64>,
     online: Online,
@@ -121,7 +129,6 @@ pub struct Service<S, J, C> {
     comings: Comings,
     /// How many entries of a user that say what its client has taken are in flight.
     taking: HashMap<AccountId, u32>,
-    zone: Zone,
     passwords: PasswordHasher<PeerId>,
     lockout: Lockout<PeerId>,
     /// The names whose passwords are being hashed, by the connection that tries.
@@ -169,11 +176,12 @@ impl No {
 impl<S: Stream, J: Journal, C: Clock> Service<S, J, C> {
     /// A server for `forum`, which is what the journal has told so far.
     pub fn new(settings: Settings, clock: C, forum: Forum, helpers: Helpers<J>) -> Self {
-        let now = clock.now();
+        let (now, now_ms) = (clock.now(), clock.wall_ms());
         Self {
             lockout: Lockout::new(settings.attempts_max, settings.block_duration),
             clock,
             now,
+            now_ms,
             peers: Peers::new(settings.limits.max_notice_bytes),
             forum,
             journal: helpers.journal,
@@ -181,11 +189,11 @@ impl<S: Stream, J: Journal, C: Clock> Service<S, J, C> {
             pending_bytes: 0,
             waiting_for_room: Vec::new(),
             encoded: Vec::new(),
+            text: String::new(),
             snapshot_bytes: Arc::default(),
             online: Online::default(),
             comings: Comings::new(now),
             taking: HashMap::new(),
-            zone: settings.zone.clone(),
             passwords: helpers.passwords,
             attempts: HashMap::new(),
             files: helpers.files,
@@ -205,7 +213,7 @@ impl<S: Stream, J: Journal, C: Clock> Service<S, J, C> {
     /// farewell is possible.
     pub fn admit(&mut self, stream: S, address: SocketAddr) -> Option<PeerId> {
         // The last turn may be long ago, and this one begins only when all newcomers are in.
-        self.now = self.clock.now();
+        self.read_clock();
         let full = self.peers.len() >= self.settings.connections_max;
         if self.peers.len() >= self.settings.connections_max + FAREWELLS_MAX {
             return None;
@@ -249,7 +257,7 @@ impl<S: Stream, J: Journal, C: Clock> Service<S, J, C> {
     /// One turn. `quiet` says that the poll before it brought nothing. Returns whether entries were gathered
     /// that go to the journal as soon as it is quiet: the caller should look once more without waiting.
     pub fn turn(&mut self, quiet: bool) -> bool {
-        self.now = self.clock.now();
+        self.read_clock();
         self.take_outcomes();
         self.take_hashes();
         self.take_file_results();
@@ -260,13 +268,20 @@ impl<S: Stream, J: Journal, C: Clock> Service<S, J, C> {
         let gathered = self.journal.end_turn(quiet);
         self.advance_shutdown();
         self.flush();
+        self.flush_notices(NOTICE_SHARE);
         self.peers.reap();
         gathered
     }
 
+    /// Time stands still during a turn: asking costs as much as a small request does.
+    fn read_clock(&mut self) {
+        self.now = self.clock.now();
+        self.now_ms = self.clock.wall_ms();
+    }
+
     /// How long the poll may wait for the next event; none = as long as it likes.
     pub fn idle_for(&self) -> Option<Duration> {
-        if self.peers.waiting_for_turn() > 0 {
+        if self.peers.waiting_for_turn() > 0 || self.peers.waiting_for_notice_flush() > 0 {
             return Some(Duration::ZERO);
         }
         let deadlines = [&self.login_deadlines, &self.idle_deadlines, &self.farewells];
@@ -295,17 +310,28 @@ impl<S: Stream, J: Journal, C: Clock> Service<S, J, C> {
         }
     }
 
-    /// Writes what this turn has for everybody: one vectored write each.
+    /// Writes what this turn has for everybody who got an answer: one vectored write each.
     fn flush(&mut self) {
         let list = self.peers.take_flushes();
         for &id in &list {
-            if let Err(error) = self.peers.flush(id) {
-                self.lost(id, &error);
-                continue;
-            }
-            self.after_flush(id);
+            self.flush_one(id);
         }
         self.peers.flushed(list);
+    }
+
+    /// Writes to at most `share` of those who got notices.
+    fn flush_notices(&mut self, share: usize) {
+        for _ in 0..share {
+            let Some(id) = self.peers.next_notice_flush() else { break };
+            self.flush_one(id);
+        }
+    }
+
+    fn flush_one(&mut self, id: PeerId) {
+        match self.peers.flush(id) {
+            Ok(()) => self.after_flush(id),
+            Err(error) => self.lost(id, &error),
+        }
     }
 
     /// What a connection does when output has left: goes on with long answers, or ends.
@@ -421,7 +447,7 @@ impl<S: Stream, J: Journal, C: Clock> Service<S, J, C> {
                 let account = member.account;
                 info!("{} exited", self.label(id));
                 self.propose_taken(id);
-                self.online.remove(account, self.clock.wall_ms());
+                self.online.remove(account, self.now_ms);
                 self.abandon_transfers(id);
                 self.tell_going(account);
             }

@@ -89,15 +89,12 @@ impl<S: Stream, J: Journal, C: Clock> Service<S, J, C> {
         let mut newcomers = newcomers;
         newcomers.sort_unstable_by_key(|(peer, _)| *peer);
         for user in self.online.iter() {
-            match newcomers.binary_search_by_key(&user.peer, |(peer, _)| *peer) {
-                Err(_) => self.peers.push_shared(user.peer, all.clone()),
-                Ok(index) => {
-                    let rest = &frames[newcomers[index].1..];
-                    if !rest.is_empty() {
-                        let shared = self.peers.share(rest);
-                        self.peers.push_shared(user.peer, shared);
-                    }
-                }
+            let start = match newcomers.binary_search_by_key(&user.peer, |(peer, _)| *peer) {
+                Err(_) => 0,
+                Ok(index) => newcomers[index].1,
+            };
+            if start < frames.len() {
+                self.peers.push_shared(user.peer, all.clone(), start);
             }
         }
     }
@@ -111,7 +108,7 @@ impl<S: Stream, J: Journal, C: Clock> Service<S, J, C> {
             if !excluded.is_empty() && excluded.contains(&user.account) {
                 left_out = true;
             } else {
-                self.peers.push_shared(user.peer, shared.clone());
+                self.peers.push_shared(user.peer, shared.clone(), 0);
             }
         }
         left_out
@@ -129,7 +126,7 @@ impl<S: Stream, J: Journal, C: Clock> Service<S, J, C> {
         let shared = self.peers.encode_shared(notice);
         for user in users.iter().filter(|user| **user != actor && !excluded.contains(*user)) {
             if let Some(user) = self.online.find(*user) {
-                self.peers.push_shared(user.peer, shared.clone());
+                self.peers.push_shared(user.peer, shared.clone(), 0);
             }
         }
     }
@@ -145,6 +142,7 @@ impl<S: Stream, J: Journal, C: Clock> Service<S, J, C> {
             return;
         }
         self.flush();
+        self.flush_notices(usize::MAX);
         while self.peers.notice_cost() > limit
             && let Some(slowest) = self.peers.slowest()
         {

@@ -102,7 +102,7 @@ impl<S: Stream, J: Journal, C: Clock> Service<S, J, C> {
     }
 
     fn parse_time(&self, raw: &str) -> Result<i64, No> {
-        self.zone.parse(raw).ok_or_else(|| No(Refusal::InvalidTimestamp, "Invalid timestamp".into()))
+        self.settings.zone.parse(raw).ok_or_else(|| No(Refusal::InvalidTimestamp, "Invalid timestamp".into()))
     }
 
     /// Shows a message of the board to everyone online who wants to hear its author.

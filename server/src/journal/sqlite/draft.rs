@@ -2,7 +2,7 @@
 //! writer waits for it, and handed over chunk by chunk through a channel so short that memory stays small.
 //! Until the last step nothing but space depends on it: without its row in `snapshots`, no replay sees it.
 
-use std::sync::mpsc::{Receiver, Sender, SyncSender, TryRecvError};
+use std::sync::mpsc::{Receiver, SyncSender, TryRecvError};
 
 use rusqlite::{Connection, params};
 
@@ -10,6 +10,7 @@ use super::LAYOUT;
 use super::chain::{ChunkChain, Tip};
 use super::replay::stored;
 use super::writer::Work;
+use crate::inbox::Sender;
 
 /// Bytes that a chunk of a snapshot should have at most: a batch may have to wait while one is written.
 pub const SNAPSHOT_CHUNK_BYTES: usize = 256 * 1024;
@@ -133,7 +134,7 @@ impl Delivery {
     /// Says whether the writer still wants more.
     fn send(&self, step: Step) -> bool {
         let sent = self.steps.as_ref().is_some_and(|steps| steps.send(step).is_ok());
-        sent && self.works.send(Work::SnapshotStep).is_ok()
+        sent && self.works.send(Work::SnapshotStep)
     }
 }
 
@@ -143,6 +144,6 @@ impl Drop for Delivery {
     fn drop(&mut self) {
         self.steps = None;
         // With the writer gone there is nobody to tell.
-        let _ = self.works.send(Work::SnapshotStep);
+        self.works.send(Work::SnapshotStep);
     }
 }

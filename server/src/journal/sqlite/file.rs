@@ -27,7 +27,9 @@ pub(super) const PAGE_BYTES: usize = 8 * 1024;
 const LOG_BYTES_KEPT: i64 = 64 * 1024 * 1024;
 
 /// A batch a row; a snapshot's chunks are rows of their own, and count only once a row of `snapshots` says
-/// so. Digests come before bytes, so that reading them does not walk a blob's overflow pages.
+/// so. Digests come before bytes, so that reading them does not walk a blob's overflow pages. The chunks are
+/// found by an index beside them: as the key of a table `WITHOUT ROWID`, which journals of the first weeks
+/// have, each comparison reads a whole chunk.
 const SCHEMA: &str = "
     CREATE TABLE meta (format INTEGER NOT NULL) STRICT;
     CREATE TABLE batches (
@@ -38,7 +40,7 @@ const SCHEMA: &str = "
         covers_hash BLOB NOT NULL, chunks INTEGER NOT NULL, hash BLOB NOT NULL) STRICT;
     CREATE TABLE snapshot_chunks (
         snapshot INTEGER NOT NULL, number INTEGER NOT NULL, hash BLOB NOT NULL, bytes BLOB NOT NULL,
-        PRIMARY KEY (snapshot, number)) STRICT, WITHOUT ROWID;";
+        PRIMARY KEY (snapshot, number)) STRICT;";
 
 /// Who else may have the journal open while we read it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -4,7 +4,7 @@
 
 use std::fs::File;
 use std::io;
-use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, TryRecvError};
+use std::sync::mpsc::{Receiver, Sender};
 use std::time::{Duration, Instant};
 
 use log::{debug, info, warn};
@@ -17,6 +17,7 @@ use super::error::Extended;
 use super::file::PAGE_BYTES;
 use super::replay::stored;
 use crate::clock::{Clock, SystemClock};
+use crate::inbox::{Inbox, Taken};
 use crate::journal::batch::Batch;
 use crate::journal::{Outcome, Sequence};
 
@@ -169,7 +170,7 @@ impl<'c> Writer<'c> {
     }
 
     /// Works until it is told to close.
-    pub(super) fn serve(&mut self, works: &Receiver<Work>) -> Result<(), Broken> {
+    pub(super) fn serve(&mut self, works: &Inbox<Work>) -> Result<(), Broken> {
         loop {
             match self.next_work(works) {
                 Some(Work::Batch(batch)) => self.commit(batch)?,
@@ -187,21 +188,15 @@ impl<'c> Writer<'c> {
     }
 
     /// The next thing to do; `None` when there is time to tidy up, or an fsync is due.
-    fn next_work(&self, works: &Receiver<Work>) -> Option<Work> {
-        if self.untidy {
-            return match works.try_recv() {
-                Ok(work) => Some(work),
-                Err(TryRecvError::Empty) => None,
-                Err(TryRecvError::Disconnected) => Some(Work::Close),
-            };
-        }
-        let Some(wait) = self.interval.as_ref().and_then(|interval| interval.wait(SystemClock.now())) else {
-            return Some(works.recv().unwrap_or(Work::Close));
+    fn next_work(&self, works: &Inbox<Work>) -> Option<Work> {
+        let taken = match self.untidy {
+            true => works.try_take(),
+            false => works.take(self.interval.as_ref().and_then(|interval| interval.wait(SystemClock.now()))),
         };
-        match works.recv_timeout(wait) {
-            Ok(work) => Some(work),
-            Err(RecvTimeoutError::Timeout) => None,
-            Err(RecvTimeoutError::Disconnected) => Some(Work::Close),
+        match taken {
+            Taken::Item(work) => Some(work),
+            Taken::Nothing => None,
+            Taken::End => Some(Work::Close),
         }
     }
 

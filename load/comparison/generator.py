@@ -1,0 +1,89 @@
+"""forum-load: how it is started, on the core that the servers leave free, and what it says."""
+
+import json
+import subprocess
+import time
+from contextlib import contextmanager
+
+from . import Failed, machine
+from .servers import PASSWORD, end, tail
+
+GRACE_SECONDS = 120
+SETTLE_SECONDS_MAX = 300
+SETTLED_SECONDS = 2.0
+RESTING_CORES_MAX = 0.05
+
+
+def load(place, server, scenario, *options, seconds=None):
+    """Runs a scenario to its end; returns what its JSON says."""
+    seconds = seconds or (1 if place.quick else 5)
+    timing = ["--warm-up", "0.5s" if place.quick else "2s", "--duration", f"{seconds}s"]
+    path = server.directory / "run.json"
+    command = [*_command(place, server, scenario, *timing, *options), "--json", path]
+    run = _run(command, seconds + GRACE_SECONDS)
+    if run.returncode != 0:
+        raise Failed(f"forum-load {scenario}: {(run.stderr or run.stdout).strip()[-500:]}")
+    result = json.loads(path.read_text())
+    if errors := result["errors"]["total"]:
+        raise Failed(f"forum-load {scenario}: {errors} errors, {result['errors']}")
+    if not result["operations"]:
+        raise Failed(f"forum-load {scenario}: nothing was answered")
+    return result
+
+
+def figures(result):
+    """Of what forum-load says, what is compared."""
+    found = {"rate": result["operations_per_second"]}
+    found |= {f"{name}_us": result["latency_ns"][name] / 1e3 for name in ("p50", "p90")}
+    if result["server"]:
+        found["cpu_us"] = result["server"]["cpu_us_per_operation"]
+    return found
+
+
+def _command(place, server, scenario, *options):
+    program = [place.program("forum-load"), "--protocol", server.protocol, "--server-pid", server.pid, "--quiet"]
+    user = ["--password", PASSWORD] if server.protocol == "forum" else []
+    return machine.pinned(
+        machine.GENERATOR_CORE, [*program, *user, *options, scenario, f"127.0.0.1:{server.port}"]
+    )
+
+
+def _run(command, deadline):
+    try:
+        return subprocess.run(command, capture_output=True, text=True, timeout=deadline, stdin=subprocess.DEVNULL)
+    except subprocess.TimeoutExpired:
+        raise Failed(f"no end within {deadline} s: {' '.join(command)}") from None
+
+
+@contextmanager
+def connected(place, server, count, *options):
+    """Holds so many more connections, logged in, once the server has come to rest with them."""
+    before = machine.descriptors(server.pid)
+    hold = ["--connections", count, "--duration", f"{2 * SETTLE_SECONDS_MAX}s", *options]
+    output = server.directory / f"connect-{before}"
+    with open(output, "wb") as file:
+        command = _command(place, server, "connect", *hold)
+        process = subprocess.Popen(command, stdout=file, stderr=file, stdin=subprocess.DEVNULL)
+    try:
+        _wait_until_settled(process, server, before + count, output)
+        yield
+    finally:
+        end(process)
+
+
+def _wait_until_settled(process, server, descriptors, output):
+    """Until all are there, and the server neither works nor changes its memory any more.
+
+    Some never rest: what a timer or a garbage collector does all the time is no sign of unrest.
+    """
+    deadline = time.monotonic() + SETTLE_SECONDS_MAX
+    while time.monotonic() < deadline:
+        cpu, memory = server.cpu_seconds(), server.anonymous_bytes()
+        time.sleep(SETTLED_SECONDS)
+        if process.poll() is not None:
+            raise Failed(f"forum-load connect ended: {tail(output)}")
+        rests = server.cpu_seconds() - cpu < RESTING_CORES_MAX * SETTLED_SECONDS
+        steady = abs(server.anonymous_bytes() - memory) <= memory / 100
+        if rests and steady and machine.descriptors(server.pid) >= descriptors:
+            return
+    raise Failed(f"{server.protocol} did not come to rest within {SETTLE_SECONDS_MAX} s: {tail(output)}")

@@ -1,0 +1,152 @@
+//! A run's outcome for programs. `docs/LOAD.md` documents the keys: they are added to, not changed.
+
+use serde_json::{Value, json as value};
+
+use super::{named_latencies, share};
+use crate::outcome::{Outcome, Second, ServerUse};
+
+/// Counts up when a key changes its meaning or goes; a new key does not count.
+const FORMAT: u32 = 1;
+
+/// Everything in `outcome`, and what is worked out of it. What was not measured is `null`.
+pub fn json(outcome: &Outcome) -> Value {
+    let per_second = |amount: u64| share(amount as f64, outcome.seconds);
+    value!({
+        "format": FORMAT,
+        "scenario": outcome.scenario,
+        "target": outcome.target,
+        "options": outcome.options,
+        "seconds": outcome.seconds,
+        "operations": outcome.operations,
+        "operations_per_second": per_second(outcome.operations),
+        "bytes": outcome.bytes,
+        "bytes_per_second": per_second(outcome.bytes),
+        "errors": {
+            "total": outcome.errors.total(),
+            "refused": outcome.errors.refused,
+            "lost": outcome.errors.lost,
+            "unanswered": outcome.errors.unanswered,
+        },
+        "latency_ns": latency(outcome),
+        "series": outcome.series.iter().map(second).collect::<Vec<_>>(),
+        "server": outcome.server.as_ref().map(|server| server_use(outcome, server)),
+    })
+}
+
+fn latency(outcome: &Outcome) -> Option<Value> {
+    // A percentile is a whole number of nanoseconds; the mean alone is not, and is rounded to one.
+    let named = named_latencies(outcome)?.into_iter();
+    Some(named.map(|(name, ns)| (name.to_owned(), value!(ns.round() as u64))).collect())
+}
+
+fn second(second: &Second) -> Value {
+    value!({
+        "at_seconds": second.at,
+        "operations": second.operations,
+        "errors": second.errors,
+        "p50_ns": second.p50_ns,
+        "p99_ns": second.p99_ns,
+        "max_ns": second.max_ns,
+    })
+}
+
+fn server_use(outcome: &Outcome, server: &ServerUse) -> Value {
+    let cpu = server.cpu_seconds();
+    value!({
+        "pid": server.pid,
+        "user_seconds": server.user_seconds,
+        "system_seconds": server.system_seconds,
+        "cpu_seconds": cpu,
+        "cpu_us_per_operation": share(cpu * 1e6, outcome.operations as f64),
+        "cores": share(cpu, outcome.seconds),
+        "memory_bytes_before": server.memory_bytes_before,
+        "memory_bytes_after": server.memory_bytes_after,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::samples;
+    use super::*;
+
+    fn keys(value: &Value) -> Vec<&str> {
+        value.as_object().expect("an object").keys().map(String::as_str).collect()
+    }
+
+    #[test]
+    fn the_keys_are_the_documented_ones_whatever_was_measured() {
+        let top = [
+            "bytes",
+            "bytes_per_second",
+            "errors",
+            "format",
+            "latency_ns",
+            "operations",
+            "operations_per_second",
+            "options",
+            "scenario",
+            "seconds",
+            "series",
+            "server",
+            "target",
+        ];
+        let full = json(&samples::posts());
+        assert_eq!(keys(&full), top);
+        assert_eq!(keys(&json(&samples::silence())), top);
+        assert_eq!(keys(&full["errors"]), ["lost", "refused", "total", "unanswered"]);
+        assert_eq!(keys(&full["latency_ns"]), ["max", "mean", "p50", "p90", "p99", "p99.9"]);
+        assert_eq!(
+            keys(&full["series"][0]),
+            ["at_seconds", "errors", "max_ns", "operations", "p50_ns", "p99_ns"]
+        );
+        assert_eq!(
+            keys(&full["server"]),
+            [
+                "cores",
+                "cpu_seconds",
+                "cpu_us_per_operation",
+                "memory_bytes_after",
+                "memory_bytes_before",
+                "pid",
+                "system_seconds",
+                "user_seconds"
+            ]
+        );
+    }
+
+    #[test]
+    fn the_manual_names_every_key() {
+        let manual = include_str!("../../../docs/LOAD.md");
+        let full = json(&samples::posts());
+        for object in [&full, &full["errors"], &full["latency_ns"], &full["series"][0], &full["server"]] {
+            for key in keys(object) {
+                assert!(manual.contains(&format!("`{key}`")), "{key} is not in docs/LOAD.md");
+            }
+        }
+    }
+
+    #[test]
+    fn the_numbers_are_the_outcomes() {
+        let full = json(&samples::posts());
+        assert_eq!(full["operations_per_second"], 100.0);
+        assert_eq!(full["errors"], value!({"total": 3, "refused": 2, "lost": 1, "unanswered": 0}));
+        assert_eq!(full["options"], value!({"connections": "100", "pipeline": "32"}));
+        // Three digits: within a thousandth of 5 and 9.9 ms.
+        assert_eq!(full["latency_ns"]["p50"], 5_001_215);
+        assert_eq!(full["latency_ns"]["p99"], 9_904_127);
+        assert_eq!(full["series"].as_array().unwrap().len(), 10);
+        assert_eq!(full["series"][6]["errors"], 3);
+        assert_eq!(full["server"]["cpu_us_per_operation"], 5.0);
+    }
+
+    #[test]
+    fn what_was_not_measured_is_null_and_never_a_zero() {
+        let empty = json(&samples::silence());
+        assert_eq!([&empty["latency_ns"], &empty["server"]], [&Value::Null, &Value::Null]);
+        let instant = json(&Outcome { seconds: 0.0, ..samples::posts() });
+        assert_eq!(
+            [&instant["operations_per_second"], &instant["server"]["cores"]],
+            [&Value::Null, &Value::Null]
+        );
+    }
+}

@@ -1,0 +1,113 @@
+//! What is shown of a run's [`Outcome`]: a table for the terminal, JSON for programs, the percentile file
+//! that HdrHistogram's plotter draws, and a page for people. Each is a function from the outcome to text:
+//! nothing here knows where the text goes, or how the outcome was come by.
+
+mod histogram;
+mod html;
+mod json;
+mod table;
+pub(crate) mod units;
+
+pub use histogram::histogram_text;
+pub use html::html;
+pub use json::json;
+pub use table::table;
+
+use crate::outcome::Outcome;
+
+/// The percentiles that every output names, each with its quantile. The same names stand in thresholds.
+const PERCENTILES: [(&str, f64); 4] = [("p50", 0.50), ("p90", 0.90), ("p99", 0.99), ("p99.9", 0.999)];
+
+/// The latencies that every output names, in nanoseconds and in reading order; nothing if nothing was
+/// answered.
+fn named_latencies(outcome: &Outcome) -> Option<Vec<(&'static str, f64)>> {
+    let latency = &outcome.latency;
+    if latency.is_empty() {
+        return None;
+    }
+    let mut named: Vec<_> =
+        PERCENTILES.iter().map(|&(name, q)| (name, latency.value_at_quantile(q) as f64)).collect();
+    named.push(("max", latency.max() as f64));
+    named.push(("mean", latency.mean()));
+    Some(named)
+}
+
+/// The quantile of a percentage, which 99.9 / 100 is not: it is the next number above 0.999, and that may be
+/// the next latency.
+pub(crate) fn quantile(percent: f64) -> f64 {
+    (percent * 1e9).round() / 1e11
+}
+
+/// `amount` for each of `whole`; nothing where there is no whole to share it among.
+pub(crate) fn share(amount: f64, whole: f64) -> Option<f64> {
+    (whole > 0.0).then(|| amount / whole)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_percentage_is_the_same_quantile_everywhere() {
+        for (name, expected) in PERCENTILES {
+            let percent: f64 = name[1..].parse().unwrap();
+            assert_eq!(quantile(percent), expected, "{name}");
+        }
+    }
+}
+
+#[cfg(test)]
+pub(crate) mod samples {
+    //! Outcomes that the tests of all outputs share.
+
+    use crate::outcome::{Errors, Outcome, Second, ServerUse, latencies};
+
+    /// Ten seconds of posts: a thousand operations, from 10 µs to 10 ms in even steps.
+    pub(crate) fn posts() -> Outcome {
+        let mut latency = latencies();
+        for step in 1..=1000 {
+            latency.record(step * 10_000).unwrap();
+        }
+        let second = |n: u32| Second {
+            at: f64::from(n),
+            operations: 100,
+            errors: u64::from(n == 7) * 3,
+            p50_ns: 5_000_000,
+            p99_ns: 9_900_000,
+            max_ns: 10_000_000,
+        };
+        Outcome {
+            scenario: "post".to_owned(),
+            target: "forum 127.0.0.1:12345".to_owned(),
+            options: [("connections", "100"), ("pipeline", "32")]
+                .map(|(name, value)| (name.to_owned(), value.to_owned()))
+                .into(),
+            seconds: 10.0,
+            operations: 1000,
+            errors: Errors { refused: 2, lost: 1, unanswered: 0 },
+            bytes: 3 << 20,
+            latency,
+            series: (1..=10).map(second).collect(),
+            server: Some(ServerUse {
+                pid: 4242,
+                user_seconds: 0.003,
+                system_seconds: 0.002,
+                memory_bytes_before: 12 << 20,
+                memory_bytes_after: 13 << 20,
+            }),
+        }
+    }
+
+    /// A run in which nothing was answered, of a server that could not be looked at.
+    pub(crate) fn silence() -> Outcome {
+        Outcome {
+            operations: 0,
+            errors: Errors::default(),
+            bytes: 0,
+            latency: latencies(),
+            series: Vec::new(),
+            server: None,
+            ..posts()
+        }
+    }
+}

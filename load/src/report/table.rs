@@ -1,0 +1,185 @@
+//! The table at the end of a run, for a terminal.
+
+use std::fmt::Write;
+
+use super::{named_latencies, share, units};
+use crate::outcome::{Errors, Outcome, ServerUse};
+
+/// The widest line, save for a name that is wider by itself.
+const COLUMNS_MAX: usize = 80;
+const LABEL_COLUMNS: usize = 15;
+const VALUE_COLUMNS: usize = 12;
+const LATENCY_COLUMNS: usize = 10;
+
+/// What a run has come to, in lines of at most 80 columns that a terminal shows; ends with a newline.
+pub fn table(outcome: &Outcome) -> String {
+    let mut lines = headline(outcome);
+    lines.push(String::new());
+    lines.extend(throughput(outcome));
+    lines.extend(errors(outcome.errors));
+    lines.extend(latency(outcome));
+    match &outcome.server {
+        Some(server) => lines.extend(server_use(outcome, server)),
+        None => lines.push(said("server", "not measured: its process could not be looked at")),
+    }
+    lines.iter().fold(String::new(), |mut text, line| {
+        text.push_str(line.trim_end());
+        text.push('\n');
+        text
+    })
+}
+
+fn headline(outcome: &Outcome) -> Vec<String> {
+    let measured = units::time(outcome.seconds * 1e9);
+    let first = format!("{} against {}, measured for {measured}", outcome.scenario, outcome.target);
+    let mut lines = wrapped(first.split(' ').map(str::to_owned), " ");
+    lines.extend(wrapped(outcome.options.iter().map(|(name, value)| format!("{name} {value}")), ", "));
+    lines
+}
+
+fn throughput(outcome: &Outcome) -> Vec<String> {
+    let per_second = |amount: f64| share(amount, outcome.seconds).unwrap_or(0.0);
+    let rate = units::rate(per_second(outcome.operations as f64));
+    let mut lines = vec![row("operations", &units::count(outcome.operations), &format!("{rate} /s"))];
+    if outcome.bytes > 0 {
+        let bytes = outcome.bytes as f64;
+        lines.push(row("content", &units::size(bytes), &format!("{}/s", units::size(per_second(bytes)))));
+    }
+    lines
+}
+
+fn errors(errors: Errors) -> Vec<String> {
+    let mut lines = vec![row("errors", &units::count(errors.total()), "")];
+    for (kind, number) in errors.kinds() {
+        if number > 0 {
+            lines.push(row(&format!("  {kind}"), &units::count(number), ""));
+        }
+    }
+    lines
+}
+
+fn latency(outcome: &Outcome) -> Vec<String> {
+    let Some(named) = named_latencies(outcome) else {
+        return vec![said("latency", "not measured: nothing was answered")];
+    };
+    let mut names = format!("{:LABEL_COLUMNS$}", "latency");
+    let mut values = " ".repeat(LABEL_COLUMNS);
+    for (column, (name, ns)) in named.into_iter().enumerate() {
+        // The first column ends where the values of the other rows end.
+        let width = if column == 0 { VALUE_COLUMNS } else { LATENCY_COLUMNS };
+        let _ = write!(names, "{name:>width$}");
+        let _ = write!(values, "{:>width$}", units::time(ns));
+    }
+    vec![names, values]
+}
+
+fn server_use(outcome: &Outcome, server: &ServerUse) -> Vec<String> {
+    let seconds = |seconds: f64| units::time(seconds * 1e9);
+    let cpu = server.cpu_seconds();
+    let spent = format!("user {}, system {}", seconds(server.user_seconds), seconds(server.system_seconds));
+    let mut lines = vec![row("server CPU", &seconds(cpu), &spent)];
+    let of_core = share(cpu * 100.0, outcome.seconds)
+        .map(|percent| format!("{} % of a core", units::three_digits(percent)))
+        .unwrap_or_default();
+    if let Some(each) = share(cpu * 1e9, outcome.operations as f64) {
+        let each = units::time(each);
+        lines.push(row("", &each, &format!("an operation; {of_core}")));
+    } else {
+        lines.push(row("", "", &of_core));
+    }
+    let before = format!("{} at the start", units::size(server.memory_bytes_before as f64));
+    lines.push(row("server memory", &units::size(server.memory_bytes_after as f64), &before));
+    lines
+}
+
+fn row(label: &str, value: &str, note: &str) -> String {
+    format!("{label:LABEL_COLUMNS$}{value:>VALUE_COLUMNS$}    {note}")
+}
+
+fn said(label: &str, sentence: &str) -> String {
+    format!("{label:LABEL_COLUMNS$}{sentence}")
+}
+
+/// `words` in as few lines as they fit into, with `separator` between them.
+fn wrapped(words: impl Iterator<Item = String>, separator: &str) -> Vec<String> {
+    let mut lines: Vec<String> = Vec::new();
+    for word in words {
+        match lines.last_mut() {
+            Some(line) => {
+                line.push_str(separator);
+                if line.chars().count() + word.chars().count() < COLUMNS_MAX {
+                    line.push_str(&word);
+                } else {
+                    lines.push(word);
+                }
+            }
+            None => lines.push(word),
+        }
+    }
+    lines
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::samples;
+    use super::*;
+
+    #[test]
+    fn a_run_in_a_table() {
+        let expected = "\
+post against forum 127.0.0.1:12345, measured for 10.0 s
+connections 100, pipeline 32
+
+operations            1,000    100 /s
+content            3.00 MiB    307 KiB/s
+errors                    3
+  refused                 2
+  lost                    1
+latency                 p50       p90       p99     p99.9       max      mean
+                    5.00 ms   9.00 ms   9.90 ms   9.99 ms   10.0 ms   5.01 ms
+server CPU          5.00 ms    user 3.00 ms, system 2.00 ms
+                    5.00 µs    an operation; 0.050 % of a core
+server memory      13.0 MiB    12.0 MiB at the start
+";
+        assert_eq!(table(&samples::posts()), expected);
+    }
+
+    #[test]
+    fn what_was_not_measured_is_said() {
+        let expected = "\
+post against forum 127.0.0.1:12345, measured for 10.0 s
+connections 100, pipeline 32
+
+operations                0    0 /s
+errors                    0
+latency        not measured: nothing was answered
+server         not measured: its process could not be looked at
+";
+        assert_eq!(table(&samples::silence()), expected);
+    }
+
+    #[test]
+    fn a_server_that_answered_nothing_has_no_cost_of_an_operation() {
+        let outcome = Outcome { server: samples::posts().server, ..samples::silence() };
+        let table = table(&outcome);
+        assert!(!table.contains("operation;") && table.contains("0.050 % of a core"), "{table}");
+    }
+
+    #[test]
+    fn no_line_is_wider_than_a_terminal() {
+        let options = (0..30).map(|n| (format!("option-{n:02}"), "v".repeat(n))).collect();
+        let mut outcome = Outcome {
+            options,
+            operations: 1 << 50,
+            bytes: 1 << 60,
+            errors: Errors { refused: 1 << 40, lost: 1 << 40, unanswered: 1 << 40 },
+            seconds: 1e-3,
+            ..samples::posts()
+        };
+        outcome.latency.saturating_record(u64::MAX);
+        for outcome in [outcome, samples::posts(), samples::silence()] {
+            let table = table(&outcome);
+            assert!(table.lines().all(|line| line.chars().count() <= COLUMNS_MAX), "{table}");
+        }
+    }
+}

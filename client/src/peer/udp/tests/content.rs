@@ -20,7 +20,9 @@ pub(super) struct Virtual {
 impl Virtual {
     pub(super) fn new(seed: u64, size: u64) -> Self {
         let mut random = fastrand::Rng::with_seed(seed);
-        Self { period: (0..PERIOD).map(|_| random.u8(..)).collect(), size, readable: size }
+        let mut period = vec![0; PERIOD as usize];
+        random.fill(&mut period);
+        Self { period: period.into(), size, readable: size }
     }
 
     /// The bytes from `offset` on, as many as there are in one piece.
@@ -31,7 +33,7 @@ impl Virtual {
     /// The digest's state after so many bytes.
     pub(super) fn hasher(&self, bytes: u64) -> blake3::Hasher {
         let mut hasher = blake3::Hasher::new();
-        let periods: Vec<u8> = self.period.iter().copied().cycle().take(32 * PERIOD as usize).collect();
+        let periods = self.period.repeat(bytes.div_ceil(PERIOD).min(32) as usize);
         let mut left = bytes;
         while left > 0 {
             let count = left.min(periods.len() as u64);

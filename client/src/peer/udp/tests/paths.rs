@@ -25,7 +25,7 @@ fn rough(random: &mut fastrand::Rng) -> Conditions {
 
 #[test]
 fn whatever_the_path_does_what_arrives_is_what_was_sent_and_both_know_it() {
-    for seed in 0..100 {
+    for seed in 0..200 {
         let mut random = fastrand::Rng::with_seed(seed);
         let conditions = rough(&mut random);
         let content = Virtual::new(seed, random.u64(0..600_000));

@@ -50,12 +50,21 @@ pub(super) struct Direction {
     /// By time of arrival; the number keeps the order of those at the same time.
     under_way: BTreeMap<(Instant, u64), Vec<u8>>,
     sent: u64,
+    last_sent: Vec<u8>,
 }
 
 impl Direction {
     pub(super) fn new(start: Instant, seed: u64, conditions: Conditions) -> Self {
         let random = fastrand::Rng::with_seed(seed);
-        Self { conditions, random, start, busy_until: start, under_way: BTreeMap::new(), sent: 0 }
+        Self {
+            conditions,
+            random,
+            start,
+            busy_until: start,
+            under_way: BTreeMap::new(),
+            sent: 0,
+            last_sent: Vec::new(),
+        }
     }
 
     /// Datagrams put in so far, lost ones included.
@@ -63,8 +72,14 @@ impl Direction {
         self.sent
     }
 
+    /// The datagram that was put in last, empty if there was none.
+    pub(super) fn last_sent(&self) -> &[u8] {
+        &self.last_sent
+    }
+
     pub(super) fn send(&mut self, now: Instant, datagram: &[u8]) {
         self.sent += 1;
+        self.last_sent = datagram.to_vec();
         let elapsed = now - self.start;
         let Conditions { loss, duplicated, mtu, bottleneck, cut, dropped_kinds, .. } = &self.conditions;
         let passes = mtu.iter().rev().find(|(from, _)| *from <= elapsed).expect("one from the start").1;

@@ -91,7 +91,8 @@ fn two_transfers_whose_packets_reach_everyone_do_not_mix() {
             overhear(&other, one);
             overhear(one, &mut other);
         });
-        assert!(one.to_receiver.sent() > 150 && other.to_receiver.sent() > 150);
+        let sent = [&one, &other].map(|pair| pair.to_receiver.sent());
+        assert!(sent.iter().all(|sent| *sent > 50), "seed {seed}: {sent:?} packets");
         one.expect_done();
         other.run();
         other.expect_done();

@@ -7,6 +7,7 @@
 //!
 //! [`session`] is the loop and the only module that waits. [`prompt`], [`wording`], [`memory`], [`keys`],
 //! [`lines`], [`editor`], [`layout`] and [`login`] are pure; [`commands`] and [`transfer`] know frames and local files but no socket.
+//! [`peer`] is the way to other users past the server, with a socket of its own.
 #![forbid(unsafe_code)]
 
 pub mod commands;
@@ -23,6 +24,7 @@ pub mod lookup;
 pub mod memory;
 pub mod names;
 pub mod output;
+pub mod peer;
 pub mod progress;
 pub mod prompt;
 pub mod reconnect;

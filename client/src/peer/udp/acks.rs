@@ -1,0 +1,111 @@
+//! When to acknowledge, and which packet numbers (RFC 9000, section 13.2).
+//!
+//! It knows numbers and times and refuses to know what the packets carried.
+
+use std::ops::Range;
+use std::time::{Duration, Instant};
+
+use super::packet::ACK_RANGES_MAX;
+use super::ranges::RangeSet;
+
+/// How long an acknowledgement may wait for company.
+pub(super) const ACK_DELAY_MAX: Duration = Duration::from_millis(5);
+/// Packets in order that are acknowledged together, if nothing is sent between them.
+const PACKETS_AN_ACK: u32 = 2;
+
+/// What has arrived, and whether the sender knows.
+#[derive(Debug, Default)]
+pub(super) struct Acks {
+    numbers: RangeSet,
+    /// The largest number, and when it arrived.
+    largest: Option<(u64, Instant)>,
+    due: Option<Instant>,
+    unacknowledged: u32,
+}
+
+impl Acks {
+    /// A packet with this number has arrived, and what it carried is safe.
+    pub(super) fn on_packet(&mut self, now: Instant, number: u64) {
+        let expected = self.largest.map_or(0, |(largest, _)| largest.saturating_add(1));
+        if number >= expected {
+            self.largest = Some((number, now));
+        }
+        self.numbers.insert(number..number.saturating_add(1));
+        // What is forgotten counts as lost if no Ack with it has arrived, and is only sent again.
+        if self.numbers.len() > ACK_RANGES_MAX {
+            self.numbers.pop_first();
+        }
+        self.unacknowledged += 1;
+        // Whatever comes out of order is news that the sender should have at once.
+        if number != expected || self.unacknowledged >= PACKETS_AN_ACK {
+            self.due = Some(now);
+        } else {
+            self.due.get_or_insert(now + ACK_DELAY_MAX);
+        }
+    }
+
+    /// The sender is to hear at once that the window has opened.
+    pub(super) fn hasten(&mut self, now: Instant) {
+        if self.largest.is_some() {
+            self.due = Some(now);
+        }
+    }
+
+    /// When an acknowledgement is due.
+    pub(super) fn due(&self) -> Option<Instant> {
+        self.due
+    }
+
+    /// If an acknowledgement is due: how long the largest number waited for it, and all ranges, going down.
+    /// Whoever takes it has to send it.
+    pub(super) fn take(&mut self, now: Instant) -> Option<(Duration, impl Iterator<Item = Range<u64>>)> {
+        let (_, arrived_at) = self.largest.filter(|_| self.due.is_some_and(|due| now >= due))?;
+        self.due = None;
+        self.unacknowledged = 0;
+        let delay = now.saturating_duration_since(arrived_at);
+        Some((delay, self.numbers.iter().rev().cloned()))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn taken(acks: &mut Acks, now: Instant) -> Option<Vec<(u64, u64)>> {
+        acks.take(now).map(|(_, ranges)| ranges.map(|range| (range.start, range.end)).collect())
+    }
+
+    #[test]
+    fn every_second_packet_is_acknowledged_at_once_and_a_single_one_a_little_later() {
+        let (mut acks, now) = (Acks::default(), Instant::now());
+        acks.on_packet(now, 0);
+        assert_eq!(taken(&mut acks, now), None);
+        acks.on_packet(now, 1);
+        assert_eq!(taken(&mut acks, now), Some(vec![(0, 2)]));
+        acks.on_packet(now, 2);
+        assert_eq!(acks.due(), Some(now + ACK_DELAY_MAX));
+        let (delay, _) = acks.take(now + ACK_DELAY_MAX).unwrap();
+        assert_eq!(delay, ACK_DELAY_MAX);
+        assert_eq!(acks.due(), None);
+    }
+
+    #[test]
+    fn gaps_and_late_packets_are_told_at_once() {
+        let (mut acks, now) = (Acks::default(), Instant::now());
+        acks.on_packet(now, 0);
+        acks.on_packet(now, 4);
+        assert_eq!(taken(&mut acks, now), Some(vec![(4, 5), (0, 1)]));
+        acks.on_packet(now, 2);
+        assert_eq!(taken(&mut acks, now), Some(vec![(4, 5), (2, 3), (0, 1)]));
+    }
+
+    #[test]
+    fn the_newest_ranges_are_kept() {
+        let (mut acks, now) = (Acks::default(), Instant::now());
+        for number in 0..300 {
+            acks.on_packet(now, number * 2);
+        }
+        let ranges = taken(&mut acks, now).unwrap();
+        assert_eq!((ranges.len(), ranges[0]), (ACK_RANGES_MAX, (598, 599)));
+    }
+}

@@ -168,7 +168,8 @@ fn is_file_name(raw: &str) -> bool {
 }
 
 fn is_text(raw: &str) -> bool {
-    (1..=TEXT_BYTES_MAX).contains(&raw.len()) && (is_plain_ascii(raw) || !raw.chars().any(is_kept_out_of_texts))
+    (1..=TEXT_BYTES_MAX).contains(&raw.len())
+        && (is_plain_ascii(raw) || !raw.chars().any(is_kept_out_of_texts))
 }
 
 /// What most texts are: this looks at all bytes and decides once, which the compiler does sixteen at a time.

@@ -1,4 +1,5 @@
 //! `forum-load` against a real forumd: each scenario does what it says, and counts exactly.
+#![forbid(unsafe_code)]
 
 use std::process::Command;
 

@@ -624,9 +624,9 @@ fn export_import_and_check_carry_mail_blocks_board_and_rooms() {
 
 #[test]
 fn a_snapshot_carries_mail_blocks_board_and_rooms() {
-    /// Enough of the longest posts for a log that is worth a snapshot.
-    const POSTS: usize = 8_500;
-    let mut server = Server::start(&["--durability", "none"]);
+    /// Enough of the longest posts for a log that is worth a snapshot, which is to be sooner than usual.
+    const POSTS: usize = 600;
+    let mut server = Server::start(&["--durability", "none", "--snapshot-log-bytes", "4194304"]);
     let [mut yoda, mut hans, mut luke] = online(&server, ["yoda", "hans", "luke"]);
     create(&mut yoda, "hans luke", 1, "yoda, hans, luke");
     post_to(&mut luke, 1, 1, "in the room");

@@ -27,10 +27,6 @@ const ENTRY_BYTES_MAX: u32 = 256 * 1024;
 /// Bytes of all entries in flight; past it every change waits.
 const ALL_ENTRY_BYTES_MAX: usize = 64 * 1024 * 1024;
 
-/// A log behind the snapshot that is shorter than this is not worth a new one: two million posts of 100
-/// bytes, which a start replays in about a second.
-const SNAPSHOT_TAIL_BYTES_MIN: u64 = 256 * 1024 * 1024;
-
 /// Who waits for what becomes of an entry.
 #[derive(Debug, Clone, Copy)]
 pub(super) enum Origin {
@@ -125,9 +121,10 @@ impl<S: Stream, J: Journal, C: Clock> Service<S, J, C> {
     }
 
     /// Begins a snapshot when the log behind the last one has grown as long as a snapshot is: so a start
-    /// reads at most twice the forum, and snapshots cost no more than the log does.
+    /// reads at most twice the forum, and snapshots cost no more than the log does. A short log is not worth
+    /// one: 256 MiB are two million posts of 100 bytes, which a start replays in about a second.
     fn snapshot_if_due(&mut self) {
-        let due = self.snapshot_bytes.load(Ordering::Relaxed).max(SNAPSHOT_TAIL_BYTES_MIN);
+        let due = self.snapshot_bytes.load(Ordering::Relaxed).max(self.settings.limits.snapshot_log_bytes);
         if self.journal.tail_bytes() < due {
             return;
         }

@@ -174,7 +174,7 @@ pub struct Limits {
     #[arg(long, value_name = "N", default_value_t = 0)]
     pub max_requests_per_second: u32,
     /// Bytes of log behind the last snapshot that are worth a new one; never fewer than that snapshot has
-    #[arg(long, value_name = "BYTES", default_value_t = 256 * 1024 * 1024)]
+    #[arg(long, value_name = "BYTES", default_value_t = 1024 * 1024 * 1024)]
     pub snapshot_log_bytes: u64,
     /// Connections; 0 = the descriptor limit less a reserve. Past it: `Server is full`
     #[arg(long, value_name = "N", default_value_t = 0)]

@@ -122,7 +122,7 @@ impl<S: Stream, J: Journal, C: Clock> Service<S, J, C> {
 
     /// Begins a snapshot when the log behind the last one has grown as long as a snapshot is: so a start
     /// reads at most twice the forum, and snapshots cost no more than the log does. A short log is not worth
-    /// one: 256 MiB are two million posts of 100 bytes, which a start replays in about a second.
+    /// one: 1 GiB is nine million posts of 100 bytes, which a start replays in about three seconds.
     fn snapshot_if_due(&mut self) {
         let due = self.snapshot_bytes.load(Ordering::Relaxed).max(self.settings.limits.snapshot_log_bytes);
         if self.journal.tail_bytes() < due {

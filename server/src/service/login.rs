@@ -276,6 +276,8 @@ impl<S: Stream, J: Journal, C: Clock> Service<S, J, C> {
         let member = Member { account, unapplied: Unapplied::default(), mail, task };
         peer.session.phase = Phase::Member(member);
         peer.session.active_at = self.now;
+        // What was said before is not for who comes now.
+        self.publish_said();
         self.online.insert(OnlineUser { account, peer: id, address, udp_port, since_ms });
         if let Some(limit) = self.settings.idle_timeout {
             self.idle_deadlines.push(id, self.now + limit);

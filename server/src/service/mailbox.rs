@@ -32,6 +32,7 @@ impl<S: Stream, J: Journal, C: Clock> Service<S, J, C> {
         if self.forum.mail.of(account).is_none_or(|mailbox| mailbox.newest() <= delivery.sent) {
             return true;
         }
+        self.publish_said();
         while !self.has_enough_queued(id)
             && let Some((number, mail)) =
                 self.forum.mail.of(account).and_then(|mailbox| mailbox.first_behind(delivery.sent))

@@ -30,7 +30,7 @@ use forum_common::reply::Reply;
 use log::{info, warn};
 
 use self::commit::Pending;
-use self::presence::Comings;
+use self::presence::{Comings, Said};
 use self::shutdown::Lifecycle;
 use self::transfers::{Download, TransferKey, Upload};
 use crate::args::Limits;
@@ -127,6 +127,8 @@ pub struct Service<S, J, C> {
     online: Online,
     /// Comings and goings that are to be told in this turn.
     comings: Comings,
+    /// What somebody says to all in this turn.
+    said: Said,
     /// How many entries of a user that say what its client has taken are in flight.
     taking: HashMap<AccountId, u32>,
     passwords: PasswordHasher<PeerId>,
@@ -193,6 +195,7 @@ impl<S: Stream, J: Journal, C: Clock> Service<S, J, C> {
             snapshot_bytes: Arc::default(),
             online: Online::default(),
             comings: Comings::new(now),
+            said: Said::default(),
             taking: HashMap::new(),
             passwords: helpers.passwords,
             attempts: HashMap::new(),
@@ -265,11 +268,14 @@ impl<S: Stream, J: Journal, C: Clock> Service<S, J, C> {
         self.take_file_results();
         self.expire();
         self.serve();
+        self.publish_said();
         self.publish_comings_in_time();
         self.bound_notices();
         let gathered = self.journal.end_turn(quiet);
         // What is committed by then is answered in the same turn.
         self.take_outcomes();
+        self.publish_said();
+        self.bound_notices();
         self.advance_shutdown();
         self.flush();
         self.flush_notices(NOTICE_SHARE);
@@ -412,6 +418,7 @@ impl<S: Stream, J: Journal, C: Clock> Service<S, J, C> {
 
     /// Ends a connection with a last word.
     fn close(&mut self, id: PeerId, code: Closing, text: &str) {
+        self.publish_said();
         self.peers.notify(id, &Notice::Closing { code, text });
         self.finish(id);
     }
@@ -444,6 +451,7 @@ impl<S: Stream, J: Journal, C: Clock> Service<S, J, C> {
 
     /// Takes back whatever a session holds, however it ends: its name, its place in a line, its transfers.
     fn depart(&mut self, id: PeerId) {
+        self.publish_said();
         let Some(peer) = self.peers.get(id) else { return };
         match &peer.session.phase {
             Phase::Deciding(..) => self.lockout.forget(id),

@@ -19,6 +19,17 @@ use crate::session::PeerId;
 /// the loop to a tenth, which would otherwise be n² for n of them.
 const PACE_PER_USER: Duration = Duration::from_micros(50);
 
+/// Bytes that one user may say in a turn and that leave as one piece; far fewer than a receiver may have unread.
+const SAID_BYTES_MAX: usize = 32 * 1024;
+
+/// What one user says to everybody else in this turn and nobody was told yet.
+#[derive(Debug, Default)]
+pub(super) struct Said {
+    actor: Option<AccountId>,
+    /// Whole frames.
+    frames: Vec<u8>,
+}
+
 /// Comings and goings that are not told yet. Each receiver gets the whole batch as one pointer.
 #[derive(Debug)]
 pub(super) struct Comings {
@@ -79,6 +90,7 @@ impl<S: Stream, J: Journal, C: Clock> Service<S, J, C> {
     /// Hands the comings and goings to everybody. Whatever else is told is told behind them, so that nobody
     /// hears of a user before its coming.
     pub(super) fn publish_comings(&mut self) {
+        self.publish_said();
         if self.comings.frames.is_empty() {
             self.comings.newcomers.clear();
             return;
@@ -99,8 +111,33 @@ impl<S: Stream, J: Journal, C: Clock> Service<S, J, C> {
         }
     }
 
+    /// Adds to what `actor` says to everybody else in this turn. It leaves as one piece, with one plain write a
+    /// receiver, before anything else is told to anybody.
+    fn join_said(&mut self, actor: AccountId, notice: &Notice<'_>) {
+        let goes_on = self.said.actor == Some(actor) && self.said.frames.len() < SAID_BYTES_MAX;
+        if !goes_on {
+            self.publish_comings();
+            self.said.actor = Some(actor);
+        }
+        notice.encode(&mut self.said.frames);
+    }
+
+    /// Hands to everybody else what one user has said in this turn.
+    pub(super) fn publish_said(&mut self) {
+        let Some(actor) = self.said.actor.take() else { return };
+        let shared = self.peers.share(&self.said.frames);
+        self.said.frames.clear();
+        for user in self.online.iter().filter(|user| user.account != actor) {
+            self.peers.push_shared(user.peer, shared.clone(), 0);
+        }
+    }
+
     /// Tells everybody online but `actor` and those excluded; says whether somebody was left out for that.
     pub(super) fn tell_all(&mut self, actor: AccountId, excluded: &Users, notice: &Notice<'_>) -> bool {
+        if excluded.is_empty() {
+            self.join_said(actor, notice);
+            return false;
+        }
         self.publish_comings();
         let shared = self.peers.encode_shared(notice);
         let mut left_out = false;

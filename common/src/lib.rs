@@ -8,8 +8,10 @@
 pub mod escape;
 pub mod frame;
 pub mod limits;
+pub mod link;
 pub mod names;
 pub mod notice;
+pub mod peer;
 pub mod reader;
 pub mod refusal;
 pub mod reply;

@@ -114,6 +114,12 @@ codes! {
         NoSuchRoom = 49,
         /// The user is not in this room.
         NotInRoom = 50,
+        /// The two users talk privately already.
+        AlreadyPrivate = 51,
+        /// The two users don't talk privately.
+        NotPrivate = 52,
+        /// The other end of a link leaves too much unread.
+        PeerTooSlow = 53,
     }
 }
 

@@ -6,8 +6,11 @@ use crate::frame::{self, Frame, Tag};
 use crate::limits::TEXT_BYTES_MAX;
 use crate::reader::{Malformed, Reader, put_short_str};
 
-/// The version of the protocol that this crate speaks.
-pub const VERSION: u16 = 1;
+/// The highest version of the protocol that this crate speaks.
+pub const VERSION: u16 = 2;
+
+/// From this version on there are links: [`crate::link`].
+pub const LINKS_SINCE: u16 = 2;
 
 /// One request, borrowing its strings from the frame.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -8,11 +8,13 @@ use std::iter::once;
 
 use forum_common::frame::{self, Frame, Tag};
 use forum_common::limits;
+use forum_common::link::{LinkNotice, LinkRequest, TOKEN_BYTES};
 use forum_common::notice::Notice;
+use forum_common::peer::PeerFrame;
 use forum_common::reader::Malformed;
 use forum_common::refusal::{Closing, Refusal};
 use forum_common::reply::Reply;
-use forum_common::request::{Request, VERSION};
+use forum_common::request::Request;
 use forum_common::transfer::Transfer;
 
 const PAGE: &str = include_str!("../../docs/PROTOCOL.md");
@@ -22,6 +24,9 @@ const DIGEST: [u8; limits::DIGEST_BYTES] = [
     0x0b, 0x8b, 0x60, 0x24, 0x8f, 0xad, 0x7a, 0xc6, 0xdf, 0xac, 0x22, 0x1b, 0x7e, 0x01, 0xa8, 0xb9, 0x1c,
     0x77, 0x24, 0x21, 0xa1, 0x5b, 0x38, 0x7d, 0xd1, 0xfb, 0x2d, 0x6a, 0x94, 0xae, 0xe4, 0x38,
 ];
+
+/// A token as good as any other.
+const TOKEN: [u8; TOKEN_BYTES] = [0x5a; TOKEN_BYTES];
 
 /// What stands between this heading and the next.
 fn section(heading: &str) -> &'static str {
@@ -52,17 +57,23 @@ enum Message<'a> {
     Reply(Reply<'a>),
     Transfer(Transfer<'a>),
     Notice(Notice<'a>),
+    LinkRequest(LinkRequest<'a>),
+    LinkNotice(LinkNotice<'a>),
+    Peer(PeerFrame<'a>),
 }
 
-/// One of the four ways to read a frame.
+/// One of the ways to read a frame.
 type Decode = for<'a> fn(&Frame<'a>) -> Result<Message<'a>, Malformed>;
 
-/// The four tables, and the code that each describes.
-const TABLES: [(&str, Decode); 4] = [
+/// The tables of kinds, and the code that each describes.
+const TABLES: [(&str, Decode); 7] = [
     ("### Requests: kinds", |frame| Request::decode(frame).map(Message::Request)),
     ("### Replies: kinds", |frame| Reply::decode(frame).map(Message::Reply)),
     ("### Transfers: kinds", |frame| Transfer::decode(frame).map(Message::Transfer)),
     ("### Notices: kinds", |frame| Notice::decode(frame).map(Message::Notice)),
+    ("### Links: requests", |frame| LinkRequest::decode(frame).map(Message::LinkRequest)),
+    ("### Links: notices", |frame| LinkNotice::decode(frame).map(Message::LinkNotice)),
+    ("### From client to client", |frame| PeerFrame::decode(frame).map(Message::Peer)),
 ];
 
 impl Message<'_> {
@@ -73,6 +84,9 @@ impl Message<'_> {
             Self::Reply(reply) => reply.encode(tag, &mut bytes),
             Self::Transfer(transfer) => transfer.encode(tag, &mut bytes),
             Self::Notice(notice) => notice.encode(&mut bytes),
+            Self::LinkRequest(request) => request.encode(tag, &mut bytes),
+            Self::LinkNotice(notice) => notice.encode_tagged(tag, &mut bytes),
+            Self::Peer(peer_frame) => peer_frame.encode(&mut bytes),
         }
         bytes
     }
@@ -84,6 +98,9 @@ impl Message<'_> {
             Self::Reply(reply) => format!("{reply:?}"),
             Self::Transfer(transfer) => format!("{transfer:?}"),
             Self::Notice(notice) => format!("{notice:?}"),
+            Self::LinkRequest(request) => format!("{request:?}"),
+            Self::LinkNotice(notice) => format!("{notice:?}"),
+            Self::Peer(peer_frame) => format!("{peer_frame:?}"),
         }
     }
 
@@ -139,6 +156,7 @@ fn sample((of, name): (&str, &str), at: u8) -> (Vec<u8>, String) {
         "rest" => (text.into(), format!("{name:?}")),
         "bytes" => (text.into(), format!("{text:?}")),
         "digest" => (DIGEST.into(), format!("{DIGEST:?}")),
+        "token" => (TOKEN.into(), format!("{TOKEN:?}")),
         other => panic!("a field of unknown type {other:?}"),
     }
 }
@@ -341,8 +359,8 @@ fn session() -> Vec<(Side, Tag, Message<'static>)> {
     let (title, file, text, password) = ("3331", "a.txt", "hello there", "jedi");
     let refused = Reply::Refused { code: Refusal::InvalidMessageNumber, text: "Invalid message number" };
     vec![
-        ask(1, Request::Hello { version: VERSION }),
-        reply(1, Reply::Hello { version: VERSION }),
+        ask(1, Request::Hello { version: 1 }),
+        reply(1, Reply::Hello { version: 1 }),
         ask(2, Request::LogIn { name: "yoda", udp_port: 0 }),
         reply(2, Reply::PasswordWanted { known: false }),
         ask(3, Request::SignUp { password, confirmation: password }),
@@ -391,8 +409,8 @@ fn company() -> Vec<(Side, Tag, Message<'static>)> {
     let blocked = Reply::Refused { code: Refusal::AlreadyBlocked, text: "Error. leia is already blocked" };
     let created = "Separate chat room has been created, room ID: 1, users in this room: yoda, hans";
     vec![
-        ask(1, Request::Hello { version: VERSION }),
-        reply(1, Reply::Hello { version: VERSION }),
+        ask(1, Request::Hello { version: 1 }),
+        reply(1, Reply::Hello { version: 1 }),
         ask(2, Request::LogIn { name: "yoda", udp_port: 8_001 }),
         reply(2, Reply::PasswordWanted { known: true }),
         ask(3, Request::Password("jedi")),
@@ -463,7 +481,7 @@ fn the_examples_are_two_sessions_from_hello_to_goodbye_and_a_shutdown() {
 #[test]
 fn the_examples_have_every_kind_of_messages_presence_board_and_rooms() {
     let shown: Vec<u8> = examples().iter().flatten().map(|exhibit| exhibit.bytes[4]).collect();
-    let [requests, replies, _, notices] = TABLES.map(|(heading, _)| kinds(heading));
+    let [requests, replies, _, notices, ..] = TABLES.map(|(heading, _)| kinds(heading));
     let of_company = requests.iter().filter(|kind| kind.number >= 0x30);
     let of_company = of_company.chain(replies.iter().filter(|kind| kind.number >= 0x93)).chain(&notices);
     for kind in of_company {

@@ -37,12 +37,10 @@ impl<S: Stream, J: Journal, C: Clock> Service<S, J, C> {
                 self.pong(id, tag, bytes)?;
             }
             (Phase::Greeting(_), Request::Hello { version }) => {
-                if version < VERSION {
-                    return Err(Fault(format!(
-                        "Protocol version {version} is not spoken here, only {VERSION}"
-                    )));
+                if version == 0 {
+                    return Err(Fault(format!("Protocol version 0 is not spoken here, only 1 to {VERSION}")));
                 }
-                self.peers.reply(id, tag, &Reply::Hello { version: VERSION });
+                self.peers.reply(id, tag, &Reply::Hello { version: version.min(VERSION) });
             }
             (Phase::Greeting(_), _) => {
                 return Err(Fault("Wrong phase: the first frame must be a hello".into()));

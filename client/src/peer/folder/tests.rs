@@ -1,3 +1,5 @@
+mod transfers;
+
 use std::fs::OpenOptions;
 use std::io::Read;
 use std::os::unix::fs::{FileExt, symlink};

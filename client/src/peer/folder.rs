@@ -242,7 +242,7 @@ fn partial_name(name_here: &str, offer: &Offer) -> String {
     format!("{PREFIX}{name_here}.{}.{}{SUFFIX}", offer.size, &digits[..DIGEST_DIGITS])
 }
 
-/// What is left of a broken transfer. Nobody else resumes it as long as this is held.
+/// What is left of a broken transfer. Nobody else resumes it as long as this, or its digest on its way, is held.
 #[derive(Debug)]
 pub struct Leftover {
     path: PathBuf,
@@ -286,6 +286,10 @@ fn lock(path: &Path) -> Option<(File, Metadata)> {
     let flags =
         i32::try_from((OFlags::NOFOLLOW | OFlags::NONBLOCK).bits()).expect("the flags are small numbers");
     let file = File::options().read(true).write(true).custom_flags(flags).open(path).ok()?;
+    lock_opened(path, file)
+}
+
+fn lock_opened(path: &Path, file: File) -> Option<(File, Metadata)> {
     flock(&file, FlockOperation::NonBlockingLockExclusive).ok()?;
     // Who had the lock until now may have given the file its real name, or removed it.
     let (metadata, named) = (file.metadata().ok()?, path.symlink_metadata().ok()?);

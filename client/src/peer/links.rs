@@ -83,7 +83,7 @@ impl Links {
             LinkNotice::FileQuestion { link, from, size, file } => {
                 self.asked(link, from, About::File { file: file.to_owned(), size }, desk);
             }
-            LinkNotice::Withdrawn { link } => self.questions.retain(|question| question.link != link),
+            LinkNotice::Withdrawn { link } => self.withdrawn(link, desk),
             LinkNotice::Declined { link } => {
                 self.privates.declined(link, desk);
                 self.files.declined(link, desk);
@@ -129,6 +129,15 @@ impl Links {
             }
             Accept::Always => self.answer_with(&question, true, desk),
             Accept::Ask | Accept::Never => self.answer_with(&question, false, desk),
+        }
+    }
+
+    fn withdrawn(&mut self, link: LinkId, desk: &mut Desk<'_>) {
+        let Some(at) = self.questions.iter().position(|question| question.link == link) else { return };
+        let question = self.questions.remove(at);
+        // Who has asked back has said yes, and sees what comes of that.
+        if let Some(question) = question.filter(|_| !self.privates.has_link(link)) {
+            desk.output.show(&format!("{} does not wait for your answer any more", question.from));
         }
     }
 

@@ -93,6 +93,11 @@ impl Privates {
         self.standing(user).is_some()
     }
 
+    /// Whether there is a session, or the beginning of one, on this link.
+    pub fn has_link(&self, link: LinkId) -> bool {
+        self.sessions.iter().any(|private| private.link == Some(link))
+    }
+
     /// The server is asking the other user.
     pub fn asked(&mut self, link: LinkId, user: &str) {
         match self.of_link(link) {
@@ -144,6 +149,9 @@ impl Privates {
         };
         if private.has_asked {
             desk.output.say(&format!("{} accepts private messaging", private.user));
+        } else {
+            let user = &private.user;
+            desk.output.show(&format!("Private messaging with {user} is on: private {user} text"));
         }
         if relayed {
             let why = "no direct connection could be made";

@@ -3,12 +3,14 @@
 //! examples. It fails when either of the two changes alone.
 #![forbid(unsafe_code)]
 
+mod examples;
+
 use std::fmt::Debug;
 use std::iter::once;
 
 use forum_common::frame::{self, Frame, Tag};
 use forum_common::limits;
-use forum_common::link::{LinkNotice, LinkRequest, TOKEN_BYTES};
+use forum_common::link::{LinkNotice, LinkRequest, RELAYED_BYTES_MAX, TOKEN_BYTES, Token};
 use forum_common::notice::Notice;
 use forum_common::peer::PeerFrame;
 use forum_common::reader::Malformed;
@@ -104,12 +106,29 @@ impl Message<'_> {
         }
     }
 
-    /// How the examples write it: bytes of files are better read as text, and digests short.
+    /// How the examples write it: bytes of files are better read as text, digests and tokens short.
     fn written(&self) -> String {
         match self {
             Self::Transfer(Transfer::Data(bytes)) => format!("Data({:?})", String::from_utf8_lossy(bytes)),
             Self::Transfer(Transfer::End([a, b, c, d, ..])) => format!("End({a:02x}{b:02x}{c:02x}{d:02x}…)"),
-            other => other.shown(),
+            other => {
+                let shown = other.shown();
+                match other.token() {
+                    Some(token) => {
+                        let [a, b, c, d, ..] = token;
+                        shown.replace(&format!("{token:?}"), &format!("{a:02x}{b:02x}{c:02x}{d:02x}…"))
+                    }
+                    None => shown,
+                }
+            }
+        }
+    }
+
+    fn token(&self) -> Option<Token> {
+        match *self {
+            Self::LinkNotice(LinkNotice::Prepare { token, .. } | LinkNotice::Introduction { token, .. })
+            | Self::Peer(PeerFrame::Prove(token)) => Some(token),
+            _ => None,
         }
     }
 }
@@ -282,6 +301,7 @@ fn the_limits_are_those_of_the_code() {
         ("a file name", limits::FILE_NAME_BYTES_MAX),
         ("a password", limits::PASSWORD_BYTES_MAX),
         ("the text of a message", limits::TEXT_BYTES_MAX),
+        ("a datagram that is passed on", RELAYED_BYTES_MAX),
     ] {
         let row = rows.iter().find(|row| row[0] == of).unwrap_or_else(|| panic!("no row for {of}"));
         assert_eq!(row[1], format!("{} bytes", grouped(bytes)), "{of}");
@@ -302,7 +322,7 @@ struct Exhibit {
 }
 
 /// The examples: each is the frames between one pair of fences.
-fn examples() -> Vec<Vec<Exhibit>> {
+fn shown_examples() -> Vec<Vec<Exhibit>> {
     PAGE.split("```frames\n").skip(1).map(|rest| exhibits(rest.split("```").next().unwrap_or(rest))).collect()
 }
 
@@ -326,12 +346,24 @@ fn exhibits(block: &'static str) -> Vec<Exhibit> {
     exhibits
 }
 
+/// Whether a frame of this kind goes from client to client. Then the end that listens stands for the server.
+fn is_peer_kind(kind: u8) -> bool {
+    (0x70..=0x7f).contains(&kind)
+}
+
 impl Exhibit {
     fn decode(&self) -> (Tag, Message<'_>) {
         let (frame, used) = frame::split(&self.bytes).expect("a length that can be").expect("a whole frame");
         assert_eq!(used, self.bytes.len(), "{}", self.text);
         let message = match self.side {
             _ if Transfer::is_kind(frame.kind) => Transfer::decode(&frame).map(Message::Transfer),
+            _ if is_peer_kind(frame.kind) => PeerFrame::decode(&frame).map(Message::Peer),
+            Side::Client if LinkRequest::is_kind(frame.kind) => {
+                LinkRequest::decode(&frame).map(Message::LinkRequest)
+            }
+            Side::Server if LinkNotice::is_kind(frame.kind) => {
+                LinkNotice::decode(&frame).map(Message::LinkNotice)
+            }
             Side::Client => Request::decode(&frame).map(Message::Request),
             Side::Server if Notice::is_kind(frame.kind) => Notice::decode(&frame).map(Message::Notice),
             Side::Server => Reply::decode(&frame).map(Message::Reply),
@@ -342,132 +374,19 @@ impl Exhibit {
 
 #[test]
 fn every_frame_of_the_examples_is_what_stands_beside_it() {
-    for exhibit in examples().iter().flatten() {
+    for exhibit in shown_examples().iter().flatten() {
         let (tag, message) = exhibit.decode();
         assert_eq!(exhibit.text, format!("tag {tag}: {}", message.written()));
         assert_eq!(message.encode(tag), exhibit.bytes, "{}", exhibit.text);
     }
 }
 
-/// The first example: a sign-up, a thread with a message and a file, a refusal, and the end.
-fn session() -> Vec<(Side, Tag, Message<'static>)> {
-    use Side::{Client, Server};
-    let ask = |tag, request| (Client, tag, Message::Request(request));
-    let reply = |tag, reply| (Server, tag, Message::Reply(reply));
-    let done = |tag, text| reply(tag, Reply::Done { text });
-    let send = |side, tag, transfer| (side, tag, Message::Transfer(transfer));
-    let (title, file, text, password) = ("3331", "a.txt", "hello there", "jedi");
-    let refused = Reply::Refused { code: Refusal::InvalidMessageNumber, text: "Invalid message number" };
-    vec![
-        ask(1, Request::Hello { version: 1 }),
-        reply(1, Reply::Hello { version: 1 }),
-        ask(2, Request::LogIn { name: "yoda", udp_port: 0 }),
-        reply(2, Reply::PasswordWanted { known: false }),
-        ask(3, Request::SignUp { password, confirmation: password }),
-        reply(3, Reply::Welcome { text: "Welcome to the forum" }),
-        ask(4, Request::CreateThread { title }),
-        ask(5, Request::Post { title, text }),
-        done(4, "Thread 3331 created"),
-        done(5, "Message posted to 3331 thread"),
-        ask(6, Request::Upload { title, file, size: 3 }),
-        reply(6, Reply::UploadStarts { credit: 3 }),
-        send(Client, 6, Transfer::Data(b"hi\n")),
-        send(Client, 6, Transfer::End(DIGEST)),
-        done(6, "a.txt uploaded to 3331 thread"),
-        ask(7, Request::Download { title, file }),
-        reply(7, Reply::DownloadStarts { size: 3 }),
-        send(Client, 7, Transfer::Credit(1 << 20)),
-        send(Server, 7, Transfer::Data(b"hi\n")),
-        send(Server, 7, Transfer::End(DIGEST)),
-        ask(8, Request::ReadThread { title, range: None }),
-        reply(8, Reply::Post { number: 1, author: "yoda", text }),
-        reply(8, Reply::Uploaded { author: "yoda", file }),
-        reply(8, Reply::EndOfList),
-        ask(9, Request::DeletePost { title, number: 7 }),
-        reply(9, refused),
-        ask(10, Request::LogOut),
-        done(10, "Goodbye"),
-    ]
-}
-
-/// The second example: messages, presence, the board and rooms, as one of the users sees them.
-fn company() -> Vec<(Side, Tag, Message<'static>)> {
-    use Side::{Client, Server};
-    let ask = |tag, request| (Client, tag, Message::Request(request));
-    let reply = |tag, reply| (Server, tag, Message::Reply(reply));
-    let done = |tag, text| reply(tag, Reply::Done { text });
-    let user = |tag, name| reply(tag, Reply::User(name));
-    let end = |tag| reply(tag, Reply::EndOfList);
-    let notice = |notice| (Server, frame::NO_TAG, Message::Notice(notice));
-    let (waited, came) = ("1 Jun 2022 15:58:20", "1 Jun 2022 16:00:02");
-    let [at_05, at_06, at_07, at_08] =
-        ["1 Jun 2022 16:00:05", "1 Jun 2022 16:00:06", "1 Jun 2022 16:00:07", "1 Jun 2022 16:00:08"];
-    let active = Reply::ActiveUser { name: "hans", address: "127.0.0.1", udp_port: 8_002, since: came };
-    let (on_board, in_room) = ("hello yoda", "indeed");
-    let board_post = Reply::BoardPost { number: 2, author: "hans", at: at_07, text: on_board };
-    let room_post = Reply::RoomPost { room: 1, number: 2, author: "hans", at: at_08, text: in_room };
-    let blocked = Reply::Refused { code: Refusal::AlreadyBlocked, text: "Error. leia is already blocked" };
-    let created = "Separate chat room has been created, room ID: 1, users in this room: yoda, hans";
-    vec![
-        ask(1, Request::Hello { version: 1 }),
-        reply(1, Reply::Hello { version: 1 }),
-        ask(2, Request::LogIn { name: "yoda", udp_port: 8_001 }),
-        reply(2, Reply::PasswordWanted { known: true }),
-        ask(3, Request::Password("jedi")),
-        reply(3, Reply::Welcome { text: "Welcome to the forum" }),
-        notice(Notice::Message { number: 1, late: true, from: "hans", at: waited, text: "lunch?" }),
-        ask(4, Request::Taken { up_to: 1 }),
-        notice(Notice::LoggedIn("hans")),
-        ask(5, Request::Message { user: "hans", text: "Hungry, I am." }),
-        done(5, ""),
-        notice(Notice::Message { number: 2, late: false, from: "hans", at: at_05, text: "come, then" }),
-        ask(6, Request::Taken { up_to: 2 }),
-        ask(7, Request::WhoElse),
-        user(7, "hans"),
-        end(7),
-        ask(8, Request::ListActive),
-        reply(8, active),
-        end(8),
-        ask(9, Request::PostToBoard { text: "hello all" }),
-        done(9, "Broadcast message, #1 broadcast at 1 Jun 2022 16:00:06."),
-        notice(Notice::BoardPost { number: 2, author: "hans", text: on_board }),
-        ask(10, Request::CreateRoom { users: "hans" }),
-        done(10, created),
-        ask(11, Request::PostToRoom { room: 1, text: "quiet here" }),
-        done(11, "Message #1 sent to separate room 1 at 1 Jun 2022 16:00:07."),
-        notice(Notice::RoomPost { room: 1, number: 2, author: "hans", text: in_room }),
-        ask(12, Request::ReadBoard { after: at_06 }),
-        reply(12, board_post),
-        end(12),
-        ask(13, Request::ReadRooms { after: at_07 }),
-        reply(13, room_post),
-        end(13),
-        notice(Notice::LoggedIn("leia")),
-        notice(Notice::PutInRoom { room: 2, by: "leia", users: "leia, yoda" }),
-        notice(Notice::Broadcast { from: "leia", text: "hi" }),
-        ask(14, Request::Broadcast { text: "hi leia" }),
-        done(14, ""),
-        ask(15, Request::Block { user: "leia" }),
-        done(15, "leia is blocked"),
-        ask(16, Request::Block { user: "leia" }),
-        reply(16, blocked),
-        ask(17, Request::Unblock { user: "leia" }),
-        done(17, "leia is unblocked"),
-        notice(Notice::LoggedOut("hans")),
-        ask(18, Request::WhoElseSince { seconds: "60" }),
-        user(18, "leia"),
-        user(18, "hans"),
-        end(18),
-        ask(19, Request::LogOut),
-        done(19, "Goodbye"),
-    ]
-}
-
 #[test]
-fn the_examples_are_two_sessions_from_hello_to_goodbye_and_a_shutdown() {
+fn the_examples_are_three_sessions_from_hello_to_goodbye_a_talk_of_two_clients_and_a_shutdown() {
     let goodbye = Notice::Closing { code: Closing::ShuttingDown, text: "Goodbye. Server shutting down" };
-    let wanted = [session(), company(), vec![(Side::Server, frame::NO_TAG, Message::Notice(goodbye))]];
-    let examples = examples();
+    let shutdown = vec![(Side::Server, frame::NO_TAG, Message::Notice(goodbye))];
+    let wanted = [examples::session(), examples::company(), examples::links(), examples::talk(), shutdown];
+    let examples = shown_examples();
     assert_eq!(examples.len(), wanted.len());
     for (exhibits, wanted) in examples.iter().zip(wanted) {
         assert_eq!(exhibits.len(), wanted.len());
@@ -479,8 +398,17 @@ fn the_examples_are_two_sessions_from_hello_to_goodbye_and_a_shutdown() {
 }
 
 #[test]
+fn the_examples_have_every_kind_of_links_and_of_the_talk_of_two_clients() {
+    let shown: Vec<u8> = shown_examples().iter().flatten().map(|exhibit| exhibit.bytes[4]).collect();
+    let of_links = ["### Links: requests", "### Links: notices", "### From client to client"].map(kinds);
+    for kind in of_links.iter().flatten() {
+        assert!(shown.contains(&kind.number), "{}", kind.name);
+    }
+}
+
+#[test]
 fn the_examples_have_every_kind_of_messages_presence_board_and_rooms() {
-    let shown: Vec<u8> = examples().iter().flatten().map(|exhibit| exhibit.bytes[4]).collect();
+    let shown: Vec<u8> = shown_examples().iter().flatten().map(|exhibit| exhibit.bytes[4]).collect();
     let [requests, replies, _, notices, ..] = TABLES.map(|(heading, _)| kinds(heading));
     let of_company = requests.iter().filter(|kind| kind.number >= 0x30);
     let of_company = of_company.chain(replies.iter().filter(|kind| kind.number >= 0x93)).chain(&notices);

@@ -1,5 +1,6 @@
 //! Links: who may ask whom, and what becomes of a question. What comes of a yes is in the modules below.
 
+mod limits;
 mod meeting;
 mod relay;
 
@@ -7,10 +8,7 @@ use forum_common::link::{LinkNotice, LinkRequest};
 use forum_common::refusal::Refusal;
 
 use super::*;
-use crate::links::{LINKS_OF_A_USER_MAX, MEETING_MAX, QUESTION_OPEN, QUESTIONS_TO_A_USER_MAX};
-
-// One loop reaches both.
-const _: () = assert!(LINKS_OF_A_USER_MAX == QUESTIONS_TO_A_USER_MAX);
+use crate::links::{MEETING_MAX, QUESTION_OPEN};
 
 const NOTHING: [&str; 0] = [];
 const PORT: u16 = 7_000;
@@ -315,91 +313,6 @@ fn before_the_welcome_there_are_no_links() {
     let mut guest = stage.connect();
     let heard = stage.link(&mut guest, &LinkRequest::Up { link: 1 }).concat();
     assert!(heard.contains("Unknown frame kind 0x54"), "{heard}");
-}
-
-#[test]
-fn questions_to_one_user_and_links_of_one_user_are_limited() {
-    let mut stage = stage(&[]);
-    let (mut yoda, mut hans, mut leia) = (stage.user("yoda"), stage.user("hans"), stage.user("leia"));
-    for _ in 0..QUESTIONS_TO_A_USER_MAX {
-        stage.link(&mut yoda, &file("hans"));
-    }
-    let links = refused_link(Refusal::LimitReached, "Limit reached: at most 64 links of a user");
-    let questions = refused_link(Refusal::LimitReached, "Limit reached: at most 64 open questions to a user");
-    assert_eq!(stage.link(&mut yoda, &private("hans")), links);
-    assert_eq!(stage.link(&mut leia, &file("hans")), questions);
-    assert_eq!(hans.answers().len(), QUESTIONS_TO_A_USER_MAX);
-    // Being asked takes nothing away from whoever is asked.
-    assert_eq!(stage.link(&mut hans, &file("leia")), [asked(65, "")]);
-    stage.link(&mut hans, &no(1));
-    leia.answers();
-    assert_eq!(stage.link(&mut leia, &file("hans")), [asked(66, "")]);
-}
-
-#[test]
-fn questions_do_not_pile_up_in_front_of_who_reads_nothing() {
-    let mut stage = stage(&[]);
-    let (mut yoda, hans) = (stage.user("yoda"), stage.user("hans"));
-    hans.link.borrow_mut().room = 0;
-    let text = "x".repeat(8_000);
-    for tag in 0..40 {
-        stage.ask(&mut yoda, 10 + tag, &Request::Broadcast { text: &text });
-    }
-    let declined = [asked_privately(1, "hans"), "Declined { link: 1 }".into()];
-    assert_eq!(stage.link(&mut yoda, &private("hans")), declined);
-}
-
-#[test]
-fn commands_wait_for_what_is_in_flight_and_reports_do_not() {
-    let mut stage = stage(&[]);
-    let (mut yoda, mut hans) = (stage.user("yoda"), stage.user("hans"));
-    stage.link(&mut yoda, &private("hans"));
-    hans.answers();
-    stage.service.journal.hold();
-    stage.ask(&mut hans, 4, &Request::CreateThread { title: "t" });
-    stage.link(&mut hans, &no(1));
-    yoda.expect(&[LinkNotice::Declined { link: 1 }]);
-    assert_eq!(stage.link(&mut hans, &private("yoda")), NOTHING);
-    stage.service.journal.release();
-    stage.run();
-    assert_eq!(hans.answers(), [done(4, "Thread t created"), asked_privately(2, "yoda")]);
-}
-
-#[test]
-fn commands_count_towards_the_requests_of_a_second_and_reports_do_not() {
-    let mut stage = stage(&["--max-requests-per-second", "2"]);
-    let (mut yoda, _hans) = (stage.user("yoda"), stage.user("hans"));
-    for _ in 0..5 {
-        yoda.send_link(9, &LinkRequest::End { link: 1, stopped: true });
-    }
-    let link_after = |n: u64| asked(n, "");
-    assert_eq!(stage.link(&mut yoda, &file("hans")), [link_after(1)]);
-    assert_eq!(stage.link(&mut yoda, &file("hans")), [link_after(2)]);
-    let slow_down = refused_link(Refusal::SlowDown, "Slow down. Please try again later");
-    assert_eq!(stage.link(&mut yoda, &file("hans")), slow_down);
-}
-
-#[test]
-fn what_users_do_is_activity_and_what_clients_report_is_not() {
-    for (request, counts) in [
-        (private("nobody"), true),
-        (file("nobody"), true),
-        (LinkRequest::RelayText { link: 5, text: "" }, true),
-        (no(5), true),
-        (LinkRequest::End { link: 5, stopped: true }, true),
-        (LinkRequest::End { link: 5, stopped: false }, false),
-        (LinkRequest::Listening { link: 5, port: 1 }, false),
-        (LinkRequest::Up { link: 5 }, false),
-        (LinkRequest::RelayDatagram { link: 5, datagram: b"x" }, false),
-    ] {
-        let mut stage = stage(&["--timeout", "100"]);
-        let mut yoda = stage.user("yoda");
-        stage.pass(Duration::from_secs(60));
-        stage.link(&mut yoda, &request);
-        stage.pass(Duration::from_secs(60));
-        let peer = stage.service.peers.get(yoda.id);
-        assert_eq!(peer.is_some_and(|peer| !peer.session.is_closing()), counts, "{request:?}");
-    }
 }
 
 #[test]

@@ -245,9 +245,14 @@ impl Files {
         for incoming in &mut self.incoming {
             self.has_more |= incoming.advance(self.socket.as_mut(), desk);
         }
+        self.sweep();
+        self.tell_active(desk);
+    }
+
+    /// Forgets what is over.
+    pub fn sweep(&mut self) {
         self.outgoing.retain(|outgoing| !outgoing.is_over());
         self.incoming.retain(|incoming| !incoming.is_over());
-        self.tell_active(desk);
     }
 
     /// Takes in datagrams, up to a share. Returns whether there may be more.

@@ -112,6 +112,8 @@ impl Links {
             // An answer to a command, which went there.
             LinkNotice::Asked { .. } => {}
         }
+        self.privates.sweep();
+        self.files.sweep();
     }
 
     fn asked(&mut self, link: LinkId, from: &str, about: About, desk: &mut Desk<'_>) {
@@ -219,3 +221,6 @@ impl Question {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -303,6 +303,11 @@ impl Privates {
             let stage = std::mem::replace(&mut private.stage, Stage::Over);
             private.stage = private.attend(stage, desk);
         }
+        self.sweep();
+    }
+
+    /// Forgets what is over.
+    pub fn sweep(&mut self) {
         self.sessions.retain(|private| !matches!(private.stage, Stage::Over));
     }
 

@@ -52,7 +52,7 @@ struct Content {
 
 #[derive(Debug)]
 enum Digest {
-    Working(Digesting),
+    Working(Box<Digesting>),
     Known([u8; DIGEST_BYTES]),
 }
 
@@ -76,7 +76,7 @@ impl Outgoing {
     pub(super) fn new(link: LinkId, user: &str, source: Source) -> Result<Self, String> {
         let Source { name, size, file } = source;
         let digest = match Digesting::new(&file, size) {
-            Ok(digesting) => Digest::Working(digesting),
+            Ok(digesting) => Digest::Working(Box::new(digesting)),
             Err(error) => return Err(format!("{name} was not uploaded: {error}")),
         };
         let (user, stage) = (user.to_owned(), Sending::Asked(Content { file, digest }));

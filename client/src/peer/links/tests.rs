@@ -1,0 +1,370 @@
+//! Two users and no server: what the server would say is said by the test. The sockets between the two are
+//! real.
+
+use std::fs::{self, File};
+use std::net::IpAddr;
+use std::time::Duration;
+
+use forum_common::frame::Decoder;
+use forum_common::link::Token;
+use rustix::event::{Timespec, poll};
+use tempfile::TempDir;
+
+use super::*;
+use crate::connection::Outbox;
+use crate::output::{Output, Streams};
+use crate::peer::private::Way;
+use crate::transfer::Source;
+
+const HERE: IpAddr = IpAddr::V4(std::net::Ipv4Addr::LOCALHOST);
+const TOKEN: Token = [9; 16];
+const LINK: LinkId = 7;
+
+/// A user with a client, of which all is there but the loop.
+struct Party {
+    links: Links,
+    outbox: Outbox,
+    output: Output,
+    directory: TempDir,
+    now: Instant,
+    /// Bytes of what was printed that a test has looked at.
+    seen: usize,
+    _quiet_end: std::io::PipeWriter,
+}
+
+impl Party {
+    fn new(accept: Accept) -> Self {
+        let directory = TempDir::new().unwrap();
+        let create = |name: &str| File::create(directory.path().join(name)).unwrap();
+        // A signal is a byte in a pipe; the writing end of this one stays open as long as the party.
+        let (quiet, quiet_end) = std::io::pipe().unwrap();
+        let interrupts = quiet.into();
+        let streams = Streams { out: create("out"), err: create("err"), screen: None, interrupts };
+        let folder = Folder { path: directory.path().to_owned(), overwrites: false };
+        let mut links = Links::new(accept, folder);
+        assert_ne!(links.settle_at(HERE, 0).unwrap(), 0);
+        let (outbox, output) = (Outbox::default(), Output::new(streams));
+        Self { links, outbox, output, directory, now: Instant::now(), seen: 0, _quiet_end: quiet_end }
+    }
+
+    fn with<R>(&mut self, act: impl FnOnce(&mut Links, &mut Desk<'_>) -> R) -> R {
+        let mut desk = Desk { now: self.now, outbox: &mut self.outbox, output: &mut self.output };
+        act(&mut self.links, &mut desk)
+    }
+
+    fn hear(&mut self, notice: &LinkNotice<'_>) {
+        self.with(|links, desk| links.noticed(notice, desk));
+    }
+
+    /// What was printed on stdout since the last look.
+    fn printed(&mut self) -> Vec<String> {
+        self.output.settle(None).unwrap();
+        let text = fs::read_to_string(self.directory.path().join("out")).unwrap();
+        let new = text[self.seen..].lines().map(str::to_owned).collect();
+        self.seen = text.len();
+        new
+    }
+
+    /// What was sent to the server since the last look.
+    fn sent(&mut self) -> Vec<String> {
+        let mut decoder = Decoder::default();
+        decoder.feed(self.outbox.unsent());
+        let mut sent = Vec::new();
+        while let Some(frame) = decoder.next_frame().unwrap() {
+            sent.push(format!("{:?}", LinkRequest::decode(&frame).unwrap()));
+        }
+        self.outbox.sent(self.outbox.unsent().len());
+        sent
+    }
+
+    fn say(&mut self, user: &str, text: &str) -> Way {
+        self.links.privates.say(user, text)
+    }
+
+    fn refuses_to_say(&mut self, user: &str) {
+        let text = format!("Error. Private messaging to {user} not enabled");
+        assert_eq!(self.say(user, "x"), Way::Refused(text));
+    }
+
+    /// Attends to the sockets until the condition holds.
+    fn attend_until(&mut self, what: &str, mut holds: impl FnMut(&mut Self) -> bool) {
+        let give_up = Instant::now() + Duration::from_secs(20);
+        while !holds(self) {
+            assert!(Instant::now() < give_up, "waited in vain for {what}");
+            let mut fds = Vec::new();
+            self.links.poll_fds(&mut fds);
+            let _ = poll(&mut fds, Some(&Timespec { tv_sec: 0, tv_nsec: 10_000_000 }));
+            self.with(|links, desk| links.attend(desk));
+        }
+    }
+
+    fn hears(&mut self, line: &str) {
+        self.attend_until(line, |party| {
+            let printed = party.printed();
+            assert!(printed.iter().all(|heard| heard == line), "{printed:?} instead of {line}");
+            !printed.is_empty()
+        });
+    }
+}
+
+/// yoda has asked hans, and a session stands between the two, directly.
+fn couple() -> (Party, Party) {
+    let (mut yoda, mut hans) = (Party::new(Accept::Ask), Party::new(Accept::Ask));
+    yoda.links.privates.asked(LINK, "hans");
+    hans.hear(&LinkNotice::PrivateQuestion { link: LINK, from: "yoda" });
+    assert_eq!(hans.printed(), ["yoda would like to private message, enter y or n: "]);
+    hans.with(|links, desk| links.answer(true, desk));
+    assert_eq!(hans.sent(), ["Answer { link: 7, yes: true }"]);
+    hans.hear(&LinkNotice::Prepare { link: LINK, token: TOKEN });
+    let [listening] = &hans.sent()[..] else { panic!("no port") };
+    let port = listening.split("port: ").nth(1).unwrap().trim_end_matches(" }").parse().unwrap();
+    yoda.hear(&LinkNotice::Introduction { link: LINK, token: TOKEN, address: "127.0.0.1", port });
+    let (mut yoda_is_up, mut hans_is_up) = (false, false);
+    let up = ["Up { link: 7 }".to_owned()];
+    yoda.attend_until("both to be up", |yoda| {
+        hans.with(|links, desk| links.attend(desk));
+        yoda_is_up |= yoda.sent() == up;
+        hans_is_up |= hans.sent() == up;
+        yoda_is_up && hans_is_up
+    });
+    yoda.refuses_to_say("hans");
+    for party in [&mut hans, &mut yoda] {
+        party.hear(&LinkNotice::Stands { link: LINK, relayed: false });
+    }
+    assert_eq!(yoda.printed(), ["hans accepts private messaging"]);
+    assert_eq!(hans.printed(), [""; 0]);
+    (yoda, hans)
+}
+
+#[test]
+fn both_talk_once_it_stands_and_a_stop_ends_it_for_both() {
+    let (mut yoda, mut hans) = couple();
+    assert_eq!(yoda.say("hans", "hello  there"), Way::Gone);
+    hans.hears("yoda(private): hello  there");
+    assert_eq!(hans.say("yoda", "hi"), Way::Gone);
+    yoda.hears("hans(private): hi");
+    yoda.with(|links, desk| links.privates.stop("hans", desk)).unwrap();
+    assert_eq!(yoda.sent(), ["End { link: 7, stopped: true }"]);
+    yoda.refuses_to_say("hans");
+    hans.hears("yoda stopped private messaging");
+    hans.refuses_to_say("yoda");
+}
+
+#[test]
+fn what_was_said_last_comes_before_the_end_whatever_the_server_says_first() {
+    let (mut yoda, mut hans) = couple();
+    assert_eq!(yoda.say("hans", "last words"), Way::Gone);
+    yoda.with(|links, desk| links.hang_up(desk));
+    hans.hear(&LinkNotice::Ended { link: LINK, stopped: false });
+    hans.links.logged_out("yoda", hans.now);
+    hans.refuses_to_say("yoda");
+    hans.hears("yoda(private): last words");
+    hans.attend_until("the end", |hans| !hans.links.is_busy());
+    assert_eq!(hans.printed(), [""; 0]);
+}
+
+#[test]
+fn a_line_that_ends_without_a_word_is_told_unless_the_user_has_logged_out() {
+    for logs_out in [true, false] {
+        let (yoda, mut hans) = couple();
+        drop(yoda);
+        hans.attend_until("the end of the line", |hans| !hans.links.privates.is_enabled("yoda"));
+        assert_eq!(hans.sent(), ["End { link: 7, stopped: false }"]);
+        assert_eq!(hans.printed(), [""; 0]);
+        if logs_out {
+            hans.links.logged_out("yoda", hans.now);
+        }
+        hans.now += Duration::from_secs(3);
+        hans.with(|links, desk| links.attend(desk));
+        let told: &[&str] = match logs_out {
+            true => &[],
+            false => &["Private messaging with yoda has ended: the connection is gone"],
+        };
+        assert_eq!(hans.printed(), told);
+    }
+}
+
+#[test]
+fn what_stands_directly_outlives_the_server_and_what_does_not_is_told() {
+    let (mut yoda, mut hans) = couple();
+    hans.links.privates.asked(8, "luke");
+    hans.links.privates.asked(9, "leia");
+    hans.hear(&LinkNotice::Prepare { link: 9, token: TOKEN });
+    hans.hear(&LinkNotice::Stands { link: 9, relayed: true });
+    hans.hear(&LinkNotice::PrivateQuestion { link: 10, from: "obi" });
+    assert_eq!(hans.printed().len(), 3);
+    hans.with(|links, desk| links.disconnected(desk));
+    let told = [
+        "Private messaging to luke could not be set up",
+        "Private messaging with leia has ended: the connection is gone",
+    ];
+    assert_eq!(hans.printed(), told);
+    assert!(!hans.links.has_question());
+    assert_eq!(hans.say("yoda", "still here"), Way::Gone);
+    yoda.hears("hans(private): still here");
+    // The next server counts its links from the beginning.
+    hans.hear(&LinkNotice::Ended { link: LINK, stopped: true });
+    assert_eq!(yoda.say("hans", "me too"), Way::Gone);
+    hans.hears("yoda(private): me too");
+}
+
+#[test]
+fn through_the_server_messages_come_and_go_and_a_stop_is_told() {
+    let mut yoda = Party::new(Accept::Ask);
+    yoda.links.privates.asked(LINK, "hans");
+    yoda.hear(&LinkNotice::RelayedText { link: LINK, text: "too early" });
+    yoda.hear(&LinkNotice::Stands { link: LINK, relayed: true });
+    yoda.hear(&LinkNotice::RelayedText { link: LINK, text: "hi" });
+    yoda.hear(&LinkNotice::RelayedText { link: LINK + 1, text: "whose?" });
+    assert_eq!(yoda.say("hans", "hello"), Way::Relay(LINK));
+    yoda.hear(&LinkNotice::Ended { link: LINK, stopped: true });
+    yoda.refuses_to_say("hans");
+    let printed = [
+        "hans accepts private messaging",
+        "Private messages with hans go through the server: no direct connection could be made",
+        "hans(private): hi",
+        "hans stopped private messaging",
+    ];
+    assert_eq!(yoda.printed(), printed);
+}
+
+#[test]
+fn a_yes_that_comes_to_nothing_is_told_to_who_has_asked_and_to_nobody_else() {
+    for has_asked in [true, false] {
+        let mut yoda = Party::new(Accept::Ask);
+        match has_asked {
+            true => yoda.links.privates.asked(LINK, "hans"),
+            false => yoda.links.privates.agreed(LINK, "hans"),
+        }
+        yoda.hear(&LinkNotice::Prepare { link: LINK, token: TOKEN });
+        yoda.hear(&LinkNotice::Ended { link: LINK, stopped: false });
+        let told: &[&str] = if has_asked { &["Private messaging to hans could not be set up"] } else { &[] };
+        assert_eq!(yoda.printed(), told);
+        yoda.refuses_to_say("hans");
+    }
+}
+
+#[test]
+fn questions_are_answered_oldest_first_and_withdrawn_ones_not_at_all() {
+    let mut hans = Party::new(Accept::Ask);
+    for (link, from) in [(1, "yoda"), (2, "luke"), (3, "leia")] {
+        hans.hear(&LinkNotice::PrivateQuestion { link, from });
+    }
+    hans.hear(&LinkNotice::Withdrawn { link: 1 });
+    hans.hear(&LinkNotice::Withdrawn { link: 99 });
+    hans.with(|links, desk| links.answer(false, desk));
+    hans.with(|links, desk| links.answer(true, desk));
+    assert_eq!(hans.sent(), ["Answer { link: 2, yes: false }", "Answer { link: 3, yes: true }"]);
+    assert!(!hans.links.has_question());
+    hans.with(|links, desk| links.answer(true, desk));
+    assert_eq!(hans.sent(), [""; 0]);
+}
+
+#[test]
+fn one_question_too_many_is_a_no() {
+    let mut hans = Party::new(Accept::Ask);
+    for link in 1..=QUESTIONS_MAX as LinkId + 1 {
+        hans.hear(&LinkNotice::PrivateQuestion { link, from: "yoda" });
+    }
+    assert_eq!(hans.printed().len(), QUESTIONS_MAX);
+    assert_eq!(hans.sent(), [format!("Answer {{ link: {}, yes: false }}", QUESTIONS_MAX + 1)]);
+}
+
+#[test]
+fn who_has_decided_beforehand_is_not_asked() {
+    for (accept, yes) in [(Accept::Always, true), (Accept::Never, false)] {
+        let mut hans = Party::new(accept);
+        hans.hear(&LinkNotice::PrivateQuestion { link: 1, from: "yoda" });
+        hans.hear(&LinkNotice::FileQuestion { link: 2, from: "yoda", size: 3, file: "f" });
+        assert_eq!(hans.printed(), [""; 0]);
+        let answers = [1, 2].map(|link| format!("Answer {{ link: {link}, yes: {yes} }}"));
+        assert_eq!(hans.sent(), answers);
+    }
+}
+
+#[test]
+fn a_file_that_is_here_is_no_question() {
+    let mut hans = Party::new(Accept::Always);
+    fs::write(hans.directory.path().join("yoda_f"), b"mine").unwrap();
+    hans.hear(&LinkNotice::FileQuestion { link: 1, from: "yoda", size: 3, file: "f" });
+    assert_eq!(hans.printed(), ["yoda_f exists here. Use --force to overwrite"]);
+    assert_eq!(hans.sent(), ["Answer { link: 1, yes: false }"]);
+}
+
+#[test]
+fn a_file_goes_through_the_server_when_there_is_no_other_way() {
+    let (mut yoda, mut hans) = (Party::new(Accept::Ask), Party::new(Accept::Always));
+    let content: Vec<u8> = (0..300_000_u32).map(|n| (n * 31 / 7) as u8).collect();
+    let path = yoda.directory.path().join("f");
+    fs::write(&path, &content).unwrap();
+    let source = Source::open(path.to_str().unwrap()).unwrap();
+    let size = source.size;
+    yoda.with(|links, desk| links.files.asked(LINK, "hans", source, desk));
+    hans.hear(&LinkNotice::FileQuestion { link: LINK, from: "yoda", size, file: "f" });
+    assert_eq!(hans.sent(), ["Answer { link: 7, yes: true }"]);
+    yoda.hear(&LinkNotice::Prepare { link: LINK, token: TOKEN });
+    yoda.attend_until("the digest", |yoda| yoda.sent().iter().any(|sent| sent.starts_with("Listening")));
+    for party in [&mut hans, &mut yoda] {
+        party.hear(&LinkNotice::Introduction { link: LINK, token: TOKEN, address: "", port: 0 });
+        party.hear(&LinkNotice::Stands { link: LINK, relayed: true });
+    }
+    let why = "through the server: no direct connection could be made";
+    assert_eq!(yoda.printed(), [format!("f goes {why}")]);
+    assert_eq!(hans.printed(), [format!("f comes {why}")]);
+    let mut lines = (Vec::new(), Vec::new());
+    yoda.attend_until("the file", |yoda| {
+        pass_on(yoda, &mut hans);
+        hans.with(|links, desk| links.attend(desk));
+        pass_on(&mut hans, yoda);
+        lines.0.extend(yoda.printed());
+        lines.1.extend(hans.printed());
+        !lines.0.is_empty() && !lines.1.is_empty()
+    });
+    assert_eq!(lines, (vec!["f has been uploaded".to_owned()], vec!["Received f from yoda".to_owned()]));
+    assert_eq!(fs::read(hans.directory.path().join("yoda_f")).unwrap(), content);
+}
+
+/// Takes datagrams from one user's outbox to the other one, as the server would.
+fn pass_on(from: &mut Party, to: &mut Party) {
+    let mut decoder = Decoder::default();
+    decoder.feed(from.outbox.unsent());
+    from.outbox.sent(from.outbox.unsent().len());
+    while let Some(frame) = decoder.next_frame().unwrap() {
+        if let Ok(LinkRequest::RelayDatagram { link, datagram }) = LinkRequest::decode(&frame) {
+            to.hear(&LinkNotice::RelayedDatagram { link, datagram });
+        }
+    }
+}
+
+#[test]
+fn what_the_server_says_of_links_that_nobody_knows_has_no_effect() {
+    let mut hans = Party::new(Accept::Ask);
+    for notice in [
+        LinkNotice::Asked { link: 1, text: "" },
+        LinkNotice::Withdrawn { link: 1 },
+        LinkNotice::Declined { link: 1 },
+        LinkNotice::Prepare { link: 1, token: TOKEN },
+        LinkNotice::Introduction { link: 1, token: TOKEN, address: "127.0.0.1", port: 1 },
+        LinkNotice::Introduction { link: 1, token: TOKEN, address: "nonsense", port: 1 },
+        LinkNotice::Stands { link: 1, relayed: true },
+        LinkNotice::Stands { link: 1, relayed: false },
+        LinkNotice::Ended { link: 1, stopped: true },
+        LinkNotice::RelayedText { link: 1, text: "x" },
+        LinkNotice::RelayedDatagram { link: 1, datagram: &[0; 100] },
+    ] {
+        hans.hear(&notice);
+    }
+    assert_eq!((hans.printed(), hans.sent()), (vec![], vec![]));
+}
+
+#[test]
+fn a_door_that_is_not_needed_any_more_is_closed() {
+    let mut hans = Party::new(Accept::Always);
+    hans.hear(&LinkNotice::PrivateQuestion { link: LINK, from: "yoda" });
+    hans.hear(&LinkNotice::Prepare { link: LINK, token: TOKEN });
+    let port: u16 = hans.sent()[1].split("port: ").nth(1).unwrap().trim_end_matches(" }").parse().unwrap();
+    drop(std::net::TcpStream::connect((HERE, port)).expect("it is open"));
+    hans.hear(&LinkNotice::Stands { link: LINK, relayed: true });
+    let refused = std::net::TcpStream::connect((HERE, port)).unwrap_err();
+    assert_eq!(refused.kind(), std::io::ErrorKind::ConnectionRefused);
+}

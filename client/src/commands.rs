@@ -6,6 +6,8 @@
 use std::time::Instant;
 
 use forum_common::frame::Tag;
+use forum_common::link::{LinkId, LinkRequest};
+use forum_common::names::Text;
 use forum_common::notice::Notice;
 use forum_common::refusal::Refusal;
 use forum_common::reply::Reply;
@@ -19,6 +21,9 @@ use crate::login::{Question, Secret};
 use crate::lookup::{Lookups, Progress};
 use crate::memory::{Greeting, Memory};
 use crate::output::Output;
+use crate::peer::Desk;
+use crate::peer::links::Links;
+use crate::peer::private::Way;
 use crate::progress::Meter;
 use crate::prompt::{self, Command};
 use crate::transfer::{Download, Folder, Sent, Source, Step, Upload};
@@ -38,6 +43,8 @@ pub struct Commands {
     folder: Folder,
     memory: Memory,
     reader: Reader,
+    /// Whether the server knows of links.
+    has_links: bool,
     unanswered: Vec<Unanswered>,
     change: Option<Change>,
     /// What was asked for the Tab key only.
@@ -70,10 +77,23 @@ enum Awaits {
     Goodbye,
     /// The end of everything, if the password was right.
     ShutDown,
+    /// That this user is asked to talk privately.
+    PrivateQuestion(String),
+    /// That this user is asked to take a file.
+    FileQuestion(String, Source),
     /// A file's way there.
     Upload(Box<Upload>, Meter),
     /// A file's way here.
     Download(Box<Download>, Meter),
+}
+
+/// Who brings a private message to the other user.
+#[derive(Debug)]
+enum Said {
+    /// This client itself.
+    Directly,
+    /// The server, which will answer.
+    ByServer,
 }
 
 /// How far the questions for a new password are.
@@ -101,12 +121,14 @@ pub enum Outcome {
 }
 
 impl Commands {
-    /// For a user who has just logged in; downloads go to `folder`.
-    pub fn new(folder: Folder, memory: Memory, reader: Reader) -> Self {
+    /// For a user who has just logged in; downloads go to `folder`. `has_links`: whether the server can bring
+    /// this user together with others.
+    pub fn new(folder: Folder, memory: Memory, reader: Reader, has_links: bool) -> Self {
         Self {
             folder,
             memory,
             reader,
+            has_links,
             unanswered: Vec::new(),
             change: None,
             lookups: Lookups::default(),
@@ -133,27 +155,130 @@ impl Commands {
         })
     }
 
+    /// Whether a password is being asked for, so that the next line is one.
+    pub fn wants_password(&self) -> bool {
+        self.change.is_some()
+    }
+
     /// Whether the server was asked to end the session.
     pub fn is_leaving(&self) -> bool {
         self.unanswered.iter().any(|command| matches!(command.awaits, Awaits::Goodbye))
     }
 
     /// Takes a line: a command, or the answer to the present question.
-    pub fn enter(&mut self, line: &str, outbox: &mut Outbox, output: &mut Output) {
+    pub fn enter(&mut self, line: &str, links: &mut Links, desk: &mut Desk<'_>) {
         if let Some(change) = self.change.take() {
-            return self.answer_change(change, line, outbox);
+            return self.answer_change(change, line, desk.outbox);
         }
         match prompt::parse(line) {
             Ok(None) => {}
             Ok(Some(command)) => {
                 self.memory.greeting = Greeting::Short;
-                self.begin(&command, line, outbox, output);
+                if self.unanswered.len() >= UNANSWERED_MAX {
+                    desk.output.refuse("Too many commands are unanswered. Please try again later");
+                } else if !self.begin_with(&command, line, links, desk) {
+                    self.begin(&command, line, desk.outbox, desk.output);
+                }
             }
             Err(error) => {
                 self.memory.greeting = Greeting::Short;
-                output.refuse(&error.to_string());
+                desk.output.refuse(&error.to_string());
             }
         }
+    }
+
+    /// Begins a command that has to do with one other user; whether it is one.
+    fn begin_with(
+        &mut self,
+        command: &Command<'_>,
+        typed: &str,
+        links: &mut Links,
+        desk: &mut Desk<'_>,
+    ) -> bool {
+        let result = match *command {
+            Command::StartPrivate { .. } | Command::SendFile { .. } if !self.has_links => {
+                Err("The server is too old for this: it can't bring you together with other users".to_owned())
+            }
+            Command::StartPrivate { user } => {
+                let enabled = links.privates.is_enabled(user);
+                let awaits = Awaits::PrivateQuestion(user.to_owned());
+                self.ask_of(&LinkRequest::StartPrivate { user, enabled }, typed, awaits, desk.outbox);
+                return true;
+            }
+            Command::Private { user, text } => match self.say_privately(user, text, typed, links, desk) {
+                Ok(Said::ByServer) => return true,
+                Ok(Said::Directly) => Ok(()),
+                Err(refusal) => Err(refusal),
+            },
+            Command::StopPrivate { user } => match links.privates.stop(user, desk) {
+                Ok(()) => {
+                    desk.output.say(&format!("Stop private messaging with {user}"));
+                    return true;
+                }
+                Err(refusal) => Err(refusal),
+            },
+            Command::SendFile { user, path } => match Source::open(path) {
+                Ok(source) => {
+                    let (name, size) = (source.name.clone(), source.size);
+                    let awaits = Awaits::FileQuestion(user.to_owned(), source);
+                    let request = LinkRequest::OfferFile { user, size, file: &name };
+                    self.ask_of(&request, typed, awaits, desk.outbox);
+                    return true;
+                }
+                Err(refusal) => Err(refusal),
+            },
+            _ => return false,
+        };
+        if let Err(refusal) = result {
+            desk.output.refuse(&refusal);
+        }
+        // The server had nothing to do with it, and still is to know that the user is there.
+        desk.outbox.ask(&Request::Active);
+        true
+    }
+
+    fn say_privately(
+        &mut self,
+        user: &str,
+        text: &str,
+        typed: &str,
+        links: &mut Links,
+        desk: &mut Desk<'_>,
+    ) -> Result<Said, String> {
+        if links.privates.is_enabled(user) {
+            Text::parse(text).map_err(|invalid| invalid.to_string())?;
+        }
+        match links.privates.say(user, text) {
+            Way::Gone => Ok(Said::Directly),
+            Way::Relay(link) => {
+                self.ask_of(&LinkRequest::RelayText { link, text }, typed, Awaits::Word, desk.outbox);
+                Ok(Said::ByServer)
+            }
+            Way::Refused(refusal) => Err(refusal),
+        }
+    }
+
+    /// The other user is being asked, which answers the command: what comes of it, others see to.
+    pub fn asked(
+        &mut self,
+        tag: Tag,
+        link: LinkId,
+        text: &str,
+        links: &mut Links,
+        desk: &mut Desk<'_>,
+    ) -> Outcome {
+        let Some(at) = self.unanswered.iter().position(|command| command.tag == tag) else {
+            return Outcome::Unexpected;
+        };
+        match self.unanswered.remove(at).awaits {
+            Awaits::PrivateQuestion(user) => {
+                desk.output.say(text);
+                links.privates.asked(link, &user);
+            }
+            Awaits::FileQuestion(user, source) => links.files.asked(link, &user, source, desk),
+            _ => return Outcome::Unexpected,
+        }
+        Outcome::Going
     }
 
     /// Takes a line that is not text, for this reason. As a password it is just a bad one, which is the
@@ -309,6 +434,9 @@ impl Commands {
                 Awaits::Download(download, _) => {
                     output.refuse(&format!("{} was not downloaded: the connection is gone", download.name()));
                 }
+                Awaits::FileQuestion(_, source) => {
+                    output.refuse(&format!("{} was not uploaded: the connection is gone", source.name));
+                }
                 _ => output.refuse(&format!("Not answered: {}", command.typed)),
             }
         }
@@ -316,9 +444,6 @@ impl Commands {
     }
 
     fn begin(&mut self, command: &Command<'_>, typed: &str, outbox: &mut Outbox, output: &mut Output) {
-        if self.unanswered.len() >= UNANSWERED_MAX {
-            return output.refuse("Too many commands are unanswered. Please try again later");
-        }
         match *command {
             Command::Ask(request) => self.ask(&request, typed, Awaits::answer_to(&request), outbox),
             Command::CreateRoom { users } => {
@@ -353,11 +478,21 @@ impl Commands {
                 }
                 outbox.ask(&Request::Active);
             }
+            // These were begun already.
+            Command::StartPrivate { .. }
+            | Command::Private { .. }
+            | Command::StopPrivate { .. }
+            | Command::SendFile { .. } => {}
         }
     }
 
     fn ask(&mut self, request: &Request<'_>, typed: &str, awaits: Awaits, outbox: &mut Outbox) {
         let tag = outbox.ask(request);
+        self.unanswered.push(Unanswered { tag, typed: typed.to_owned(), awaits });
+    }
+
+    fn ask_of(&mut self, request: &LinkRequest<'_>, typed: &str, awaits: Awaits, outbox: &mut Outbox) {
+        let tag = outbox.link(request);
         self.unanswered.push(Unanswered { tag, typed: typed.to_owned(), awaits });
     }
 

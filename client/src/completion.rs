@@ -103,7 +103,7 @@ fn named(row: &Row, index: usize) -> Option<Named> {
         "room" => Some(Named::Room),
         "command" => Some(Named::Command),
         // What DWN names lies on the server.
-        "file" if row.word == "UPD" => Some(Named::Path),
+        "file" if matches!(row.word, "UPD" | "UDP") => Some(Named::Path),
         _ => None,
     }
 }

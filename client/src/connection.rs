@@ -8,6 +8,7 @@ use std::os::fd::{AsFd, BorrowedFd};
 use std::time::{Duration, Instant};
 
 use forum_common::frame::{Decoder, Frame, NO_TAG, Tag};
+use forum_common::link::{LinkNotice, LinkRequest};
 use forum_common::notice::Notice;
 use forum_common::reader::Malformed;
 use forum_common::reply::Reply;
@@ -41,14 +42,26 @@ pub struct Outbox {
 impl Outbox {
     /// Queues a request; the tag that its answer will carry.
     pub fn ask(&mut self, request: &Request<'_>) -> Tag {
-        self.last_tag = self.last_tag.checked_add(1).unwrap_or(NO_TAG + 1);
-        request.encode(self.last_tag, &mut self.bytes);
-        self.last_tag
+        let tag = self.next_tag();
+        request.encode(tag, &mut self.bytes);
+        tag
+    }
+
+    /// Queues what there is to say about a link; the tag that its answer, if it has one, will carry.
+    pub fn link(&mut self, request: &LinkRequest<'_>) -> Tag {
+        let tag = self.next_tag();
+        request.encode(tag, &mut self.bytes);
+        tag
     }
 
     /// Queues a frame of a transfer.
     pub fn transfer(&mut self, tag: Tag, transfer: &Transfer<'_>) {
         transfer.encode(tag, &mut self.bytes);
+    }
+
+    fn next_tag(&mut self) -> Tag {
+        self.last_tag = self.last_tag.checked_add(1).unwrap_or(NO_TAG + 1);
+        self.last_tag
     }
 
     /// What waits.
@@ -71,6 +84,8 @@ pub enum Incoming<'a> {
     Transfer(Tag, Transfer<'a>),
     /// What nobody asked for.
     Notice(Notice<'a>),
+    /// What there is to know of a link.
+    Link(Tag, LinkNotice<'a>),
 }
 
 impl<'a> Incoming<'a> {
@@ -83,6 +98,8 @@ impl<'a> Incoming<'a> {
             Ok(Self::Notice(Notice::decode(frame)?))
         } else if Transfer::is_kind(frame.kind) {
             Ok(Self::Transfer(frame.tag, Transfer::decode(frame)?))
+        } else if LinkNotice::is_kind(frame.kind) {
+            Ok(Self::Link(frame.tag, LinkNotice::decode(frame)?))
         } else {
             Ok(Self::Reply(frame.tag, Reply::decode(frame)?))
         }
@@ -111,13 +128,7 @@ impl Connection {
     /// # Errors
     /// The kernel refuses an option.
     pub fn new(stream: TcpStream, now: Instant) -> io::Result<Self> {
-        // Requests are small frames that somebody waits for.
-        sockopt::set_tcp_nodelay(&stream, true)?;
-        sockopt::set_socket_keepalive(&stream, true)?;
-        sockopt::set_tcp_keepidle(&stream, KEEPALIVE_IDLE)?;
-        sockopt::set_tcp_keepintvl(&stream, KEEPALIVE_INTERVAL)?;
-        sockopt::set_tcp_keepcnt(&stream, KEEPALIVE_PROBES)?;
-        sockopt::set_tcp_user_timeout(&stream, USER_TIMEOUT_MS)?;
+        keep_alive(&stream)?;
         Ok(Self {
             stream,
             decoder: Decoder::default(),
@@ -197,6 +208,21 @@ impl AsFd for Connection {
     fn as_fd(&self) -> BorrowedFd<'_> {
         self.stream.as_fd()
     }
+}
+
+/// Makes a connection one for small frames that somebody waits for, and one that notices when the other end
+/// has vanished: within a minute, whether or not something was sent to it.
+///
+/// # Errors
+/// The kernel refuses an option.
+pub fn keep_alive(stream: &TcpStream) -> io::Result<()> {
+    sockopt::set_tcp_nodelay(stream, true)?;
+    sockopt::set_socket_keepalive(stream, true)?;
+    sockopt::set_tcp_keepidle(stream, KEEPALIVE_IDLE)?;
+    sockopt::set_tcp_keepintvl(stream, KEEPALIVE_INTERVAL)?;
+    sockopt::set_tcp_keepcnt(stream, KEEPALIVE_PROBES)?;
+    sockopt::set_tcp_user_timeout(stream, USER_TIMEOUT_MS)?;
+    Ok(())
 }
 
 fn is_passing(error: &io::Error) -> bool {

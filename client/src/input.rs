@@ -145,6 +145,19 @@ impl Input {
         }
     }
 
+    /// Takes the next line out of a pipe if it answers a question: yes or no.
+    pub fn take_answer(&mut self) -> Option<bool> {
+        let Self::Pipe(pipe) = self else { return None };
+        let yes = match &pipe.ahead {
+            Some(Line::Text(text)) if text.as_str() == "y" => true,
+            Some(Line::Text(text)) if text.as_str() == "n" => false,
+            _ => return None,
+        };
+        pipe.ahead = None;
+        pipe.refill();
+        Some(yes)
+    }
+
     /// What has been typed so far, and the byte at which the cursor stands.
     pub fn typed(&self) -> (&str, usize) {
         match self {

@@ -6,7 +6,7 @@
 use forum_common::escape;
 use forum_common::refusal::Refusal;
 use forum_common::reply::Reply;
-use forum_common::request::{Request, VERSION};
+use forum_common::request::{LINKS_SINCE, Request, VERSION};
 use zeroize::Zeroizing;
 
 use crate::connection::Outbox;
@@ -63,6 +63,8 @@ pub enum Known {
 pub struct Login {
     known: Known,
     udp_port: u16,
+    /// The version of the protocol that both ends speak.
+    version: u16,
     stage: Stage,
 }
 
@@ -113,12 +115,17 @@ impl Login {
     /// Says hello to the server.
     pub fn start(known: Known, udp_port: u16, outbox: &mut Outbox) -> Self {
         outbox.ask(&Request::Hello { version: VERSION });
-        Self { known, udp_port, stage: Stage::Greeting }
+        Self { known, udp_port, version: VERSION, stage: Stage::Greeting }
     }
 
     /// Whether the server has not even said hello.
     pub fn is_greeting(&self) -> bool {
         matches!(self.stage, Stage::Greeting)
+    }
+
+    /// Whether the server can bring this user together with others.
+    pub fn has_links(&self) -> bool {
+        self.version >= LINKS_SINCE
     }
 
     /// Whether this user was logged in before the connection was lost.
@@ -168,7 +175,10 @@ impl Login {
     /// Takes in a reply.
     pub fn replied(&mut self, reply: &Reply<'_>, outbox: &mut Outbox) -> Step {
         match (std::mem::replace(&mut self.stage, Stage::Name), reply) {
-            (Stage::Greeting, Reply::Hello { version: VERSION }) => self.greeted(outbox),
+            (Stage::Greeting, Reply::Hello { version: version @ 1..=VERSION }) => {
+                self.version = *version;
+                self.greeted(outbox)
+            }
             (Stage::Greeting, Reply::Hello { version }) => Step::Foreign(*version),
             (Stage::NameSent { name }, Reply::PasswordWanted { known }) => self.wanted(name, !known, outbox),
             (Stage::PasswordSent { name, password, is_new }, Reply::Welcome { text }) => {
@@ -277,8 +287,8 @@ mod tests {
             let mut outbox = Outbox::default();
             let login = Login::start(known, 8_001, &mut outbox);
             let mut scene = Self { login, outbox };
-            scene.sent("Hello { version: 1 }");
-            assert!(matches!(scene.reply(&Reply::Hello { version: 1 }), Step::Going));
+            scene.sent("Hello { version: 2 }");
+            assert!(matches!(scene.reply(&Reply::Hello { version: 2 }), Step::Going));
             scene
         }
 
@@ -453,7 +463,7 @@ mod tests {
     fn another_version_is_foreign_and_a_misplaced_reply_unexpected() {
         let mut outbox = Outbox::default();
         let mut login = Login::start(Known::Nothing, 0, &mut outbox);
-        assert!(matches!(login.replied(&Reply::Hello { version: 2 }, &mut outbox), Step::Foreign(2)));
+        assert!(matches!(login.replied(&Reply::Hello { version: 3 }, &mut outbox), Step::Foreign(3)));
         let mut scene = Scene::new(Known::Nothing);
         assert!(matches!(scene.reply(&Reply::Welcome { text: "" }), Step::Unexpected));
     }

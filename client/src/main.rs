@@ -14,6 +14,7 @@ use forum_client::history::HistoryFile;
 use forum_client::input::Input;
 use forum_client::login::{Known, Secret};
 use forum_client::output::{Output, Stream, Streams};
+use forum_client::peer::links::Accept;
 use forum_client::session::{Ending, Options, Session};
 use forum_client::signals::{self, Signals};
 use forum_client::terminal::RawMode;
@@ -42,7 +43,7 @@ struct Args {
     /// The server's TCP port
     port: u16,
 
-    /// The UDP port told to other users
+    /// The UDP port for files of other users [default: any free one]
     udp_port: Option<u16>,
 
     /// Log in (or sign up) as NAME without questions; any failure then exits 77.
@@ -54,13 +55,17 @@ struct Args {
     #[arg(long, value_name = "FILE", requires = "user")]
     password_file: Option<PathBuf>,
 
-    /// Where downloads go
+    /// Where downloads and files of other users go
     #[arg(long, value_name = "DIR", default_value = ".")]
     download_dir: PathBuf,
 
-    /// Let a download overwrite a local file
+    /// Let what arrives overwrite a local file
     #[arg(long)]
     force: bool,
+
+    /// What to answer when other users want to talk privately or send a file
+    #[arg(long, value_name = "WHEN", value_enum, default_value_t = Accept::Ask)]
+    accept: Accept,
 }
 
 /// Why a session could not begin: what to say, and the exit status.
@@ -152,8 +157,8 @@ fn options(args: Args, on_terminal: bool) -> Result<Options, Failure> {
     Ok(Options {
         server: format!("{}:{}", args.host, args.port),
         addresses,
-        // No files of other users are taken unless a port was named.
         udp_port: args.udp_port.unwrap_or(0),
+        accept: args.accept,
         known,
         folder: Folder { path: args.download_dir, overwrites: args.force },
     })

@@ -37,6 +37,30 @@ pub enum Command<'a> {
         /// The file's name, there and here.
         file: &'a str,
     },
+    /// Ask a user to talk privately.
+    StartPrivate {
+        /// Whom.
+        user: &'a str,
+    },
+    /// Say something privately.
+    Private {
+        /// To whom.
+        user: &'a str,
+        /// What.
+        text: &'a str,
+    },
+    /// Talk privately no more.
+    StopPrivate {
+        /// With whom.
+        user: &'a str,
+    },
+    /// Send the local file at `path` to a user.
+    SendFile {
+        /// To whom.
+        user: &'a str,
+        /// The file, as typed; its last part is the name it gets there.
+        path: &'a str,
+    },
     /// Ask for the passwords, then change it.
     ChangePassword,
     /// Explain one command, or list them all.

@@ -10,6 +10,7 @@ use std::net::{SocketAddr, TcpStream};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::time::{Duration, Instant};
 
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::io::Errno;
 use rustix::net::{AddressFamily, SocketFlags, SocketType, sockopt};
 
@@ -58,6 +59,16 @@ impl Dial {
     /// When [`Dial::look`] is due even if the socket shows nothing.
     pub fn deadline(&self) -> Instant {
         self.deadline
+    }
+
+    /// Sees how it stands, without being told whether the socket is writable.
+    ///
+    /// # Errors
+    /// As [`Dial::look`].
+    pub fn look_closely(self, now: Instant) -> io::Result<Dialed> {
+        let at_once = Timespec { tv_sec: 0, tv_nsec: 0 };
+        let answered = poll(&mut [PollFd::new(&self.socket, PollFlags::OUT)], Some(&at_once))? > 0;
+        self.look(answered, now)
     }
 
     /// Sees how it stands, and goes on to the next address if this one failed. Call it when the socket is
@@ -126,8 +137,6 @@ impl BackOff {
 #[cfg(test)]
 mod tests {
     use std::net::TcpListener;
-
-    use rustix::event::{PollFd, PollFlags, Timespec, poll};
 
     use super::*;
 

@@ -16,7 +16,7 @@ use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::io::Errno;
 
 use crate::commands::Commands;
-use crate::connection::Connection;
+use crate::connection::{Connection, Outbox};
 use crate::editor::Purpose;
 use crate::input::{Entered, Input};
 use crate::layout::View;
@@ -24,6 +24,9 @@ use crate::lines::LINE_BYTES_MAX;
 use crate::login::{Identity, Known, Login, Question};
 use crate::memory::Memory;
 use crate::output::Output;
+use crate::peer::Desk;
+use crate::peer::links::{Accept, Links};
+use crate::peer::udp::LINGER;
 use crate::prompt::{self, Command};
 use crate::reconnect::{BackOff, Dial};
 use crate::signals::{self, Call, Signals};
@@ -50,8 +53,10 @@ pub struct Options {
     pub server: String,
     /// Where it may be, in the order in which to try.
     pub addresses: Vec<SocketAddr>,
-    /// Where files of other users are taken; 0 = nowhere.
+    /// The UDP port where other users find us; 0 = any.
     pub udp_port: u16,
+    /// What is answered to their questions.
+    pub accept: Accept,
     /// What is known of the user.
     pub known: Known,
     /// Where downloads go.
@@ -83,6 +88,8 @@ pub struct Session {
     /// On a terminal.
     raw_mode: Option<RawMode>,
     phase: Phase,
+    /// What there is between this user and others; it outlives a connection to the server.
+    links: Links,
     /// What a lost connection leads to: on a terminal, once logged in, another log-in.
     again: Option<Again>,
     /// A word waits for names to be completed; until then at most, so do the keys behind the Tab.
@@ -116,14 +123,16 @@ struct Ready {
     signals: bool,
     input: bool,
     server: PollFlags,
+    peers: bool,
 }
 
-/// What is polled. Peers will be more of the same.
+/// What is polled.
 #[derive(Debug, Clone, Copy)]
 enum Source {
     Signals,
     Input,
     Server,
+    Peer,
 }
 
 impl Session {
@@ -137,8 +146,10 @@ impl Session {
     ) -> (Ending, bool) {
         let now = Instant::now();
         let phase = Phase::Resting { until: now, why: String::new() };
+        let links = Links::new(options.accept, options.folder.clone());
+        let (again, completing) = (None, None);
         let mut session =
-            Self { options, input, output, signals, raw_mode, phase, again: None, completing: None, now };
+            Self { options, input, output, signals, raw_mode, phase, links, again, completing, now };
         let ending = loop {
             if let Err(ending) = session.turn() {
                 break ending;
@@ -161,10 +172,24 @@ impl Session {
         if ready.input {
             self.input.read(self.now);
         }
+        // Before the server: what somebody said last comes before the word that they have logged out.
+        if ready.peers || self.links.due(self.now).is_some_and(|due| self.now >= due) {
+            self.with_links(|links, desk| links.attend(desk));
+        }
         if !ready.server.is_empty() {
             self.attend(ready.server)?;
         }
         self.look_at_clock()
+    }
+
+    /// Lets the links do something. What they have to say to a server that is not there goes nowhere.
+    fn with_links<R>(&mut self, act: impl FnOnce(&mut Links, &mut Desk<'_>) -> R) -> R {
+        let mut nowhere = Outbox::default();
+        let outbox = match &mut self.phase {
+            Phase::LoggedIn { connection, .. } => &mut connection.outbox,
+            _ => &mut nowhere,
+        };
+        act(&mut self.links, &mut Desk { now: self.now, outbox, output: &mut self.output })
     }
 
     /// Tells the server of the messages that have been shown, which is only sure once they are written.
@@ -183,6 +208,9 @@ impl Session {
             self.acknowledge();
             self.send();
         }
+        if !matches!(ending, Ending::Killed(_)) {
+            self.wind_up();
+        }
         if let Phase::LoggedIn { commands, .. } = self.phase {
             commands.abandon(&mut self.output);
         }
@@ -195,12 +223,32 @@ impl Session {
         (ending, self.output.has_refused())
     }
 
+    /// Lets what was said last to other users arrive, for a short while.
+    fn wind_up(&mut self) {
+        self.with_links(|links, desk| links.hang_up(desk));
+        let deadline = self.now + LINGER;
+        while self.links.is_busy() && self.now < deadline {
+            let mut fds = Vec::new();
+            self.links.poll_fds(&mut fds);
+            let due = self.links.due(self.now).map_or(deadline, |due| due.min(deadline));
+            // A poll that fails is tried again until the deadline.
+            let _ = poll(&mut fds, Some(&timespec(due.saturating_duration_since(self.now))));
+            self.now = Instant::now();
+            self.with_links(|links, desk| links.attend(desk));
+        }
+    }
+
     /// Takes what was entered, as far as this phase wants it.
     fn take_entered(&mut self) -> Result<(), Ending> {
         while self.completing.is_none() {
+            self.take_answers();
             let question = self.question();
             let Some(entered) = self.input.next(question.as_ref(), &mut self.output) else { return Ok(()) };
             match entered {
+                // Who has nothing more to say may still be waiting for a file.
+                Entered::End if !self.input.is_terminal() && self.links.files.is_transferring() => {
+                    return Ok(());
+                }
                 Entered::Suspend => self.suspend(),
                 Entered::ClearScreen => self.output.clear_screen(),
                 Entered::Complete => self.complete(),
@@ -210,16 +258,42 @@ impl Session {
         Ok(())
     }
 
+    /// Takes answers to other users' questions out of the lines of a pipe: they wait for no command.
+    fn take_answers(&mut self) {
+        let Phase::LoggedIn { commands, .. } = &self.phase else { return };
+        if commands.wants_password() {
+            return;
+        }
+        while self.links.has_question()
+            && let Some(yes) = self.input.take_answer()
+        {
+            self.with_links(|links, desk| links.answer(yes, desk));
+        }
+    }
+
     fn enter(&mut self, entered: &Entered) -> Result<(), Ending> {
         let output = &mut self.output;
         match &mut self.phase {
             Phase::LoggedIn { connection, commands } => {
                 let outbox = &mut connection.outbox;
+                let was_leaving = commands.is_leaving();
                 match entered {
-                    Entered::Line(line) => commands.enter(line, outbox, output),
-                    Entered::Interrupt if commands.is_leaving() => return Err(Ending::Lost),
+                    Entered::Line(line) => {
+                        let mut desk = Desk { now: self.now, outbox, output };
+                        match answer_in(line) {
+                            Some(yes) if self.links.has_question() && !commands.wants_password() => {
+                                self.links.answer(yes, &mut desk);
+                            }
+                            _ => commands.enter(line, &mut self.links, &mut desk),
+                        }
+                    }
+                    Entered::Interrupt if was_leaving => return Err(Ending::Lost),
                     Entered::End | Entered::Interrupt => commands.leave(outbox, output),
                     unreadable => commands.enter_unreadable(&reason(unreadable), outbox, output),
+                }
+                if commands.is_leaving() && !was_leaving {
+                    // What was said privately must be on its way before anybody hears that we have gone.
+                    self.with_links(|links, desk| links.hang_up(desk));
                 }
                 Ok(())
             }
@@ -252,6 +326,8 @@ impl Session {
     fn question(&self) -> Option<Question> {
         let offline = || Question { prompt: "(not connected) > ".to_owned(), purpose: Purpose::Command };
         match &self.phase {
+            // In a pipe, a command is answered when its file has arrived.
+            Phase::LoggedIn { .. } if !self.input.is_terminal() && self.links.files.is_sending() => None,
             Phase::LoggedIn { commands, .. } => commands.question(self.input.is_terminal()),
             Phase::LoggingIn { login, .. } => login.question().or_else(|| login.is_again().then(offline)),
             Phase::Dialing(_) | Phase::Resting { .. } => self.again.as_ref().map(|_| offline()),
@@ -292,15 +368,17 @@ impl Session {
 
     /// The lines above the prompt.
     fn status(&mut self) -> Vec<String> {
+        let mut lines = self.links.files.status(self.now);
         match &mut self.phase {
-            Phase::LoggedIn { commands, .. } => commands.status(self.now),
-            Phase::LoggingIn { .. } => Vec::new(),
-            Phase::Dialing(_) => vec![format!("Connecting to {}", self.options.server)],
+            Phase::LoggedIn { commands, .. } => lines.extend(commands.status(self.now)),
+            Phase::LoggingIn { .. } => {}
+            Phase::Dialing(_) => lines.push(format!("Connecting to {}", self.options.server)),
             Phase::Resting { until, why } => {
                 let left = until.saturating_duration_since(self.now);
-                vec![format!("{why}. Next attempt in {} s", left.as_secs_f64().ceil())]
+                lines.push(format!("{why}. Next attempt in {} s", left.as_secs_f64().ceil()));
             }
         }
+        lines
     }
 
     /// Waits until something is ready or due.
@@ -316,9 +394,11 @@ impl Session {
             fds.push(server);
             sources.push(Source::Server);
         }
+        self.links.poll_fds(&mut fds);
+        sources.resize(fds.len(), Source::Peer);
         let polled = poll(&mut fds, timeout.as_ref());
         self.now = Instant::now();
-        let mut ready = Ready { signals: false, input: false, server: PollFlags::empty() };
+        let mut ready = Ready { signals: false, input: false, server: PollFlags::empty(), peers: false };
         match polled {
             Ok(_) => {}
             // The signal is in its pipe, and the next poll sees it.
@@ -333,6 +413,7 @@ impl Session {
                 Source::Signals => ready.signals = !fd.revents().is_empty(),
                 Source::Input => ready.input = !fd.revents().is_empty(),
                 Source::Server => ready.server = fd.revents(),
+                Source::Peer => ready.peers |= !fd.revents().is_empty(),
             }
         }
         Ok(ready)
@@ -340,15 +421,18 @@ impl Session {
 
     /// How long to wait at most; `None` = for ever.
     fn timeout(&self) -> Option<Timespec> {
-        let wait = if self.output.is_interrupted() {
-            Duration::ZERO
-        } else {
-            let due = [self.phase_due(), self.input.deadline(), self.status_due(), self.completing];
-            due.into_iter().flatten().min()?.saturating_duration_since(self.now)
-        };
-        // Rounding down would wake up just before anything is due.
-        let wait = wait + Duration::from_millis(1);
-        Some(Timespec { tv_sec: wait.as_secs() as i64, tv_nsec: wait.subsec_nanos().into() })
+        if self.output.is_interrupted() {
+            return Some(timespec(Duration::ZERO));
+        }
+        let due = [
+            self.phase_due(),
+            self.input.deadline(),
+            self.status_due(),
+            self.completing,
+            self.links.due(self.now),
+        ];
+        let due = due.into_iter().flatten().min()?;
+        Some(timespec(due.saturating_duration_since(self.now)))
     }
 
     fn phase_due(&self) -> Option<Instant> {
@@ -365,7 +449,9 @@ impl Session {
     /// When the lines above the prompt have to be drawn anew.
     fn status_due(&self) -> Option<Instant> {
         let changes = match &self.phase {
-            Phase::LoggedIn { commands, .. } => commands.is_transferring(),
+            Phase::LoggedIn { commands, .. } => {
+                commands.is_transferring() || self.links.files.is_transferring()
+            }
             Phase::Resting { .. } => true,
             Phase::Dialing(_) | Phase::LoggingIn { .. } => false,
         };
@@ -442,6 +528,23 @@ impl Phase {
             }
         };
         Some(PollFd::from_borrowed_fd(fd, wanted))
+    }
+}
+
+fn timespec(wait: Duration) -> Timespec {
+    // A wait beyond all clocks is one without an end, or nearly.
+    Timespec {
+        tv_sec: i64::try_from(wait.as_secs()).unwrap_or(i64::MAX),
+        tv_nsec: wait.subsec_nanos().into(),
+    }
+}
+
+/// What is typed to answer another user's question.
+fn answer_in(line: &str) -> Option<bool> {
+    match line {
+        "y" => Some(true),
+        "n" => Some(false),
+        _ => None,
     }
 }
 

@@ -13,6 +13,7 @@ pub mod files;
 pub mod forum;
 pub mod inbox;
 pub mod journal;
+pub mod links;
 pub mod lockout;
 pub mod logging;
 pub mod offline;

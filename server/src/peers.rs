@@ -4,6 +4,7 @@
 use std::collections::VecDeque;
 
 use forum_common::frame::Tag;
+use forum_common::link::LinkNotice;
 use forum_common::notice::Notice;
 use forum_common::reply::Reply;
 use forum_common::transfer::Transfer;
@@ -154,6 +155,11 @@ impl<S: Stream> Peers<S> {
     /// Queues a notice for one receiver.
     pub fn notify(&mut self, id: PeerId, notice: &Notice<'_>) {
         self.append(id, |out| notice.encode(out));
+    }
+
+    /// Queues what is told of a link; a tag has only what answers a request.
+    pub fn link(&mut self, id: PeerId, tag: Tag, notice: &LinkNotice<'_>) {
+        self.append(id, |out| notice.encode_tagged(tag, out));
     }
 
     /// Encodes a notice once for any number of receivers.

@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 
 use forum_common::frame::Tag;
 use forum_common::names::{Password, UserName};
+use forum_common::request::{LINKS_SINCE, VERSION};
 
 use crate::forum::{AccountId, History, MailNumber, RoomsListing, ThreadListing, TitleListing};
 use crate::online::OnlineListing;
@@ -21,6 +22,8 @@ pub struct PeerId {
     pub generation: u32,
 }
 
+const _: () = assert!(VERSION <= u8::MAX as u16);
+
 /// Everything that is remembered of one connection besides its bytes.
 #[derive(Debug)]
 pub struct Session {
@@ -28,6 +31,8 @@ pub struct Session {
     pub address: Address,
     /// Where it stands.
     pub phase: Phase,
+    /// Which version of the protocol is spoken; 0 before the hello.
+    pub version: u8,
     /// When the client last did something that counts.
     pub active_at: Instant,
     /// Requests taken in the second that began then; for the limit of requests a second.
@@ -273,7 +278,7 @@ impl Session {
     /// The session of a connection that was just accepted.
     pub fn new(address: SocketAddr, now: Instant) -> Self {
         let phase = Phase::Greeting(Patience::new(now));
-        Self { address: address.into(), phase, active_at: now, rate: Rate::default() }
+        Self { address: address.into(), phase, version: 0, active_at: now, rate: Rate::default() }
     }
 
     /// The member, once logged in.
@@ -299,6 +304,11 @@ impl Session {
             Phase::Closing(Farewell { mail: Some(mail), .. }) => Some((mail.0, &mut mail.1)),
             _ => None,
         }
+    }
+
+    /// Whether the client knows of links.
+    pub fn knows_links(&self) -> bool {
+        u16::from(self.version) >= LINKS_SINCE
     }
 
     /// Whether the last word was said.

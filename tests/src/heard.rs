@@ -3,6 +3,7 @@
 
 use forum_common::frame::{Frame, Tag};
 use forum_common::limits::DIGEST_BYTES;
+use forum_common::link::{self, LinkId, Token};
 use forum_common::refusal::{Closing, Refusal};
 use forum_common::{notice, reply, transfer};
 
@@ -15,6 +16,8 @@ pub enum Heard {
     Transfer(Tag, Transfer),
     /// What nobody asked for.
     Notice(Notice),
+    /// Something of a link between two users; a tag has only what answers a request.
+    Link(Tag, LinkNotice),
     /// The last frame before the connection ends.
     Closing(Closing, String),
 }
@@ -64,6 +67,23 @@ pub enum Transfer {
     Abort,
 }
 
+/// [`link::LinkNotice`], owned.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[expect(missing_docs, reason = "the fields are those of the original, documented there")]
+pub enum LinkNotice {
+    Asked { link: LinkId, text: String },
+    PrivateQuestion { link: LinkId, from: String },
+    FileQuestion { link: LinkId, from: String, size: u64, file: String },
+    Withdrawn { link: LinkId },
+    Declined { link: LinkId },
+    Prepare { link: LinkId, token: Token },
+    Introduction { link: LinkId, token: Token, address: String, port: u16 },
+    Stands { link: LinkId, relayed: bool },
+    Ended { link: LinkId, stopped: bool },
+    RelayedText { link: LinkId, text: String },
+    RelayedDatagram { link: LinkId, datagram: Vec<u8> },
+}
+
 impl Heard {
     /// Reads a frame of the server.
     ///
@@ -78,6 +98,10 @@ impl Heard {
             let transfer =
                 transfer::Transfer::decode(frame).unwrap_or_else(|error| panic!("{error}: {frame:?}"));
             return Self::Transfer(frame.tag, transfer.into());
+        }
+        if link::LinkNotice::is_kind(frame.kind) {
+            let notice = link::LinkNotice::decode(frame).unwrap_or_else(|error| panic!("{error}: {frame:?}"));
+            return Self::Link(frame.tag, notice.into());
         }
         let reply = reply::Reply::decode(frame).unwrap_or_else(|error| panic!("{error}: {frame:?}"));
         Self::Reply(frame.tag, reply.into())
@@ -237,6 +261,32 @@ impl From<transfer::Transfer<'_>> for Transfer {
             transfer::Transfer::Credit(bytes) => Self::Credit(bytes),
             transfer::Transfer::End(digest) => Self::End(digest),
             transfer::Transfer::Abort => Self::Abort,
+        }
+    }
+}
+
+impl From<link::LinkNotice<'_>> for LinkNotice {
+    fn from(notice: link::LinkNotice<'_>) -> Self {
+        match notice {
+            link::LinkNotice::Asked { link, text } => Self::Asked { link, text: text.to_owned() },
+            link::LinkNotice::PrivateQuestion { link, from } => {
+                Self::PrivateQuestion { link, from: from.to_owned() }
+            }
+            link::LinkNotice::FileQuestion { link, from, size, file } => {
+                Self::FileQuestion { link, from: from.to_owned(), size, file: file.to_owned() }
+            }
+            link::LinkNotice::Withdrawn { link } => Self::Withdrawn { link },
+            link::LinkNotice::Declined { link } => Self::Declined { link },
+            link::LinkNotice::Prepare { link, token } => Self::Prepare { link, token },
+            link::LinkNotice::Introduction { link, token, address, port } => {
+                Self::Introduction { link, token, address: address.to_owned(), port }
+            }
+            link::LinkNotice::Stands { link, relayed } => Self::Stands { link, relayed },
+            link::LinkNotice::Ended { link, stopped } => Self::Ended { link, stopped },
+            link::LinkNotice::RelayedText { link, text } => Self::RelayedText { link, text: text.to_owned() },
+            link::LinkNotice::RelayedDatagram { link, datagram } => {
+                Self::RelayedDatagram { link, datagram: datagram.to_vec() }
+            }
         }
     }
 }

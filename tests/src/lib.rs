@@ -18,7 +18,7 @@ use std::time::{Duration, Instant};
 
 pub use client::{Client, Forum};
 pub use gate::Gate;
-pub use heard::{Heard, Notice, Reply, Transfer};
+pub use heard::{Heard, LinkNotice, Notice, Reply, Transfer};
 pub use process::{Finished, Process};
 pub use server::{ADMIN_PASSWORD, Forumd, Server};
 pub use times::{now_seconds, second_before, shown};

@@ -1,18 +1,20 @@
 //! A client made of nothing but the protocol: it sends what a test says, allowed or not, and shows every
 //! frame that comes back.
 
+mod links;
+
 use std::collections::VecDeque;
 use std::io::{ErrorKind, Read, Write};
 use std::net::{Shutdown, SocketAddr, TcpStream};
 
-use forum_common::frame::{Decoder, Tag};
+use forum_common::frame::{Decoder, NO_TAG, Tag};
 use forum_common::limits::DATA_BYTES_MAX;
 use forum_common::refusal::{Closing, Refusal};
 use forum_common::request::{Request, VERSION};
 use forum_common::transfer;
 use socket2::{Domain, Socket, Type};
 
-use crate::{DEADLINE, Heard, Notice, PASSWORD, Reply, Transfer};
+use crate::{DEADLINE, Heard, LinkNotice, Notice, PASSWORD, Reply, Transfer};
 
 /// A connection to the server.
 #[derive(Debug)]
@@ -22,6 +24,7 @@ pub struct Wire {
     last_tag: Tag,
     /// What came while the test waited for an answer.
     notices: VecDeque<Notice>,
+    link_notices: VecDeque<LinkNotice>,
 }
 
 impl Wire {
@@ -44,7 +47,13 @@ impl Wire {
         stream.set_nodelay(true).expect("a TCP socket");
         stream.set_read_timeout(Some(DEADLINE)).expect("a TCP socket");
         stream.set_write_timeout(Some(DEADLINE)).expect("a TCP socket");
-        Self { stream, decoder: Decoder::default(), last_tag: 0, notices: VecDeque::new() }
+        Self {
+            stream,
+            decoder: Decoder::default(),
+            last_tag: 0,
+            notices: VecDeque::new(),
+            link_notices: VecDeque::new(),
+        }
     }
 
     /// Makes the kernel take little ahead of what the test reads: two of loopback's segments.
@@ -118,7 +127,7 @@ impl Wire {
     }
 
     /// The next frame that is no notice, or none when the server has said that nothing more will come.
-    /// Notices that come before it are kept for [`Wire::notice`].
+    /// Notices that come before it are kept for [`Wire::notice`] and [`Wire::link_notice`].
     ///
     /// # Panics
     /// Neither comes within [`DEADLINE`], or the connection was reset: the server owes everyone an orderly
@@ -135,6 +144,7 @@ impl Wire {
         loop {
             match self.receive()? {
                 Some(Heard::Notice(notice)) => self.notices.push_back(notice),
+                Some(Heard::Link(NO_TAG, notice)) => self.link_notices.push_back(notice),
                 other => return Ok(other),
             }
         }

@@ -6,6 +6,7 @@ use std::cell::RefCell;
 
 use forum_common::frame;
 use forum_common::limits::{FRAME_BYTES_MAX, PING_BYTES_MAX};
+use forum_common::link::LinkRequest;
 use forum_common::refusal::{Closing, Refusal};
 use forum_common::request::{Request, VERSION};
 use forum_common::transfer;
@@ -50,7 +51,6 @@ fn life(name: &str, title: &str) -> (Vec<u8>, Vec<Reply>) {
             Request::ReadThread { title, range: Some((1, 1)) },
             Reply::Post { number: 1, author: name.into(), text: text.clone() },
         ),
-        (Request::LogOut, Reply::done("Goodbye")),
     ];
     let mut bytes = Vec::new();
     let mut answers = Vec::new();
@@ -58,9 +58,31 @@ fn life(name: &str, title: &str) -> (Vec<u8>, Vec<Reply>) {
         request.encode(tag, &mut bytes);
         answers.push(answer);
     }
-    // The list has an end, in front of the goodbye.
-    answers.insert(answers.len() - 1, Reply::EndOfList);
+    // The list has an end.
+    answers.push(Reply::EndOfList);
+    for (request, answer) in link_requests(name) {
+        request.encode(80, &mut bytes);
+        answers.extend(answer);
+    }
+    Request::LogOut.encode(99, &mut bytes);
+    answers.push(Reply::done("Goodbye"));
     (bytes, answers)
+}
+
+/// Every kind of request about links, from somebody who has none, with its answer, if it has one.
+fn link_requests(name: &str) -> [(LinkRequest<'_>, Option<Reply>); 8] {
+    let to_self = |text| Some(Reply::refused(Refusal::NotToSelf, text));
+    let not_enabled = Reply::refused(Refusal::NotPrivate, "Error. Private messaging not enabled");
+    [
+        (LinkRequest::StartPrivate { user: name, enabled: false }, to_self("Error. Cannot message self")),
+        (LinkRequest::OfferFile { user: name, size: 1, file: "f" }, to_self("Error. Cannot send to self")),
+        (LinkRequest::Answer { link: 1, yes: true }, None),
+        (LinkRequest::Listening { link: 1, port: 1 }, None),
+        (LinkRequest::Up { link: 1 }, None),
+        (LinkRequest::End { link: 1, stopped: true }, None),
+        (LinkRequest::RelayText { link: 1, text: "hello" }, Some(not_enabled)),
+        (LinkRequest::RelayDatagram { link: 1, datagram: b"hello" }, None),
+    ]
 }
 
 fn expect_answers(wire: &mut Wire, answers: &[Reply]) {
@@ -136,6 +158,12 @@ fn malformed_frames_close_the_connection_with_the_reason() {
         (0x00, b"", "Unknown frame kind 0x00"),
         (0x84, b"Done", "Unknown frame kind 0x84"),
         (0xc0, b"\0\x01x", "Unknown frame kind 0xc0"),
+        (0x58, b"", "Unknown frame kind 0x58"),
+        (0x60, b"\0\0\0\0\0\0\0\x01", "Unknown frame kind 0x60"),
+        (0x54, b"\0\0\0\0\0\0\x01", "Malformed frame: it ends inside a field"),
+        (0x54, b"\0\0\0\0\0\0\0\x01x", "Malformed frame: bytes behind its last field"),
+        (0x52, b"\0\0\0\0\0\0\0\x01\x02", "Malformed frame: a field has no such value"),
+        (0x56, b"\0\0\0\0\0\0\0\x01\xff", "Malformed frame: a string is not UTF-8"),
         (0x20, b"\x05abc", "Malformed frame: it ends inside a field"),
         (0x20, b"", "Malformed frame: it ends inside a field"),
         (0x20, b"\x01ab", "Malformed frame: bytes behind its last field"),
@@ -217,6 +245,22 @@ fn an_unknown_version_is_answered_by_the_one_that_both_speak_or_an_end() {
 }
 
 #[test]
+fn requests_about_links_are_unknown_before_the_welcome_and_in_version_1() {
+    let server = Server::start(&[]);
+    for (number, (request, _)) in link_requests("nobody").into_iter().enumerate() {
+        let mut bytes = Vec::new();
+        request.encode(1, &mut bytes);
+        let reason = format!("Unknown frame kind {:#04x}", bytes[4]);
+        assert_eq!(expect_protocol_error(&server, &bytes), reason);
+        assert_eq!(expect_protocol_error_on(&mut server.wire(), &bytes), reason);
+        let mut old = server.raw();
+        assert_eq!(old.request(&Request::Hello { version: 1 }), Reply::Hello { version: 1 });
+        old.become_user(&format!("old{number}"));
+        assert_eq!(expect_protocol_error_on(&mut old, &bytes), reason);
+    }
+}
+
+#[test]
 fn a_ping_brings_back_what_it_carried_and_no_more_than_allowed() {
     let server = Server::start(&[]);
     let mut wire = server.wire();
@@ -283,7 +327,7 @@ fn garbage() -> impl Strategy<Value = Vec<u8>> {
     let noise = proptest::collection::vec(any::<u8>(), 0..2_000);
     let frame = (any::<u8>(), proptest::collection::vec(any::<u8>(), 0..300))
         .prop_map(|(kind, body)| bytes_of(kind, &body));
-    let known = (0x01..=0x43_u8, proptest::collection::vec(any::<u8>(), 0..60))
+    let known = (0x01..=0x57_u8, proptest::collection::vec(any::<u8>(), 0..60))
         .prop_map(|(kind, body)| bytes_of(kind, &body));
     let frames = proptest::collection::vec(prop_oneof![frame, known], 1..10).prop_map(|all| all.concat());
     let greeted = (Just(hello()), frames.clone()).prop_map(|(hello, rest)| [hello, rest].concat());

@@ -57,6 +57,11 @@ impl Digesting {
         self.size
     }
 
+    /// The digest of what has been hashed so far.
+    pub fn digest(&self) -> [u8; blake3::OUT_LEN] {
+        self.hasher.finalize().into()
+    }
+
     /// The hasher, which has seen the first [`Digesting::done_bytes`] of the file.
     pub fn into_hasher(self) -> blake3::Hasher {
         self.hasher

@@ -183,6 +183,15 @@ pub static COMMANDS: &[Row] = &[
     Row::new("unblock", "user", words(1), "hear a user again", |w| {
         Command::Ask(Request::Unblock { user: w[0] })
     }),
+    Row::new("startprivate", "user", words(1), "ask a user to talk privately, past the server", |w| {
+        Command::StartPrivate { user: w[0] }
+    }),
+    Row::new("private", "user text", then_text(1), "tell that user something", |w| {
+        Command::Private { user: w[0], text: w[1] }
+    }),
+    Row::new("stopprivate", "user", words(1), "end talking privately", |w| {
+        Command::StopPrivate { user: w[0] }
+    }),
     Row::new("BCM", "text", then_text(0), "post a message to the board, for everyone", |w| {
         Command::Ask(Request::PostToBoard { text: w[0] })
     }),
@@ -200,6 +209,9 @@ pub static COMMANDS: &[Row] = &[
             "b" => Request::ReadBoard { after: w[1] },
             _ => Request::ReadRooms { after: w[1] },
         })
+    }),
+    Row::new("UDP", "user file", words(2), "send a user a file, straight to there", |w| {
+        Command::SendFile { user: w[0], path: w[1] }
     }),
     Row::new("passwd", "", words(0), "change your password; it is asked for", |_| Command::ChangePassword),
     Row::new("XIT", "", words(0), "log out", |_| Command::Ask(Request::LogOut)),

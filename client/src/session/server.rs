@@ -1,7 +1,9 @@
 //! The server's side of a session: connecting, what its frames lead to, and how a connection ends.
 
 use std::io;
+use std::net::IpAddr;
 
+use forum_common::link::LinkNotice;
 use forum_common::notice::Notice;
 use forum_common::refusal::Closing;
 use rustix::event::PollFlags;
@@ -11,6 +13,7 @@ use crate::commands::{Commands, Outcome};
 use crate::connection::{Connection, Incoming};
 use crate::login::{Identity, Known, Login, Step};
 use crate::memory::Memory;
+use crate::peer::Desk;
 use crate::prompt;
 use crate::reconnect::{BackOff, Dial, Dialed};
 use crate::wording::Reader;
@@ -73,7 +76,23 @@ impl Session {
             }
             (Phase::LoggedIn { commands, .. }, Incoming::Notice(notice)) => {
                 commands.noticed(notice, output);
+                if let Notice::LoggedOut(name) = notice {
+                    self.links.logged_out(name, self.now);
+                }
                 Ok(())
+            }
+            (Phase::LoggedIn { connection, commands }, Incoming::Link(tag, notice)) => {
+                let mut desk = Desk { now: self.now, outbox: &mut connection.outbox, output };
+                match *notice {
+                    LinkNotice::Asked { link, text } => {
+                        let outcome = commands.asked(*tag, link, text, &mut self.links, &mut desk);
+                        self.act_on(outcome)
+                    }
+                    _ => {
+                        self.links.noticed(notice, &mut desk);
+                        Ok(())
+                    }
+                }
             }
             (Phase::LoggedIn { connection, commands }, Incoming::Transfer(tag, transfer)) => {
                 let outcome = commands.transferred(*tag, transfer, &mut connection.outbox, output);
@@ -133,10 +152,13 @@ impl Session {
             self.again.as_mut().map(|again| std::mem::take(&mut again.memory)).unwrap_or_default();
         memory.enter(&identity.name, is_new);
         let reader = if on_terminal { Reader::Person } else { Reader::Program };
-        let commands = Box::new(Commands::new(self.options.folder.clone(), memory, reader));
         let resting = Phase::Resting { until: self.now, why: String::new() };
         match std::mem::replace(&mut self.phase, resting) {
-            Phase::LoggingIn { connection, .. } => self.phase = Phase::LoggedIn { connection, commands },
+            Phase::LoggingIn { connection, login, .. } => {
+                let folder = self.options.folder.clone();
+                let commands = Box::new(Commands::new(folder, memory, reader, login.has_links()));
+                self.phase = Phase::LoggedIn { connection, commands };
+            }
             phase => self.phase = phase,
         }
         if on_terminal {
@@ -189,6 +211,7 @@ impl Session {
                 self.output.warn(&format!("Connection lost: {why}"));
                 let leaving = commands.is_leaving();
                 let memory = commands.abandon(&mut self.output);
+                self.with_links(|links, desk| links.disconnected(desk));
                 if let Some(again) = self.again.as_mut().filter(|_| !leaving) {
                     again.memory = memory;
                     return self.rest("Not connected");
@@ -223,10 +246,13 @@ impl Session {
         match std::mem::replace(&mut self.phase, resting) {
             Phase::Dialing(dial) => match dial.look(answered, self.now) {
                 Ok(Dialed::Still(dial)) => self.phase = Phase::Dialing(dial),
-                Ok(Dialed::Through(stream)) => match Connection::new(stream, self.now) {
-                    Ok(connection) => self.greet(connection),
-                    Err(error) => return self.miss(&error),
-                },
+                Ok(Dialed::Through(stream)) => {
+                    let here = stream.local_addr().map(|here| here.ip());
+                    match here.and_then(|here| Ok((here, Connection::new(stream, self.now)?))) {
+                        Ok((here, connection)) => return self.greet(here, connection),
+                        Err(error) => return self.miss(&error),
+                    }
+                }
                 Err(error) => return self.miss(&error),
             },
             phase => self.phase = phase,
@@ -234,14 +260,30 @@ impl Session {
         Ok(())
     }
 
-    fn greet(&mut self, mut connection: Connection) {
+    fn greet(&mut self, here: IpAddr, mut connection: Connection) -> Result<(), Ending> {
+        let udp_port = self.udp_port_at(here)?;
         let known = match &self.again {
             Some(again) => Known::Again(again.identity.clone()),
             None => self.options.known.clone(),
         };
-        let login = Login::start(known, self.options.udp_port, &mut connection.outbox);
+        let login = Login::start(known, udp_port, &mut connection.outbox);
         let deadline = self.now + HELLO_TIMEOUT;
         self.phase = Phase::LoggingIn { connection: Box::new(connection), login, deadline };
+        Ok(())
+    }
+
+    /// The UDP port where other users find us. One that was asked for is insisted on; without one at all,
+    /// files go through the server.
+    fn udp_port_at(&mut self, here: IpAddr) -> Result<u16, Ending> {
+        let wanted = self.options.udp_port;
+        match self.links.settle_at(here, wanted) {
+            Ok(port) => Ok(port),
+            Err(_) if wanted == 0 => Ok(0),
+            Err(error) => {
+                self.output.warn(&format!("Cannot take files at UDP port {wanted}: {error}"));
+                Err(Ending::Lost)
+            }
+        }
     }
 
     /// No connection could be made.

@@ -21,7 +21,8 @@ pub struct Source {
     pub name: String,
     /// Its size when it was opened. What it grows by later is not sent.
     pub size: u64,
-    file: File,
+    /// The file itself.
+    pub file: File,
 }
 
 impl Source {

@@ -34,8 +34,8 @@ impl<S: Stream, J: Journal, C: Clock> Service<S, J, C> {
         if let Request::Taken { up_to } = request {
             return self.take_taken(id, up_to);
         }
-        let change = match self.too_fast(id, &request) {
-            true => Some(Err(No(Refusal::SlowDown, "Slow down. Please try again later".into()))),
+        let change = match !matches!(request, Request::Active) && self.too_fast(id) {
+            true => Some(Err(slow_down())),
             false => self.change_of(account, &request),
         };
         let must_wait = match &change {
@@ -59,15 +59,13 @@ impl<S: Stream, J: Journal, C: Clock> Service<S, J, C> {
     }
 
     /// Whether one request more would be too many in this second.
-    fn too_fast(&self, id: PeerId, request: &Request<'_>) -> bool {
+    pub(super) fn too_fast(&self, id: PeerId) -> bool {
         let limit = self.settings.limits.max_requests_per_second;
-        limit > 0
-            && !matches!(request, Request::Active)
-            && self.peers.get(id).is_some_and(|peer| peer.session.rate.is_reached(limit, self.now))
+        limit > 0 && self.peers.get(id).is_some_and(|peer| peer.session.rate.is_reached(limit, self.now))
     }
 
     /// Who a member is, and whether something of it is in flight.
-    fn standing(&self, id: PeerId) -> Option<(AccountId, bool)> {
+    pub(super) fn standing(&self, id: PeerId) -> Option<(AccountId, bool)> {
         let member = self.peers.get(id)?.session.member()?;
         Some((member.account, member.unapplied.entries > 0))
     }
@@ -366,23 +364,44 @@ impl<S: Stream, J: Journal, C: Clock> Service<S, J, C> {
         self.peers.get(id).is_none_or(|peer| peer.connection.outgoing.len() >= OUTGOING_BYTES_LOW)
     }
 
-    /// Notes that a user did something, and says so in the log.
+    /// Notes what a request is to the limit of requests a second, to idleness and to the log.
     fn note(&mut self, id: PeerId, request: &Request<'_>) {
-        let (now, is_limited) = (self.now, self.settings.limits.max_requests_per_second > 0);
-        let Some(peer) = self.peers.get_mut(id) else { return };
-        if is_limited && !matches!(request, Request::Active) {
-            peer.session.rate.count(now);
+        match request {
+            Request::Active => self.note_activity(id),
+            Request::Ping(_) => self.count_request(id),
+            _ => self.note_command(id, word_of(request)),
         }
-        if matches!(request, Request::Ping(_)) {
-            return;
-        }
-        peer.session.active_at = now;
+    }
+
+    /// Notes that a user gave a command, and says so in the log.
+    pub(super) fn note_command(&mut self, id: PeerId, word: Option<&str>) {
+        self.count_request(id);
+        self.note_activity(id);
         if log::log_enabled!(log::Level::Info)
-            && let Some(word) = word_of(request)
+            && let Some(word) = word
         {
             info!("{} issued {word} command", self.label(id));
         }
     }
+
+    /// Notes that a user is there.
+    pub(super) fn note_activity(&mut self, id: PeerId) {
+        let now = self.now;
+        if let Some(peer) = self.peers.get_mut(id) {
+            peer.session.active_at = now;
+        }
+    }
+
+    fn count_request(&mut self, id: PeerId) {
+        let (now, is_limited) = (self.now, self.settings.limits.max_requests_per_second > 0);
+        if is_limited && let Some(peer) = self.peers.get_mut(id) {
+            peer.session.rate.count(now);
+        }
+    }
+}
+
+pub(super) fn slow_down() -> No {
+    No(Refusal::SlowDown, "Slow down. Please try again later".into())
 }
 
 fn wrong_password() -> No {

@@ -3,6 +3,7 @@
 use std::io;
 
 use forum_common::frame::{self, Frame};
+use forum_common::link::LinkRequest;
 use forum_common::reader::Malformed;
 use forum_common::refusal::Closing;
 use forum_common::request::Request;
@@ -161,6 +162,9 @@ impl<S: Stream, J: Journal, C: Clock> Service<S, J, C> {
             Phase::Member(member) if member.is_at_work() => Ok(Taken::NotNow),
             Phase::Member(_) if Transfer::is_kind(frame.kind) => {
                 self.take_transfer(id, frame.tag, Transfer::decode(frame)?)
+            }
+            Phase::Member(_) if LinkRequest::is_kind(frame.kind) && peer.session.knows_links() => {
+                Ok(self.take_link(id, frame.tag, LinkRequest::decode(frame)?))
             }
             Phase::Member(_) => self.take_command(id, frame.tag, Request::decode(frame)?),
             _ => self.take_login(id, frame.tag, Request::decode(frame)?),

@@ -40,7 +40,10 @@ impl<S: Stream, J: Journal, C: Clock> Service<S, J, C> {
                 if version == 0 {
                     return Err(Fault(format!("Protocol version 0 is not spoken here, only 1 to {VERSION}")));
                 }
-                self.peers.reply(id, tag, &Reply::Hello { version: version.min(VERSION) });
+                let spoken = version.min(VERSION);
+                // No version of ours is higher than that.
+                peer.session.version = spoken as u8;
+                self.peers.reply(id, tag, &Reply::Hello { version: spoken });
             }
             (Phase::Greeting(_), _) => {
                 return Err(Fault("Wrong phase: the first frame must be a hello".into()));

@@ -98,7 +98,7 @@ impl<S: Stream, J: Journal, C: Clock> Service<S, J, C> {
         self.user(&user)
     }
 
-    fn user(&self, name: &UserName) -> Result<AccountId, No> {
+    pub(super) fn user(&self, name: &UserName) -> Result<AccountId, No> {
         self.forum.accounts.find(name).ok_or_else(|| No(Refusal::InvalidUser, "Error. Invalid user".into()))
     }
 }

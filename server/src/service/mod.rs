@@ -8,6 +8,7 @@
 mod commands;
 mod commit;
 mod intake;
+mod links;
 mod login;
 mod mailbox;
 mod messenger;
@@ -39,6 +40,7 @@ use crate::connection::{SCRATCH_BYTES, Stream};
 use crate::files::FileWorkers;
 use crate::forum::{AccountId, Forum, Refused};
 use crate::journal::Journal;
+use crate::links::Links;
 use crate::lockout::Lockout;
 use crate::online::Online;
 use crate::passwords::PasswordHasher;
@@ -138,6 +140,7 @@ pub struct Service<S, J, C> {
     files: FileWorkers<TransferKey>,
     uploads: BTreeMap<TransferKey, Upload>,
     downloads: BTreeMap<TransferKey, Download>,
+    links: Links,
     login_deadlines: DeadlineQueue<PeerId>,
     idle_deadlines: DeadlineQueue<PeerId>,
     farewells: DeadlineQueue<PeerId>,
@@ -202,6 +205,7 @@ impl<S: Stream, J: Journal, C: Clock> Service<S, J, C> {
             files: helpers.files,
             uploads: BTreeMap::new(),
             downloads: BTreeMap::new(),
+            links: Links::default(),
             login_deadlines: DeadlineQueue::default(),
             idle_deadlines: DeadlineQueue::default(),
             farewells: DeadlineQueue::default(),
@@ -295,8 +299,8 @@ impl<S: Stream, J: Journal, C: Clock> Service<S, J, C> {
             return Some(Duration::ZERO);
         }
         let deadlines = [&self.login_deadlines, &self.idle_deadlines, &self.farewells];
-        let next =
-            deadlines.into_iter().filter_map(DeadlineQueue::next_due).chain(self.comings_due()).min()?;
+        let deadlines = deadlines.into_iter().filter_map(DeadlineQueue::next_due);
+        let next = deadlines.chain(self.comings_due()).chain(self.links.next_due()).min()?;
         Some(next.saturating_duration_since(self.clock.now()))
     }
 
@@ -392,6 +396,7 @@ impl<S: Stream, J: Journal, C: Clock> Service<S, J, C> {
         while let Some(id) = self.farewells.pop_due(self.now) {
             self.peers.condemn(id);
         }
+        self.expire_links();
     }
 
     fn expire_idle(&mut self, id: PeerId) {
@@ -461,6 +466,8 @@ impl<S: Stream, J: Journal, C: Clock> Service<S, J, C> {
                 self.propose_taken(id);
                 self.online.remove(account, self.now_ms);
                 self.abandon_transfers(id);
+                // Whoever hears that a user has gone can't reach it any more.
+                self.leave_links(account);
                 self.tell_going(account);
             }
             // Nothing is held, or it was given back when the last word was said.

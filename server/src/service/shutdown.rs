@@ -8,6 +8,7 @@ use super::Service;
 use crate::clock::Clock;
 use crate::connection::Stream;
 use crate::journal::Journal;
+use crate::links::Links;
 
 /// What everybody hears.
 const GOODBYE: &str = "Goodbye. Server shutting down";
@@ -33,6 +34,8 @@ impl<S: Stream, J: Journal, C: Clock> Service<S, J, C> {
         }
         info!("shutting down: {} connections, {} changes in flight", self.peers.len(), self.pending.len());
         self.lifecycle = Lifecycle::Committing;
+        // The goodbye says it all: nobody is told of the end of links as well.
+        self.links = Links::default();
         for id in self.peers.ids() {
             self.abandon_transfers(id);
             self.peers.wake(id);

@@ -1,6 +1,8 @@
 //! Whole server sessions without a socket: streams in memory, a journal that fails when told to, a clock
 //! that is moved by hand.
 
+mod links;
+
 use std::cell::RefCell;
 use std::collections::VecDeque;
 use std::io::{self, ErrorKind, Read, Write};
@@ -9,7 +11,8 @@ use std::rc::Rc;
 use clap::Parser;
 use forum_common::frame::{Decoder, Tag};
 use forum_common::limits::FRAME_BYTES_MAX;
-use forum_common::request::Request;
+use forum_common::link::LinkNotice;
+use forum_common::request::{Request, VERSION};
 use forum_common::transfer::Transfer;
 
 use super::*;
@@ -127,20 +130,28 @@ fn stage_on(options: &[&str], forum: Forum, journal: MemoryJournal) -> Stage {
 
 impl Stage {
     fn connect(&mut self) -> Client {
+        self.connect_from("127.0.0.1:1", VERSION)
+    }
+
+    fn connect_from(&mut self, address: &str, version: u16) -> Client {
         let link = Rc::new(RefCell::new(Link { room: 1 << 30, ..Link::default() }));
-        let address = "127.0.0.1:1".parse().unwrap();
+        let address = address.parse().unwrap();
         let id = self.service.admit(Pipe(Rc::clone(&link)), address).expect("room for one more");
         let mut client = Client { id, link, decoder: Decoder::default() };
-        client.send(1, &Request::Hello { version: 1 });
+        client.send(1, &Request::Hello { version });
         self.nudge(&client);
         self.run();
-        assert_eq!(client.answers(), ["1 Hello { version: 1 }"]);
+        assert_eq!(client.answers(), [format!("1 Hello {{ version: {version} }}")]);
         client
     }
 
     fn sign_up(&mut self, name: &str) -> Client {
-        let mut client = self.connect();
-        client.send(2, &Request::LogIn { name, udp_port: 0 });
+        let client = self.connect();
+        self.sign_up_on(client, name, 0)
+    }
+
+    fn sign_up_on(&mut self, mut client: Client, name: &str, udp_port: u16) -> Client {
+        client.send(2, &Request::LogIn { name, udp_port });
         client.send(3, &Request::SignUp { password: "pw", confirmation: "pw" });
         self.nudge(&client);
         self.run();
@@ -206,6 +217,9 @@ impl Client {
         while let Some(frame) = self.decoder.next_frame().unwrap() {
             let text = if Notice::is_kind(frame.kind) {
                 format!("{:?}", Notice::decode(&frame).unwrap())
+            } else if LinkNotice::is_kind(frame.kind) {
+                let tag = if frame.tag == 0 { String::new() } else { format!("{} ", frame.tag) };
+                format!("{tag}{:?}", LinkNotice::decode(&frame).unwrap())
             } else if Transfer::is_kind(frame.kind) {
                 format!("{} {:?}", frame.tag, Transfer::decode(&frame).unwrap())
             } else {

@@ -102,6 +102,15 @@ impl<K: Sink> Receiver<K> {
         self.state = State::Receiving(Box::new(intake));
     }
 
+    /// What takes in the file, once it was accepted.
+    pub fn sink(&self) -> Option<&K> {
+        match &self.state {
+            State::Closing { sink, .. } => sink.as_ref(),
+            State::Receiving(intake) => Some(&intake.sink),
+            State::Waiting(_) | State::Offered(_) => None,
+        }
+    }
+
     /// What was taken in, once the transfer is over; after a failure, as far as it came without a gap.
     pub fn into_sink(self) -> Option<K> {
         match self.state {

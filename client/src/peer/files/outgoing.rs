@@ -1,0 +1,307 @@
+//! A file on its way to another user.
+
+use std::fs::File;
+use std::net::SocketAddr;
+use std::time::Instant;
+
+use forum_common::limits::DIGEST_BYTES;
+use forum_common::link::{LinkId, LinkRequest, Token};
+
+use super::transfer::Transfer;
+use crate::peer::Desk;
+use crate::peer::digest::Digesting;
+use crate::peer::udp::content::FileSource;
+use crate::peer::udp::socket::PeerSocket;
+use crate::peer::udp::{self, Endpoint, Event, Failure, Offer, Reason, Sender};
+use crate::progress::Meter;
+use crate::transfer::Source;
+
+/// A file that another user is asked to take, or takes.
+#[derive(Debug)]
+pub(super) struct Outgoing {
+    /// How the server calls the link; without the server it has no name.
+    pub(super) link: Option<LinkId>,
+    user: String,
+    name: String,
+    size: u64,
+    stage: Sending,
+    meter: Meter,
+}
+
+#[derive(Debug)]
+enum Sending {
+    /// The other user is being asked.
+    Asked(Content),
+    /// The other user has said yes; before anything is sent, the whole file's digest must be known.
+    Agreed(Content, Token),
+    /// Both are known; the server has still to say where the other end is.
+    Ready(File, [u8; DIGEST_BYTES], Token),
+    /// It is being sent.
+    Going(Box<Transfer<Sender<FileSource>>>),
+    /// The user knows the result; the other end may not.
+    Told(Box<Transfer<Sender<FileSource>>>),
+    /// Nothing is left to be done.
+    Over,
+}
+
+#[derive(Debug)]
+struct Content {
+    file: File,
+    digest: Digest,
+}
+
+#[derive(Debug)]
+enum Digest {
+    Working(Digesting),
+    Known([u8; DIGEST_BYTES]),
+}
+
+impl Content {
+    /// Goes on with the digest.
+    fn work(&mut self) -> std::io::Result<()> {
+        if let Digest::Working(digesting) = &mut self.digest
+            && digesting.advance()?
+        {
+            self.digest = Digest::Known(digesting.digest());
+        }
+        Ok(())
+    }
+}
+
+impl Outgoing {
+    /// The server is asking the other user.
+    ///
+    /// # Errors
+    /// The file can't be read; the reason, for people.
+    pub(super) fn new(link: LinkId, user: &str, source: Source) -> Result<Self, String> {
+        let Source { name, size, file } = source;
+        let digest = match Digesting::new(&file, size) {
+            Ok(digesting) => Digest::Working(digesting),
+            Err(error) => return Err(format!("{name} was not uploaded: {error}")),
+        };
+        let (user, stage) = (user.to_owned(), Sending::Asked(Content { file, digest }));
+        Ok(Self { link: Some(link), user, name, size, stage, meter: Meter::default() })
+    }
+
+    /// The file's name.
+    pub(super) fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// Whether the user waits for the result.
+    pub(super) fn is_unanswered(&self) -> bool {
+        !matches!(self.stage, Sending::Told(_) | Sending::Over)
+    }
+
+    /// Whether nothing is left to be done.
+    pub(super) fn is_over(&self) -> bool {
+        matches!(self.stage, Sending::Over)
+    }
+
+    /// The transfer, once it is under way.
+    pub(super) fn transfer(&mut self) -> Option<&mut Transfer<Sender<FileSource>>> {
+        match &mut self.stage {
+            Sending::Going(transfer) | Sending::Told(transfer) => Some(transfer),
+            _ => None,
+        }
+    }
+
+    /// The other user does not want it.
+    pub(super) fn declined(&mut self, desk: &mut Desk<'_>) {
+        desk.output.refuse(&format!("{} declined {}", self.user, self.name));
+        self.stage = Sending::Over;
+    }
+
+    /// The other user wants it, and proves that with this token.
+    pub(super) fn prepare(&mut self, token: Token) {
+        self.stage = match std::mem::replace(&mut self.stage, Sending::Over) {
+            Sending::Asked(content) => Sending::Agreed(content, token),
+            stage => stage,
+        };
+    }
+
+    /// The other end is there, or there is no way but through the server.
+    pub(super) fn introduced(&mut self, there: Option<SocketAddr>, now: Instant) {
+        self.stage = match std::mem::replace(&mut self.stage, Sending::Over) {
+            Sending::Ready(file, digest, token) => {
+                let offer = Offer { size: self.size, digest };
+                let source = FileSource::new(file);
+                let sender = Sender::new(now, &udp::Token::new(token), offer, source);
+                Sending::Going(Box::new(Transfer::new(sender, there)))
+            }
+            stage => stage,
+        };
+    }
+
+    /// The other end has left.
+    pub(super) fn other_is_gone(&mut self, desk: &mut Desk<'_>) {
+        match &mut self.stage {
+            Sending::Going(transfer) => transfer.other_is_gone(desk.now),
+            Sending::Told(_) | Sending::Over => {}
+            _ => self.fail(&format!("{} is gone", self.user), desk),
+        }
+    }
+
+    /// The connection to the server is gone.
+    pub(super) fn disconnected(&mut self, desk: &mut Desk<'_>) {
+        let needs_server = match &self.stage {
+            Sending::Going(transfer) => transfer.needs_server(),
+            Sending::Told(_) | Sending::Over => false,
+            _ => true,
+        };
+        if needs_server {
+            self.fail("the connection is gone", desk);
+        }
+        self.link = None;
+    }
+
+    /// This user logs out.
+    pub(super) fn give_up(&mut self, desk: &mut Desk<'_>) {
+        if let Sending::Going(transfer) = &mut self.stage {
+            transfer.endpoint().abort(desk.now, Reason::Cancelled);
+        } else if self.is_unanswered() {
+            self.fail("you have logged out", desk);
+        }
+    }
+
+    /// Does what can be done now. Returns whether there is more.
+    pub(super) fn advance(&mut self, socket: Option<&mut PeerSocket>, desk: &mut Desk<'_>) -> bool {
+        match std::mem::replace(&mut self.stage, Sending::Over) {
+            Sending::Asked(content) => self.work(content, Sending::Asked, desk),
+            Sending::Agreed(Content { file, digest: Digest::Known(digest) }, token) => {
+                self.stage = Sending::Ready(file, digest, token);
+                let port = socket.and_then(|socket| socket.local_addr().ok()).map_or(0, |here| here.port());
+                if let Some(link) = self.link {
+                    desk.outbox.link(&LinkRequest::Listening { link, port });
+                }
+                false
+            }
+            Sending::Agreed(content, token) => {
+                self.work(content, |content| Sending::Agreed(content, token), desk);
+                // Once it is known, that is told at once.
+                true
+            }
+            Sending::Going(mut transfer) => {
+                let has_more = transfer.advance(desk.now, self.link, socket, desk.outbox);
+                self.stage = Sending::Going(transfer);
+                self.take_events(desk);
+                has_more
+            }
+            Sending::Told(mut transfer) => {
+                let has_more = transfer.advance(desk.now, self.link, socket, desk.outbox);
+                if transfer.due().is_some() {
+                    self.stage = Sending::Told(transfer);
+                }
+                has_more
+            }
+            stage => {
+                self.stage = stage;
+                false
+            }
+        }
+    }
+
+    fn work(
+        &mut self,
+        mut content: Content,
+        stage: impl FnOnce(Content) -> Sending,
+        desk: &mut Desk<'_>,
+    ) -> bool {
+        match content.work() {
+            Ok(()) => {
+                let is_working = matches!(content.digest, Digest::Working(_));
+                self.stage = stage(content);
+                is_working
+            }
+            Err(error) => {
+                self.fail(&error.to_string(), desk);
+                false
+            }
+        }
+    }
+
+    fn take_events(&mut self, desk: &mut Desk<'_>) {
+        while let Some(event) = self.transfer().and_then(Transfer::next_event) {
+            match event {
+                Event::Offered(_) => {}
+                Event::Started { .. } => {
+                    if let Some(link) = self.link {
+                        desk.outbox.link(&LinkRequest::Up { link });
+                    }
+                }
+                Event::Done => {
+                    desk.output.say(&format!("{} has been uploaded", self.name));
+                    self.settle(desk);
+                }
+                Event::Failed(failure) => {
+                    let reason = self.reason(failure);
+                    desk.output.refuse(&format!("{} was not uploaded: {reason}", self.name));
+                    self.settle(desk);
+                }
+            }
+        }
+    }
+
+    /// Why it came to nothing.
+    fn reason(&self, failure: Failure) -> String {
+        let user = &self.user;
+        match failure {
+            Failure::There(Reason::NotStored) => format!("{user} could not store it"),
+            Failure::There(Reason::DigestDiffers) => "it was damaged on its way".to_owned(),
+            Failure::There(Reason::UnknownVersion) => format!("{user} has another version of this program"),
+            Failure::Here(Reason::Unreadable) => "it can't be read, or has become shorter".to_owned(),
+            _ => format!("{user} is gone"),
+        }
+    }
+
+    /// It does not come to a result by itself any more.
+    fn fail(&mut self, why: &str, desk: &mut Desk<'_>) {
+        desk.output.refuse(&format!("{} was not uploaded: {why}", self.name));
+        self.stage = Sending::Over;
+        self.settle(desk);
+    }
+
+    /// The user knows the result.
+    fn settle(&mut self, desk: &mut Desk<'_>) {
+        if let Some(link) = self.link {
+            desk.outbox.link(&LinkRequest::End { link, stopped: false });
+        }
+        self.stage = match std::mem::replace(&mut self.stage, Sending::Over) {
+            Sending::Going(transfer) => Sending::Told(transfer),
+            _ => Sending::Over,
+        };
+    }
+
+    /// When there is something to do again; none while others have to do something first.
+    pub(super) fn due(&self, now: Instant) -> Option<Instant> {
+        match &self.stage {
+            Sending::Asked(Content { digest: Digest::Working(_), .. }) | Sending::Agreed(..) => Some(now),
+            Sending::Going(transfer) | Sending::Told(transfer) => transfer.due(),
+            _ => None,
+        }
+    }
+
+    /// Bytes that have arrived, once it is under way.
+    pub(super) fn bytes_done(&self) -> Option<u64> {
+        match &self.stage {
+            Sending::Going(transfer) => transfer.view().progress().map(|progress| progress.bytes),
+            _ => None,
+        }
+    }
+
+    /// The line above the prompt.
+    pub(super) fn status(&mut self, now: Instant) -> Option<String> {
+        let (user, name) = (&self.user, &self.name);
+        match &self.stage {
+            Sending::Asked(_) => Some(format!("Sending {name}: {user} is asked")),
+            Sending::Agreed(..) | Sending::Ready(..) => Some(format!("Sending {name} to {user}: preparing")),
+            Sending::Going(transfer) => {
+                let progress = transfer.view().progress()?;
+                self.meter.sample(now, progress.bytes);
+                let what = format!("Sending {name} to {user}");
+                Some(self.meter.line(&what, progress.bytes, progress.size, now))
+            }
+            Sending::Told(_) | Sending::Over => None,
+        }
+    }
+}

@@ -1,0 +1,133 @@
+//! A transfer of [`udp`](crate::peer::udp) and the way its datagrams take: straight to the other client, or
+//! through the server.
+
+use std::net::{Ipv4Addr, SocketAddr};
+use std::time::{Duration, Instant};
+
+use forum_common::link::{LinkId, LinkRequest};
+
+use crate::connection::Outbox;
+use crate::peer::udp::packet::DATAGRAM_BYTES_MAX;
+use crate::peer::udp::socket::{Link, PeerSocket};
+use crate::peer::udp::{Endpoint, Event, LINGER, Reason};
+
+/// Bytes that wait for the server when no more datagrams are given to it. What else is to be sent to it waits
+/// behind them, so they are few; and it is no less than the largest datagram.
+const RELAYED_AHEAD_BYTES: usize = 64 << 10;
+
+const _: () = assert!(RELAYED_AHEAD_BYTES >= DATAGRAM_BYTES_MAX);
+const _: () = assert!(forum_common::link::RELAYED_BYTES_MAX >= DATAGRAM_BYTES_MAX);
+
+/// How long a transfer is waited for whose other end has left: what it sent last may still be on its way.
+const LAST_WORD_TIMEOUT: Duration = LINGER;
+
+/// One end of a transfer under way.
+#[derive(Debug)]
+pub(super) struct Transfer<E> {
+    link: Link<E>,
+    path: Path,
+    /// The other end has left; until then the result may still come.
+    gone_at: Option<Instant>,
+}
+
+/// The way of the datagrams.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Path {
+    /// None is known; the server will say.
+    Unknown,
+    /// Straight.
+    Direct,
+    /// Through the server.
+    Relayed,
+}
+
+impl<E: Endpoint> Transfer<E> {
+    /// A transfer whose other end may be found there.
+    pub(super) fn new(endpoint: E, there: Option<SocketAddr>) -> Self {
+        let path = if there.is_some() { Path::Direct } else { Path::Unknown };
+        let nowhere = SocketAddr::from((Ipv4Addr::UNSPECIFIED, 0));
+        Self { link: Link::new(endpoint, there.unwrap_or(nowhere)), path, gone_at: None }
+    }
+
+    /// The machine.
+    pub(super) fn endpoint(&mut self) -> &mut E {
+        &mut self.link.endpoint
+    }
+
+    /// The machine, to look at.
+    pub(super) fn view(&self) -> &E {
+        &self.link.endpoint
+    }
+
+    /// The machine, when all is over.
+    pub(super) fn into_endpoint(self) -> E {
+        self.link.endpoint
+    }
+
+    /// From now on everything goes through the server.
+    pub(super) fn relay(&mut self) {
+        self.path = Path::Relayed;
+    }
+
+    /// Whether it needs the server.
+    pub(super) fn needs_server(&self) -> bool {
+        self.path != Path::Direct
+    }
+
+    /// The other end has left.
+    pub(super) fn other_is_gone(&mut self, now: Instant) {
+        self.gone_at.get_or_insert(now + LAST_WORD_TIMEOUT);
+    }
+
+    /// Takes in a datagram that came straight, if it is one of this transfer.
+    pub(super) fn take(&mut self, now: Instant, from: SocketAddr, datagram: &[u8]) -> bool {
+        self.link.on_datagram(now, from, datagram)
+    }
+
+    /// Takes in a datagram that the server has brought.
+    pub(super) fn take_relayed(&mut self, now: Instant, datagram: &[u8]) {
+        self.link.endpoint.on_datagram(now, datagram);
+    }
+
+    /// Does what is due and sends what there is to send, up to a share. Returns whether there is more.
+    pub(super) fn advance(
+        &mut self,
+        now: Instant,
+        link: Option<LinkId>,
+        socket: Option<&mut PeerSocket>,
+        outbox: &mut Outbox,
+    ) -> bool {
+        if self.gone_at.is_some_and(|gone_at| now >= gone_at) {
+            self.link.endpoint.abort(now, Reason::Cancelled);
+        }
+        self.link.endpoint.on_timeout(now);
+        let has_more = match (self.path, link, socket) {
+            (Path::Direct, _, Some(socket)) => socket.transmit(now, &mut self.link),
+            (Path::Relayed, Some(link), _) => self.relay_out(now, link, outbox),
+            _ => false,
+        };
+        self.link.endpoint.settle(now);
+        has_more
+    }
+
+    fn relay_out(&mut self, now: Instant, link: LinkId, outbox: &mut Outbox) -> bool {
+        let mut buffer = vec![0; DATAGRAM_BYTES_MAX];
+        while outbox.unsent().len() < RELAYED_AHEAD_BYTES {
+            let Some(transmit) = self.link.endpoint.poll_transmit(now, 1, &mut buffer) else { return false };
+            outbox.link(&LinkRequest::RelayDatagram { link, datagram: &buffer[..transmit.bytes] });
+        }
+        // The socket to the server will say when there is room.
+        false
+    }
+
+    /// What has happened next.
+    pub(super) fn next_event(&mut self) -> Option<Event> {
+        self.link.endpoint.poll_event()
+    }
+
+    /// When [`Transfer::advance`] is due; `None`: it is over.
+    pub(super) fn due(&self) -> Option<Instant> {
+        let due = self.link.endpoint.poll_timeout()?;
+        Some(self.gone_at.map_or(due, |gone_at| gone_at.min(due)))
+    }
+}

@@ -1,0 +1,212 @@
+//! What the server says about links, and what this user answers: the questions of other users, and who goes
+//! on after a yes.
+//!
+//! It refuses to know sockets; those are [`Privates`]' and [`Files`]'.
+
+use std::collections::VecDeque;
+use std::io;
+use std::net::{IpAddr, SocketAddr};
+use std::time::Instant;
+
+use clap::ValueEnum;
+use forum_common::link::{LinkId, LinkNotice, LinkRequest};
+use rustix::event::PollFd;
+
+use super::Desk;
+use super::files::Files;
+use super::private::Privates;
+use crate::transfer::Folder;
+
+/// Questions that may be open at once. The server allows no more either; one more is answered with no.
+const QUESTIONS_MAX: usize = 64;
+
+/// What is answered to other users' questions.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, ValueEnum)]
+pub enum Accept {
+    /// What this user says.
+    #[default]
+    Ask,
+    /// Yes, without asking this user.
+    Always,
+    /// No, without asking this user.
+    Never,
+}
+
+/// Everything between this user and others that does not end at the server.
+#[derive(Debug)]
+pub struct Links {
+    accept: Accept,
+    questions: VecDeque<Question>,
+    /// Where others find us, as the server sees it.
+    here: Option<IpAddr>,
+    /// Private sessions.
+    pub privates: Privates,
+    /// Files on their way.
+    pub files: Files,
+}
+
+/// A question that waits for this user's answer.
+#[derive(Debug)]
+struct Question {
+    link: LinkId,
+    from: String,
+    about: About,
+}
+
+#[derive(Debug)]
+enum About {
+    Private,
+    File { file: String, size: u64 },
+}
+
+impl Links {
+    /// None yet. Files go to `folder`.
+    pub fn new(accept: Accept, folder: Folder) -> Self {
+        let (privates, files) = (Privates::default(), Files::new(folder));
+        Self { accept, questions: VecDeque::new(), here: None, privates, files }
+    }
+
+    /// The server will be reached from this address, so others will find us there; at this UDP port, 0 = any.
+    /// Returns the port that it has become.
+    ///
+    /// # Errors
+    /// The port can't be had.
+    pub fn settle_at(&mut self, here: IpAddr, udp_port: u16) -> io::Result<u16> {
+        self.here = Some(here);
+        self.files.settle_at(SocketAddr::new(here, udp_port))
+    }
+
+    /// Takes in what the server says.
+    pub fn noticed(&mut self, notice: &LinkNotice<'_>, desk: &mut Desk<'_>) {
+        match *notice {
+            LinkNotice::PrivateQuestion { link, from } => self.asked(link, from, About::Private, desk),
+            LinkNotice::FileQuestion { link, from, size, file } => {
+                self.asked(link, from, About::File { file: file.to_owned(), size }, desk);
+            }
+            LinkNotice::Withdrawn { link } => self.questions.retain(|question| question.link != link),
+            LinkNotice::Declined { link } => {
+                self.privates.declined(link, desk);
+                self.files.declined(link, desk);
+            }
+            LinkNotice::Prepare { link, token } => {
+                self.privates.prepare(link, token, self.here, desk);
+                self.files.prepare(link, token, desk);
+            }
+            LinkNotice::Introduction { link, token, address, port } => {
+                let there = address.parse().ok().map(|address| SocketAddr::new(address, port));
+                if let Some(there) = there {
+                    self.privates.introduced(link, token, there, desk.now);
+                }
+                self.files.introduced(link, token, there, desk);
+            }
+            LinkNotice::Stands { link, relayed } => {
+                self.privates.stands(link, relayed, desk);
+                self.files.stands(link, relayed, desk);
+            }
+            LinkNotice::Ended { link, stopped } => {
+                self.privates.ended(link, stopped, desk);
+                self.files.ended(link, desk);
+            }
+            LinkNotice::RelayedText { link, text } => self.privates.relayed(link, text, desk),
+            LinkNotice::RelayedDatagram { link, datagram } => self.files.relayed(link, datagram, desk.now),
+            // An answer to a command, which went there.
+            LinkNotice::Asked { .. } => {}
+        }
+    }
+
+    fn asked(&mut self, link: LinkId, from: &str, about: About, desk: &mut Desk<'_>) {
+        let question = Question { link, from: from.to_owned(), about };
+        if let About::File { file, size } = &question.about
+            && let Err(problem) = self.files.place_for(from, file, *size)
+        {
+            desk.output.say(&problem.to_string());
+            return self.answer_with(&question, false, desk);
+        }
+        match self.accept {
+            Accept::Ask if self.questions.len() < QUESTIONS_MAX => {
+                desk.output.say(&question.text());
+                self.questions.push_back(question);
+            }
+            Accept::Always => self.answer_with(&question, true, desk),
+            Accept::Ask | Accept::Never => self.answer_with(&question, false, desk),
+        }
+    }
+
+    /// Whether a question waits for an answer.
+    pub fn has_question(&self) -> bool {
+        !self.questions.is_empty()
+    }
+
+    /// Answers the oldest question.
+    pub fn answer(&mut self, yes: bool, desk: &mut Desk<'_>) {
+        if let Some(question) = self.questions.pop_front() {
+            self.answer_with(&question, yes, desk);
+        }
+    }
+
+    fn answer_with(&mut self, question: &Question, yes: bool, desk: &mut Desk<'_>) {
+        let link = question.link;
+        match &question.about {
+            // What is here of the file already is looked at first; the yes follows.
+            About::File { file, size } if yes => {
+                return self.files.agreed(link, &question.from, file, *size, desk);
+            }
+            About::Private if yes => self.privates.agreed(link, &question.from),
+            _ => {}
+        }
+        desk.outbox.link(&LinkRequest::Answer { link, yes });
+    }
+
+    /// The server says that a user has logged out.
+    pub fn logged_out(&mut self, user: &str, now: Instant) {
+        self.privates.logged_out(user, now);
+    }
+
+    /// The connection to the server is gone; what stands without it goes on.
+    pub fn disconnected(&mut self, desk: &mut Desk<'_>) {
+        self.questions.clear();
+        self.privates.disconnected(desk);
+        self.files.disconnected(desk);
+    }
+
+    /// This user logs out: what was said still goes out, and nothing more is taken.
+    pub fn hang_up(&mut self, desk: &mut Desk<'_>) {
+        self.questions.clear();
+        self.privates.hang_up(desk.now);
+        self.files.hang_up(desk);
+    }
+
+    /// Whether something is left to be sent or heard before this process may end.
+    pub fn is_busy(&self) -> bool {
+        self.privates.is_busy() || self.files.is_busy()
+    }
+
+    /// What to poll for.
+    pub fn poll_fds<'a>(&'a self, fds: &mut Vec<PollFd<'a>>) {
+        self.privates.poll_fds(fds);
+        self.files.poll_fds(fds);
+    }
+
+    /// When [`Links::attend`] is due even if nothing shows.
+    pub fn due(&self, now: Instant) -> Option<Instant> {
+        [self.privates.due(), self.files.due(now)].into_iter().flatten().min()
+    }
+
+    /// Does whatever the sockets and the clock allow.
+    pub fn attend(&mut self, desk: &mut Desk<'_>) {
+        self.privates.attend(desk);
+        self.files.attend(desk);
+    }
+}
+
+impl Question {
+    fn text(&self) -> String {
+        let from = &self.from;
+        match &self.about {
+            About::Private => format!("{from} would like to private message, enter y or n: "),
+            About::File { file, size } => {
+                format!("{from} would like to send you {file} ({size} bytes), enter y or n: ")
+            }
+        }
+    }
+}

@@ -1,0 +1,426 @@
+//! Private sessions: from the question whether somebody would talk, over the way to each other, to the last
+//! word.
+//!
+//! What the server says about links comes in as values, and what it is to be told goes out the same way. The
+//! sockets are [`line`]'s. A session that stands needs no server, and outlives the connection to it.
+
+mod line;
+
+use std::net::{IpAddr, SocketAddr};
+use std::os::fd::AsFd;
+use std::time::{Duration, Instant};
+
+use forum_common::link::{LinkId, LinkRequest, Token};
+use forum_common::request::Request;
+use rustix::event::{PollFd, PollFlags};
+
+use self::line::{Door, Heard, Line};
+use super::Desk;
+use crate::reconnect::{Dial, Dialed};
+
+/// How long, once a line has ended without a word, `U logged out` may take to come and say why; and how long
+/// what a peer said before it logged out may take to arrive.
+const WORD_TIMEOUT: Duration = Duration::from_secs(2);
+
+/// All private sessions of this user.
+#[derive(Debug, Default)]
+pub struct Privates {
+    sessions: Vec<Private>,
+}
+
+/// A session with one user, or what may become one.
+#[derive(Debug)]
+struct Private {
+    user: String,
+    /// How the server calls it; a session that has outlived a connection to the server has no such name.
+    link: Option<LinkId>,
+    /// Whether this user has asked, and is to hear what came of it.
+    has_asked: bool,
+    stage: Stage,
+}
+
+#[derive(Debug)]
+enum Stage {
+    /// The other user is being asked, or both have agreed; the server goes on.
+    Arranging,
+    /// The other end is awaited.
+    Awaiting(Door),
+    /// A connection to the other end is being made.
+    Dialing(Dial, Token),
+    /// Connected; the other end has yet to say that it is the right one.
+    Proving(Line),
+    /// Both ends have found each other; the server has yet to say that it stands.
+    Found(Line),
+    /// It stands, from client to client.
+    Direct(Line),
+    /// It stands, by way of the server.
+    Relayed,
+    /// Over for this user. What the other one said before is still shown, and what this one said still goes
+    /// out.
+    Ending(Line, Instant),
+    /// The line has ended without a word. Unless the server says by then that the other user has logged out,
+    /// this user is told.
+    Lost(Instant),
+    /// Nothing is left to be done.
+    Over,
+}
+
+impl Stage {
+    fn stands(&self) -> bool {
+        matches!(self, Self::Direct(_) | Self::Relayed)
+    }
+
+    fn is_over(&self) -> bool {
+        matches!(self, Self::Ending(..) | Self::Lost(_) | Self::Over)
+    }
+}
+
+/// How a private message leaves.
+#[derive(Debug, PartialEq, Eq)]
+#[must_use]
+pub enum Way {
+    /// It has.
+    Gone,
+    /// The server is to take it there, on this link.
+    Relay(LinkId),
+    /// It does not, for this reason.
+    Refused(String),
+}
+
+impl Privates {
+    /// Whether messages go to and fro between this user and `user`.
+    pub fn is_enabled(&self, user: &str) -> bool {
+        self.standing(user).is_some()
+    }
+
+    /// The server is asking the other user.
+    pub fn asked(&mut self, link: LinkId, user: &str) {
+        match self.of_link(link) {
+            // Asking twice is asking once.
+            Some(private) => private.has_asked = true,
+            None => self.add(link, user, true),
+        }
+    }
+
+    /// This user has said yes to the other one.
+    pub fn agreed(&mut self, link: LinkId, user: &str) {
+        self.add(link, user, false);
+    }
+
+    fn add(&mut self, link: LinkId, user: &str, has_asked: bool) {
+        let (user, link) = (user.to_owned(), Some(link));
+        self.sessions.push(Private { user, link, has_asked, stage: Stage::Arranging });
+    }
+
+    /// The other end will come here; says where. `here` is our address as the server knows it.
+    pub fn prepare(&mut self, link: LinkId, token: Token, here: Option<IpAddr>, desk: &mut Desk<'_>) {
+        let Some(private) = self.of_link(link) else { return };
+        let door = here.and_then(|address| Door::open(address, token).ok());
+        let port = door.as_ref().and_then(|door| door.port().ok()).unwrap_or(0);
+        if let Some(door) = door {
+            private.stage = Stage::Awaiting(door);
+        }
+        desk.outbox.link(&LinkRequest::Listening { link, port });
+    }
+
+    /// The other end is there.
+    pub fn introduced(&mut self, link: LinkId, token: Token, there: SocketAddr, now: Instant) {
+        // If it can't be reached, the server will notice, and help out.
+        if let Some(private) = self.of_link(link)
+            && let Ok(dial) = Dial::start([there], now)
+        {
+            private.stage = Stage::Dialing(dial, token);
+        }
+    }
+
+    /// Both ends may use it now.
+    pub fn stands(&mut self, link: LinkId, relayed: bool, desk: &mut Desk<'_>) {
+        let Some(private) = self.of_link(link) else { return };
+        private.stage = match std::mem::replace(&mut private.stage, Stage::Over) {
+            _ if relayed => Stage::Relayed,
+            Stage::Found(line) => Stage::Direct(line),
+            // The server knows from both ends that it stands; so this is none that follows its rules.
+            _ => return desk.output.warn(&could_not_be_set_up(&private.user)),
+        };
+        if private.has_asked {
+            desk.output.say(&format!("{} accepts private messaging", private.user));
+        }
+        if relayed {
+            let why = "no direct connection could be made";
+            desk.output.say(&format!("Private messages with {} go through the server: {why}", private.user));
+        }
+    }
+
+    /// The other user does not want to.
+    pub fn declined(&mut self, link: LinkId, desk: &mut Desk<'_>) {
+        if let Some(private) = self.of_link(link) {
+            desk.output.say(&format!("{} declines private messaging", private.user));
+            private.stage = Stage::Over;
+        }
+    }
+
+    /// The server says that the other end is gone. Of a session that stands directly the line itself will
+    /// tell, and first bring what was said before.
+    pub fn ended(&mut self, link: LinkId, stopped: bool, desk: &mut Desk<'_>) {
+        let Some(private) = self.of_link(link) else { return };
+        match private.stage {
+            Stage::Direct(_) => {}
+            Stage::Relayed if stopped => {
+                desk.output.say(&stopped_by(&private.user));
+                private.stage = Stage::Over;
+            }
+            Stage::Relayed => private.stage = Stage::Lost(desk.now + WORD_TIMEOUT),
+            _ => private.fail(desk),
+        }
+    }
+
+    /// The server has brought a message.
+    pub fn relayed(&mut self, link: LinkId, text: &str, desk: &mut Desk<'_>) {
+        if let Some(private) = self.of_link(link)
+            && matches!(private.stage, Stage::Relayed)
+        {
+            desk.output.say(&said_by(&private.user, text));
+        }
+    }
+
+    /// `U logged out` was shown, which says all.
+    pub fn logged_out(&mut self, user: &str, now: Instant) {
+        for private in self.sessions.iter_mut().filter(|private| private.user == user) {
+            private.stage = match std::mem::replace(&mut private.stage, Stage::Over) {
+                // What was said just before may still be on its way.
+                Stage::Direct(line) | Stage::Ending(line, _) => Stage::Ending(line, now + WORD_TIMEOUT),
+                Stage::Relayed | Stage::Lost(_) => Stage::Over,
+                // What is still being arranged the server ends with a word of its own.
+                stage => stage,
+            };
+        }
+    }
+
+    /// Sends a message.
+    pub fn say(&mut self, user: &str, text: &str) -> Way {
+        let Some(at) = self.standing(user) else { return Way::Refused(not_enabled(user)) };
+        let private = &mut self.sessions[at];
+        match (&mut private.stage, private.link) {
+            (Stage::Direct(line), _) => match line.say(text) {
+                true => Way::Gone,
+                false => Way::Refused(format!("{user} reads too slowly. Your message was not delivered")),
+            },
+            (_, Some(link)) => Way::Relay(link),
+            (_, None) => Way::Refused(not_enabled(user)),
+        }
+    }
+
+    /// Ends a session because this user wants to.
+    ///
+    /// # Errors
+    /// There is none; the text says so.
+    pub fn stop(&mut self, user: &str, desk: &mut Desk<'_>) -> Result<(), String> {
+        let at = self.standing(user).ok_or_else(|| not_enabled(user))?;
+        let private = &mut self.sessions[at];
+        private.stage = match std::mem::replace(&mut private.stage, Stage::Over) {
+            Stage::Direct(mut line) => {
+                line.say_bye();
+                Stage::Ending(line, desk.now + WORD_TIMEOUT)
+            }
+            _ => Stage::Over,
+        };
+        private.tell_end(true, desk);
+        Ok(())
+    }
+
+    /// This user logs out: what was said still goes out.
+    pub fn hang_up(&mut self, now: Instant) {
+        for private in &mut self.sessions {
+            private.stage = match std::mem::replace(&mut private.stage, Stage::Over) {
+                Stage::Direct(mut line) => {
+                    line.hang_up();
+                    Stage::Ending(line, now + WORD_TIMEOUT)
+                }
+                Stage::Ending(line, until) => Stage::Ending(line, until),
+                _ => Stage::Over,
+            };
+        }
+    }
+
+    /// The connection to the server is gone: what needs it has ended, what stands without it goes on.
+    pub fn disconnected(&mut self, desk: &mut Desk<'_>) {
+        for private in &mut self.sessions {
+            match private.stage {
+                Stage::Direct(_) | Stage::Ending(..) | Stage::Lost(_) | Stage::Over => {}
+                Stage::Relayed => {
+                    desk.output.say(&has_ended(&private.user));
+                    private.stage = Stage::Over;
+                }
+                _ => private.fail(desk),
+            }
+            private.link = None;
+        }
+    }
+
+    /// Whether something is left to be sent or heard before this process may end.
+    pub fn is_busy(&self) -> bool {
+        self.sessions.iter().any(|private| matches!(private.stage, Stage::Ending(..)))
+    }
+
+    /// What to poll for.
+    pub fn poll_fds<'a>(&'a self, fds: &mut Vec<PollFd<'a>>) {
+        for private in &self.sessions {
+            match &private.stage {
+                Stage::Awaiting(door) => door.poll_fds(fds),
+                Stage::Dialing(dial, _) => fds.push(PollFd::from_borrowed_fd(dial.as_fd(), PollFlags::OUT)),
+                Stage::Proving(line) | Stage::Direct(line) | Stage::Ending(line, _) => {
+                    fds.push(line.poll_fd());
+                }
+                // A message of one who knows already that it stands waits until this end knows, too.
+                Stage::Found(_) => {}
+                Stage::Arranging | Stage::Relayed | Stage::Lost(_) | Stage::Over => {}
+            }
+        }
+    }
+
+    /// When [`Privates::attend`] is due even if no socket shows anything.
+    pub fn due(&self) -> Option<Instant> {
+        let due = |private: &Private| match &private.stage {
+            Stage::Awaiting(door) => door.due(),
+            Stage::Dialing(dial, _) => Some(dial.deadline()),
+            Stage::Ending(_, until) | Stage::Lost(until) => Some(*until),
+            _ => None,
+        };
+        self.sessions.iter().filter_map(due).min()
+    }
+
+    /// Does whatever the sockets and the clock allow.
+    pub fn attend(&mut self, desk: &mut Desk<'_>) {
+        for private in &mut self.sessions {
+            let stage = std::mem::replace(&mut private.stage, Stage::Over);
+            private.stage = private.attend(stage, desk);
+        }
+        self.sessions.retain(|private| !matches!(private.stage, Stage::Over));
+    }
+
+    fn of_link(&mut self, link: LinkId) -> Option<&mut Private> {
+        let is_it = |private: &&mut Private| private.link == Some(link) && !private.stage.is_over();
+        self.sessions.iter_mut().find(is_it)
+    }
+
+    fn standing(&self, user: &str) -> Option<usize> {
+        self.sessions.iter().position(|private| private.user == user && private.stage.stands())
+    }
+}
+
+impl Private {
+    fn attend(&mut self, stage: Stage, desk: &mut Desk<'_>) -> Stage {
+        match stage {
+            Stage::Awaiting(mut door) => match door.attend(desk.now) {
+                Some(line) => self.found(line, desk),
+                None => Stage::Awaiting(door),
+            },
+            Stage::Dialing(dial, token) => self.look_at_dial(dial, token, desk),
+            Stage::Proving(mut line) => match line.attend() {
+                (heard, true) if heard.is_empty() => Stage::Proving(line),
+                // What may come right behind it, its end included, is found when it stands.
+                (heard, _) if heard == [Heard::Ready] => self.found(line, desk),
+                // It was not the right one after all; the server will help out.
+                _ => Stage::Arranging,
+            },
+            Stage::Direct(line) => self.listen(line, desk),
+            Stage::Ending(line, until) => self.listen_out(line, until, desk),
+            Stage::Lost(until) if desk.now >= until => {
+                desk.output.say(&has_ended(&self.user));
+                Stage::Over
+            }
+            stage => stage,
+        }
+    }
+
+    fn look_at_dial(&mut self, dial: Dial, token: Token, desk: &mut Desk<'_>) -> Stage {
+        match dial.look_closely(desk.now) {
+            Ok(Dialed::Still(dial)) => Stage::Dialing(dial, token),
+            Ok(Dialed::Through(stream)) => {
+                Line::calling(stream, token).map_or(Stage::Arranging, Stage::Proving)
+            }
+            // It can't be reached; the server will help out.
+            Err(_) => Stage::Arranging,
+        }
+    }
+
+    fn found(&mut self, line: Line, desk: &mut Desk<'_>) -> Stage {
+        match self.link {
+            Some(link) => {
+                desk.outbox.link(&LinkRequest::Up { link });
+                Stage::Found(line)
+            }
+            None => Stage::Over,
+        }
+    }
+
+    fn listen(&mut self, mut line: Line, desk: &mut Desk<'_>) -> Stage {
+        let (heard, goes_on) = line.attend();
+        if self.show(heard, desk) {
+            desk.output.say(&stopped_by(&self.user));
+            Stage::Over
+        } else if goes_on {
+            Stage::Direct(line)
+        } else {
+            self.tell_end(false, desk);
+            Stage::Lost(desk.now + WORD_TIMEOUT)
+        }
+    }
+
+    /// Shows what the other one said before it knew of the end, and waits until all of ours has left.
+    fn listen_out(&mut self, mut line: Line, until: Instant, desk: &mut Desk<'_>) -> Stage {
+        let (heard, goes_on) = line.attend();
+        let is_done = self.show(heard, desk) || !goes_on || desk.now >= until;
+        if is_done { Stage::Over } else { Stage::Ending(line, until) }
+    }
+
+    /// Shows messages; whether the last thing heard was a goodbye.
+    fn show(&self, heard: Vec<Heard>, desk: &mut Desk<'_>) -> bool {
+        for next in heard {
+            match next {
+                Heard::Text(text) => desk.output.say(&said_by(&self.user, &text)),
+                Heard::Bye => return true,
+                Heard::Ready => {}
+            }
+        }
+        false
+    }
+
+    /// What was being arranged came to nothing.
+    fn fail(&mut self, desk: &mut Desk<'_>) {
+        if self.has_asked {
+            desk.output.say(&could_not_be_set_up(&self.user));
+        }
+        self.stage = Stage::Over;
+    }
+
+    /// Tells the server that this end has done with it.
+    fn tell_end(&self, stopped: bool, desk: &mut Desk<'_>) {
+        match self.link {
+            Some(link) => drop(desk.outbox.link(&LinkRequest::End { link, stopped })),
+            // It still was the user who did something.
+            None if stopped => drop(desk.outbox.ask(&Request::Active)),
+            None => {}
+        }
+    }
+}
+
+fn said_by(user: &str, text: &str) -> String {
+    format!("{user}(private): {text}")
+}
+
+fn stopped_by(user: &str) -> String {
+    format!("{user} stopped private messaging")
+}
+
+fn has_ended(user: &str) -> String {
+    format!("Private messaging with {user} has ended: the connection is gone")
+}
+
+fn could_not_be_set_up(user: &str) -> String {
+    format!("Private messaging to {user} could not be set up")
+}
+
+fn not_enabled(user: &str) -> String {
+    format!("Error. Private messaging to {user} not enabled")
+}

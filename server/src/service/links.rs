@@ -1,0 +1,366 @@
+//! Links on the server's side: it asks the other user, introduces two that agree to each other, and passes
+//! on what they say if they can't meet. Who may do what with which link is decided by the table,
+//! [`crate::links`]; here it is brought together with names, addresses and connections.
+
+mod relay;
+
+use std::net::IpAddr;
+
+use forum_common::frame::{NO_TAG, Tag};
+use forum_common::link::{LinkId, LinkNotice, LinkRequest, TOKEN_BYTES, Token};
+use forum_common::names::{FileName, UserName};
+use forum_common::refusal::Refusal;
+use log::info;
+
+use super::commands::slow_down;
+use super::intake::Taken;
+use super::{No, Service};
+use crate::clock::Clock;
+use crate::connection::Stream;
+use crate::forum::AccountId;
+use crate::journal::Journal;
+use crate::links::{Full, LINKS_OF_A_USER_MAX, Link, Purpose, QUESTIONS_TO_A_USER_MAX, Stage};
+use crate::session::PeerId;
+
+/// A member who asks for something, and the tag of its request.
+#[derive(Debug, Clone, Copy)]
+struct Asker {
+    peer: PeerId,
+    tag: Tag,
+    account: AccountId,
+}
+
+impl<S: Stream, J: Journal, C: Clock> Service<S, J, C> {
+    /// Takes a request of a member about a link. Reports have no answer, so they wait for nothing.
+    pub(super) fn take_link(&mut self, peer: PeerId, tag: Tag, request: LinkRequest<'_>) -> Taken {
+        let Some((account, in_flight)) = self.standing(peer) else { return Taken::Yes };
+        match request {
+            LinkRequest::StartPrivate { .. }
+            | LinkRequest::OfferFile { .. }
+            | LinkRequest::RelayText { .. } => {
+                if in_flight {
+                    return Taken::NotNow;
+                }
+                self.take_link_command(Asker { peer, tag, account }, request);
+            }
+            LinkRequest::Answer { link, yes } => {
+                self.note_activity(peer);
+                self.take_answer(account, link, yes);
+            }
+            LinkRequest::Listening { link, port } => self.take_listening(account, link, port),
+            LinkRequest::Up { link } => {
+                if let Some(up) = self.links.up(link, account) {
+                    self.tell_stands(link, &up);
+                }
+            }
+            LinkRequest::End { link, stopped } => {
+                if stopped {
+                    self.note_activity(peer);
+                }
+                self.take_end(account, link, stopped);
+            }
+            LinkRequest::RelayDatagram { link, datagram } => {
+                self.relay_datagram(peer, account, link, datagram);
+            }
+        }
+        Taken::Yes
+    }
+
+    /// A command that the user typed: it is answered.
+    fn take_link_command(&mut self, asker: Asker, request: LinkRequest<'_>) {
+        let is_too_fast = self.too_fast(asker.peer);
+        self.note_command(asker.peer, word_of(&request));
+        let result = match request {
+            _ if is_too_fast => Err(slow_down()),
+            LinkRequest::StartPrivate { user, enabled } => self.start_private(asker, user, enabled),
+            LinkRequest::OfferFile { user, size, file } => self.offer_file(asker, user, size, file),
+            LinkRequest::RelayText { link, text } => self.relay_text(asker, link, text),
+            // Reports were dealt with before they came here.
+            LinkRequest::Answer { .. }
+            | LinkRequest::Listening { .. }
+            | LinkRequest::Up { .. }
+            | LinkRequest::End { .. }
+            | LinkRequest::RelayDatagram { .. } => Ok(()),
+        };
+        if let Err(no) = result {
+            self.refuse(asker.peer, asker.tag, &no);
+        }
+    }
+
+    /// `startprivate`.
+    fn start_private(&mut self, asker: Asker, user: &str, enabled: bool) -> Result<(), No> {
+        let name = UserName::parse(user)?;
+        let asked = self.reachable(asker.account, &name, "message", "Error. ")?;
+        let text = format!("Start private messaging with {name}");
+        let present = self.links.private_between(asker.account, asked);
+        match present {
+            _ if enabled => Err(already_private(&name)),
+            Some((_, link)) if !link.is_question() => Err(already_private(&name)),
+            // One question is enough.
+            Some((link, question)) if question.asker == asker.account => {
+                self.peers.link(asker.peer, asker.tag, &LinkNotice::Asked { link, text: &text });
+                Ok(())
+            }
+            // The other one has asked already: asking back is a yes.
+            Some((link, _)) => {
+                self.peers.link(asker.peer, asker.tag, &LinkNotice::Asked { link, text: &text });
+                self.tell_link(asker.account, &LinkNotice::Withdrawn { link });
+                self.accept_link(asker.account, link);
+                Ok(())
+            }
+            None => {
+                self.check_room(asker.account, asked)?;
+                let from = self.forum.name_of(asker.account).clone();
+                let question = |link| LinkNotice::PrivateQuestion { link, from: &from };
+                self.ask(asker, asked, Purpose::Private, &text, question);
+                Ok(())
+            }
+        }
+    }
+
+    /// `UDP`.
+    fn offer_file(&mut self, asker: Asker, user: &str, size: u64, file: &str) -> Result<(), No> {
+        let (name, file) = (UserName::parse(user)?, FileName::parse(file)?);
+        let asked = self.reachable(asker.account, &name, "send to", "")?;
+        self.check_room(asker.account, asked)?;
+        let from = self.forum.name_of(asker.account).clone();
+        let question = |link| LinkNotice::FileQuestion { link, from: &from, size, file: &file };
+        self.ask(asker, asked, Purpose::File, "", question);
+        Ok(())
+    }
+
+    /// The user of this name, whom `asker` may ask now. `deed` and `offline` are what the two sorts of
+    /// questions word differently.
+    fn reachable(
+        &self,
+        asker: AccountId,
+        name: &UserName,
+        deed: &str,
+        offline: &str,
+    ) -> Result<AccountId, No> {
+        if name == self.forum.name_of(asker) {
+            return Err(No(Refusal::NotToSelf, format!("Error. Cannot {deed} self")));
+        }
+        let asked = self.user(name)?;
+        if self.forum.blocks.has(asked, asker) {
+            let text = "Your message could not be delivered as the recipient has blocked you";
+            return Err(No(Refusal::BlockedByUser, text.into()));
+        }
+        if self.online.find(asked).is_none() {
+            return Err(No(Refusal::Offline, format!("{offline}{name} is offline")));
+        }
+        Ok(asked)
+    }
+
+    fn check_room(&self, asker: AccountId, asked: AccountId) -> Result<(), No> {
+        self.links.check_room(asker, asked).map_err(|full| match full {
+            Full::LinksOfAsker => No::limit(format_args!("{LINKS_OF_A_USER_MAX} links of a user")),
+            Full::QuestionsToAsked => {
+                No::limit(format_args!("{QUESTIONS_TO_A_USER_MAX} open questions to a user"))
+            }
+        })
+    }
+
+    /// Asks the other user, and says so to the one who asks. A client that knows of no links says no at once,
+    /// and so does one that reads nothing: questions must not pile up in front of it.
+    fn ask<'q>(
+        &mut self,
+        asker: Asker,
+        asked: AccountId,
+        purpose: Purpose,
+        text: &str,
+        question: impl FnOnce(LinkId) -> LinkNotice<'q>,
+    ) {
+        let peer = self.online.find(asked).map(|user| user.peer);
+        let knows_links =
+            peer.and_then(|id| self.peers.get(id)).is_some_and(|peer| peer.session.knows_links());
+        if !knows_links || self.reads_too_slowly(asked) {
+            let link = self.links.new_id();
+            self.peers.link(asker.peer, asker.tag, &LinkNotice::Asked { link, text });
+            self.tell_link(asker.account, &LinkNotice::Declined { link });
+            return;
+        }
+        let link = self.links.ask(purpose, asker.account, asked, self.now);
+        self.peers.link(asker.peer, asker.tag, &LinkNotice::Asked { link, text });
+        // Nobody is asked by somebody who has not come yet.
+        self.publish_comings();
+        self.tell_link(asked, &question(link));
+    }
+
+    fn take_answer(&mut self, by: AccountId, id: LinkId, yes: bool) {
+        if yes {
+            self.accept_link(by, id);
+        } else if let Some(link) = self.links.decline(id, by) {
+            self.tell_link(link.asker, &LinkNotice::Declined { link: id });
+        }
+    }
+
+    fn accept_link(&mut self, by: AccountId, id: LinkId) {
+        let token = random_token();
+        if let Some(link) = self.links.accept(id, by, token, self.now) {
+            self.tell_link(link.preparing_end(), &LinkNotice::Prepare { link: id, token });
+        }
+    }
+
+    /// One end can be reached, or says that it can't: introduces the two, unless they can't meet.
+    fn take_listening(&mut self, by: AccountId, id: LinkId, port: u16) {
+        let Some((link, token)) = self.links.prepared(id, by) else { return };
+        let other = link.other(by);
+        let (Some(here), Some(there)) = (self.online.find(by), self.online.find(other)) else { return };
+        // Clients of a socket that takes both families show their IPv4 addresses in disguise.
+        let (here_ip, there_ip) = (here.address.to_canonical(), there.address.to_canonical());
+        let there_port = there.udp_port;
+        let has_ports = port != 0 && (link.purpose == Purpose::Private || there_port != 0);
+        let can_meet = has_ports && can_meet(here_ip, there_ip);
+        if can_meet {
+            self.links.introduce(id, self.now);
+            self.tell_link(other, &introduction(id, token, &here_ip.to_string(), port));
+            if link.purpose == Purpose::File {
+                self.tell_link(by, &introduction(id, token, &there_ip.to_string(), there_port));
+            }
+            return;
+        }
+        // What is sent of a file bears the token, whichever way it takes.
+        if link.purpose == Purpose::File {
+            for end in [other, by] {
+                self.tell_link(end, &introduction(id, token, "", 0));
+            }
+        }
+        self.relay_link(id);
+    }
+
+    fn relay_link(&mut self, id: LinkId) {
+        if let Some(link) = self.links.relay(id) {
+            self.tell_stands(id, &link);
+        }
+    }
+
+    /// Tells both ends that the link stands. The one who was asked hears it first: when the other shows the
+    /// yes, it can be answered.
+    fn tell_stands(&mut self, id: LinkId, link: &Link) {
+        let relayed = matches!(link.stage, Stage::Relayed { .. });
+        self.log_link(id, link, if relayed { "through the server" } else { "direct" });
+        for end in [link.asked, link.asker] {
+            self.tell_link(end, &LinkNotice::Stands { link: id, relayed });
+        }
+    }
+
+    /// One end has done with a link.
+    fn take_end(&mut self, by: AccountId, id: LinkId, stopped: bool) {
+        let Some(link) = self.links.end(id, by) else { return };
+        let other = link.other(by);
+        match (link.stage, link.purpose) {
+            (Stage::Question { .. }, _) if by == link.asker => {
+                self.tell_link(other, &LinkNotice::Withdrawn { link: id });
+            }
+            (Stage::Question { .. }, _) => self.tell_link(other, &LinkNotice::Declined { link: id }),
+            // The ends tell each other, behind their last texts.
+            (Stage::Direct, Purpose::Private) => self.log_link(id, &link, "ended"),
+            // The other end has ended it before.
+            (Stage::Relayed { ended: Some(_) }, _) => {}
+            _ => {
+                self.log_link(id, &link, "ended");
+                self.tell_link(other, &LinkNotice::Ended { link: id, stopped });
+            }
+        }
+    }
+
+    /// Takes back all links of a user who is not online any more.
+    pub(super) fn leave_links(&mut self, account: AccountId) {
+        for (id, link) in self.links.remove_all_of(account) {
+            let other = link.other(account);
+            match (link.stage, link.purpose) {
+                (Stage::Question { .. }, _) if account == link.asker => {
+                    self.tell_link(other, &LinkNotice::Withdrawn { link: id });
+                }
+                (Stage::Question { .. }, Purpose::Private) => {
+                    self.tell_link(other, &LinkNotice::Declined { link: id });
+                }
+                (Stage::Question { .. }, Purpose::File) => {
+                    self.tell_link(other, &LinkNotice::Ended { link: id, stopped: false });
+                }
+                (Stage::Relayed { ended: Some(end) }, _) if end == other => {}
+                _ => {
+                    self.log_link(id, &link, "ended");
+                    self.tell_link(other, &LinkNotice::Ended { link: id, stopped: false });
+                }
+            }
+        }
+    }
+
+    /// Decides on links whose time is up: no answer is a no, and who has not met is helped.
+    pub(super) fn expire_links(&mut self) {
+        while let Some((id, link)) = self.links.overdue(self.now) {
+            if link.is_question() {
+                self.links.remove(id);
+                self.tell_link(link.asker, &LinkNotice::Declined { link: id });
+                self.tell_link(link.asked, &LinkNotice::Withdrawn { link: id });
+            } else {
+                self.relay_link(id);
+            }
+        }
+    }
+
+    /// Tells one user, behind what was said to all before.
+    fn tell_link(&mut self, to: AccountId, notice: &LinkNotice<'_>) {
+        self.publish_said();
+        if let Some(peer) = self.online.find(to).map(|user| user.peer) {
+            self.peers.link(peer, NO_TAG, notice);
+        }
+    }
+
+    fn log_link(&self, id: LinkId, link: &Link, what: &str) {
+        let (asker, asked) = (self.forum.name_of(link.asker), self.forum.name_of(link.asked));
+        let purpose = match link.purpose {
+            Purpose::Private => "private",
+            Purpose::File => "file",
+        };
+        info!("{asker} and {asked}: {purpose} link {id} {what}");
+    }
+}
+
+/// Whether one address can be reached from the other, as far as anybody can tell who has seen both.
+fn can_meet(here: IpAddr, there: IpAddr) -> bool {
+    here.is_ipv4() == there.is_ipv4() && here.is_loopback() == there.is_loopback()
+}
+
+fn introduction(link: LinkId, token: Token, address: &str, port: u16) -> LinkNotice<'_> {
+    LinkNotice::Introduction { link, token, address, port }
+}
+
+fn random_token() -> Token {
+    let mut token = [0; TOKEN_BYTES];
+    getrandom::fill(&mut token).expect("a system on which Rust's hash maps work has random bytes");
+    token
+}
+
+fn already_private(name: &UserName) -> No {
+    No(Refusal::AlreadyPrivate, format!("Error. Private messaging to {name} already enabled"))
+}
+
+/// The word that users know a request by.
+fn word_of(request: &LinkRequest<'_>) -> Option<&'static str> {
+    Some(match request {
+        LinkRequest::StartPrivate { .. } => "startprivate",
+        LinkRequest::OfferFile { .. } => "UDP",
+        LinkRequest::RelayText { .. } => "private",
+        _ => return None,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::can_meet;
+
+    #[test]
+    fn addresses_of_two_families_never_meet_and_loopback_only_itself() {
+        let meet = |here: &str, there: &str| can_meet(here.parse().unwrap(), there.parse().unwrap());
+        assert!(meet("127.0.0.1", "127.0.0.9") && meet("::1", "::1"));
+        assert!(meet("192.0.2.1", "10.0.0.1") && meet("2001:db8::1", "2001:db8::2"));
+        for (here, there) in
+            [("127.0.0.1", "192.0.2.1"), ("::1", "2001:db8::1"), ("192.0.2.1", "2001:db8::1")]
+        {
+            assert!(!meet(here, there) && !meet(there, here), "{here} {there}");
+        }
+    }
+}

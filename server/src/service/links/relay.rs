@@ -1,0 +1,56 @@
+//! What the server passes on for two who can't meet: texts, which are answered, and datagrams, which may be
+//! lost. Neither may pile up in front of a receiver that reads too slowly.
+
+use forum_common::link::{LinkId, LinkNotice};
+use forum_common::names::Text;
+use forum_common::refusal::Refusal;
+
+use super::Asker;
+use crate::clock::Clock;
+use crate::connection::{OUTGOING_BYTES_HIGH, Stream};
+use crate::forum::AccountId;
+use crate::journal::Journal;
+use crate::links::{Purpose, Stage};
+use crate::service::{No, Service};
+use crate::session::PeerId;
+
+impl<S: Stream, J: Journal, C: Clock> Service<S, J, C> {
+    /// `private`, by way of the server.
+    pub(super) fn relay_text(&mut self, asker: Asker, id: LinkId, text: &str) -> Result<(), No> {
+        let text = Text::parse(text)?;
+        let Some(link) = self.links.of_end(id, asker.account) else {
+            return Err(No(Refusal::NotPrivate, "Error. Private messaging not enabled".into()));
+        };
+        let to = link.other(asker.account);
+        let name = self.forum.name_of(to);
+        if link.purpose != Purpose::Private || !matches!(link.stage, Stage::Relayed { .. }) {
+            return Err(No(Refusal::NotPrivate, format!("Error. Private messaging to {name} not enabled")));
+        }
+        if self.reads_too_slowly(to) {
+            let text = format!("{name} reads too slowly. Your message was not delivered");
+            return Err(No(Refusal::PeerTooSlow, text));
+        }
+        self.tell_link(to, &LinkNotice::RelayedText { link: id, text: &text });
+        self.done(asker.peer, asker.tag, "");
+        Ok(())
+    }
+
+    /// Passes on a datagram, or loses it, as a router does when a line is busy.
+    pub(super) fn relay_datagram(&mut self, peer: PeerId, from: AccountId, id: LinkId, datagram: &[u8]) {
+        let Some(link) = self.links.of_end(id, from).filter(|link| link.purpose == Purpose::File) else {
+            return;
+        };
+        let Stage::Relayed { ended } = link.stage else { return };
+        self.note_activity(peer);
+        let to = link.other(from);
+        if ended != Some(to) && !self.reads_too_slowly(to) {
+            self.tell_link(to, &LinkNotice::RelayedDatagram { link: id, datagram });
+        }
+    }
+
+    /// Whether so much waits for a user that nothing more is passed on to it.
+    pub(super) fn reads_too_slowly(&self, account: AccountId) -> bool {
+        let peer = self.online.find(account).and_then(|user| self.peers.get(user.peer));
+        peer.is_none_or(|peer| peer.connection.outgoing.len() >= OUTGOING_BYTES_HIGH)
+    }
+}

@@ -1,0 +1,438 @@
+//! Links: who may ask whom, and what becomes of a question. What comes of a yes is in the modules below.
+
+mod meeting;
+mod relay;
+
+use forum_common::link::{LinkNotice, LinkRequest};
+use forum_common::refusal::Refusal;
+
+use super::*;
+use crate::links::{LINKS_OF_A_USER_MAX, MEETING_MAX, QUESTION_OPEN, QUESTIONS_TO_A_USER_MAX};
+
+// One loop reaches both.
+const _: () = assert!(LINKS_OF_A_USER_MAX == QUESTIONS_TO_A_USER_MAX);
+
+const NOTHING: [&str; 0] = [];
+const PORT: u16 = 7_000;
+
+impl Stage {
+    /// A user who takes files at [`PORT`] of this address.
+    fn user_at(&mut self, name: &str, address: &str) -> Client {
+        let client = self.connect_from(address, VERSION);
+        self.sign_up_on(client, name, PORT)
+    }
+
+    fn user(&mut self, name: &str) -> Client {
+        self.user_at(name, "127.0.0.1:1")
+    }
+
+    /// A user whose client knows of no links.
+    fn old_user(&mut self, name: &str) -> Client {
+        let client = self.connect_from("127.0.0.1:1", 1);
+        self.sign_up_on(client, name, PORT)
+    }
+
+    /// Sends a request about a link, with tag 9, and returns everything that is answered.
+    fn link(&mut self, client: &mut Client, request: &LinkRequest<'_>) -> Vec<String> {
+        client.send_link(9, request);
+        self.nudge(client);
+        self.run();
+        client.answers()
+    }
+
+    fn pass(&mut self, time: Duration) {
+        self.clock.advance(time);
+        self.run();
+    }
+
+    /// Ends a connection without a word.
+    fn drop(&mut self, client: &Client) {
+        client.link.borrow_mut().broken = true;
+        self.nudge(client);
+        self.run();
+    }
+}
+
+impl Client {
+    fn send_link(&mut self, tag: Tag, request: &LinkRequest<'_>) {
+        let mut bytes = Vec::new();
+        request.encode(tag, &mut bytes);
+        self.link.borrow_mut().to_server.extend(bytes);
+    }
+
+    fn expect(&mut self, notices: &[LinkNotice<'_>]) {
+        assert_eq!(self.answers(), shown(notices));
+    }
+}
+
+fn shown(notices: &[LinkNotice<'_>]) -> Vec<String> {
+    notices.iter().map(|notice| format!("{notice:?}")).collect()
+}
+
+fn private(user: &str) -> LinkRequest<'_> {
+    LinkRequest::StartPrivate { user, enabled: false }
+}
+
+fn file(user: &str) -> LinkRequest<'_> {
+    LinkRequest::OfferFile { user, size: 1_234, file: "a.txt" }
+}
+
+fn yes(link: u64) -> LinkRequest<'static> {
+    LinkRequest::Answer { link, yes: true }
+}
+
+fn no(link: u64) -> LinkRequest<'static> {
+    LinkRequest::Answer { link, yes: false }
+}
+
+fn asked(link: u64, text: &str) -> String {
+    format!("9 Asked {{ link: {link}, text: {text:?} }}")
+}
+
+fn asked_privately(link: u64, user: &str) -> String {
+    asked(link, &format!("Start private messaging with {user}"))
+}
+
+fn refused_link(code: Refusal, text: &str) -> [String; 1] {
+    [refused(9, code, text)]
+}
+
+#[test]
+fn a_question_reaches_the_one_who_is_asked_and_nobody_else() {
+    let mut stage = stage(&[]);
+    let (mut yoda, mut hans, mut leia) = (stage.user("yoda"), stage.user("hans"), stage.user("leia"));
+    assert_eq!(stage.link(&mut yoda, &private("hans")), [asked_privately(1, "hans")]);
+    assert_eq!(stage.link(&mut yoda, &file("hans")), [asked(2, "")]);
+    hans.expect(&[
+        LinkNotice::PrivateQuestion { link: 1, from: "yoda" },
+        LinkNotice::FileQuestion { link: 2, from: "yoda", size: 1_234, file: "a.txt" },
+    ]);
+    leia.expect(&[]);
+}
+
+#[test]
+fn only_the_one_who_was_asked_answers_and_a_no_is_a_no() {
+    let mut stage = stage(&[]);
+    let (mut yoda, mut hans, mut leia) = (stage.user("yoda"), stage.user("hans"), stage.user("leia"));
+    stage.link(&mut yoda, &private("hans"));
+    hans.answers();
+    for link in [0, 1, 2, u64::MAX] {
+        assert_eq!(stage.link(&mut leia, &yes(link)), NOTHING);
+        assert_eq!(stage.link(&mut yoda, &yes(link)), NOTHING);
+    }
+    assert_eq!(stage.link(&mut hans, &no(1)), NOTHING);
+    yoda.expect(&[LinkNotice::Declined { link: 1 }]);
+    assert_eq!(stage.link(&mut hans, &yes(1)), NOTHING, "it has said no");
+    yoda.expect(&[]);
+    // A no is no block: the next question gets through, under a number of its own.
+    assert_eq!(stage.link(&mut yoda, &private("hans")), [asked_privately(2, "hans")]);
+}
+
+#[test]
+fn what_cant_be_asked_is_refused_for_the_first_reason_that_applies() {
+    let mut stage = stage(&[]);
+    let (mut yoda, mut foe, gone) = (stage.user("yoda"), stage.user("foe"), stage.user("gone"));
+    stage.ask(&mut foe, 4, &Request::Block { user: "yoda" });
+    stage.drop(&gone);
+    let blocked = "Your message could not be delivered as the recipient has blocked you";
+    for (user, code, text) in [
+        ("bad name", Refusal::InvalidName, "Invalid name"),
+        ("yoda", Refusal::NotToSelf, "Error. Cannot message self"),
+        ("nobody", Refusal::InvalidUser, "Error. Invalid user"),
+        ("foe", Refusal::BlockedByUser, blocked),
+        ("gone", Refusal::Offline, "Error. gone is offline"),
+    ] {
+        let request = LinkRequest::StartPrivate { user, enabled: true };
+        assert_eq!(stage.link(&mut yoda, &request), refused_link(code, text), "{user}");
+    }
+    // A block is told before an absence.
+    stage.drop(&foe);
+    assert_eq!(stage.link(&mut yoda, &private("foe")), refused_link(Refusal::BlockedByUser, blocked));
+    for (user, file, code, text) in [
+        ("bad name", "-bad", Refusal::InvalidName, "Invalid name"),
+        ("yoda", "-bad", Refusal::InvalidName, "Invalid name"),
+        ("yoda", "a/b", Refusal::InvalidName, "Invalid name"),
+        ("yoda", "f", Refusal::NotToSelf, "Error. Cannot send to self"),
+        ("nobody", "f", Refusal::InvalidUser, "Error. Invalid user"),
+        ("foe", "f", Refusal::BlockedByUser, blocked),
+        ("gone", "f", Refusal::Offline, "gone is offline"),
+    ] {
+        let request = LinkRequest::OfferFile { user, size: 0, file };
+        assert_eq!(stage.link(&mut yoda, &request), refused_link(code, text), "{user} {file}");
+    }
+    assert!(stage.service.links.is_empty());
+}
+
+#[test]
+fn a_private_link_that_is_there_is_not_asked_for_again() {
+    let mut stage = stage(&[]);
+    let (mut yoda, mut hans) = (stage.user("yoda"), stage.user("hans"));
+    let already = refused_link(Refusal::AlreadyPrivate, "Error. Private messaging to hans already enabled");
+    let enabled = LinkRequest::StartPrivate { user: "hans", enabled: true };
+    assert_eq!(stage.link(&mut yoda, &enabled), already, "the client knows of one that the server doesn't");
+    stage.link(&mut yoda, &private("hans"));
+    stage.link(&mut hans, &yes(1));
+    assert_eq!(stage.link(&mut yoda, &private("hans")), already, "while it is being made");
+    let already = refused_link(Refusal::AlreadyPrivate, "Error. Private messaging to yoda already enabled");
+    assert_eq!(stage.link(&mut hans, &private("yoda")), already, "from either side");
+    stage.pass(MEETING_MAX);
+    hans.answers();
+    assert_eq!(stage.link(&mut hans, &private("yoda")), already, "and when it stands");
+}
+
+#[test]
+fn asking_again_is_answered_alike_and_asks_nobody_twice() {
+    let mut stage = stage(&[]);
+    let (mut yoda, mut hans) = (stage.user("yoda"), stage.user("hans"));
+    for _ in 0..3 {
+        assert_eq!(stage.link(&mut yoda, &private("hans")), [asked_privately(1, "hans")]);
+    }
+    hans.expect(&[LinkNotice::PrivateQuestion { link: 1, from: "yoda" }]);
+    // Files are different: each is a question of its own.
+    assert_eq!(stage.link(&mut yoda, &file("hans")), [asked(2, "")]);
+    assert_eq!(stage.link(&mut yoda, &file("hans")), [asked(3, "")]);
+}
+
+#[test]
+fn two_who_ask_each_other_have_both_said_yes() {
+    let mut stage = stage(&[]);
+    let (mut yoda, mut hans) = (stage.user("yoda"), stage.user("hans"));
+    stage.link(&mut yoda, &private("hans"));
+    hans.answers();
+    let heard = stage.link(&mut hans, &private("yoda"));
+    assert_eq!(heard[..2], [asked_privately(1, "yoda"), "Withdrawn { link: 1 }".into()]);
+    assert!(heard.len() == 3 && heard[2].starts_with("Prepare { link: 1"), "{heard:?}");
+    yoda.expect(&[]);
+    assert_eq!(stage.link(&mut hans, &no(1)), NOTHING, "nothing is open any more");
+    stage.link(&mut hans, &LinkRequest::Listening { link: 1, port: 0 });
+    hans.expect(&[]);
+    yoda.expect(&[LinkNotice::Stands { link: 1, relayed: true }]);
+}
+
+#[test]
+fn an_offer_of_a_file_is_no_yes_to_another() {
+    let mut stage = stage(&[]);
+    let (mut yoda, mut hans) = (stage.user("yoda"), stage.user("hans"));
+    stage.link(&mut yoda, &file("hans"));
+    hans.answers();
+    assert_eq!(stage.link(&mut hans, &file("yoda")), [asked(2, "")]);
+    assert_eq!(stage.link(&mut hans, &private("yoda")), [asked_privately(3, "yoda")]);
+}
+
+#[test]
+fn a_question_without_an_answer_is_a_no_after_a_minute() {
+    let mut stage = stage(&[]);
+    let (mut yoda, mut hans) = (stage.user("yoda"), stage.user("hans"));
+    stage.link(&mut yoda, &private("hans"));
+    hans.answers();
+    stage.pass(QUESTION_OPEN - Duration::from_secs(1));
+    yoda.expect(&[]);
+    assert!(stage.service.idle_for().is_some_and(|idle| idle <= Duration::from_secs(1)));
+    stage.pass(Duration::from_secs(1));
+    yoda.expect(&[LinkNotice::Declined { link: 1 }]);
+    hans.expect(&[LinkNotice::Withdrawn { link: 1 }]);
+    assert_eq!(stage.link(&mut hans, &yes(1)), NOTHING, "too late");
+    yoda.expect(&[]);
+}
+
+#[test]
+fn a_question_may_be_taken_back_and_ending_it_is_a_no() {
+    let mut stage = stage(&[]);
+    let (mut yoda, mut hans) = (stage.user("yoda"), stage.user("hans"));
+    for (link, request) in [(1, private("hans")), (2, file("hans"))] {
+        stage.link(&mut yoda, &request);
+        hans.answers();
+        stage.link(&mut yoda, &LinkRequest::End { link, stopped: false });
+        hans.expect(&[LinkNotice::Withdrawn { link }]);
+    }
+    for (link, request) in [(3, private("hans")), (4, file("hans"))] {
+        stage.link(&mut yoda, &request);
+        stage.link(&mut hans, &LinkRequest::End { link, stopped: true });
+        yoda.expect(&[LinkNotice::Declined { link }]);
+    }
+    assert!(stage.service.links.is_empty());
+}
+
+#[test]
+fn questions_of_who_leaves_are_withdrawn_and_those_to_it_answered() {
+    let mut stage = stage(&[]);
+    let (mut yoda, mut hans) = (stage.user("yoda"), stage.user("hans"));
+    stage.link(&mut yoda, &private("hans"));
+    stage.link(&mut yoda, &file("hans"));
+    stage.link(&mut hans, &file("yoda"));
+    yoda.answers();
+    hans.answers();
+    stage.ask(&mut yoda, 4, &Request::LogOut);
+    let mut heard = shown(&[
+        LinkNotice::Withdrawn { link: 1 },
+        LinkNotice::Withdrawn { link: 2 },
+        LinkNotice::Ended { link: 3, stopped: false },
+    ]);
+    heard.push("LoggedOut(\"yoda\")".into());
+    assert_eq!(hans.heard(), heard, "and only then that it has gone");
+
+    let mut leia = stage.user("leia");
+    stage.link(&mut hans, &private("leia"));
+    leia.answers();
+    stage.drop(&leia);
+    hans.expect(&[LinkNotice::Declined { link: 4 }]);
+    assert!(stage.service.links.is_empty());
+}
+
+#[test]
+fn nobody_is_asked_by_a_user_whose_coming_it_has_not_heard_of() {
+    let mut stage = stage(&[]);
+    let mut hans = stage.user("hans");
+    // So many that the next who comes is told with a delay.
+    let _others: Vec<_> = (0..20).map(|n| stage.user(&format!("u{n}"))).collect();
+    hans.heard();
+    let mut yoda = stage.connect();
+    yoda.send(2, &Request::LogIn { name: "yoda", udp_port: 0 });
+    yoda.send(3, &Request::SignUp { password: "pw", confirmation: "pw" });
+    yoda.send_link(4, &private("hans"));
+    stage.nudge(&yoda);
+    stage.run();
+    let heard = hans.heard();
+    let last = ["LoggedIn(\"yoda\")", "PrivateQuestion { link: 1, from: \"yoda\" }"];
+    assert_eq!(heard[heard.len().saturating_sub(2)..], last);
+}
+
+#[test]
+fn a_client_of_version_1_declines_at_once_and_hears_of_no_links() {
+    let mut stage = stage(&[]);
+    let (mut yoda, mut old) = (stage.user("yoda"), stage.old_user("old"));
+    let declined = |link| format!("Declined {{ link: {link} }}");
+    assert_eq!(stage.link(&mut yoda, &private("old")), [asked_privately(1, "old"), declined(1)]);
+    assert_eq!(stage.link(&mut yoda, &file("old")), [asked(2, ""), declined(2)]);
+    old.expect(&[]);
+    assert!(stage.service.links.is_empty());
+    assert!(stage.link(&mut old, &private("yoda")).concat().contains("Unknown frame kind 0x50"));
+}
+
+#[test]
+fn before_the_welcome_there_are_no_links() {
+    let mut stage = stage(&[]);
+    let mut guest = stage.connect();
+    let heard = stage.link(&mut guest, &LinkRequest::Up { link: 1 }).concat();
+    assert!(heard.contains("Unknown frame kind 0x54"), "{heard}");
+}
+
+#[test]
+fn questions_to_one_user_and_links_of_one_user_are_limited() {
+    let mut stage = stage(&[]);
+    let (mut yoda, mut hans, mut leia) = (stage.user("yoda"), stage.user("hans"), stage.user("leia"));
+    for _ in 0..QUESTIONS_TO_A_USER_MAX {
+        stage.link(&mut yoda, &file("hans"));
+    }
+    let links = refused_link(Refusal::LimitReached, "Limit reached: at most 64 links of a user");
+    let questions = refused_link(Refusal::LimitReached, "Limit reached: at most 64 open questions to a user");
+    assert_eq!(stage.link(&mut yoda, &private("hans")), links);
+    assert_eq!(stage.link(&mut leia, &file("hans")), questions);
+    assert_eq!(hans.answers().len(), QUESTIONS_TO_A_USER_MAX);
+    // Being asked takes nothing away from whoever is asked.
+    assert_eq!(stage.link(&mut hans, &file("leia")), [asked(65, "")]);
+    stage.link(&mut hans, &no(1));
+    leia.answers();
+    assert_eq!(stage.link(&mut leia, &file("hans")), [asked(66, "")]);
+}
+
+#[test]
+fn questions_do_not_pile_up_in_front_of_who_reads_nothing() {
+    let mut stage = stage(&[]);
+    let (mut yoda, hans) = (stage.user("yoda"), stage.user("hans"));
+    hans.link.borrow_mut().room = 0;
+    let text = "x".repeat(8_000);
+    for tag in 0..40 {
+        stage.ask(&mut yoda, 10 + tag, &Request::Broadcast { text: &text });
+    }
+    let declined = [asked_privately(1, "hans"), "Declined { link: 1 }".into()];
+    assert_eq!(stage.link(&mut yoda, &private("hans")), declined);
+}
+
+#[test]
+fn commands_wait_for_what_is_in_flight_and_reports_do_not() {
+    let mut stage = stage(&[]);
+    let (mut yoda, mut hans) = (stage.user("yoda"), stage.user("hans"));
+    stage.link(&mut yoda, &private("hans"));
+    hans.answers();
+    stage.service.journal.hold();
+    stage.ask(&mut hans, 4, &Request::CreateThread { title: "t" });
+    stage.link(&mut hans, &no(1));
+    yoda.expect(&[LinkNotice::Declined { link: 1 }]);
+    assert_eq!(stage.link(&mut hans, &private("yoda")), NOTHING);
+    stage.service.journal.release();
+    stage.run();
+    assert_eq!(hans.answers(), [done(4, "Thread t created"), asked_privately(2, "yoda")]);
+}
+
+#[test]
+fn commands_count_towards_the_requests_of_a_second_and_reports_do_not() {
+    let mut stage = stage(&["--max-requests-per-second", "2"]);
+    let (mut yoda, _hans) = (stage.user("yoda"), stage.user("hans"));
+    for _ in 0..5 {
+        yoda.send_link(9, &LinkRequest::End { link: 1, stopped: true });
+    }
+    let link_after = |n: u64| asked(n, "");
+    assert_eq!(stage.link(&mut yoda, &file("hans")), [link_after(1)]);
+    assert_eq!(stage.link(&mut yoda, &file("hans")), [link_after(2)]);
+    let slow_down = refused_link(Refusal::SlowDown, "Slow down. Please try again later");
+    assert_eq!(stage.link(&mut yoda, &file("hans")), slow_down);
+}
+
+#[test]
+fn what_users_do_is_activity_and_what_clients_report_is_not() {
+    for (request, counts) in [
+        (private("nobody"), true),
+        (file("nobody"), true),
+        (LinkRequest::RelayText { link: 5, text: "" }, true),
+        (no(5), true),
+        (LinkRequest::End { link: 5, stopped: true }, true),
+        (LinkRequest::End { link: 5, stopped: false }, false),
+        (LinkRequest::Listening { link: 5, port: 1 }, false),
+        (LinkRequest::Up { link: 5 }, false),
+        (LinkRequest::RelayDatagram { link: 5, datagram: b"x" }, false),
+    ] {
+        let mut stage = stage(&["--timeout", "100"]);
+        let mut yoda = stage.user("yoda");
+        stage.pass(Duration::from_secs(60));
+        stage.link(&mut yoda, &request);
+        stage.pass(Duration::from_secs(60));
+        let peer = stage.service.peers.get(yoda.id);
+        assert_eq!(peer.is_some_and(|peer| !peer.session.is_closing()), counts, "{request:?}");
+    }
+}
+
+#[test]
+fn a_block_that_comes_later_changes_nothing() {
+    let mut stage = stage(&[]);
+    let (mut yoda, mut hans) = (stage.user("yoda"), stage.user("hans"));
+    stage.link(&mut yoda, &private("hans"));
+    hans.answers();
+    stage.ask(&mut hans, 4, &Request::Block { user: "yoda" });
+    stage.link(&mut hans, &yes(1));
+    stage.link(&mut hans, &LinkRequest::Listening { link: 1, port: 0 });
+    yoda.expect(&[LinkNotice::Stands { link: 1, relayed: true }]);
+    hans.answers();
+    let text = LinkRequest::RelayText { link: 1, text: "hello" };
+    assert_eq!(stage.link(&mut yoda, &text), [done(9, "")]);
+    hans.expect(&[LinkNotice::RelayedText { link: 1, text: "hello" }]);
+    stage.link(&mut hans, &LinkRequest::End { link: 1, stopped: true });
+    yoda.expect(&[LinkNotice::Ended { link: 1, stopped: true }]);
+    let blocked = "Your message could not be delivered as the recipient has blocked you";
+    assert_eq!(stage.link(&mut yoda, &private("hans")), refused_link(Refusal::BlockedByUser, blocked));
+}
+
+#[test]
+fn a_server_that_ends_says_goodbye_and_nothing_of_links() {
+    let mut stage = stage(&[]);
+    let (mut yoda, mut hans) = (stage.user("yoda"), stage.user("hans"));
+    stage.link(&mut yoda, &private("hans"));
+    stage.link(&mut hans, &file("yoda"));
+    yoda.answers();
+    hans.answers();
+    stage.service.shut_down();
+    stage.pass(QUESTION_OPEN);
+    let goodbye = "Closing { code: ShuttingDown, text: \"Goodbye. Server shutting down\" }";
+    assert_eq!(yoda.answers(), [goodbye]);
+    assert_eq!(hans.answers(), [goodbye]);
+}

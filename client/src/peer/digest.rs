@@ -22,8 +22,7 @@ pub struct Digesting {
 }
 
 impl Digesting {
-    /// Begins with the digest of the first `bytes` bytes of `file`, wherever its cursor stands; the cursor stays
-    /// there.
+    /// Begins with the digest of the first `bytes` bytes of `file`. The cursor of the file stays where it is.
     ///
     /// # Errors
     /// There is no descriptor left for a second handle of the file.

@@ -242,7 +242,8 @@ fn partial_name(name_here: &str, offer: &Offer) -> String {
     format!("{PREFIX}{name_here}.{}.{}{SUFFIX}", offer.size, &digits[..DIGEST_DIGITS])
 }
 
-/// What is left of a broken transfer. Nobody else resumes it as long as this, or its digest on its way, is held.
+/// What is left of a broken transfer. As long as this, or its digest on its way, is held, nobody else
+/// resumes it.
 #[derive(Debug)]
 pub struct Leftover {
     path: PathBuf,

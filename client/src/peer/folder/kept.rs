@@ -38,8 +38,8 @@ impl Kept {
         self.problem.as_ref()
     }
 
-    /// Ends a transfer that did not come to its end. With `keep`, a later one of the same file may resume what
-    /// is there; without, as when it was not what was announced, nothing is left.
+    /// Ends a transfer that did not come to its end. With `keep`, a later one of the same file may resume
+    /// what is there; without, as when it was not what was announced, nothing is left.
     pub fn leave(mut self, keep: bool) {
         if let (false, Some(partial)) = (keep, &mut self.partial) {
             partial.condemn();

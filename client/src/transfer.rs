@@ -10,6 +10,10 @@ mod upload;
 pub use download::{Download, Folder};
 pub use upload::{Sent, Source, Upload};
 
+/// Bytes between two syncs of a file that arrives. One sync of a gigabyte at its end would leave the loop,
+/// and whoever types, waiting for seconds; many short ones are not felt.
+pub(crate) const SYNC_EVERY_BYTES: u64 = 8 << 20;
+
 /// What came of an event in the life of a transfer.
 #[derive(Debug, PartialEq, Eq)]
 #[must_use]

@@ -12,7 +12,7 @@ use forum_common::reply::Reply;
 use forum_common::transfer::Transfer;
 use tempfile::NamedTempFile;
 
-use super::Step;
+use super::{SYNC_EVERY_BYTES, Step};
 use crate::connection::Outbox;
 
 /// Bytes that a download may be ahead of the disk: enough for 1 Gbit/s over 30 ms.
@@ -20,10 +20,6 @@ const WINDOW_BYTES: u32 = 4 << 20;
 
 /// Bytes of credit saved up before more is given: a frame of credit for each frame of data would be waste.
 const CREDIT_STEP_BYTES: u64 = WINDOW_BYTES as u64 / 4;
-
-/// Bytes between two syncs of a file that arrives. One sync of a gigabyte at its end would leave the loop,
-/// and whoever types, waiting for seconds; many short ones are not felt.
-const SYNC_EVERY_BYTES: u64 = 8 << 20;
 
 const _: () = assert!(CREDIT_STEP_BYTES + DATA_BYTES_MAX as u64 <= WINDOW_BYTES as u64);
 

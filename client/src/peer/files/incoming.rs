@@ -134,10 +134,16 @@ impl Incoming {
 
     /// This user logs out.
     pub(super) fn give_up(&mut self, desk: &mut Desk<'_>) {
-        if let Taking::Going(transfer, _) = &mut self.stage {
-            transfer.endpoint().abort(desk.now, Reason::Cancelled);
-        } else if self.is_unfinished() {
-            self.fail(desk);
+        match std::mem::replace(&mut self.stage, Taking::Over) {
+            Taking::Going(mut transfer, begun) => {
+                transfer.endpoint().abort(desk.now, Reason::Cancelled);
+                self.stage = Taking::Going(transfer, begun);
+            }
+            // There may be no later moment to remove what is not the file.
+            Taking::Told(transfer, Leave::Drop) => forget(*transfer, Leave::Drop),
+            Taking::Told(transfer, Leave::Keep) => self.stage = Taking::Told(transfer, Leave::Keep),
+            Taking::Looking(..) | Taking::Agreed(_) => self.fail(desk),
+            Taking::Over => {}
         }
     }
 
@@ -163,8 +169,8 @@ impl Incoming {
                 let has_more = transfer.advance(desk.now, self.link, socket, desk.outbox);
                 if transfer.due().is_some() {
                     self.stage = Taking::Told(transfer, leave);
-                } else if let Some(kept) = transfer.into_endpoint().into_sink() {
-                    kept.leave(leave == Leave::Keep);
+                } else {
+                    forget(*transfer, leave);
                 }
                 has_more
             }
@@ -280,5 +286,12 @@ impl Incoming {
             }
             Taking::Told(..) | Taking::Over => None,
         }
+    }
+}
+
+/// Ends a transfer whose result is known.
+fn forget(transfer: Transfer<Receiver<Kept>>, leave: Leave) {
+    if let Some(kept) = transfer.into_endpoint().into_sink() {
+        kept.leave(leave == Leave::Keep);
     }
 }

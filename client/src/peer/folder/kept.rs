@@ -9,10 +9,7 @@ use tempfile::TempPath;
 
 use super::{Place, Problem};
 use crate::peer::udp::Sink;
-
-/// Bytes between two syncs of a file that arrives. One sync of a gigabyte at its end would leave the loop,
-/// and whoever types, waiting for seconds; many short ones are not felt.
-const SYNC_EVERY_BYTES: u64 = 8 << 20;
+use crate::transfer::SYNC_EVERY_BYTES;
 
 /// A file being stored: the [`Sink`] of a transfer.
 ///

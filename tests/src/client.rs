@@ -121,6 +121,15 @@ impl Client {
         std::fs::read(self.path(name)).unwrap_or_else(|error| panic!("{name}: {error}"))
     }
 
+    /// The names of all that is in its working directory, hidden ones too, in order.
+    pub fn names(&self) -> Vec<String> {
+        let entries = std::fs::read_dir(self.directory.path()).expect("it is there");
+        let name = |entry: std::io::Result<std::fs::DirEntry>| entry.expect("it can be read").file_name();
+        let mut names: Vec<_> = entries.map(|entry| name(entry).to_string_lossy().into_owned()).collect();
+        names.sort();
+        names
+    }
+
     /// Types this as it is.
     pub fn write(&mut self, text: &str) {
         self.process.write(text.as_bytes());

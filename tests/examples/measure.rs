@@ -1,5 +1,5 @@
-//! Measures what PERF.md states: how often the disk is waited for, what memory greedy and idle connections
-//! take, and whether a long forum thread makes deleting slow.
+//! Measures what PERF.md states: how often the disk is waited for, what memory a greedy connection takes, and
+//! what it costs to bring a file from one user to another.
 //!
 //! `cargo run --release -p forum-tests --example measure -- SCENARIO [--server PATH]`
 //!
@@ -11,7 +11,6 @@
 use std::io::{Read, Write};
 use std::iter::repeat_n;
 use std::net::TcpStream;
-use std::path::Path;
 use std::time::Instant;
 use std::{array, fs, thread};
 
@@ -19,8 +18,7 @@ use forum_common::frame::Decoder;
 use forum_common::notice::Notice;
 use forum_common::reply::Reply;
 use forum_common::request::{Request, VERSION};
-use forum_tests::{DEADLINE, Forumd, PASSWORD, Server};
-use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+use forum_tests::{DEADLINE, Forum, Forumd, Nat, PASSWORD, Server};
 
 const RUNS: usize = 3;
 const MIB: f64 = 1_048_576.0;
@@ -35,10 +33,8 @@ fn main() {
     match scenario {
         "commits" => commits(program),
         "pipelined-reads" => pipelined_reads(program),
-        "idle" => idle(program),
-        "broadcast" => broadcast(program),
-        "delete" => delete(program),
-        _ => panic!("usage: measure commits|pipelined-reads|idle|broadcast|delete [--server PATH]"),
+        "files" => files(program),
+        _ => panic!("usage: measure commits|pipelined-reads|files [--server PATH]"),
     }
 }
 
@@ -151,7 +147,8 @@ fn commits(program: Option<&str>) {
                 fs::read_to_string(&calls).expect("strace writes it").matches("sync(").count() as f64
             };
             let (_, syncs) = post_from_all(&forumd(program, &[], &strace), at_once, syncs_so_far);
-            let (seconds, cpu) = post_from_all(&forumd(program, &[], &[]), at_once, cpu_seconds);
+            let (seconds, cpu) =
+                post_from_all(&forumd(program, &[], &[]), at_once, |server| cpu_seconds(server.pid()));
             [syncs, POSTS as f64 / syncs, POSTS as f64 / seconds, cpu * 1e6 / POSTS as f64]
         });
         show(&at_once.to_string(), runs);
@@ -215,168 +212,62 @@ fn read_late(server: &Server, mut greedy: Client, mut other: Client) -> [f64; 5]
     [unread, peak() - before, seconds, quantile(&pings, 50), quantile(&pings, 99)]
 }
 
-/// 15,000 clients log in and say nothing more: what does each cost the server?
-fn idle(program: Option<&str>) {
-    const FEW: usize = 1_000;
-    const MANY: usize = 15_000;
-    let Rlimit { maximum, .. } = getrlimit(Resource::Nofile);
-    setrlimit(Resource::Nofile, Rlimit { current: maximum, maximum }).expect("the soft limit may be raised");
-    println!("| | server's bytes a connection | its memory in all, MiB | its peak, MiB | all log-ins, s |");
-    let runs = array::from_fn::<_, RUNS, _>(|_| {
-        // The accounts are made by a server before, so that what making them takes is not counted.
-        let first = forumd(program, &[], &[]);
-        let file = first.directory().join("credentials");
-        let lines: String = (0..MANY).map(|number| format!("user{number} {PASSWORD}\n")).collect();
-        fs::write(&file, lines).expect("there is room for a file");
-        let first = first.args(&[Path::new("--credentials"), &file]);
-        first.clone().start().stop();
-        let mut server = forumd(program, &[], &[]).on_data_of(&first).start();
-        // Counted page by page; /proc/PID/status is some hundred KiB off.
-        let rss_bytes = |server| proc_bytes(server, "smaps_rollup", "Rss:");
-        let mut sessions = Vec::new();
-        let start = Instant::now();
-        log_in_up_to(FEW, &server, &mut sessions);
-        let few = rss_bytes(&server);
-        log_in_up_to(MANY, &server, &mut sessions);
-        let seconds = start.elapsed().as_secs_f64();
-        let (many, peak) = (rss_bytes(&server), proc_bytes(&server, "status", "VmHWM:"));
-        // Before the sessions end: each end would be told to all others.
-        server.kill();
-        [(many - few) / (MANY - FEW) as f64, many / MIB, peak / MIB, seconds]
-    });
-    show("15,000 idle", runs);
+/// Bytes of the file that one user brings another.
+const FILE_BYTES: usize = 1 << 30;
+
+/// How a file gets from one user to another.
+#[derive(Debug, Clone, Copy)]
+enum Way {
+    /// From client to client.
+    Direct,
+    /// The same, by way of the server, since the two can't reach each other.
+    Relayed,
+    /// Uploaded to a thread, and downloaded from it.
+    Thread,
 }
 
-/// Logs users in until there are so many, some hundred at once, so that nobody waits for a round trip alone.
-/// Everybody is told of everybody, and must read it lest the server finds them too slow.
-fn log_in_up_to(count: usize, server: &Server, sessions: &mut Vec<TcpStream>) {
-    let ask = |number: usize| {
-        let mut client = Client::connect(server);
-        client.ask_in(&format!("user{number}"), Request::Password(PASSWORD));
-        client
+/// One user brings another a file of 1 GiB, with the real client at both ends: what does it take, of whom?
+fn files(program: Option<&str>) {
+    let mut content = vec![0; FILE_BYTES];
+    fastrand::Rng::with_seed(1).fill(&mut content);
+    println!("| 1 GiB | MB/s | sender's CPU, s a GB | receiver's | server's |");
+    for way in [Way::Direct, Way::Relayed, Way::Thread] {
+        show(&format!("{way:?}"), array::from_fn::<_, RUNS, _>(|_| brought(program, way, &content)));
+    }
+}
+
+fn brought(program: Option<&str>, way: Way, content: &[u8]) -> [f64; 4] {
+    let server = forumd(program, &["--durability", "none"], &[]).start();
+    let nat = Nat::before(server.address());
+    // If only one of the two were hidden, that one would find the other.
+    let address = if matches!(way, Way::Relayed) { nat.address() } else { server.address() };
+    let mut sender = Forum::at(address).sign_up("yoda");
+    let mut receiver = Forum::at(address).args(&["--accept", "always"]).sign_up("hans");
+    sender.hears("hans logged in");
+    sender.put_file("f", content);
+    sender.does("CRT t", "Thread t created");
+    let pids = [sender.pid(), receiver.pid(), server.pid()];
+    let (before, start) = (pids.map(cpu_seconds), Instant::now());
+    let name_there = match way {
+        Way::Direct | Way::Relayed => {
+            sender.says("UDP hans f");
+            let (sent, received) = ("f has been uploaded", "Received f from yoda");
+            while sender.line() != sent {}
+            while receiver.line() != received {}
+            "yoda_f"
+        }
+        Way::Thread => {
+            sender.does("UPD t f", "f uploaded to t thread");
+            receiver.does("DWN t f", "f successfully downloaded");
+            "f"
+        }
     };
-    while sessions.len() < count {
-        let from = sessions.len();
-        let asked: Vec<Client> = (from..count.min(from + 500)).map(ask).collect();
-        for mut client in asked {
-            client.expect_welcome();
-            client.stream.set_nonblocking(true).expect("a TCP socket");
-            sessions.push(client.stream);
-        }
-        drain(sessions);
-    }
-}
-
-/// One speaks to 10,000, once or 16 times at once: what does a delivery cost the server, and does another's
-/// ping wait for it?
-fn broadcast(program: Option<&str>) {
-    const EARS: usize = 10_000;
-    const BURSTS: usize = 20;
-    let Rlimit { maximum, .. } = getrlimit(Resource::Nofile);
-    setrlimit(Resource::Nofile, Rlimit { current: maximum, maximum }).expect("the soft limit may be raised");
-    println!(
-        "| at once | server's CPU, ns a delivery | writev a receiver and burst | another's ping, µs | its 90 % |"
-    );
-    let text = "x".repeat(100);
-    let mut frame = Vec::new();
-    Notice::Broadcast { from: "speaker", text: &text }.encode(&mut frame);
-    for at_once in [1, 16] {
-        let runs = array::from_fn::<_, RUNS, _>(|_| {
-            let first = forumd(program, &[], &[]);
-            let file = first.directory().join("credentials");
-            let lines: String = (0..EARS).map(|number| format!("user{number} {PASSWORD}\n")).collect();
-            fs::write(&file, lines).expect("there is room for a file");
-            let first = first.args(&[Path::new("--credentials"), &file]);
-            first.clone().start().stop();
-            let mut server = forumd(program, &[], &[]).on_data_of(&first).start();
-            let (mut speaker, mut other) =
-                (Client::new_user(&server, "speaker"), Client::new_user(&server, "other"));
-            let mut ears = Vec::new();
-            log_in_up_to(EARS, &server, &mut ears);
-            // The last comings are told within 0.1 s.
-            let mut quiet_since = Instant::now();
-            while quiet_since.elapsed().as_millis() < 500 {
-                if drain(&mut ears) > 0 {
-                    quiet_since = Instant::now();
-                }
-            }
-            let (cpu, writes) = (cpu_seconds(&server), proc_bytes(&server, "io", "syscw:") / 1_024.0);
-            let mut pings = Vec::new();
-            let mut heard = 0;
-            for burst in 1..=BURSTS {
-                speaker.send(repeat_n(Request::Broadcast { text: &text }, at_once));
-                pings.push(micros(|| other.ping()));
-                speaker.expect(at_once, |reply| matches!(reply, Reply::Done { .. }));
-                // Every delivery is counted, by its bytes.
-                while heard < burst * at_once * EARS * frame.len() {
-                    heard += drain(&mut ears);
-                }
-            }
-            assert_eq!(heard, BURSTS * at_once * EARS * frame.len(), "nobody hears anything else");
-            let cpu = (cpu_seconds(&server) - cpu) * 1e9;
-            let writes = proc_bytes(&server, "io", "syscw:") / 1_024.0 - writes;
-            server.kill();
-            let receptions = (EARS * BURSTS) as f64;
-            [
-                cpu / receptions / at_once as f64,
-                writes / receptions,
-                quantile(&pings, 50),
-                quantile(&pings, 90),
-            ]
-        });
-        show(&at_once.to_string(), runs);
-    }
-}
-
-/// Reads whatever has come, and says how much that was.
-fn drain(sessions: &mut [TcpStream]) -> usize {
-    let mut nobody_looks_at_this = [0; 16_384];
-    let mut read = 0;
-    for stream in sessions {
-        while let Ok(length @ 1..) = stream.read(&mut nobody_looks_at_this) {
-            read += length;
-        }
-    }
-    read
-}
-
-const PLACES: [(&str, u32); 6] =
-    [("short", 1), ("short", 50), ("short", 100), ("long", 1), ("long", 500_000), ("long", 1_000_000)];
-
-/// Messages are deleted from a thread of 100 and from one of a million, by turns: does the length matter, to
-/// who deletes or to others?
-fn delete(program: Option<&str>) {
-    let runs = array::from_fn::<_, RUNS, _>(|_| {
-        let server = forumd(program, &["--durability", "none"], &[]).start();
-        let (mut yoda, other) = (Client::new_user(&server, "yoda"), Client::new_user(&server, "hans"));
-        for (title, messages) in [("short", 100), ("long", 1_000_000)] {
-            yoda.done(Request::CreateThread { title });
-            yoda.post(title, messages, 100, 1_000);
-        }
-        delete_by_turns(yoda, other)
-    });
-    println!("| message | DLT, µs | its 90 % | another's ping behind a DLT, µs | its 90 % |");
-    for (place, (title, number)) in PLACES.iter().enumerate() {
-        show(&format!("{number} of the {title} thread"), runs.map(|places| places[place]));
-    }
-}
-
-fn delete_by_turns(mut author: Client, mut other: Client) -> [[f64; 4]; PLACES.len()] {
-    let mut waits = PLACES.map(|_| (Vec::new(), Vec::new()));
-    for _ in 0..101 {
-        for ((title, number), (alone, beside)) in PLACES.into_iter().zip(&mut waits) {
-            let request = Request::DeletePost { title, number };
-            alone.push(micros(|| author.done(request)));
-            author.post(title, 1, 100, 1);
-            author.send([request]);
-            beside.push(micros(|| other.ping()));
-            author.expect(1, |reply| matches!(reply, Reply::Done { .. }));
-            author.post(title, 1, 100, 1);
-        }
-    }
-    waits.map(|(alone, beside)| {
-        [quantile(&alone, 50), quantile(&alone, 90), quantile(&beside, 50), quantile(&beside, 90)]
-    })
+    let seconds = start.elapsed().as_secs_f64();
+    let gigabytes = FILE_BYTES as f64 / 1e9;
+    let [sender_cpu, receiver_cpu, server_cpu] =
+        array::from_fn(|at| (cpu_seconds(pids[at]) - before[at]) / gigabytes);
+    assert!(receiver.file(name_there) == content, "what arrived is not what was sent");
+    [gigabytes * 1e3 / seconds, sender_cpu, receiver_cpu, server_cpu]
 }
 
 fn micros(work: impl FnOnce()) -> f64 {
@@ -385,13 +276,13 @@ fn micros(work: impl FnOnce()) -> f64 {
     start.elapsed().as_secs_f64() * 1e6
 }
 
-/// What all threads of the server have computed so far.
-fn cpu_seconds(server: &Server) -> f64 {
+/// The seconds that all threads of a process have computed so far.
+fn cpu_seconds(pid: u32) -> f64 {
     let nanos_of = |task: std::io::Result<fs::DirEntry>| {
         let text = fs::read_to_string(task.ok()?.path().join("schedstat")).ok()?;
         text.split(' ').next()?.parse::<f64>().ok()
     };
-    let tasks = fs::read_dir(format!("/proc/{}/task", server.pid())).expect("it runs");
+    let tasks = fs::read_dir(format!("/proc/{pid}/task")).expect("it runs");
     tasks.map(|task| nanos_of(task).expect("a kernel with CONFIG_SCHED_INFO")).sum::<f64>() / 1e9
 }
 

@@ -23,6 +23,7 @@ pub mod packet;
 mod ranges;
 mod reassembly;
 mod receiver;
+mod route;
 mod rtt;
 mod sender;
 mod slow_start;

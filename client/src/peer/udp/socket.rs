@@ -12,6 +12,7 @@ use quinn_udp::{RecvMeta, UdpSockRef, UdpSocketState};
 use rustix::net::sockopt;
 
 use super::packet::DATAGRAM_BYTES_MAX;
+use super::route::Route;
 use super::{Endpoint, Transmit};
 
 /// Buffers filled by one call; each takes what the kernel has joined together, up to 64 KiB.
@@ -99,7 +100,7 @@ impl PeerSocket {
             let segments_max = self.offload.max_gso_segments();
             let transmit = link.endpoint.poll_transmit(now, segments_max, &mut self.outgoing);
             let Some(transmit) = transmit else { return false };
-            self.blocked = Some((link.peer, transmit));
+            self.blocked = Some((link.route.next(now), transmit));
         }
         self.send_blocked()
     }
@@ -143,22 +144,22 @@ fn is_passing(error: &io::Error) -> bool {
 pub struct Link<E> {
     /// The transfer.
     pub endpoint: E,
-    peer: SocketAddr,
+    route: Route,
 }
 
 impl<E: Endpoint> Link<E> {
     /// A transfer whose other end should be at this address.
     pub fn new(endpoint: E, peer: SocketAddr) -> Self {
-        Self { endpoint, peer }
+        Self { endpoint, route: Route::new(peer) }
     }
 
-    /// Takes in a datagram. Where a packet of the session came from is where answers go: the address that the
+    /// Takes in a datagram. Where packets of the session come from is where answers go: the address that the
     /// server saw may not be the one that an address translator gives. Returns whether it was a packet of
     /// the session.
     pub fn on_datagram(&mut self, now: Instant, from: SocketAddr, datagram: &[u8]) -> bool {
         let is_ours = self.endpoint.on_datagram(now, datagram);
         if is_ours {
-            self.peer = from;
+            self.route.hear(now, from);
         }
         is_ours
     }

@@ -10,7 +10,7 @@ use std::sync::Arc;
 use rustix::process::Signal;
 use tempfile::TempDir;
 
-use crate::{Finished, PASSWORD, Process, binaries};
+use crate::{Finished, PASSWORD, Process, Terminal, binaries};
 
 /// How a client is to be started.
 #[derive(Debug, Clone)]
@@ -60,6 +60,11 @@ impl Forum {
     /// Starts it.
     pub fn start(&self) -> Client {
         Client { process: Process::start(&mut self.command()), directory: Arc::clone(&self.directory) }
+    }
+
+    /// Starts it on a terminal.
+    pub fn start_on_terminal(&self) -> Terminal {
+        Terminal::start(self.command(), Arc::clone(&self.directory))
     }
 
     /// The whole command line, for a test that wants other pipes than those of [`Process`].

@@ -10,8 +10,10 @@ mod client;
 mod gate;
 mod heard;
 mod lossy;
+mod nat;
 mod process;
 mod server;
+mod terminal;
 mod times;
 mod wire;
 
@@ -21,8 +23,10 @@ pub use client::{Client, Forum};
 pub use gate::Gate;
 pub use heard::{Heard, LinkNotice, Notice, Reply, Transfer};
 pub use lossy::{Counts, Lossy, Side, Weather};
+pub use nat::Nat;
 pub use process::{Finished, Process};
 pub use server::{ADMIN_PASSWORD, Forumd, Server};
+pub use terminal::Terminal;
 pub use times::{now_seconds, second_before, shown};
 pub use wire::Wire;
 

@@ -15,6 +15,9 @@ use crate::{Client, Finished, Forum, Process, Wire, binaries};
 /// The password for SHT, unless a test chooses another or none.
 pub const ADMIN_PASSWORD: &str = "order66";
 
+/// Where forumd listens unless a test says otherwise.
+const ANY_PORT: &str = "127.0.0.1:0";
+
 /// How a forumd is to be started.
 #[derive(Debug, Clone)]
 pub struct Forumd {
@@ -39,7 +42,7 @@ impl Forumd {
 
     /// Like [`Forumd::new`], but with the hashes that forumd uses unless told otherwise.
     pub fn with_dear_hashes() -> Self {
-        Self::bare().args(&["--listen", "127.0.0.1:0"]).env("FORUM_ADMIN_PASSWORD", ADMIN_PASSWORD)
+        Self::bare().args(&["--listen", ANY_PORT]).env("FORUM_ADMIN_PASSWORD", ADMIN_PASSWORD)
     }
 
     /// With nothing but a fresh data directory.
@@ -213,6 +216,15 @@ impl Server {
     pub fn start_again(&mut self) {
         self.process = self.launch.process();
         self.address = listening(&mut self.process);
+    }
+
+    /// Starts it again, as it was, on its old data and its old port, so that its clients find it.
+    pub fn start_again_there(&mut self) {
+        let there = OsString::from(self.address.to_string());
+        for argument in self.launch.arguments.iter_mut().filter(|argument| *argument == ANY_PORT) {
+            argument.clone_from(&there);
+        }
+        self.start_again();
     }
 
     /// Waits for a line of its log that contains `needle`, behind all that was waited for before.

@@ -7,7 +7,6 @@ use std::time::Instant;
 
 use forum_common::frame::Tag;
 use forum_common::link::{LinkId, LinkRequest};
-use forum_common::names::Text;
 use forum_common::notice::Notice;
 use forum_common::refusal::Refusal;
 use forum_common::reply::Reply;
@@ -23,7 +22,7 @@ use crate::memory::{Greeting, Memory};
 use crate::output::Output;
 use crate::peer::Desk;
 use crate::peer::links::Links;
-use crate::peer::private::Way;
+use crate::peer::private::{self, Way};
 use crate::progress::Meter;
 use crate::prompt::{self, Command};
 use crate::transfer::{Download, Folder, Sent, Source, Step, Upload};
@@ -79,6 +78,8 @@ enum Awaits {
     ShutDown,
     /// That this user is asked to talk privately.
     PrivateQuestion(String),
+    /// That a private message is on its way to this user.
+    Relayed(String),
     /// That this user is asked to take a file.
     FileQuestion(String, Source),
     /// A file's way there.
@@ -211,10 +212,7 @@ impl Commands {
                 Err(refusal) => Err(refusal),
             },
             Command::StopPrivate { user } => match links.privates.stop(user, desk) {
-                Ok(()) => {
-                    desk.output.say(&format!("Stop private messaging with {user}"));
-                    return true;
-                }
+                Ok(()) => return true,
                 Err(refusal) => Err(refusal),
             },
             Command::SendFile { user, path } => match Source::open(path) {
@@ -245,13 +243,11 @@ impl Commands {
         links: &mut Links,
         desk: &mut Desk<'_>,
     ) -> Result<Said, String> {
-        if links.privates.is_enabled(user) {
-            Text::parse(text).map_err(|invalid| invalid.to_string())?;
-        }
         match links.privates.say(user, text) {
             Way::Gone => Ok(Said::Directly),
             Way::Relay(link) => {
-                self.ask_of(&LinkRequest::RelayText { link, text }, typed, Awaits::Word, desk.outbox);
+                let awaits = Awaits::Relayed(user.to_owned());
+                self.ask_of(&LinkRequest::RelayText { link, text }, typed, awaits, desk.outbox);
                 Ok(Said::ByServer)
             }
             Way::Refused(refusal) => Err(refusal),
@@ -513,6 +509,11 @@ impl Commands {
     /// Takes in the answer, or a part of it, to a command that is no transfer.
     fn answered(&mut self, at: usize, reply: &Reply<'_>, output: &mut Output) -> Outcome {
         match (&mut self.unanswered[at].awaits, reply) {
+            // The other end was faster. The server does not remember whose link it was.
+            (Awaits::Relayed(user), Reply::Refused { code: Refusal::NotPrivate, .. }) => {
+                output.refuse(&private::not_enabled(user));
+                self.unanswered.remove(at);
+            }
             (_, Reply::Refused { code, text }) => {
                 if *code == Refusal::RoomExists {
                     self.memory.names.learn_room_in(text);
@@ -532,7 +533,12 @@ impl Commands {
                 Shown::Foreign => return Outcome::Unexpected,
             },
             (
-                Awaits::Word | Awaits::Room | Awaits::NewPassword(_) | Awaits::Goodbye | Awaits::ShutDown,
+                Awaits::Word
+                | Awaits::Room
+                | Awaits::Relayed(_)
+                | Awaits::NewPassword(_)
+                | Awaits::Goodbye
+                | Awaits::ShutDown,
                 Reply::Done { text },
             ) => {
                 // Some commands have nothing to say for themselves: their effect is seen elsewhere.

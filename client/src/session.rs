@@ -4,6 +4,7 @@
 //! commands and replies mean ([`crate::commands`], [`crate::login`]) and how exit statuses are numbered.
 
 mod completing;
+mod offline;
 mod server;
 
 use std::io;
@@ -11,7 +12,6 @@ use std::net::SocketAddr;
 use std::os::fd::AsFd;
 use std::time::{Duration, Instant};
 
-use forum_common::request::Request;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::io::Errno;
 
@@ -27,7 +27,6 @@ use crate::output::Output;
 use crate::peer::Desk;
 use crate::peer::links::{Accept, Links};
 use crate::peer::udp::LINGER;
-use crate::prompt::{self, Command};
 use crate::reconnect::{BackOff, Dial};
 use crate::signals::{self, Call, Signals};
 use crate::terminal::RawMode;
@@ -303,7 +302,7 @@ impl Session {
                     output.warn("Not logged in: the input ended");
                     Err(Ending::NotLoggedIn)
                 }
-                (entered, None) => enter_offline(entered, output),
+                (entered, None) => offline::enter(entered, &mut self.links, self.now, output),
                 (Entered::Line(line), Some(_)) => {
                     login.answer(line, &mut connection.outbox);
                     Ok(())
@@ -318,7 +317,9 @@ impl Session {
                     Ok(())
                 }
             },
-            Phase::Dialing(_) | Phase::Resting { .. } => enter_offline(entered, output),
+            Phase::Dialing(_) | Phase::Resting { .. } => {
+                offline::enter(entered, &mut self.links, self.now, output)
+            }
         }
     }
 
@@ -546,20 +547,6 @@ fn answer_in(line: &str) -> Option<bool> {
         "n" => Some(false),
         _ => None,
     }
-}
-
-/// What was entered while there is no server to send it to.
-fn enter_offline(entered: &Entered, output: &mut Output) -> Result<(), Ending> {
-    match entered {
-        Entered::Line(line) => match prompt::parse(line) {
-            Ok(Some(Command::Ask(Request::LogOut))) => return Err(Ending::Lost),
-            Ok(None) => {}
-            _ => output.refuse("Not connected. The command was not sent"),
-        },
-        Entered::End | Entered::Interrupt => return Err(Ending::Lost),
-        unreadable => output.refuse(&reason(unreadable)),
-    }
-    Ok(())
 }
 
 fn reason(unreadable: &Entered) -> String {

@@ -168,9 +168,9 @@ impl Links {
         desk.outbox.link(&LinkRequest::Answer { link, yes });
     }
 
-    /// The server says that a user has logged out.
-    pub fn logged_out(&mut self, user: &str, now: Instant) {
-        self.privates.logged_out(user, now);
+    /// The server says that a user has logged out; call it before that is shown.
+    pub fn logged_out(&mut self, user: &str, desk: &mut Desk<'_>) {
+        self.privates.logged_out(user, desk);
     }
 
     /// The connection to the server is gone; what stands without it goes on.

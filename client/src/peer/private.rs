@@ -11,6 +11,7 @@ use std::os::fd::AsFd;
 use std::time::{Duration, Instant};
 
 use forum_common::link::{LinkId, LinkRequest, Token};
+use forum_common::names::Text;
 use forum_common::request::Request;
 use rustix::event::{PollFd, PollFlags};
 
@@ -21,6 +22,10 @@ use crate::reconnect::{Dial, Dialed};
 /// How long, once a line has ended without a word, `U logged out` may take to come and say why; and how long
 /// what a peer said before it logged out may take to arrive.
 const WORD_TIMEOUT: Duration = Duration::from_secs(2);
+
+/// Reads of a line, of 64 KiB each, before its end is shown: more than the kernels of both ends keep for it,
+/// unless the other end goes on talking.
+const LAST_READS: usize = 128;
 
 /// All private sessions of this user.
 #[derive(Debug, Default)]
@@ -191,12 +196,11 @@ impl Privates {
         }
     }
 
-    /// `U logged out` was shown, which says all.
-    pub fn logged_out(&mut self, user: &str, now: Instant) {
+    /// `U logged out` is about to be shown, which says all. What was said before belongs before it.
+    pub fn logged_out(&mut self, user: &str, desk: &mut Desk<'_>) {
         for private in self.sessions.iter_mut().filter(|private| private.user == user) {
             private.stage = match std::mem::replace(&mut private.stage, Stage::Over) {
-                // What was said just before may still be on its way.
-                Stage::Direct(line) | Stage::Ending(line, _) => Stage::Ending(line, now + WORD_TIMEOUT),
+                Stage::Direct(line) | Stage::Ending(line, _) => private.hear_last_words(line, desk),
                 Stage::Relayed | Stage::Lost(_) => Stage::Over,
                 // What is still being arranged the server ends with a word of its own.
                 stage => stage,
@@ -207,6 +211,9 @@ impl Privates {
     /// Sends a message.
     pub fn say(&mut self, user: &str, text: &str) -> Way {
         let Some(at) = self.standing(user) else { return Way::Refused(not_enabled(user)) };
+        if let Err(invalid) = Text::parse(text) {
+            return Way::Refused(invalid.to_string());
+        }
         let private = &mut self.sessions[at];
         match (&mut private.stage, private.link) {
             (Stage::Direct(line), _) => match line.say(text) {
@@ -233,6 +240,7 @@ impl Privates {
             _ => Stage::Over,
         };
         private.tell_end(true, desk);
+        desk.output.say(&format!("Stop private messaging with {user}"));
         Ok(())
     }
 
@@ -371,6 +379,8 @@ impl Private {
         let (heard, goes_on) = line.attend();
         if self.show(heard, desk) {
             desk.output.say(&stopped_by(&self.user));
+            // The other end tells the server as well, but this user may ask for a new one before it is there.
+            self.tell_end(false, desk);
             Stage::Over
         } else if goes_on {
             Stage::Direct(line)
@@ -378,6 +388,21 @@ impl Private {
             self.tell_end(false, desk);
             Stage::Lost(desk.now + WORD_TIMEOUT)
         }
+    }
+
+    /// Shows all that is here of what the other one said before it logged out. The rest may still come.
+    fn hear_last_words(&self, mut line: Line, desk: &mut Desk<'_>) -> Stage {
+        for _ in 0..LAST_READS {
+            let (heard, goes_on) = line.attend();
+            let is_all = heard.is_empty();
+            if self.show(heard, desk) || !goes_on {
+                return Stage::Over;
+            }
+            if is_all {
+                break;
+            }
+        }
+        Stage::Ending(line, desk.now + WORD_TIMEOUT)
     }
 
     /// Shows what the other one said before it knew of the end, and waits until all of ours has left.
@@ -434,6 +459,7 @@ fn could_not_be_set_up(user: &str) -> String {
     format!("Private messaging to {user} could not be set up")
 }
 
-fn not_enabled(user: &str) -> String {
+/// The refusal of a private message to a user with whom there is no session.
+pub fn not_enabled(user: &str) -> String {
     format!("Error. Private messaging to {user} not enabled")
 }

@@ -74,11 +74,12 @@ impl Session {
                 let outcome = commands.replied(*tag, reply, &mut connection.outbox, output);
                 self.act_on(outcome)
             }
-            (Phase::LoggedIn { commands, .. }, Incoming::Notice(notice)) => {
-                commands.noticed(notice, output);
+            (Phase::LoggedIn { connection, commands }, Incoming::Notice(notice)) => {
                 if let Notice::LoggedOut(name) = notice {
-                    self.links.logged_out(name, self.now);
+                    let mut desk = Desk { now: self.now, outbox: &mut connection.outbox, output };
+                    self.links.logged_out(name, &mut desk);
                 }
+                commands.noticed(notice, &mut self.output);
                 Ok(())
             }
             (Phase::LoggedIn { connection, commands }, Incoming::Link(tag, notice)) => {

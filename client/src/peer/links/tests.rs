@@ -147,6 +147,8 @@ fn both_talk_once_it_stands_and_a_stop_ends_it_for_both() {
     assert_eq!(yoda.sent(), ["End { link: 7, stopped: true }"]);
     yoda.refuses_to_say("hans");
     hans.hears("yoda stopped private messaging");
+    // So hans may ask for another session at once, wherever yoda's word to the server is.
+    assert_eq!(hans.sent(), ["End { link: 7, stopped: false }"]);
     hans.refuses_to_say("yoda");
 }
 
@@ -156,9 +158,9 @@ fn what_was_said_last_comes_before_the_end_whatever_the_server_says_first() {
     assert_eq!(yoda.say("hans", "last words"), Way::Gone);
     yoda.with(|links, desk| links.hang_up(desk));
     hans.hear(&LinkNotice::Ended { link: LINK, stopped: false });
-    hans.links.logged_out("yoda", hans.now);
+    hans.with(|links, desk| links.logged_out("yoda", desk));
+    assert_eq!(hans.printed(), ["yoda(private): last words"]);
     hans.refuses_to_say("yoda");
-    hans.hears("yoda(private): last words");
     hans.attend_until("the end", |hans| !hans.links.is_busy());
     assert_eq!(hans.printed(), [""; 0]);
 }
@@ -172,7 +174,7 @@ fn a_line_that_ends_without_a_word_is_told_unless_the_user_has_logged_out() {
         assert_eq!(hans.sent(), ["End { link: 7, stopped: false }"]);
         assert_eq!(hans.printed(), [""; 0]);
         if logs_out {
-            hans.links.logged_out("yoda", hans.now);
+            hans.with(|links, desk| links.logged_out("yoda", desk));
         }
         hans.now += Duration::from_secs(3);
         hans.with(|links, desk| links.attend(desk));

@@ -22,8 +22,8 @@ use crate::connection;
 /// How long whoever comes to the door has to prove that the server has introduced it.
 const PROVE_TIMEOUT: Duration = Duration::from_secs(5);
 
-/// Callers that may stand at the door at once. One is expected; more are strangers, and the next is sent
-/// away unheard.
+/// Callers that may stand at the door at once. One is expected, and it has much to say for itself; for one
+/// more, whoever has stood there longest is sent away.
 const CALLERS_MAX: usize = 8;
 
 /// Bytes of the frame that proves it. A stranger's are never more than these in memory.
@@ -84,8 +84,9 @@ impl Door {
     /// Lets in who proves to be the one. Whoever says anything else, or nothing for too long, is sent away
     /// without a word.
     pub(super) fn attend(&mut self, now: Instant) -> Option<Line> {
-        while let Ok((stream, _)) = self.listener.accept() {
-            if self.callers.len() < CALLERS_MAX && stream.set_nonblocking(true).is_ok() {
+        for _ in 0..CALLERS_MAX {
+            let Ok((stream, _)) = self.listener.accept() else { break };
+            if stream.set_nonblocking(true).is_ok() {
                 self.callers.push(Caller { stream, said: Vec::new(), until: now + PROVE_TIMEOUT });
             }
         }
@@ -97,6 +98,8 @@ impl Door {
                 Verdict::Unknown | Verdict::Proved | Verdict::Stranger => {}
             }
         }
+        let surplus = self.callers.len().saturating_sub(CALLERS_MAX);
+        self.callers.drain(..surplus);
         proved
     }
 }

@@ -1,0 +1,131 @@
+//! Private messaging of two who can't reach each other: the server passes on what they say.
+
+use forum_common::link::LinkRequest;
+use forum_common::request::Request;
+use forum_tests::{Client, Forum, LinkNotice, Nat, Server, Wire};
+use rustix::process::Signal;
+
+use crate::{accepts, agree, asked, hears_nothing_else, not_enabled, question, said, talk};
+
+fn goes_through_the_server(user: &str) -> String {
+    format!("Private messages with {user} go through the server: no direct connection could be made")
+}
+
+/// yoda and hans, who can't be reached where the server sees him, and talk through the server.
+fn relayed_pair(server: &Server) -> (Client, Client) {
+    let nat = Nat::before(server.address());
+    let mut yoda = server.sign_up("yoda");
+    let mut hans = Forum::at(nat.address()).sign_up("hans");
+    yoda.hears("hans logged in");
+    agree(&mut yoda, "yoda", &mut hans, "hans");
+    yoda.hears(&goes_through_the_server("hans"));
+    hans.hears(&goes_through_the_server("yoda"));
+    (yoda, hans)
+}
+
+#[test]
+fn who_cannot_be_reached_is_talked_to_through_the_server() {
+    let server = Server::start(&[]);
+    let (mut yoda, mut hans) = relayed_pair(&server);
+    talk(&mut yoda, "yoda", &mut hans, "hans", "  as it is  ");
+    talk(&mut hans, "hans", &mut yoda, "yoda", "so it came");
+    yoda.fails("private hans \u{7}bell", "Invalid text");
+    yoda.fails("startprivate hans", "Error. Private messaging to hans already enabled");
+    hans.does("stopprivate yoda", "Stop private messaging with yoda");
+    yoda.hears("hans stopped private messaging");
+    yoda.fails("private hans hello?", &not_enabled("hans"));
+    hans.fails("private yoda hello?", &not_enabled("yoda"));
+    hears_nothing_else(&mut hans);
+    hears_nothing_else(&mut yoda);
+    // Asked from where nobody can be reached, hans is met directly: it is he who comes.
+    agree(&mut hans, "hans", &mut yoda, "yoda");
+    hears_nothing_else(&mut hans);
+}
+
+#[test]
+fn what_is_relayed_arrives_in_order_and_before_the_log_out() {
+    let server = Server::start(&[]);
+    let (mut yoda, mut hans) = relayed_pair(&server);
+    let mut lines: String = (0..300).map(|number| format!("private hans text {number}\n")).collect();
+    lines.push_str("XIT\n");
+    yoda.write(&lines);
+    for number in 0..300 {
+        hans.hears(&said("yoda", &format!("text {number}")));
+    }
+    hans.hears("yoda logged out");
+    hans.fails("private yoda hello?", &not_enabled("yoda"));
+    hears_nothing_else(&mut hans);
+    let finished = yoda.finish();
+    assert_eq!((finished.code, finished.stderr), (Some(0), vec![]));
+}
+
+#[test]
+fn a_crash_of_one_who_is_relayed_is_a_log_out() {
+    let server = Server::start(&[]);
+    let (mut yoda, hans) = relayed_pair(&server);
+    hans.signal(Signal::KILL);
+    yoda.hears("hans logged out");
+    yoda.fails("private hans hello?", &not_enabled("hans"));
+    hears_nothing_else(&mut yoda);
+}
+
+/// hans, made of nothing but the protocol, who can't be reached and says so.
+fn relayed_to_wire(server: &Server) -> (Client, Wire, u64) {
+    let mut hans = server.user("hans");
+    let mut yoda = server.sign_up("yoda");
+    yoda.does("startprivate hans", &asked("hans"));
+    let LinkNotice::PrivateQuestion { link, .. } = hans.link_notice() else { panic!("no question") };
+    hans.send_link(&LinkRequest::Answer { link, yes: true });
+    assert!(matches!(hans.link_notice(), LinkNotice::Prepare { .. }));
+    hans.send_link(&LinkRequest::Listening { link, port: 0 });
+    assert_eq!(hans.link_notice(), LinkNotice::Stands { link, relayed: true });
+    yoda.hears(&accepts("hans"));
+    yoda.hears(&goes_through_the_server("hans"));
+    (yoda, hans, link)
+}
+
+#[test]
+fn a_message_that_crosses_the_end_is_refused_like_any_other() {
+    let server = Server::start(&[]);
+    let (mut yoda, mut hans, link) = relayed_to_wire(&server);
+    yoda.write(&"private hans there?\n".repeat(500));
+    for _ in 0..10 {
+        assert_eq!(hans.link_notice(), LinkNotice::RelayedText { link, text: "there?".into() });
+    }
+    hans.send_link(&LinkRequest::End { link, stopped: true });
+    yoda.hears("hans stopped private messaging");
+    let finished = yoda.finish();
+    assert!(!finished.stderr.is_empty(), "500 messages are not all there at once");
+    assert!(finished.stderr.iter().all(|line| *line == not_enabled("hans")), "{:#?}", finished.stderr);
+}
+
+#[test]
+fn a_yes_that_comes_to_nothing_is_told_to_the_asker() {
+    let server = Server::start(&[]);
+    let mut hans = server.user("hans");
+    let mut yoda = server.sign_up("yoda");
+    yoda.does("startprivate hans", &asked("hans"));
+    let LinkNotice::PrivateQuestion { link, .. } = hans.link_notice() else { panic!("no question") };
+    hans.send_link(&LinkRequest::Answer { link, yes: true });
+    hans.send_link(&LinkRequest::End { link, stopped: false });
+    yoda.hears("Private messaging to hans could not be set up");
+    yoda.fails("private hans hello?", &not_enabled("hans"));
+    yoda.does("startprivate hans", &asked("hans"));
+}
+
+#[test]
+fn a_yes_that_comes_to_nothing_is_told_to_nobody_else() {
+    let server = Server::start(&[]);
+    let mut hans = server.user("hans");
+    let mut leia = server.sign_up("leia");
+    let (link, _) = hans.ask(&LinkRequest::StartPrivate { user: "leia", enabled: false });
+    leia.hears(&question("hans"));
+    leia.says("y");
+    assert!(matches!(hans.link_notice(), LinkNotice::Introduction { .. }));
+    hans.send_link(&LinkRequest::End { link, stopped: false });
+    // What hans said is with leia before what he says to all.
+    hans.done(&Request::Broadcast { text: "never mind" });
+    leia.hears("hans: never mind");
+    leia.fails("private hans hello?", &not_enabled("hans"));
+    hears_nothing_else(&mut leia);
+}

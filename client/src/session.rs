@@ -91,6 +91,8 @@ pub struct Session {
     links: Links,
     /// What a lost connection leads to: on a terminal, once logged in, another log-in.
     again: Option<Again>,
+    /// The lines above the prompt while transfers run, and when they were made.
+    transfers_shown: Option<(Instant, Vec<String>)>,
     /// A word waits for names to be completed; until then at most, so do the keys behind the Tab.
     completing: Option<Instant>,
     /// When this turn began.
@@ -146,9 +148,19 @@ impl Session {
         let now = Instant::now();
         let phase = Phase::Resting { until: now, why: String::new() };
         let links = Links::new(options.accept, options.folder.clone());
-        let (again, completing) = (None, None);
-        let mut session =
-            Self { options, input, output, signals, raw_mode, phase, links, again, completing, now };
+        let mut session = Self {
+            options,
+            input,
+            output,
+            signals,
+            raw_mode,
+            phase,
+            links,
+            again: None,
+            transfers_shown: None,
+            completing: None,
+            now,
+        };
         let ending = loop {
             if let Err(ending) = session.turn() {
                 break ending;
@@ -367,8 +379,27 @@ impl Session {
         })
     }
 
-    /// The lines above the prompt.
+    /// The lines above the prompt. Those of transfers have news in every turn, and there are thousands of turns
+    /// a second then: nobody wants to see them all.
     fn status(&mut self) -> Vec<String> {
+        if !self.is_transferring() {
+            self.transfers_shown = None;
+            return self.present_status();
+        }
+        let lines = match self.transfers_shown.take() {
+            Some((since, lines)) if self.now < since + STATUS_EVERY => (since, lines),
+            _ => (self.now, self.present_status()),
+        };
+        self.transfers_shown.insert(lines).1.clone()
+    }
+
+    fn is_transferring(&self) -> bool {
+        let with_server =
+            matches!(&self.phase, Phase::LoggedIn { commands, .. } if commands.is_transferring());
+        with_server || self.links.files.is_transferring()
+    }
+
+    fn present_status(&mut self) -> Vec<String> {
         let mut lines = self.links.files.status(self.now);
         match &mut self.phase {
             Phase::LoggedIn { commands, .. } => lines.extend(commands.status(self.now)),
@@ -449,13 +480,7 @@ impl Session {
 
     /// When the lines above the prompt have to be drawn anew.
     fn status_due(&self) -> Option<Instant> {
-        let changes = match &self.phase {
-            Phase::LoggedIn { commands, .. } => {
-                commands.is_transferring() || self.links.files.is_transferring()
-            }
-            Phase::Resting { .. } => true,
-            Phase::Dialing(_) | Phase::LoggingIn { .. } => false,
-        };
+        let changes = self.is_transferring() || matches!(self.phase, Phase::Resting { .. });
         (changes && self.input.is_terminal()).then(|| self.now + STATUS_EVERY)
     }
 

@@ -148,11 +148,8 @@ impl Input {
     /// Takes the next line out of a pipe if it answers a question: yes or no.
     pub fn take_answer(&mut self) -> Option<bool> {
         let Self::Pipe(pipe) = self else { return None };
-        let yes = match &pipe.ahead {
-            Some(Line::Text(text)) if text.as_str() == "y" => true,
-            Some(Line::Text(text)) if text.as_str() == "n" => false,
-            _ => return None,
-        };
+        let Some(Line::Text(text)) = &pipe.ahead else { return None };
+        let yes = prompt::answer(text)?;
         pipe.ahead = None;
         pipe.refill();
         Some(yes)

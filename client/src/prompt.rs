@@ -112,6 +112,15 @@ pub fn parse(line: &str) -> Result<Option<Command<'_>>, SyntaxError> {
     row(word)?.command(rest).map(Some)
 }
 
+/// What a line says to another user's question, if it is an answer to one.
+pub fn answer(line: &str) -> Option<bool> {
+    match line {
+        "y" => Some(true),
+        "n" => Some(false),
+        _ => None,
+    }
+}
+
 /// Whether a line may be kept in the history. Case does not save a password: `sht s3cret` was meant as SHT.
 pub fn may_be_kept(line: &str) -> bool {
     let secret = |word: &str| COMMANDS.iter().any(|row| row.secret && row.word.eq_ignore_ascii_case(word));

@@ -4,23 +4,20 @@
 //! commands and replies mean ([`crate::commands`], [`crate::login`]) and how exit statuses are numbered.
 
 mod completing;
+mod entering;
 mod offline;
 mod server;
+mod waiting;
 
 use std::io;
 use std::net::SocketAddr;
-use std::os::fd::AsFd;
 use std::time::{Duration, Instant};
-
-use rustix::event::{PollFd, PollFlags, Timespec, poll};
-use rustix::io::Errno;
 
 use crate::commands::Commands;
 use crate::connection::{Connection, Outbox};
 use crate::editor::Purpose;
-use crate::input::{Entered, Input};
+use crate::input::Input;
 use crate::layout::View;
-use crate::lines::LINE_BYTES_MAX;
 use crate::login::{Identity, Known, Login, Question};
 use crate::memory::Memory;
 use crate::output::Output;
@@ -116,24 +113,6 @@ struct Again {
     identity: Identity,
     memory: Memory,
     back_off: BackOff,
-}
-
-/// What a wait ended with.
-#[derive(Debug)]
-struct Ready {
-    signals: bool,
-    input: bool,
-    server: PollFlags,
-    peers: bool,
-}
-
-/// What is polled.
-#[derive(Debug, Clone, Copy)]
-enum Source {
-    Signals,
-    Input,
-    Server,
-    Peer,
 }
 
 impl Session {
@@ -239,99 +218,8 @@ impl Session {
         self.with_links(|links, desk| links.hang_up(desk));
         let deadline = self.now + LINGER;
         while self.links.is_busy() && self.now < deadline {
-            let mut fds = Vec::new();
-            self.links.poll_fds(&mut fds);
-            let due = self.links.due(self.now).map_or(deadline, |due| due.min(deadline));
-            // A poll that fails is tried again until the deadline.
-            let _ = poll(&mut fds, Some(&timespec(due.saturating_duration_since(self.now))));
-            self.now = Instant::now();
+            self.wait_for_peers(deadline);
             self.with_links(|links, desk| links.attend(desk));
-        }
-    }
-
-    /// Takes what was entered, as far as this phase wants it.
-    fn take_entered(&mut self) -> Result<(), Ending> {
-        while self.completing.is_none() {
-            self.take_answers();
-            let question = self.question();
-            let Some(entered) = self.input.next(question.as_ref(), &mut self.output) else { return Ok(()) };
-            match entered {
-                // Who has nothing more to say may still be waiting for a file.
-                Entered::End if !self.input.is_terminal() && self.links.files.is_transferring() => {
-                    return Ok(());
-                }
-                Entered::Suspend => self.suspend(),
-                Entered::ClearScreen => self.output.clear_screen(),
-                Entered::Complete => self.complete(),
-                entered => self.enter(&entered)?,
-            }
-        }
-        Ok(())
-    }
-
-    /// Takes answers to other users' questions out of the lines of a pipe: they wait for no command.
-    fn take_answers(&mut self) {
-        let Phase::LoggedIn { commands, .. } = &self.phase else { return };
-        if commands.wants_password() {
-            return;
-        }
-        while self.links.has_question()
-            && let Some(yes) = self.input.take_answer()
-        {
-            self.with_links(|links, desk| links.answer(yes, desk));
-        }
-    }
-
-    fn enter(&mut self, entered: &Entered) -> Result<(), Ending> {
-        let output = &mut self.output;
-        match &mut self.phase {
-            Phase::LoggedIn { connection, commands } => {
-                let outbox = &mut connection.outbox;
-                let was_leaving = commands.is_leaving();
-                match entered {
-                    Entered::Line(line) => {
-                        let mut desk = Desk { now: self.now, outbox, output };
-                        match answer_in(line) {
-                            Some(yes) if self.links.has_question() && !commands.wants_password() => {
-                                self.links.answer(yes, &mut desk);
-                            }
-                            _ => commands.enter(line, &mut self.links, &mut desk),
-                        }
-                    }
-                    Entered::Interrupt if was_leaving => return Err(Ending::Lost),
-                    Entered::End | Entered::Interrupt => commands.leave(outbox, output),
-                    unreadable => commands.enter_unreadable(&reason(unreadable), outbox, output),
-                }
-                if commands.is_leaving() && !was_leaving {
-                    // What was said privately must be on its way before anybody hears that we have gone.
-                    self.with_links(|links, desk| links.hang_up(desk));
-                }
-                Ok(())
-            }
-            Phase::LoggingIn { connection, login, .. } => match (entered, login.question()) {
-                (Entered::Interrupt, _) => Err(Ending::NotLoggedIn),
-                (Entered::End, _) => {
-                    output.warn("Not logged in: the input ended");
-                    Err(Ending::NotLoggedIn)
-                }
-                (entered, None) => offline::enter(entered, &mut self.links, self.now, output),
-                (Entered::Line(line), Some(_)) => {
-                    login.answer(line, &mut connection.outbox);
-                    Ok(())
-                }
-                (_, Some(question)) if question.purpose == Purpose::Answer => {
-                    output.warn("Invalid name");
-                    Ok(())
-                }
-                // As a password it is just a bad one, which is the server's to refuse.
-                (_, Some(_)) => {
-                    login.answer("", &mut connection.outbox);
-                    Ok(())
-                }
-            },
-            Phase::Dialing(_) | Phase::Resting { .. } => {
-                offline::enter(entered, &mut self.links, self.now, output)
-            }
         }
     }
 
@@ -413,77 +301,6 @@ impl Session {
         lines
     }
 
-    /// Waits until something is ready or due.
-    fn wait(&mut self) -> Result<Ready, Ending> {
-        let timeout = self.timeout();
-        let mut fds = vec![PollFd::new(&self.signals, PollFlags::IN)];
-        let mut sources = vec![Source::Signals];
-        if let Some(input) = self.input.wanted() {
-            fds.push(PollFd::from_borrowed_fd(input, PollFlags::IN));
-            sources.push(Source::Input);
-        }
-        if let Some(server) = self.phase.polled() {
-            fds.push(server);
-            sources.push(Source::Server);
-        }
-        self.links.poll_fds(&mut fds);
-        sources.resize(fds.len(), Source::Peer);
-        let polled = poll(&mut fds, timeout.as_ref());
-        self.now = Instant::now();
-        let mut ready = Ready { signals: false, input: false, server: PollFlags::empty(), peers: false };
-        match polled {
-            Ok(_) => {}
-            // The signal is in its pipe, and the next poll sees it.
-            Err(Errno::INTR) => return Ok(ready),
-            Err(error) => {
-                self.output.warn(&format!("Cannot wait: {error}"));
-                return Err(Ending::Lost);
-            }
-        }
-        for (fd, source) in fds.iter().zip(sources) {
-            match source {
-                Source::Signals => ready.signals = !fd.revents().is_empty(),
-                Source::Input => ready.input = !fd.revents().is_empty(),
-                Source::Server => ready.server = fd.revents(),
-                Source::Peer => ready.peers |= !fd.revents().is_empty(),
-            }
-        }
-        Ok(ready)
-    }
-
-    /// How long to wait at most; `None` = for ever.
-    fn timeout(&self) -> Option<Timespec> {
-        if self.output.is_interrupted() {
-            return Some(timespec(Duration::ZERO));
-        }
-        let due = [
-            self.phase_due(),
-            self.input.deadline(),
-            self.status_due(),
-            self.completing,
-            self.links.due(self.now),
-        ];
-        let due = due.into_iter().flatten().min()?;
-        Some(timespec(due.saturating_duration_since(self.now)))
-    }
-
-    fn phase_due(&self) -> Option<Instant> {
-        match &self.phase {
-            Phase::Dialing(dial) => Some(dial.deadline()),
-            Phase::Resting { until, .. } => Some(*until),
-            Phase::LoggingIn { login, deadline, .. } if login.is_greeting() => Some(*deadline),
-            Phase::LoggingIn { connection, .. } | Phase::LoggedIn { connection, .. } => {
-                self.input.is_terminal().then(|| connection.probe_at())
-            }
-        }
-    }
-
-    /// When the lines above the prompt have to be drawn anew.
-    fn status_due(&self) -> Option<Instant> {
-        let changes = self.is_transferring() || matches!(self.phase, Phase::Resting { .. });
-        (changes && self.input.is_terminal()).then(|| self.now + STATUS_EVERY)
-    }
-
     fn obey_signals(&mut self) -> Result<(), Ending> {
         for call in self.signals.take() {
             match call {
@@ -539,44 +356,5 @@ impl Session {
                 }
             }
         }
-    }
-}
-
-impl Phase {
-    /// The server's socket, and what of it is of interest.
-    fn polled(&self) -> Option<PollFd<'_>> {
-        let (fd, wanted) = match self {
-            Self::Resting { .. } => return None,
-            Self::Dialing(dial) => (dial.as_fd(), PollFlags::OUT),
-            Self::LoggingIn { connection, .. } => (connection.as_fd(), connection.interest(false)),
-            Self::LoggedIn { connection, commands } => {
-                (connection.as_fd(), connection.interest(commands.can_pump()))
-            }
-        };
-        Some(PollFd::from_borrowed_fd(fd, wanted))
-    }
-}
-
-fn timespec(wait: Duration) -> Timespec {
-    // A wait beyond all clocks is one without an end, or nearly.
-    Timespec {
-        tv_sec: i64::try_from(wait.as_secs()).unwrap_or(i64::MAX),
-        tv_nsec: wait.subsec_nanos().into(),
-    }
-}
-
-/// What is typed to answer another user's question.
-fn answer_in(line: &str) -> Option<bool> {
-    match line {
-        "y" => Some(true),
-        "n" => Some(false),
-        _ => None,
-    }
-}
-
-fn reason(unreadable: &Entered) -> String {
-    match unreadable {
-        Entered::TooLong => format!("The line is longer than {LINE_BYTES_MAX} bytes"),
-        _ => "The line is not UTF-8".to_owned(),
     }
 }

@@ -200,7 +200,8 @@ impl Privates {
     pub fn logged_out(&mut self, user: &str, desk: &mut Desk<'_>) {
         for private in self.sessions.iter_mut().filter(|private| private.user == user) {
             private.stage = match std::mem::replace(&mut private.stage, Stage::Over) {
-                Stage::Direct(line) | Stage::Ending(line, _) => private.hear_last_words(line, desk),
+                Stage::Direct(line) => private.hear_last_words(line, true, desk),
+                Stage::Ending(line, _) => private.hear_last_words(line, false, desk),
                 Stage::Relayed | Stage::Lost(_) => Stage::Over,
                 // What is still being arranged the server ends with a word of its own.
                 stage => stage,
@@ -390,12 +391,17 @@ impl Private {
         }
     }
 
-    /// Shows all that is here of what the other one said before it logged out. The rest may still come.
-    fn hear_last_words(&self, mut line: Line, desk: &mut Desk<'_>) -> Stage {
+    /// Shows all that is here of what the other one said before it logged out, even that it had stopped, if
+    /// that is news. The rest may still come.
+    fn hear_last_words(&self, mut line: Line, is_news: bool, desk: &mut Desk<'_>) -> Stage {
         for _ in 0..LAST_READS {
             let (heard, goes_on) = line.attend();
             let is_all = heard.is_empty();
-            if self.show(heard, desk) || !goes_on {
+            let has_stopped = self.show(heard, desk);
+            if has_stopped && is_news {
+                desk.output.say(&stopped_by(&self.user));
+            }
+            if has_stopped || !goes_on {
                 return Stage::Over;
             }
             if is_all {

@@ -5,7 +5,8 @@ use std::time::Instant;
 
 use forum_common::request::Request;
 
-use super::{Ending, reason};
+use super::Ending;
+use super::entering::reason;
 use crate::connection::Outbox;
 use crate::input::Entered;
 use crate::output::Output;

@@ -166,6 +166,16 @@ fn what_was_said_last_comes_before_the_end_whatever_the_server_says_first() {
 }
 
 #[test]
+fn a_stop_right_before_the_log_out_is_told_before_it() {
+    let (mut yoda, mut hans) = couple();
+    assert_eq!(yoda.say("hans", "that is all"), Way::Gone);
+    yoda.with(|links, desk| links.privates.stop("hans", desk)).unwrap();
+    hans.with(|links, desk| links.logged_out("yoda", desk));
+    assert_eq!(hans.printed(), ["yoda(private): that is all", "yoda stopped private messaging"]);
+    hans.refuses_to_say("yoda");
+}
+
+#[test]
 fn a_line_that_ends_without_a_word_is_told_unless_the_user_has_logged_out() {
     for logs_out in [true, false] {
         let (yoda, mut hans) = couple();

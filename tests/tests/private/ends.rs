@@ -85,6 +85,15 @@ fn whatever_was_said_before_the_log_out_arrives_before_it_and_in_order() {
 }
 
 #[test]
+fn who_stops_and_leaves_in_one_go_has_stopped_first() {
+    let server = Server::start(&[]);
+    let (mut yoda, mut hans) = talking_pair(&server);
+    yoda.write("private hans enough\nstopprivate hans\nXIT\n");
+    hans.hears_all(&[&said("yoda", "enough"), "yoda stopped private messaging"]);
+    expect_gone(&mut hans);
+}
+
+#[test]
 fn it_goes_on_when_the_other_blocks_and_a_new_one_is_refused() {
     let server = Server::start(&[]);
     let (mut yoda, mut hans) = talking_pair(&server);

@@ -86,9 +86,10 @@ impl Incoming {
         matches!(self.stage, Taking::Over)
     }
 
-    /// Whether the sender may still have to hear that all is here.
+    /// Whether the sender, if it is still there, may have to hear the result.
     pub(super) fn owes_result(&self) -> bool {
-        matches!(&self.stage, Taking::Told(transfer, Leave::Keep) if !transfer.needs_server())
+        let is_there = |transfer: &Transfer<_>| !transfer.needs_server() && !transfer.is_deserted();
+        matches!(&self.stage, Taking::Told(transfer, Leave::Keep) if is_there(transfer))
     }
 
     /// The transfer, once it is under way.

@@ -79,6 +79,11 @@ impl<E: Endpoint> Transfer<E> {
         self.gone_at.get_or_insert(now + LAST_WORD_TIMEOUT);
     }
 
+    /// Whether the other end has left before the result was known.
+    pub(super) fn is_deserted(&self) -> bool {
+        self.gone_at.is_some()
+    }
+
     /// Takes in a datagram that came straight, if it is one of this transfer.
     pub(super) fn take(&mut self, now: Instant, from: SocketAddr, datagram: &[u8]) -> bool {
         self.link.on_datagram(now, from, datagram)

@@ -336,6 +336,21 @@ fn a_file_goes_through_the_server_when_there_is_no_other_way() {
     assert_eq!(fs::read(hans.directory.path().join("yoda_f")).unwrap(), content);
 }
 
+#[test]
+fn nobody_waits_for_a_sender_that_has_left() {
+    let mut hans = Party::new(Accept::Always);
+    hans.hear(&LinkNotice::FileQuestion { link: LINK, from: "yoda", size: 3, file: "f" });
+    let nobody = std::net::UdpSocket::bind((HERE, 0)).unwrap();
+    let port = nobody.local_addr().unwrap().port();
+    hans.hear(&LinkNotice::Introduction { link: LINK, token: TOKEN, address: "127.0.0.1", port });
+    hans.hear(&LinkNotice::Ended { link: LINK, stopped: false });
+    assert_eq!(hans.printed(), [""; 0], "its last word may be on its way");
+    hans.now += Duration::from_secs(3);
+    hans.with(|links, desk| links.attend(desk));
+    assert_eq!(hans.printed(), ["f from yoda was not received"]);
+    assert!(!hans.links.is_busy());
+}
+
 /// Takes datagrams from one user's outbox to the other one, as the server would.
 fn pass_on(from: &mut Party, to: &mut Party) {
     let mut decoder = Decoder::default();

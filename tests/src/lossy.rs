@@ -78,6 +78,8 @@ pub enum Weather {
         /// In both directions together.
         after_bytes: u64,
     },
+    /// None comes through to this client; all come through to the other.
+    Deaf(Side),
     /// None comes through.
     Dead,
 }
@@ -225,13 +227,13 @@ impl State {
         match self.weather {
             Weather::Breaks { after_bytes } => self.counts.bytes - self.bytes_before >= after_bytes,
             Weather::Dead => true,
-            Weather::Fair | Weather::Rough { .. } | Weather::Far(_) => false,
+            Weather::Fair | Weather::Rough { .. } | Weather::Far(_) | Weather::Deaf(_) => false,
         }
     }
 
-    /// When copies of a datagram of so many bytes arrive; none does if it is lost.
-    fn fate(&mut self, bytes: usize, now: Instant, random: &mut fastrand::Rng) -> Vec<Instant> {
-        if bytes > DATAGRAM_BYTES_MAX || self.is_broken() {
+    /// When copies of a datagram of so many bytes arrive at this side; none does if it is lost.
+    fn fate(&mut self, side: Side, bytes: usize, now: Instant, random: &mut fastrand::Rng) -> Vec<Instant> {
+        if bytes > DATAGRAM_BYTES_MAX || self.is_broken() || self.weather == Weather::Deaf(side) {
             self.counts.lost += 1;
             return Vec::new();
         }
@@ -244,7 +246,7 @@ impl State {
                 _ => vec![now],
             },
             Weather::Far(delay) => vec![now + delay],
-            Weather::Fair | Weather::Breaks { .. } | Weather::Dead => vec![now],
+            _ => vec![now],
         };
         match arrivals[..] {
             [] => self.counts.lost += 1,
@@ -309,7 +311,7 @@ impl Datagrams {
             if state.remembered.len() < REMEMBERED_MAX {
                 state.remembered.push((side, datagram.to_vec()));
             }
-            for arrival in state.fate(count, Instant::now(), &mut self.random) {
+            for arrival in state.fate(side, count, Instant::now(), &mut self.random) {
                 if self.under_way.len() < UNDER_WAY_MAX {
                     *number += 1;
                     self.under_way.insert((arrival, *number), (side, datagram.to_vec()));

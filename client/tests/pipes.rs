@@ -4,12 +4,12 @@
 
 mod stage;
 
-use std::net::SocketAddr;
+use std::net::{SocketAddr, UdpSocket};
 use std::os::unix::process::ExitStatusExt;
 
 use forum_common::refusal::{Closing, Refusal};
 use forum_common::reply::Reply;
-use forum_common::request::Request;
+use forum_common::request::{Request, VERSION};
 use forum_common::transfer::Transfer;
 use rustix::net::{AddressFamily, SocketType};
 use rustix::process::Signal;
@@ -34,14 +34,17 @@ fn lines_answer_the_log_in_and_then_are_commands() {
 #[test]
 fn a_new_name_signs_up_and_refusals_lead_back_to_the_name() {
     let script = Script::new();
-    let client = Place::new(&script).arg("8001").pipe_all("luke\na\nb\nyoda\njedi\nyoda\njedi\n");
+    // It was free a moment ago.
+    let udp_port = UdpSocket::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+    let mut place = Place::new(&script).arg(&udp_port.to_string());
+    let client = place.pipe_all("luke\na\nb\nyoda\njedi\nyoda\njedi\n");
     let mut peer = script.greet();
-    let tag = peer.hears(&Request::LogIn { name: "luke", udp_port: 8_001 });
+    let tag = peer.hears(&Request::LogIn { name: "luke", udp_port });
     peer.reply(tag, &Reply::PasswordWanted { known: false });
     let tag = peer.hears(&Request::SignUp { password: "a", confirmation: "b" });
     peer.refuse(tag, Refusal::PasswordsDiffer, "Passwords do not match");
     for (code, text) in [(Some(Refusal::Busy), "Server busy. Please try again later"), (None, "")] {
-        let tag = peer.hears(&Request::LogIn { name: "yoda", udp_port: 8_001 });
+        let tag = peer.hears(&Request::LogIn { name: "yoda", udp_port });
         peer.reply(tag, &Reply::PasswordWanted { known: true });
         let tag = peer.hears(&Request::Password("jedi"));
         match code {
@@ -207,7 +210,7 @@ fn a_blocked_account_ends_the_log_in() {
     let script = Script::new();
     let client = Place::new(&script).pipe_all("yoda\nguess\nyoda\njedi\n");
     let mut peer = script.greet();
-    let tag = peer.hears(&Request::LogIn { name: "yoda", udp_port: 0 });
+    let tag = peer.hears_log_in("yoda");
     peer.reply(tag, &Reply::PasswordWanted { known: true });
     let tag = peer.hears(&Request::Password("guess"));
     peer.refuse(tag, Refusal::BlockedNow, "Invalid password. Your account has been blocked.");
@@ -223,7 +226,7 @@ fn input_that_ends_before_the_log_in_ends_with_77() {
         let client = Place::new(&script).pipe_all(input);
         let mut peer = script.greet();
         if !input.is_empty() {
-            let tag = peer.hears(&Request::LogIn { name: "yoda", udp_port: 0 });
+            let tag = peer.hears_log_in("yoda");
             peer.reply(tag, &Reply::PasswordWanted { known: true });
         }
         peer.expect_end();
@@ -240,7 +243,7 @@ fn options_log_in_without_questions_and_the_first_line_is_a_command() {
     }
     let client = place.pipe_all("LST\n");
     let mut peer = script.greet();
-    let tag = peer.hears(&Request::LogIn { name: "yoda", udp_port: 0 });
+    let tag = peer.hears_log_in("yoda");
     peer.reply(tag, &Reply::PasswordWanted { known: false });
     let tag = peer.hears(&Request::SignUp { password: "jedi", confirmation: "jedi" });
     peer.reply(tag, &Reply::Welcome { text: "Welcome to the forum" });
@@ -255,7 +258,7 @@ fn with_options_any_refusal_of_the_log_in_ends_with_77() {
     let script = Script::new();
     let client = Place::of_yoda(&script).pipe_all("LST\n");
     let mut peer = script.greet();
-    let tag = peer.hears(&Request::LogIn { name: "yoda", udp_port: 0 });
+    let tag = peer.hears_log_in("yoda");
     peer.refuse(tag, Refusal::AlreadyLoggedIn, "yoda has already logged in");
     peer.expect_end();
     assert_eq!(client.end(), (Some(77), vec![], vec!["yoda has already logged in".into()]));
@@ -313,12 +316,34 @@ fn a_connection_lost_without_a_word_ends_with_69() {
 }
 
 #[test]
+fn a_server_of_the_first_version_is_served_and_asked_for_nothing_that_it_does_not_know() {
+    let script = Script::new();
+    let client = Place::new(&script)
+        .pipe_all("yoda\njedi\nstartprivate hans\nUDP hans /dev/null\nprivate hans hi\nXIT\n");
+    let mut peer = script.accept();
+    let tag = peer.hears(&Request::Hello { version: VERSION });
+    peer.reply(tag, &Reply::Hello { version: 1 });
+    let tag = peer.hears_log_in("yoda");
+    peer.reply(tag, &Reply::PasswordWanted { known: true });
+    let tag = peer.hears(&Request::Password("jedi"));
+    peer.reply(tag, &Reply::Welcome { text: "Welcome to the forum" });
+    for _ in 0..3 {
+        peer.hears(&Request::Active);
+    }
+    peer.say_goodbye();
+    let (status, out, err) = client.end();
+    assert_eq!((status, out), (Some(1), vec!["Welcome to the forum".into(), "Goodbye".into()]));
+    let too_old = "The server is too old for this: it can't bring you together with other users";
+    assert_eq!(err, [too_old, too_old, "Error. Private messaging to hans not enabled"]);
+}
+
+#[test]
 fn whoever_is_no_forum_server_is_left() {
     for bytes in [&b"HTTP/1.1 400 Bad Request\r\n\r\n"[..], &[0, 0, 0, 7, 0x80, 0, 0, 0, 1, 0, 9]] {
         let script = Script::new();
         let client = Place::new(&script).pipe();
         let mut peer = script.accept();
-        peer.hears(&Request::Hello { version: 1 });
+        peer.hears(&Request::Hello { version: VERSION });
         peer.send(bytes);
         peer.expect_end();
         let (status, out, err) = client.end();

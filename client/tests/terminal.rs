@@ -46,7 +46,7 @@ fn the_log_in_is_prompted_and_passwords_stay_unseen() {
     terminal.shows("Enter username: ");
     // Typed ahead, before anybody asks for it: the password must not be seen either.
     terminal.types("yoda\rs3cret\r");
-    let tag = peer.hears(&Request::LogIn { name: "yoda", udp_port: 0 });
+    let tag = peer.hears_log_in("yoda");
     peer.reply(tag, &Reply::PasswordWanted { known: false });
     terminal.shows("Enter new password for yoda: \r\n");
     terminal.shows("Confirm password: ");
@@ -56,7 +56,7 @@ fn the_log_in_is_prompted_and_passwords_stay_unseen() {
     terminal.shows("Username yoda is taken\r\n");
     terminal.shows("Enter username: ");
     terminal.types("yoda\r");
-    let tag = peer.hears(&Request::LogIn { name: "yoda", udp_port: 0 });
+    let tag = peer.hears_log_in("yoda");
     peer.reply(tag, &Reply::PasswordWanted { known: true });
     terminal.shows("Enter password: ");
     terminal.types("s3cret\r");
@@ -143,7 +143,7 @@ fn a_lost_connection_is_made_again_and_what_was_typed_stays() {
     terminal.shows("(not connected) > MSG a hello");
     // The server has not noticed yet; the client waits it out.
     let mut peer = script.greet();
-    let tag = peer.hears(&Request::LogIn { name: "yoda", udp_port: 0 });
+    let tag = peer.hears_log_in("yoda");
     peer.refuse(tag, Refusal::AlreadyLoggedIn, "yoda has already logged in");
     peer.expect_end();
     terminal.shows("yoda has already logged in. Next attempt in ");
@@ -168,7 +168,7 @@ fn after_a_passwd_it_logs_in_again_with_the_new_password() {
     peer.done(tag, "Password changed");
     drop(peer);
     let mut peer = script.greet();
-    let tag = peer.hears(&Request::LogIn { name: "yoda", udp_port: 0 });
+    let tag = peer.hears_log_in("yoda");
     peer.reply(tag, &Reply::PasswordWanted { known: true });
     peer.hears(&Request::Password("sith"));
 }

@@ -15,7 +15,7 @@ use forum_common::frame::{Decoder, NO_TAG, Tag};
 use forum_common::notice::Notice;
 use forum_common::refusal::{Closing, Refusal};
 use forum_common::reply::Reply;
-use forum_common::request::Request;
+use forum_common::request::{Request, VERSION};
 use forum_common::transfer::Transfer;
 use rustix::process::{Pid, Signal, WaitOptions, kill_process, waitpid};
 use rustix::pty::{OpenptFlags, grantpt, openpt, ptsname, unlockpt};
@@ -61,15 +61,15 @@ impl Script {
     /// The next client, to which hello has been said.
     pub(crate) fn greet(&self) -> Peer {
         let mut peer = self.accept();
-        let tag = peer.hears(&Request::Hello { version: 1 });
-        peer.reply(tag, &Reply::Hello { version: 1 });
+        let tag = peer.hears(&Request::Hello { version: VERSION });
+        peer.reply(tag, &Reply::Hello { version: VERSION });
         peer
     }
 
     /// The next client, logged in as yoda with the password `jedi`, which it had to know.
     pub(crate) fn admit(&self) -> Peer {
         let mut peer = self.greet();
-        let tag = peer.hears(&Request::LogIn { name: "yoda", udp_port: 0 });
+        let tag = peer.hears_log_in("yoda");
         peer.reply(tag, &Reply::PasswordWanted { known: true });
         let tag = peer.hears(&Request::Password("jedi"));
         peer.reply(tag, &Reply::Welcome { text: "Welcome to the forum" });
@@ -121,6 +121,19 @@ impl Peer {
         let tag = tag.unwrap_or_else(|| panic!("the client left instead of {wanted:?}"));
         assert_ne!(tag, NO_TAG);
         tag
+    }
+
+    /// Insists on a log-in with this name, and a UDP port for files; its tag.
+    pub(crate) fn hears_log_in(&mut self, wanted: &str) -> Tag {
+        let tag = self.next(|frame| {
+            let request = Request::decode(frame).unwrap();
+            assert!(
+                matches!(request, Request::LogIn { name, udp_port: 1.. } if name == wanted),
+                "{request:?}"
+            );
+            frame.tag
+        });
+        tag.expect("the client left instead of logging in")
     }
 
     /// The next request, if one comes before it is silent.

@@ -236,10 +236,8 @@ impl SqliteJournal {
         // The thread has gone, so nobody else has the writer. Opened as it was, a database that is in doubt
         // closes without a checkpoint: nothing more is written.
         let writer = self.writer.take().and_then(Arc::into_inner).and_then(|writer| writer.into_inner().ok());
-        match writer.and_then(Writer::into_database) {
-            Some(database) => close(database),
-            None => Err(broken("an earlier commit failed".to_owned())),
-        }
+        let database = writer.map_or_else(|| Err(Broken(DIED.to_owned())), Writer::into_database);
+        close(database.map_err(|Broken(reason)| broken(reason))?)
     }
 
     /// Commits in the loop, if nobody else is at the database; otherwise the thread gets the batch.
@@ -248,9 +246,9 @@ impl SqliteJournal {
         let Some(Ok(mut writer)) = writer.map(|writer| writer.try_lock()) else {
             return self.hand_over(Work::Batch(batch));
         };
-        let report = writer.commit(batch).unwrap_or_else(|Broken(reason)| {
-            writer.give_up();
-            Report::Broken { reason }
+        let report = writer.commit(batch).unwrap_or_else(|broken| {
+            writer.give_up(broken.clone());
+            Report::Broken { reason: broken.0 }
         });
         let wants_tending = writer.wants_tending();
         drop(writer);

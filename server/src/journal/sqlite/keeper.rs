@@ -4,6 +4,7 @@
 use std::sync::mpsc::{Receiver, Sender};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
+use super::DIED;
 use super::chain::Tip;
 use super::draft::Step;
 use super::writer::{Broken, Rest, Writer};
@@ -67,7 +68,7 @@ impl Drop for Reporter {
 fn lock(writer: &Mutex<Writer>) -> MutexGuard<'_, Writer> {
     writer.lock().unwrap_or_else(|poisoned: PoisonError<_>| {
         let mut writer = poisoned.into_inner();
-        writer.give_up();
+        writer.give_up(Broken(DIED.to_owned()));
         writer
     })
 }
@@ -85,8 +86,10 @@ pub(super) fn keep(writer: &Mutex<Writer>, reporter: &Reporter, works: &Inbox<Wo
             return Ok(());
         }
         let mut writer = lock(writer);
+        // The loop may have broken it.
+        writer.check()?;
         if let Err(broken) = perform(&mut writer, reporter, work) {
-            writer.give_up();
+            writer.give_up(broken.clone());
             return Err(broken);
         }
     }

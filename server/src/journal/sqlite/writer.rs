@@ -32,6 +32,7 @@ const TIDY_BATCHES: usize = 64;
 const TIDY_CHUNKS: usize = 8;
 
 /// Why nothing more can be written.
+#[derive(Clone)]
 pub(super) struct Broken(pub(super) String);
 
 fn broken(doing: &'static str) -> impl Fn(rusqlite::Error) -> Broken {
@@ -102,8 +103,8 @@ pub(super) struct Writer {
     interval: Option<IntervalSync>,
     /// A commit made something due that is not its own business.
     wants_tending: bool,
-    /// Something failed that leaves in doubt what is on disk: nothing more is written.
-    is_broken: bool,
+    /// What failed, if something did that leaves in doubt what is on disk: nothing more is written.
+    broken: Option<Broken>,
 }
 
 /// What there is to do for a writer that is given nothing.
@@ -127,7 +128,7 @@ impl Writer {
             wal_pages: 0,
             interval: start.interval,
             wants_tending: false,
-            is_broken: false,
+            broken: None,
         }
     }
 
@@ -153,14 +154,20 @@ impl Writer {
         Ok(())
     }
 
-    /// Nothing is to be written any more.
-    pub(super) fn give_up(&mut self) {
-        self.is_broken = true;
+    /// Nothing is to be written any more, for this reason, unless there was one before.
+    pub(super) fn give_up(&mut self, broken: Broken) {
+        self.broken.get_or_insert(broken);
     }
 
-    /// The database, to be closed; none when what it holds is in doubt.
-    pub(super) fn into_database(self) -> Option<Database> {
-        (!self.is_broken).then_some(self.database)
+    /// Whether something may be written.
+    pub(super) fn check(&self) -> Result<(), Broken> {
+        self.broken.clone().map_or(Ok(()), Err)
+    }
+
+    /// The database, to be closed, unless what it holds is in doubt.
+    pub(super) fn into_database(self) -> Result<Database, Broken> {
+        self.check()?;
+        Ok(self.database)
     }
 
     fn conn(&self) -> &Connection {
@@ -168,9 +175,7 @@ impl Writer {
     }
 
     pub(super) fn commit(&mut self, batch: Batch) -> Result<Report, Broken> {
-        if self.is_broken {
-            return Err(Broken("an earlier commit failed".to_owned()));
-        }
+        self.check()?;
         let entries = batch.entries();
         let tip = self.tip.extended(LAYOUT, entries, batch.bytes());
         let outcome = match insert_batch(self.conn(), self.tip, tip, &batch) {

@@ -94,8 +94,16 @@ fn a_full_disk_refuses_a_batch_whole_and_takes_the_next_that_fits() {
 
 #[test]
 fn any_other_error_is_the_last_outcome_and_wakes_the_loop() {
+    // The thread commits, or the loop itself while the thread has nothing to do.
+    for durability in [Durability::Always, Durability::Interval, Durability::None] {
+        breaks_with_its_reason(durability);
+    }
+}
+
+fn breaks_with_its_reason(durability: Durability) {
     let (_dir, path) = place();
-    let mut running = Running::open(&path);
+    let (_, replayed) = read_all(Stored::open(&path).unwrap()).unwrap();
+    let mut running = Running::start(replayed, durability);
     running.commit(&[b"one"]);
     let saboteur = rusqlite::Connection::open(&path).unwrap();
     let trigger = "CREATE TRIGGER t BEFORE INSERT ON batches BEGIN SELECT raise(ABORT, 'sabotage'); END";

@@ -265,9 +265,10 @@ impl Incoming {
         }
     }
 
-    /// Bytes that have arrived, once it is under way.
+    /// Bytes that are behind us: looked through, or arrived, once it is under way.
     pub(super) fn bytes_done(&self) -> Option<u64> {
         match &self.stage {
+            Taking::Looking(_, digesting) => Some(digesting.done_bytes()),
             Taking::Going(transfer, _) => transfer.view().progress().map(|progress| progress.bytes),
             _ => None,
         }

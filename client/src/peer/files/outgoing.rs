@@ -281,9 +281,13 @@ impl Outgoing {
         }
     }
 
-    /// Bytes that have arrived, once it is under way.
+    /// Bytes that are behind us: read through, or arrived, once it is under way.
     pub(super) fn bytes_done(&self) -> Option<u64> {
         match &self.stage {
+            Sending::Asked(content) | Sending::Agreed(content, _) => match &content.digest {
+                Digest::Working(digesting) => Some(digesting.done_bytes()),
+                Digest::Known(_) => None,
+            },
             Sending::Going(transfer) => transfer.view().progress().map(|progress| progress.bytes),
             _ => None,
         }

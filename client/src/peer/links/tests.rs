@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use forum_common::frame::Decoder;
 use forum_common::link::Token;
+use forum_common::request::Request;
 use rustix::event::{Timespec, poll};
 use tempfile::TempDir;
 
@@ -71,7 +72,10 @@ impl Party {
         decoder.feed(self.outbox.unsent());
         let mut sent = Vec::new();
         while let Some(frame) = decoder.next_frame().unwrap() {
-            sent.push(format!("{:?}", LinkRequest::decode(&frame).unwrap()));
+            sent.push(match LinkRequest::is_kind(frame.kind) {
+                true => format!("{:?}", LinkRequest::decode(&frame).unwrap()),
+                false => format!("{:?}", Request::decode(&frame).unwrap()),
+            });
         }
         self.outbox.sent(self.outbox.unsent().len());
         sent
@@ -334,6 +338,24 @@ fn a_file_goes_through_the_server_when_there_is_no_other_way() {
     });
     assert_eq!(lines, (vec!["f has been uploaded".to_owned()], vec!["Received f from yoda".to_owned()]));
     assert_eq!(fs::read(hans.directory.path().join("yoda_f")).unwrap(), content);
+}
+
+#[test]
+fn reading_a_large_file_through_keeps_its_sender_from_being_idle() {
+    let mut yoda = Party::new(Accept::Ask);
+    let path = yoda.directory.path().join("f");
+    File::create(&path).unwrap().set_len(3 * crate::peer::digest::SLICE_BYTES).unwrap();
+    let source = Source::open(path.to_str().unwrap()).unwrap();
+    yoda.with(|links, desk| links.files.asked(LINK, "hans", source, desk));
+    yoda.hear(&LinkNotice::Prepare { link: LINK, token: TOKEN });
+    let mut active = 0;
+    yoda.attend_until("the digest", |yoda| {
+        yoda.now += Duration::from_secs(1);
+        let sent = yoda.sent();
+        active += sent.iter().filter(|sent| *sent == "Active").count();
+        sent.iter().any(|sent| sent.starts_with("Listening"))
+    });
+    assert!(active >= 2, "{active}");
 }
 
 #[test]

@@ -122,9 +122,10 @@ pub fn answer(line: &str) -> Option<bool> {
 }
 
 /// Whether a line may be kept in the history. Case does not save a password: `sht s3cret` was meant as SHT.
+/// And an answer is none to a later question.
 pub fn may_be_kept(line: &str) -> bool {
     let secret = |word: &str| COMMANDS.iter().any(|row| row.secret && row.word.eq_ignore_ascii_case(word));
-    !first_word(line).is_some_and(|(word, _)| secret(word))
+    answer(line).is_none() && !first_word(line).is_some_and(|(word, _)| secret(word))
 }
 
 /// What `help` shows, line by line.

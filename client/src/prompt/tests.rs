@@ -189,6 +189,33 @@ fn lines_with_a_secret_are_not_kept() {
 }
 
 #[test]
+fn answers_to_questions_are_not_kept() {
+    assert!(!may_be_kept("y") && !may_be_kept("n"));
+    assert!(may_be_kept("yes"));
+}
+
+#[test]
+fn an_answer_is_one_letter_and_nothing_else() {
+    assert_eq!(["y", "n"].map(answer), [Some(true), Some(false)]);
+    for line in ["Y", "N", "yes", "no", " y", "y ", "yn", ""] {
+        assert_eq!(answer(line), None, "{line:?}");
+    }
+}
+
+#[test]
+fn what_is_said_privately_is_everything_behind_the_one_space() {
+    let parsed = |line| parse(line).unwrap().unwrap();
+    assert_eq!(parsed("private hans  a  b "), Command::Private { user: "hans", text: " a  b " });
+    assert_eq!(parsed("startprivate hans"), Command::StartPrivate { user: "hans" });
+    assert_eq!(parsed("stopprivate hans "), Command::StopPrivate { user: "hans" });
+    assert_eq!(parsed("UDP hans a/b.txt"), Command::SendFile { user: "hans", path: "a/b.txt" });
+    for line in ["private hans", "private hans ", "startprivate", "startprivate a b", "UDP hans", "UDP a b c"]
+    {
+        assert!(parse(line).is_err(), "{line:?}");
+    }
+}
+
+#[test]
 fn help_explains_every_command() {
     let all = help(None).unwrap();
     assert_eq!(all.len(), COMMANDS.len());

@@ -57,6 +57,11 @@ impl Digesting {
         self.size
     }
 
+    /// How much of it is done, in whole hundredths.
+    pub fn percent(&self) -> u64 {
+        (self.done_bytes() * 100).checked_div(self.size).unwrap_or(100)
+    }
+
     /// The digest of what has been hashed so far.
     pub fn digest(&self) -> [u8; blake3::OUT_LEN] {
         self.hasher.finalize().into()

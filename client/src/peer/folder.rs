@@ -117,11 +117,6 @@ impl Place {
         }
     }
 
-    /// The name that the file will have.
-    pub fn name_here(&self) -> &str {
-        &self.name_here
-    }
-
     /// What is left of a broken transfer of a file of this name and size, the newest if there are several.
     /// Which file it was shows when the offer comes; what it takes to resume it can be computed before.
     pub fn leftover(&self) -> Option<Leftover> {

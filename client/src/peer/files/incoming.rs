@@ -278,7 +278,10 @@ impl Incoming {
     pub(super) fn status(&mut self, now: Instant) -> Option<String> {
         let (from, name) = (&self.from, &self.name);
         match &self.stage {
-            Taking::Looking(..) => Some(format!("Receiving {name} from {from}: looking at what is here")),
+            Taking::Looking(_, digesting) => {
+                let what = "looking through what is here";
+                Some(format!("Receiving {name} from {from}: {what}, {}%", digesting.percent()))
+            }
             Taking::Agreed(_) => Some(format!("Receiving {name} from {from}: waiting")),
             Taking::Going(transfer, _) => {
                 let progress = transfer.view().progress()?;

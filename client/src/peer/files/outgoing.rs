@@ -298,7 +298,10 @@ impl Outgoing {
         let (user, name) = (&self.user, &self.name);
         match &self.stage {
             Sending::Asked(_) => Some(format!("Sending {name}: {user} is asked")),
-            Sending::Agreed(..) | Sending::Ready(..) => Some(format!("Sending {name} to {user}: preparing")),
+            Sending::Agreed(Content { digest: Digest::Working(digesting), .. }, _) => {
+                Some(format!("Sending {name} to {user}: reading it through, {}%", digesting.percent()))
+            }
+            Sending::Agreed(..) | Sending::Ready(..) => Some(format!("Sending {name} to {user}: waiting")),
             Sending::Going(transfer) => {
                 let progress = transfer.view().progress()?;
                 self.meter.sample(now, progress.bytes);

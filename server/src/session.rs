@@ -263,8 +263,9 @@ pub struct Address {
 }
 
 impl From<SocketAddr> for Address {
+    /// A socket that takes both families shows IPv4 addresses in disguise; here they are themselves.
     fn from(address: SocketAddr) -> Self {
-        Self { ip: address.ip(), port: address.port() }
+        Self { ip: address.ip().to_canonical(), port: address.port() }
     }
 }
 
@@ -276,9 +277,9 @@ impl fmt::Display for Address {
 
 impl Session {
     /// The session of a connection that was just accepted.
-    pub fn new(address: SocketAddr, now: Instant) -> Self {
+    pub fn new(address: Address, now: Instant) -> Self {
         let phase = Phase::Greeting(Patience::new(now));
-        Self { address: address.into(), phase, version: 0, active_at: now, rate: Rate::default() }
+        Self { address, phase, version: 0, active_at: now, rate: Rate::default() }
     }
 
     /// The member, once logged in.
@@ -328,6 +329,14 @@ mod tests {
         let patience = Patience::new(start).pause(at(10));
         assert_eq!(patience.spent(at(1_000)), Duration::from_secs(10));
         assert_eq!(patience.resume(at(1_000)).spent(at(1_005)), Duration::from_secs(15));
+    }
+
+    #[test]
+    fn an_address_of_the_old_family_is_shown_as_such() {
+        let shown = |address: &str| Address::from(address.parse::<SocketAddr>().unwrap()).to_string();
+        assert_eq!(shown("[::ffff:192.0.2.1]:7"), "192.0.2.1:7");
+        assert_eq!(shown("192.0.2.1:7"), "192.0.2.1:7");
+        assert_eq!(shown("[2001:db8::1]:7"), "[2001:db8::1]:7");
     }
 
     #[test]

@@ -207,8 +207,7 @@ impl<S: Stream, J: Journal, C: Clock> Service<S, J, C> {
         let Some((link, token)) = self.links.prepared(id, by) else { return };
         let other = link.other(by);
         let (Some(here), Some(there)) = (self.online.find(by), self.online.find(other)) else { return };
-        // Clients of a socket that takes both families show their IPv4 addresses in disguise.
-        let (here_ip, there_ip) = (here.address.to_canonical(), there.address.to_canonical());
+        let (here_ip, there_ip) = (here.address, there.address);
         let there_port = there.udp_port;
         let has_ports = port != 0 && (link.purpose == Purpose::Private || there_port != 0);
         let can_meet = has_ports && can_meet(here_ip, there_ip);

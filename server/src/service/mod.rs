@@ -45,7 +45,7 @@ use crate::lockout::Lockout;
 use crate::online::Online;
 use crate::passwords::PasswordHasher;
 use crate::peers::Peers;
-use crate::session::{Farewell, PeerId, Phase, Session};
+use crate::session::{Address, Farewell, PeerId, Phase, Session};
 use crate::timers::DeadlineQueue;
 use crate::zone::Zone;
 
@@ -225,6 +225,7 @@ impl<S: Stream, J: Journal, C: Clock> Service<S, J, C> {
         if self.peers.len() >= self.settings.connections_max + FAREWELLS_MAX {
             return None;
         }
+        let address = Address::from(address);
         let id = self.peers.insert(stream, Session::new(address, self.now));
         info!("#{} {address} Client connected", id.generation);
         if full {

@@ -33,21 +33,8 @@ impl Stage {
     /// Sends a request about a link, with tag 9, and returns everything that is answered.
     fn link(&mut self, client: &mut Client, request: &LinkRequest<'_>) -> Vec<String> {
         client.send_link(9, request);
-        self.nudge(client);
-        self.run();
+        self.settle(client);
         client.answers()
-    }
-
-    fn pass(&mut self, time: Duration) {
-        self.clock.advance(time);
-        self.run();
-    }
-
-    /// Ends a connection without a word.
-    fn drop(&mut self, client: &Client) {
-        client.link.borrow_mut().broken = true;
-        self.nudge(client);
-        self.run();
     }
 }
 
@@ -131,7 +118,7 @@ fn what_cant_be_asked_is_refused_for_the_first_reason_that_applies() {
     let mut stage = stage(&[]);
     let (mut yoda, mut foe, gone) = (stage.user("yoda"), stage.user("foe"), stage.user("gone"));
     stage.ask(&mut foe, 4, &Request::Block { user: "yoda" });
-    stage.drop(&gone);
+    stage.cut(&gone);
     let blocked = "Your message could not be delivered as the recipient has blocked you";
     for (user, code, text) in [
         ("bad name", Refusal::InvalidName, "Invalid name"),
@@ -144,7 +131,7 @@ fn what_cant_be_asked_is_refused_for_the_first_reason_that_applies() {
         assert_eq!(stage.link(&mut yoda, &request), refused_link(code, text), "{user}");
     }
     // A block is told before an absence.
-    stage.drop(&foe);
+    stage.cut(&foe);
     assert_eq!(stage.link(&mut yoda, &private("foe")), refused_link(Refusal::BlockedByUser, blocked));
     for (user, file, code, text) in [
         ("bad name", "-bad", Refusal::InvalidName, "Invalid name"),
@@ -272,7 +259,7 @@ fn questions_of_who_leaves_are_withdrawn_and_those_to_it_answered() {
     let mut leia = stage.user("leia");
     stage.link(&mut hans, &private("leia"));
     leia.answers();
-    stage.drop(&leia);
+    stage.cut(&leia);
     hans.expect(&[LinkNotice::Declined { link: 4 }]);
     assert!(stage.service.links.is_empty());
 }
@@ -285,11 +272,9 @@ fn nobody_is_asked_by_a_user_whose_coming_it_has_not_heard_of() {
     let _others: Vec<_> = (0..20).map(|n| stage.user(&format!("u{n}"))).collect();
     hans.heard();
     let mut yoda = stage.connect();
-    yoda.send(2, &Request::LogIn { name: "yoda", udp_port: 0 });
-    yoda.send(3, &Request::SignUp { password: "pw", confirmation: "pw" });
+    yoda.send_sign_up("yoda", NO_PORT);
     yoda.send_link(4, &private("hans"));
-    stage.nudge(&yoda);
-    stage.run();
+    stage.settle(&yoda);
     let heard = hans.heard();
     let last = ["LoggedIn(\"yoda\")", "PrivateQuestion { link: 1, from: \"yoda\" }"];
     assert_eq!(heard[heard.len().saturating_sub(2)..], last);

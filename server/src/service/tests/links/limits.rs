@@ -49,8 +49,7 @@ fn commands_wait_for_what_is_in_flight_and_reports_do_not() {
     stage.link(&mut hans, &no(1));
     yoda.expect(&[LinkNotice::Declined { link: 1 }]);
     assert_eq!(stage.link(&mut hans, &private("yoda")), NOTHING);
-    stage.service.journal.release();
-    stage.run();
+    stage.release();
     assert_eq!(hans.answers(), [done(4, "Thread t created"), asked_privately(2, "yoda")]);
 }
 

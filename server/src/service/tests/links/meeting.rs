@@ -16,8 +16,7 @@ fn agreed_at(purpose: &LinkRequest<'_>, yoda_at: &str, hans_at: &str) -> (Stage,
     stage.link(&mut yoda, purpose);
     hans.answers();
     hans.send_link(9, &yes(1));
-    stage.nudge(&hans);
-    stage.run();
+    stage.settle(&hans);
     (stage, yoda, hans)
 }
 
@@ -253,7 +252,7 @@ fn whoever_leaves_ends_its_links_and_the_others_hear_that_first() {
         for stands in [false, true] {
             let (mut stage, yoda, mut hans) = if stands { direct(&request) } else { agreed_here(&request) };
             hans.heard();
-            stage.drop(&yoda);
+            stage.cut(&yoda);
             assert_eq!(hans.heard(), ["Ended { link: 1, stopped: false }", "LoggedOut(\"yoda\")"]);
             assert!(stage.service.links.is_empty());
         }

@@ -131,12 +131,12 @@ fn the_last_datagrams_of_a_file_pass_until_both_have_done_with_it() {
 fn of_a_file_that_one_has_done_with_only_the_other_is_told_that_it_left() {
     let (mut stage, yoda, mut hans) = relayed(&file("hans"));
     stage.link(&mut hans, &END);
-    stage.drop(&yoda);
+    stage.cut(&yoda);
     hans.expect(&[]);
     let (mut stage, mut yoda, mut hans) = relayed(&file("hans"));
     stage.link(&mut hans, &END);
     yoda.answers();
-    stage.drop(&hans);
+    stage.cut(&hans);
     yoda.expect(&[LinkNotice::Ended { link: 1, stopped: false }]);
     assert!(stage.service.links.is_empty());
 }
@@ -152,8 +152,7 @@ fn texts_to_a_slow_receiver_are_refused_and_it_is_not_cut_off() {
     assert_eq!(taken, OUTGOING_BYTES_HIGH.div_ceil(8_192 + 17), "what fits");
     assert!(answers[taken..].iter().all(|answer| *answer == refused(9, Refusal::PeerTooSlow, too_slow)));
     hans.link.borrow_mut().room = 1 << 30;
-    stage.nudge(&hans);
-    stage.run();
+    stage.settle(&hans);
     assert_eq!(hans.answers().len(), taken, "none of those that were taken is lost");
     assert_eq!(stage.link(&mut yoda, &text("now?")), [done(9, "")]);
 }
@@ -165,14 +164,12 @@ fn datagrams_to_a_slow_receiver_are_lost_and_it_is_not_cut_off() {
     for _ in 0..1_000 {
         yoda.send_link(9, &datagram(&[7; 1_200]));
     }
-    stage.nudge(&yoda);
-    stage.run();
+    stage.settle(&yoda);
     assert_eq!(yoda.answers(), NOTHING);
     let queued = stage.service.peers.get(hans.id).unwrap().connection.outgoing.len();
     assert!((OUTGOING_BYTES_HIGH..OUTGOING_BYTES_HIGH + 2_000).contains(&queued), "{queued}");
     hans.link.borrow_mut().room = 1 << 30;
-    stage.nudge(&hans);
-    stage.run();
+    stage.settle(&hans);
     assert_eq!(hans.answers().len(), OUTGOING_BYTES_HIGH.div_ceil(1_217));
     stage.link(&mut yoda, &datagram(b"now?"));
     assert_eq!(hans.answers().len(), 1);

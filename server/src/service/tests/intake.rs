@@ -1,0 +1,118 @@
+//! What one connection may send, how fast, and what it costs the server.
+
+use forum_common::limits::FRAME_BYTES_MAX;
+
+use super::*;
+
+#[test]
+fn frames_cut_anywhere_and_frames_in_one_piece_are_the_same() {
+    let mut whole = Vec::new();
+    Request::CreateThread { title: "t" }.encode(4, &mut whole);
+    Request::Post { title: "t", text: "hello" }.encode(5, &mut whole);
+    for cut in 0..whole.len() {
+        let mut stage = stage(&[]);
+        let mut yoda = stage.sign_up("yoda");
+        let mut answers = Vec::new();
+        for piece in [&whole[..cut], &whole[cut..]] {
+            yoda.link.borrow_mut().to_server.extend(piece);
+            stage.settle(&yoda);
+            answers.extend(yoda.answers());
+        }
+        assert_eq!(
+            answers,
+            [done(4, "Thread t created"), done(5, "Message posted to t thread")],
+            "cut at {cut}"
+        );
+    }
+}
+
+#[test]
+fn a_broken_protocol_ends_one_connection_and_says_why() {
+    let mut stage = stage(&[]);
+    let mut good = stage.sign_up("good");
+    let reason = |bytes: &[u8], stage: &mut Stage, name: &str| {
+        let mut bad = stage.sign_up(name);
+        bad.link.borrow_mut().to_server.extend(bytes);
+        stage.settle(&bad);
+        assert!(bad.link.borrow().server_closed);
+        bad.answers().concat()
+    };
+    let too_long = (FRAME_BYTES_MAX as u32 - 3).to_be_bytes();
+    assert!(reason(&too_long, &mut stage, "a").contains("65537 bytes; at most 65536"));
+    assert!(reason(&[0, 0, 0, 5, 0x7f, 0, 0, 0, 1], &mut stage, "b").contains("Unknown frame kind 0x7f"));
+    assert!(reason(&[0, 0, 0, 7, 0x20, 0, 0, 0, 1, 1, 0xff], &mut stage, "c").contains("not UTF-8"));
+    assert!(reason(&[0, 0, 0, 6, 0x24, 0, 0, 0, 1, 9], &mut stage, "d").contains("behind its last field"));
+    assert!(reason(&[0, 0, 0, 7, 0x01, 0, 0, 0, 1, 0, 1], &mut stage, "e").contains("Wrong phase"));
+    assert_eq!(stage.ask(&mut good, 4, &Request::ListThreads), ["4 EndOfList"]);
+}
+
+#[test]
+fn a_client_that_does_not_read_is_not_asked_for_more() {
+    let (mut stage, mut yoda) = stage_with_thread();
+    for n in 0..200 {
+        stage.ask(&mut yoda, 10 + n, &Request::Post { title: "t", text: &"x".repeat(2_000) });
+    }
+    yoda.link.borrow_mut().room = 0;
+    for tag in 0..5_000 {
+        yoda.send(1_000 + tag, &Request::ReadThread { title: "t", range: None });
+    }
+    stage.settle(&yoda);
+    let peer = stage.service.peers.get(yoda.id).unwrap();
+    let held = peer.connection.outgoing.len() + peer.connection.received.len();
+    assert!(held < 600_000, "{held} bytes for one connection");
+
+    // It reads on, and every answer comes, in order.
+    let mut ends = Vec::new();
+    for _ in 0..5_000 {
+        yoda.link.borrow_mut().room = 10 << 20;
+        stage.nudge(&yoda);
+        for _ in 0..20 {
+            stage.service.turn(true);
+        }
+        ends.extend(yoda.answers().into_iter().filter(|answer| answer.ends_with("EndOfList")));
+        if ends.len() == 5_000 {
+            break;
+        }
+    }
+    let expected: Vec<_> = (0..5_000).map(|tag| format!("{} EndOfList", 1_000 + tag)).collect();
+    assert_eq!(ends, expected);
+}
+
+#[test]
+fn too_many_requests_a_second_are_refused_in_order() {
+    let mut stage = stage(&["--max-requests-per-second", "2"]);
+    let mut yoda = stage.sign_up("yoda");
+    for tag in 4..7 {
+        yoda.send(tag, &Request::CreateThread { title: "t" });
+    }
+    stage.settle(&yoda);
+    assert_eq!(yoda.answers()[2], refused(6, Refusal::SlowDown, "Slow down. Please try again later"));
+    stage.clock.advance(Duration::from_secs(1));
+    assert_eq!(stage.ask(&mut yoda, 7, &Request::CreateThread { title: "u" }), [done(7, "Thread u created")]);
+}
+
+#[test]
+fn an_idle_user_is_logged_out_and_pings_are_no_activity() {
+    let mut stage = stage(&["--timeout", "120"]);
+    let (mut idle, mut busy) = (stage.sign_up("idle"), stage.sign_up("busy"));
+    for tag in 0..5 {
+        stage.clock.advance(Duration::from_secs(30));
+        stage.ask(&mut idle, 10 + tag, &Request::Ping(b""));
+        stage.ask(&mut busy, 10 + tag, &Request::Active);
+        if stage.service.peers.get(idle.id).is_none_or(|peer| peer.session.is_closing()) {
+            assert_eq!(tag, 3, "logged out after 120 s, no sooner");
+            break;
+        }
+    }
+    assert!(stage.service.peers.get(busy.id).is_some_and(|peer| peer.session.member().is_some()));
+    assert!(stage.service.peers.get(idle.id).is_none_or(|peer| peer.session.is_closing()));
+}
+
+#[test]
+fn an_idle_connection_owns_no_buffers() {
+    let (stage, yoda) = stage_with_thread();
+    let peer = stage.service.peers.get(yoda.id).unwrap();
+    assert_eq!(peer.connection.received.capacity(), 0);
+    assert!(peer.connection.outgoing.is_empty());
+    assert!(size_of_val(peer) <= 400, "{} bytes a connection", size_of_val(peer));
+}

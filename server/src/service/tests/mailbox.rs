@@ -1,0 +1,98 @@
+//! Messages: kept until they are taken, and told again to who comes back.
+
+use super::*;
+
+/// A message as [`Client::heard`] shows it, at the hour of the stage.
+fn message(number: u64, late: bool, from: &str, text: &str) -> String {
+    format!(
+        "Message {{ number: {number}, late: {late}, from: {from:?}, at: \"1 Jan 1970 00:16:40\", text: {text:?} }}"
+    )
+}
+
+#[test]
+fn a_message_is_stored_before_it_is_shown_and_kept_until_it_is_taken() {
+    let mut stage = stage(&[]);
+    let (mut yoda, mut hans) = (stage.sign_up("yoda"), stage.sign_up("hans"));
+    stage.service.journal.hold();
+    stage.ask(&mut hans, 4, &Request::Message { user: "yoda", text: "hi" });
+    stage.settle(&yoda);
+    assert_eq!((yoda.answers(), hans.answers()), (vec![], vec![]));
+    stage.release();
+    assert_eq!(yoda.answers(), [message(1, false, "hans", "hi")]);
+    assert_eq!(hans.answers(), [done(4, "")]);
+    // The connection dies before it said that it has the message: it comes again, with the same number.
+    stage.cut(&yoda);
+    let mut again = stage.connect();
+    again.send_log_in("yoda", PASSWORD);
+    again.send(4, &Request::ListThreads);
+    stage.settle(&again);
+    let answers = again.answers();
+    assert_eq!(answers[2..], [message(1, true, "hans", "hi"), "4 EndOfList".into()], "{answers:?}");
+    assert_eq!(stage.ask(&mut again, 5, &Request::Taken { up_to: 1 }), [""; 0]);
+    assert!(stage.service.forum.mail.of(AccountId(0)).unwrap().is_empty());
+}
+
+#[test]
+fn a_backlog_starts_only_when_what_was_taken_before_is_durable() {
+    let mut stage = stage(&[]);
+    let (mut yoda, mut hans) = (stage.sign_up("yoda"), stage.sign_up("hans"));
+    for (tag, text) in [(4, "a"), (5, "b")] {
+        stage.ask(&mut hans, tag, &Request::Message { user: "yoda", text });
+    }
+    stage.settle(&yoda);
+    assert_eq!(yoda.answers().len(), 2);
+    stage.service.journal.hold();
+    stage.ask(&mut yoda, 6, &Request::Taken { up_to: 1 });
+    stage.close(&yoda);
+    let mut again = stage.log_in("yoda");
+    assert_eq!(again.answers().len(), 2, "welcome, and nothing yet");
+    stage.release();
+    assert_eq!(again.answers(), [message(2, true, "hans", "b")]);
+}
+
+#[test]
+fn what_is_taken_behind_the_goodbye_does_not_come_again() {
+    for ends_server in [false, true] {
+        let mut stage = stage(&[]);
+        let (mut yoda, mut hans) = (stage.sign_up("yoda"), stage.sign_up("hans"));
+        stage.ask(&mut hans, 4, &Request::Message { user: "yoda", text: "hi" });
+        if ends_server {
+            stage.service.shut_down();
+        } else {
+            yoda.send(5, &Request::LogOut);
+        }
+        stage.settle(&yoda);
+        assert!(yoda.answers()[0].starts_with("Message"));
+        stage.ask(&mut yoda, 6, &Request::Taken { up_to: 1 });
+        assert!(stage.service.forum.mail.of(AccountId(0)).unwrap().is_empty(), "ends: {ends_server}");
+    }
+}
+
+#[test]
+fn a_long_backlog_is_made_as_the_socket_drains() {
+    let mut stage = stage(&[]);
+    let (yoda, mut hans) = (stage.sign_up("yoda"), stage.sign_up("hans"));
+    stage.cut(&yoda);
+    let text = "x".repeat(8_000);
+    for tag in 0..500 {
+        hans.send(10 + tag, &Request::Message { user: "yoda", text: &text });
+        stage.nudge(&hans);
+        stage.service.turn(true);
+    }
+    stage.run();
+    let mut again = stage.connect();
+    again.link.borrow_mut().room = 10_000;
+    again.send_log_in("yoda", PASSWORD);
+    stage.settle(&again);
+    let held = stage.service.peers.get(again.id).unwrap().connection.outgoing.len();
+    assert!(held < 100_000, "{held} bytes");
+    let mut seen = again.answers();
+    for _ in 0..1_000 {
+        again.link.borrow_mut().room = 100_000;
+        stage.nudge(&again);
+        stage.service.turn(true);
+        stage.service.turn(true);
+        seen.extend(again.answers());
+    }
+    assert_eq!(seen.iter().filter(|answer| answer.starts_with("Message")).count(), 500);
+}

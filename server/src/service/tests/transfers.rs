@@ -1,0 +1,85 @@
+//! Files that go up and come down.
+
+use super::*;
+
+#[test]
+fn a_file_goes_up_and_comes_down_within_its_credit() {
+    let (mut stage, mut yoda) = stage_with_thread();
+    let bytes: Vec<u8> = (0..200_000u32).map(|n| n as u8).collect();
+    let size = bytes.len() as u64;
+    let start = stage.ask(&mut yoda, 5, &Request::Upload { title: "t", file: "f", size });
+    assert_eq!(start, ["5 UploadStarts { credit: 200000 }"]);
+    for piece in bytes.chunks(60_000) {
+        yoda.send_transfer(5, &Transfer::Data(piece));
+    }
+    yoda.send_transfer(5, &Transfer::End(*blake3::hash(&bytes).as_bytes()));
+    stage.settle(&yoda);
+    assert_eq!(yoda.answers(), [done(5, "f uploaded to t thread")]);
+
+    assert_eq!(
+        stage.ask(&mut yoda, 6, &Request::Download { title: "t", file: "f" }),
+        ["6 DownloadStarts { size: 200000 }"]
+    );
+    yoda.send_transfer(6, &Transfer::Credit(1_000));
+    stage.settle(&yoda);
+    assert_eq!(yoda.link.borrow().to_client.len(), 1_009, "no more than the credit");
+    yoda.send_transfer(6, &Transfer::Credit(1 << 20));
+    stage.settle(&yoda);
+    yoda.decoder.feed(&std::mem::take(&mut yoda.link.borrow_mut().to_client));
+    let (mut arrived, mut digest) = (Vec::new(), None);
+    while let Some(frame) = yoda.decoder.next_frame().unwrap() {
+        match Transfer::decode(&frame).unwrap() {
+            Transfer::Data(data) => arrived.extend_from_slice(data),
+            Transfer::End(end) => digest = Some(end),
+            other => panic!("{other:?}"),
+        }
+    }
+    assert_eq!((arrived, digest), (bytes.clone(), Some(*blake3::hash(&bytes).as_bytes())));
+}
+
+#[test]
+fn an_upload_that_breaks_off_leaves_no_trace() {
+    let (mut stage, mut yoda) = stage_with_thread();
+    stage.ask(&mut yoda, 5, &Request::Upload { title: "t", file: "f", size: 100 });
+    yoda.send_transfer(5, &Transfer::Data(b"half"));
+    stage.close(&yoda);
+    assert_eq!(stage.stored_files(), 0);
+    assert!(stage.service.uploads.is_empty());
+}
+
+#[test]
+fn data_without_credit_ends_the_connection() {
+    let (mut stage, mut yoda) = stage_with_thread();
+    stage.ask(&mut yoda, 5, &Request::Upload { title: "t", file: "f", size: 3 });
+    yoda.send_transfer(5, &Transfer::Data(b"four"));
+    stage.settle(&yoda);
+    assert!(yoda.answers().concat().contains("4 bytes of data with a credit of 3"));
+    assert_eq!(stage.stored_files(), 0);
+}
+
+#[test]
+fn a_thread_removed_during_a_download_ends_it_and_deletes_the_file() {
+    let (mut stage, mut yoda) = stage_with_thread();
+    let mut hans = stage.sign_up("hans");
+    stage.ask(&mut yoda, 5, &Request::Upload { title: "t", file: "f", size: 9 });
+    yoda.send_transfer(5, &Transfer::Data(b"nine byte"));
+    yoda.send_transfer(5, &Transfer::End(*blake3::hash(b"nine byte").as_bytes()));
+    stage.settle(&yoda);
+    stage.ask(&mut hans, 4, &Request::Download { title: "t", file: "f" });
+    stage.ask(&mut yoda, 6, &Request::RemoveThread { title: "t" });
+    let text = "Thread t was removed during the download";
+    assert_eq!(hans.answers(), [refused(4, Refusal::RemovedDuringDownload, text)]);
+    assert_eq!(stage.stored_files(), 0);
+}
+
+#[test]
+fn a_thread_removed_during_an_upload_refuses_it_even_if_its_title_is_back() {
+    let (mut stage, mut yoda) = stage_with_thread();
+    stage.ask(&mut yoda, 5, &Request::Upload { title: "t", file: "f", size: 0 });
+    stage.ask(&mut yoda, 6, &Request::RemoveThread { title: "t" });
+    stage.ask(&mut yoda, 7, &Request::CreateThread { title: "t" });
+    yoda.send_transfer(5, &Transfer::End(*blake3::hash(b"").as_bytes()));
+    stage.settle(&yoda);
+    assert_eq!(yoda.answers(), [refused(5, Refusal::NoSuchThread, "Thread t does not exist")]);
+    assert_eq!(stage.stored_files(), 0);
+}

@@ -32,10 +32,6 @@ use crate::wording::{self, Listing, Reader, Shown};
 /// behind one that hangs, they would pile up.
 const UNANSWERED_MAX: usize = 32;
 
-/// Bytes that wait in the outbox when an upload stops adding to it. What else is to be sent waits behind
-/// them, so they are few.
-const UPLOAD_AHEAD_BYTES: usize = 256 << 10;
-
 /// What is under way for one user on one connection.
 #[derive(Debug)]
 pub struct Commands {
@@ -384,7 +380,7 @@ impl Commands {
             let mut sent_any = false;
             for command in &mut self.unanswered {
                 let Awaits::Upload(upload, _) = &mut command.awaits else { continue };
-                if outbox.unsent().len() >= UPLOAD_AHEAD_BYTES {
+                if !outbox.has_room() {
                     return;
                 }
                 match upload.send_one(command.tag, outbox) {

@@ -32,6 +32,10 @@ const USER_TIMEOUT_MS: u32 = 60_000;
 /// Silence after which the server itself is asked, and how long it may take to answer.
 pub const PING_AFTER: Duration = Duration::from_secs(20);
 
+/// Bytes that wait in the outbox when files stop adding to it. What else is to be sent waits behind them, so they
+/// are few.
+const AHEAD_BYTES: usize = 256 << 10;
+
 /// What waits to be sent, and the tags that requests get.
 #[derive(Debug, Default)]
 pub struct Outbox {
@@ -57,6 +61,11 @@ impl Outbox {
     /// Queues a frame of a transfer.
     pub fn transfer(&mut self, tag: Tag, transfer: &Transfer<'_>) {
         transfer.encode(tag, &mut self.bytes);
+    }
+
+    /// Whether there is room for more of a file.
+    pub fn has_room(&self) -> bool {
+        self.bytes.len() < AHEAD_BYTES
     }
 
     fn next_tag(&mut self) -> Tag {

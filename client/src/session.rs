@@ -241,8 +241,12 @@ impl Session {
             Phase::LoggedIn { connection, commands } => {
                 for _ in 0..SEND_ROUNDS {
                     commands.pump(&mut connection.outbox, &mut self.output);
+                    if self.links.files.is_held() {
+                        let (outbox, output) = (&mut connection.outbox, &mut self.output);
+                        self.links.files.attend(&mut Desk { now: self.now, outbox, output });
+                    }
                     connection.write();
-                    if connection.wants_to_write() || !commands.can_pump() {
+                    if connection.wants_to_write() || !(commands.can_pump() || self.links.files.is_held()) {
                         break;
                     }
                 }

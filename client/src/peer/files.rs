@@ -192,6 +192,11 @@ impl Files {
         self.outgoing.iter().any(Outgoing::is_unanswered)
     }
 
+    /// Whether a file goes on as soon as the server takes more.
+    pub fn is_held(&self) -> bool {
+        self.outgoing.iter().any(Outgoing::is_held)
+    }
+
     /// Whether something is on its way.
     pub fn is_transferring(&self) -> bool {
         self.is_sending() || self.incoming.iter().any(Incoming::is_unfinished)

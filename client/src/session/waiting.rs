@@ -37,7 +37,7 @@ impl Session {
             fds.push(PollFd::from_borrowed_fd(input, PollFlags::IN));
             sources.push(Source::Input);
         }
-        if let Some(server) = self.phase.polled() {
+        if let Some(server) = self.phase.polled(self.links.files.is_held()) {
             fds.push(server);
             sources.push(Source::Server);
         }
@@ -111,14 +111,14 @@ impl Session {
 }
 
 impl Phase {
-    /// The server's socket, and what of it is of interest.
-    fn polled(&self) -> Option<PollFd<'_>> {
+    /// The server's socket, and what of it is of interest. `is_held`: files of others would go through it.
+    fn polled(&self, is_held: bool) -> Option<PollFd<'_>> {
         let (fd, wanted) = match self {
             Self::Resting { .. } => return None,
             Self::Dialing(dial) => (dial.as_fd(), PollFlags::OUT),
             Self::LoggingIn { connection, .. } => (connection.as_fd(), connection.interest(false)),
             Self::LoggedIn { connection, commands } => {
-                (connection.as_fd(), connection.interest(commands.can_pump()))
+                (connection.as_fd(), connection.interest(commands.can_pump() || is_held))
             }
         };
         Some(PollFd::from_borrowed_fd(fd, wanted))

@@ -106,6 +106,11 @@ impl Outgoing {
         }
     }
 
+    /// Whether it goes on as soon as the server takes more.
+    pub(super) fn is_held(&self) -> bool {
+        matches!(&self.stage, Sending::Going(transfer) if transfer.is_held())
+    }
+
     /// The other user does not want it.
     pub(super) fn declined(&mut self, desk: &mut Desk<'_>) {
         desk.output.refuse(&format!("{} declined {}", self.user, self.name));

@@ -11,11 +11,6 @@ use crate::peer::udp::packet::DATAGRAM_BYTES_MAX;
 use crate::peer::udp::socket::{Link, PeerSocket};
 use crate::peer::udp::{Endpoint, Event, LINGER, Reason};
 
-/// Bytes that wait for the server when no more datagrams are given to it. What else is to be sent to it waits
-/// behind them, so they are few; and it is no less than the largest datagram.
-const RELAYED_AHEAD_BYTES: usize = 64 << 10;
-
-const _: () = assert!(RELAYED_AHEAD_BYTES >= DATAGRAM_BYTES_MAX);
 const _: () = assert!(forum_common::link::RELAYED_BYTES_MAX >= DATAGRAM_BYTES_MAX);
 
 /// How long a transfer is waited for whose other end has left: what it sent last may still be on its way.
@@ -26,6 +21,8 @@ const LAST_WORD_TIMEOUT: Duration = LINGER;
 pub(super) struct Transfer<E> {
     link: Link<E>,
     path: Path,
+    /// It has more to send through the server than that takes now.
+    is_held: bool,
     /// The other end has left; until then the result may still come.
     gone_at: Option<Instant>,
 }
@@ -46,7 +43,7 @@ impl<E: Endpoint> Transfer<E> {
     pub(super) fn new(endpoint: E, there: Option<SocketAddr>) -> Self {
         let path = if there.is_some() { Path::Direct } else { Path::Unknown };
         let nowhere = SocketAddr::from((Ipv4Addr::UNSPECIFIED, 0));
-        Self { link: Link::new(endpoint, there.unwrap_or(nowhere)), path, gone_at: None }
+        Self { link: Link::new(endpoint, there.unwrap_or(nowhere)), path, is_held: false, gone_at: None }
     }
 
     /// The machine.
@@ -108,21 +105,32 @@ impl<E: Endpoint> Transfer<E> {
         self.link.endpoint.on_timeout(now);
         let has_more = match (self.path, link, socket) {
             (Path::Direct, _, Some(socket)) => socket.transmit(now, &mut self.link),
-            (Path::Relayed, Some(link), _) => self.relay_out(now, link, outbox),
+            (Path::Relayed, Some(link), _) => {
+                self.relay_out(now, link, outbox);
+                false
+            }
             _ => false,
         };
         self.link.endpoint.settle(now);
         has_more
     }
 
-    fn relay_out(&mut self, now: Instant, link: LinkId, outbox: &mut Outbox) -> bool {
+    /// Gives datagrams to the server, as long as there is room for them.
+    fn relay_out(&mut self, now: Instant, link: LinkId, outbox: &mut Outbox) {
         let mut buffer = vec![0; DATAGRAM_BYTES_MAX];
-        while outbox.unsent().len() < RELAYED_AHEAD_BYTES {
-            let Some(transmit) = self.link.endpoint.poll_transmit(now, 1, &mut buffer) else { return false };
+        self.is_held = true;
+        while outbox.has_room() {
+            let Some(transmit) = self.link.endpoint.poll_transmit(now, 1, &mut buffer) else {
+                self.is_held = false;
+                return;
+            };
             outbox.link(&LinkRequest::RelayDatagram { link, datagram: &buffer[..transmit.bytes] });
         }
-        // The socket to the server will say when there is room.
-        false
+    }
+
+    /// Whether it goes on as soon as there is room in the outbox.
+    pub(super) fn is_held(&self) -> bool {
+        self.is_held
     }
 
     /// What has happened next.

@@ -191,6 +191,14 @@ impl Client {
         self.complains(refusal);
     }
 
+    /// Types a command with words missing or too many, which is refused and answered by its usage.
+    pub fn fails_with_usage(&mut self, command: &str) {
+        let word = command.split(' ').next().expect("a word");
+        self.fails(command, &format!("Incorrect syntax for {word}"));
+        let usage = self.complaint();
+        assert!(usage.contains(word), "{usage}");
+    }
+
     /// Ends its input.
     pub fn close_input(&mut self) {
         self.process.close_input();

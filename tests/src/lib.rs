@@ -7,6 +7,7 @@
 
 mod binaries;
 mod client;
+mod directory;
 mod gate;
 mod heard;
 mod lossy;
@@ -20,6 +21,7 @@ mod wire;
 use std::time::{Duration, Instant};
 
 pub use client::{Client, Forum};
+pub use directory::files_below;
 pub use gate::Gate;
 pub use heard::{Heard, LinkNotice, Notice, Reply, Transfer};
 pub use lossy::{Counts, Lossy, Side, Weather};
@@ -27,7 +29,7 @@ pub use nat::Nat;
 pub use process::{Finished, Process};
 pub use server::{ADMIN_PASSWORD, Forumd, Server};
 pub use terminal::Terminal;
-pub use times::{now_seconds, second_before, shown};
+pub use times::{now_seconds, second_before, shown, shown_since};
 pub use wire::Wire;
 
 /// How long a test waits for anything: far more than a loaded machine needs, far less than a human's

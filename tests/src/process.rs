@@ -43,6 +43,13 @@ pub struct Finished {
     pub stderr: Vec<String>,
 }
 
+impl Finished {
+    /// Insists that all went well.
+    pub fn expect_success(&self) {
+        assert_eq!(self.code, Some(0), "{self:#?}");
+    }
+}
+
 impl Process {
     /// Starts `command` with pipes at all three ends.
     pub fn start(command: &mut Command) -> Self {

@@ -10,7 +10,7 @@ use std::sync::Arc;
 use rustix::process::Signal;
 use tempfile::TempDir;
 
-use crate::{Client, Finished, Forum, Process, Wire, binaries};
+use crate::{Client, Finished, Forum, Notice, Process, Wire, binaries};
 
 /// The password for SHT, unless a test chooses another or none.
 pub const ADMIN_PASSWORD: &str = "order66";
@@ -138,6 +138,13 @@ impl Forumd {
     /// Runs `forumd export`, `import`, `check` or `reset-password` on its data.
     pub fn offline<A: AsRef<OsStr>>(&self, arguments: &[A], input: &str) -> Finished {
         Self::bare().on_data_of(self).args(arguments).run(input)
+    }
+
+    /// Exports its data, all being well; the directory, which lies beside the data.
+    pub fn export(&self, name: &str) -> PathBuf {
+        let directory = self.directory().join(name);
+        self.offline(&[OsStr::new("export"), directory.as_os_str()], "").expect_success();
+        directory
     }
 
     /// Starts it and waits until it listens.
@@ -277,6 +284,16 @@ impl Server {
         let mut wire = self.wire();
         wire.become_user(name);
         wire
+    }
+
+    /// Users who came in this order, and have seen each other come.
+    pub fn online<const N: usize>(&self, names: [&str; N]) -> [Wire; N] {
+        let mut wires = names.map(|name| self.user(name));
+        for (index, wire) in wires.iter_mut().enumerate() {
+            let later: Vec<Notice> = names[index + 1..].iter().map(|name| Notice::logged_in(name)).collect();
+            wire.expect_notices(&later);
+        }
+        wires
     }
 
     /// How a real client of this server is to be started.

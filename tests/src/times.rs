@@ -13,6 +13,11 @@ pub fn shown(seconds: u64, zone: &str) -> String {
     date(&format!("@{seconds}"), zone)
 }
 
+/// Every moment from `seconds` until now, as people in `zone` write it.
+pub fn shown_since(seconds: u64, zone: &str) -> Vec<String> {
+    (seconds..=now_seconds()).map(|second| shown(second, zone)).collect()
+}
+
 /// One second before a moment that is shown like this.
 pub fn second_before(moment: &str) -> String {
     date(&format!("{moment} 1 second ago"), "UTC")

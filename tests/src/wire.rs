@@ -2,6 +2,7 @@
 //! frame that comes back.
 
 mod links;
+mod users;
 
 use std::collections::VecDeque;
 use std::io::{ErrorKind, Read, Write};

@@ -217,9 +217,7 @@ impl Stage {
     }
 
     fn log_out(&mut self, user: &'static str) {
-        let mut wire = self.wires.remove(user).expect("online");
-        wire.done(&Request::LogOut);
-        wire.expect_closed();
+        self.wires.remove(user).expect("online").log_out();
         self.model.log_out(user, &mut self.shown);
         self.expect_shown("when somebody logged out");
     }
@@ -228,9 +226,9 @@ impl Stage {
     fn toggle(&mut self, blocker: &'static str, user: &'static str) {
         let wire = self.wires.get_mut(blocker).expect("online");
         if self.model.blocks.remove(&(blocker, user)) {
-            wire.done(&Request::Unblock { user });
+            wire.unblock(user);
         } else {
-            wire.done(&Request::Block { user });
+            wire.block(user);
             self.model.blocks.insert((blocker, user));
         }
         self.expect_shown("of a block");

@@ -10,26 +10,17 @@ use std::thread;
 use forum_common::refusal::{Closing, Refusal};
 use forum_common::request::Request;
 use forum_tests::{
-    DEADLINE, Forum, Forumd, Heard, Notice, PASSWORD, Reply, Server, Wire, now_seconds, shown, until,
+    DEADLINE, Forum, Forumd, Heard, Notice, PASSWORD, Reply, Server, Wire, now_seconds, shown_since, until,
 };
 
 fn message<'a>(user: &'a str, text: &'a str) -> Request<'a> {
     Request::Message { user, text }
 }
 
-fn write(wire: &mut Wire, user: &str, text: &str) {
-    assert_eq!(wire.done(&message(user, text)), "");
-}
-
-fn log_out(mut wire: Wire) {
-    wire.done(&Request::LogOut);
-    wire.expect_closed();
-}
-
 /// A server with `hans`, who is away, and `yoda`, who is not.
 fn yoda_and_a_mailbox(launch: Forumd) -> (Server, Wire) {
     let server = launch.start();
-    log_out(server.user("hans"));
+    server.user("hans").log_out();
     let yoda = server.user("yoda");
     (server, yoda)
 }
@@ -57,9 +48,9 @@ fn a_message_to_who_is_away_waits_for_the_log_in_with_its_time() {
     const ZONE: &str = "Australia/Sydney";
     let (server, mut yoda) = yoda_and_a_mailbox(Forumd::new().env("TZ", ZONE));
     let before = now_seconds();
-    write(&mut yoda, "hans", "for later");
-    write(&mut server.user("luke"), "hans", " and this ");
-    let times: Vec<String> = (before..=now_seconds()).map(|seconds| shown(seconds, ZONE)).collect();
+    yoda.tell("hans", "for later");
+    server.user("luke").tell("hans", " and this ");
+    let times = shown_since(before, ZONE);
     let mut hans = server.user("hans");
     for (wanted_number, wanted_from, wanted_text) in [(1, "yoda", "for later"), (2, "luke", " and this ")] {
         match hans.notice() {
@@ -102,53 +93,53 @@ fn a_message_is_kept_under_its_number_until_it_is_acknowledged() {
     for _ in 0..2 {
         let mut hans = server.user("hans");
         hans.expect_notices(&late(1..=4));
-        log_out(hans);
+        hans.log_out();
     }
     // Some are taken.
     let mut hans = server.user("hans");
     hans.expect_notices(&late(1..=4));
     hans.taken(2);
     hans.expect_notices(&[]);
-    log_out(hans);
+    hans.log_out();
     let mut hans = server.user("hans");
     hans.expect_notices(&late(3..=4));
     // What was pushed live counts no less.
-    write(&mut yoda, "hans", "m5");
+    yoda.tell("hans", "m5");
     hans.expect_notices(&[Notice::message(5, "yoda", "m5")]);
-    log_out(hans);
+    hans.log_out();
     server.kill();
     server.start_again();
     let mut hans = server.user("hans");
     hans.expect_notices(&late(3..=5));
     hans.taken(5);
-    log_out(hans);
+    hans.log_out();
     server.user("hans").expect_notices(&[]);
 }
 
 #[test]
 fn numbers_are_never_used_again() {
     let (mut server, mut yoda) = yoda_and_a_mailbox(Forumd::new());
-    write(&mut yoda, "hans", "a");
+    yoda.tell("hans", "a");
     let mut hans = server.user("hans");
     hans.expect_notices(&[Notice::late_message(1, "yoda", "a")]);
     hans.taken(1);
-    log_out(hans);
+    hans.log_out();
     drop(yoda);
     server.stop();
     server.start_again();
     let mut hans = server.user("hans");
     hans.expect_notices(&[]);
     let mut yoda = server.user("yoda");
-    write(&mut yoda, "hans", "b");
+    yoda.tell("hans", "b");
     hans.expect_notices(&[Notice::logged_in("yoda"), Notice::message(2, "yoda", "b")]);
-    write(&mut hans, "yoda", "everybody has numbers of their own");
+    hans.tell("yoda", "everybody has numbers of their own");
     yoda.expect_notices(&[Notice::message(1, "hans", "everybody has numbers of their own")]);
 }
 
 #[test]
 fn an_acknowledgement_of_what_was_never_sent_takes_nothing() {
     let (server, mut yoda) = yoda_and_a_mailbox(Forumd::new());
-    write(&mut yoda, "hans", "a");
+    yoda.tell("hans", "a");
     let mut hans = server.user("hans");
     hans.expect_notices(&[Notice::late_message(1, "yoda", "a")]);
     hans.taken(0);
@@ -158,17 +149,17 @@ fn an_acknowledgement_of_what_was_never_sent_takes_nothing() {
         hans = server.user("hans");
         hans.expect_notices(&[Notice::late_message(1, "yoda", "a")]);
     }
-    write(&mut yoda, "hans", "b");
+    yoda.tell("hans", "b");
     hans.expect_notices(&[Notice::message(2, "yoda", "b")]);
     hans.taken(1);
-    log_out(hans);
+    hans.log_out();
     let mut hans = server.user("hans");
     hans.expect_notices(&[Notice::late_message(2, "yoda", "b")]);
     // Nor does one that comes twice, or late, bring anything back.
     for up_to in [2, 2, 1] {
         hans.taken(up_to);
     }
-    log_out(hans);
+    hans.log_out();
     server.user("hans").expect_notices(&[]);
 }
 
@@ -184,7 +175,7 @@ fn an_acknowledgement_needs_a_log_in() {
 fn an_acknowledgement_that_arrived_counts_though_its_connection_ended_at_once() {
     let (server, mut yoda) = yoda_and_a_mailbox(fast());
     for round in 1..=60 {
-        write(&mut yoda, "hans", "once");
+        yoda.tell("hans", "once");
         let mut hans = server.user("hans");
         let Notice::Message { number, .. } = hans.notice() else { panic!("wanted the message") };
         assert_eq!(number, round);
@@ -215,7 +206,7 @@ fn stored_bytes(server: &Server) -> u64 {
 #[test]
 fn an_acknowledgement_that_says_nothing_new_is_not_stored() {
     let (server, mut yoda) = yoda_and_a_mailbox(fast());
-    write(&mut yoda, "hans", "a");
+    yoda.tell("hans", "a");
     let mut hans = server.user("hans");
     hans.expect_notices(&[Notice::late_message(1, "yoda", "a")]);
     hans.taken(1);
@@ -250,6 +241,13 @@ impl Received {
             let known = self.texts.entry(*number).or_insert_with(|| text.clone());
             assert_eq!(known, text, "number {number} is one message");
         }
+    }
+
+    /// What still waits for `hans`, on a connection of which nothing more is wanted.
+    fn take_rest(&mut self, server: &Server) {
+        let mut hans = server.user("hans");
+        hans.close_output();
+        self.take(&messages_to_the_end(&mut hans, |_, _| {}));
     }
 
     fn in_order(self) -> Vec<String> {
@@ -294,6 +292,14 @@ fn cut_after(server: SocketAddr, bytes: usize) -> SocketAddr {
     address
 }
 
+/// `hans` on a connection that is cut when this many bytes have come behind the welcome.
+fn hans_cut_after(server: &Server, bytes: usize) -> Wire {
+    let mut hans = Wire::connect(cut_after(server.address(), WELCOME_BYTES + bytes));
+    hans.hello();
+    hans.become_user("hans");
+    hans
+}
+
 /// Bytes from the server up to the end of the welcome: hello, password wanted, welcome.
 const WELCOME_BYTES: usize = 11 + 10 + 29;
 
@@ -311,11 +317,8 @@ fn a_connection_that_dies_at_any_byte_of_the_backlog_loses_nothing() {
     for cut in 0..180 {
         // Always one more message than the last connection left behind.
         sent.push(format!("m{cut}"));
-        write(&mut yoda, "hans", &sent[cut]);
-        let address = cut_after(server.address(), WELCOME_BYTES + cut);
-        let mut hans = Wire::connect(address);
-        hans.hello();
-        hans.become_user("hans");
+        yoda.tell("hans", &sent[cut]);
+        let mut hans = hans_cut_after(&server, cut);
         // A client acknowledges each message that it has whole, every third time.
         let messages = messages_to_the_end(&mut hans, |hans, number| {
             let (_, taken) = hans.frame(&Request::Taken { up_to: number });
@@ -327,9 +330,7 @@ fn a_connection_that_dies_at_any_byte_of_the_backlog_loses_nothing() {
         drop(hans);
         wait_for_the_end_of("hans", &mut yoda);
     }
-    let mut hans = server.user("hans");
-    hans.close_output();
-    received.take(&messages_to_the_end(&mut hans, |_, _| {}));
+    received.take_rest(&server);
     assert_eq!(received.in_order(), sent);
 }
 
@@ -339,10 +340,7 @@ fn a_connection_that_dies_at_any_byte_of_live_messages_loses_nothing() {
     let mut received = Received::default();
     let mut sent: Vec<String> = Vec::new();
     for cut in 0..120 {
-        let address = cut_after(server.address(), WELCOME_BYTES + cut);
-        let mut hans = Wire::connect(address);
-        hans.hello();
-        hans.become_user("hans");
+        let mut hans = hans_cut_after(&server, cut);
         // They meet the connection alive, dying or dead.
         let texts: Vec<String> = (0..3).map(|number| format!("{cut}-{number}")).collect();
         assert_eq!(write_all(&mut yoda, "hans", &texts), 3);
@@ -355,9 +353,7 @@ fn a_connection_that_dies_at_any_byte_of_live_messages_loses_nothing() {
         drop(hans);
         wait_for_the_end_of("hans", &mut yoda);
     }
-    let mut hans = server.user("hans");
-    hans.close_output();
-    received.take(&messages_to_the_end(&mut hans, |_, _| {}));
+    received.take_rest(&server);
     assert_eq!(received.in_order(), sent);
 }
 
@@ -369,7 +365,7 @@ fn the_real_client_cut_off_at_any_byte_has_shown_what_it_acknowledged() {
     for round in 0..25 {
         for _ in 0..2 {
             sent += 1;
-            write(&mut yoda, "hans", &format!("m{sent}"));
+            yoda.tell("hans", &format!("m{sent}"));
         }
         let address = cut_after(server.address(), WELCOME_BYTES + 7 * round);
         let mut client = Forum::at(address).start();
@@ -438,9 +434,7 @@ fn no_accepted_message_is_lost_when_the_server_is_killed() {
         messages.extend(messages_to_the_end(&mut hans, |_, _| {}));
         received.take(&messages);
         server.start_again();
-        let mut hans = server.user("hans");
-        hans.close_output();
-        received.take(&messages_to_the_end(&mut hans, |_, _| {}));
+        received.take_rest(&server);
         let all: Vec<String> = received.texts.values().cloned().collect();
         assert_eq!(all[..kept.len()], kept, "what was there before round {round}");
         let new = &all[kept.len()..];
@@ -476,7 +470,7 @@ fn a_backlog_of_10000_messages_comes_in_order_before_the_first_answer() {
     }
     assert_eq!(hans.answer(tags[1]), Reply::Pong(b"!".to_vec()));
     // Half of them are gone now, and there is room again.
-    write(&mut yoda, "hans", "one more");
+    yoda.tell("hans", "one more");
     hans.expect_notices(&[Notice::message(10_001, "yoda", "one more")]);
 }
 
@@ -512,14 +506,14 @@ fn a_mailbox_is_full_at_its_number_of_messages() {
     let mut hans = server.user("hans");
     // Online or not, what is not acknowledged fills it.
     assert_eq!(yoda.refused(&message("hans", "m")), full);
-    write(&mut hans, "yoda", "yours has room");
+    hans.tell("yoda", "yours has room");
     hans.taken(1);
     until("there is room", || yoda.request(&message("hans", "m4")).is_done().then_some(()));
     assert_eq!(yoda.refused(&message("hans", "m")), full);
     // Who is blocked does not learn how full it is.
     hans.done(&Request::Block { user: "yoda" });
     assert_eq!(yoda.refused(&message("hans", "m")).0, Refusal::BlockedByUser);
-    log_out(hans);
+    hans.log_out();
     let late = |number: u64| Notice::late_message(number, "yoda", &format!("m{number}"));
     server.user("hans").expect_notices(&[late(2), late(3), late(4)]);
 }
@@ -530,9 +524,9 @@ fn a_mailbox_is_full_at_its_number_of_bytes() {
     let (server, mut yoda) = yoda_and_a_mailbox(launch);
     let full = (Refusal::MailboxFull, "hans's mailbox is full".to_owned());
     assert_eq!(yoda.refused(&message("hans", &"x".repeat(101))), full);
-    write(&mut yoda, "hans", &"a".repeat(60));
+    yoda.tell("hans", &"a".repeat(60));
     assert_eq!(yoda.refused(&message("hans", &"b".repeat(41))), full);
-    write(&mut yoda, "hans", &"c".repeat(40));
+    yoda.tell("hans", &"c".repeat(40));
     assert_eq!(yoda.refused(&message("hans", "d")), full);
     let mut hans = server.user("hans");
     hans.taken(1);

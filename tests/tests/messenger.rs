@@ -3,7 +3,7 @@
 
 use forum_common::refusal::Refusal;
 use forum_common::request::Request;
-use forum_tests::{Notice, Reply, Server, Wire};
+use forum_tests::{Notice, Reply, Server};
 
 const BLOCKED: &str = "Your message could not be delivered as the recipient has blocked you";
 const NOT_TO_ALL: &str = "Your message could not be delivered to some recipients";
@@ -12,47 +12,19 @@ fn message<'a>(user: &'a str, text: &'a str) -> Request<'a> {
     Request::Message { user, text }
 }
 
-/// Sends a message that must be taken, which has nothing to say.
-fn write(wire: &mut Wire, user: &str, text: &str) {
-    assert_eq!(wire.done(&message(user, text)), "");
-}
-
-fn block(wire: &mut Wire, user: &str) {
-    assert_eq!(wire.done(&Request::Block { user }), format!("{user} is blocked"));
-}
-
-fn unblock(wire: &mut Wire, user: &str) {
-    assert_eq!(wire.done(&Request::Unblock { user }), format!("{user} is unblocked"));
-}
-
-fn log_out(mut wire: Wire) {
-    wire.done(&Request::LogOut);
-    wire.expect_closed();
-}
-
-/// Users who came in this order, and have seen each other come.
-fn online<const N: usize>(server: &Server, names: [&str; N]) -> [Wire; N] {
-    let mut wires = names.map(|name| server.user(name));
-    for (index, wire) in wires.iter_mut().enumerate() {
-        let later: Vec<Notice> = names[index + 1..].iter().map(|name| Notice::logged_in(name)).collect();
-        wire.expect_notices(&later);
-    }
-    wires
-}
-
 #[test]
 fn a_message_is_shown_to_its_receiver_and_to_nobody_else() {
     let server = Server::start(&[]);
-    let [mut yoda, mut hans, mut luke] = online(&server, ["yoda", "hans", "luke"]);
-    write(&mut yoda, "hans", "hello");
-    write(&mut luke, "hans", "  verbatim \t spaces  ");
-    write(&mut yoda, "hans", "grüße 🙂");
+    let [mut yoda, mut hans, mut luke] = server.online(["yoda", "hans", "luke"]);
+    yoda.tell("hans", "hello");
+    luke.tell("hans", "  verbatim \t spaces  ");
+    yoda.tell("hans", "grüße 🙂");
     hans.expect_notices(&[
         Notice::message(1, "yoda", "hello"),
         Notice::message(2, "luke", "  verbatim \t spaces  "),
         Notice::message(3, "yoda", "grüße 🙂"),
     ]);
-    write(&mut hans, "yoda", "and back");
+    hans.tell("yoda", "and back");
     yoda.expect_notices(&[Notice::message(1, "hans", "and back")]);
     luke.expect_notices(&[]);
     hans.expect_notices(&[]);
@@ -61,7 +33,7 @@ fn a_message_is_shown_to_its_receiver_and_to_nobody_else() {
 #[test]
 fn a_message_that_cannot_be_is_refused_with_the_reason() {
     let server = Server::start(&[]);
-    let [mut yoda, mut hans] = online(&server, ["yoda", "hans"]);
+    let [mut yoda, mut hans] = server.online(["yoda", "hans"]);
     let long = "x".repeat(8_193);
     let invalid_user = (Refusal::InvalidUser, "Error. Invalid user".into());
     let to_self = (Refusal::NotToSelf, "Error. Cannot message self".into());
@@ -75,80 +47,80 @@ fn a_message_that_cannot_be_is_refused_with_the_reason() {
         assert_eq!(yoda.refused(&message("hans", text)), invalid_text, "{text:?}");
         assert_eq!(yoda.refused(&Request::Broadcast { text }), invalid_text, "{text:?}");
     }
-    block(&mut hans, "yoda");
+    hans.block("yoda");
     assert_eq!(yoda.refused(&message("hans", "hello")), (Refusal::BlockedByUser, BLOCKED.into()));
     hans.expect_notices(&[]);
     let longest = "x".repeat(8_192);
-    write(&mut hans, "yoda", &longest);
+    hans.tell("yoda", &longest);
     yoda.expect_notices(&[Notice::message(1, "hans", &longest)]);
 }
 
 #[test]
 fn a_block_works_in_one_direction_until_it_is_lifted() {
     let server = Server::start(&[]);
-    let [mut yoda, mut hans, mut luke] = online(&server, ["yoda", "hans", "luke"]);
-    block(&mut hans, "yoda");
+    let [mut yoda, mut hans, mut luke] = server.online(["yoda", "hans", "luke"]);
+    hans.block("yoda");
     yoda.expect_notices(&[]);
     assert_eq!(yoda.refused(&message("hans", "1")).0, Refusal::BlockedByUser);
-    write(&mut hans, "yoda", "2");
-    write(&mut luke, "hans", "3");
-    write(&mut yoda, "luke", "4");
+    hans.tell("yoda", "2");
+    luke.tell("hans", "3");
+    yoda.tell("luke", "4");
     yoda.expect_notices(&[Notice::message(1, "hans", "2")]);
     hans.expect_notices(&[Notice::message(1, "luke", "3")]);
     luke.expect_notices(&[Notice::message(1, "yoda", "4")]);
-    unblock(&mut hans, "yoda");
+    hans.unblock("yoda");
     yoda.expect_notices(&[]);
-    write(&mut yoda, "hans", "5");
+    yoda.tell("hans", "5");
     hans.expect_notices(&[Notice::message(2, "yoda", "5")]);
 }
 
 #[test]
 fn a_block_holds_while_the_blocker_is_away() {
     let server = Server::start(&[]);
-    let [mut yoda, mut hans] = online(&server, ["yoda", "hans"]);
-    block(&mut hans, "yoda");
-    log_out(hans);
+    let [mut yoda, mut hans] = server.online(["yoda", "hans"]);
+    hans.block("yoda");
+    hans.log_out();
     assert_eq!(yoda.refused(&message("hans", "1")), (Refusal::BlockedByUser, BLOCKED.into()));
     let mut hans = server.user("hans");
     hans.expect_notices(&[]);
-    unblock(&mut hans, "yoda");
-    log_out(hans);
-    write(&mut yoda, "hans", "2");
+    hans.unblock("yoda");
+    hans.log_out();
+    yoda.tell("hans", "2");
     server.user("hans").expect_notices(&[Notice::late_message(1, "yoda", "2")]);
 }
 
 #[test]
 fn blocks_outlive_kill_9_from_the_moment_of_their_answer() {
     let mut server = Server::start(&[]);
-    let [_yoda, mut hans, _luke] = online(&server, ["yoda", "hans", "luke"]);
-    block(&mut hans, "luke");
-    block(&mut hans, "yoda");
-    unblock(&mut hans, "luke");
+    let [_yoda, mut hans, _luke] = server.online(["yoda", "hans", "luke"]);
+    hans.block("luke");
+    hans.block("yoda");
+    hans.unblock("luke");
     server.kill();
     server.start_again();
-    let [mut hans, mut yoda, mut luke] = online(&server, ["hans", "yoda", "luke"]);
+    let [mut hans, mut yoda, mut luke] = server.online(["hans", "yoda", "luke"]);
     assert_eq!(yoda.refused(&message("hans", "1")), (Refusal::BlockedByUser, BLOCKED.into()));
-    write(&mut luke, "hans", "2");
+    luke.tell("hans", "2");
     hans.expect_notices(&[Notice::message(1, "luke", "2")]);
     let again = (Refusal::AlreadyBlocked, "Error. yoda is already blocked".into());
     assert_eq!(hans.refused(&Request::Block { user: "yoda" }), again);
-    unblock(&mut hans, "yoda");
+    hans.unblock("yoda");
     server.kill();
     server.start_again();
     let (mut yoda, mut hans) = (server.user("yoda"), server.user("hans"));
     hans.expect_notices(&[Notice::late_message(1, "luke", "2")]);
-    write(&mut yoda, "hans", "3");
+    yoda.tell("hans", "3");
     hans.expect_notices(&[Notice::message(2, "yoda", "3")]);
 }
 
 #[test]
 fn what_was_stored_before_a_block_is_still_delivered() {
     let server = Server::start(&[]);
-    let [mut yoda, mut hans] = online(&server, ["yoda", "hans"]);
-    write(&mut yoda, "hans", "before");
+    let [mut yoda, mut hans] = server.online(["yoda", "hans"]);
+    yoda.tell("hans", "before");
     hans.expect_notices(&[Notice::message(1, "yoda", "before")]);
-    block(&mut hans, "yoda");
-    log_out(hans);
+    hans.block("yoda");
+    hans.log_out();
     let mut hans = server.user("hans");
     hans.expect_notices(&[Notice::late_message(1, "yoda", "before")]);
 }
@@ -156,7 +128,7 @@ fn what_was_stored_before_a_block_is_still_delivered() {
 #[test]
 fn a_block_that_cannot_be_is_refused_with_the_reason() {
     let server = Server::start(&[]);
-    let [mut yoda, _hans] = online(&server, ["yoda", "hans"]);
+    let [mut yoda, _hans] = server.online(["yoda", "hans"]);
     let refusals = [
         (Request::Block { user: "yoda" }, Refusal::NotToSelf, "Error. Cannot block self"),
         (Request::Unblock { user: "yoda" }, Refusal::NotToSelf, "Error. Cannot unblock self"),
@@ -167,10 +139,10 @@ fn a_block_that_cannot_be_is_refused_with_the_reason() {
     for (request, code, text) in refusals {
         assert_eq!(yoda.refused(&request), (code, text.into()), "{request:?}");
     }
-    block(&mut yoda, "hans");
+    yoda.block("hans");
     let again = (Refusal::AlreadyBlocked, "Error. hans is already blocked".into());
     assert_eq!(yoda.refused(&Request::Block { user: "hans" }), again);
-    unblock(&mut yoda, "hans");
+    yoda.unblock("hans");
     let gone = (Refusal::NotBlocked, "Error. hans was not blocked".into());
     assert_eq!(yoda.refused(&Request::Unblock { user: "hans" }), gone);
 }
@@ -178,21 +150,21 @@ fn a_block_that_cannot_be_is_refused_with_the_reason() {
 #[test]
 fn blocks_of_a_user_are_limited_and_an_unblock_makes_room() {
     let server = Server::start(&["--max-blocks", "2"]);
-    let [mut yoda, mut hans, _luke, _vader] = online(&server, ["yoda", "hans", "luke", "vader"]);
-    block(&mut yoda, "hans");
-    block(&mut yoda, "luke");
+    let [mut yoda, mut hans, _luke, _vader] = server.online(["yoda", "hans", "luke", "vader"]);
+    yoda.block("hans");
+    yoda.block("luke");
     let (code, text) = yoda.refused(&Request::Block { user: "vader" });
     assert_eq!(code, Refusal::LimitReached);
     assert!(text.starts_with("Limit reached: at most 2 "), "{text}");
-    block(&mut hans, "vader");
-    unblock(&mut yoda, "hans");
-    block(&mut yoda, "vader");
+    hans.block("vader");
+    yoda.unblock("hans");
+    yoda.block("vader");
 }
 
 #[test]
 fn pipelined_blocks_are_decided_in_their_order() {
     let server = Server::start(&[]);
-    let [mut yoda, mut hans] = online(&server, ["yoda", "hans"]);
+    let [mut yoda, mut hans] = server.online(["yoda", "hans"]);
     let (on, off) = (Request::Block { user: "hans" }, Request::Unblock { user: "hans" });
     let tags = yoda.send_all([off, on, on, off, off, on]);
     let answers = yoda.answers(tags);
@@ -207,8 +179,8 @@ fn pipelined_blocks_are_decided_in_their_order() {
 #[test]
 fn a_broadcast_reaches_everyone_online_but_its_sender_and_is_not_stored() {
     let server = Server::start(&[]);
-    let [mut yoda, mut hans, mut luke, vader] = online(&server, ["yoda", "hans", "luke", "vader"]);
-    log_out(vader);
+    let [mut yoda, mut hans, mut luke, vader] = server.online(["yoda", "hans", "luke", "vader"]);
+    vader.log_out();
     for wire in [&mut yoda, &mut hans, &mut luke] {
         wire.expect_notices(&[Notice::logged_out("vader")]);
     }
@@ -230,10 +202,10 @@ fn a_broadcast_to_nobody_is_fine() {
 #[test]
 fn a_broadcast_says_when_a_block_kept_it_from_somebody_online() {
     let server = Server::start(&[]);
-    let [mut yoda, mut hans, mut luke] = online(&server, ["yoda", "hans", "luke"]);
-    block(&mut hans, "yoda");
+    let [mut yoda, mut hans, mut luke] = server.online(["yoda", "hans", "luke"]);
+    hans.block("yoda");
     // The other direction is none of its business.
-    block(&mut yoda, "luke");
+    yoda.block("luke");
     let skipped = yoda.refused(&Request::Broadcast { text: "1" });
     assert_eq!(skipped, (Refusal::NotToAll, NOT_TO_ALL.into()));
     luke.expect_notices(&[Notice::broadcast("yoda", "1")]);
@@ -242,7 +214,7 @@ fn a_broadcast_says_when_a_block_kept_it_from_somebody_online() {
     yoda.expect_notices(&[Notice::broadcast("hans", "2")]);
     luke.expect_notices(&[Notice::broadcast("hans", "2")]);
     // Who is away was not skipped for a block.
-    log_out(hans);
+    hans.log_out();
     assert_eq!(yoda.done(&Request::Broadcast { text: "3" }), "");
     luke.expect_notices(&[Notice::logged_out("hans"), Notice::broadcast("yoda", "3")]);
 }
@@ -250,7 +222,7 @@ fn a_broadcast_says_when_a_block_kept_it_from_somebody_online() {
 #[test]
 fn a_broadcast_between_two_messages_keeps_its_place() {
     let server = Server::start(&[]);
-    let [mut yoda, mut hans] = online(&server, ["yoda", "hans"]);
+    let [mut yoda, mut hans] = server.online(["yoda", "hans"]);
     let tags = yoda.send_all([message("hans", "1"), Request::Broadcast { text: "2" }, message("hans", "3")]);
     assert_eq!(yoda.answers(tags), vec![Reply::done(""); 3]);
     hans.expect_notices(&[
@@ -264,7 +236,7 @@ fn a_broadcast_between_two_messages_keeps_its_place() {
 fn two_senders_at_once_are_each_heard_in_order_without_a_gap() {
     const MESSAGES: usize = 300;
     let server = Server::start(&["--durability", "none"]);
-    let [yoda, luke, mut hans] = online(&server, ["yoda", "luke", "hans"]);
+    let [yoda, luke, mut hans] = server.online(["yoda", "luke", "hans"]);
     std::thread::scope(|scope| {
         for (mut wire, name) in [(yoda, "yoda"), (luke, "luke")] {
             scope.spawn(move || {
@@ -297,12 +269,12 @@ fn two_senders_at_once_are_each_heard_in_order_without_a_gap() {
 fn everybody_writing_to_everybody_loses_nothing() {
     const NAMES: [&str; 5] = ["yoda", "hans", "luke", "leia", "vader"];
     let server = Server::start(&["--durability", "none"]);
-    let mut wires = online(&server, NAMES);
+    let mut wires = server.online(NAMES);
     for round in 0..20 {
         for (sender, wire) in NAMES.iter().zip(&mut wires) {
             let text = format!("{sender} {round}");
             for receiver in NAMES.iter().filter(|receiver| *receiver != sender) {
-                write(wire, receiver, &text);
+                wire.tell(receiver, &text);
             }
         }
     }
@@ -400,10 +372,7 @@ fn a_wrong_number_of_words_is_answered_with_the_usage() {
         "unblock",
         "unblock hans luke",
     ] {
-        let word = command.split(' ').next().expect("a word");
-        yoda.fails(command, &format!("Incorrect syntax for {word}"));
-        let usage = yoda.complaint();
-        assert!(usage.contains(word), "{usage}");
+        yoda.fails_with_usage(command);
     }
     yoda.does("whoelse", "No one else is online");
 }

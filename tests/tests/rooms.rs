@@ -1,24 +1,15 @@
 //! The board and the separate rooms: numbers, members, who is shown what at once, and the histories.
 #![forbid(unsafe_code)]
 
-use std::collections::BTreeMap;
-use std::fs;
 use std::path::Path;
 
 use forum_common::refusal::Refusal;
 use forum_common::request::Request;
-use forum_tests::{Finished, Forumd, Notice, Reply, Server, Wire, now_seconds, second_before, shown, until};
+use forum_tests::{
+    Forumd, Notice, Reply, Server, Wire, files_below, now_seconds, second_before, shown_since, until,
+};
 
 const ALWAYS: &str = "1 Jan 1970 00:00:00";
-
-fn block(wire: &mut Wire, user: &str) {
-    assert_eq!(wire.done(&Request::Block { user }), format!("{user} is blocked"));
-}
-
-fn log_out(mut wire: Wire) {
-    wire.done(&Request::LogOut);
-    wire.expect_closed();
-}
 
 /// The time at the end of `text`, which must be `start`, the time and a full stop.
 fn time_in<'a>(text: &'a str, start: &str) -> &'a str {
@@ -36,6 +27,11 @@ fn post(wire: &mut Wire, number: u32, text: &str) -> String {
 fn post_to(wire: &mut Wire, room: u32, number: u32, text: &str) -> String {
     let answer = wire.done(&Request::PostToRoom { room, text });
     time_in(&answer, &format!("Message #{number} sent to separate room {room} at ")).to_owned()
+}
+
+/// Why a room that is `id` already is not made.
+fn exists(id: u32) -> (Refusal, String) {
+    (Refusal::RoomExists, format!("a separate room (ID: {id}) already created for these users"))
 }
 
 /// Creates room `id`, which `users` are in then.
@@ -62,28 +58,18 @@ fn room_post(room: u32, number: u32, author: &str, text: &str) -> (u32, u32, Str
     (room, number, author.into(), text.into())
 }
 
-/// Users who came in this order, and have seen each other come.
-fn online<const N: usize>(server: &Server, names: [&str; N]) -> [Wire; N] {
-    let mut wires = names.map(|name| server.user(name));
-    for (index, wire) in wires.iter_mut().enumerate() {
-        let later: Vec<Notice> = names[index + 1..].iter().map(|name| Notice::logged_in(name)).collect();
-        wire.expect_notices(&later);
-    }
-    wires
-}
-
 #[test]
 fn a_post_to_the_board_is_numbered_stored_and_shown_at_once() {
     let mut server = Server::start(&[]);
-    let [mut yoda, mut hans, luke] = online(&server, ["yoda", "hans", "luke"]);
-    log_out(luke);
+    let [mut yoda, mut hans, luke] = server.online(["yoda", "hans", "luke"]);
+    luke.log_out();
     for wire in [&mut yoda, &mut hans] {
         wire.expect_notices(&[Notice::logged_out("luke")]);
     }
     let before = now_seconds();
     let first = post(&mut yoda, 1, "hello");
     let second = post(&mut hans, 2, " two  spaces ");
-    let times: Vec<String> = (before..=now_seconds()).map(|seconds| shown(seconds, "UTC")).collect();
+    let times = shown_since(before, "UTC");
     assert!(times.contains(&first) && times.contains(&second), "{first}, {second}: none of {times:?}");
     yoda.expect_notices(&[Notice::board_post(2, "hans", " two  spaces ")]);
     hans.expect_notices(&[Notice::board_post(1, "yoda", "hello")]);
@@ -103,8 +89,8 @@ fn a_post_to_the_board_is_numbered_stored_and_shown_at_once() {
 #[test]
 fn who_blocked_the_author_finds_the_post_only_in_the_history() {
     let server = Server::start(&[]);
-    let [mut yoda, mut hans, mut luke] = online(&server, ["yoda", "hans", "luke"]);
-    block(&mut hans, "yoda");
+    let [mut yoda, mut hans, mut luke] = server.online(["yoda", "hans", "luke"]);
+    hans.block("yoda");
     create(&mut yoda, "hans luke", 1, "yoda, hans, luke");
     let at = post(&mut yoda, 1, "to the board");
     post_to(&mut yoda, 1, 1, "to the room");
@@ -128,7 +114,7 @@ fn who_blocked_the_author_finds_the_post_only_in_the_history() {
 #[test]
 fn a_room_has_the_creator_and_then_the_others_as_typed() {
     let server = Server::start(&[]);
-    let [mut yoda, mut hans, mut luke, mut leia] = online(&server, ["yoda", "hans", "luke", "leia"]);
+    let [mut yoda, mut hans, mut luke, mut leia] = server.online(["yoda", "hans", "luke", "leia"]);
     create(&mut yoda, "luke hans luke", 1, "yoda, luke, hans");
     for wire in [&mut hans, &mut luke] {
         wire.expect_notices(&[Notice::put_in_room(1, "yoda", "yoda, luke, hans")]);
@@ -144,14 +130,15 @@ fn a_room_has_the_creator_and_then_the_others_as_typed() {
 #[test]
 fn a_room_that_cannot_be_is_refused_with_the_first_reason() {
     let server = Server::start(&[]);
-    let [mut yoda, mut hans, away] = online(&server, ["yoda", "hans", "away"]);
-    log_out(away);
+    let [mut yoda, mut hans, away] = server.online(["yoda", "hans", "away"]);
+    away.log_out();
     yoda.expect_notices(&[Notice::logged_out("away")]);
     hans.expect_notices(&[Notice::logged_out("away")]);
     create(&mut yoda, "hans", 1, "yoda, hans");
     hans.expect_notices(&[Notice::put_in_room(1, "yoda", "yoda, hans")]);
     let with_self = (Refusal::NotToSelf, "Error. Cannot create a room with yourself");
-    let exists = (Refusal::RoomExists, "a separate room (ID: 1) already created for these users");
+    let (code, text) = exists(1);
+    let exists = (code, &*text);
     for (users, (code, text)) in [
         ("yoda", with_self),
         ("hans yoda", with_self),
@@ -167,7 +154,7 @@ fn a_room_that_cannot_be_is_refused_with_the_first_reason() {
         assert_eq!(refused, (code, text.to_owned()), "{users}");
     }
     // Whoever of them asks, it is the same set.
-    assert_eq!(hans.refused(&Request::CreateRoom { users: "yoda" }), (exists.0, exists.1.to_owned()));
+    assert_eq!(hans.refused(&Request::CreateRoom { users: "yoda" }), (code, text));
     assert!(matches!(yoda.request(&Request::CreateRoom { users: "" }), Reply::Refused(..)));
     hans.expect_notices(&[]);
 }
@@ -175,7 +162,7 @@ fn a_room_that_cannot_be_is_refused_with_the_first_reason() {
 #[test]
 fn only_exactly_the_same_users_have_a_room_already() {
     let server = Server::start(&[]);
-    let [mut yoda, mut hans, mut luke, _leia] = online(&server, ["yoda", "hans", "luke", "leia"]);
+    let [mut yoda, mut hans, mut luke, _leia] = server.online(["yoda", "hans", "luke", "leia"]);
     create(&mut yoda, "hans luke leia", 1, "yoda, hans, luke, leia");
     // Subsets, supersets and sets that overlap are different rooms.
     create(&mut yoda, "hans luke", 2, "yoda, hans, luke");
@@ -184,8 +171,7 @@ fn only_exactly_the_same_users_have_a_room_already() {
     create(&mut luke, "yoda", 5, "luke, yoda");
     create(&mut luke, "leia yoda", 6, "luke, leia, yoda");
     let taken = |wire: &mut Wire, users: &str, id: u32| {
-        let text = format!("a separate room (ID: {id}) already created for these users");
-        assert_eq!(wire.refused(&Request::CreateRoom { users }), (Refusal::RoomExists, text));
+        assert_eq!(wire.refused(&Request::CreateRoom { users }), exists(id));
     };
     taken(&mut hans, "leia luke yoda", 1);
     taken(&mut luke, "hans yoda", 2);
@@ -196,7 +182,7 @@ fn only_exactly_the_same_users_have_a_room_already() {
 #[test]
 fn of_many_who_create_the_same_room_at_once_one_does() {
     let server = Server::start(&[]);
-    let [mut yoda, mut hans, mut luke] = online(&server, ["yoda", "hans", "luke"]);
+    let [mut yoda, mut hans, mut luke] = server.online(["yoda", "hans", "luke"]);
     let first = yoda.send_all([Request::CreateRoom { users: "hans luke" }; 3]);
     let second = hans.send_all([Request::CreateRoom { users: "luke yoda" }; 3]);
     let third = luke.send_all([Request::CreateRoom { users: "yoda hans" }; 3]);
@@ -204,26 +190,26 @@ fn of_many_who_create_the_same_room_at_once_one_does() {
     answers.extend(hans.answers(second));
     answers.extend(luke.answers(third));
     assert_eq!(answers.iter().filter(|answer| answer.is_done()).count(), 1, "{answers:?}");
-    let exists =
-        Reply::refused(Refusal::RoomExists, "a separate room (ID: 1) already created for these users");
-    assert_eq!(answers.iter().filter(|answer| **answer == exists).count(), 8, "{answers:?}");
+    let (code, text) = exists(1);
+    let refused = Reply::refused(code, &text);
+    assert_eq!(answers.iter().filter(|answer| **answer == refused).count(), 8, "{answers:?}");
     create(&mut yoda, "hans", 2, "yoda, hans");
 }
 
 #[test]
 fn a_post_to_a_room_is_shown_to_its_other_members_online() {
     let server = Server::start(&[]);
-    let [mut yoda, mut hans, mut luke, leia] = online(&server, ["yoda", "hans", "luke", "leia"]);
+    let [mut yoda, mut hans, mut luke, leia] = server.online(["yoda", "hans", "luke", "leia"]);
     create(&mut yoda, "hans leia", 1, "yoda, hans, leia");
     hans.expect_notices(&[Notice::put_in_room(1, "yoda", "yoda, hans, leia")]);
-    log_out(leia);
+    leia.log_out();
     for wire in [&mut yoda, &mut hans, &mut luke] {
         wire.expect_notices(&[Notice::logged_out("leia")]);
     }
     let before = now_seconds();
     let first = post_to(&mut yoda, 1, 1, " hello ");
     let second = post_to(&mut hans, 1, 2, "and back");
-    let times: Vec<String> = (before..=now_seconds()).map(|seconds| shown(seconds, "UTC")).collect();
+    let times = shown_since(before, "UTC");
     assert!(times.contains(&first) && times.contains(&second), "{first}, {second}: none of {times:?}");
     hans.expect_notices(&[Notice::room_post(1, 1, "yoda", " hello ")]);
     yoda.expect_notices(&[Notice::room_post(1, 2, "hans", "and back")]);
@@ -241,7 +227,7 @@ fn a_post_to_a_room_is_shown_to_its_other_members_online() {
 #[test]
 fn a_post_to_a_room_that_is_none_or_not_ones_own_is_refused() {
     let server = Server::start(&[]);
-    let [mut yoda, mut hans, mut luke] = online(&server, ["yoda", "hans", "luke"]);
+    let [mut yoda, mut hans, mut luke] = server.online(["yoda", "hans", "luke"]);
     create(&mut yoda, "hans", 1, "yoda, hans");
     hans.expect_notices(&[Notice::put_in_room(1, "yoda", "yoda, hans")]);
     let none = (Refusal::NoSuchRoom, "The separate room does not exist".to_owned());
@@ -263,7 +249,7 @@ fn a_post_to_a_room_that_is_none_or_not_ones_own_is_refused() {
 fn numbers_and_rooms_go_on_after_kill_9() {
     let mut server = Server::start(&[]);
     {
-        let [mut yoda, mut hans, _luke] = online(&server, ["yoda", "hans", "luke"]);
+        let [mut yoda, mut hans, _luke] = server.online(["yoda", "hans", "luke"]);
         create(&mut yoda, "hans", 1, "yoda, hans");
         create(&mut hans, "luke yoda", 2, "hans, luke, yoda");
         post_to(&mut yoda, 1, 1, "a");
@@ -273,9 +259,8 @@ fn numbers_and_rooms_go_on_after_kill_9() {
     }
     server.kill();
     server.start_again();
-    let [mut yoda, mut hans, mut luke] = online(&server, ["yoda", "hans", "luke"]);
-    let text = "a separate room (ID: 2) already created for these users".to_owned();
-    assert_eq!(luke.refused(&Request::CreateRoom { users: "yoda hans" }), (Refusal::RoomExists, text));
+    let [mut yoda, mut hans, mut luke] = server.online(["yoda", "hans", "luke"]);
+    assert_eq!(luke.refused(&Request::CreateRoom { users: "yoda hans" }), exists(2));
     assert_eq!(luke.refused(&Request::PostToRoom { room: 1, text: "x" }).0, Refusal::NotInRoom);
     create(&mut luke, "yoda", 3, "luke, yoda");
     post_to(&mut luke, 2, 3, "e");
@@ -298,7 +283,7 @@ fn numbers_and_rooms_go_on_after_kill_9() {
 #[test]
 fn concurrent_posts_are_numbered_without_a_gap() {
     let server = Server::start(&["--durability", "none"]);
-    let [mut yoda, mut hans] = online(&server, ["yoda", "hans"]);
+    let [mut yoda, mut hans] = server.online(["yoda", "hans"]);
     create(&mut yoda, "hans", 1, "yoda, hans");
     let mut tags = Vec::new();
     for wire in [&mut yoda, &mut hans] {
@@ -323,11 +308,11 @@ fn concurrent_posts_are_numbered_without_a_gap() {
 fn histories_are_read_from_a_time_on_compared_in_whole_shown_seconds() {
     const ZONE: &str = "Australia/Sydney";
     let server = Forumd::new().env("TZ", ZONE).start();
-    let [mut yoda, mut hans] = online(&server, ["yoda", "hans"]);
+    let [mut yoda, mut hans] = server.online(["yoda", "hans"]);
     create(&mut yoda, "hans", 1, "yoda, hans");
     let before = now_seconds();
     let first = post(&mut yoda, 1, "m1");
-    assert!((before..=now_seconds()).any(|seconds| shown(seconds, ZONE) == first), "{first}");
+    assert!(shown_since(before, ZONE).contains(&first), "{first}");
     assert_eq!(post_to(&mut yoda, 1, 1, "m1").len(), first.len());
     // Posts until the shown second has changed: several in one second, and one in the next.
     let mut times = vec![first.clone()];
@@ -355,7 +340,7 @@ fn histories_are_read_from_a_time_on_compared_in_whole_shown_seconds() {
 #[test]
 fn a_timestamp_is_a_day_that_exists_and_a_time_of_it() {
     let server = Server::start(&[]);
-    let [mut yoda, _hans] = online(&server, ["yoda", "hans"]);
+    let [mut yoda, _hans] = server.online(["yoda", "hans"]);
     create(&mut yoda, "hans", 1, "yoda, hans");
     post(&mut yoda, 1, "m");
     post_to(&mut yoda, 1, 1, "m");
@@ -404,7 +389,7 @@ fn a_timestamp_is_a_day_that_exists_and_a_time_of_it() {
 #[test]
 fn rooms_and_their_members_are_limited() {
     let server = Server::start(&["--max-rooms", "2", "--max-room-members", "3"]);
-    let [mut yoda, _hans, mut luke, _leia] = online(&server, ["yoda", "hans", "luke", "leia"]);
+    let [mut yoda, _hans, mut luke, _leia] = server.online(["yoda", "hans", "luke", "leia"]);
     let (code, text) = yoda.refused(&Request::CreateRoom { users: "hans luke leia" });
     assert_eq!(code, Refusal::LimitReached);
     assert!(text.starts_with("Limit reached: at most 3 "), "{text}");
@@ -499,7 +484,7 @@ fn people_see_the_board_and_the_rooms_as_lines() {
 #[test]
 fn people_see_every_refusal_of_a_room_as_a_line() {
     let server = Server::start(&[]);
-    log_out(server.user("away"));
+    server.user("away").log_out();
     let mut yoda = server.sign_up("yoda");
     let mut hans = server.user("hans");
     yoda.hears("hans logged in");
@@ -534,43 +519,15 @@ fn people_see_every_refusal_of_a_room_as_a_line() {
         "RDM x 1 Jun 2022 16:01:20",
         "RDM bs 1 Jun 2022 16:01:20",
     ] {
-        let word = command.split(' ').next().expect("a word");
-        yoda.fails(command, &format!("Incorrect syntax for {word}"));
-        let usage = yoda.complaint();
-        assert!(usage.contains(word), "{usage}");
+        yoda.fails_with_usage(command);
     }
     assert_eq!(rooms(&mut hans, ALWAYS), []);
-}
-
-/// Every file below `directory`, by its name alone.
-fn files_below(directory: &Path) -> BTreeMap<String, Vec<u8>> {
-    let mut found = BTreeMap::new();
-    let mut pending = vec![directory.to_owned()];
-    while let Some(path) = pending.pop() {
-        if path.is_dir() {
-            pending.extend(fs::read_dir(path).unwrap().map(|entry| entry.unwrap().path()));
-        } else {
-            let name = path.file_name().expect("a file has a name").to_str().expect("ASCII").to_owned();
-            found.insert(name, fs::read(&path).unwrap());
-        }
-    }
-    found
-}
-
-fn expect_success(finished: &Finished) {
-    assert_eq!(finished.code, Some(0), "{finished:#?}");
-}
-
-fn export(launch: &Forumd, name: &str) -> BTreeMap<String, Vec<u8>> {
-    let directory = launch.directory().join(name);
-    expect_success(&launch.offline(&["export", directory.to_str().unwrap()], ""));
-    files_below(&directory)
 }
 
 #[test]
 fn export_import_and_check_carry_mail_blocks_board_and_rooms() {
     let mut server = Server::start(&[]);
-    let [mut yoda, mut hans, mut luke] = online(&server, ["yoda", "hans", "luke"]);
+    let [mut yoda, mut hans, mut luke] = server.online(["yoda", "hans", "luke"]);
     let mut times = vec![post(&mut yoda, 1, "to; all"), post(&mut hans, 2, "grüße")];
     create(&mut yoda, "hans", 1, "yoda, hans");
     create(&mut luke, "hans yoda", 2, "luke, hans, yoda");
@@ -578,47 +535,46 @@ fn export_import_and_check_carry_mail_blocks_board_and_rooms() {
     times.push(post_to(&mut luke, 2, 1, "in room 2"));
     times.push(post_to(&mut yoda, 2, 2, " again "));
     for text in ["m1", "m2", "m3"] {
-        yoda.done(&Request::Message { user: "luke", text });
+        yoda.tell("luke", text);
     }
     luke.taken(1);
-    block(&mut hans, "luke");
+    hans.block("luke");
     // A mailbox that was emptied goes on counting, too.
-    yoda.done(&Request::Message { user: "hans", text: "taken" });
+    yoda.tell("hans", "taken");
     hans.taken(1);
     for wire in [yoda, hans, luke] {
-        log_out(wire);
+        wire.log_out();
     }
     server.stop();
-    expect_success(&server.launch().offline(&["check"], ""));
-    let first = export(server.launch(), "first");
-    let text = |name: &str| String::from_utf8(first[name].clone()).expect("UTF-8");
+    server.launch().offline(&["check"], "").expect_success();
+    let directory = server.launch().export("first");
+    let first = files_below(&directory);
+    let text = |name: &str| String::from_utf8(first[Path::new(name)].clone()).expect("UTF-8");
     let board = format!("1; {}; yoda; to; all\n2; {}; hans; grüße\n", times[0], times[1]);
     assert_eq!(text("messagelog.txt"), board);
-    assert_eq!(text("SR_1_messagelog.txt"), format!("1; {}; hans; in room 1\n", times[2]));
+    assert_eq!(text("rooms/SR_1_messagelog.txt"), format!("1; {}; hans; in room 1\n", times[2]));
     let room = format!("1; {}; luke; in room 2\n2; {}; yoda;  again \n", times[3], times[4]);
-    assert_eq!(text("SR_2_messagelog.txt"), room);
+    assert_eq!(text("rooms/SR_2_messagelog.txt"), room);
 
     let other = Forumd::new();
-    let directory = server.launch().directory().join("first");
-    expect_success(&other.offline(&["import", directory.to_str().unwrap()], ""));
-    expect_success(&other.offline(&["check"], ""));
-    assert!(export(&other, "second") == first);
+    other.offline(&["import", directory.to_str().unwrap()], "").expect_success();
+    other.offline(&["check"], "").expect_success();
+    assert!(files_below(&other.export("second")) == first);
 
     let imported = other.start();
-    let [mut yoda, mut hans] = online(&imported, ["yoda", "hans"]);
+    let [mut yoda, mut hans] = imported.online(["yoda", "hans"]);
     let mut luke = imported.user("luke");
     luke.expect_notices(&[Notice::late_message(2, "yoda", "m2"), Notice::late_message(3, "yoda", "m3")]);
     assert_eq!(luke.refused(&Request::Message { user: "hans", text: "x" }).0, Refusal::BlockedByUser);
-    yoda.done(&Request::Message { user: "luke", text: "m4" });
+    yoda.tell("luke", "m4");
     luke.expect_notices(&[Notice::message(4, "yoda", "m4")]);
-    yoda.done(&Request::Message { user: "hans", text: "second" });
+    yoda.tell("hans", "second");
     hans.expect_notices(&[Notice::logged_in("luke"), Notice::message(2, "yoda", "second")]);
     assert_eq!(rooms(&mut yoda, ALWAYS).len(), 3);
     assert_eq!(rooms(&mut luke, ALWAYS).len(), 2);
     post_to(&mut luke, 2, 3, "goes on");
     post(&mut hans, 3, "goes on");
-    let exists = "a separate room (ID: 2) already created for these users".to_owned();
-    assert_eq!(hans.refused(&Request::CreateRoom { users: "yoda luke" }), (Refusal::RoomExists, exists));
+    assert_eq!(hans.refused(&Request::CreateRoom { users: "yoda luke" }), exists(2));
     create(&mut hans, "luke", 3, "hans, luke");
 }
 
@@ -627,13 +583,13 @@ fn a_snapshot_carries_mail_blocks_board_and_rooms() {
     /// Enough of the longest posts for a log that is worth a snapshot, which is to be sooner than usual.
     const POSTS: usize = 600;
     let mut server = Server::start(&["--durability", "none", "--snapshot-log-bytes", "4194304"]);
-    let [mut yoda, mut hans, mut luke] = online(&server, ["yoda", "hans", "luke"]);
+    let [mut yoda, mut hans, mut luke] = server.online(["yoda", "hans", "luke"]);
     create(&mut yoda, "hans luke", 1, "yoda, hans, luke");
     post_to(&mut luke, 1, 1, "in the room");
     let at = post(&mut yoda, 1, "on the board");
-    block(&mut hans, "luke");
+    hans.block("luke");
     for (user, text) in [("hans", "taken"), ("luke", "taken"), ("luke", "kept")] {
-        yoda.done(&Request::Message { user, text });
+        yoda.tell(user, text);
     }
     hans.taken(1);
     luke.taken(1);
@@ -647,12 +603,12 @@ fn a_snapshot_carries_mail_blocks_board_and_rooms() {
     server.kill();
     server.start_again();
     assert!(!server.log().iter().any(|line| line.contains("snapshot of 0 chunks")));
-    let [mut yoda, mut hans] = online(&server, ["yoda", "hans"]);
+    let [mut yoda, mut hans] = server.online(["yoda", "hans"]);
     let mut luke = server.user("luke");
     luke.expect_notices(&[Notice::late_message(2, "yoda", "kept")]);
     assert_eq!(luke.refused(&Request::Message { user: "hans", text: "x" }).0, Refusal::BlockedByUser);
     for (user, text) in [("hans", "second"), ("luke", "third")] {
-        yoda.done(&Request::Message { user, text });
+        yoda.tell(user, text);
     }
     hans.expect_notices(&[Notice::logged_in("luke"), Notice::message(2, "yoda", "second")]);
     luke.expect_notices(&[Notice::message(3, "yoda", "third")]);
@@ -660,7 +616,6 @@ fn a_snapshot_carries_mail_blocks_board_and_rooms() {
     assert_eq!(rooms(&mut hans, ALWAYS), [room_post(1, 1, "luke", "in the room")]);
     post_to(&mut hans, 1, 2, "goes on");
     post(&mut luke, 2, "goes on");
-    let exists = "a separate room (ID: 1) already created for these users".to_owned();
-    assert_eq!(hans.refused(&Request::CreateRoom { users: "luke yoda" }), (Refusal::RoomExists, exists));
+    assert_eq!(hans.refused(&Request::CreateRoom { users: "luke yoda" }), exists(1));
     create(&mut yoda, "hans", 2, "yoda, hans");
 }

@@ -247,7 +247,18 @@ impl Received {
     fn take_rest(&mut self, server: &Server) {
         let mut hans = server.user("hans");
         hans.close_output();
-        self.take(&messages_to_the_end(&mut hans, |_, _| {}));
+        self.take_to_the_end(hans, false);
+    }
+
+    /// The messages of a connection until it ends; each is acknowledged as soon as it is there, or none is.
+    fn take_to_the_end(&mut self, mut hans: Wire, acknowledges: bool) {
+        let messages = messages_to_the_end(&mut hans, |hans, number| {
+            if acknowledges {
+                let (_, taken) = hans.frame(&Request::Taken { up_to: number });
+                hans.send_bytes_regardless(&taken);
+            }
+        });
+        self.take(&messages);
     }
 
     fn in_order(self) -> Vec<String> {
@@ -318,16 +329,8 @@ fn a_connection_that_dies_at_any_byte_of_the_backlog_loses_nothing() {
         // Always one more message than the last connection left behind.
         sent.push(format!("m{cut}"));
         yoda.tell("hans", &sent[cut]);
-        let mut hans = hans_cut_after(&server, cut);
-        // A client acknowledges each message that it has whole, every third time.
-        let messages = messages_to_the_end(&mut hans, |hans, number| {
-            let (_, taken) = hans.frame(&Request::Taken { up_to: number });
-            if cut % 3 == 0 {
-                hans.send_bytes_regardless(&taken);
-            }
-        });
-        received.take(&messages);
-        drop(hans);
+        // Every third connection acknowledges what it got.
+        received.take_to_the_end(hans_cut_after(&server, cut), cut % 3 == 0);
         wait_for_the_end_of("hans", &mut yoda);
     }
     received.take_rest(&server);
@@ -340,17 +343,12 @@ fn a_connection_that_dies_at_any_byte_of_live_messages_loses_nothing() {
     let mut received = Received::default();
     let mut sent: Vec<String> = Vec::new();
     for cut in 0..120 {
-        let mut hans = hans_cut_after(&server, cut);
+        let hans = hans_cut_after(&server, cut);
         // They meet the connection alive, dying or dead.
         let texts: Vec<String> = (0..3).map(|number| format!("{cut}-{number}")).collect();
         assert_eq!(write_all(&mut yoda, "hans", &texts), 3);
         sent.extend(texts);
-        let messages = messages_to_the_end(&mut hans, |hans, number| {
-            let (_, taken) = hans.frame(&Request::Taken { up_to: number });
-            hans.send_bytes_regardless(&taken);
-        });
-        received.take(&messages);
-        drop(hans);
+        received.take_to_the_end(hans, true);
         wait_for_the_end_of("hans", &mut yoda);
     }
     received.take_rest(&server);

@@ -252,7 +252,9 @@ impl Outgoing {
         let user = &self.user;
         match failure {
             Failure::There(Reason::NotStored) => format!("{user} could not store it"),
-            Failure::There(Reason::DigestDiffers) => "it was damaged on its way".to_owned(),
+            Failure::There(Reason::DigestDiffers) => {
+                "it was changed meanwhile, or damaged on its way".to_owned()
+            }
             Failure::There(Reason::UnknownVersion) => format!("{user} has another version of this program"),
             Failure::Here(Reason::Unreadable) => "it can't be read, or has become shorter".to_owned(),
             _ => format!("{user} is gone"),

@@ -162,10 +162,17 @@ impl Outgoing {
 
     /// This user logs out.
     pub(super) fn give_up(&mut self, desk: &mut Desk<'_>) {
-        if let Sending::Going(transfer) = &mut self.stage {
-            transfer.endpoint().abort(desk.now, Reason::Cancelled);
-        } else if self.is_unanswered() {
-            self.fail("you have logged out", desk);
+        self.take_events(desk);
+        match &mut self.stage {
+            Sending::Going(transfer) => {
+                transfer.endpoint().abort(desk.now, Reason::Cancelled);
+                // The only news is that, and it is ours.
+                while transfer.next_event().is_some() {}
+                self.say_failed("it was given up", desk);
+                self.settle(desk);
+            }
+            Sending::Told(_) | Sending::Over => {}
+            _ => self.fail("it was given up", desk),
         }
     }
 
@@ -239,12 +246,15 @@ impl Outgoing {
                     self.settle(desk);
                 }
                 Event::Failed(failure) => {
-                    let reason = self.reason(failure);
-                    desk.output.refuse(&format!("{} was not uploaded: {reason}", self.name));
+                    self.say_failed(&self.reason(failure), desk);
                     self.settle(desk);
                 }
             }
         }
+    }
+
+    fn say_failed(&self, why: &str, desk: &mut Desk<'_>) {
+        desk.output.refuse(&format!("{} was not uploaded: {why}", self.name));
     }
 
     /// Why it came to nothing.
@@ -263,7 +273,7 @@ impl Outgoing {
 
     /// It does not come to a result by itself any more.
     fn fail(&mut self, why: &str, desk: &mut Desk<'_>) {
-        desk.output.refuse(&format!("{} was not uploaded: {why}", self.name));
+        self.say_failed(why, desk);
         self.stage = Sending::Over;
         self.settle(desk);
     }

@@ -359,6 +359,26 @@ fn reading_a_large_file_through_keeps_its_sender_from_being_idle() {
 }
 
 #[test]
+fn who_leaves_while_a_file_is_on_its_way_has_given_it_up() {
+    let mut yoda = Party::new(Accept::Ask);
+    let path = yoda.directory.path().join("f");
+    fs::write(&path, b"abc").unwrap();
+    let source = Source::open(path.to_str().unwrap()).unwrap();
+    yoda.with(|links, desk| links.files.asked(LINK, "hans", source, desk));
+    yoda.hear(&LinkNotice::Prepare { link: LINK, token: TOKEN });
+    yoda.attend_until("the digest", |yoda| yoda.sent().iter().any(|sent| sent.starts_with("Listening")));
+    let nobody = std::net::UdpSocket::bind((HERE, 0)).unwrap();
+    let port = nobody.local_addr().unwrap().port();
+    yoda.hear(&LinkNotice::Introduction { link: LINK, token: TOKEN, address: "127.0.0.1", port });
+    assert!(yoda.links.files.is_sending());
+    yoda.with(|links, desk| links.hang_up(desk));
+    assert_eq!(yoda.printed(), [""; 0]);
+    let errors = fs::read_to_string(yoda.directory.path().join("err")).unwrap();
+    assert_eq!(errors, "f was not uploaded: it was given up\n");
+    assert!(!yoda.links.files.is_sending() && !yoda.links.is_busy());
+}
+
+#[test]
 fn nobody_waits_for_a_sender_that_has_left() {
     let mut hans = Party::new(Accept::Always);
     hans.hear(&LinkNotice::FileQuestion { link: LINK, from: "yoda", size: 3, file: "f" });

@@ -39,18 +39,20 @@ enum Taking {
     /// It is being received, once it has been offered.
     Going(Box<Transfer<Receiver<Kept>>>, Option<Begun>),
     /// The user knows the result; the other end may not.
-    Told(Box<Transfer<Receiver<Kept>>>, Leave),
+    Told(Box<Transfer<Receiver<Kept>>>, End),
     /// Nothing is left to be done.
     Over,
 }
 
-/// What becomes of what has arrived.
+/// How it ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Leave {
-    /// It is the file, or may become it one day.
-    Keep,
-    /// It is not what it should be.
-    Drop,
+enum End {
+    /// The file is here.
+    Stored,
+    /// It broke off; what is here may become the file one day.
+    Broken,
+    /// What is here is not what it should be, and goes.
+    Wrong,
 }
 
 impl Incoming {
@@ -89,7 +91,7 @@ impl Incoming {
     /// Whether the sender, if it is still there, may have to hear the result.
     pub(super) fn owes_result(&self) -> bool {
         let is_there = |transfer: &Transfer<_>| !transfer.needs_server() && !transfer.is_deserted();
-        matches!(&self.stage, Taking::Told(transfer, Leave::Keep) if is_there(transfer))
+        matches!(&self.stage, Taking::Told(transfer, End::Stored) if is_there(transfer))
     }
 
     /// The transfer, once it is under way.
@@ -141,8 +143,8 @@ impl Incoming {
                 self.stage = Taking::Going(transfer, begun);
             }
             // There may be no later moment to remove what is not the file.
-            Taking::Told(transfer, Leave::Drop) => forget(*transfer, Leave::Drop),
-            Taking::Told(transfer, Leave::Keep) => self.stage = Taking::Told(transfer, Leave::Keep),
+            Taking::Told(transfer, End::Wrong) => forget(*transfer, End::Wrong),
+            Taking::Told(transfer, end) => self.stage = Taking::Told(transfer, end),
             Taking::Looking(..) | Taking::Agreed(_) => self.fail(desk),
             Taking::Over => {}
         }
@@ -166,12 +168,12 @@ impl Incoming {
                 self.stage = Taking::Going(transfer, begun);
                 self.take_events(desk) || has_more
             }
-            Taking::Told(mut transfer, leave) => {
+            Taking::Told(mut transfer, end) => {
                 let has_more = transfer.advance(desk.now, self.link, socket, desk.outbox);
                 if transfer.due().is_some() {
-                    self.stage = Taking::Told(transfer, leave);
+                    self.stage = Taking::Told(transfer, end);
                 } else {
-                    forget(*transfer, leave);
+                    forget(*transfer, end);
                 }
                 has_more
             }
@@ -192,12 +194,12 @@ impl Incoming {
                 Event::Offered(offer) => self.offered(&offer, desk),
                 Event::Done => {
                     desk.output.say(&format!("Received {} from {}", self.name, self.from));
-                    self.settle(Leave::Keep, desk);
+                    self.settle(End::Stored, desk);
                 }
                 Event::Failed(failure) => {
                     let differs = failure == Failure::Here(Reason::DigestDiffers);
                     self.say_failed(desk);
-                    self.settle(if differs { Leave::Drop } else { Leave::Keep }, desk);
+                    self.settle(if differs { End::Wrong } else { End::Broken }, desk);
                 }
             }
         }
@@ -242,16 +244,16 @@ impl Incoming {
     fn fail(&mut self, desk: &mut Desk<'_>) {
         self.say_failed(desk);
         self.stage = Taking::Over;
-        self.settle(Leave::Keep, desk);
+        self.settle(End::Broken, desk);
     }
 
     /// The user knows the result.
-    fn settle(&mut self, leave: Leave, desk: &mut Desk<'_>) {
+    fn settle(&mut self, end: End, desk: &mut Desk<'_>) {
         if let Some(link) = self.link {
             desk.outbox.link(&LinkRequest::End { link, stopped: false });
         }
         self.stage = match std::mem::replace(&mut self.stage, Taking::Over) {
-            Taking::Going(transfer, _) => Taking::Told(transfer, leave),
+            Taking::Going(transfer, _) => Taking::Told(transfer, end),
             _ => Taking::Over,
         };
     }
@@ -295,8 +297,8 @@ impl Incoming {
 }
 
 /// Ends a transfer whose result is known.
-fn forget(transfer: Transfer<Receiver<Kept>>, leave: Leave) {
+fn forget(transfer: Transfer<Receiver<Kept>>, end: End) {
     if let Some(kept) = transfer.into_endpoint().into_sink() {
-        kept.leave(leave == Leave::Keep);
+        kept.leave(end != End::Wrong);
     }
 }

@@ -379,6 +379,18 @@ fn who_leaves_while_a_file_is_on_its_way_has_given_it_up() {
 }
 
 #[test]
+fn who_leaves_while_a_file_comes_in_leaves_at_once() {
+    let mut hans = Party::new(Accept::Always);
+    hans.hear(&LinkNotice::FileQuestion { link: LINK, from: "yoda", size: 3, file: "f" });
+    let silent = std::net::UdpSocket::bind((HERE, 0)).unwrap();
+    let port = silent.local_addr().unwrap().port();
+    hans.hear(&LinkNotice::Introduction { link: LINK, token: TOKEN, address: "127.0.0.1", port });
+    hans.with(|links, desk| links.hang_up(desk));
+    assert_eq!(hans.printed(), ["f from yoda was not received"]);
+    assert!(!hans.links.is_busy());
+}
+
+#[test]
 fn nobody_waits_for_a_sender_that_has_left() {
     let mut hans = Party::new(Accept::Always);
     hans.hear(&LinkNotice::FileQuestion { link: LINK, from: "yoda", size: 3, file: "f" });

@@ -12,6 +12,10 @@ use super::ranges::RangeSet;
 pub(super) const ACK_DELAY_MAX: Duration = Duration::from_millis(5);
 /// Packets in order that are acknowledged together, if nothing is sent between them.
 const PACKETS_AN_ACK: u32 = 2;
+/// Packets in order after which a path counts as one that loses none. Until then every acknowledgement is sent
+/// twice: those of a small window often arrive together and share one, and were that lost, nothing would move
+/// until a time-out.
+const PACKETS_TILL_TRUST: u32 = 256;
 
 /// What has arrived, and whether the sender knows.
 #[derive(Debug, Default)]
@@ -21,6 +25,10 @@ pub(super) struct Acks {
     largest: Option<(u64, Instant)>,
     due: Option<Instant>,
     unacknowledged: u32,
+    /// Packets in order that may still come before the path is trusted.
+    distrust: u32,
+    /// The acknowledgement that goes next has gone once.
+    is_copy: bool,
 }
 
 impl Acks {
@@ -36,6 +44,8 @@ impl Acks {
             self.numbers.pop_first();
         }
         self.unacknowledged += 1;
+        self.is_copy = false;
+        self.distrust = if number == expected { self.distrust.saturating_sub(1) } else { PACKETS_TILL_TRUST };
         // Whatever comes out of order is news that the sender should have at once.
         if number != expected || self.unacknowledged >= PACKETS_AN_ACK {
             self.due = Some(now);
@@ -60,7 +70,8 @@ impl Acks {
     /// Whoever takes it has to send it.
     pub(super) fn take(&mut self, now: Instant) -> Option<(Duration, impl Iterator<Item = Range<u64>>)> {
         let (_, arrived_at) = self.largest.filter(|_| self.due.is_some_and(|due| now >= due))?;
-        self.due = None;
+        self.is_copy = self.distrust > 0 && !self.is_copy;
+        self.due = self.is_copy.then_some(now);
         self.unacknowledged = 0;
         let delay = now.saturating_duration_since(arrived_at);
         Some((delay, self.numbers.iter().rev().cloned()))
@@ -97,6 +108,24 @@ mod tests {
         assert_eq!(taken(&mut acks, now), Some(vec![(4, 5), (0, 1)]));
         acks.on_packet(now, 2);
         assert_eq!(taken(&mut acks, now), Some(vec![(4, 5), (2, 3), (0, 1)]));
+    }
+
+    #[test]
+    fn on_a_path_that_loses_packets_every_acknowledgement_goes_twice() {
+        let (mut acks, now) = (Acks::default(), Instant::now());
+        acks.on_packet(now, 1);
+        let news = vec![(1, 2)];
+        assert_eq!([(); 3].map(|()| taken(&mut acks, now)), [Some(news.clone()), Some(news), None]);
+        let mut count = 0;
+        for number in 2..2 + u64::from(PACKETS_TILL_TRUST) {
+            acks.on_packet(now, number);
+            while taken(&mut acks, now).is_some() {
+                count += 1;
+            }
+        }
+        assert_eq!(count, PACKETS_TILL_TRUST - 1, "two for every second packet, but one for the last");
+        acks.on_packet(now, 1_000);
+        assert_eq!([(); 3].map(|()| taken(&mut acks, now).is_some()), [true, true, false]);
     }
 
     #[test]

@@ -32,6 +32,9 @@ use crate::wording::{self, Listing, Reader, Shown};
 /// behind one that hangs, they would pile up.
 const UNANSWERED_MAX: usize = 32;
 
+/// What is said of commands that the server does not know.
+const TOO_OLD: &str = "The server is too old for this: it can't bring you together with other users";
+
 /// What is under way for one user on one connection.
 #[derive(Debug)]
 pub struct Commands {
@@ -82,15 +85,6 @@ enum Awaits {
     Upload(Box<Upload>, Meter),
     /// A file's way here.
     Download(Box<Download>, Meter),
-}
-
-/// Who brings a private message to the other user.
-#[derive(Debug)]
-enum Said {
-    /// This client itself.
-    Directly,
-    /// The server, which will answer.
-    ByServer,
 }
 
 /// How far the questions for a new password are.
@@ -173,80 +167,14 @@ impl Commands {
                 self.memory.greeting = Greeting::Short;
                 if self.unanswered.len() >= UNANSWERED_MAX {
                     desk.output.refuse("Too many commands are unanswered. Please try again later");
-                } else if !self.begin_with(&command, line, links, desk) {
-                    self.begin(&command, line, desk.outbox, desk.output);
+                } else {
+                    self.begin(&command, line, links, desk);
                 }
             }
             Err(error) => {
                 self.memory.greeting = Greeting::Short;
                 desk.output.refuse(&error.to_string());
             }
-        }
-    }
-
-    /// Begins a command that has to do with one other user; whether it is one.
-    fn begin_with(
-        &mut self,
-        command: &Command<'_>,
-        typed: &str,
-        links: &mut Links,
-        desk: &mut Desk<'_>,
-    ) -> bool {
-        let result = match *command {
-            Command::StartPrivate { .. } | Command::SendFile { .. } if !self.has_links => {
-                Err("The server is too old for this: it can't bring you together with other users".to_owned())
-            }
-            Command::StartPrivate { user } => {
-                let enabled = links.privates.is_enabled(user);
-                let awaits = Awaits::PrivateQuestion(user.to_owned());
-                self.ask_of(&LinkRequest::StartPrivate { user, enabled }, typed, awaits, desk.outbox);
-                return true;
-            }
-            Command::Private { user, text } => match self.say_privately(user, text, typed, links, desk) {
-                Ok(Said::ByServer) => return true,
-                Ok(Said::Directly) => Ok(()),
-                Err(refusal) => Err(refusal),
-            },
-            Command::StopPrivate { user } => match links.privates.stop(user, desk) {
-                Ok(()) => return true,
-                Err(refusal) => Err(refusal),
-            },
-            Command::SendFile { user, path } => match Source::open(path) {
-                Ok(source) => {
-                    let (name, size) = (source.name.clone(), source.size);
-                    let awaits = Awaits::FileQuestion(user.to_owned(), source);
-                    let request = LinkRequest::OfferFile { user, size, file: &name };
-                    self.ask_of(&request, typed, awaits, desk.outbox);
-                    return true;
-                }
-                Err(refusal) => Err(refusal),
-            },
-            _ => return false,
-        };
-        if let Err(refusal) = result {
-            desk.output.refuse(&refusal);
-        }
-        // The server had nothing to do with it, and still is to know that the user is there.
-        desk.outbox.ask(&Request::Active);
-        true
-    }
-
-    fn say_privately(
-        &mut self,
-        user: &str,
-        text: &str,
-        typed: &str,
-        links: &mut Links,
-        desk: &mut Desk<'_>,
-    ) -> Result<Said, String> {
-        match links.privates.say(user, text) {
-            Way::Gone => Ok(Said::Directly),
-            Way::Relay(link) => {
-                let awaits = Awaits::Relayed(user.to_owned());
-                self.ask_of(&LinkRequest::RelayText { link, text }, typed, awaits, desk.outbox);
-                Ok(Said::ByServer)
-            }
-            Way::Refused(refusal) => Err(refusal),
         }
     }
 
@@ -435,46 +363,75 @@ impl Commands {
         self.memory
     }
 
-    fn begin(&mut self, command: &Command<'_>, typed: &str, outbox: &mut Outbox, output: &mut Output) {
+    fn begin(&mut self, command: &Command<'_>, typed: &str, links: &mut Links, desk: &mut Desk<'_>) {
         match *command {
-            Command::Ask(request) => self.ask(&request, typed, Awaits::answer_to(&request), outbox),
+            Command::Ask(request) => self.ask(&request, typed, Awaits::answer_to(&request), desk.outbox),
             Command::CreateRoom { users } => {
                 let names: Vec<&str> = users.split(' ').filter(|name| !name.is_empty()).collect();
-                self.ask(&Request::CreateRoom { users: &names.join(" ") }, typed, Awaits::Room, outbox);
+                self.ask(&Request::CreateRoom { users: &names.join(" ") }, typed, Awaits::Room, desk.outbox);
             }
-            Command::Upload { title, path } => match Source::open(path) {
-                Ok(source) => {
-                    let upload = Box::new(Upload::new(source));
-                    let name = upload.name().to_owned();
-                    let request = Request::Upload { title, file: &name, size: upload.size() };
-                    self.ask(&request, typed, Awaits::Upload(upload, Meter::default()), outbox);
-                }
-                Err(reason) => {
-                    output.refuse(&reason);
-                    outbox.ask(&Request::Active);
-                }
-            },
+            Command::Upload { title, path } => self.begin_upload(title, path, typed, desk),
             Command::Download { title, file } => {
                 let download = Box::new(Download::new(file, &self.folder));
                 let awaits = Awaits::Download(download, Meter::default());
-                self.ask(&Request::Download { title, file }, typed, awaits, outbox);
+                self.ask(&Request::Download { title, file }, typed, awaits, desk.outbox);
             }
+            Command::StartPrivate { .. } | Command::SendFile { .. } if !self.has_links => {
+                refuse_here(TOO_OLD, desk);
+            }
+            Command::StartPrivate { user } => {
+                let enabled = links.privates.is_enabled(user);
+                let awaits = Awaits::PrivateQuestion(user.to_owned());
+                self.ask_of(&LinkRequest::StartPrivate { user, enabled }, typed, awaits, desk.outbox);
+            }
+            Command::Private { user, text } => match links.privates.say(user, text) {
+                Way::Gone => report_active(desk),
+                Way::Relay(link) => {
+                    let awaits = Awaits::Relayed(user.to_owned());
+                    self.ask_of(&LinkRequest::RelayText { link, text }, typed, awaits, desk.outbox);
+                }
+                Way::Refused(refusal) => refuse_here(&refusal, desk),
+            },
+            Command::StopPrivate { user } => {
+                if let Err(refusal) = links.privates.stop(user, desk) {
+                    refuse_here(&refusal, desk);
+                }
+            }
+            Command::SendFile { user, path } => self.begin_sending(user, path, typed, desk),
             Command::ChangePassword => {
                 self.change = Some(Change::Old);
-                outbox.ask(&Request::Active);
+                report_active(desk);
             }
-            Command::Help(word) => {
-                match prompt::help(word) {
-                    Ok(lines) => lines.iter().for_each(|line| output.say(line)),
-                    Err(error) => output.refuse(&error.to_string()),
+            Command::Help(word) => match prompt::help(word) {
+                Ok(lines) => {
+                    lines.iter().for_each(|line| desk.output.say(line));
+                    report_active(desk);
                 }
-                outbox.ask(&Request::Active);
+                Err(error) => refuse_here(&error.to_string(), desk),
+            },
+        }
+    }
+
+    fn begin_upload(&mut self, title: &str, path: &str, typed: &str, desk: &mut Desk<'_>) {
+        match Source::open(path) {
+            Ok(source) => {
+                let upload = Box::new(Upload::new(source));
+                let name = upload.name().to_owned();
+                let request = Request::Upload { title, file: &name, size: upload.size() };
+                self.ask(&request, typed, Awaits::Upload(upload, Meter::default()), desk.outbox);
             }
-            // These were begun already.
-            Command::StartPrivate { .. }
-            | Command::Private { .. }
-            | Command::StopPrivate { .. }
-            | Command::SendFile { .. } => {}
+            Err(reason) => refuse_here(&reason, desk),
+        }
+    }
+
+    fn begin_sending(&mut self, user: &str, path: &str, typed: &str, desk: &mut Desk<'_>) {
+        match Source::open(path) {
+            Ok(source) => {
+                let (name, size) = (source.name.clone(), source.size);
+                let awaits = Awaits::FileQuestion(user.to_owned(), source);
+                self.ask_of(&LinkRequest::OfferFile { user, size, file: &name }, typed, awaits, desk.outbox);
+            }
+            Err(reason) => refuse_here(&reason, desk),
         }
     }
 
@@ -571,6 +528,17 @@ impl Commands {
         self.unanswered.remove(at);
         Outcome::Going
     }
+}
+
+/// Refuses what the server has nothing to do with.
+fn refuse_here(why: &str, desk: &mut Desk<'_>) {
+    desk.output.refuse(why);
+    report_active(desk);
+}
+
+/// The server had nothing to do with it, and still is to know that the user is there.
+fn report_active(desk: &mut Desk<'_>) {
+    desk.outbox.ask(&Request::Active);
 }
 
 impl Awaits {

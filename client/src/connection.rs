@@ -234,7 +234,8 @@ pub fn keep_alive(stream: &TcpStream) -> io::Result<()> {
     Ok(())
 }
 
-fn is_passing(error: &io::Error) -> bool {
+/// Whether a socket only had nothing to say, or took nothing, at this moment.
+pub(crate) fn is_passing(error: &io::Error) -> bool {
     matches!(error.kind(), io::ErrorKind::Interrupted | io::ErrorKind::WouldBlock)
 }
 

@@ -17,6 +17,9 @@ use std::time::Instant;
 use crate::connection::Outbox;
 use crate::output::Output;
 
+/// Why something goes through the server, for people.
+const NO_DIRECT_WAY: &str = "no direct connection could be made";
+
 /// What there is at hand to act with: the time of this turn, what goes to the server, and what is printed.
 #[derive(Debug)]
 pub struct Desk<'a> {

@@ -32,6 +32,15 @@ pub enum Step {
     Unexpected,
 }
 
+/// The names of all that is in a directory, in order.
+#[cfg(test)]
+pub(crate) fn names_in(directory: &std::path::Path) -> Vec<String> {
+    let entries = std::fs::read_dir(directory).unwrap();
+    let mut names: Vec<_> = entries.map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect();
+    names.sort();
+    names
+}
+
 #[cfg(test)]
 mod frames {
     //! What the tests of both directions share.

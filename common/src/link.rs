@@ -6,8 +6,7 @@
 //! pass on what they say. What the two clients say to each other is [`crate::peer`]'s.
 
 use crate::frame::{self, Frame, NO_TAG, Tag};
-use crate::limits::TEXT_BYTES_MAX;
-use crate::reader::{Malformed, Reader, put_short_str};
+use crate::reader::{Malformed, Reader, put_short_str, put_text};
 
 /// Names one link for as long as the server runs.
 pub type LinkId = u64;
@@ -150,8 +149,7 @@ impl<'a> LinkRequest<'a> {
             Self::Up { link } => out.extend_from_slice(&link.to_be_bytes()),
             Self::RelayText { link, text } => {
                 out.extend_from_slice(&link.to_be_bytes());
-                // One that is too long stays too long, and is refused at the other end.
-                out.extend_from_slice(&text.as_bytes()[..text.floor_char_boundary(TEXT_BYTES_MAX + 4)]);
+                put_text(out, text);
             }
             Self::RelayDatagram { link, datagram } => {
                 out.extend_from_slice(&link.to_be_bytes());

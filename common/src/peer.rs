@@ -6,9 +6,8 @@
 //! then on both may send [`PeerFrame::Text`], and either ends it with [`PeerFrame::Bye`].
 
 use crate::frame::{self, Frame, NO_TAG};
-use crate::limits::TEXT_BYTES_MAX;
 use crate::link::Token;
-use crate::reader::{Malformed, Reader};
+use crate::reader::{Malformed, Reader, put_text};
 
 /// One frame between two clients.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -46,9 +45,7 @@ impl<'a> PeerFrame<'a> {
         match *self {
             Self::Prove(token) => frame::append(out, 0x70, NO_TAG, |out| out.extend_from_slice(&token)),
             Self::Ready => frame::append(out, 0x71, NO_TAG, |_| {}),
-            Self::Text(text) => frame::append(out, 0x72, NO_TAG, |out| {
-                out.extend_from_slice(&text.as_bytes()[..text.floor_char_boundary(TEXT_BYTES_MAX + 4)]);
-            }),
+            Self::Text(text) => frame::append(out, 0x72, NO_TAG, |out| put_text(out, text)),
             Self::Bye => frame::append(out, 0x73, NO_TAG, |_| {}),
         }
     }

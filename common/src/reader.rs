@@ -5,6 +5,8 @@ use std::fmt;
 
 use byteorder::{BigEndian, ByteOrder};
 
+use crate::limits::TEXT_BYTES_MAX;
+
 /// Why a frame's contents can't be understood. The peer's fault: its connection is closed with this text.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Malformed {
@@ -133,6 +135,13 @@ pub fn put_short_str(out: &mut Vec<u8>, text: &str) {
 pub fn put_long_str(out: &mut Vec<u8>, text: &str) {
     let text = &text[..text.floor_char_boundary(usize::from(u16::MAX))];
     out.extend_from_slice(&(text.len() as u16).to_be_bytes());
+    out.extend_from_slice(text.as_bytes());
+}
+
+/// Appends a text that fills the rest of a body. One that is too long is cut, but to a length that is
+/// still too long: it fits the frame and is refused at the other end.
+pub fn put_text(out: &mut Vec<u8>, text: &str) {
+    let text = &text[..text.floor_char_boundary(TEXT_BYTES_MAX + 4)];
     out.extend_from_slice(text.as_bytes());
 }
 

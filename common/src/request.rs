@@ -3,8 +3,7 @@
 //! Names and texts are raw here: a bad one is refused politely by the server, not taken for a broken frame.
 
 use crate::frame::{self, Frame, Tag};
-use crate::limits::TEXT_BYTES_MAX;
-use crate::reader::{Malformed, Reader, put_short_str};
+use crate::reader::{Malformed, Reader, put_short_str, put_text};
 
 /// The highest version of the protocol that this crate speaks.
 pub const VERSION: u16 = 2;
@@ -348,18 +347,12 @@ impl<'a> Request<'a> {
 /// Names that a request carries at most: more than any room takes, so cutting here changes no answer.
 const USERS_BYTES_MAX: usize = 60_000;
 
-/// Appends a text that fills the rest of a body. One that is too long is cut, but to a length that is
-/// still too long: it fits the frame and is refused at the other end.
-fn put_text(out: &mut Vec<u8>, text: &str) {
-    let text = &text[..text.floor_char_boundary(TEXT_BYTES_MAX + 4)];
-    out.extend_from_slice(text.as_bytes());
-}
-
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;
 
     use super::*;
+    use crate::limits::TEXT_BYTES_MAX;
 
     fn round_trip(request: &Request<'_>) {
         let mut bytes = Vec::new();

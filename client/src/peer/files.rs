@@ -17,9 +17,9 @@ use rustix::event::{PollFd, PollFlags};
 
 use self::incoming::Incoming;
 use self::outgoing::Outgoing;
-use super::Desk;
 use super::folder::{Place, Problem};
 use super::udp::socket::PeerSocket;
+use super::{Desk, NO_DIRECT_WAY};
 use crate::transfer::{Folder, Source};
 
 /// Times in a turn that datagrams are taken in, before others have their turn.
@@ -142,13 +142,12 @@ impl Files {
         if !relayed {
             return;
         }
-        let why = "no direct connection could be made";
         if let Some(outgoing) = self.sent_over(link) {
-            desk.output.say(&format!("{} goes through the server: {why}", outgoing.name()));
+            desk.output.say(&format!("{} goes through the server: {NO_DIRECT_WAY}", outgoing.name()));
             outgoing.transfer().into_iter().for_each(|transfer| transfer.relay());
         }
         if let Some(incoming) = self.received_over(link) {
-            desk.output.say(&format!("{} comes through the server: {why}", incoming.name()));
+            desk.output.say(&format!("{} comes through the server: {NO_DIRECT_WAY}", incoming.name()));
             incoming.transfer().into_iter().for_each(|transfer| transfer.relay());
         }
     }

@@ -16,7 +16,7 @@ use forum_common::request::Request;
 use rustix::event::{PollFd, PollFlags};
 
 use self::line::{Door, Heard, Line};
-use super::Desk;
+use super::{Desk, NO_DIRECT_WAY};
 use crate::reconnect::{Dial, Dialed};
 
 /// How long, once a line has ended without a word, `U logged out` may take to come and say why; and how long
@@ -159,8 +159,10 @@ impl Privates {
             desk.output.show(&format!("Private messaging with {user} is on: private {user} text"));
         }
         if relayed {
-            let why = "no direct connection could be made";
-            desk.output.say(&format!("Private messages with {} go through the server: {why}", private.user));
+            desk.output.say(&format!(
+                "Private messages with {} go through the server: {NO_DIRECT_WAY}",
+                private.user
+            ));
         }
     }
 

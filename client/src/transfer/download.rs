@@ -219,6 +219,7 @@ mod tests {
 
     use super::*;
     use crate::transfer::frames::{TAG, aborted, content, encoded, frames};
+    use crate::transfer::names_in;
 
     struct Fetch {
         directory: tempfile::TempDir,
@@ -243,12 +244,7 @@ mod tests {
 
         /// The names in the directory.
         fn left(&self) -> Vec<String> {
-            let mut names: Vec<_> = fs::read_dir(self.directory.path())
-                .unwrap()
-                .map(|entry| entry.unwrap().file_name().into_string().unwrap())
-                .collect();
-            names.sort();
-            names
+            names_in(self.directory.path())
         }
     }
 

@@ -21,6 +21,8 @@ const LAST_WORD_TIMEOUT: Duration = LINGER;
 pub(super) struct Transfer<E> {
     link: Link<E>,
     path: Path,
+    /// Where datagrams for the server are made; empty until there are any.
+    buffer: Vec<u8>,
     /// It has more to send through the server than that takes now.
     is_held: bool,
     /// The other end has left; until then the result may still come.
@@ -43,7 +45,13 @@ impl<E: Endpoint> Transfer<E> {
     pub(super) fn new(endpoint: E, there: Option<SocketAddr>) -> Self {
         let path = if there.is_some() { Path::Direct } else { Path::Unknown };
         let nowhere = SocketAddr::from((Ipv4Addr::UNSPECIFIED, 0));
-        Self { link: Link::new(endpoint, there.unwrap_or(nowhere)), path, is_held: false, gone_at: None }
+        Self {
+            link: Link::new(endpoint, there.unwrap_or(nowhere)),
+            path,
+            buffer: Vec::new(),
+            is_held: false,
+            gone_at: None,
+        }
     }
 
     /// The machine.
@@ -64,6 +72,7 @@ impl<E: Endpoint> Transfer<E> {
     /// From now on everything goes through the server.
     pub(super) fn relay(&mut self) {
         self.path = Path::Relayed;
+        self.buffer.resize(DATAGRAM_BYTES_MAX, 0);
     }
 
     /// Whether it needs the server.
@@ -117,14 +126,13 @@ impl<E: Endpoint> Transfer<E> {
 
     /// Gives datagrams to the server, as long as there is room for them.
     fn relay_out(&mut self, now: Instant, link: LinkId, outbox: &mut Outbox) {
-        let mut buffer = vec![0; DATAGRAM_BYTES_MAX];
         self.is_held = true;
         while outbox.has_room() {
-            let Some(transmit) = self.link.endpoint.poll_transmit(now, 1, &mut buffer) else {
+            let Some(transmit) = self.link.endpoint.poll_transmit(now, 1, &mut self.buffer) else {
                 self.is_held = false;
                 return;
             };
-            outbox.link(&LinkRequest::RelayDatagram { link, datagram: &buffer[..transmit.bytes] });
+            outbox.link(&LinkRequest::RelayDatagram { link, datagram: &self.buffer[..transmit.bytes] });
         }
     }
 

@@ -11,6 +11,7 @@ use tempfile::TempDir;
 
 use super::*;
 use crate::peer::udp::Sink;
+use crate::transfer::names_in;
 
 const TARGET: &str = "yoda_f";
 
@@ -46,12 +47,7 @@ impl Home {
 
     /// The names in the directory.
     fn left(&self) -> Vec<String> {
-        let mut names: Vec<_> = fs::read_dir(self.directory.path())
-            .unwrap()
-            .map(|entry| entry.unwrap().file_name().into_string().unwrap())
-            .collect();
-        names.sort();
-        names
+        names_in(self.directory.path())
     }
 
     fn stored(&self) -> Vec<u8> {

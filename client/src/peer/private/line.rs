@@ -17,7 +17,7 @@ use forum_common::peer::PeerFrame;
 use rustix::event::{PollFd, PollFlags};
 use subtle::ConstantTimeEq;
 
-use crate::connection;
+use crate::connection::{self, is_passing};
 
 /// How long whoever comes to the door has to prove that the server has introduced it.
 const PROVE_TIMEOUT: Duration = Duration::from_secs(5);
@@ -154,6 +154,8 @@ pub(super) struct Line {
     stream: TcpStream,
     decoder: Decoder,
     unsent: Vec<u8>,
+    /// Where what comes is read to.
+    buffer: Box<[u8]>,
     /// Nothing more will be sent, and once `unsent` has gone, the peer is to see that.
     hung_up: bool,
     /// The peer takes no more, or has broken the rules: nothing can be said any more.
@@ -180,7 +182,8 @@ impl Line {
     fn over(stream: TcpStream) -> io::Result<Self> {
         connection::keep_alive(&stream)?;
         let (decoder, unsent) = (Decoder::default(), Vec::new());
-        Ok(Self { stream, decoder, unsent, hung_up: false, broken: false })
+        let buffer = vec![0; READ_BYTES].into();
+        Ok(Self { stream, decoder, unsent, buffer, hung_up: false, broken: false })
     }
 
     /// What to poll for.
@@ -243,10 +246,9 @@ impl Line {
     /// more to come: a peer that has hung up, or says what no peer says, is heard no more.
     pub(super) fn attend(&mut self) -> (Vec<Heard>, bool) {
         self.write();
-        let mut bytes = vec![0; READ_BYTES];
-        let goes_on = match self.stream.read(&mut bytes) {
+        let goes_on = match self.stream.read(&mut self.buffer) {
             Ok(count) => {
-                self.decoder.feed(&bytes[..count]);
+                self.decoder.feed(&self.buffer[..count]);
                 count > 0
             }
             Err(error) => is_passing(&error),
@@ -278,10 +280,6 @@ impl Line {
 /// The peer said what no peer says.
 #[derive(Debug)]
 struct Nonsense;
-
-fn is_passing(error: &io::Error) -> bool {
-    matches!(error.kind(), ErrorKind::Interrupted | ErrorKind::WouldBlock)
-}
 
 #[cfg(test)]
 mod tests {

@@ -22,7 +22,7 @@ use std::path::Path;
 
 use self::interrupts::Interrupts;
 use crate::forum::{AccountId, Entry, Forum, Restorer};
-use crate::journal::{Contents, JournalError, Stored};
+use crate::journal::{Access, Contents, JournalError, Stored};
 use crate::startup::Failed;
 
 /// Writes everything in the data directory `data` into `dir`, which must be empty or new: as text files for
@@ -72,7 +72,7 @@ struct Point {
 
 impl Point {
     /// Reads a journal to the point where it was opened.
-    fn replay<Access>(stored: Stored<Access>) -> Result<Self, JournalError> {
+    fn replay<A: Access>(stored: Stored<A>) -> Result<Self, JournalError> {
         let mut restorer = Restorer::default();
         let tail = stored.chunks(|chunk| restorer.take_chunk(chunk))?;
         let mut forum = restorer.finish();

@@ -13,8 +13,8 @@ use std::fmt;
 pub use batch::BATCH_BYTES_LARGE;
 pub use memory::MemoryJournal;
 pub use sqlite::{
-    Beside, Contents, JournalError, Place, Reading, Replayed, SNAPSHOT_CHUNK_BYTES, SqliteJournal, Stored,
-    Tail, Trouble, Writing, drafts, parts, sync_directory, write_fresh,
+    Access, Beside, Contents, JournalError, Place, Reading, Replayed, SNAPSHOT_CHUNK_BYTES, SqliteJournal,
+    Stored, Tail, Trouble, Writing, drafts, parts, sync_directory, write_fresh,
 };
 
 /// What the reactor needs of a journal. Replay is not part of it: that happens before there is a loop.

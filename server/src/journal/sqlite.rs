@@ -11,6 +11,7 @@ mod error;
 mod file;
 mod keeper;
 mod replay;
+mod settle;
 #[cfg(test)]
 mod tests;
 mod writer;
@@ -21,7 +22,6 @@ use std::path::{Path, PathBuf};
 use std::sync::mpsc::{self, Receiver, TryRecvError};
 use std::sync::{Arc, Mutex};
 use std::thread::{self, JoinHandle};
-use std::time::Duration;
 
 use log::warn;
 
@@ -31,7 +31,8 @@ use self::error::{io, sqlite};
 use self::file::{Database, remove_log_at_close};
 use self::keeper::{Report, Reporter, Work, keep};
 use self::replay::End;
-use self::writer::{Broken, IntervalSync, Start, Writer, is_full};
+use self::settle::move_log;
+use self::writer::{Broken, IntervalSync, Start, Writer};
 use super::batch::{Batch, Gathering, Turn};
 use super::{Chunks, Durability, Journal, Outcome};
 use crate::inbox::{Inbox, Sender, inbox};
@@ -39,7 +40,7 @@ use crate::inbox::{Inbox, Sender, inbox};
 pub use self::draft::SNAPSHOT_CHUNK_BYTES;
 pub use self::error::{JournalError, Place, Trouble};
 pub use self::file::{Beside, drafts, parts, sync_directory};
-pub use self::replay::{Contents, Reading, Replayed, Stored, Tail, Writing};
+pub use self::replay::{Access, Contents, Reading, Replayed, Stored, Tail, Writing};
 
 /// The version of the tables.
 const FORMAT: u32 = 1;
@@ -82,7 +83,7 @@ impl Replayed<Writing> {
         durability: Durability,
         wake: impl Fn() + Send + 'static,
     ) -> Result<SqliteJournal, JournalError> {
-        let (database, end) = self.reopen()?;
+        let (database, end) = self.into_parts();
         SqliteJournal::start(database, end, durability, Box::new(wake))
     }
 
@@ -91,7 +92,7 @@ impl Replayed<Writing> {
     /// # Errors
     /// The commit failed; none of the entries is in the log.
     pub fn append(self, entries: &[&[u8]]) -> Result<(), JournalError> {
-        let (database, end) = self.reopen()?;
+        let (database, end) = self.into_parts();
         let mut batch = Batch::default();
         entries.iter().for_each(|entry| batch.push(entry));
         writer::append(&database.conn, end.tip, &batch)
@@ -154,13 +155,8 @@ fn spawn<T: Send + 'static>(
 fn close(database: Database) -> Result<(), JournalError> {
     let Database { conn, path } = database;
     let closed = || -> rusqlite::Result<()> {
-        // A reader holds on to the log for as long as it reads; then it stays, and nobody waits for that.
-        conn.busy_timeout(Duration::ZERO)?;
-        match conn.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(())) {
-            Ok(()) => remove_log_at_close(&conn, true)?,
-            // What does not fit into the database is as durable in the log, and stays there.
-            Err(error) if is_full(&error) => {}
-            Err(error) => return Err(error),
+        if move_log(&conn)? {
+            remove_log_at_close(&conn, true)?;
         }
         conn.close().map_err(|(_, error)| error)
     };

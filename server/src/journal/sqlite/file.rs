@@ -53,7 +53,7 @@ pub enum Beside {
 }
 
 /// An open database and its name.
-pub(super) struct Database {
+pub struct Database {
     pub(super) conn: Connection,
     /// As the user wrote it.
     pub(super) path: PathBuf,
@@ -110,7 +110,8 @@ fn with(path: &Path, suffix: &str) -> PathBuf {
     PathBuf::from(name)
 }
 
-fn parent(path: &Path) -> &Path {
+/// The directory that a path lies in.
+pub(super) fn parent(path: &Path) -> &Path {
     match path.parent() {
         Some(parent) if parent != Path::new("") => parent,
         _ => Path::new("."),
@@ -177,12 +178,10 @@ fn write_draft(draft: &Path, fill: impl FnOnce(&Connection) -> rusqlite::Result<
     conn.close().map_err(|(_, error)| sqlite("close it")(error))
 }
 
-/// Opens a journal that was replayed, as the only writer. No other descriptor of the file may be open in this
+/// Opens a journal that was replayed and is durable, as the only writer. No other descriptor of the file may be open in this
 /// process: closing it later would drop the locks that SQLite holds (POSIX locks belong to the process).
 pub(super) fn open_to_write(path: &Path) -> Result<Database, JournalError> {
     let opened = || -> Result<Connection, Trouble> {
-        // A run with `--durability none` may have left pages that only the page cache has.
-        File::open(path).and_then(|file| file.sync_all()).map_err(io("fsync it"))?;
         let conn = open_connection(path, OpenFlags::SQLITE_OPEN_READ_WRITE).map_err(sqlite("open it"))?;
         // When it is not closed on purpose something went wrong, and nothing more is to be written.
         remove_log_at_close(&conn, false).map_err(sqlite("configure it"))?;

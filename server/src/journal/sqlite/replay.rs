@@ -11,7 +11,8 @@ use rusqlite::{OptionalExtension, Row};
 use super::LAYOUT;
 use super::chain::{ChunkChain, Tip};
 use super::error::{JournalError, Place, Trouble, sqlite};
-use super::file::{Beside, Database, create, open_to_read, open_to_write};
+use super::file::{Beside, Database, create, open_to_read};
+use super::settle::settle;
 use crate::journal::Sequence;
 use crate::journal::batch::entries_of;
 
@@ -23,23 +24,47 @@ pub enum Writing {}
 #[derive(Debug)]
 pub enum Reading {}
 
+/// What a journal is opened for.
+pub trait Access: Sized {
+    /// Does what has to be done with a journal that was read and verified to its end, before anybody may use
+    /// what was read.
+    ///
+    /// # Errors
+    /// It can't be done; what was read must not be used.
+    fn settle(database: Database) -> Result<Database, JournalError>;
+}
+
+impl Access for Reading {
+    fn settle(database: Database) -> Result<Database, JournalError> {
+        Ok(database)
+    }
+}
+
+impl Access for Writing {
+    fn settle(Database { conn, path }: Database) -> Result<Database, JournalError> {
+        // Before the other is opened, and not after: see `open_to_write`.
+        drop(conn);
+        settle(&path)
+    }
+}
+
 /// A journal that was opened; first come the chunks of its snapshot.
-pub struct Stored<Access> {
+pub struct Stored<A> {
     database: Database,
-    access: PhantomData<Access>,
+    access: PhantomData<A>,
 }
 
 /// A journal whose snapshot was read; what follows are the entries behind it.
-pub struct Tail<Access> {
+pub struct Tail<A> {
     database: Database,
-    access: PhantomData<Access>,
+    access: PhantomData<A>,
     snapshot: Option<Snapshot>,
 }
 
-/// A journal that was read to its end.
-pub struct Replayed<Access> {
+/// A journal that was read to its end. Opened for writing, all of it is durable.
+pub struct Replayed<A> {
     database: Database,
-    access: PhantomData<Access>,
+    access: PhantomData<A>,
     end: End,
 }
 
@@ -101,7 +126,7 @@ impl Stored<Reading> {
     }
 }
 
-impl<Access> Stored<Access> {
+impl<A> Stored<A> {
     /// Gives each chunk of the newest snapshot to `take`, in order; none, if there is no snapshot.
     ///
     /// # Errors
@@ -109,7 +134,7 @@ impl<Access> Stored<Access> {
     pub fn chunks<E: Display>(
         self,
         take: impl FnMut(&[u8]) -> Result<(), E>,
-    ) -> Result<Tail<Access>, JournalError> {
+    ) -> Result<Tail<A>, JournalError> {
         match read_snapshot(&self.database, take) {
             Ok(snapshot) => Ok(Tail { database: self.database, access: PhantomData, snapshot }),
             Err(trouble) => Err(self.database.error(trouble)),
@@ -117,15 +142,16 @@ impl<Access> Stored<Access> {
     }
 }
 
-impl<Access> Tail<Access> {
-    /// Gives each entry behind the snapshot to `take`, in order.
+impl<A: Access> Tail<A> {
+    /// Gives each entry after the snapshot to `take`, in order. A journal that is opened for writing is then
+    /// made durable: what `take` was given may have been known to the page cache alone.
     ///
     /// # Errors
-    /// An entry that is missing, damaged, or that `take` rejects.
+    /// An entry that is missing, damaged, or that `take` rejects; or the journal can't be made durable.
     pub fn entries<E: Display>(
         self,
         take: impl FnMut(Sequence, &[u8]) -> Result<(), E>,
-    ) -> Result<Replayed<Access>, JournalError> {
+    ) -> Result<Replayed<A>, JournalError> {
         let covers = self.snapshot.as_ref().map_or(Tip::GENESIS, |snapshot| snapshot.covers);
         let mut contents = Contents {
             covered: covers.last,
@@ -137,11 +163,11 @@ impl<Access> Tail<Access> {
         contents.last = tip.last;
         let snapshot_id = self.snapshot.map_or(0, |snapshot| snapshot.id);
         let end = End { tip, snapshot_id, contents };
-        Ok(Replayed { database: self.database, access: PhantomData, end })
+        Ok(Replayed { database: A::settle(self.database)?, access: PhantomData, end })
     }
 }
 
-impl<Access> Replayed<Access> {
+impl<A> Replayed<A> {
     /// What was read.
     #[must_use]
     pub fn contents(&self) -> Contents {
@@ -150,12 +176,9 @@ impl<Access> Replayed<Access> {
 }
 
 impl Replayed<Writing> {
-    /// Stops reading and opens the same journal to write behind its end.
-    pub(super) fn reopen(self) -> Result<(Database, End), JournalError> {
-        let Database { conn, path } = self.database;
-        // Before the other is opened, and not after: see there.
-        drop(conn);
-        Ok((open_to_write(&path)?, self.end))
+    /// The journal, to write after its end.
+    pub(super) fn into_parts(self) -> (Database, End) {
+        (self.database, self.end)
     }
 }
 

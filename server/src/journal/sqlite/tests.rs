@@ -2,6 +2,7 @@
 
 mod commits;
 mod damage;
+mod durable;
 mod reading;
 mod sequences;
 mod snapshots;
@@ -26,7 +27,7 @@ struct Read {
     contents: Contents,
 }
 
-fn read_all<Access>(stored: Stored<Access>) -> Result<(Read, Replayed<Access>), JournalError> {
+fn read_all<A: Access>(stored: Stored<A>) -> Result<(Read, Replayed<A>), JournalError> {
     let (mut chunks, mut entries) = (Vec::new(), Vec::new());
     let tail = stored.chunks(|chunk| {
         chunks.push(chunk.to_vec());
@@ -65,7 +66,7 @@ impl Running {
     /// On a disk that has room for so many pages more.
     fn open_with_room(path: &Path, room_pages: i64) -> Self {
         let (_, replayed) = read_all(Stored::open(path).unwrap()).unwrap();
-        let (database, end) = replayed.reopen().unwrap();
+        let (database, end) = replayed.into_parts();
         let pages: i64 = database.conn.query_row("PRAGMA page_count", [], |row| row.get(0)).unwrap();
         database.conn.pragma_update(None, "max_page_count", pages + room_pages).unwrap();
         let (wake, woken) = mpsc::channel();

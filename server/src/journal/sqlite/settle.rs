@@ -1,0 +1,82 @@
+//! From a log that was read to one that may be shown: everything in it is made durable first.
+//!
+//! What a process that died left behind is in the page cache, and nobody knows how much of it is on the disk.
+//! After a failed fsync the kernel even marks the pages clean that it could not write, so that the next fsync
+//! succeeds without writing them. If such entries were shown, or files deleted because of them, a power cut
+//! would take back what somebody has seen.
+
+use std::fs::{File, OpenOptions};
+use std::io;
+use std::os::unix::fs::FileExt;
+use std::path::Path;
+use std::time::Duration;
+
+use log::warn;
+use rusqlite::Connection;
+
+use super::error::{JournalError, io, sqlite};
+use super::file::{Database, open_to_write, parent, sync_directory, wal};
+use super::writer::is_full;
+
+/// Bytes that are written back at once.
+pub(super) const PIECE_BYTES: usize = 256 * 1024;
+
+/// How long a statement waits for a lock: SQLite's usual time. Only a recovery of the log makes it wait.
+const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// Makes a journal durable that was read and verified, and opens it as its only writer. No descriptor of it
+/// may be open.
+///
+/// The write-ahead log is written back and fsynced, and the database and its directory are fsynced; then the
+/// log is moved into the database if there is room, so that nothing depends on the log any more.
+pub(super) fn settle(path: &Path) -> Result<Database, JournalError> {
+    let synced = || {
+        write_back(&wal(path)).map_err(io("make its write-ahead log durable"))?;
+        // A run with `--durability none` may have left pages that only the page cache has.
+        File::open(path).and_then(|file| file.sync_all()).map_err(io("fsync it"))?;
+        sync_directory(parent(path)).map_err(io("fsync its directory"))
+    };
+    synced().map_err(|trouble| JournalError::new(path, trouble))?;
+    let database = open_to_write(path)?;
+    let moved = move_log(&database.conn).and_then(|moved| {
+        database.conn.busy_timeout(BUSY_TIMEOUT)?;
+        Ok(moved)
+    });
+    if !moved.map_err(|error| database.error(sqlite("checkpoint")(error)))? {
+        warn!("the write-ahead log stays as it is: no space left on the disk");
+    }
+    Ok(database)
+}
+
+/// Writes a file's bytes over themselves and fsyncs it, so that it is on the disk whatever the kernel took
+/// for written. It takes no space. A file that isn't there is as durable as can be.
+pub(super) fn write_back(path: &Path) -> io::Result<()> {
+    let file = match OpenOptions::new().read(true).write(true).open(path) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
+        opened => opened?,
+    };
+    let mut piece = vec![0; PIECE_BYTES];
+    let mut offset = 0;
+    loop {
+        let bytes = match file.read_at(&mut piece, offset) {
+            Ok(0) => return file.sync_all(),
+            Ok(count) => &piece[..count],
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
+            Err(error) => return Err(error),
+        };
+        file.write_all_at(bytes, offset)?;
+        offset += bytes.len() as u64;
+    }
+}
+
+/// Moves the whole write-ahead log into the database and truncates it; says whether there was room for that.
+/// What does not fit into the database is as durable in the log, and stays there. A reader holds on to the
+/// log for as long as it reads; then it stays as well, and nobody waits for that.
+pub(super) fn move_log(conn: &Connection) -> rusqlite::Result<bool> {
+    conn.busy_timeout(Duration::ZERO)?;
+    match conn.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(())) {
+        Ok(()) => Ok(true),
+        Err(error) if is_full(&error) => Ok(false),
+        Err(error) => Err(error),
+    }
+}

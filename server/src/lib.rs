@@ -28,3 +28,7 @@ pub mod startup;
 pub mod store;
 pub mod timers;
 pub mod zone;
+
+/// How long a test waits for another thread: far more than a loaded machine needs.
+#[cfg(test)]
+const TEST_DEADLINE: std::time::Duration = std::time::Duration::from_secs(60);

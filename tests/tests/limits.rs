@@ -241,7 +241,7 @@ fn a_full_server_says_so_and_has_room_again_when_somebody_leaves() {
     client.complains(full);
     assert_eq!(client.finish().code, Some(77));
     yoda.done(&Request::LogOut);
-    drop(yoda);
+    drop((yoda, third));
     until("room", || {
         let mut wire = server.raw();
         wire.send_bytes_regardless(&hello());

@@ -3,7 +3,6 @@
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::sync::mpsc::{self, Receiver};
-use std::time::Duration;
 
 use forum_common::frame::Decoder;
 use forum_common::limits::FRAME_BYTES_MAX;
@@ -11,9 +10,8 @@ use forum_common::transfer::Transfer as Wire;
 use tempfile::TempDir;
 
 use super::*;
+use crate::TEST_DEADLINE;
 
-/// Long enough for any machine: who waits so long has found a bug.
-const DEADLINE: Duration = Duration::from_secs(60);
 const KEY: u32 = 7;
 const ID: FileId = FileId(0xF00D);
 
@@ -42,7 +40,7 @@ impl Desk {
                 assert_eq!(key, KEY);
                 return report;
             }
-            self.bell.recv_timeout(DEADLINE).expect("a report within the deadline");
+            self.bell.recv_timeout(TEST_DEADLINE).expect("a report within the deadline");
         }
     }
 
@@ -167,7 +165,7 @@ fn an_upload_that_is_ended_leaves_no_trace_at_any_moment() {
             }
             if moment.starts_with("stored") {
                 for _two_writes_and_the_verdict in 0..3 {
-                    desk.bell.recv_timeout(DEADLINE).unwrap();
+                    desk.bell.recv_timeout(TEST_DEADLINE).unwrap();
                 }
             }
             desk.files.end(KEY);

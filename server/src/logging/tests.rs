@@ -5,9 +5,7 @@ use std::sync::Mutex;
 use log::Level;
 
 use super::*;
-
-/// Long enough for any machine: who waits so long has found a bug.
-const DEADLINE: Duration = Duration::from_secs(60);
+use crate::TEST_DEADLINE;
 
 /// A log into memory.
 #[derive(Clone, Default)]
@@ -60,7 +58,7 @@ fn say(logger: &Logger, level: Level, message: &str) {
 /// What a log at `level` says to what `speak` says.
 fn logged(level: LevelFilter, speak: impl FnOnce(&Logger)) -> Vec<String> {
     let paper = Paper::default();
-    let (lines, guard) = start(Box::new(paper.clone()), WAITING_LINES_MAX, DEADLINE).unwrap();
+    let (lines, guard) = start(Box::new(paper.clone()), WAITING_LINES_MAX, TEST_DEADLINE).unwrap();
     speak(&Logger::new(level, lines));
     drop(guard);
     paper.lines()
@@ -112,16 +110,16 @@ fn lines_that_do_not_fit_are_dropped_and_counted_in_their_place() {
     let (open, gate) = mpsc::channel();
     let paper = Paper::default();
     let sink = Box::new(Gated { at_gate, gate, paper: paper.clone() });
-    let (lines, guard) = start(sink, 3, DEADLINE).unwrap();
+    let (lines, guard) = start(sink, 3, TEST_DEADLINE).unwrap();
     let logger = Logger::new(LevelFilter::Info, lines);
     say(&logger, Level::Info, "being written");
-    arrived.recv_timeout(DEADLINE).unwrap();
+    arrived.recv_timeout(TEST_DEADLINE).unwrap();
     for n in 1..=5 {
         say(&logger, Level::Info, &format!("waits {n}"));
     }
     // One write ends; the next takes the three that wait, and has said by then what was dropped.
     open.send(()).unwrap();
-    arrived.recv_timeout(DEADLINE).unwrap();
+    arrived.recv_timeout(TEST_DEADLINE).unwrap();
     say(&logger, Level::Info, "there is room again");
     drop(open);
     drop(guard);
@@ -152,9 +150,11 @@ fn what_could_not_be_written_is_counted_when_it_can_again() {
         }
     }
     let paper = Paper::default();
-    let (lines, guard) = start(Box::new(FullOnce(true, paper.clone())), 10, DEADLINE).unwrap();
+    let (lines, guard) = start(Box::new(FullOnce(true, paper.clone())), 10, TEST_DEADLINE).unwrap();
     lines.send(b"lost\n".to_vec());
+    let started = std::time::Instant::now();
     while guard.shared.dropped.load(Ordering::SeqCst) == 0 {
+        assert!(started.elapsed() < TEST_DEADLINE, "what could not be written is counted");
         thread::yield_now();
     }
     lines.send(b"written\n".to_vec());
@@ -171,7 +171,7 @@ fn nobody_waits_for_ever_for_a_log_that_nobody_reads() {
     for _ in 0..10 {
         lines.send(b"nobody reads this\n".to_vec());
     }
-    arrived.recv_timeout(DEADLINE).unwrap();
+    arrived.recv_timeout(TEST_DEADLINE).unwrap();
     drop(guard);
     drop(open);
 }
@@ -182,7 +182,7 @@ fn a_log_file_is_appended_to_and_private() {
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("log");
     for line in ["first\n", "second\n"] {
-        let (lines, guard) = start(Box::new(open(&path).unwrap()), 10, DEADLINE).unwrap();
+        let (lines, guard) = start(Box::new(open(&path).unwrap()), 10, TEST_DEADLINE).unwrap();
         lines.send(line.as_bytes().to_vec());
         drop(guard);
     }

@@ -1,11 +1,7 @@
 //! The hasher with threads and without, and that its hashes are argon2id.
 
-use std::time::Duration;
-
 use super::*;
-
-/// Long enough for any machine: who waits so long has found a bug.
-const DEADLINE: Duration = Duration::from_secs(60);
+use crate::TEST_DEADLINE;
 
 fn password(raw: &str) -> Password {
     Password::parse(raw).unwrap()
@@ -56,7 +52,7 @@ fn every_job_gets_its_answer_with_and_without_threads() {
         }
         let mut results = Vec::new();
         while results.len() < 5 {
-            bell.recv_timeout(DEADLINE).unwrap();
+            bell.recv_timeout(TEST_DEADLINE).unwrap();
             results.extend(std::iter::from_fn(|| hasher.next_result()));
         }
         results.sort_by_key(|(key, _)| *key);

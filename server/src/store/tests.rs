@@ -240,7 +240,7 @@ fn a_journal_runs_in_the_store_with_everything_private() {
     let mut journal = replayed.start(Durability::Always, move || _ = wake.send(())).unwrap();
     journal.propose(b"entry");
     journal.end_turn(true);
-    woken.recv_timeout(std::time::Duration::from_secs(30)).unwrap();
+    woken.recv_timeout(crate::TEST_DEADLINE).unwrap();
     assert_eq!(journal.next_outcome(), Some(Outcome::Committed { entries: 1 }));
     for (path, (mode, _)) in tree(&root) {
         let uploads_own = path.starts_with(store.files()) && path != store.files();

@@ -14,10 +14,8 @@ use std::sync::mpsc::{self, Receiver};
 use std::time::{Duration, Instant, SystemTime};
 
 use super::*;
+use crate::TEST_DEADLINE;
 use crate::journal::Sequence;
-
-/// Longer than any wait of a test that passes.
-const DEADLINE: Duration = Duration::from_secs(30);
 
 /// What a replay brought.
 #[derive(Debug, Default, PartialEq, Eq)]
@@ -80,7 +78,7 @@ impl Running {
 
     /// Asks again after each time that the thread woke us.
     fn wait_for<T>(&mut self, mut ask: impl FnMut(&mut SqliteJournal) -> Option<T>) -> T {
-        let deadline = Instant::now() + DEADLINE;
+        let deadline = Instant::now() + TEST_DEADLINE;
         loop {
             if let Some(answer) = ask(&mut self.journal) {
                 return answer;
@@ -105,7 +103,7 @@ fn count(path: &Path, table: &str) -> i64 {
 
 /// Until a table has so many rows.
 fn wait_for_rows(path: &Path, table: &str, rows: i64) {
-    let deadline = Instant::now() + DEADLINE;
+    let deadline = Instant::now() + TEST_DEADLINE;
     while count(path, table) != rows {
         assert!(Instant::now() < deadline, "{table} has {} rows, not {rows}", count(path, table));
         std::thread::yield_now();

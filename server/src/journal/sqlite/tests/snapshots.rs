@@ -73,7 +73,7 @@ fn a_crash_at_any_step_of_a_snapshot_loses_nothing() {
     assert!(running.journal.begin_snapshot(chunks));
     running.end_of_snapshot();
     let mut crashes = std::mem::take(&mut *crashes.lock().unwrap());
-    let deadline = Instant::now() + DEADLINE;
+    let deadline = Instant::now() + TEST_DEADLINE;
     while count(&path, "batches") > 0 {
         assert!(Instant::now() < deadline, "what is covered is deleted in time");
         crashes.push(crash(&path));

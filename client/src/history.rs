@@ -12,12 +12,18 @@ use std::path::{Path, PathBuf};
 use tempfile::NamedTempFile;
 
 use crate::editor::HISTORY_LINES_MAX;
+use crate::wording::cause;
 
 /// Bytes of the file; older lines go first.
 const FILE_BYTES_MAX: usize = 256 << 10;
 
 /// Bytes of a line that is kept. The longest command is shorter; what is longer was an accident.
 const LINE_BYTES_MAX: usize = 16 << 10;
+
+/// What is said of a history that can't be kept.
+pub fn not_kept(error: &io::Error) -> String {
+    format!("The history is not kept: {}", cause(error))
+}
 
 /// The lines of earlier runs, and those that are to be read by later ones.
 #[derive(Debug)]

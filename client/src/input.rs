@@ -12,12 +12,13 @@ use rustix::io::Errno;
 use zeroize::Zeroizing;
 
 use crate::editor::{Edit, Editor, Purpose};
-use crate::history::HistoryFile;
+use crate::history::{self, HistoryFile};
 use crate::keys::{Key, KeyDecoder};
 use crate::lines::{Line, Lines};
 use crate::login::Question;
 use crate::output::Output;
 use crate::prompt;
+use crate::wording::cause;
 
 /// Bytes read at a time.
 const READ_BYTES: usize = 8_192;
@@ -118,16 +119,19 @@ impl Input {
         }
     }
 
-    /// Reads once; call it when the descriptor is ready.
-    pub fn read(&mut self, now: Instant) {
+    /// Reads once; call it when the descriptor is ready. An input that can't be read has ended, which is said if it
+    /// is no terminal: one that hung up can't be read either, and nobody is there to be told.
+    pub fn read(&mut self, now: Instant, output: &mut Output) {
         let mut bytes = Zeroizing::new([0; READ_BYTES]);
         let read = rustix::io::read(self.fd(), &mut bytes[..]);
         match (self, read) {
             (_, Err(Errno::INTR | Errno::AGAIN)) => {}
             (Self::Pipe(pipe), Ok(count)) if count > 0 => pipe.take(&bytes[..count]),
             (Self::Terminal(terminal), Ok(count)) if count > 0 => terminal.take(&bytes[..count], now),
-            // An input that can't be read has ended: a terminal that hung up answers EIO.
-            (Self::Pipe(pipe), _) => {
+            (Self::Pipe(pipe), read) => {
+                if let Err(error) = read {
+                    output.refuse(&format!("Cannot read standard input: {}", cause(&error.into())));
+                }
                 pipe.lines.end();
                 pipe.refill();
             }
@@ -282,7 +286,7 @@ impl TerminalInput {
 
     fn keep(&mut self, write: impl FnOnce(&mut HistoryFile) -> io::Result<()>, output: &mut Output) {
         if let Some(Err(error)) = self.history.as_mut().map(write) {
-            output.warn(&format!("The history is not kept: {error}"));
+            output.warn(&history::not_kept(&error));
             self.history = None;
         }
     }

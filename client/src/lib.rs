@@ -9,6 +9,8 @@
 //! [`lines`], [`editor`], [`layout`] and [`login`] are pure; [`commands`] and [`transfer`] know frames and local files but no socket.
 //! [`peer`] is the way to other users past the server, with a socket of its own.
 #![forbid(unsafe_code)]
+// They panic where a stream takes nothing.
+#![cfg_attr(not(test), warn(clippy::print_stdout, clippy::print_stderr))]
 
 pub mod commands;
 pub mod completion;

@@ -49,10 +49,8 @@ pub enum Known {
     User {
         /// The name.
         name: String,
-        /// The password, which is its own confirmation; asked for if missing.
-        password: Option<Secret>,
-        /// Whether a password that was asked for must be confirmed, should the name be new.
-        confirms: bool,
+        /// The password, which is its own confirmation.
+        password: Secret,
     },
     /// Logged in once already, on a connection that was lost. The server may not have noticed yet.
     Again(Identity),
@@ -157,11 +155,10 @@ impl Login {
             },
             Stage::Password { name, is_new } => {
                 let password = Secret::new(line.to_owned());
-                if is_new && self.confirms() {
+                if is_new {
                     self.stage = Stage::Confirmation { name, password };
                 } else {
-                    let confirmation = password.clone();
-                    self.send_password(name, password, is_new.then_some(&confirmation), outbox);
+                    self.send_password(name, password, None, outbox);
                 }
             }
             Stage::Confirmation { name, password } => {
@@ -207,7 +204,7 @@ impl Login {
 
     fn wanted(&mut self, name: String, is_new: bool, outbox: &mut Outbox) -> Step {
         match &self.known {
-            Known::User { password: Some(password), .. } => {
+            Known::User { password, .. } => {
                 let password = password.clone();
                 let confirmation = password.clone();
                 self.send_password(name, password, is_new.then_some(&confirmation), outbox);
@@ -216,7 +213,7 @@ impl Login {
             Known::Again(identity) if !is_new => {
                 self.send_password(name, identity.password.clone(), None, outbox);
             }
-            Known::Nothing | Known::User { password: None, .. } | Known::Again(_) => {
+            Known::Nothing | Known::Again(_) => {
                 self.stage = Stage::Password { name, is_new };
             }
         }
@@ -243,10 +240,6 @@ impl Login {
             }
             (Known::Nothing, _) => Step::Again(text),
         }
-    }
-
-    fn confirms(&self) -> bool {
-        !matches!(self.known, Known::User { confirms: false, .. })
     }
 
     fn send_name(&mut self, name: String, outbox: &mut Outbox) {
@@ -330,9 +323,8 @@ mod tests {
         }
     }
 
-    fn user(password: Option<&str>, confirms: bool) -> Known {
-        let password = password.map(|text| Secret::new(text.to_owned()));
-        Known::User { name: "yoda".into(), password, confirms }
+    fn user() -> Known {
+        Known::User { name: "yoda".into(), password: Secret::new("jedi".into()) }
     }
 
     fn again() -> Known {
@@ -400,7 +392,7 @@ mod tests {
         for (known, request) in
             [(true, "Password(\"jedi\")"), (false, "SignUp { password: \"jedi\", confirmation: \"jedi\" }")]
         {
-            let mut scene = Scene::new(user(Some("jedi"), true));
+            let mut scene = Scene::new(user());
             scene.sent("LogIn { name: \"yoda\", udp_port: 8001 }");
             scene.want(known);
             assert_eq!(scene.login.question(), None);
@@ -412,25 +404,9 @@ mod tests {
     #[test]
     fn with_options_any_refusal_is_final() {
         for code in Refusal::ALL {
-            let mut scene = Scene::new(user(Some("jedi"), true));
+            let mut scene = Scene::new(user());
             assert!(matches!(scene.refuse(*code), Step::Failed(_)), "{code:?}");
         }
-    }
-
-    #[test]
-    fn a_name_without_a_password_is_asked_for_it() {
-        let mut scene = Scene::new(user(None, false));
-        scene.sent("LogIn { name: \"yoda\", udp_port: 8001 }");
-        scene.want(false);
-        scene.answer("Enter new password for yoda: ", "jedi");
-        scene.sent("SignUp { password: \"jedi\", confirmation: \"jedi\" }");
-
-        let mut scene = Scene::new(user(None, true));
-        scene.sent("LogIn { name: \"yoda\", udp_port: 8001 }");
-        scene.want(false);
-        scene.answer("Enter new password for yoda: ", "jedi");
-        scene.answer("Confirm password: ", "jedi");
-        scene.sent("SignUp { password: \"jedi\", confirmation: \"jedi\" }");
     }
 
     #[test]

@@ -1,39 +1,45 @@
 //! `forum`: the options, the standard streams, and what the exit status is.
 #![forbid(unsafe_code)]
+// They panic where a stream takes nothing.
+#![warn(clippy::print_stdout, clippy::print_stderr)]
+
+mod password;
+mod streams;
 
 use std::env;
-use std::fs::{self, File};
-use std::io::{self, IsTerminal};
+use std::fs::File;
+use std::io::{self, IsTerminal, Write};
 use std::net::ToSocketAddrs;
 use std::os::fd::{AsFd, OwnedFd};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::ExitCode;
 
-use clap::Parser;
-use forum_client::history::HistoryFile;
+use clap::error::ErrorKind;
+use clap::{CommandFactory, Parser};
+use forum_client::history::{self, HistoryFile};
 use forum_client::input::Input;
-use forum_client::login::{Known, Secret};
+use forum_client::login::Known;
 use forum_client::output::{Output, Stream, Streams};
 use forum_client::peer::links::Accept;
 use forum_client::session::{Ending, Options, Session};
 use forum_client::signals::{self, Signals};
 use forum_client::terminal::RawMode;
 use forum_client::transfer::Folder;
+use forum_client::wording::cause;
 
-/// Some command was refused or invalid, or its answer could not be written.
+/// Some command was refused or invalid, or a standard stream is closed or can't be used.
 const REFUSED: u8 = 1;
+/// The command line is wrong.
+const USAGE: u8 = 2;
 /// No connection, or lost without a goodbye; `EX_UNAVAILABLE` of sysexits(3).
 const NO_CONNECTION: u8 = 69;
 /// Not logged in; `EX_NOPERM` of sysexits(3).
 const NOT_LOGGED_IN: u8 = 77;
 
-/// The environment variable that may hold the password.
-const PASSWORD_VARIABLE: &str = "FORUM_PASSWORD";
-
 /// Talk to a forumd server: on a terminal with prompts, in pipes a command a line.
 ///
-/// Exit status: 0 all went well, 1 some command was refused or invalid (or the output was closed), 2 usage,
-/// 69 no connection or lost without a goodbye, 77 not logged in.
+/// Exit status: 0 all went well, 1 some command was refused or invalid (or a standard stream is closed or can't be
+/// used), 2 usage, 69 no connection or lost without a goodbye, 77 not logged in.
 #[derive(Debug, Parser)]
 #[command(name = "forum", version)]
 struct Args {
@@ -47,7 +53,7 @@ struct Args {
     udp_port: Option<u16>,
 
     /// Log in (or sign up) as NAME without questions; any failure then exits 77.
-    /// The password is that of --password-file, or of the environment variable FORUM_PASSWORD
+    /// The password must be given, by --password-file or by the environment variable FORUM_PASSWORD
     #[arg(long, value_name = "NAME")]
     user: Option<String>,
 
@@ -75,13 +81,17 @@ struct Failure {
 }
 
 impl Failure {
-    fn new(status: u8, what: &str, why: impl std::fmt::Display) -> Self {
-        Self { text: format!("{what}: {why}"), status }
+    fn new(status: u8, what: &str, why: &io::Error) -> Self {
+        Self { text: format!("{what}: {}", cause(why)), status }
     }
 }
 
 fn main() -> ExitCode {
-    match run(Args::parse()) {
+    let args = match Args::try_parse() {
+        Ok(args) => args,
+        Err(error) => return explain(&error),
+    };
+    match run(args) {
         Ok((Ending::Goodbye, false)) => ExitCode::SUCCESS,
         Ok((Ending::Goodbye, true) | (Ending::OutputClosed, _)) => REFUSED.into(),
         Ok((Ending::NotLoggedIn, _)) => NOT_LOGGED_IN.into(),
@@ -92,16 +102,34 @@ fn main() -> ExitCode {
             NO_CONNECTION.into()
         }
         Err(failure) => {
-            eprintln!("{}", failure.text);
+            complain(&failure.text);
             failure.status.into()
         }
     }
 }
 
+/// Says what is wrong with the command line, or the help or the version that it asks for.
+fn explain(error: &clap::Error) -> ExitCode {
+    match error.print() {
+        Err(unwritable) if !error.use_stderr() => {
+            complain(&format!("Cannot write to standard output: {}", cause(&unwritable)));
+            REFUSED.into()
+        }
+        _ if error.use_stderr() => USAGE.into(),
+        _ => ExitCode::SUCCESS,
+    }
+}
+
+/// Says something on standard error, if that takes it.
+fn complain(text: &str) {
+    let _ = writeln!(io::stderr(), "{text}");
+}
+
 fn run(args: Args) -> Result<(Ending, bool), Failure> {
+    streams::check().map_err(|text| Failure { text, status: REFUSED })?;
     let screen = screen();
-    let options = options(args, screen.is_some())?;
-    let unusable = |error: io::Error| Failure::new(NO_CONNECTION, "Cannot use the standard streams", error);
+    let options = options(args)?;
+    let unusable = |error| Failure::new(REFUSED, "Cannot use the standard streams", &error);
     let signals = Signals::catch(screen.is_some()).map_err(unusable)?;
     let streams = Streams {
         out: File::from(io::stdout().as_fd().try_clone_to_owned().map_err(unusable)?),
@@ -111,12 +139,13 @@ fn run(args: Args) -> Result<(Ending, bool), Failure> {
     };
     let stdin = io::stdin().as_fd().try_clone_to_owned().map_err(unusable)?;
     let raw_mode = screen.map(|_| RawMode::enter()).transpose().map_err(unusable)?;
-    let input = if raw_mode.is_some() { terminal(stdin) } else { Input::pipe(stdin) };
-    Ok(Session::run(options, input, Output::new(streams), signals, raw_mode))
+    let mut output = Output::new(streams);
+    let input = if raw_mode.is_some() { terminal(stdin, &mut output) } else { Input::pipe(stdin) };
+    Ok(Session::run(options, input, output, signals, raw_mode))
 }
 
 /// A terminal with the lines of earlier runs, if there is a place for them.
-fn terminal(stdin: OwnedFd) -> Input {
+fn terminal(stdin: OwnedFd, output: &mut Output) -> Input {
     let place = |variable| env::var_os(variable).map(PathBuf::from);
     let Some(path) = HistoryFile::usual_path(place("XDG_STATE_HOME"), place("HOME")) else {
         return Input::terminal(stdin, None, &[]);
@@ -125,8 +154,7 @@ fn terminal(stdin: OwnedFd) -> Input {
     match history.lines() {
         Ok(earlier) => Input::terminal(stdin, Some(history), &earlier),
         Err(error) => {
-            // In raw mode, a newline alone would go straight down.
-            eprint!("The history is not kept: {error}\r\n");
+            output.warn(&history::not_kept(&error));
             Input::terminal(stdin, None, &[])
         }
     }
@@ -144,15 +172,17 @@ fn screen() -> Option<Stream> {
     io::stderr().is_terminal().then_some(Stream::Err)
 }
 
-fn options(args: Args, on_terminal: bool) -> Result<Options, Failure> {
-    let password = password(args.password_file.as_deref())?;
+fn options(args: Args) -> Result<Options, Failure> {
     let known = match args.user {
-        Some(name) => Known::User { name, password, confirms: on_terminal },
+        Some(name) => {
+            let password = password::given(args.password_file.as_deref(), env::var_os(password::VARIABLE));
+            Known::User { name, password: password.map_err(no_password)? }
+        }
         None => Known::Nothing,
     };
     let addresses = (args.host.as_str(), args.port)
         .to_socket_addrs()
-        .map_err(|error| Failure::new(NO_CONNECTION, &format!("Cannot find {}", args.host), error))?
+        .map_err(|error| Failure::new(NO_CONNECTION, &format!("Cannot find {}", args.host), &error))?
         .collect();
     Ok(Options {
         server: format!("{}:{}", args.host, args.port),
@@ -164,11 +194,13 @@ fn options(args: Args, on_terminal: bool) -> Result<Options, Failure> {
     })
 }
 
-/// The password that was given along, if any.
-fn password(file: Option<&Path>) -> Result<Option<Secret>, Failure> {
-    let Some(file) = file else { return Ok(env::var(PASSWORD_VARIABLE).ok().map(Secret::new)) };
-    let what = format!("Cannot read the password in {}", file.display());
-    let text =
-        Secret::new(fs::read_to_string(file).map_err(|error| Failure::new(NOT_LOGGED_IN, &what, error))?);
-    Ok(Some(Secret::new(text.lines().next().unwrap_or_default().to_owned())))
+/// Without any password the command line is incomplete; one that can't be used keeps the user out.
+fn no_password(problem: password::Problem) -> Failure {
+    match problem {
+        password::Problem::Missing(why) => {
+            let usage = Args::command().error(ErrorKind::MissingRequiredArgument, why);
+            Failure { text: usage.to_string().trim_end().to_owned(), status: USAGE }
+        }
+        password::Problem::Unusable(text) => Failure { text, status: NOT_LOGGED_IN },
+    }
 }

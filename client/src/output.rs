@@ -52,7 +52,8 @@ pub struct Output {
     line_ends: [&'static str; 2],
     /// Bytes on their way, in order.
     chunks: VecDeque<Chunk>,
-    refused: bool,
+    /// A command was refused, or what there was to say about one could not be written.
+    failed: bool,
 }
 
 #[derive(Debug)]
@@ -80,7 +81,7 @@ impl Output {
         // In raw mode, a newline alone goes straight down.
         let is_raw = |stream| screen.is_some() && rustix::termios::isatty(streams.fd(stream));
         let line_ends = [Stream::Out, Stream::Err].map(|stream| if is_raw(stream) { "\r\n" } else { "\n" });
-        Self { streams, screen, line_ends, chunks: VecDeque::new(), refused: false }
+        Self { streams, screen, line_ends, chunks: VecDeque::new(), failed: false }
     }
 
     /// A reply or a notice.
@@ -90,7 +91,7 @@ impl Output {
 
     /// A command was refused. This shows in the exit status.
     pub fn refuse(&mut self, text: &str) {
-        self.refused = true;
+        self.failed = true;
         text.lines().for_each(|line| self.line(Stream::Err, line));
     }
 
@@ -117,9 +118,9 @@ impl Output {
         }
     }
 
-    /// Whether any command was refused so far.
-    pub fn has_refused(&self) -> bool {
-        self.refused
+    /// Whether any command was refused so far, or standard error took no more.
+    pub fn has_failed(&self) -> bool {
+        self.failed
     }
 
     /// Columns of the terminal.
@@ -220,8 +221,11 @@ impl Output {
                 Ok(Written::All) => drop(self.chunks.pop_front()),
                 Ok(Written::Some) => {}
                 Ok(Written::Interrupted) => return Ok(()),
-                // Nobody listens to complaints: that is no reason to stop.
-                Err(_) if stream == Stream::Err => drop(self.chunks.pop_front()),
+                // Nobody listens to complaints: that is no reason to stop, but shows in the exit status.
+                Err(_) if stream == Stream::Err => {
+                    self.failed = true;
+                    self.chunks.pop_front();
+                }
                 Err(error) => {
                     self.chunks.clear();
                     return Err(error);
@@ -315,9 +319,9 @@ mod tests {
         let (mut output, out, err, _interrupt) = piped(None);
         output.say("Thread a created");
         output.warn("Connection lost");
-        assert!(!output.has_refused());
+        assert!(!output.has_failed());
         output.refuse("Incorrect syntax for CRT\nUsage: CRT title");
-        assert!(output.has_refused());
+        assert!(output.has_failed());
         output.say("a\x1b[2Jb");
         output.echo("> ", "nobody sees this in a pipe");
         output.settle(None).unwrap();
@@ -330,8 +334,10 @@ mod tests {
     fn a_closed_stdout_is_an_error_and_a_closed_stderr_is_not() {
         let (mut output, out, err, _interrupt) = piped(None);
         drop((out, err));
+        assert!(!output.has_failed());
         output.warn("nobody listens");
         output.settle(None).unwrap();
+        assert!(output.has_failed(), "it shows in the exit status");
         output.say("nobody reads");
         assert_eq!(output.settle(None).unwrap_err().kind(), io::ErrorKind::BrokenPipe);
     }

@@ -28,6 +28,7 @@ use crate::reconnect::{BackOff, Dial};
 use crate::signals::{self, Call, Signals};
 use crate::terminal::RawMode;
 use crate::transfer::Folder;
+use crate::wording::cause;
 
 /// How long a server may take to say hello: as long as it gives a client to log in.
 const HELLO_TIMEOUT: Duration = Duration::from_secs(60);
@@ -116,7 +117,7 @@ struct Again {
 }
 
 impl Session {
-    /// Runs a session to its end; the second value is whether any command was refused.
+    /// Runs a session to its end; the second value is whether any command was refused or a complaint could not be written.
     pub fn run(
         options: Options,
         input: Input,
@@ -160,7 +161,7 @@ impl Session {
             self.obey_signals()?;
         }
         if ready.input {
-            self.input.read(self.now);
+            self.input.read(self.now, &mut self.output);
         }
         // Before the server: what somebody said last comes before the word that they have logged out.
         if ready.peers || self.links.due(self.now).is_some_and(|due| self.now >= due) {
@@ -210,7 +211,7 @@ impl Session {
             // An output that takes no more has been reported, or is nothing to be reported now.
             let _ = self.output.settle(None);
         }
-        (ending, self.output.has_refused())
+        (ending, self.output.has_failed())
     }
 
     /// Lets what was said last to other users arrive, for a short while.
@@ -264,9 +265,11 @@ impl Session {
             View { status, prompt: &question.prompt, text, cursor }
         });
         self.output.settle(view.as_ref()).map_err(|error| {
-            if error.kind() != io::ErrorKind::BrokenPipe {
-                self.output.warn(&format!("Cannot write: {error}"));
-            }
+            let why = match error.kind() {
+                io::ErrorKind::BrokenPipe => "its reader has gone".to_owned(),
+                _ => cause(&error),
+            };
+            self.output.warn(&format!("Cannot write to standard output: {why}"));
             Ending::OutputClosed
         })
     }

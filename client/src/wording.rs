@@ -1,11 +1,34 @@
 //! What people read: an item of a long answer becomes a line, and so does a notice.
 //!
+//! And why something failed: an error of the system, and what to do about it.
+//!
 //! Pure: frames in, text out. It refuses to know where the text is printed, but for one thing: times of
 //! late messages are for terminals only.
+
+use std::io;
 
 use forum_common::notice::Notice;
 use forum_common::reply::Reply;
 use forum_common::request::Request;
+
+/// An error of the system in words without its number, and what to do about it where that is known.
+pub fn cause(error: &io::Error) -> String {
+    let text = error.to_string();
+    let text = text.split_once(" (os error ").map_or(&*text, |(words, _)| words);
+    let advice = match error.kind() {
+        io::ErrorKind::StorageFull => ". Make room on the disk and try again",
+        io::ErrorKind::QuotaExceeded => ". Make room in your quota and try again",
+        io::ErrorKind::FileTooLarge => {
+            ". It is over the limit of this process (ulimit -f) or of the file system"
+        }
+        io::ErrorKind::ConnectionRefused => ". Check the port, and that a server is running there",
+        io::ErrorKind::HostUnreachable | io::ErrorKind::NetworkUnreachable | io::ErrorKind::TimedOut => {
+            ". Check the address and the network"
+        }
+        _ => "",
+    };
+    format!("{text}{advice}")
+}
 
 /// A long answer that is coming: how its items look, and what is shown if there is none.
 #[derive(Debug)]

@@ -4,7 +4,9 @@
 
 mod stage;
 
+use std::ffi::OsStr;
 use std::net::{SocketAddr, UdpSocket};
+use std::os::unix::ffi::OsStrExt;
 use std::os::unix::process::ExitStatusExt;
 
 use forum_common::refusal::{Closing, Refusal};
@@ -265,15 +267,21 @@ fn with_options_any_refusal_of_the_log_in_ends_with_77() {
 }
 
 #[test]
-fn with_a_name_alone_the_next_line_is_the_password() {
+fn a_name_without_a_password_is_a_usage_error_and_no_line_is_taken_for_one() {
     let script = Script::new();
     let [host, port] = script.place();
-    let client = Place::with_args(&["--user", "yoda", &host, &port]).pipe_all("jedi\nLST\n");
-    let mut peer = script.admit();
-    let tag = peer.hears(&Request::ListThreads);
-    peer.reply(tag, &Reply::EndOfList);
-    peer.say_goodbye();
-    assert_eq!(client.end().0, Some(0));
+    for empty in [false, true] {
+        let mut place = Place::with_args(&["--user", "newbie", &host, &port]);
+        if empty {
+            place = place.env("FORUM_PASSWORD", "");
+        }
+        let (status, out, err) = place.pipe_all("CRT secret\nLST\n").end();
+        assert_eq!((status, out), (Some(2), vec![]));
+        let said = "error: --user needs a password: name a file that holds it with --password-file FILE, or set \
+            the environment variable FORUM_PASSWORD";
+        assert_eq!(err[0], said);
+    }
+    script.expect_nobody();
 }
 
 #[test]
@@ -281,7 +289,15 @@ fn a_password_file_that_is_missing_ends_with_77() {
     let client = Place::with_args(&["--user", "yoda", "--password-file", "p", "localhost", "1"]).pipe();
     let (status, out, err) = client.end();
     assert_eq!((status, out), (Some(77), vec![]));
-    assert!(err[0].starts_with("Cannot read the password in p: No such file"), "{err:?}");
+    assert_eq!(err, ["Cannot read the password in p: No such file or directory"]);
+}
+
+#[test]
+fn a_password_that_is_not_utf_8_is_said_and_ends_with_77() {
+    let password = OsStr::from_bytes(b"caf\xe9");
+    let mut place = Place::with_args(&["--user", "yoda", "localhost", "1"]).env("FORUM_PASSWORD", password);
+    let said = vec!["FORUM_PASSWORD is not UTF-8. Set it to the password".to_owned()];
+    assert_eq!(place.pipe().end(), (Some(77), vec![], said));
 }
 
 #[test]

@@ -237,6 +237,13 @@ fn the_terminal_is_restored_however_it_ends() {
 }
 
 #[test]
+fn a_name_without_a_password_is_a_usage_error_on_a_terminal_too() {
+    let mut terminal = Place::with_args(&["--user", "newbie", "localhost", "1"]).terminal();
+    terminal.shows("error: --user needs a password: name a file that holds it with --password-file FILE");
+    assert_eq!(terminal.child.wait().code(), Some(2));
+}
+
+#[test]
 fn ctrl_z_gives_the_terminal_back_until_it_is_continued() {
     let script = Script::new();
     let mut place = Place::of_yoda(&script);

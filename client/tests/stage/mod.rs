@@ -5,7 +5,7 @@ use std::fs::File;
 use std::io::{self, BufRead, BufReader, Read, Write};
 use std::net::{TcpListener, TcpStream};
 use std::os::fd::OwnedFd;
-use std::process::{Child, ChildStdin, Command, ExitStatus, Stdio};
+use std::process::{Child, ChildStdin, Command, ExitStatus, Output, Stdio};
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
 use std::thread;
@@ -56,6 +56,13 @@ impl Script {
         stream.set_read_timeout(Some(DEADLINE)).unwrap();
         stream.set_write_timeout(Some(DEADLINE)).unwrap();
         Peer { stream, decoder: Decoder::default() }
+    }
+
+    /// Insists that no client, all of which have ended, has connected.
+    pub(crate) fn expect_nobody(&self) {
+        self.listener.set_nonblocking(true).unwrap();
+        let nobody = self.listener.accept().unwrap_err();
+        assert_eq!(nobody.kind(), io::ErrorKind::WouldBlock);
     }
 
     /// The next client, to which hello has been said.
@@ -267,6 +274,11 @@ impl Place {
         self
     }
 
+    pub(crate) fn env(mut self, name: &str, value: impl AsRef<std::ffi::OsStr>) -> Self {
+        self.command.env(name, value);
+        self
+    }
+
     pub(crate) fn file(self, name: &str, bytes: &[u8]) -> Self {
         std::fs::write(self.directory.path().join(name), bytes).unwrap();
         self
@@ -300,6 +312,18 @@ impl Place {
         let _ = client.stdin.as_mut().unwrap().write_all(input.as_bytes());
         client.close();
         client
+    }
+
+    /// Runs the client with this input below a shell that applies these redirections to it, and waits for its end.
+    pub(crate) fn redirected(&mut self, stdin: Stdio, redirections: &str) -> Output {
+        let mut shell = Command::new("sh");
+        shell.args(["-c", &format!("exec \"$0\" \"$@\" {redirections}")]);
+        shell.arg(self.command.get_program()).args(self.command.get_args());
+        shell.current_dir(self.directory.path()).env_remove("FORUM_PASSWORD");
+        for (name, value) in self.command.get_envs() {
+            shell.env(name, value.unwrap_or_default());
+        }
+        shell.stdin(stdin).output().unwrap()
     }
 
     /// Runs the client with an output that nobody reads.

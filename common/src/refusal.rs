@@ -70,6 +70,8 @@ codes! {
         LimitReached = 15,
         /// The admin password is wrong, or there is none.
         IncorrectAdminPassword = 16,
+        /// Too many wrong passwords: for a while no more are checked.
+        TooManyAttempts = 17,
 
         /// There is a thread of this title.
         ThreadExists = 20,

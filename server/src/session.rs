@@ -11,6 +11,7 @@ use forum_common::request::{LINKS_SINCE, VERSION};
 
 use crate::forum::{AccountId, History, MailNumber, RoomsListing, ThreadListing, TitleListing};
 use crate::online::OnlineListing;
+use crate::passwords::Job;
 
 /// Names one connection for as long as it lives. The slot is used again at once by the next connection, so
 /// a generation tells the two apart: events for the dead one find nobody.
@@ -169,8 +170,8 @@ pub struct Unapplied {
 pub enum Task {
     /// None: the next request may be taken.
     Idle,
-    /// `passwd`: the old password is being checked, the new one hashed.
-    ChangingPassword(Tag, NewPassword),
+    /// `passwd` or SHT: a password is being checked.
+    CheckingPassword(Box<PasswordCheck>),
     /// The messages that waited for the log-in, made as the socket drains. They come before any answer.
     Backlog,
     /// `whoelse` and `whoelsesince`: likewise.
@@ -198,6 +199,26 @@ pub struct Delivery {
     pub proposed: MailNumber,
     /// Up to here they waited for the log-in.
     pub backlog: MailNumber,
+}
+
+/// A password that came with a command, until it is known whether it is right.
+#[derive(Debug)]
+pub struct PasswordCheck {
+    /// The command's.
+    pub tag: Tag,
+    /// What it is for.
+    pub purpose: CheckFor,
+    /// The work for the hashers while it stands in line; none once they have it.
+    pub job: Option<Job>,
+}
+
+/// What a right password is followed by.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum CheckFor {
+    /// The new password of a `passwd`.
+    ChangePassword(NewPassword),
+    /// The end of the server.
+    ShutDown,
 }
 
 /// What is to be said of the new password of a `passwd` once the old one proves right.

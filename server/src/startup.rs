@@ -1,11 +1,14 @@
 //! From the command line to a running server, and back: opens everything in an order that changes nothing
 //! when something is wrong, replays the log, serves, and closes in order.
 
+use std::env::VarError;
 use std::fmt::Display;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
+use forum_common::limits::PASSWORD_BYTES_MAX;
+use forum_common::names::Password;
 use log::{LevelFilter, info, warn};
 
 use crate::args::ServeArguments;
@@ -15,9 +18,9 @@ use crate::files::{self, FileSync, FileWorkers};
 use crate::forum::{Entry, Forum, Restorer};
 use crate::journal::{Durability, Replayed, SqliteJournal, Stored, Writing};
 use crate::logging;
-use crate::passwords::{HashParameters, PasswordHasher};
+use crate::passwords::{self, HashParameters, PasswordHash, PasswordHasher};
 use crate::reactor::{self, Reactor, Wake};
-use crate::service::{AdminPassword, Helpers, Service, Settings};
+use crate::service::{Helpers, Service, Settings};
 use crate::store::Store;
 use crate::zone::Zone;
 
@@ -46,8 +49,8 @@ impl Failed {
 /// # Errors
 /// The command line is wrong, or something needed can't be had: then nothing was changed.
 pub fn serve(arguments: &ServeArguments, data: &Path) -> Result<(), Failed> {
-    let settings = settings(arguments)?;
     let hash_parameters = hash_parameters(arguments)?;
+    let settings = settings(arguments, hash_parameters)?;
     let socket = reactor::bind(arguments.address())
         .map_err(|error| Failed::because(format_args!("can't listen on {}: {error}", arguments.address())))?;
     let store = Store::open(data).map_err(Failed::because)?;
@@ -82,7 +85,7 @@ pub fn serve(arguments: &ServeArguments, data: &Path) -> Result<(), Failed> {
     Ok(())
 }
 
-fn settings(arguments: &ServeArguments) -> Result<Settings, Failed> {
+fn settings(arguments: &ServeArguments, hash_parameters: HashParameters) -> Result<Settings, Failed> {
     let attempts_max = arguments.attempts_max().map_err(Failed::Usage)?;
     let descriptors = raise_descriptor_limit();
     let possible =
@@ -99,7 +102,7 @@ fn settings(arguments: &ServeArguments) -> Result<Settings, Failed> {
         login_timeout: Duration::from_secs(arguments.login_timeout),
         idle_timeout: (arguments.timeout > 0).then(|| Duration::from_secs(arguments.timeout)),
         zone: Zone::of_system(),
-        admin_password: admin_password(arguments)?,
+        admin_password: admin_password(arguments, hash_parameters)?,
     })
 }
 
@@ -114,20 +117,39 @@ fn raise_descriptor_limit() -> u64 {
     }
 }
 
-fn admin_password(arguments: &ServeArguments) -> Result<Option<AdminPassword>, Failed> {
+/// The hash of the admin password, which is kept in memory only.
+fn admin_password(
+    arguments: &ServeArguments,
+    parameters: HashParameters,
+) -> Result<Option<PasswordHash>, Failed> {
+    let Some(raw) = raw_admin_password(arguments)? else { return Ok(None) };
+    let password = Password::parse(&raw).map_err(|_| {
+        Failed::Usage(format!(
+            "the admin password must have 1 to {PASSWORD_BYTES_MAX} bytes and no control characters"
+        ))
+    })?;
+    Ok(passwords::hash_all(&[password], parameters, |_| {}).pop())
+}
+
+fn raw_admin_password(arguments: &ServeArguments) -> Result<Option<String>, Failed> {
     if let Some(password) = &arguments.admin_password {
-        return Ok(Some(AdminPassword::new(password)));
+        return Ok(Some(password.clone()));
     }
     if let Some(file) = &arguments.admin_password_file {
         let text = std::fs::read_to_string(file)
             .map_err(|error| Failed::because(format_args!("can't read {}: {error}", file.display())))?;
         return match text.lines().next() {
-            Some(line) if !line.is_empty() => Ok(Some(AdminPassword::new(line))),
+            Some(line) if !line.is_empty() => Ok(Some(line.to_owned())),
             _ => Err(Failed::because(format_args!("{} has no password in its first line", file.display()))),
         };
     }
-    let from_environment = std::env::var("FORUM_ADMIN_PASSWORD").ok();
-    Ok(from_environment.filter(|password| !password.is_empty()).map(|password| AdminPassword::new(&password)))
+    match std::env::var("FORUM_ADMIN_PASSWORD") {
+        Ok(password) => Ok(Some(password).filter(|password| !password.is_empty())),
+        Err(VarError::NotPresent) => Ok(None),
+        Err(VarError::NotUnicode(_)) => {
+            Err(Failed::Usage("the admin password in FORUM_ADMIN_PASSWORD is not UTF-8".into()))
+        }
+    }
 }
 
 fn hash_parameters(arguments: &ServeArguments) -> Result<HashParameters, Failed> {

@@ -3,7 +3,7 @@
 
 use forum_common::refusal::Refusal;
 use forum_common::request::Request;
-use forum_tests::{Forumd, Heard, PASSWORD, Reply, Server, Wire, until};
+use forum_tests::{ADMIN_PASSWORD, Forumd, Heard, PASSWORD, Reply, Server, Wire, until};
 
 const BLOCKED_NOW: &str = "Invalid password. Your account has been blocked. Please try again later";
 const BLOCKED: &str = "Your account is blocked due to multiple login failures. Please try again later";
@@ -149,4 +149,37 @@ fn attempts_that_are_still_being_hashed_count_at_once() {
         tried += usize::from(reply == wrong() || reply == blocked_now());
     }
     assert_eq!(tried, 3);
+}
+
+#[test]
+fn guesses_of_the_admin_password_are_few_and_in_the_log() {
+    let mut server = Server::start(&["--max-attempts", "2", "--block-duration", "600"]);
+    let mut yoda = server.user("yoda");
+    let incorrect = Reply::refused(Refusal::IncorrectAdminPassword, "Incorrect password");
+    let too_many = Reply::refused(Refusal::TooManyAttempts, "Too many attempts. Please try again later");
+    let guesses: Vec<_> = (0..50).map(|_| yoda.send(&Request::ShutDown { password: "guess" })).collect();
+    let answers: Vec<_> = guesses.into_iter().map(|tag| yoda.answer(tag)).collect();
+    assert_eq!(answers[..2], [incorrect.clone(), incorrect]);
+    assert!(answers[2..].iter().all(|answer| *answer == too_many), "{answers:?}");
+    // Over another connection, too, and the right one.
+    assert_eq!(server.user("hans").request(&Request::ShutDown { password: ADMIN_PASSWORD }), too_many);
+    server.wait_log("yoda gave a wrong admin password");
+    server.wait_log("yoda gave a wrong admin password; no more are checked for 600 s");
+    server.wait_log("hans too many wrong passwords: not checked");
+    // The owner of the process is never shut out.
+    server.stop();
+}
+
+#[test]
+fn guesses_of_an_old_password_are_few_and_in_the_log() {
+    let mut server = Server::start(&["--max-attempts", "2", "--block-duration", "600"]);
+    let mut yoda = server.sign_up("yoda");
+    for _ in 0..2 {
+        yoda.write("passwd\nguess\nnew\nnew\n");
+        yoda.complains("Invalid password");
+    }
+    yoda.write(&format!("passwd\n{PASSWORD}\nnew\nnew\n"));
+    yoda.complains("Too many attempts. Please try again later");
+    server.wait_log("yoda gave a wrong old password");
+    server.wait_log("yoda gave a wrong old password; no more are checked for 600 s");
 }

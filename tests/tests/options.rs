@@ -227,3 +227,18 @@ fn sht_without_any_password_is_refused_even_with_an_empty_environment() {
     let refusal = server.user("yoda").refused(&Request::ShutDown { password: "" });
     assert_eq!(refusal.0, Refusal::IncorrectAdminPassword);
 }
+
+#[test]
+fn an_admin_password_that_can_be_none_is_a_usage_error() {
+    let wanted = ["the admin password must have 1 to 128 bytes and no control characters"];
+    let long = "x".repeat(129);
+    for password in ["", "tab\there", &long] {
+        let finished = Forumd::bare().args(&["0", password]).run("");
+        assert_eq!((finished.code, &finished.stderr[..]), (Some(2), &wanted.map(str::to_owned)[..]));
+    }
+    let launch = Forumd::new().without_admin_password();
+    let path = launch.directory().join("admin");
+    fs::write(&path, "tab\there\n").unwrap();
+    let finished = launch.args(&["--admin-password-file", path.to_str().unwrap()]).run("");
+    assert_eq!((finished.code, &finished.stderr[..]), (Some(2), &wanted.map(str::to_owned)[..]));
+}

@@ -45,7 +45,7 @@ fn sigterm_and_sigint_reach_every_client_logged_in_or_not() {
 
 #[test]
 fn sht_reaches_every_client_and_is_the_answer_to_who_asked() {
-    let mut server = Server::start(&[]);
+    let mut server = Server::start(&["--max-attempts", "5"]);
     let mut wires = one_of_each_phase(&server);
     let mut admin = server.user("admin");
     let wrong = (Refusal::IncorrectAdminPassword, "Incorrect password".to_owned());
@@ -103,6 +103,16 @@ fn the_admin_password_may_come_from_a_file() {
     yoda.send(&Request::ShutDown { password: "from a file" });
     assert_eq!(yoda.expect_closing(), shutting_down());
     drop(yoda);
+    server.expect_exit_0();
+}
+
+#[test]
+fn an_admin_password_may_have_spaces() {
+    let mut server = Forumd::new().env("FORUM_ADMIN_PASSWORD", " execute order 66 ").start();
+    let mut yoda = server.sign_up("yoda");
+    yoda.fails("SHT execute order 66", "Incorrect password");
+    yoda.says("SHT  execute order 66 ");
+    yoda.hears(GOODBYE);
     server.expect_exit_0();
 }
 

@@ -217,7 +217,7 @@ pub static COMMANDS: &[Row] = &[
     Row::new("XIT", "", words(0), "log out", |_| Command::Ask(Request::LogOut)),
     Row::new("OUT", "", words(0), "the same as XIT", |_| Command::Ask(Request::LogOut)),
     Row::new("logout", "", words(0), "the same as XIT", |_| Command::Ask(Request::LogOut)),
-    Row::new("SHT", "password", words(1), "shut the server down, with the admin's password", |w| {
+    Row::new("SHT", "password", then_text(0), "shut the server down, with the admin's password", |w| {
         Command::Ask(Request::ShutDown { password: w[0] })
     }).keeping_quiet(),
     Row::new("help", "[command]", Takes::Words { min: 0, max: 1 }, "explain one command, or list them all", |w| {

@@ -46,6 +46,7 @@ fn every_word_becomes_its_command() {
     assert_eq!(asked(&format!("RDM s {after}")), Request::ReadRooms { after });
     assert_eq!(asked("RDM  s  x y "), Request::ReadRooms { after: " x y " });
     assert_eq!(asked("SHT s3cret"), Request::ShutDown { password: "s3cret" });
+    assert_eq!(asked("SHT  order 66 "), Request::ShutDown { password: " order 66 " });
     assert_eq!(parse("passwd").unwrap(), Some(Command::ChangePassword));
     assert_eq!(parse("help").unwrap(), Some(Command::Help(None)));
     assert_eq!(parse("help CRT").unwrap(), Some(Command::Help(Some("CRT"))));
@@ -77,7 +78,7 @@ fn a_wrong_number_of_words_shows_the_usage_on_the_next_line() {
         ("OUT now", "OUT", "OUT"),
         ("logout now", "logout", "logout"),
         ("SHT", "SHT", "SHT password"),
-        ("SHT a b", "SHT", "SHT password"),
+        ("SHT  ", "SHT", "SHT password"),
         ("passwd a", "passwd", "passwd"),
         ("message", "message", "message user text"),
         ("message hans", "message", "message user text"),

@@ -1,5 +1,6 @@
 //! The rules one by one, and a model that tries them in every order.
 
+use forum_common::names::UserName;
 use proptest::prelude::*;
 
 use super::*;
@@ -11,16 +12,16 @@ fn yoda() -> UserName {
 }
 
 /// A lockout with three attempts, and an instant.
-fn three_attempts() -> (Lockout<u32>, Instant) {
+fn three_attempts() -> (Lockout<UserName, u32>, Instant) {
     (Lockout::new(3, BLOCK), Instant::now())
 }
 
-fn finish(lockout: &mut Lockout<u32>, verdict: Verdict, now: Instant) -> (Ruling, Vec<u32>) {
+fn finish(lockout: &mut Lockout<UserName, u32>, verdict: Verdict, now: Instant) -> (Ruling, Vec<u32>) {
     let Finish { ruling, released } = lockout.finish(&yoda(), verdict, now);
     (ruling, released)
 }
 
-fn fail(lockout: &mut Lockout<u32>, times: u32, now: Instant) -> Ruling {
+fn fail(lockout: &mut Lockout<UserName, u32>, times: u32, now: Instant) -> Ruling {
     let mut last = Ruling::Void;
     for attempt in 0..times {
         assert_eq!(lockout.begin(&yoda(), attempt, now), Begin::Hash);
@@ -95,10 +96,10 @@ fn nothing_is_kept_of_a_name_without_failures_attempts_or_block() {
     let (mut lockout, now) = three_attempts();
     let _ = lockout.begin(&yoda(), 1, now);
     let _ = finish(&mut lockout, Verdict::Dropped, now);
-    assert!(lockout.accounts.is_empty());
+    assert!(lockout.targets.is_empty());
     fail(&mut lockout, 3, now);
     lockout.sweep(now + BLOCK);
-    assert!(lockout.accounts.is_empty() && lockout.ends.is_empty() && lockout.waiting.is_empty());
+    assert!(lockout.targets.is_empty() && lockout.ends.is_empty() && lockout.waiting.is_empty());
 }
 
 /// What may happen, in any order; the numbers pick one of those that it can happen to.
@@ -221,7 +222,7 @@ proptest! {
             }
             lockout.sweep(now);
             let kept = models.iter().filter(|model| model.is_worth_keeping(now)).count();
-            prop_assert_eq!(lockout.accounts.len(), kept);
+            prop_assert_eq!(lockout.targets.len(), kept);
             prop_assert_eq!(lockout.waiting.len(), models.iter().map(|model| model.line.len()).sum::<usize>());
         }
     }

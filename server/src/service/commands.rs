@@ -5,7 +5,7 @@
 //! writes and answers keep the order of requests; a *sign of life* has no answer.
 
 use forum_common::frame::Tag;
-use forum_common::names::{Invalid, Password, Text, Title};
+use forum_common::names::{Text, Title};
 use forum_common::refusal::Refusal;
 use forum_common::reply::Reply;
 use forum_common::request::Request;
@@ -13,14 +13,12 @@ use log::info;
 
 use super::commit::Origin;
 use super::intake::{Fault, Taken};
-use super::login::busy;
 use super::{No, Service};
 use crate::clock::Clock;
 use crate::connection::{OUTGOING_BYTES_LOW, Stream};
 use crate::forum::{AccountId, Change, Listed};
 use crate::journal::Journal;
-use crate::passwords::{HashResult, Job};
-use crate::session::{NewPassword, PeerId, Task};
+use crate::session::{PeerId, Task};
 
 impl<S: Stream, J: Journal, C: Clock> Service<S, J, C> {
     /// Takes a request of a member, or leaves it for later.
@@ -182,7 +180,7 @@ impl<S: Stream, J: Journal, C: Clock> Service<S, J, C> {
                 self.finish(id);
                 Ok(())
             }
-            Request::ShutDown { password } => self.take_shut_down(password),
+            Request::ShutDown { password } => self.take_shut_down(id, tag, password),
             Request::Hello { .. } | Request::LogIn { .. } | Request::Password(_) | Request::SignUp { .. } => {
                 return Err(Fault("Wrong phase: this connection is logged in".into()));
             }
@@ -219,59 +217,6 @@ impl<S: Stream, J: Journal, C: Clock> Service<S, J, C> {
         Ok(())
     }
 
-    fn take_shut_down(&mut self, password: &str) -> Result<(), No> {
-        match &self.settings.admin_password {
-            Some(admin_password) if admin_password.is(password) => {
-                self.told_to_end = true;
-                self.shut_down();
-                Ok(())
-            }
-            _ => Err(No(Refusal::IncorrectAdminPassword, "Incorrect password".into())),
-        }
-    }
-
-    fn change_password(
-        &mut self,
-        id: PeerId,
-        tag: Tag,
-        account: AccountId,
-        old: &str,
-        new: &str,
-        confirmation: &str,
-    ) -> Result<(), No> {
-        let Ok(old) = Password::parse(old) else { return Err(wrong_password()) };
-        let against = self.forum.accounts[account].hash;
-        // The old password is judged first, whatever is wrong with the new one.
-        let (job, next) = match Password::parse(new) {
-            _ if new != confirmation => (Job::Verify { password: old, against }, NewPassword::Differs),
-            Err(_) => (Job::Verify { password: old, against }, NewPassword::Malformed),
-            Ok(new) => (Job::VerifyThenHash { old, against, new }, NewPassword::Fine),
-        };
-        self.passwords.submit(id, job).map_err(|_| busy())?;
-        self.begin(id, Task::ChangingPassword(tag, next));
-        Ok(())
-    }
-
-    /// The hashers are done with a `passwd`.
-    pub(super) fn passwd_hashed(&mut self, id: PeerId, result: HashResult) {
-        let Some(member) = self.peers.get_mut(id).and_then(|peer| peer.session.member_mut()) else { return };
-        let account = member.account;
-        let Task::ChangingPassword(tag, next) = std::mem::replace(&mut member.task, Task::Idle) else {
-            debug_assert!(false, "a hash that nobody asked for");
-            return;
-        };
-        match (result, next) {
-            (HashResult::Hashed(hash), _) => {
-                let change = Change::SetPassword { account, hash };
-                self.propose(Origin::Command(id, tag), Some(account), change);
-            }
-            (HashResult::Right, NewPassword::Differs) => self.refuse(id, tag, &passwords_differ()),
-            (HashResult::Right, NewPassword::Malformed) => self.refuse(id, tag, &Invalid::Password.into()),
-            (HashResult::Wrong | HashResult::Right, _) => self.refuse(id, tag, &wrong_password()),
-        }
-        self.peers.wake(id);
-    }
-
     /// Starts a request whose answer takes longer; it goes on with the connection's turns.
     pub(super) fn begin(&mut self, id: PeerId, task: Task) {
         if let Some(member) = self.peers.get_mut(id).and_then(|peer| peer.session.member_mut()) {
@@ -295,7 +240,7 @@ impl<S: Stream, J: Journal, C: Clock> Service<S, J, C> {
     fn advance(&mut self, id: PeerId, task: &mut Task) -> bool {
         match task {
             Task::Idle => return true,
-            Task::ChangingPassword(..) => return false,
+            Task::CheckingPassword(_) => return false,
             Task::Backlog => return self.deliver(id),
             _ => {}
         }
@@ -312,7 +257,7 @@ impl<S: Stream, J: Journal, C: Clock> Service<S, J, C> {
         let name = |account: AccountId| &self.forum.accounts[account].name;
         let shown;
         let (tag, item) = match task {
-            Task::Idle | Task::ChangingPassword(..) | Task::Backlog => return false,
+            Task::Idle | Task::CheckingPassword(_) | Task::Backlog => return false,
             Task::ListingTitles(tag, listing) => {
                 (*tag, listing.next_title().map(|title| Reply::Title(title)))
             }
@@ -402,14 +347,6 @@ impl<S: Stream, J: Journal, C: Clock> Service<S, J, C> {
 
 pub(super) fn slow_down() -> No {
     No(Refusal::SlowDown, "Slow down. Please try again later".into())
-}
-
-fn wrong_password() -> No {
-    No(Refusal::InvalidPassword, "Invalid password".into())
-}
-
-fn passwords_differ() -> No {
-    No(Refusal::PasswordsDiffer, "Passwords do not match".into())
 }
 
 /// The word that users know a request by.

@@ -299,6 +299,12 @@ impl<S: Stream, J: Journal, C: Clock> Service<S, J, C> {
         }
     }
 
+    /// What a sign-up hears then.
+    pub(super) fn no_more_accounts(&self) -> No {
+        No::limit(format_args!("{} accounts", self.settings.limits.max_accounts))
+    }
+
+    /// Whether there are as many accounts as there may be, those in flight included.
     pub(super) fn accounts_are_full(&self) -> bool {
         self.reaches(self.settings.limits.max_accounts, self.forum.accounts.len(), |change| {
             matches!(change, Change::CreateAccount { .. })

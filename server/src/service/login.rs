@@ -7,6 +7,7 @@ use forum_common::reply::Reply;
 use forum_common::request::{Request, VERSION};
 use log::{info, warn};
 
+use super::checks::Target;
 use super::commit::Origin;
 use super::intake::{Fault, Taken};
 use super::{No, Service};
@@ -85,8 +86,7 @@ impl<S: Stream, J: Journal, C: Clock> Service<S, J, C> {
             return self.refuse(id, tag, &already_logged_in(&name));
         }
         if account.is_none() && self.accounts_are_full() {
-            let no = No::limit(format_args!("{} accounts", self.settings.limits.max_accounts));
-            return self.refuse(id, tag, &no);
+            return self.refuse(id, tag, &self.no_more_accounts());
         }
         self.peers.reply(id, tag, &Reply::PasswordWanted { known: account.is_some() });
         if let Some(peer) = self.peers.get_mut(id)
@@ -168,7 +168,8 @@ impl<S: Stream, J: Journal, C: Clock> Service<S, J, C> {
         if self.online.find(account).is_some() {
             return self.back_to_name(id, &already_logged_in(&claim.name));
         }
-        match self.lockout.begin(&claim.name, id, self.now) {
+        let target = Target::LogIn(claim.name.clone());
+        match self.lockout.begin(&target, id, self.now) {
             Begin::Wait => {}
             Begin::Blocked => {
                 info!("{} {} is blocked", self.label(id), claim.name);
@@ -180,20 +181,23 @@ impl<S: Stream, J: Journal, C: Clock> Service<S, J, C> {
                 let against = self.forum.accounts[account].hash;
                 **deciding = Deciding::Hashing(claim.clone());
                 if self.passwords.submit(id, Job::Verify { password, against }).is_ok() {
-                    self.attempts.insert(id, claim.name);
+                    self.attempts.insert(id, target);
                 } else {
                     self.back_to_name(id, &busy());
-                    self.conclude_attempt(&claim.name, Verdict::Dropped);
+                    self.conclude_attempt(&target, Verdict::Dropped);
                 }
             }
         }
     }
 
     /// Tells the lock-out how an attempt ended, and lets those go on who waited for that.
-    fn conclude_attempt(&mut self, name: &UserName, verdict: Verdict) -> Ruling {
-        let finish = self.lockout.finish(name, verdict, self.now);
+    pub(super) fn conclude_attempt(&mut self, target: &Target, verdict: Verdict) -> Ruling {
+        let finish = self.lockout.finish(target, verdict, self.now);
         for waiter in finish.released {
-            self.begin_attempt(waiter);
+            match target {
+                Target::LogIn(_) => self.begin_attempt(waiter),
+                Target::ChangePassword(_) | Target::ShutDown(_) => self.try_check(waiter),
+            }
         }
         finish.ruling
     }
@@ -202,7 +206,8 @@ impl<S: Stream, J: Journal, C: Clock> Service<S, J, C> {
     pub(super) fn take_hashes(&mut self) {
         while let Some((id, result)) = self.passwords.next_result() {
             match self.attempts.remove(&id) {
-                Some(name) => self.attempt_hashed(id, &name, result),
+                Some(Target::LogIn(name)) => self.attempt_hashed(id, &name, result),
+                Some(target) => self.check_hashed(id, &target, result),
                 None => self.new_password_hashed(id, result),
             }
         }
@@ -221,7 +226,7 @@ impl<S: Stream, J: Journal, C: Clock> Service<S, J, C> {
         let account = self.forum.accounts.find(name);
         let claimed = verdict == Verdict::Right
             && account.is_some_and(|account| self.online.find(account).is_none() && self.log_in(id, account));
-        match self.conclude_attempt(name, verdict) {
+        match self.conclude_attempt(&Target::LogIn(name.clone()), verdict) {
             Ruling::Accepted if claimed => {}
             Ruling::Accepted => self.back_to_name(id, &already_logged_in(name)),
             Ruling::Failed => {
@@ -238,18 +243,20 @@ impl<S: Stream, J: Journal, C: Clock> Service<S, J, C> {
         }
     }
 
-    /// A new password was hashed: for a sign-up, or for `passwd`.
+    /// A new account's password was hashed.
     fn new_password_hashed(&mut self, id: PeerId, result: HashResult) {
+        // Others may have signed up since the name was asked for.
+        let full = self.accounts_are_full();
         let Some(peer) = self.peers.get_mut(id) else { return };
-        if peer.session.member().is_some() {
-            return self.passwd_hashed(id, result);
-        }
         let Phase::Deciding(_, _, deciding) = &mut peer.session.phase else { return };
         let (Deciding::Hashing(claim), HashResult::Hashed(hash)) = (&**deciding, result) else { return };
         if peer.connection.end_announced() {
             return self.gone(id);
         }
         let claim = claim.clone();
+        if full {
+            return self.back_to_name(id, &self.no_more_accounts());
+        }
         **deciding = Deciding::SigningUp(claim.clone());
         self.propose(Origin::SignUp(id), None, Change::CreateAccount { name: claim.name, hash });
     }

@@ -5,6 +5,7 @@
 //! One turn of it: results of the helpers, deadlines, then a share of input for everybody who waits, then
 //! one write for everybody who got something, then the dead are buried.
 
+mod checks;
 mod commands;
 mod commit;
 mod intake;
@@ -18,18 +19,19 @@ mod shutdown;
 mod transfers;
 
 use std::collections::{BTreeMap, HashMap, VecDeque};
+use std::hash::RandomState;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
 use std::time::{Duration, Instant};
 
 use forum_common::frame::Tag;
-use forum_common::names::UserName;
 use forum_common::notice::Notice;
 use forum_common::refusal::{Closing, Refusal};
 use forum_common::reply::Reply;
 use log::{info, warn};
 
+use self::checks::Target;
 use self::commit::Pending;
 use self::presence::{Comings, Said};
 use self::shutdown::Lifecycle;
@@ -43,7 +45,7 @@ use crate::journal::Journal;
 use crate::links::Links;
 use crate::lockout::Lockout;
 use crate::online::Online;
-use crate::passwords::PasswordHasher;
+use crate::passwords::{PasswordHash, PasswordHasher};
 use crate::peers::Peers;
 use crate::session::{Address, Farewell, PeerId, Phase, Session};
 use crate::timers::DeadlineQueue;
@@ -65,7 +67,7 @@ pub struct Settings {
     pub limits: Limits,
     /// Connections at once.
     pub connections_max: usize,
-    /// Failed log-ins of a name in a row before it is blocked.
+    /// Wrong passwords in a row before no more are checked.
     pub attempts_max: u8,
     /// For how long.
     pub block_duration: Duration,
@@ -75,24 +77,8 @@ pub struct Settings {
     pub idle_timeout: Option<Duration>,
     /// The zone that times are shown in.
     pub zone: Zone,
-    /// The password for SHT; without one it is always refused.
-    pub admin_password: Option<AdminPassword>,
-}
-
-/// The admin password's digest: what SHT is compared with, in constant time.
-#[derive(Debug)]
-pub struct AdminPassword(blake3::Hash);
-
-impl AdminPassword {
-    /// Remembers a password, not storing it.
-    pub fn new(password: &str) -> Self {
-        Self(blake3::hash(password.as_bytes()))
-    }
-
-    /// Whether this is it; comparing BLAKE3 hashes takes the same time wherever they differ.
-    pub fn is(&self, password: &str) -> bool {
-        self.0 == blake3::hash(password.as_bytes())
-    }
+    /// The hash of the password for SHT; without one it is always refused.
+    pub admin_password: Option<PasswordHash>,
 }
 
 /// The helpers of the service: each takes work and hands back results, in threads of its own or at once.
@@ -134,9 +120,11 @@ pub struct Service<S, J, C> {
     /// How many entries of a user that say what its client has taken are in flight.
     taking: HashMap<AccountId, u32>,
     passwords: PasswordHasher<PeerId>,
-    lockout: Lockout<PeerId>,
-    /// The names whose passwords are being hashed, by the connection that tries.
-    attempts: HashMap<PeerId, UserName>,
+    lockout: Lockout<Target, PeerId>,
+    /// What is attempted with passwords that are being hashed, by the connection that tries.
+    attempts: HashMap<PeerId, Target>,
+    /// Makes groups of addresses; random, so that nobody knows which addresses share one.
+    address_groups: RandomState,
     files: FileWorkers<TransferKey>,
     uploads: BTreeMap<TransferKey, Upload>,
     downloads: BTreeMap<TransferKey, Download>,
@@ -202,6 +190,7 @@ impl<S: Stream, J: Journal, C: Clock> Service<S, J, C> {
             taking: HashMap::new(),
             passwords: helpers.passwords,
             attempts: HashMap::new(),
+            address_groups: RandomState::new(),
             files: helpers.files,
             uploads: BTreeMap::new(),
             downloads: BTreeMap::new(),
@@ -464,6 +453,7 @@ impl<S: Stream, J: Journal, C: Clock> Service<S, J, C> {
             Phase::Member(member) => {
                 let account = member.account;
                 info!("{} exited", self.label(id));
+                self.lockout.forget(id);
                 self.propose_taken(id);
                 self.online.remove(account, self.now_ms);
                 self.abandon_transfers(id);

@@ -2,6 +2,7 @@
 //! that is moved by hand. Here are the stage and its clients; what they play is in the modules.
 
 mod broadcasts;
+mod checks;
 mod commits;
 mod intake;
 mod links;
@@ -20,6 +21,7 @@ use std::rc::Rc;
 use clap::Parser;
 use forum_common::frame::{Decoder, Tag};
 use forum_common::link::LinkNotice;
+use forum_common::names::Password;
 use forum_common::request::{Request, VERSION};
 use forum_common::transfer::Transfer;
 
@@ -27,7 +29,7 @@ use super::*;
 use crate::args::Arguments;
 use crate::clock::TestClock;
 use crate::journal::MemoryJournal;
-use crate::passwords::HashParameters;
+use crate::passwords::{HashParameters, hash_all};
 
 /// Of everybody who signs up here.
 const PASSWORD: &str = "pw";
@@ -135,7 +137,7 @@ fn stage_on(options: &[&str], forum: Forum, journal: MemoryJournal) -> Stage {
         login_timeout: Duration::from_secs(arguments.login_timeout),
         idle_timeout: (arguments.timeout > 0).then(|| Duration::from_secs(arguments.timeout)),
         zone: Zone::utc(),
-        admin_password: Some(AdminPassword::new("s3cret")),
+        admin_password: hash_all(&[Password::parse("s3cret").unwrap()], weak, |_| {}).pop(),
     };
     let clock = TestClock::at(1_000_000);
     Stage { service: Service::new(settings, clock.clone(), forum, helpers), clock, files }

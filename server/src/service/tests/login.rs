@@ -35,6 +35,30 @@ fn of_two_sign_ups_racing_for_a_name_the_log_decides() {
 }
 
 #[test]
+fn sign_ups_that_are_hashed_together_are_no_more_accounts_than_may_be() {
+    let mut stage = stage(&["--max-accounts", "2"]);
+    let mut racers: Vec<_> = (0..4).map(|_| stage.connect()).collect();
+    for (number, racer) in racers.iter_mut().enumerate() {
+        // All have been asked for a password before the first of them has an account.
+        racer.send(2, &Request::LogIn { name: &format!("user{number}"), udp_port: NO_PORT });
+    }
+    stage.settle_all(&racers);
+    for racer in &mut racers {
+        assert_eq!(racer.answers(), ["2 PasswordWanted { known: false }"]);
+        racer.send(3, &Request::SignUp { password: PASSWORD, confirmation: PASSWORD });
+    }
+    stage.service.journal.hold();
+    stage.settle_all(&racers);
+    stage.release();
+    let answers: Vec<_> = racers.iter_mut().flat_map(Client::answers).collect();
+    let full = refused(3, Refusal::LimitReached, "Limit reached: at most 2 accounts");
+    assert_eq!(answers.iter().filter(|answer| **answer == full).count(), 2, "{answers:?}");
+    assert_eq!(stage.service.forum.accounts.len(), 2);
+    // Who was refused may try another name.
+    assert_eq!(stage.ask(&mut racers[3], 4, &Request::LogIn { name: "user0", udp_port: NO_PORT }).len(), 1);
+}
+
+#[test]
 fn of_two_log_ins_racing_for_a_name_one_gets_it() {
     let mut stage = stage(&[]);
     let yoda = stage.sign_up("yoda");

@@ -5,7 +5,7 @@
 use std::collections::VecDeque;
 
 use super::batch::{Batch, Gathering, Turn, entries_of};
-use super::{Journal, Outcome};
+use super::{Journal, Outcome, Sequence};
 
 /// Commits at once, unless told to hold batches back, to be full, or to break.
 #[derive(Default)]
@@ -103,9 +103,7 @@ impl MemoryJournal {
 
 impl Journal for MemoryJournal {
     fn propose(&mut self, entry: &[u8]) {
-        if let Some(batch) = self.gathering.add(entry) {
-            self.take(batch);
-        }
+        self.gathering.add(entry);
     }
 
     fn end_turn(&mut self, quiet: bool) -> bool {
@@ -115,6 +113,10 @@ impl Journal for MemoryJournal {
             Turn::Rest => {}
         }
         false
+    }
+
+    fn durable(&self) -> Sequence {
+        Sequence::default().plus(self.committed.len())
     }
 
     fn next_outcome(&mut self) -> Option<Outcome> {

@@ -10,7 +10,6 @@ mod sqlite;
 
 use std::fmt;
 
-pub use batch::BATCH_BYTES_LARGE;
 pub use memory::MemoryJournal;
 pub use sqlite::{
     Access, Beside, Contents, JournalError, Place, Reading, Replayed, SNAPSHOT_CHUNK_BYTES, SqliteJournal,
@@ -19,7 +18,8 @@ pub use sqlite::{
 
 /// What the reactor needs of a journal. Replay is not part of it: that happens before there is a loop.
 pub trait Journal {
-    /// Takes an entry. Its place in the order is behind everything proposed before. Nothing is durable yet.
+    /// Takes an entry. Its place in the order is after everything proposed before. Nothing is durable yet: it
+    /// goes with the next commit, or with the one after that if one is under way.
     fn propose(&mut self, entry: &[u8]);
 
     /// Ends a turn of the loop. What was gathered becomes a batch and goes to the writer when the writer is
@@ -31,6 +31,11 @@ pub trait Journal {
 
     /// What became of entries handed over, oldest first, or `None`: nothing is known that was not told yet.
     fn next_outcome(&mut self) -> Option<Outcome>;
+
+    /// Up to which entry the log survives a power cut; grows before [`Journal::next_outcome`] answers, and wakes
+    /// the loop when it does. Where nothing is ever fsynced, that is promised of nothing, and what was told to
+    /// be committed counts.
+    fn durable(&self) -> Sequence;
 
     /// Bytes of entries that a replay reads behind the newest snapshot: what a new one would save.
     fn tail_bytes(&self) -> u64 {

@@ -2,13 +2,15 @@
 //! batches over and fetches what became of them, and refuses to know anything about files.
 //!
 //! A thread of its own writes, so that the loop never waits for a disk. Where a commit waits for none, because
-//! nothing is fsynced before the answer, the loop commits itself whenever the thread has nothing to do: waking
-//! it and being woken costs more than a quarter of the commit.
+//! nothing is fsynced before the answer, the loop commits itself whenever the thread is not at the database:
+//! waking it and being woken costs more than a quarter of the commit. It leaves two kinds of commits to the
+//! thread all the same: long ones, and those in which SQLite might fsync.
 
 mod chain;
 mod draft;
 mod error;
 mod file;
+mod interval;
 mod keeper;
 mod replay;
 mod settle;
@@ -29,12 +31,13 @@ use self::chain::{ChunkChain, Tip};
 use self::draft::{CHUNKS_AHEAD, Delivery, insert_chunk, validate};
 use self::error::{io, sqlite};
 use self::file::{Database, remove_log_at_close};
+use self::interval::IntervalSync;
 use self::keeper::{Report, Reporter, Work, keep};
 use self::replay::End;
 use self::settle::move_log;
-use self::writer::{Broken, IntervalSync, Start, Writer};
+use self::writer::{Broken, Start, Writer};
 use super::batch::{Batch, Gathering, Turn};
-use super::{Chunks, Durability, Journal, Outcome};
+use super::{Chunks, Durability, Journal, Outcome, Sequence};
 use crate::inbox::{Inbox, Sender, inbox};
 
 pub use self::draft::SNAPSHOT_CHUNK_BYTES;
@@ -60,11 +63,12 @@ pub struct SqliteJournal {
     own_reports: VecDeque<Report>,
     /// None once the journal is closed.
     writer: Option<Arc<Mutex<Writer>>>,
-    /// Whether the loop may commit itself.
-    commits_itself: bool,
     keeper: Option<JoinHandle<Result<(), Broken>>>,
     /// Where the log ended when the last outcome was told: the state that a snapshot can be taken of.
     told: Tip,
+    /// Up to where the log survives a power cut, as far as the durability promises that.
+    durable: Sequence,
+    durability: Durability,
     /// Bytes of the batches behind the newest snapshot, up to there.
     tail_bytes: u64,
     /// While a snapshot is being written: how many of these bytes it covers.
@@ -186,9 +190,10 @@ impl SqliteJournal {
             reports,
             own_reports: VecDeque::new(),
             writer: Some(writer),
-            commits_itself: durability != Durability::Always,
             keeper: Some(keeper),
             told: end.tip,
+            durable: end.tip.last,
+            durability,
             tail_bytes: end.contents.tail_bytes,
             snapshot_covers_bytes: None,
             ended: false,
@@ -236,10 +241,12 @@ impl SqliteJournal {
         close(database.map_err(|Broken(reason)| broken(reason))?)
     }
 
-    /// Commits in the loop, if nobody else is at the database; otherwise the thread gets the batch.
+    /// Commits in the loop if that takes neither an fsync nor long, and nobody else is at the database;
+    /// otherwise the thread gets the batch.
     fn commit(&mut self, batch: Batch) {
-        let writer = self.writer.as_ref().filter(|_| self.commits_itself);
-        let Some(Ok(mut writer)) = writer.map(|writer| writer.try_lock()) else {
+        let is_quick = self.durability != Durability::Always && !batch.is_long();
+        let writer = self.writer.as_ref().filter(|_| is_quick).and_then(|writer| writer.try_lock().ok());
+        let Some(mut writer) = writer.filter(|writer| writer.commits_at_once()) else {
             return self.hand_over(Work::Batch(batch));
         };
         let report = writer.commit(batch).unwrap_or_else(|broken| {
@@ -285,6 +292,10 @@ impl Drop for SqliteJournal {
 }
 
 impl Journal for SqliteJournal {
+    fn durable(&self) -> Sequence {
+        self.durable
+    }
+
     fn tail_bytes(&self) -> u64 {
         self.tail_bytes
     }
@@ -294,9 +305,7 @@ impl Journal for SqliteJournal {
     }
 
     fn propose(&mut self, entry: &[u8]) {
-        if let Some(batch) = self.gathering.add(entry) {
-            self.hand_over(Work::Batch(batch));
-        }
+        self.gathering.add(entry);
     }
 
     fn end_turn(&mut self, quiet: bool) -> bool {
@@ -315,10 +324,14 @@ impl Journal for SqliteJournal {
                     if matches!(outcome, Outcome::Committed { .. }) {
                         self.told = tip;
                         self.tail_bytes += batch.bytes().len() as u64;
+                        if self.durability != Durability::Interval {
+                            self.durable = tip.last;
+                        }
                     }
                     self.gathering.came_back(batch);
                     return Some(outcome);
                 }
+                Ok(Report::Synced { tip }) => self.durable = tip.last,
                 Ok(Report::Snapshot { valid }) => self.end_snapshot(valid),
                 Ok(Report::Broken { reason }) => return Some(self.broke(reason)),
                 Err(TryRecvError::Empty) => return None,

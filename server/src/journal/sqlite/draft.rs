@@ -8,6 +8,7 @@ use rusqlite::{Connection, params};
 
 use super::LAYOUT;
 use super::chain::{ChunkChain, Tip};
+use super::file::without_waiting;
 use super::keeper::Work;
 use super::replay::stored;
 use crate::inbox::Sender;
@@ -63,7 +64,7 @@ impl Draft {
     pub(super) fn step(&mut self, conn: &Connection) -> rusqlite::Result<Progress> {
         match self.steps.try_recv() {
             Ok(Step::Chunk(bytes)) => {
-                insert_chunk(conn, self.id, &mut self.chain, &bytes)?;
+                without_waiting(conn, || insert_chunk(conn, self.id, &mut self.chain, &bytes))?;
                 Ok(Progress::Chunk(bytes.len()))
             }
             Ok(Step::Complete) => {

@@ -58,6 +58,24 @@ impl JournalError {
     }
 }
 
+/// Whether a write found no room: on the disk (SQLite has a code for ENOSPC), in the user's quota, or under the
+/// process's limit for the size of a file (to SQLite the latter two are writes that failed). Without the last
+/// page of a commit the log does not have the commit, so such an error, once rolled back, leaves nothing in
+/// doubt. An fsync that fails for want of space has another code, as has the shared memory file, which grows
+/// after the commit.
+///
+/// To be asked before this thread does anything else: for a failed write the reason is what the operating
+/// system said last. SQLite then rolls back, and calls that succeed leave that word alone; should it be
+/// lost nevertheless, the error counts as one that is in doubt.
+pub(super) fn is_full(error: &rusqlite::Error) -> bool {
+    use rusqlite::ffi::SQLITE_IOERR_WRITE;
+    use std::io::ErrorKind::{FileTooLarge, QuotaExceeded};
+    let said_last = || io::Error::last_os_error().kind();
+    error.sqlite_error_code() == Some(rusqlite::ErrorCode::DiskFull)
+        || error.sqlite_extended_error_code() == Some(SQLITE_IOERR_WRITE)
+            && matches!(said_last(), FileTooLarge | QuotaExceeded)
+}
+
 /// Broken pages, and values that no row of ours has, are damage; what else SQLite says is trouble with
 /// doing something.
 pub(super) fn sqlite(doing: &'static str) -> impl Fn(rusqlite::Error) -> Trouble {

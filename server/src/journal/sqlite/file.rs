@@ -253,6 +253,23 @@ pub(super) fn remove_log_at_close(conn: &Connection, remove: bool) -> rusqlite::
     conn.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, !remove).map(drop)
 }
 
+/// Commits something that nobody waits for: where each commit is fsynced this one is not, and becomes durable
+/// with the next one that is.
+pub(super) fn without_waiting<T>(
+    conn: &Connection,
+    commit: impl FnOnce() -> rusqlite::Result<T>,
+) -> rusqlite::Result<T> {
+    const FULL: i64 = 2;
+    let level: i64 = conn.pragma_query_value(None, "synchronous", |row| row.get(0))?;
+    if level < FULL {
+        return commit();
+    }
+    conn.pragma_update(None, "synchronous", "NORMAL")?;
+    let outcome = commit();
+    let restored = conn.pragma_update(None, "synchronous", level);
+    outcome.and_then(|value| restored.map(|()| value))
+}
+
 fn into_wal_mode(conn: &Connection) -> Result<(), Trouble> {
     let doing = "open its write-ahead log";
     let mode: String =

@@ -30,6 +30,8 @@ pub(super) enum Work {
 pub(super) enum Report {
     /// A batch is done with: where the log ends now, and the batch's memory.
     Batch { outcome: Outcome, tip: Tip, batch: Batch },
+    /// With an interval: everything up to here survives a power cut.
+    Synced { tip: Tip },
     /// The snapshot is valid, or was given up.
     Snapshot { valid: bool },
     /// The last report: the process must end.
@@ -85,14 +87,25 @@ pub(super) fn keep(writer: &Mutex<Writer>, reporter: &Reporter, works: &Inbox<Wo
         if matches!(work, Taken::Item(Work::Close) | Taken::End) {
             return Ok(());
         }
-        let mut writer = lock(writer);
-        // The loop may have broken it.
-        writer.check()?;
-        if let Err(broken) = perform(&mut writer, reporter, work) {
-            writer.give_up(broken.clone());
-            return Err(broken);
-        }
+        work_at(writer, reporter, work)?;
+        sync_if_due(writer, reporter)?;
     }
+}
+
+fn work_at(writer: &Mutex<Writer>, reporter: &Reporter, work: Taken<Work>) -> Result<(), Broken> {
+    let mut writer = lock(writer);
+    // The loop may have broken it.
+    writer.check()?;
+    perform(&mut writer, reporter, work).inspect_err(|broken| writer.give_up(broken.clone()))
+}
+
+/// Makes the fsync of the interval while the loop may commit: it covers what was committed before it began.
+fn sync_if_due(writer: &Mutex<Writer>, reporter: &Reporter) -> Result<(), Broken> {
+    let Some(due) = lock(writer).take_due_sync() else { return Ok(()) };
+    let outcome = due.run();
+    lock(writer).synced(outcome)?;
+    reporter.tell(Report::Synced { tip: due.tip });
+    Ok(())
 }
 
 fn perform(writer: &mut Writer, reporter: &Reporter, work: Taken<Work>) -> Result<(), Broken> {

@@ -14,9 +14,8 @@ use std::time::Duration;
 use log::warn;
 use rusqlite::Connection;
 
-use super::error::{JournalError, io, sqlite};
+use super::error::{JournalError, io, is_full, sqlite};
 use super::file::{Database, open_to_write, parent, sync_directory, wal};
-use super::writer::is_full;
 
 /// Bytes that are written back at once.
 pub(super) const PIECE_BYTES: usize = 256 * 1024;

@@ -2,30 +2,30 @@
 //! moves the write-ahead log into the database, and deletes what a snapshot covers; each in steps so short
 //! that no batch waits long. One thread at a time does it, and it refuses to know which.
 
-use std::fs::File;
 use std::io;
 use std::sync::mpsc::Receiver;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use log::{debug, info, warn};
-use rusqlite::{Connection, ErrorCode, params};
+use rusqlite::{Connection, Transaction, params};
 
 use super::LAYOUT;
 use super::chain::Tip;
 use super::draft::{Draft, Progress, Step};
-use super::error::Extended;
-use super::file::{Database, PAGE_BYTES};
+use super::error::{Extended, is_full};
+use super::file::{Database, PAGE_BYTES, without_waiting};
+use super::interval::{DueSync, IntervalSync};
 use super::keeper::Report;
 use super::replay::stored;
 use crate::clock::{Clock, SystemClock};
-use crate::journal::batch::Batch;
+use crate::journal::batch::{Batch, Row};
 use crate::journal::{Outcome, Sequence};
 
-/// Pages of write-ahead log after which it is moved into the database: some megabytes, so that a restart
-/// has little to recover, and seldom enough that its two fsyncs don't count.
-pub(super) const CHECKPOINT_PAGES: usize = 1_000;
-/// With `Durability::Interval`, how long a commit may be known to the operating system alone.
-const SYNC_INTERVAL: Duration = Duration::from_secs(1);
+/// Pages of write-ahead log after which it is moved into the database: 16 MB, so that a restart has little to
+/// recover, and seldom enough that its two fsyncs don't count even where a rush commits 5 MB at a time. With
+/// more than 4,062 the index of the log would need another piece of shared memory, and on a full disk that is
+/// an error which comes after the commit.
+pub(super) const CHECKPOINT_PAGES: usize = 4_000;
 /// Covered batches that one transaction deletes; each is a walk along its overflow pages.
 const TIDY_BATCHES: usize = 64;
 /// Chunks of outdated snapshots that one transaction deletes, likewise.
@@ -37,49 +37,6 @@ pub(super) struct Broken(pub(super) String);
 
 fn broken(doing: &'static str) -> impl Fn(rusqlite::Error) -> Broken {
     move |error| Broken(format!("cannot {doing}: {error}{}", Extended(&error)))
-}
-
-/// The one error that SQLite rolls back and that leaves nothing in doubt: a write found no room (it gives
-/// this code for ENOSPC), and without the last page of a commit the log does not have the commit. An fsync
-/// that fails for want of space has another code, as has the shared memory file, which grows after the commit.
-pub(super) fn is_full(error: &rusqlite::Error) -> bool {
-    error.sqlite_error_code() == Some(ErrorCode::DiskFull)
-}
-
-/// An fsync of our own, each second in which something was committed. It goes to the write-ahead log alone:
-/// with `synchronous=NORMAL`, SQLite fsyncs the log before it moves pages into the database, the database
-/// before it starts the log anew, and the header of a log started anew; so power loss cuts off what was not
-/// fsynced yet from the log's end, and the rest is sound. The descriptor lives as long as the connection.
-/// SQLite has its POSIX locks on other files, so closing it takes none of them away.
-pub(super) struct IntervalSync {
-    wal: File,
-    /// When the oldest commit that is not fsynced has to be.
-    due: Option<Instant>,
-}
-
-impl IntervalSync {
-    pub(super) fn new(wal: File) -> Self {
-        Self { wal, due: None }
-    }
-
-    /// Something was committed; says whether it is the first that waits for an fsync.
-    pub(super) fn committed(&mut self, now: Instant) -> bool {
-        let is_first = self.due.is_none();
-        self.due.get_or_insert(now + SYNC_INTERVAL);
-        is_first
-    }
-
-    pub(super) fn sync_if_due(&mut self, now: Instant) -> io::Result<()> {
-        if self.due.is_some_and(|due| due <= now) {
-            self.wal.sync_data()?;
-            self.due = None;
-        }
-        Ok(())
-    }
-
-    pub(super) fn wait(&self, now: Instant) -> Option<Duration> {
-        self.due.map(|due| due.saturating_duration_since(now))
-    }
 }
 
 /// What a writer starts from.
@@ -101,6 +58,8 @@ pub(super) struct Writer {
     /// About as many pages were written since the last checkpoint.
     wal_pages: usize,
     interval: Option<IntervalSync>,
+    /// The next commit may start the log anew: it is the first since a checkpoint, or since the start.
+    log_may_start_anew: bool,
     /// A commit made something due that is not its own business.
     wants_tending: bool,
     /// What failed, if something did that leaves in doubt what is on disk: nothing more is written.
@@ -127,6 +86,7 @@ impl Writer {
             untidy: true,
             wal_pages: 0,
             interval: start.interval,
+            log_may_start_anew: true,
             wants_tending: false,
             broken: None,
         }
@@ -145,9 +105,30 @@ impl Writer {
         std::mem::take(&mut self.wants_tending)
     }
 
+    /// Whether the next commit waits for nothing, where those of this durability do not in general: no
+    /// checkpoint is due, and SQLite fsyncs nothing in it. It does so in a commit that finds all of the log moved
+    /// into the database: that one starts the log anew, and its header is fsynced. After it the log is never as
+    /// short again before the next checkpoint.
+    pub(super) fn commits_at_once(&self) -> bool {
+        self.wal_pages < CHECKPOINT_PAGES && (self.interval.is_none() || !self.log_may_start_anew)
+    }
+
+    /// The fsync that is due now, to be made without keeping anybody from the writer.
+    pub(super) fn take_due_sync(&mut self) -> Option<DueSync> {
+        self.interval.as_mut()?.take_due(self.tip, SystemClock.now())
+    }
+
+    /// What became of that fsync.
+    pub(super) fn synced(&mut self, outcome: io::Result<()>) -> Result<(), Broken> {
+        outcome.map_err(|error| {
+            let broken = Broken(format!("cannot fsync the write-ahead log: {error}"));
+            self.give_up(broken.clone());
+            broken
+        })
+    }
+
     /// Does what is due beside the commits.
     pub(super) fn tend(&mut self) -> Result<(), Broken> {
-        self.sync_if_due()?;
         if self.wal_pages >= CHECKPOINT_PAGES {
             self.checkpoint()?;
         }
@@ -177,14 +158,13 @@ impl Writer {
     pub(super) fn commit(&mut self, batch: Batch) -> Result<Report, Broken> {
         self.check()?;
         let entries = batch.entries();
-        let tip = self.tip.extended(LAYOUT, entries, batch.bytes());
-        let outcome = match insert_batch(self.conn(), self.tip, tip, &batch) {
-            Ok(()) => {
+        let outcome = match insert_batch(self.conn(), self.tip, &batch) {
+            Ok(tip) => {
                 self.tip = tip;
                 self.wrote(batch.bytes().len());
                 Outcome::Committed { entries }
             }
-            Err(error) if is_full(&error) => Outcome::NoSpace { entries },
+            Err(error) if is_full(&error) && self.conn().is_autocommit() => Outcome::NoSpace { entries },
             Err(error) => return Err(broken("commit")(error)),
         };
         Ok(Report::Batch { outcome, tip: self.tip, batch })
@@ -234,7 +214,8 @@ impl Writer {
         if !self.untidy {
             return Ok(());
         }
-        match delete_slice(self.conn(), self.snapshot, self.draft.as_ref().map_or(0, |draft| draft.id)) {
+        let draft = self.draft.as_ref().map_or(0, |draft| draft.id);
+        match without_waiting(self.conn(), || delete_slice(self.conn(), self.snapshot, draft)) {
             Ok(0) => self.untidy = false,
             Ok(rows) => self.wrote(rows * PAGE_BYTES),
             // Deleting takes space too. The next snapshot or start tries again.
@@ -249,6 +230,7 @@ impl Writer {
 
     fn wrote(&mut self, bytes: usize) {
         // The pages of the bytes themselves, one begun before and one for the way there.
+        self.log_may_start_anew = false;
         let before = self.wal_pages;
         self.wal_pages += 2 + bytes / PAGE_BYTES;
         self.wants_tending |= before < CHECKPOINT_PAGES && self.wal_pages >= CHECKPOINT_PAGES;
@@ -257,16 +239,11 @@ impl Writer {
         }
     }
 
-    fn sync_if_due(&mut self) -> Result<(), Broken> {
-        let Some(interval) = &mut self.interval else { return Ok(()) };
-        let synced = interval.sync_if_due(SystemClock.now());
-        synced.map_err(|error| Broken(format!("cannot fsync the write-ahead log: {error}")))
-    }
-
     /// Moves the log into the database as far as readers let us; the log then starts anew, and a log that is
     /// overwritten in place syncs faster than one that grows.
     fn checkpoint(&mut self) -> Result<(), Broken> {
         self.wal_pages = 0;
+        self.log_may_start_anew = true;
         let statement = self.conn().prepare_cached("PRAGMA wal_checkpoint(PASSIVE)");
         match statement.and_then(|mut done| done.query_row([], |row| Ok((row.get(1)?, row.get(2)?)))) {
             Ok::<(i64, i64), _>((pages, moved)) => debug!("checkpoint: {moved} of {pages} pages"),
@@ -281,20 +258,31 @@ impl Writer {
 const INSERT_BATCH: &str =
     "INSERT INTO batches (first, count, version, hash, entries) VALUES (?1, ?2, ?3, ?4, ?5)";
 
-/// Adds the row that leads from one tip to the next. One statement outside a transaction is a transaction:
-/// begun, committed and, if need be, rolled back with it.
-fn insert_batch(conn: &Connection, from: Tip, to: Tip, batch: &Batch) -> rusqlite::Result<()> {
+/// Adds a batch where the log ends, all of it or nothing; says where the log ends then. One statement outside a
+/// transaction is a transaction: begun, committed and, if need be, rolled back with it.
+fn insert_batch(conn: &Connection, from: Tip, batch: &Batch) -> rusqlite::Result<Tip> {
+    let transaction = batch.is_long().then(|| conn.unchecked_transaction()).transpose()?;
+    let mut tip = from;
+    for row in batch.rows() {
+        let next = tip.extended(LAYOUT, row.entries, row.bytes);
+        insert_row(conn, tip, next, row)?;
+        tip = next;
+    }
+    transaction.map_or(Ok(()), Transaction::commit)?;
+    Ok(tip)
+}
+
+/// Adds the row that leads from one tip to the next.
+fn insert_row(conn: &Connection, from: Tip, to: Tip, row: Row<'_>) -> rusqlite::Result<()> {
     let mut insert = conn.prepare_cached(INSERT_BATCH)?;
-    let count = to.last.0 - from.last.0;
-    let count = i64::try_from(count).expect("a batch has fewer than 2^63 entries");
-    insert.execute(params![stored(from.last.plus(1)), count, LAYOUT, to.hash.as_bytes(), batch.bytes()])?;
+    let count = i64::try_from(row.entries).expect("a row has fewer than 2^63 entries");
+    insert.execute(params![stored(from.last.plus(1)), count, LAYOUT, to.hash.as_bytes(), row.bytes])?;
     Ok(())
 }
 
 /// Adds entries outside a running server.
 pub(super) fn append(conn: &Connection, tip: Tip, batch: &Batch) -> rusqlite::Result<()> {
-    let to = tip.extended(LAYOUT, batch.entries(), batch.bytes());
-    insert_batch(conn, tip, to, batch)
+    insert_batch(conn, tip, batch).map(drop)
 }
 
 /// Deletes some rows that no replay needs, if there are any: chunks of all snapshots but the valid one and

@@ -1,7 +1,7 @@
 //! Commits: how many there are, what they survive, and what happens when one fails.
 
 use super::*;
-use crate::journal::BATCH_BYTES_LARGE;
+use crate::journal::batch::ROW_BYTES_FULL;
 
 #[test]
 fn what_was_committed_is_replayed_in_order_whatever_the_durability() {
@@ -35,19 +35,60 @@ fn proposals_of_many_turns_that_were_not_quiet_make_one_commit() {
 }
 
 #[test]
-fn a_large_batch_is_committed_before_the_turn_ends_and_outcomes_keep_the_order() {
+fn everything_that_waits_for_a_commit_goes_with_the_next_one_in_as_many_rows_as_it_takes() {
+    for durability in [Durability::Always, Durability::Interval, Durability::None] {
+        let (_dir, path) = place();
+        let (_, replayed) = read_all(Stored::open(&path).unwrap()).unwrap();
+        let mut running = Running::start(replayed, durability);
+        running.journal.propose(b"first");
+        running.journal.end_turn(true);
+        let large = vec![7; ROW_BYTES_FULL];
+        (0..5).for_each(|_| running.journal.propose(&large));
+        running.journal.propose(b"small");
+        running.journal.end_turn(true);
+        assert_eq!(running.outcome(), Outcome::Committed { entries: 1 });
+        running.journal.end_turn(true);
+        assert_eq!(running.outcome(), Outcome::Committed { entries: 6 }, "{durability:?}");
+        assert_eq!(running.journal.next_outcome(), None);
+        running.commit(&[b"last"]);
+        drop(running);
+        let read = recover(&path);
+        let large = &large[..];
+        assert_eq!(read.entries, [b"first", large, large, large, large, large, b"small", b"last"]);
+        assert_eq!(read.contents.batches, 8, "rows");
+    }
+}
+
+#[test]
+fn a_batch_of_many_rows_that_finds_no_space_leaves_none_of_them() {
     let (_dir, path) = place();
-    let mut running = Running::open(&path);
-    let large = vec![7; BATCH_BYTES_LARGE];
-    running.journal.propose(b"small");
-    running.journal.propose(&large);
-    running.journal.propose(&large);
-    assert_eq!(running.outcome(), Outcome::Committed { entries: 2 });
-    assert_eq!(running.outcome(), Outcome::Committed { entries: 1 });
-    assert_eq!(running.journal.next_outcome(), None);
-    running.commit(&[b"last"]);
+    let mut running = Running::open_with_room(&path, 150);
+    running.commit(&[b"before"]);
+    (0..3).for_each(|_| running.journal.propose(&[7; ROW_BYTES_FULL]));
+    running.journal.end_turn(true);
+    assert_eq!(running.outcome(), Outcome::NoSpace { entries: 3 });
+    running.commit(&[&[8; ROW_BYTES_FULL]]);
+    running.journal.close().unwrap();
+    assert_eq!(recover(&path).entries, [b"before".to_vec(), vec![8; ROW_BYTES_FULL]]);
+}
+
+#[test]
+fn with_an_interval_entries_are_durable_once_the_log_was_fsynced_and_the_loop_is_told() {
+    let (_dir, path) = place();
+    let (_, replayed) = read_all(Stored::open(&path).unwrap()).unwrap();
+    let mut running = Running::start(replayed, Durability::Interval);
+    running.commit(&[b"one", b"two"]);
+    running.wait_for(|journal| {
+        assert_eq!(journal.next_outcome(), None);
+        (journal.durable() == Sequence(2)).then_some(())
+    });
     drop(running);
-    assert_eq!(recover(&path).entries, [b"small".to_vec(), large.clone(), large, b"last".to_vec()]);
+    for durability in [Durability::Always, Durability::None] {
+        let mut running = Running::start(read_all(Stored::open(&path).unwrap()).unwrap().1, durability);
+        let before = running.journal.durable();
+        running.commit(&[b"one more"]);
+        assert_eq!(running.journal.durable(), before.plus(1), "{durability:?}");
+    }
 }
 
 #[test]
@@ -112,7 +153,7 @@ fn breaks_with_its_reason(durability: Durability) {
     running.journal.end_turn(true);
     let Outcome::Broken { reason } = running.outcome() else { panic!("it was sabotaged") };
     assert_eq!(reason, "cannot commit: sabotage (SQLite code 1811)");
-    running.journal.propose(&[7; BATCH_BYTES_LARGE]);
+    running.journal.propose(&[7; ROW_BYTES_FULL]);
     assert_eq!(running.journal.next_outcome(), None);
     assert!(!running.journal.begin_snapshot(std::iter::empty()), "a broken journal takes no snapshot");
     let closed = running.journal.close().unwrap_err();
@@ -123,10 +164,10 @@ fn breaks_with_its_reason(durability: Durability) {
 fn the_write_ahead_log_is_moved_into_the_database_before_it_grows_far() {
     let (_dir, path) = place();
     let mut running = Running::open(&path);
-    let batch_pages = (BATCH_BYTES_LARGE / file::PAGE_BYTES + 2) as u64;
+    let batch_pages = (ROW_BYTES_FULL / file::PAGE_BYTES + 2) as u64;
     let mut longest = 0;
     for _ in 0..2 * writer::CHECKPOINT_PAGES as u64 / batch_pages + 2 {
-        running.commit(&[&[7; BATCH_BYTES_LARGE]]);
+        running.commit(&[&[7; ROW_BYTES_FULL]]);
         longest = longest.max(fs::metadata(file::wal(&path)).unwrap().len());
     }
     let pages = longest / file::PAGE_BYTES as u64;
@@ -157,21 +198,4 @@ fn entries_appended_without_a_server_follow_the_others() {
     let (_, replayed) = read_all(Stored::open(&path).unwrap()).unwrap();
     replayed.append(&[b"two", b"three"]).unwrap();
     assert_eq!(look(&path).unwrap().entries, [&b"one"[..], b"two", b"three"]);
-}
-
-#[test]
-fn with_an_interval_a_commit_is_fsynced_when_the_oldest_unsynced_one_is_a_second_old() {
-    let mut sync = IntervalSync::new(tempfile::tempfile().unwrap());
-    let start = Instant::now();
-    let at = |ms| start + Duration::from_millis(ms);
-    assert_eq!(sync.wait(at(0)), None, "nothing to fsync");
-    sync.committed(at(0));
-    sync.committed(at(600));
-    assert_eq!(sync.wait(at(700)), Some(Duration::from_millis(300)));
-    sync.sync_if_due(at(999)).unwrap();
-    assert_eq!(sync.wait(at(999)), Some(Duration::from_millis(1)), "not due yet");
-    sync.sync_if_due(at(1_000)).unwrap();
-    assert_eq!(sync.wait(at(1_000)), None);
-    sync.committed(at(1_100));
-    assert_eq!(sync.wait(at(1_100)), Some(Duration::from_secs(1)));
 }

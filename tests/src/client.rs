@@ -179,6 +179,12 @@ impl Client {
         self.process.stderr.next_line().unwrap_or_else(|| panic!("nothing more; it said\n{}", self.process))
     }
 
+    /// Insists that nothing else has been said on standard output so far, as far as the server knows: the answer
+    /// to a command is the next line.
+    pub fn hears_nothing_else(&mut self) {
+        self.does("RDM b 31 Dec 2999 00:00:00", "no new message");
+    }
+
     /// Types a command that is answered by one line of standard output.
     pub fn does(&mut self, command: &str, answer: &str) {
         self.says(command);

@@ -2,7 +2,9 @@
 //! directory, and a client made of nothing but the protocol.
 //!
 //! Nothing here sleeps. Every wait ends with what it waits for, or with a panic that says what was seen
-//! instead, after [`DEADLINE`]. Nothing here knows how the programs work inside.
+//! instead, after [`DEADLINE`]. That something is *not* told is never concluded from silence, but from what must
+//! come after it on the same connection: a pong ([`Wire::ping`] and what is built on it), or the answer to a
+//! command ([`Client::hears_nothing_else`]). Nothing here knows how the programs work inside.
 #![forbid(unsafe_code)]
 
 mod binaries;
@@ -14,6 +16,7 @@ mod lossy;
 mod nat;
 mod process;
 mod server;
+mod sockets;
 mod terminal;
 mod times;
 mod wire;
@@ -28,6 +31,7 @@ pub use lossy::{Counts, Lossy, Side, Weather};
 pub use nat::Nat;
 pub use process::{Finished, Process};
 pub use server::{ADMIN_PASSWORD, Forumd, Server};
+pub use sockets::{accept, closed_port, free_port};
 pub use terminal::Terminal;
 pub use times::{now_seconds, second_before, shown, shown_since};
 pub use wire::Wire;
@@ -35,6 +39,10 @@ pub use wire::Wire;
 /// How long a test waits for anything: far more than a loaded machine needs, far less than a human's
 /// patience with a test that hangs.
 pub const DEADLINE: Duration = Duration::from_secs(60);
+
+/// The shortest time limit, in seconds, that a test sets for somebody who is to stay within it: a loaded machine
+/// holds a process up for a second now and then, but not for this long.
+pub const SAFE_TIMEOUT_SECONDS: u64 = 5;
 
 /// The password of every user that the harness signs up.
 pub const PASSWORD: &str = "jedi knight";

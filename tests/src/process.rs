@@ -53,6 +53,16 @@ impl Finished {
 impl Process {
     /// Starts `command` with pipes at all three ends.
     pub fn start(command: &mut Command) -> Self {
+        Self::start_reading(command, None)
+    }
+
+    /// Starts `command`; after a line that begins with `last`, nobody reads that output any more, and the pipe is
+    /// closed.
+    pub fn start_and_hang_up(command: &mut Command, last: &'static str) -> Self {
+        Self::start_reading(command, Some(last))
+    }
+
+    fn start_reading(command: &mut Command, last: Option<&'static str>) -> Self {
         let mut child = command
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
@@ -61,8 +71,8 @@ impl Process {
             .unwrap_or_else(|error| panic!("{command:?} does not start: {error}"));
         let pidfd = pidfd_open(Pid::from_child(&child), PidfdFlags::empty()).expect("the child is ours");
         let stdin = writer(child.stdin.take().expect("piped"));
-        let stdout = Transcript::of(child.stdout.take().expect("piped"));
-        let stderr = Transcript::of(child.stderr.take().expect("piped"));
+        let stdout = Transcript::of(child.stdout.take().expect("piped"), last);
+        let stderr = Transcript::of(child.stderr.take().expect("piped"), last);
         Self { child, pidfd, stdin: Some(stdin), stdout, stderr }
     }
 
@@ -166,11 +176,11 @@ struct Lines {
 }
 
 impl Transcript {
-    fn of(pipe: impl Read + Send + 'static) -> Self {
+    fn of(pipe: impl Read + Send + 'static, last: Option<&'static str>) -> Self {
         let shared = Arc::<Shared>::default();
         let collector = Arc::clone(&shared);
         thread::spawn(move || {
-            collector.collect(pipe);
+            collector.collect(pipe, last);
             collector.lock().ended = true;
             collector.more.notify_all();
         });
@@ -235,14 +245,23 @@ impl Shared {
         self.heard.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn collect(&self, pipe: impl Read) {
+    fn collect(&self, pipe: impl Read, last: Option<&str>) {
         let mut pipe = BufReader::new(pipe);
         let mut line = Vec::new();
         while pipe.read_until(b'\n', &mut line).is_ok_and(|length| length > 0) {
-            let text = line.strip_suffix(b"\n").unwrap_or(&line);
-            self.lock().lines.push(String::from_utf8_lossy(text).into_owned());
-            self.more.notify_all();
+            let text = String::from_utf8_lossy(line.strip_suffix(b"\n").unwrap_or(&line)).into_owned();
+            if last.is_some_and(|last| text.starts_with(last)) {
+                // Closed first: once the line is seen, nobody reads.
+                drop(pipe);
+                return self.add(text);
+            }
+            self.add(text);
             line.clear();
         }
+    }
+
+    fn add(&self, line: String) {
+        self.lock().lines.push(line);
+        self.more.notify_all();
     }
 }

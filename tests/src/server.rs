@@ -10,10 +10,13 @@ use std::sync::Arc;
 use rustix::process::Signal;
 use tempfile::TempDir;
 
-use crate::{Client, Finished, Forum, Notice, Process, Wire, binaries};
+use crate::{Client, Finished, Forum, Notice, Process, Wire, binaries, until};
 
 /// The password for SHT, unless a test chooses another or none.
 pub const ADMIN_PASSWORD: &str = "order66";
+
+/// What forumd says, before its address, once it listens.
+const LISTENING_ON: &str = "listening on ";
 
 /// Where forumd listens unless a test says otherwise.
 const ANY_PORT: &str = "127.0.0.1:0";
@@ -160,7 +163,7 @@ impl Forumd {
 
 /// Waits for the line that says where it listens.
 fn listening(process: &mut Process) -> SocketAddr {
-    process.stderr.find("`listening on`", |line| line.strip_prefix("listening on ")?.parse().ok())
+    process.stderr.find("`listening on`", |line| line.strip_prefix(LISTENING_ON)?.parse().ok())
 }
 
 /// A running forumd. It is killed when dropped.
@@ -226,12 +229,21 @@ impl Server {
     }
 
     /// Starts it again, as it was, on its old data and its old port, so that its clients find it.
+    ///
+    /// # Panics
+    /// It does not listen there within [`DEADLINE`](crate::DEADLINE). A connection of another test may have been
+    /// given the port meanwhile; that one ends.
     pub fn start_again_there(&mut self) {
         let there = OsString::from(self.address.to_string());
         for argument in self.launch.arguments.iter_mut().filter(|argument| *argument == ANY_PORT) {
             argument.clone_from(&there);
         }
-        self.start_again();
+        self.process = until("a server on its old port", || {
+            let mut process = self.launch.process();
+            let lines = std::iter::from_fn(|| process.stderr.next_line());
+            let listens = lines.into_iter().any(|line| line.starts_with(LISTENING_ON));
+            listens.then_some(process)
+        });
     }
 
     /// Waits for a line of its log that contains `needle`, behind all that was waited for before.

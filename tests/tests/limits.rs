@@ -5,7 +5,8 @@
 use forum_common::refusal::{Closing, Refusal};
 use forum_common::request::Request;
 use forum_common::transfer;
-use forum_tests::{Forumd, Heard, PASSWORD, Reply, Server, Wire, until};
+use forum_tests::{Forumd, Heard, PASSWORD, Reply, SAFE_TIMEOUT_SECONDS, Server, Wire, until};
+use rustix::process::Signal;
 
 fn limit_reached(text: &str) -> (Refusal, String) {
     (Refusal::LimitReached, format!("Limit reached: {text}"))
@@ -198,7 +199,10 @@ fn a_full_queue_of_passwords_is_said_and_harms_nobody() {
         assert_eq!(wire.name(&format!("user{number}")), Reply::PasswordWanted { known: false });
     }
     let sign_up = Request::SignUp { password: PASSWORD, confirmation: PASSWORD };
+    // They wait for the server, and so it finds them all at once.
+    server.signal(Signal::STOP);
     let tags: Vec<u32> = wires.iter_mut().map(|wire| wire.send(&sign_up)).collect();
+    server.signal(Signal::CONT);
     let answers: Vec<Reply> = wires.iter_mut().zip(tags).map(|(wire, tag)| wire.answer(tag)).collect();
     let busy = Reply::refused(Refusal::Busy, "Server busy. Please try again later");
     assert!(answers.iter().all(|answer| *answer == busy || *answer == Reply::welcome()), "{answers:?}");
@@ -257,7 +261,7 @@ fn hello() -> Vec<u8> {
 
 #[test]
 fn who_does_nothing_is_logged_out_and_who_does_something_is_not() {
-    let server = Server::start(&["--timeout", "1"]);
+    let server = Server::start(&["--timeout", &SAFE_TIMEOUT_SECONDS.to_string()]);
     let mut idle = server.user("idle");
     let mut busy = server.user("busy");
     let mut active = server.user("active");
@@ -276,7 +280,8 @@ fn who_does_nothing_is_logged_out_and_who_does_something_is_not() {
             None => panic!("it ended without a word"),
         }
     });
-    let timed_out = (Closing::Idle, "You have been logged out: no activity for 1 seconds".to_owned());
+    let text = format!("You have been logged out: no activity for {SAFE_TIMEOUT_SECONDS} seconds");
+    let timed_out = (Closing::Idle, text);
     assert_eq!(said, timed_out);
     assert_eq!(idle.expect_closing(), timed_out);
     busy.titles();

@@ -5,7 +5,7 @@
 use forum_common::link::{LinkId, LinkRequest, Token};
 use forum_common::refusal::{Closing, Refusal};
 use forum_common::request::Request;
-use forum_tests::{LinkNotice, Notice, Reply, Server, Wire, until};
+use forum_tests::{LinkNotice, Notice, Reply, SAFE_TIMEOUT_SECONDS, Server, Wire, until};
 
 const SIZE: u64 = 1_234;
 
@@ -186,26 +186,32 @@ fn datagrams_to_who_does_not_read_are_lost_and_cost_the_server_no_memory() {
 }
 
 #[test]
-fn private_texts_and_datagrams_keep_their_sender_from_being_idle() {
-    for request in [private("hans"), file("hans")] {
-        let server = Server::start(&["-q", "--timeout", "2"]);
-        let (mut yoda, mut hans) = pair(&server);
-        let link = relayed(&mut yoda, &request, &mut hans);
-        // Whatever yoda did before this is older than the witness.
-        let witness = server.user("witness");
-        until("the witness is idle", || {
-            hans.send(&Request::Active);
-            if matches!(request, LinkRequest::StartPrivate { .. }) {
-                let tag = yoda.send_link(&LinkRequest::RelayText { link, text: "still here" });
-                assert_eq!(yoda.answer(tag), Reply::done(""));
-            } else {
-                yoda.send_link(&LinkRequest::RelayDatagram { link, datagram: b"still here" });
-            }
-            hans.link_notice();
-            yoda.notices_so_far().contains(&Notice::logged_out("witness")).then_some(())
-        });
-        drop(witness);
-    }
+fn private_texts_keep_their_sender_from_being_idle() {
+    whoever_sends_is_not_idle(&private("hans"), |yoda, link| {
+        let tag = yoda.send_link(&LinkRequest::RelayText { link, text: "still here" });
+        assert_eq!(yoda.answer(tag), Reply::done(""));
+    });
+}
+
+#[test]
+fn datagrams_keep_their_sender_from_being_idle() {
+    whoever_sends_is_not_idle(&file("hans"), |yoda, link| {
+        yoda.send_link(&LinkRequest::RelayDatagram { link, datagram: b"still here" });
+    });
+}
+
+fn whoever_sends_is_not_idle(request: &LinkRequest<'_>, send: impl Fn(&mut Wire, LinkId)) {
+    let server = Server::start(&["-q", "--timeout", &SAFE_TIMEOUT_SECONDS.to_string()]);
+    let (mut yoda, mut hans) = pair(&server);
+    let link = relayed(&mut yoda, request, &mut hans);
+    // Whatever yoda did before this is older than the witness.
+    let _witness = server.user("witness");
+    until("the witness is idle", || {
+        hans.send(&Request::Active);
+        send(&mut yoda, link);
+        hans.link_notice();
+        yoda.notices_so_far().contains(&Notice::logged_out("witness")).then_some(())
+    });
 }
 
 #[test]

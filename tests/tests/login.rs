@@ -7,7 +7,7 @@ use std::thread;
 
 use forum_common::refusal::{Closing, Refusal};
 use forum_common::request::Request;
-use forum_tests::{PASSWORD, Reply, Server};
+use forum_tests::{PASSWORD, Reply, SAFE_TIMEOUT_SECONDS, Server};
 use rustix::process::Signal;
 
 #[test]
@@ -275,18 +275,18 @@ fn a_changed_password_outlives_kill_9() {
 
 #[test]
 fn who_does_not_log_in_in_time_is_told_and_let_go() {
-    let server = Server::start(&["--login-timeout", "1"]);
+    let server = Server::start(&["--login-timeout", &SAFE_TIMEOUT_SECONDS.to_string()]);
     let timed_out = (Closing::LoginTimedOut, "Login timed out".to_owned());
     let mut logged_in = server.user("yoda");
     let mut silent = server.raw();
     let mut greeted = server.wire();
     let mut named = server.wire();
     assert_eq!(named.name("hans"), Reply::PasswordWanted { known: false });
+    let mut client = server.forum().start();
     assert_eq!(silent.expect_closing(), timed_out);
     assert_eq!(greeted.expect_closing(), timed_out);
     assert_eq!(named.expect_closing(), timed_out);
     logged_in.ping();
-    let mut client = server.forum().start();
     client.complains("Login timed out");
     assert_eq!(client.wait_exit(), Some(77));
 }

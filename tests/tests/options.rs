@@ -2,12 +2,11 @@
 #![forbid(unsafe_code)]
 
 use std::fs;
-use std::net::TcpListener;
 use std::os::unix::fs::PermissionsExt;
 
 use forum_common::refusal::Refusal;
 use forum_common::request::Request;
-use forum_tests::{Finished, Forumd, Reply, Server, Wire, until};
+use forum_tests::{Finished, Forumd, Reply, Server, free_port};
 
 /// Insists on one clear line and this exit code.
 fn expect_failure(finished: &Finished, code: i32) -> &str {
@@ -54,21 +53,10 @@ fn the_data_directory_may_be_named_before_or_behind_the_command() {
 
 #[test]
 fn the_positionals_of_the_assignments_work() {
-    // A port that was free a moment ago; if somebody has taken it since, another one.
-    let (port, _server, _launch) = until("a server on the port that was asked for", || {
-        let free = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
-        let launch = Forumd::bare().args(&[&free.to_string(), "s3cret"]);
-        let mut process = launch.process();
-        let wanted = format!("listening on 127.0.0.1:{free}");
-        while let Some(line) = process.stderr.next_line() {
-            if line == wanted {
-                return Some((free, process, launch));
-            }
-        }
-        None
-    });
-    let mut wire = Wire::connect(([127, 0, 0, 1], port).into());
-    wire.hello();
+    let port = free_port();
+    let server = Forumd::bare().args(&[&port.to_string(), "s3cret"]).start();
+    assert_eq!(server.address(), ([127, 0, 0, 1], port).into());
+    let mut wire = server.wire();
     wire.become_user("yoda");
     wire.send(&Request::ShutDown { password: "s3cret" });
     wire.expect_closing();

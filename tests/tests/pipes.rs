@@ -1,10 +1,8 @@
 //! The client in pipes: which line goes where, what counts as a line, and how it ends.
 #![forbid(unsafe_code)]
 
-use std::net::TcpListener;
-
 use forum_common::request::Request;
-use forum_tests::{ADMIN_PASSWORD, Finished, Forum, PASSWORD, Server};
+use forum_tests::{ADMIN_PASSWORD, Finished, Forum, PASSWORD, Server, closed_port};
 
 /// Runs a client that is logged in by its options, with these lines as its input.
 fn run_as(server: &Server, name: &str, input: &str) -> Finished {
@@ -173,8 +171,8 @@ fn wrong_words_on_the_command_line_end_with_2() {
 
 #[test]
 fn nobody_there_ends_with_69() {
-    let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
-    let finished = Forum::with_place(&["127.0.0.1", &port.to_string()]).run("yoda\n");
+    let (_socket, nobody) = closed_port();
+    let finished = Forum::at(nobody).run("yoda\n");
     assert_eq!(finished.code, Some(69));
     assert_eq!(finished.stdout, Vec::<String>::new());
     assert!(!finished.stderr.is_empty());

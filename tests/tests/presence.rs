@@ -6,7 +6,8 @@ use std::time::{Duration, Instant};
 use forum_common::refusal::{Closing, Refusal};
 use forum_common::request::Request;
 use forum_tests::{
-    Forum, Forumd, Heard, Notice, PASSWORD, Reply, Server, Wire, now_seconds, shown_since, until,
+    Forum, Forumd, Heard, Notice, PASSWORD, Reply, SAFE_TIMEOUT_SECONDS, Server, Wire, now_seconds,
+    shown_since, until,
 };
 use rustix::process::Signal;
 
@@ -228,7 +229,7 @@ fn atu_shows_where_the_others_are_and_since_when() {
 
 #[test]
 fn silence_ends_a_session_and_pings_are_silence() {
-    let server = Server::start(&["--timeout", "2"]);
+    let server = Server::start(&["--timeout", &SAFE_TIMEOUT_SECONDS.to_string()]);
     let start = Instant::now();
     let (mut yoda, mut active) = (server.user("yoda"), server.user("active"));
     let (mut hans, mut silent) = (server.user("hans"), server.user("silent"));
@@ -248,13 +249,13 @@ fn silence_ends_a_session_and_pings_are_silence() {
         }
         (who_else(&mut yoda) == ["active"]).then_some(())
     });
-    assert!(start.elapsed() >= Duration::from_secs(2), "after {:?}", start.elapsed());
+    assert!(start.elapsed() >= Duration::from_secs(SAFE_TIMEOUT_SECONDS), "after {:?}", start.elapsed());
     if closings.is_empty() {
         closings.push(hans.expect_closing());
     }
     closings.push(silent.expect_closing());
-    let text = "You have been logged out: no activity for 2 seconds";
-    assert_eq!(closings, vec![(Closing::Idle, text.to_owned()); 2]);
+    let text = format!("You have been logged out: no activity for {SAFE_TIMEOUT_SECONDS} seconds");
+    assert_eq!(closings, vec![(Closing::Idle, text); 2]);
     let seen = yoda.notices_so_far();
     for name in ["hans", "silent"] {
         assert_eq!(seen.iter().filter(|notice| **notice == Notice::logged_out(name)).count(), 1);

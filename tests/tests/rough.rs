@@ -3,13 +3,11 @@
 #![forbid(unsafe_code)]
 
 use std::fs;
-use std::io::{BufRead, BufReader};
 use std::path::PathBuf;
-use std::process::Stdio;
 
 use forum_common::refusal::Closing;
-use forum_common::request::Request;
-use forum_tests::{ADMIN_PASSWORD, Forumd, Heard, PASSWORD, Reply, Server, Wire, until};
+use forum_common::request::{Request, VERSION};
+use forum_tests::{ADMIN_PASSWORD, Forumd, Heard, PASSWORD, Process, Reply, Server, Wire, until};
 
 /// A server with thread `t`, and file `f` in it.
 fn server_with_file(bytes: &[u8]) -> Server {
@@ -31,11 +29,9 @@ fn only_stored_file(server: &Server) -> PathBuf {
 #[test]
 fn a_server_whose_log_nobody_reads_any_more_goes_on() {
     let launch = Forumd::new().args(&["-vv"]);
-    let mut child =
-        launch.command().stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::piped()).spawn().unwrap();
-    let mut lines = BufReader::new(child.stderr.take().unwrap()).lines();
-    let address = lines.find_map(|line| line.unwrap().strip_prefix("listening on ")?.parse().ok()).unwrap();
-    drop(lines);
+    let mut server = Process::start_and_hang_up(&mut launch.command(), "listening on ");
+    let said = |line: &str| line.strip_prefix("listening on ")?.parse().ok();
+    let address = server.stderr.find("`listening on`", said);
     for round in 0..50 {
         let mut wire = Wire::connect(address);
         wire.hello();
@@ -48,7 +44,7 @@ fn a_server_whose_log_nobody_reads_any_more_goes_on() {
     wire.send(&Request::ShutDown { password: ADMIN_PASSWORD });
     wire.expect_closing();
     drop(wire);
-    assert_eq!(child.wait().unwrap().code(), Some(0));
+    assert!(server.wait_exit().success());
 }
 
 #[test]
@@ -59,18 +55,12 @@ fn a_client_whose_output_nobody_reads_ends_without_a_crash() {
         input.push_str("MSG t hello\nRDT t\n");
     }
     let forum = server.forum().args(&["--user", "yoda"]).env("FORUM_PASSWORD", PASSWORD);
-    let file = forum.directory().join("input");
-    fs::write(&file, input).unwrap();
-    let mut child = forum.command();
-    let child = child.stdin(fs::File::open(file).unwrap()).stdout(Stdio::piped()).stderr(Stdio::piped());
-    let mut child = child.spawn().unwrap();
-    let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
-    assert_eq!(lines.next().unwrap().unwrap(), "Welcome to the forum");
-    drop(lines);
-    let output = child.wait_with_output().unwrap();
-    let said = String::from_utf8_lossy(&output.stderr).into_owned();
-    assert!(!said.contains("panicked"), "{said}");
-    assert_ne!(output.status.code(), Some(101), "{said}");
+    let mut client = Process::start_and_hang_up(&mut forum.command(), "Welcome to the forum");
+    client.write(input.as_bytes());
+    let finished = client.finish();
+    assert_eq!(finished.stdout, ["Welcome to the forum"]);
+    assert!(!finished.stderr.iter().any(|line| line.contains("panicked")), "{finished:#?}");
+    assert_ne!(finished.code, Some(101), "{finished:#?}");
     until("the name to be free", || {
         matches!(server.wire().log_in("yoda", PASSWORD), Reply::Welcome(_)).then_some(())
     });
@@ -203,9 +193,10 @@ fn tags_used_twice_and_tag_0_confuse_nobody() {
 #[test]
 fn who_only_pings_does_not_stay_without_logging_in() {
     let server = Server::start(&["--login-timeout", "1"]);
-    let mut wire = server.wire();
-    let mut ping = Vec::new();
-    Request::Ping(b"").encode(1, &mut ping);
+    let mut wire = server.raw();
+    let (_, hello) = wire.frame(&Request::Hello { version: VERSION });
+    let (_, ping) = wire.frame(&Request::Ping(b""));
+    wire.send_bytes_regardless(&hello);
     let last = until("the end", || {
         wire.send_bytes_regardless(&ping);
         match wire.next_frame() {

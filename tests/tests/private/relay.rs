@@ -2,10 +2,10 @@
 
 use forum_common::link::LinkRequest;
 use forum_common::request::Request;
-use forum_tests::{Client, Forum, LinkNotice, Nat, Server, Wire};
+use forum_tests::{Client, Forum, Gate, LinkNotice, Nat, Server, Wire};
 use rustix::process::Signal;
 
-use crate::{accepts, agree, asked, hears_nothing_else, not_enabled, question, said, talk};
+use crate::{accepts, agree, asked, not_enabled, question, said, talk};
 
 fn goes_through_the_server(user: &str) -> String {
     format!("Private messages with {user} go through the server: no direct connection could be made")
@@ -35,11 +35,11 @@ fn who_cannot_be_reached_is_talked_to_through_the_server() {
     yoda.hears("hans stopped private messaging");
     yoda.fails("private hans hello?", &not_enabled("hans"));
     hans.fails("private yoda hello?", &not_enabled("yoda"));
-    hears_nothing_else(&mut hans);
-    hears_nothing_else(&mut yoda);
+    hans.hears_nothing_else();
+    yoda.hears_nothing_else();
     // Asked from where nobody can be reached, hans is met directly: it is he who comes.
     agree(&mut hans, "hans", &mut yoda, "yoda");
-    hears_nothing_else(&mut hans);
+    hans.hears_nothing_else();
 }
 
 #[test]
@@ -54,7 +54,7 @@ fn what_is_relayed_arrives_in_order_and_before_the_log_out() {
     }
     hans.hears("yoda logged out");
     hans.fails("private yoda hello?", &not_enabled("yoda"));
-    hears_nothing_else(&mut hans);
+    hans.hears_nothing_else();
     let finished = yoda.finish();
     assert_eq!((finished.code, finished.stderr), (Some(0), vec![]));
 }
@@ -66,13 +66,14 @@ fn a_crash_of_one_who_is_relayed_is_a_log_out() {
     hans.signal(Signal::KILL);
     yoda.hears("hans logged out");
     yoda.fails("private hans hello?", &not_enabled("hans"));
-    hears_nothing_else(&mut yoda);
+    yoda.hears_nothing_else();
 }
 
-/// hans, made of nothing but the protocol, who can't be reached and says so.
-fn relayed_to_wire(server: &Server) -> (Client, Wire, u64) {
+/// yoda, whose client is started like this, and hans, made of nothing but the protocol, who can't be reached and
+/// says so.
+fn relayed_to_wire(server: &Server, forum: &Forum) -> (Client, Wire, u64) {
     let mut hans = server.user("hans");
-    let mut yoda = server.sign_up("yoda");
+    let mut yoda = forum.sign_up("yoda");
     yoda.does("startprivate hans", &asked("hans"));
     let LinkNotice::PrivateQuestion { link, .. } = hans.link_notice() else { panic!("no question") };
     hans.send_link(&LinkRequest::Answer { link, yes: true });
@@ -87,15 +88,20 @@ fn relayed_to_wire(server: &Server) -> (Client, Wire, u64) {
 #[test]
 fn a_message_that_crosses_the_end_is_refused_like_any_other() {
     let server = Server::start(&[]);
-    let (mut yoda, mut hans, link) = relayed_to_wire(&server);
+    // yoda hears the answers to some of his messages, and no more until hans has ended it.
+    let gate = Gate::before(server.address(), 2_000);
+    let (mut yoda, mut hans, link) = relayed_to_wire(&server, &Forum::at(gate.address()));
     yoda.write(&"private hans there?\n".repeat(500));
     for _ in 0..10 {
         assert_eq!(hans.link_notice(), LinkNotice::RelayedText { link, text: "there?".into() });
     }
+    gate.wait_full();
     hans.send_link(&LinkRequest::End { link, stopped: true });
+    hans.ping();
+    gate.open();
     yoda.hears("hans stopped private messaging");
     let finished = yoda.finish();
-    assert!(!finished.stderr.is_empty(), "500 messages are not all there at once");
+    assert!(!finished.stderr.is_empty(), "not all of the 500 were said when hans ended it");
     assert!(finished.stderr.iter().all(|line| *line == not_enabled("hans")), "{:#?}", finished.stderr);
 }
 
@@ -127,5 +133,5 @@ fn a_yes_that_comes_to_nothing_is_told_to_nobody_else() {
     hans.done(&Request::Broadcast { text: "never mind" });
     leia.hears("hans: never mind");
     leia.fails("private hans hello?", &not_enabled("hans"));
-    hears_nothing_else(&mut leia);
+    leia.hears_nothing_else();
 }

@@ -20,18 +20,6 @@ use rustix::net::sockopt;
 /// Bytes taken from the socket at a time; also what a turn of the loop may spend on the server.
 const READ_BYTES: usize = 65_536;
 
-/// Silence after which the kernel asks whether the server is still there.
-const KEEPALIVE_IDLE: Duration = Duration::from_secs(30);
-/// How often it asks again.
-const KEEPALIVE_INTERVAL: Duration = Duration::from_secs(10);
-/// How many questions stay unanswered before the connection is dead.
-const KEEPALIVE_PROBES: u32 = 3;
-/// Milliseconds that sent data may stay unacknowledged; the same 60 s as above.
-const USER_TIMEOUT_MS: u32 = 60_000;
-
-/// Silence after which the server itself is asked, and how long it may take to answer.
-pub const PING_AFTER: Duration = Duration::from_secs(20);
-
 /// Bytes that wait in the outbox when files stop adding to it. What else is to be sent waits behind them, so they
 /// are few.
 const AHEAD_BYTES: usize = 256 << 10;
@@ -127,23 +115,33 @@ pub struct Connection {
     heard: Instant,
     /// When it was asked for a sign of life that has not come.
     asked: Option<Instant>,
+    /// How long it may give none.
+    silence_max: Duration,
+    /// The kernel took no more when something was last written.
+    is_full: bool,
     /// Writing failed: what the server still had to say is read, but nothing is sent.
     deaf: bool,
 }
 
 impl Connection {
-    /// Takes over a connected, nonblocking socket.
+    /// Takes over a connected, nonblocking socket, to a server that is given up when it has given no sign of life
+    /// for `silence_max`.
     ///
     /// # Errors
     /// The kernel refuses an option.
-    pub fn new(stream: TcpStream, now: Instant) -> io::Result<Self> {
-        keep_alive(&stream)?;
+    pub fn new(stream: TcpStream, silence_max: Duration, now: Instant) -> io::Result<Self> {
+        sockopt::set_tcp_nodelay(&stream, true)?;
+        // The probe finds a server that has vanished; what was sent to it need not be kept longer than that.
+        let user_timeout_ms = u32::try_from(silence_max.as_millis()).unwrap_or(u32::MAX);
+        sockopt::set_tcp_user_timeout(&stream, user_timeout_ms)?;
         Ok(Self {
             stream,
             decoder: Decoder::default(),
             outbox: Outbox::default(),
             heard: now,
             asked: None,
+            silence_max,
+            is_full: false,
             deaf: false,
         })
     }
@@ -161,14 +159,29 @@ impl Connection {
 
     /// Sends what the socket takes. A failure is not reported here: the server may have said why it
     /// closed, and reading comes to that first.
-    pub fn write(&mut self) {
+    pub fn write(&mut self, now: Instant) {
         while self.wants_to_write() {
             match self.stream.write(&self.outbox.bytes) {
-                Ok(count) => self.outbox.sent(count),
+                Ok(count) => {
+                    self.outbox.sent(count);
+                    self.noted_progress(now);
+                }
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => return,
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+                    self.is_full = true;
+                    return;
+                }
                 Err(_) => self.deaf = true,
             }
+        }
+    }
+
+    /// A kernel that was full takes bytes again because the other end has taken some, which is a sign of life: a
+    /// file may be on a slow way, and the ping behind it.
+    fn noted_progress(&mut self, now: Instant) {
+        if std::mem::take(&mut self.is_full) {
+            self.heard = now;
+            self.asked = self.asked.and(Some(now));
         }
     }
 
@@ -191,14 +204,14 @@ impl Connection {
         }
     }
 
-    /// Asks for a sign of life if there was none for long.
+    /// Asks for a sign of life when there was none for half of the time that there may be none.
     ///
     /// # Errors
-    /// The server was asked, and did not answer in time.
+    /// The server was asked, and gave none in the other half.
     pub fn probe(&mut self, now: Instant) -> io::Result<()> {
         match self.asked {
-            Some(asked) if now >= asked + PING_AFTER => Err(io::ErrorKind::TimedOut.into()),
-            None if now >= self.heard + PING_AFTER => {
+            Some(_) if now >= self.probe_at() => Err(io::ErrorKind::TimedOut.into()),
+            None if now >= self.probe_at() => {
                 self.outbox.ask(&Request::Ping(&[]));
                 self.asked = Some(now);
                 Ok(())
@@ -209,7 +222,7 @@ impl Connection {
 
     /// When [`Connection::probe`] is due again.
     pub fn probe_at(&self) -> Instant {
-        self.asked.unwrap_or(self.heard) + PING_AFTER
+        self.asked.unwrap_or(self.heard) + self.silence_max / 2
     }
 }
 
@@ -217,21 +230,6 @@ impl AsFd for Connection {
     fn as_fd(&self) -> BorrowedFd<'_> {
         self.stream.as_fd()
     }
-}
-
-/// Makes a connection one for small frames that somebody waits for, and one that notices when the other end
-/// has vanished: within a minute, whether or not something was sent to it.
-///
-/// # Errors
-/// The kernel refuses an option.
-pub fn keep_alive(stream: &TcpStream) -> io::Result<()> {
-    sockopt::set_tcp_nodelay(stream, true)?;
-    sockopt::set_socket_keepalive(stream, true)?;
-    sockopt::set_tcp_keepidle(stream, KEEPALIVE_IDLE)?;
-    sockopt::set_tcp_keepintvl(stream, KEEPALIVE_INTERVAL)?;
-    sockopt::set_tcp_keepcnt(stream, KEEPALIVE_PROBES)?;
-    sockopt::set_tcp_user_timeout(stream, USER_TIMEOUT_MS)?;
-    Ok(())
 }
 
 /// Whether a socket only had nothing to say, or took nothing, at this moment.
@@ -245,11 +243,22 @@ mod tests {
 
     use super::*;
 
+    const SILENCE_MAX: Duration = Duration::from_secs(60);
+    const PING_AFTER: Duration = Duration::from_secs(30);
+
     fn pair() -> (Connection, TcpStream, Instant) {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let stream = TcpStream::connect(listener.local_addr().unwrap()).unwrap();
         let now = Instant::now();
-        (Connection::new(stream, now).unwrap(), listener.accept().unwrap().0, now)
+        stream.set_nonblocking(true).unwrap();
+        (Connection::new(stream, SILENCE_MAX, now).unwrap(), listener.accept().unwrap().0, now)
+    }
+
+    /// Waits until something has come.
+    fn readable(connection: &Connection) {
+        let deadline = rustix::event::Timespec { tv_sec: 30, tv_nsec: 0 };
+        let mut fds = [rustix::event::PollFd::new(connection, PollFlags::IN)];
+        assert_eq!(rustix::event::poll(&mut fds, Some(&deadline)).unwrap(), 1, "nothing came");
     }
 
     #[test]
@@ -270,8 +279,39 @@ mod tests {
         let length = connection.outbox.unsent().len();
         connection.probe(asked + PING_AFTER / 2).unwrap();
         assert_eq!(connection.outbox.unsent().len(), length);
+        assert_eq!(connection.probe_at(), start + SILENCE_MAX);
         let error = connection.probe(connection.probe_at()).unwrap_err();
         assert_eq!(error.kind(), io::ErrorKind::TimedOut);
+    }
+
+    /// Fills the kernel until it takes no more.
+    fn fill(connection: &mut Connection, now: Instant) {
+        while !connection.is_full {
+            connection.outbox.ask(&Request::Ping(&[0; 1_024]));
+            connection.write(now);
+        }
+    }
+
+    #[test]
+    fn a_server_that_takes_what_was_held_up_is_alive_and_one_that_takes_nothing_is_not() {
+        let (mut connection, mut server, start) = pair();
+        fill(&mut connection, start);
+        connection.probe(start + PING_AFTER).unwrap();
+        // The ping waits behind a file that moves slowly.
+        let late = start + SILENCE_MAX - Duration::from_secs(1);
+        let mut bytes = [0; 65_536];
+        while connection.is_full {
+            assert!(server.read(&mut bytes).unwrap() > 0);
+            connection.write(late);
+        }
+        connection.probe(start + SILENCE_MAX).unwrap();
+        assert_eq!(connection.probe_at(), late + PING_AFTER);
+        // What a kernel takes that was not full proves nothing.
+        let (mut connection, _server, start) = pair();
+        connection.probe(start + PING_AFTER).unwrap();
+        connection.write(late);
+        fill(&mut connection, late);
+        assert_eq!(connection.probe(start + SILENCE_MAX).unwrap_err().kind(), io::ErrorKind::TimedOut);
     }
 
     #[test]
@@ -280,6 +320,7 @@ mod tests {
         connection.probe(start + PING_AFTER).unwrap();
         server.write_all(&[0]).unwrap();
         let heard = start + PING_AFTER * 3;
+        readable(&connection);
         connection.read(heard).unwrap();
         connection.probe(heard).unwrap();
         assert_eq!(connection.probe_at(), heard + PING_AFTER);
@@ -291,9 +332,10 @@ mod tests {
         server.write_all(&[0, 0, 0, 5, 0x88, 0, 0, 0, 1]).unwrap();
         drop(server);
         connection.outbox.ask(&Request::ListThreads);
-        connection.write();
+        connection.write(now);
         connection.outbox.ask(&Request::ListThreads);
-        connection.write();
+        connection.write(now);
+        readable(&connection);
         connection.read(now).unwrap();
         let frame = connection.decoder.next_frame().unwrap().unwrap();
         assert!(matches!(Incoming::decode(&frame), Ok(Incoming::Reply(1, Reply::EndOfList))));

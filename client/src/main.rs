@@ -13,6 +13,7 @@ use std::net::ToSocketAddrs;
 use std::os::fd::{AsFd, OwnedFd};
 use std::path::PathBuf;
 use std::process::ExitCode;
+use std::time::Duration;
 
 use clap::error::ErrorKind;
 use clap::{CommandFactory, Parser};
@@ -72,6 +73,11 @@ struct Args {
     /// What to answer when other users want to talk privately or send a file
     #[arg(long, value_name = "WHEN", value_enum, default_value_t = Accept::Ask)]
     accept: Accept,
+
+    /// Give the server up when it has given no sign of life for so many seconds. It is asked for one after half of
+    /// them; what it takes for its answer to come, a slow disk of the server included, is part of the other half
+    #[arg(long, value_name = "SECS", default_value_t = 60, value_parser = clap::value_parser!(u32).range(2..=86_400))]
+    server_timeout: u32,
 }
 
 /// Why a session could not begin: what to say, and the exit status.
@@ -191,6 +197,7 @@ fn options(args: Args) -> Result<Options, Failure> {
         accept: args.accept,
         known,
         folder: Folder { path: args.download_dir, overwrites: args.force },
+        server_timeout: Duration::from_secs(args.server_timeout.into()),
     })
 }
 

@@ -30,9 +30,6 @@ use crate::terminal::RawMode;
 use crate::transfer::Folder;
 use crate::wording::cause;
 
-/// How long a server may take to say hello: as long as it gives a client to log in.
-const HELLO_TIMEOUT: Duration = Duration::from_secs(60);
-
 /// How often the lines above the prompt are brought up to date.
 const STATUS_EVERY: Duration = Duration::from_millis(200);
 
@@ -58,6 +55,8 @@ pub struct Options {
     pub known: Known,
     /// Where downloads go.
     pub folder: Folder,
+    /// How long the server may give no sign of life.
+    pub server_timeout: Duration,
 }
 
 /// How a session ended. What there is to say about it has been said.
@@ -246,13 +245,13 @@ impl Session {
                         let (outbox, output) = (&mut connection.outbox, &mut self.output);
                         self.links.files.attend(&mut Desk { now: self.now, outbox, output });
                     }
-                    connection.write();
+                    connection.write(self.now);
                     if connection.wants_to_write() || !(commands.can_pump() || self.links.files.is_held()) {
                         break;
                     }
                 }
             }
-            Phase::LoggingIn { connection, .. } => connection.write(),
+            Phase::LoggingIn { connection, .. } => connection.write(self.now),
             Phase::Dialing(_) | Phase::Resting { .. } => {}
         }
     }
@@ -343,23 +342,22 @@ impl Session {
     fn look_at_clock(&mut self) -> Result<(), Ending> {
         self.input.look_at_clock(self.now, &mut self.output);
         self.completing = self.completing.filter(|deadline| self.now < *deadline);
-        let patient = !self.input.is_terminal();
         match &mut self.phase {
             Phase::Resting { until, .. } if self.now >= *until => self.dial(),
             Phase::Resting { .. } => Ok(()),
             Phase::Dialing(_) => self.look_at_dial(false),
             Phase::LoggingIn { login, deadline, .. } if login.is_greeting() => {
                 if self.now >= *deadline {
-                    self.lose("the server does not say hello")
+                    let seconds = self.options.server_timeout.as_secs();
+                    self.lose(&format!("the server has not said hello within {seconds} seconds"))
                 } else {
                     Ok(())
                 }
             }
-            Phase::LoggingIn { .. } | Phase::LoggedIn { .. } if patient => Ok(()),
             Phase::LoggingIn { connection, .. } | Phase::LoggedIn { connection, .. } => {
                 match connection.probe(self.now) {
                     Ok(()) => Ok(()),
-                    Err(error) => self.lose(&server::loss(&error)),
+                    Err(error) => self.lose(&self.loss(&error)),
                 }
             }
         }

@@ -332,6 +332,21 @@ fn a_connection_lost_without_a_word_ends_with_69() {
 }
 
 #[test]
+fn a_server_that_answers_pings_is_waited_for() {
+    let script = Script::new();
+    let client = Place::of_yoda(&script).arg("--server-timeout").arg("8").pipe_all("CRT a\n");
+    let mut peer = script.admit();
+    let tag = peer.hears(&Request::CreateThread { title: "a" });
+    for _ in 0..2 {
+        let ping = peer.hears(&Request::Ping(&[]));
+        peer.reply(ping, &Reply::Pong(&[]));
+    }
+    peer.done(tag, "Thread a created");
+    peer.say_goodbye();
+    assert_eq!(client.end().0, Some(0));
+}
+
+#[test]
 fn a_server_of_the_first_version_is_served_and_asked_for_nothing_that_it_does_not_know() {
     let script = Script::new();
     let client = Place::new(&script)

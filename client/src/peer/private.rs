@@ -4,6 +4,7 @@
 //! What the server says about links comes in as values, and what it is to be told goes out the same way. The
 //! sockets are [`line`]'s. A session that stands needs no server, and outlives the connection to it.
 
+mod keepalive;
 mod line;
 
 use std::net::{IpAddr, SocketAddr};

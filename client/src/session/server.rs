@@ -8,7 +8,7 @@ use forum_common::notice::Notice;
 use forum_common::refusal::Closing;
 use rustix::event::PollFlags;
 
-use super::{Again, Ending, HELLO_TIMEOUT, Phase, Session};
+use super::{Again, Ending, Phase, Session};
 use crate::commands::{Commands, Outcome};
 use crate::connection::{Connection, Incoming};
 use crate::login::{Identity, Known, Login, Step};
@@ -16,7 +16,7 @@ use crate::memory::Memory;
 use crate::peer::Desk;
 use crate::prompt;
 use crate::reconnect::{BackOff, Dial, Dialed};
-use crate::wording::Reader;
+use crate::wording::{Reader, cause};
 
 impl Session {
     /// The server's socket shows something.
@@ -31,7 +31,7 @@ impl Session {
         }
         match connection.read(self.now) {
             Ok(()) => self.take_frames(),
-            Err(error) => self.lose(&loss(&error)),
+            Err(error) => self.lose(&self.loss(&error)),
         }
     }
 
@@ -249,7 +249,9 @@ impl Session {
                 Ok(Dialed::Still(dial)) => self.phase = Phase::Dialing(dial),
                 Ok(Dialed::Through(stream)) => {
                     let here = stream.local_addr().map(|here| here.ip());
-                    match here.and_then(|here| Ok((here, Connection::new(stream, self.now)?))) {
+                    match here.and_then(|here| {
+                        Ok((here, Connection::new(stream, self.options.server_timeout, self.now)?))
+                    }) {
                         Ok((here, connection)) => return self.greet(here, connection),
                         Err(error) => return self.miss(&error),
                     }
@@ -268,7 +270,7 @@ impl Session {
             None => self.options.known.clone(),
         };
         let login = Login::start(known, udp_port, &mut connection.outbox);
-        let deadline = self.now + HELLO_TIMEOUT;
+        let deadline = self.now + self.options.server_timeout;
         self.phase = Phase::LoggingIn { connection: Box::new(connection), login, deadline };
         Ok(())
     }
@@ -281,7 +283,7 @@ impl Session {
             Ok(port) => Ok(port),
             Err(_) if wanted == 0 => Ok(0),
             Err(error) => {
-                self.output.warn(&format!("Cannot take files at UDP port {wanted}: {error}"));
+                self.output.warn(&format!("Cannot take files at UDP port {wanted}: {}", cause(&error)));
                 Err(Ending::Lost)
             }
         }
@@ -289,19 +291,22 @@ impl Session {
 
     /// No connection could be made.
     fn miss(&mut self, error: &io::Error) -> Result<(), Ending> {
-        let said = format!("Cannot connect to {}: {error}", self.options.server);
+        let said = format!("Cannot connect to {}: {}", self.options.server, cause(error));
         if self.again.is_none() {
             self.output.warn(&said);
         }
         self.rest(&said)
     }
-}
 
-/// How a connection was lost, for people.
-pub(super) fn loss(error: &io::Error) -> String {
-    match error.kind() {
-        io::ErrorKind::UnexpectedEof => "the server closed it".to_owned(),
-        io::ErrorKind::TimedOut => "the server does not answer".to_owned(),
-        _ => error.to_string(),
+    /// How a connection was lost, for people.
+    pub(super) fn loss(&self, error: &io::Error) -> String {
+        match error.kind() {
+            io::ErrorKind::UnexpectedEof => "the server closed it".to_owned(),
+            io::ErrorKind::TimedOut => {
+                let seconds = self.options.server_timeout.as_secs();
+                format!("the server has said nothing for {seconds} seconds")
+            }
+            _ => cause(error),
+        }
     }
 }

@@ -43,17 +43,17 @@ impl Session {
         }
         self.links.poll_fds(&mut fds);
         sources.resize(fds.len(), Source::Peer);
-        let polled = poll(&mut fds, timeout.as_ref());
+        let mut polled = poll(&mut fds, timeout.as_ref());
+        if polled == Err(Errno::INTR) {
+            // The signal is in its pipe, and this poll sees it. What else has come must not be missed: the clock
+            // may tell that the server is silent, while its answer waits in the socket.
+            polled = poll(&mut fds, Some(&timespec(Duration::ZERO)));
+        }
         self.now = Instant::now();
         let mut ready = Ready { signals: false, input: false, server: PollFlags::empty(), peers: false };
-        match polled {
-            Ok(_) => {}
-            // The signal is in its pipe, and the next poll sees it.
-            Err(Errno::INTR) => return Ok(ready),
-            Err(error) => {
-                self.output.warn(&format!("Cannot wait: {error}"));
-                return Err(Ending::Lost);
-            }
+        if let Err(error) = polled {
+            self.output.warn(&format!("Cannot wait: {error}"));
+            return Err(Ending::Lost);
         }
         for (fd, source) in fds.iter().zip(sources) {
             match source {
@@ -98,7 +98,7 @@ impl Session {
             Phase::Resting { until, .. } => Some(*until),
             Phase::LoggingIn { login, deadline, .. } if login.is_greeting() => Some(*deadline),
             Phase::LoggingIn { connection, .. } | Phase::LoggedIn { connection, .. } => {
-                self.input.is_terminal().then(|| connection.probe_at())
+                Some(connection.probe_at())
             }
         }
     }

@@ -17,7 +17,8 @@ use forum_common::peer::PeerFrame;
 use rustix::event::{PollFd, PollFlags};
 use subtle::ConstantTimeEq;
 
-use crate::connection::{self, is_passing};
+use super::keepalive::keep_alive;
+use crate::connection::is_passing;
 
 /// How long whoever comes to the door has to prove that the server has introduced it.
 const PROVE_TIMEOUT: Duration = Duration::from_secs(5);
@@ -180,7 +181,7 @@ impl Line {
     }
 
     fn over(stream: TcpStream) -> io::Result<Self> {
-        connection::keep_alive(&stream)?;
+        keep_alive(&stream)?;
         let (decoder, unsent) = (Decoder::default(), Vec::new());
         let buffer = vec![0; READ_BYTES].into();
         Ok(Self { stream, decoder, unsent, buffer, hung_up: false, broken: false })

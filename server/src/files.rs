@@ -26,10 +26,11 @@ use std::{io, mem};
 use forum_common::frame::Tag;
 use forum_common::limits::DATA_BYTES_MAX;
 
+use self::id::PART;
 pub use self::id::{FileId, NotAFileId};
 pub use self::report::{Expected, Failure, FileSync, Report};
-pub use self::survey::{Survey, survey};
-use self::threads::Workers;
+pub use self::survey::{Kind, Survey, move_aside, orphaned, survey, sync_orphaned};
+use self::threads::{News, Workers};
 use self::worker::{Done, Order, TransferNumber};
 
 /// Bytes that an upload may have on the way to the disk: the client's first credit, and what
@@ -54,6 +55,8 @@ pub struct FileWorkers<K> {
     transfers: HashMap<K, Transfer>,
     next_number: u64,
     spares: Spares,
+    /// Files that are gone for good, until somebody asks.
+    unlinked: Vec<FileId>,
 }
 
 #[derive(Debug)]
@@ -92,7 +95,8 @@ impl<K: Copy + Eq + Hash + Send + 'static> FileWorkers<K> {
     /// The directory can't be opened, or the operating system refuses a thread.
     pub fn start(dir: PathBuf, threads: usize, sync: FileSync, wake: Wake) -> io::Result<Self> {
         let workers = Workers::start(&dir, threads, sync, wake)?;
-        Ok(Self { workers, transfers: HashMap::new(), next_number: 0, spares: Spares::default() })
+        let (spares, unlinked) = (Spares::default(), Vec::new());
+        Ok(Self { workers, transfers: HashMap::new(), next_number: 0, spares, unlinked })
     }
 
     /// Begins an upload as `id`, which no file may have yet. A transfer that had the key is ended.
@@ -163,10 +167,16 @@ impl<K: Copy + Eq + Hash + Send + 'static> FileWorkers<K> {
         }
     }
 
-    /// Deletes a stored file. Downloads that have it open go on. A file that can't be deleted is logged, and
-    /// swept at the next start.
-    pub fn unlink(&mut self, id: FileId) {
-        self.workers.unlink(id);
+    /// Deletes stored files. Downloads that have one open go on. When they are gone for good (with
+    /// [`FileSync::Never`]: from the directory) [`Self::take_unlinked`] tells of them. One that can't be
+    /// deleted is logged and never told of.
+    pub fn unlink(&mut self, ids: Vec<FileId>) {
+        self.workers.unlink(ids);
+    }
+
+    /// The files that are gone since this was last asked, as far as [`Self::next_report`] has come.
+    pub fn take_unlinked(&mut self) -> Vec<FileId> {
+        mem::take(&mut self.unlinked)
     }
 
     /// Takes back the buffer of a chunk that is on the wire.
@@ -177,9 +187,13 @@ impl<K: Copy + Eq + Hash + Send + 'static> FileWorkers<K> {
     /// News of a transfer, if there is any.
     pub fn next_report(&mut self) -> Option<(K, Report)> {
         loop {
-            let (ticket, done) = self.workers.next_done()?;
-            if let Some(report) = self.note(ticket, done) {
-                return Some((ticket.key, report));
+            match self.workers.next_news()? {
+                News::Unlinked(mut ids) => self.unlinked.append(&mut ids),
+                News::Transfer(ticket, done) => {
+                    if let Some(report) = self.note(ticket, done) {
+                        return Some((ticket.key, report));
+                    }
+                }
             }
         }
     }
@@ -243,7 +257,7 @@ impl<K: Copy + Eq + Hash + Send + 'static> FileWorkers<K> {
     /// What was done for a transfer that was ended meanwhile.
     fn clear_away(&mut self, done: Done) {
         match done {
-            Done::Stored(id) => self.unlink(id),
+            Done::Stored(id) => self.unlink(vec![id]),
             Done::Wrote(buffer) | Done::Read { frames: buffer, .. } => self.spares.give(buffer),
             Done::Opened { .. } | Done::Failed(_) => {}
         }

@@ -59,7 +59,7 @@ pub fn serve(arguments: &ServeArguments, data: &Path) -> Result<(), Failed> {
     warn_of_risks(arguments, hash_parameters);
 
     let (forum, replayed) = replay(&store)?;
-    sweep_files(&forum, &store.files())?;
+    tidy_files(&forum, &store.files())?;
     let (mut reactor, wake) = Reactor::new().map_err(Failed::because)?;
     let helpers = start_helpers(arguments, hash_parameters, replayed, &store, &wake)?;
     let mut service = Service::new(settings, SystemClock, forum, helpers);
@@ -229,17 +229,36 @@ fn start_helpers(
     })
 }
 
-/// Deletes files that no entry names: what an upload left that a crash cut short.
-fn sweep_files(forum: &Forum, dir: &Path) -> Result<(), Failed> {
+/// Looks after the files that no entry names. What an upload left that a crash cut short was never
+/// acknowledged and goes; the files of removed threads are unlinked by the service. Whole files that nothing
+/// names may be missed by somebody: they are moved aside, and nothing of this stops a start.
+fn tidy_files(forum: &Forum, dir: &Path) -> Result<(), Failed> {
     let survey = files::survey(dir, forum.files().map(|(_, upload)| upload.id))
         .map_err(|error| Failed::because(format_args!("can't read {}: {error}", dir.display())))?;
     for missing in &survey.missing {
         warn!("file {missing} is missing from {}; downloads of it will fail", dir.display());
     }
-    if !survey.unnamed.is_empty() {
-        info!("deleting {} files of uploads that never finished", survey.unnamed.len());
+    for id in &survey.parts {
+        let part = id.part_in(dir);
+        match std::fs::remove_file(&part) {
+            Ok(()) => info!("deleted {}, the beginning of an upload that broke off", part.display()),
+            Err(error) => warn!("can't delete {}: {error}", part.display()),
+        }
     }
-    survey
-        .delete_unnamed(dir)
-        .map_err(|error| Failed::because(format_args!("can't clean {}: {error}", dir.display())))
+    let mut moved = 0;
+    for &id in survey.unnamed.iter().filter(|id| !forum.is_removed_file(**id)) {
+        match files::move_aside(dir, id) {
+            Ok(aside) => {
+                warn!("no thread has file {id}: moved to {}", aside.display());
+                moved += 1;
+            }
+            Err(error) => warn!("no thread has file {id}, and it can't be moved aside: {error}"),
+        }
+    }
+    if moved > 0
+        && let Err(error) = files::sync_orphaned(dir)
+    {
+        warn!("can't fsync {}: {error}", files::orphaned(dir).display());
+    }
+    Ok(())
 }

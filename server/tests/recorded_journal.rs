@@ -8,7 +8,7 @@
 
 use std::path::Path;
 
-use forumd::forum::{Entry, Forum, Restorer};
+use forumd::forum::{Change, Entry, Forum, Restorer};
 use forumd::journal::{Beside, Reading, Stored};
 
 /// Replays a recorded journal; gives the forum and the number of its entries.
@@ -27,9 +27,14 @@ fn replay(recorded: &str) -> (Forum, u64) {
 
 #[test]
 fn a_journal_of_version_1_replays_to_the_forum_it_was() {
-    let (forum, entries) = replay("journal-v1.sqlite3");
+    let (mut forum, entries) = replay("journal-v1.sqlite3");
     assert_eq!(entries, 28);
     assert_eq!((forum.accounts.len(), forum.threads.len(), forum.rooms.len()), (3, 1, 1));
+    // The server that wrote it unlinked files on the spot and kept no list of them.
+    let files: Vec<_> = forum.removed_files().collect();
+    assert_eq!(files.len(), 1);
+    let unlinked = Entry { at_ms: forum.at_ms(), actor: None, change: Change::Unlinked { files } };
+    forum.apply(&unlinked).unwrap();
     assert_eq!(
         forum.state_hash().to_hex().as_str(),
         "a0a566fe5d9213a175764bbe2d056dfd7ff5a71d00b945aea9421383cccaa98e"

@@ -1,6 +1,9 @@
 //! What was acknowledged is never lost, whenever the server is killed.
 #![forbid(unsafe_code)]
 
+use std::fs::Permissions;
+use std::os::unix::fs::PermissionsExt;
+
 use forum_common::request::Request;
 use forum_tests::{Forumd, Heard, Reply, Server, Wire};
 
@@ -100,8 +103,37 @@ fn every_kind_of_change_outlives_kill_9_from_the_moment_of_its_answer() {
     server.user("yoda").done(&Request::RemoveThread { title: "t" });
     server.kill();
     server.start_again();
-    assert_eq!(server.user("yoda").titles(), ["u"]);
-    assert_eq!(server.stored_files(), 0);
+    let mut yoda = server.user("yoda");
+    assert_eq!(yoda.titles(), ["u"]);
+    forum_tests::until("the file of the removed thread to be gone", || {
+        yoda.ping();
+        (server.stored_files() == 0).then_some(())
+    });
+}
+
+#[test]
+fn a_start_deletes_beginnings_and_moves_whole_files_that_nothing_names_aside() {
+    let mut server = Server::start(&[]);
+    let mut yoda = server.user("yoda");
+    yoda.done(&Request::CreateThread { title: "t" });
+    assert!(yoda.upload("t", "f", b"named").is_done());
+    server.stop();
+    let (files, orphan) = (server.launch().data().join("files"), "0123456789abcdef0123456789abcdef");
+    std::fs::write(files.join(orphan), "somebody may miss it").unwrap();
+    std::fs::set_permissions(files.join(orphan), Permissions::from_mode(0o600)).unwrap();
+    std::fs::write(files.join("00000000000000000000000000000007.part"), "never acknowledged").unwrap();
+    server.start_again();
+    let aside = files.join("orphaned").join(orphan);
+    let told = format!("no thread has file {orphan}: moved to {}", aside.display());
+    assert!(server.log().iter().any(|line| line.contains(&told)), "{:#?}", server.log());
+    assert_eq!(server.user("yoda").download("t", "f", 100), Ok(b"named".to_vec()));
+    server.stop();
+    assert_eq!(std::fs::read(aside).unwrap(), b"somebody may miss it");
+    assert_eq!(forum_tests::files_below(&files).len(), 2);
+    let check = server.launch().offline(&["check"], "");
+    check.expect_success();
+    let told = format!("no thread has files/orphaned/{orphan}: delete it if nobody misses it");
+    assert!(check.stdout.contains(&told), "{check:#?}");
 }
 
 #[test]

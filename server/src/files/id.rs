@@ -6,6 +6,9 @@ use std::str::FromStr;
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
+/// What follows the id in the name of a file that is not whole yet.
+pub(super) const PART: &str = ".part";
+
 /// A stored file: 128 random bits, written as 32 lower-case hex digits.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct FileId(pub u128);
@@ -21,6 +24,11 @@ impl FileId {
     /// Where the file lies, if `dir` is the directory of the files.
     pub fn path_in(self, dir: &Path) -> PathBuf {
         dir.join(self.to_string())
+    }
+
+    /// Where the file grows until it is whole.
+    pub fn part_in(self, dir: &Path) -> PathBuf {
+        dir.join(format!("{self}{PART}"))
     }
 }
 

@@ -2,19 +2,60 @@
 
 use std::collections::HashSet;
 use std::ffi::{OsStr, OsString};
-use std::path::Path;
+use std::os::unix::fs::DirBuilderExt;
+use std::path::{Path, PathBuf};
 use std::{fs, io};
 
-use super::FileId;
+use super::{FileId, PART};
+
+/// Where whole files go that nothing names: somebody may miss them.
+const ORPHANED: &str = "orphaned";
+/// What `mkfs` puts into the root of a new volume.
+const LOST_AND_FOUND: &str = "lost+found";
+
+/// What forumd calls things in the directory of the files.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Kind {
+    /// A whole file.
+    Whole(FileId),
+    /// A file that was not whole yet when it was last written.
+    Part(FileId),
+    /// The directory of the orphaned files.
+    Orphaned,
+}
+
+impl Kind {
+    /// What has this name; none if forumd did not give it.
+    #[must_use]
+    pub fn of(name: &OsStr) -> Option<Self> {
+        let name = name.to_str()?;
+        if name == ORPHANED {
+            return Some(Self::Orphaned);
+        }
+        match name.strip_suffix(PART) {
+            Some(id) => id.parse().ok().map(Self::Part),
+            None => name.parse().ok().map(Self::Whole),
+        }
+    }
+}
+
+/// The directory of the orphaned files, if `dir` is that of the files.
+#[must_use]
+pub fn orphaned(dir: &Path) -> PathBuf {
+    dir.join(ORPHANED)
+}
 
 /// What the directory of the files holds, and what it should. Each list is sorted.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub struct Survey {
-    /// Files that nothing names: an upload broke off, or a thread was removed. Beside a running server, an
-    /// upload under way looks the same.
+    /// Whole files that nothing names.
     pub unnamed: Vec<FileId>,
+    /// Beginnings of files. Beside a running server, these are uploads under way.
+    pub parts: Vec<FileId>,
     /// Files that are named and not there: the data is damaged.
     pub missing: Vec<FileId>,
+    /// Whole files that nothing named at an earlier start, and that were moved aside.
+    pub orphaned: Vec<FileId>,
     /// What forumd didn't put there: other names, directories, links.
     pub foreign: Vec<OsString>,
 }
@@ -29,32 +70,60 @@ pub fn survey(dir: &Path, named: impl IntoIterator<Item = FileId>) -> io::Result
     let mut survey = Survey::default();
     for entry in fs::read_dir(dir)? {
         let entry = entry?;
-        match file_id(&entry.file_name()) {
-            Some(id) if entry.file_type()?.is_file() => drop(present.insert(id)),
-            _ => survey.foreign.push(entry.file_name()),
+        let (name, found) = (entry.file_name(), entry.file_type()?);
+        match Kind::of(&name) {
+            Some(Kind::Whole(id)) if found.is_file() => drop(present.insert(id)),
+            Some(Kind::Part(id)) if found.is_file() => survey.parts.push(id),
+            Some(Kind::Orphaned) if found.is_dir() => survey.orphaned = whole_files(&entry.path())?,
+            _ if name == LOST_AND_FOUND && found.is_dir() => {}
+            _ => survey.foreign.push(name),
         }
     }
     survey.unnamed = present.difference(&named).copied().collect();
     survey.missing = named.difference(&present).copied().collect();
-    survey.unnamed.sort_unstable();
-    survey.missing.sort_unstable();
+    for list in [&mut survey.unnamed, &mut survey.parts, &mut survey.missing, &mut survey.orphaned] {
+        list.sort_unstable();
+    }
     survey.foreign.sort_unstable();
     Ok(survey)
 }
 
-impl Survey {
-    /// Deletes the files that nothing names. What is foreign stays.
-    ///
-    /// # Errors
-    /// A file can't be deleted; some may be gone.
-    pub fn delete_unnamed(&self, dir: &Path) -> io::Result<()> {
-        // Nobody waits until the directory is on disk: a file that comes back is swept at the next start.
-        self.unnamed.iter().try_for_each(|id| fs::remove_file(id.path_in(dir)))
+fn whole_files(dir: &Path) -> io::Result<Vec<FileId>> {
+    let mut found = Vec::new();
+    for entry in fs::read_dir(dir)? {
+        if let Some(Kind::Whole(id)) = Kind::of(&entry?.file_name()) {
+            found.push(id);
+        }
     }
+    Ok(found)
 }
 
-fn file_id(name: &OsStr) -> Option<FileId> {
-    name.to_str()?.parse().ok()
+/// Moves a whole file that nothing names aside, where it stays until somebody looks after it; durable once
+/// [`sync_orphaned`] was called. What is there already under its name is not replaced.
+///
+/// # Errors
+/// Those of the file system. The file is where it was.
+pub fn move_aside(dir: &Path, id: FileId) -> io::Result<PathBuf> {
+    let aside = orphaned(dir);
+    match fs::DirBuilder::new().mode(0o700).create(&aside) {
+        Err(error) if error.kind() != io::ErrorKind::AlreadyExists => return Err(error),
+        _ => {}
+    }
+    let target = id.path_in(&aside);
+    if target.try_exists()? {
+        return Err(io::Error::new(io::ErrorKind::AlreadyExists, format!("{} exists", target.display())));
+    }
+    fs::rename(id.path_in(dir), &target)?;
+    Ok(target)
+}
+
+/// Makes what was moved aside durable: first that it is there, then that it is no longer here.
+///
+/// # Errors
+/// Those of fsync.
+pub fn sync_orphaned(dir: &Path) -> io::Result<()> {
+    fs::File::open(orphaned(dir))?.sync_all()?;
+    fs::File::open(dir)?.sync_all()
 }
 
 #[cfg(test)]
@@ -62,22 +131,39 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_survey_tells_unnamed_missing_and_foreign_files_apart_and_deletes_only_the_first() {
+    fn a_survey_tells_apart_what_lies_in_the_directory() {
         let dir = tempfile::tempdir().unwrap();
-        let [named, unnamed, missing, a_directory, a_link] = [1, 2, 3, 4, 5].map(FileId);
+        let [named, unnamed, missing, a_directory, a_link, part] = [1, 2, 3, 4, 5, 6].map(FileId);
         fs::write(named.path_in(dir.path()), "named").unwrap();
         fs::write(unnamed.path_in(dir.path()), "unnamed").unwrap();
+        fs::write(part.part_in(dir.path()), "pa").unwrap();
         fs::write(dir.path().join("notes.txt"), "foreign").unwrap();
+        fs::create_dir(dir.path().join("lost+found")).unwrap();
         fs::create_dir(a_directory.path_in(dir.path())).unwrap();
         std::os::unix::fs::symlink("/etc/passwd", a_link.path_in(dir.path())).unwrap();
 
         let survey_now = || survey(dir.path(), [named, missing]).unwrap();
         let foreign = vec![a_directory.to_string().into(), a_link.to_string().into(), "notes.txt".into()];
-        let expected = Survey { unnamed: vec![unnamed], missing: vec![missing], foreign };
+        let (parts, missing, orphaned) = (vec![part], vec![missing], vec![]);
+        let expected = Survey { unnamed: vec![unnamed], parts, missing, orphaned, foreign };
         assert_eq!(survey_now(), expected);
 
-        survey_now().delete_unnamed(dir.path()).unwrap();
-        assert_eq!(survey_now(), Survey { unnamed: vec![], ..expected });
+        let aside = move_aside(dir.path(), unnamed).unwrap();
+        sync_orphaned(dir.path()).unwrap();
+        assert_eq!(fs::read(aside).unwrap(), b"unnamed");
+        assert_eq!(survey_now(), Survey { unnamed: vec![], orphaned: vec![unnamed], ..expected });
+    }
+
+    #[test]
+    fn a_file_that_is_moved_aside_replaces_none() {
+        let dir = tempfile::tempdir().unwrap();
+        let id = FileId(7);
+        fs::write(id.path_in(dir.path()), "first").unwrap();
+        let aside = move_aside(dir.path(), id).unwrap();
+        fs::write(id.path_in(dir.path()), "second").unwrap();
+        assert!(move_aside(dir.path(), id).is_err());
+        assert_eq!(fs::read(aside).unwrap(), b"first");
+        assert_eq!(fs::read(id.path_in(dir.path())).unwrap(), b"second");
     }
 
     #[test]

@@ -262,11 +262,43 @@ fn a_file_that_is_deleted_meanwhile_is_read_to_its_end() {
     desk.upload(b"going, going");
     desk.files.open(KEY, ID, 1);
     assert_eq!(desk.report(), Report::Opened { size: 12 });
-    desk.files.unlink(ID);
-    desk.files.unlink(ID);
+    desk.files.unlink(vec![ID]);
+    desk.files.unlink(vec![ID]);
     assert!(names(&desk.dir).is_empty());
     desk.files.read(KEY, u64::MAX);
     assert!(matches!(desk.report(), Report::Chunk { bytes: 12, .. }));
+}
+
+#[test]
+fn what_is_unlinked_is_told_once_whether_it_was_there_or_not() {
+    for threads in [0, 2] {
+        let mut desk = Desk::new(threads);
+        desk.upload(b"going");
+        desk.files.unlink(vec![ID, FileId(1)]);
+        desk.files.unlink(Vec::new());
+        // The worker does one after the other, so the second is told last.
+        desk.files.unlink(vec![ID]);
+        let mut told = Vec::new();
+        while told.len() < 3 {
+            desk.bell.recv_timeout(TEST_DEADLINE).unwrap();
+            assert_eq!(desk.files.next_report(), None);
+            told.append(&mut desk.files.take_unlinked());
+        }
+        assert_eq!(told, [ID, FileId(1), ID]);
+        assert!(names(&desk.dir).is_empty());
+    }
+}
+
+#[test]
+fn a_file_is_a_part_until_it_is_whole() {
+    let mut desk = Desk::new(0);
+    desk.files.create(KEY, ID);
+    desk.files.write(KEY, b"some");
+    assert_eq!(desk.report(), Report::Written { bytes: 4 });
+    assert_eq!(names(&desk.dir), [format!("{ID}.part")]);
+    desk.files.finish(KEY, expected(b"some"));
+    assert_eq!(desk.report(), Report::Stored { id: ID });
+    assert_eq!(names(&desk.dir), [ID.to_string()]);
 }
 
 #[test]

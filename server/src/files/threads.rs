@@ -16,16 +16,23 @@ use crate::inbox::{self, Inbox, Taken, inbox};
 pub(super) enum Workers<K> {
     Inline {
         worker: Worker,
-        done: VecDeque<(Ticket<K>, Done)>,
+        news: VecDeque<News<K>>,
         wake: Wake,
     },
     Threads {
         threads: Vec<Thread<K>>,
         /// Where the threads put what is done, and what is said for one that died.
-        done_sender: Sender<(Ticket<K>, Done)>,
-        done: Receiver<(Ticket<K>, Done)>,
+        news_sender: Sender<News<K>>,
+        news: Receiver<News<K>>,
         wake: Wake,
     },
+}
+
+/// What a worker has done.
+pub(super) enum News<K> {
+    Transfer(Ticket<K>, Done),
+    /// These files are gone for good.
+    Unlinked(Vec<FileId>),
 }
 
 /// One thread and the line of what it has to do, which is bounded by the credit of its transfers.
@@ -36,71 +43,75 @@ pub(super) struct Thread<K> {
 
 enum Errand<K> {
     Order(Ticket<K>, Order),
-    Unlink(FileId),
+    Unlink(Vec<FileId>),
 }
 
 impl<K: Copy + Send + 'static> Workers<K> {
     pub(super) fn start(dir: &Path, threads: usize, sync: FileSync, wake: Wake) -> io::Result<Self> {
         if threads == 0 {
             let worker = Worker::new(dir.to_owned(), sync)?;
-            return Ok(Self::Inline { worker, done: VecDeque::new(), wake });
+            return Ok(Self::Inline { worker, news: VecDeque::new(), wake });
         }
-        let (done_sender, done) = mpsc::channel();
+        let (news_sender, news) = mpsc::channel();
         let threads = (0..threads)
             .map(|number| {
                 let worker = Worker::new(dir.to_owned(), sync)?;
                 let (errands, to_do) = inbox();
-                let (done, wake) = (done_sender.clone(), Arc::clone(&wake));
+                let (news, wake) = (news_sender.clone(), Arc::clone(&wake));
                 let thread = thread::Builder::new()
                     .name(format!("files-{number}"))
-                    .spawn(move || work(worker, &to_do, &done, &wake))?;
+                    .spawn(move || work(worker, &to_do, &news, &wake))?;
                 Ok(Thread { errands: errands.sender(thread.thread()), thread })
             })
             .collect::<io::Result<_>>()?;
-        Ok(Self::Threads { threads, done_sender, done, wake })
+        Ok(Self::Threads { threads, news_sender, news, wake })
     }
 
     /// Gives an order to the worker of its transfer.
     pub(super) fn order(&mut self, ticket: Ticket<K>, order: Order) {
         match self {
-            Self::Inline { worker, done, wake } => {
-                if let Some(news) = worker.perform(ticket.number, order) {
-                    done.push_back((ticket, news));
+            Self::Inline { worker, news, wake } => {
+                if let Some(done) = worker.perform(ticket.number, order) {
+                    news.push_back(News::Transfer(ticket, done));
                     wake();
                 }
             }
-            Self::Threads { threads, done_sender, wake, .. } => {
+            Self::Threads { threads, news_sender, wake, .. } => {
                 let sent = nth(threads, ticket.number.0.into()).errands.send(Errand::Order(ticket, order));
                 if !sent {
                     // A bug killed the worker, and its panic is in the log: don't let its users hang.
                     let failure = Failure::Io("the file worker is gone".into());
-                    let _ = done_sender.send((ticket, Done::Failed(failure)));
+                    let _ = news_sender.send(News::Transfer(ticket, Done::Failed(failure)));
                     wake();
                 }
             }
         }
     }
 
-    pub(super) fn unlink(&mut self, id: FileId) {
+    pub(super) fn unlink(&mut self, ids: Vec<FileId>) {
+        let Some(first) = ids.first() else { return };
         match self {
-            Self::Inline { worker, .. } => worker.unlink(id),
-            // Where it fails because the worker is gone, the next start deletes the file.
+            Self::Inline { worker, news, wake } => {
+                news.push_back(News::Unlinked(worker.unlink(ids)));
+                wake();
+            }
+            // Where it fails because the worker is gone, the next start unlinks the files.
             Self::Threads { threads, .. } => {
-                nth(threads, id.0).errands.send(Errand::Unlink(id));
+                nth(threads, first.0).errands.send(Errand::Unlink(ids));
             }
         }
     }
 
-    pub(super) fn next_done(&mut self) -> Option<(Ticket<K>, Done)> {
+    pub(super) fn next_news(&mut self) -> Option<News<K>> {
         match self {
-            Self::Inline { done, .. } => done.pop_front(),
-            Self::Threads { done, .. } => done.try_recv().ok(),
+            Self::Inline { news, .. } => news.pop_front(),
+            Self::Threads { news, .. } => news.try_recv().ok(),
         }
     }
 }
 
 impl<K> Drop for Workers<K> {
-    /// Waits until the workers have done what they were told, and unlinked what was not finished.
+    /// Waits until the workers have done what they were told, and deleted what was not finished.
     fn drop(&mut self) {
         let Self::Threads { threads, .. } = self else { return };
         let running: Vec<JoinHandle<()>> = threads.drain(..).map(|thread| thread.thread).collect();
@@ -118,22 +129,18 @@ fn nth<K>(threads: &[Thread<K>], number: u128) -> &Thread<K> {
 }
 
 /// One worker's life: it ends when nobody can send any more.
-fn work<K: Copy>(
-    mut worker: Worker,
-    to_do: &Inbox<Errand<K>>,
-    done: &Sender<(Ticket<K>, Done)>,
-    wake: &Wake,
-) {
+fn work<K: Copy>(mut worker: Worker, to_do: &Inbox<Errand<K>>, news: &Sender<News<K>>, wake: &Wake) {
     while let Taken::Item(errand) = to_do.take(None) {
-        match errand {
-            Errand::Unlink(id) => worker.unlink(id),
+        let item = match errand {
+            Errand::Unlink(ids) => Some(News::Unlinked(worker.unlink(ids))),
             Errand::Order(ticket, order) => {
-                if let Some(news) = worker.perform(ticket.number, order) {
-                    // Nobody listens any more when the server ends; the orders that are left count still.
-                    let _ = done.send((ticket, news));
-                    wake();
-                }
+                worker.perform(ticket.number, order).map(|done| News::Transfer(ticket, done))
             }
+        };
+        if let Some(item) = item {
+            // Nobody listens any more when the server ends; the orders that are left count still.
+            let _ = news.send(item);
+            wake();
         }
     }
 }

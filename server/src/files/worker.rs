@@ -105,6 +105,9 @@ impl Worker {
                 upload.seal(expected)?;
                 if self.sync == FileSync::BeforeStored {
                     upload.file.sync_data()?;
+                }
+                upload.give_its_name(&self.dir)?;
+                if self.sync == FileSync::BeforeStored {
                     // Without this the file's bytes are safe, but not its name.
                     self.dir_file.sync_all()?;
                 }
@@ -130,19 +133,40 @@ impl Worker {
 
     /// Closes a transfer; an upload that wasn't finished leaves no trace.
     fn end(&mut self, number: TransferNumber) {
-        if let Some(Transfer::Upload(upload)) = self.transfers.remove(&number) {
-            self.unlink(upload.id);
+        if let Some(Transfer::Upload(upload)) = self.transfers.remove(&number)
+            && let Err(error) = remove_if_there(&upload.path)
+        {
+            log::warn!(
+                "{} could not be deleted and stays until the next start: {error}",
+                upload.path.display()
+            );
         }
     }
 
-    /// Deletes a file, or leaves it to the next start.
-    pub(super) fn unlink(&self, id: FileId) {
-        match fs::remove_file(id.path_in(&self.dir)) {
-            Err(error) if error.kind() != ErrorKind::NotFound => {
+    /// Deletes files for good; those that could be deleted, or were not there, are returned. The others are
+    /// left to the next start.
+    pub(super) fn unlink(&self, mut ids: Vec<FileId>) -> Vec<FileId> {
+        ids.retain(|id| match remove_if_there(&id.path_in(&self.dir)) {
+            Ok(()) => true,
+            Err(error) => {
                 log::warn!("file {id} could not be deleted and stays until the next start: {error}");
+                false
             }
-            _ => {}
+        });
+        if self.sync == FileSync::BeforeStored
+            && let Err(error) = self.dir_file.sync_all()
+        {
+            log::warn!("deleted files may come back after a power cut: {error}");
+            ids.clear();
         }
+        ids
+    }
+}
+
+fn remove_if_there(path: &Path) -> io::Result<()> {
+    match fs::remove_file(path) {
+        Err(error) if error.kind() != ErrorKind::NotFound => Err(error),
+        _ => Ok(()),
     }
 }
 
@@ -171,6 +195,8 @@ fn use_up(writes_left: &mut Option<u64>) -> Result<(), Failure> {
 #[derive(Debug)]
 struct Upload {
     id: FileId,
+    /// Where the file is now: under the name of a part until all of it is there.
+    path: PathBuf,
     file: File,
     size: u64,
     unsynced: u64,
@@ -179,8 +205,12 @@ struct Upload {
 
 impl Upload {
     fn create(id: FileId, dir: &Path) -> io::Result<Self> {
-        let file = OpenOptions::new().write(true).create_new(true).mode(FILE_MODE).open(id.path_in(dir))?;
-        Ok(Self { id, file, size: 0, unsynced: 0, hasher: blake3::Hasher::new() })
+        if id.path_in(dir).try_exists()? {
+            return Err(ErrorKind::AlreadyExists.into());
+        }
+        let path = id.part_in(dir);
+        let file = OpenOptions::new().write(true).create_new(true).mode(FILE_MODE).open(&path)?;
+        Ok(Self { id, path, file, size: 0, unsynced: 0, hasher: blake3::Hasher::new() })
     }
 
     fn write(&mut self, bytes: &[u8], sync: FileSync) -> io::Result<()> {
@@ -203,6 +233,14 @@ impl Upload {
         if self.hasher.finalize() != expected.digest {
             return Err(Failure::DigestDiffers);
         }
+        Ok(())
+    }
+
+    /// From now on it is a whole file. What a crash leaves under the name of a part was never acknowledged.
+    fn give_its_name(&mut self, dir: &Path) -> io::Result<()> {
+        let path = self.id.path_in(dir);
+        fs::rename(&self.path, &path)?;
+        self.path = path;
         Ok(())
     }
 }

@@ -129,6 +129,12 @@ pub enum Change {
         /// What it says.
         text: Text,
     },
+    /// These files of removed threads are gone from the disk for good: nobody needs to remember them. Proposed
+    /// by the server itself, so there is no actor.
+    Unlinked {
+        /// Which files.
+        files: Vec<FileId>,
+    },
 }
 
 /// Bytes of the log that are no entry this program knows.

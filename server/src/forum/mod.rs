@@ -47,6 +47,9 @@ pub struct Forum {
     pub board: Sequence<TimedPost>,
     /// What was posted to some.
     pub rooms: Rooms,
+    /// Files whose thread was removed and that may still be on disk. Their unlinking must not come before the
+    /// removal is durable, so it is a step of its own, and a crash between the two must not forget it.
+    removed_files: imbl::OrdSet<FileId>,
     /// The time of the newest entry, in UTC milliseconds.
     at_ms: u64,
 }
@@ -96,6 +99,8 @@ pub enum Effect {
     RoomCreated(RoomId),
     /// A message more in a room, with this number.
     PostedToRoom(RoomId, u32),
+    /// Files of removed threads are known to be gone.
+    FilesUnlinked,
 }
 
 impl Forum {
@@ -136,7 +141,7 @@ impl Forum {
                 let thread = self.threads.named(title)?;
                 if Some(thread.creator()) == actor { Ok(()) } else { Err(Refused::NotYourThread) }
             }
-            Change::TakeMessages { .. } | Change::PostToBoard { .. } => Ok(()),
+            Change::TakeMessages { .. } | Change::PostToBoard { .. } | Change::Unlinked { .. } => Ok(()),
             Change::SendMessage { to, .. } => self.check_message(*to, actor),
             Change::Block { user } => self.check_block(*user, actor, false),
             Change::Unblock { user } => self.check_block(*user, actor, true),
@@ -192,6 +197,12 @@ impl Forum {
                 self.accounts.set_password(*account, *hash);
                 Ok(Effect::PasswordChanged)
             }
+            Change::Unlinked { files } => {
+                for file in files {
+                    self.removed_files.remove(file);
+                }
+                Ok(Effect::FilesUnlinked)
+            }
             // All else is done by somebody who is logged in.
             change => self.apply_by(entry.actor.ok_or(Refused::NoSuchAccount)?, change),
         }
@@ -201,7 +212,9 @@ impl Forum {
     fn apply_by(&mut self, actor: AccountId, change: &Change) -> Result<Effect, Refused> {
         let at_ms = self.at_ms;
         Ok(match change {
-            Change::CreateAccount { .. } | Change::SetPassword { .. } => return Err(Refused::NoSuchAccount),
+            Change::CreateAccount { .. } | Change::SetPassword { .. } | Change::Unlinked { .. } => {
+                return Err(Refused::NoSuchAccount);
+            }
             Change::CreateThread { title } => {
                 self.threads.create(title.clone(), actor);
                 Effect::ThreadCreated(title.clone())
@@ -263,7 +276,8 @@ impl Forum {
         for upload in thread.uploads() {
             self.accounts.subtract_file_bytes(upload.author, upload.size);
         }
-        let files = thread.uploads().iter().map(|upload| upload.id).collect();
+        let files: Vec<FileId> = thread.uploads().iter().map(|upload| upload.id).collect();
+        self.removed_files.extend(files.iter().copied());
         Ok(Effect::ThreadRemoved { thread: id, title: title.clone(), files })
     }
 
@@ -277,6 +291,16 @@ impl Forum {
         self.threads
             .iter()
             .flat_map(|(_, thread)| thread.uploads().iter().map(move |upload| (thread.title(), upload)))
+    }
+
+    /// The files of removed threads that are not known to be gone from the disk, in the order of their ids.
+    pub fn removed_files(&self) -> impl Iterator<Item = FileId> {
+        self.removed_files.iter().copied()
+    }
+
+    /// Whether this file belonged to a removed thread and is not known to be gone from the disk.
+    pub fn is_removed_file(&self, id: FileId) -> bool {
+        self.removed_files.contains(&id)
     }
 }
 

@@ -4,6 +4,7 @@
 //! [`Restorer`] makes the same forum of them again.
 
 use std::fmt;
+use std::ops::Bound;
 
 use forum_common::limits::DIGEST_BYTES;
 use forum_common::names::{FileName, Text, Title, UserName};
@@ -109,6 +110,12 @@ pub enum Record {
         /// What it says.
         text: Text,
     },
+    /// A file of a removed thread that may still be on disk. Snapshots have these; exports do not, because
+    /// they leave such files out.
+    RemovedFile {
+        /// Which file.
+        id: FileId,
+    },
 }
 
 /// Digests in hexadecimal where people read, as bytes elsewhere.
@@ -183,6 +190,8 @@ enum Stage {
     Room(RoomId),
     /// Inside a room: the message to come.
     RoomPost(RoomId, usize),
+    /// The file of a removed thread to come is the first after this one.
+    RemovedFile(Option<FileId>),
     Done,
 }
 
@@ -203,6 +212,7 @@ impl Iterator for Records {
                 Stage::Board(index) => self.board(index),
                 Stage::Room(id) => self.room(id),
                 Stage::RoomPost(id, index) => self.room_post(id, index),
+                Stage::RemovedFile(after) => self.removed_file(after),
                 Stage::Done => return None,
             };
             self.stage = stage;
@@ -318,7 +328,7 @@ impl Records {
                 let members = room.members.iter().map(|member| self.name(*member)).collect();
                 (Some(Record::Room { members }), Stage::RoomPost(id, 0))
             }
-            None => (None, Stage::Done),
+            None => (None, Stage::RemovedFile(None)),
         }
     }
 
@@ -329,6 +339,14 @@ impl Records {
                 (Some(Record::RoomPost { author, at_ms, text }), Stage::RoomPost(id, index + 1))
             }
             None => (None, Stage::Room(RoomId(id.0 + 1))),
+        }
+    }
+
+    fn removed_file(&self, after: Option<FileId>) -> Step {
+        let start = after.map_or(Bound::Unbounded, Bound::Excluded);
+        match self.forum.removed_files.range((start, Bound::Unbounded)).next() {
+            Some(&id) => (Some(Record::RemovedFile { id }), Stage::RemovedFile(Some(id))),
+            None => (None, Stage::Done),
         }
     }
 }
@@ -461,6 +479,7 @@ impl Restorer {
                 let room = self.room.ok_or(RestoreError::NoParent)?;
                 self.forum.rooms.post(room, TimedPost { author, at_ms, text });
             }
+            Record::RemovedFile { id } => drop(self.forum.removed_files.insert(id)),
         }
         Ok(())
     }

@@ -163,6 +163,23 @@ fn files_count_for_their_uploader_until_the_thread_is_removed() {
 }
 
 #[test]
+fn the_files_of_a_removed_thread_are_remembered_until_they_are_unlinked() {
+    let mut table = Table::with_users(1);
+    table.create(0, "t").unwrap();
+    table.add_file(0, "t", "a", 1).unwrap();
+    table.add_file(0, "t", "b", 2).unwrap();
+    let named: Vec<FileId> = table.forum.files().map(|(_, upload)| upload.id).collect();
+    assert_eq!(table.forum.removed_files().count(), 0);
+    table.apply(Some(0), Change::RemoveThread { title: title("t") }).unwrap();
+    assert!(named.iter().all(|id| table.forum.is_removed_file(*id)));
+    assert_eq!(table.forum.removed_files().count(), 2);
+    table.apply(None, Change::Unlinked { files: vec![named[0], FileId(7)] }).unwrap();
+    assert_eq!(table.forum.removed_files().collect::<Vec<_>>(), [named[1]]);
+    table.apply(None, Change::Unlinked { files: named }).unwrap();
+    assert_eq!(table.forum.removed_files().count(), 0);
+}
+
+#[test]
 fn a_name_is_exact_and_no_prefix_of_another() {
     let mut table = Table::with_users(1);
     table.create(0, "ab").unwrap();
@@ -217,6 +234,8 @@ fn any_change() -> impl Strategy<Value = (Option<u32>, Change)> {
         2 => "[a-z]{1,9}".prop_map(|raw| Change::PostToBoard { text: text(&raw) }),
         3 => proptest::sample::subsequence(vec![0, 1, 2, 3], 1..4).prop_map(|users| Change::CreateRoom {
             members: users.into_iter().map(AccountId).collect() }),
+        1 => (1..8u64, 0..5u8).prop_map(|(thread, file)| Change::Unlinked {
+            files: vec![FileId(u128::from(thread) << 8 | u128::from(file))] }),
         4 => (0..5u32, "[a-z]{1,9}").prop_map(|(room, raw)| Change::PostToRoom { room: RoomId(room), text: text(&raw) }),
     ];
     (proptest::option::weighted(0.9, 0..4u32), change)

@@ -18,6 +18,8 @@ pub struct MemoryJournal {
     commits: usize,
     holding: bool,
     no_space_commits: usize,
+    /// What a power cut would leave, if that is less than was committed.
+    durable: Option<Sequence>,
     state: State,
 }
 
@@ -65,6 +67,16 @@ impl MemoryJournal {
         };
         self.outcomes.push_back((outcome, batch));
         true
+    }
+
+    /// From now on nothing more becomes durable until [`MemoryJournal::sync`].
+    pub fn hold_sync(&mut self) {
+        self.durable = Some(self.durable());
+    }
+
+    /// Makes all that was committed durable, now and in future.
+    pub fn sync(&mut self) {
+        self.durable = None;
     }
 
     /// The disk is full for the next so many batches.
@@ -116,7 +128,7 @@ impl Journal for MemoryJournal {
     }
 
     fn durable(&self) -> Sequence {
-        Sequence::default().plus(self.committed.len())
+        self.durable.unwrap_or(Sequence::default().plus(self.committed.len()))
     }
 
     fn next_outcome(&mut self) -> Option<Outcome> {

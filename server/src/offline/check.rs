@@ -16,7 +16,7 @@ use forum_common::names::Title;
 use super::interrupts::Interrupts;
 use super::verify::{Fault, expected, verify};
 use super::{Counted, Point, Totals, because, say};
-use crate::files::{FileId, Survey, survey};
+use crate::files::{FileId, Kind, Survey, orphaned, survey};
 use crate::forum::{Forum, Upload};
 use crate::journal::{Beside, Contents, Reading, Stored, parts};
 use crate::startup::Failed;
@@ -97,11 +97,12 @@ impl<W: Write> Check<'_, W> {
     }
 
     fn files(&mut self, forum: &Forum, survey: &Survey) -> Result<(), Failed> {
-        let unnamed = survey.unnamed.len();
+        let parts = survey.parts.len();
         self.say(match self.look.beside() {
-            Beside::Server => format!("uploads under way: {unnamed}"),
-            Beside::Nobody => format!("uploads that broke off, deleted by the next start: {unnamed}"),
+            Beside::Server => format!("uploads under way: {parts}"),
+            Beside::Nobody => format!("uploads that broke off, deleted by the next start: {parts}"),
         })?;
+        self.unnamed(forum, survey)?;
         self.foreign(&survey.foreign)?;
         let mut missing: BTreeSet<FileId> = survey.missing.iter().copied().collect();
         for (title, upload) in forum.files() {
@@ -115,6 +116,28 @@ impl<W: Write> Check<'_, W> {
             }
         }
         if missing.is_empty() { Ok(()) } else { self.missing(forum, &missing) }
+    }
+
+    /// Whole files that no thread has. Beside a server a file may be whole for a moment before its entry is in
+    /// the log, so there only those count that were moved aside.
+    fn unnamed(&mut self, forum: &Forum, survey: &Survey) -> Result<(), Failed> {
+        let (removed, orphans): (Vec<FileId>, Vec<FileId>) =
+            survey.unnamed.iter().partition(|id| forum.is_removed_file(**id));
+        if self.look.beside() == Beside::Nobody {
+            if !removed.is_empty() {
+                let removed = removed.len();
+                self.say(format_args!("files of removed threads, deleted by the next start: {removed}"))?;
+            }
+            for id in orphans {
+                self.say(format_args!(
+                    "no thread has files/{id}: the next start moves it to files/orphaned"
+                ))?;
+            }
+        }
+        for id in &survey.orphaned {
+            self.say(format_args!("no thread has files/orphaned/{id}: delete it if nobody misses it"))?;
+        }
+        Ok(())
     }
 
     /// Not ours to judge, but worth knowing.
@@ -160,12 +183,17 @@ impl<W: Write> Check<'_, W> {
             self.permission(&part)?;
         }
         self.permission(&files)?;
-        // That it can't be read was said already.
-        let Ok(entries) = files.read_dir() else { return Ok(()) };
+        self.permissions_in(&files)?;
+        self.permissions_in(&orphaned(&files))
+    }
+
+    fn permissions_in(&mut self, dir: &Path) -> Result<(), Failed> {
+        // That it can't be read was said already, or nothing was ever moved there.
+        let Ok(entries) = dir.read_dir() else { return Ok(()) };
         for entry in entries {
             let name = entry.map_err(because("read the files' directory"))?.file_name();
-            if name.to_str().is_some_and(|name| name.parse::<FileId>().is_ok()) {
-                self.permission(&files.join(name))?;
+            if Kind::of(&name).is_some() {
+                self.permission(&dir.join(name))?;
             }
         }
         Ok(())

@@ -22,7 +22,7 @@ use super::layout::{
 use super::verify::{Fault, expected, verify};
 use super::{Point, Totals, because, say};
 use crate::files::{FileId, survey};
-use crate::forum::{Forum, History, Listed, Sequence, Thread, TimedPost};
+use crate::forum::{Forum, History, Listed, Record, Sequence, Thread, TimedPost};
 use crate::journal::{Reading, Stored, sync_directory};
 use crate::startup::Failed;
 use crate::store::Look;
@@ -151,7 +151,8 @@ fn link_or_copy(from: &Path, to: &Path) -> io::Result<()> {
 }
 
 fn drop_unnamed(forum: &Forum, held: &Path) -> io::Result<()> {
-    survey(held, forum.files().map(|(_, upload)| upload.id))?.delete_unnamed(held)
+    let survey = survey(held, forum.files().map(|(_, upload)| upload.id))?;
+    survey.unnamed.iter().try_for_each(|id| fs::remove_file(id.path_in(held)))
 }
 
 /// Import takes no damaged file, so there is none in an export.
@@ -245,7 +246,8 @@ fn name_uploads(forum: &Forum, draft: &Draft, interrupts: &Interrupts) -> Result
 
 fn write_records(forum: &Forum, file: &mut impl Write, interrupts: &Interrupts) -> io::Result<()> {
     let mut records = 0;
-    for record in forum.records() {
+    // The files of removed threads are not in the export.
+    for record in forum.records().filter(|record| !matches!(record, Record::RemovedFile { .. })) {
         interrupts.check().map_err(io::Error::other)?;
         write_line(file, &record)?;
         records += 1;

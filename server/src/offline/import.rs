@@ -170,6 +170,7 @@ fn check_place(record: &Record, number: u64) -> Result<(), String> {
         (1, Record::Forum { .. }) => Ok(()),
         (1, _) => Err("the first record must be `forum`".into()),
         (_, Record::Forum { .. }) => Err("`forum` must be the first record".into()),
+        (_, Record::RemovedFile { .. }) => Err("an export has no files of removed threads".into()),
         (_, Record::Thread { id: ThreadId(0 | u64::MAX), .. }) => Err("no thread has this id".into()),
         _ => Ok(()),
     }

@@ -520,15 +520,43 @@ fn a_check_finds_what_others_could_read() {
 #[test]
 fn files_that_nothing_names_are_no_problem() {
     let place = Place::with_forum();
-    fs::write(FileId(99).path_in(&place.files()), "").unwrap();
-    fs::set_permissions(FileId(99).path_in(&place.files()), Permissions::from_mode(0o600)).unwrap();
+    let (whole, part) = (FileId(99).path_in(&place.files()), FileId(98).part_in(&place.files()));
+    for path in [&whole, &part] {
+        fs::write(path, "").unwrap();
+        fs::set_permissions(path, Permissions::from_mode(0o600)).unwrap();
+    }
     fs::write(place.files().join("notes\u{9b}.txt"), "").unwrap();
     let (lines, checked) = place.check();
     assert_eq!(checked, Ok(()));
     assert!(lines.contains("\nuploads that broke off, deleted by the next start: 1\n"), "{lines}");
+    let orphan = format!("\nno thread has files/{}: the next start moves it to files/orphaned\n", FileId(99));
+    assert!(lines.contains(&orphan), "{lines}");
     assert!(lines.contains("\nnot put there by forumd: files/notes\\u{9b}.txt\n"), "{lines}");
-    let (_journal, _store) = served(&place);
-    assert!(place.check().0.contains("\nuploads under way: 1\n"));
+    {
+        let (_journal, _store) = served(&place);
+        assert!(place.check().0.contains("\nuploads under way: 1\n"));
+    }
+    crate::files::move_aside(&place.files(), FileId(99)).unwrap();
+    let (lines, checked) = place.check();
+    assert_eq!(checked, Ok(()));
+    let orphan = format!("\nno thread has files/orphaned/{}: delete it if nobody misses it\n", FileId(99));
+    assert!(lines.contains(&orphan), "{lines}");
+}
+
+#[test]
+fn files_of_removed_threads_are_no_problem_and_not_exported() {
+    let place = Place::with_forum();
+    let thread = place.point().forum.files().find(|(_, upload)| upload.id == TEST_EXE).unwrap().0.clone();
+    place.append(&[entry(Some(0), Change::RemoveThread { title: thread })]);
+    let (lines, checked) = place.check();
+    assert_eq!(checked, Ok(()));
+    assert!(lines.contains("\nfiles of removed threads, deleted by the next start: 1\n"), "{lines}");
+    assert!(!lines.contains("no thread has"), "{lines}");
+    place.export("out").unwrap();
+    assert!(!TEST_EXE.path_in(&place.at("out").join("files")).exists());
+    let other = Place::new();
+    other.import(&place.at("out")).unwrap();
+    assert_eq!(other.point().forum.removed_files().count(), 0);
 }
 
 #[test]

@@ -40,6 +40,8 @@ pub(super) enum Origin {
     Import,
     /// Nobody: messages that this user's client has.
     Taken(AccountId),
+    /// Nobody: files of removed threads are gone.
+    Unlinked,
 }
 
 /// An entry in flight.
@@ -53,6 +55,11 @@ pub(super) struct Pending {
 impl<S: Stream, J: Journal, C: Clock> Service<S, J, C> {
     /// Puts a change in the order of the log. Its answer comes when it is applied.
     pub(super) fn propose(&mut self, origin: Origin, actor: Option<AccountId>, change: Change) {
+        self.propose_unlinked();
+        self.put_in_order(origin, actor, change);
+    }
+
+    pub(super) fn put_in_order(&mut self, origin: Origin, actor: Option<AccountId>, change: Change) {
         // Time in the log never goes back, whatever happens to the machine's clock.
         let newest = self.pending.back().map_or(self.forum.at_ms(), |pending| pending.entry.at_ms);
         let entry = Entry { at_ms: self.now_ms.max(newest), actor, change };
@@ -142,6 +149,7 @@ impl<S: Stream, J: Journal, C: Clock> Service<S, J, C> {
     fn apply_next(&mut self, entries: usize) {
         for _ in 0..entries {
             let Some(pending) = self.next_pending() else { return };
+            self.applied = self.applied.plus(1);
             let result = self.forum.apply(&pending.entry);
             if let Ok(effect) = &result {
                 self.follow_up(&pending.entry, effect);
@@ -171,9 +179,7 @@ impl<S: Stream, J: Journal, C: Clock> Service<S, J, C> {
         match (effect, &entry.change, entry.actor) {
             (Effect::ThreadRemoved { thread, title, files }, ..) => {
                 self.break_downloads_of(*thread, title);
-                for &file in files {
-                    self.files.unlink(file);
-                }
+                self.unlink_when_durable(files);
             }
             (Effect::MessageStored(to), ..) => {
                 if let Some(peer) = self.online.find(*to).map(|user| user.peer) {
@@ -206,6 +212,7 @@ impl<S: Stream, J: Journal, C: Clock> Service<S, J, C> {
                     warn!("an account was not imported: {text}");
                 }
             }
+            Origin::Unlinked => self.unlinked_decided(pending.entry.change, result.is_ok()),
             Origin::Upload(key) => self.upload_decided(key, &pending.entry.change, result),
             Origin::Command(id, tag) => {
                 let Some(own) = self.unapplied_mut(id) else { return };
@@ -277,7 +284,7 @@ impl<S: Stream, J: Journal, C: Clock> Service<S, J, C> {
             Effect::FileAdded { title, file } => out.write_str(&file_added(file, title)),
             Effect::ThreadRemoved { title, .. } => write!(out, "Thread {title} removed"),
             // The receiver sees it; the sender sees that nothing was refused.
-            Effect::MessageStored(_) | Effect::MessagesTaken => Ok(()),
+            Effect::MessageStored(_) | Effect::MessagesTaken | Effect::FilesUnlinked => Ok(()),
             Effect::Blocked(user) => write!(out, "{} is blocked", name(user)),
             Effect::Unblocked(user) => write!(out, "{} is unblocked", name(user)),
             Effect::PostedToBoard(number) => {

@@ -17,6 +17,7 @@ mod presence;
 mod rooms;
 mod shutdown;
 mod transfers;
+mod unlinking;
 
 use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::hash::RandomState;
@@ -36,12 +37,13 @@ use self::commit::Pending;
 use self::presence::{Comings, Said};
 use self::shutdown::Lifecycle;
 use self::transfers::{Download, TransferKey, Upload};
+use self::unlinking::Unlinking;
 use crate::args::Limits;
 use crate::clock::Clock;
 use crate::connection::{SCRATCH_BYTES, Stream};
 use crate::files::FileWorkers;
 use crate::forum::{AccountId, Forum, Refused};
-use crate::journal::Journal;
+use crate::journal::{Journal, Sequence};
 use crate::links::Links;
 use crate::lockout::Lockout;
 use crate::online::Online;
@@ -105,6 +107,10 @@ pub struct Service<S, J, C> {
     /// Entries that are proposed and not applied, oldest first.
     pending: VecDeque<Pending>,
     pending_bytes: usize,
+    /// The last entry that was applied, as the journal counts them.
+    applied: Sequence,
+    /// Files of removed threads on their way out.
+    unlinking: Unlinking,
     /// Who waits for room among the entries in flight.
     waiting_for_room: Vec<PeerId>,
     /// Scratch memory for an entry, and for a text.
@@ -170,16 +176,19 @@ impl<S: Stream, J: Journal, C: Clock> Service<S, J, C> {
     /// A server for `forum`, which is what the journal has told so far.
     pub fn new(settings: Settings, clock: C, forum: Forum, helpers: Helpers<J>) -> Self {
         let (now, now_ms) = (clock.now(), clock.wall_ms());
-        Self {
+        let mut service = Self {
             lockout: Lockout::new(settings.attempts_max, settings.block_duration),
             clock,
             now,
             now_ms,
             peers: Peers::new(settings.limits.max_notice_bytes),
             forum,
+            // A start makes all of the log durable before it is replayed.
+            applied: helpers.journal.durable(),
             journal: helpers.journal,
             pending: VecDeque::new(),
             pending_bytes: 0,
+            unlinking: Unlinking::default(),
             waiting_for_room: Vec::new(),
             encoded: Vec::new(),
             text: String::new(),
@@ -202,7 +211,9 @@ impl<S: Stream, J: Journal, C: Clock> Service<S, J, C> {
             told_to_end: false,
             scratch: vec![0; SCRATCH_BYTES],
             settings,
-        }
+        };
+        service.resume_unlinking();
+        service
     }
 
     /// Takes in a connection that was just accepted; none when there are so many that not even a word of
@@ -268,6 +279,7 @@ impl<S: Stream, J: Journal, C: Clock> Service<S, J, C> {
         let gathered = self.journal.end_turn(quiet);
         // What is committed by then is answered in the same turn.
         self.take_outcomes();
+        self.unlink_durable();
         self.publish_said();
         self.bound_notices();
         self.advance_shutdown();

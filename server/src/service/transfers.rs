@@ -263,6 +263,7 @@ impl<S: Stream, J: Journal, C: Clock> Service<S, J, C> {
                 Report::Failed(failure) => self.failed(key, &failure),
             }
         }
+        self.note_unlinked();
     }
 
     /// A file that is not as long as the log says was damaged, and nobody gets it.
@@ -313,7 +314,7 @@ impl<S: Stream, J: Journal, C: Clock> Service<S, J, C> {
                 self.done(key.peer, key.tag, &text);
             }
             (Err(no), Change::AddFile { id, .. }) => {
-                self.files.unlink(*id);
+                self.files.unlink(vec![*id]);
                 self.refuse(key.peer, key.tag, &no);
             }
             _ => debug_assert!(false, "an upload adds a file"),

@@ -72,6 +72,57 @@ fn a_thread_removed_during_a_download_ends_it_and_deletes_the_file() {
     assert_eq!(stage.stored_files(), 0);
 }
 
+/// A stage on which yoda has put a file of nine bytes into thread t.
+fn stage_with_file() -> (Stage, Client) {
+    let (mut stage, mut yoda) = stage_with_thread();
+    stage.ask(&mut yoda, 5, &Request::Upload { title: "t", file: "f", size: 9 });
+    yoda.send_transfer(5, &Transfer::Data(b"nine byte"));
+    yoda.send_transfer(5, &Transfer::End(*blake3::hash(b"nine byte").as_bytes()));
+    stage.settle(&yoda);
+    assert_eq!(yoda.answers(), [done(5, "f uploaded to t thread")]);
+    (stage, yoda)
+}
+
+#[test]
+fn a_file_is_unlinked_only_when_no_power_cut_can_bring_its_thread_back() {
+    let (mut stage, mut yoda) = stage_with_file();
+    stage.service.journal.hold_sync();
+    assert_eq!(stage.ask(&mut yoda, 6, &Request::RemoveThread { title: "t" }), [done(6, "Thread t removed")]);
+    assert_eq!(stage.stored_files(), 1);
+    assert_eq!(stage.service.forum.removed_files().count(), 1, "a crash does not forget it");
+    stage.service.journal.sync();
+    stage.settle(&yoda);
+    assert_eq!(stage.stored_files(), 0);
+    stage.ask(&mut yoda, 7, &Request::CreateThread { title: "u" });
+    assert_eq!(stage.service.forum.removed_files().count(), 0, "the next change takes the news along");
+}
+
+#[test]
+fn a_start_unlinks_what_the_last_run_could_not() {
+    let (mut stage, mut yoda) = stage_with_file();
+    stage.service.journal.hold_sync();
+    stage.ask(&mut yoda, 6, &Request::RemoveThread { title: "t" });
+    let id = stage.service.forum.removed_files().next().unwrap();
+    let forum = stage.service.forum.clone();
+    let mut next = stage_on(&[], forum, MemoryJournal::default());
+    std::fs::write(id.path_in(next.files.path()), "nine byte").unwrap();
+    next.service.resume_unlinking();
+    assert_eq!(next.stored_files(), 0);
+    let _hans = next.sign_up("hans");
+    assert_eq!(next.service.forum.removed_files().count(), 0);
+}
+
+#[test]
+fn a_full_disk_forgets_no_file_that_was_unlinked() {
+    let (mut stage, mut yoda) = stage_with_file();
+    stage.ask(&mut yoda, 6, &Request::RemoveThread { title: "t" });
+    stage.service.journal.no_space(1);
+    stage.ask(&mut yoda, 7, &Request::CreateThread { title: "u" });
+    assert_eq!(stage.service.forum.removed_files().count(), 1);
+    stage.ask(&mut yoda, 8, &Request::CreateThread { title: "u" });
+    assert_eq!(stage.service.forum.removed_files().count(), 0);
+}
+
 #[test]
 fn a_thread_removed_during_an_upload_refuses_it_even_if_its_title_is_back() {
     let (mut stage, mut yoda) = stage_with_thread();

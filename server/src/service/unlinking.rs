@@ -1,0 +1,79 @@
+//! Files of removed threads: unlinked once no power cut can bring their thread back, then struck from the
+//! state's list with the next change.
+//!
+//! ```text
+//! removal applied ─► waits until it is durable ─► the file workers ─► gone ─► entry `Unlinked`
+//! ```
+//!
+//! The state has the ids from the first step to the last, so a crash at any point forgets none of them: the next
+//! start begins anew with what the state has. No entry is proposed for its own sake; the next change takes it
+//! along, so that an idle server writes nothing.
+
+use std::collections::VecDeque;
+
+use super::Service;
+use super::commit::Origin;
+use crate::clock::Clock;
+use crate::connection::Stream;
+use crate::files::FileId;
+use crate::forum::Change;
+use crate::journal::{Journal, Sequence};
+
+/// The steps between two entries of the log.
+#[derive(Debug, Default)]
+pub(super) struct Unlinking {
+    /// Files whose removal is applied, and the last entry that has to be durable before they are unlinked.
+    waiting: VecDeque<(Sequence, Vec<FileId>)>,
+    /// Files that are gone, of which the log does not know yet.
+    gone: Vec<FileId>,
+}
+
+impl<S: Stream, J: Journal, C: Clock> Service<S, J, C> {
+    /// Unlinks what the last run left. Its removal is durable: a start makes the whole log so.
+    pub(super) fn resume_unlinking(&mut self) {
+        self.files.unlink(self.forum.removed_files().collect());
+    }
+
+    /// A removal was applied.
+    pub(super) fn unlink_when_durable(&mut self, files: &[FileId]) {
+        if !files.is_empty() {
+            self.unlinking.waiting.push_back((self.applied, files.to_vec()));
+        }
+    }
+
+    /// Unlinks the files whose removal has become durable.
+    pub(super) fn unlink_durable(&mut self) {
+        let durable = self.journal.durable();
+        let waiting = &mut self.unlinking.waiting;
+        while waiting.front().is_some_and(|(removal, _)| *removal <= durable)
+            && let Some((_, files)) = waiting.pop_front()
+        {
+            self.files.unlink(files);
+        }
+    }
+
+    /// Takes note of what the file workers have unlinked.
+    pub(super) fn note_unlinked(&mut self) {
+        let mut files = self.files.take_unlinked();
+        // An upload that was refused was never in the list.
+        files.retain(|id| self.forum.is_removed_file(*id));
+        self.unlinking.gone.append(&mut files);
+    }
+
+    /// Strikes from the list what is gone.
+    pub(super) fn propose_unlinked(&mut self) {
+        if !self.unlinking.gone.is_empty() {
+            let files = std::mem::take(&mut self.unlinking.gone);
+            self.put_in_order(Origin::Unlinked, None, Change::Unlinked { files });
+        }
+    }
+
+    /// What became of that: a full disk refuses it like any change.
+    pub(super) fn unlinked_decided(&mut self, change: Change, is_done: bool) {
+        if let Change::Unlinked { mut files } = change
+            && !is_done
+        {
+            self.unlinking.gone.append(&mut files);
+        }
+    }
+}

@@ -48,8 +48,6 @@ pub struct Connection {
     pub begun_ns: u64,
     /// When the requests were due that were sent and not answered, oldest first.
     pub in_flight: VecDeque<u64>,
-    /// When the requests were due that were not sent yet, as too many are in flight.
-    pub waiting: VecDeque<u64>,
     /// What it has heard of the speaker.
     pub heard: u64,
     /// The newest message that the server wants to hear of that it arrived.
@@ -70,7 +68,6 @@ impl Connection {
             phase: Phase::Entering(0),
             begun_ns,
             in_flight: VecDeque::new(),
-            waiting: VecDeque::new(),
             heard: 0,
             mail: None,
             stream: Some(stream),
@@ -87,7 +84,6 @@ impl Connection {
             phase: Phase::Gone,
             begun_ns: 0,
             in_flight: VecDeque::new(),
-            waiting: VecDeque::new(),
             heard: 0,
             mail: None,
             stream: None,

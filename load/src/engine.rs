@@ -10,7 +10,7 @@ mod tally;
 use std::io::{self, ErrorKind};
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::time::{Duration, Instant};
 
 use mio::{Events, Poll, Token, Waker};
@@ -18,7 +18,7 @@ use signal_hook::consts::{SIGINT, SIGTERM};
 use signal_hook_mio::v1_0::Signals;
 
 use crate::args::{Arguments, Scenario};
-use crate::connection::{Connection, READ_BYTES};
+use crate::connection::{Connection, Phase, READ_BYTES};
 use crate::live::Live;
 use crate::meter::Meter;
 use crate::outcome::Outcome;
@@ -27,10 +27,12 @@ use crate::server_use::Snapshot;
 use crate::work::Work;
 use fan::Fan;
 
-/// Requests of one connection that are on their way at once in an open loop. What is due beyond waits, and
-/// its latency goes on.
+/// Requests of one connection that are on their way at once in an open loop. What is due beyond is sent later,
+/// and its latency counts from when it was due all the same.
 const IN_FLIGHT_MAX: usize = 1_024;
-/// How long answers have that are due when the run ends.
+/// Requests of an open loop that are sent in one turn, so that answers are heard between them.
+const SENT_IN_TURN_MAX: u32 = 1_024;
+/// How long answers are waited for that are missing when the warm-up or the measured time ends.
 const GRACE: Duration = Duration::from_secs(2);
 /// Before it is measured nothing has to have come for so long: log-ins are told to everybody.
 const QUIET: Duration = Duration::from_millis(200);
@@ -81,6 +83,8 @@ pub struct Engine<'a> {
     meter: Meter,
     live: Live,
     asking: Asking,
+    /// Nothing is sent from then on.
+    asks_until: u64,
     /// Requests that may still be made.
     left: u64,
     fan: Option<Fan>,
@@ -127,6 +131,7 @@ impl<'a> Engine<'a> {
             meter: Meter::default(),
             live: Live::new(arguments),
             asking: Asking::Not,
+            asks_until: u64::MAX,
             left: u64::MAX,
             fan: (arguments.scenario == Scenario::Fanout).then(|| Fan::new(arguments.burst)),
             server: (server, None),
@@ -145,70 +150,84 @@ impl<'a> Engine<'a> {
     /// Makes the connections and everything that the scenario needs; then waits for quiet.
     ///
     /// # Errors
-    /// No connection was made: the first reason for it.
+    /// There is no connection, and why; or the run was interrupted.
     pub fn set_up(&mut self) -> Result<(), String> {
         self.ramp();
-        if self.workers == 0 {
-            let why = self.meter.texts.first().cloned().unwrap_or_else(|| "interrupted".to_owned());
-            return Err(format!("{}: {why}", self.arguments.server));
+        if self.arguments.scenario == Scenario::Connect && self.meter.settled() > 0 {
+            return Ok(());
         }
+        self.is_usable()?;
         self.prepare();
         self.wait_for_quiet();
+        self.is_usable()
+    }
+
+    /// Whether there is anything to go on with.
+    fn is_usable(&self) -> Result<(), String> {
+        if self.is_ending() {
+            return Err("interrupted before anything was measured".to_owned());
+        }
+        if self.is_deserted() {
+            let why = self.meter.texts.first().map_or("no connection is left", String::as_str);
+            return Err(format!("{}: {why}", self.arguments.server));
+        }
         Ok(())
     }
 
-    /// Waits until `flag` is set by somebody who then wakes the loop.
-    pub fn wait_for(&mut self, flag: &AtomicBool) {
-        while !flag.load(Ordering::Acquire) && !self.is_ending() {
+    /// Waits until `opened` has counted up to `count`; somebody does that, and then wakes the loop.
+    pub fn wait_for(&mut self, opened: &AtomicU32, count: u32) {
+        while opened.load(Ordering::Acquire) < count && !self.is_ending() {
             self.turn(TURN_MAX);
         }
     }
 
-    /// Asks, as long as the arguments say, and says what has come of it. `at_edge` hears when the measuring
-    /// begins and ends.
-    pub fn measure(&mut self, at_edge: &mut dyn FnMut(Edge)) -> Outcome {
-        if self.arguments.scenario == Scenario::Connect {
-            return self.stay(at_edge);
+    /// Asks for as long as the warm-up lasts, and waits for the answers: nothing of it reaches into the measured
+    /// time.
+    ///
+    /// # Errors
+    /// It was interrupted, or the connections were lost.
+    pub fn warm_up(&mut self) -> Result<(), String> {
+        if self.arguments.scenario == Scenario::Connect || self.arguments.warm_up.is_zero() {
+            return Ok(());
         }
         let now = self.now_ns();
-        if !self.arguments.warm_up.is_zero() {
-            self.begin_asking(now);
-            self.run_until(now + nanoseconds(self.arguments.warm_up));
+        self.ask_until(now, now + nanoseconds(self.arguments.warm_up));
+        self.wait_for_answers();
+        self.is_usable()
+    }
+
+    /// Asks, as long as the arguments say, and says what has come of it. `at_end` hears when the measured time
+    /// is over, before late answers are waited for.
+    pub fn measure(&mut self, at_end: &mut dyn FnMut()) -> Outcome {
+        if self.arguments.scenario == Scenario::Connect {
+            return self.stay(at_end);
         }
         self.look_at_server();
-        at_edge(Edge::Begins);
         let start = self.now_ns();
         self.left = self.arguments.count.unwrap_or(u64::MAX);
-        self.meter.start(start);
-        self.begin_asking(start);
         let end = match self.arguments.count {
             Some(_) => u64::MAX,
             None => start + nanoseconds(self.arguments.duration),
         };
-        self.run_until(end);
-        let end = self.now_ns();
-        self.asking = Asking::Not;
-        at_edge(Edge::Ends);
-        let outcome_server = self.server_use();
-        self.drain();
-        let mut outcome = self.outcome((end - start) as f64 / 1e9);
-        outcome.server = outcome_server;
-        outcome
+        self.meter.start(start, end);
+        self.ask_until(start, end);
+        let server = self.server_use();
+        at_end();
+        let end = self.meter.end(self.now_ns());
+        self.show_seconds();
+        self.miss_what_is_left(end);
+        self.wait_for_answers();
+        self.give_up_on_the_rest();
+        self.outcome((end - start) as f64 / 1e9, server)
     }
 
     /// All are logged in, which is what was measured; what is left is how much memory they take.
-    fn stay(&mut self, at_edge: &mut dyn FnMut(Edge)) -> Outcome {
-        at_edge(Edge::Begins);
+    fn stay(&mut self, at_end: &mut dyn FnMut()) -> Outcome {
         let end = self.now_ns() + nanoseconds(self.arguments.duration);
         self.run_until(end);
-        at_edge(Edge::Ends);
-        let seconds = self.ramp_seconds();
-        self.outcome(seconds)
-    }
-
-    /// The first few different texts of what went wrong.
-    pub fn error_texts(&self) -> &[String] {
-        &self.meter.texts
+        at_end();
+        let (seconds, server) = (self.ramp_seconds(), self.server_use());
+        self.outcome(seconds, server)
     }
 
     fn now_ns(&self) -> u64 {
@@ -219,19 +238,21 @@ impl<'a> Engine<'a> {
         self.interrupted || self.stop.load(Ordering::Relaxed)
     }
 
-    fn begin_asking(&mut self, now: u64) {
-        if matches!(self.asking, Asking::Not) {
-            self.asking = match self.arguments.rate {
-                Some(rate) => Asking::Open { schedule: Schedule::new(rate, now), next: 0 },
-                None => Asking::Closed,
-            };
-        }
+    /// Asks from `now` to `end`, or until all is answered that was to be asked.
+    fn ask_until(&mut self, now: u64, end: u64) {
+        self.asking = match self.arguments.rate {
+            Some(rate) => Asking::Open { schedule: Schedule::new(rate, now), next: 0 },
+            None => Asking::Closed,
+        };
+        self.asks_until = end;
         if self.fan.is_none() {
             for key in 0..self.connections.len() {
                 self.ask(key, now);
                 self.flush(key);
             }
         }
+        self.run_until(end);
+        self.asks_until = self.now_ns().min(end);
     }
 
     /// Runs the loop until `end`, or until all is answered that was to be asked.
@@ -241,42 +262,79 @@ impl<'a> Engine<'a> {
             if now >= end || self.is_ending() || self.is_done() {
                 return;
             }
-            self.ask_what_is_due(now);
-            let due = if let Asking::Open { schedule, .. } = &self.asking { schedule.next_ns() } else { end };
-            self.turn(Duration::from_nanos(due.min(end).saturating_sub(self.now_ns())));
+            let next = self.ask_what_is_due(now).unwrap_or(end);
+            self.turn(Duration::from_nanos(next.min(end).saturating_sub(self.now_ns())));
         }
     }
 
+    /// Whether nobody is left that asks or listens, or the one that speaks is gone.
+    fn is_deserted(&self) -> bool {
+        let speaker =
+            self.fan.as_ref().and_then(|_| self.connections.get(self.arguments.connections as usize));
+        self.workers == 0 || speaker.is_some_and(|speaker| speaker.phase == Phase::Gone)
+    }
+
     fn is_done(&self) -> bool {
-        if self.workers == 0 {
+        if self.is_deserted() {
             return true;
         }
         let Some(count) = self.arguments.count.filter(|_| self.meter.is_running()) else { return false };
         self.meter.settled() >= count
     }
 
-    /// Waits for the answers that are due, but not for long, and counts those that don't come.
-    fn drain(&mut self) {
-        let end = self.now_ns() + nanoseconds(GRACE);
-        let is_open =
-            |connection: &Connection| !connection.in_flight.is_empty() || !connection.waiting.is_empty();
-        while self.now_ns() < end && !self.interrupted {
-            let outstanding = self.fan.as_ref().map_or(0, |fan| fan.outstanding);
-            if outstanding == 0 && !self.connections.iter().any(is_open) {
-                break;
+    /// Counts what was due before `end` and could not be sent: too much was on its way, or the generator was
+    /// held up itself. It is not made up for.
+    fn miss_what_is_left(&mut self, end: u64) {
+        let Asking::Open { schedule, .. } = &self.asking else { return };
+        let requests = schedule.left_before(end);
+        match &self.fan {
+            Some(fan) => {
+                let due = requests * u64::from(fan.burst) * self.workers as u64;
+                let wanted =
+                    self.arguments.count.map_or(u64::MAX, |count| count.saturating_sub(fan.measured));
+                self.meter.miss(due.min(wanted));
             }
+            None => self.meter.miss(requests.min(self.left)),
+        }
+    }
+
+    /// Sends nothing more, and waits for the answers that are missing, but not for long. An interrupt does not
+    /// cut that short: what is on its way is no error.
+    fn wait_for_answers(&mut self) {
+        self.asking = Asking::Not;
+        let end = self.now_ns() + nanoseconds(GRACE);
+        while self.now_ns() < end && self.waits_for_answers() {
             self.turn(TURN_MAX);
         }
-        for connection in &self.connections {
-            for due in connection.in_flight.iter().chain(&connection.waiting) {
-                self.meter.miss(*due);
-            }
+    }
+
+    fn waits_for_answers(&self) -> bool {
+        match &self.fan {
+            Some(fan) => fan.outstanding > 0,
+            None => self.connections.iter().any(|connection| !connection.in_flight.is_empty()),
         }
-        if let Some(fan) = &self.fan {
-            self.meter.errors.unanswered += fan.outstanding;
+    }
+
+    /// Counts what was sent and has no answer.
+    fn give_up_on_the_rest(&mut self) {
+        for due in self.connections.iter().flat_map(|connection| &connection.in_flight) {
+            self.meter.give_up(*due, 1);
         }
-        let now = self.now_ns();
-        self.meter.finish(now);
+        for (due, missing) in self.fan.iter().flat_map(Fan::unheard) {
+            self.meter.give_up(due, missing);
+        }
+    }
+
+    /// Requests that are due and not sent, of an open loop.
+    fn backlog(&self) -> Option<u64> {
+        let Asking::Open { schedule, .. } = &self.asking else { return None };
+        Some(schedule.left_before(self.now_ns().min(self.asks_until)).min(self.left))
+    }
+
+    /// Shows the seconds that are over.
+    fn show_seconds(&mut self) {
+        let backlog = self.backlog();
+        self.live.show(&self.meter, self.ready, backlog);
     }
 
     /// Waits at most `longest` for something to happen, and looks after it.
@@ -301,20 +359,12 @@ impl<'a> Engine<'a> {
         }
         self.events = events;
         let now = self.now_ns();
-        if let Some(second) = self.meter.tick(now) {
-            self.live.show(&second, &self.meter, self.ready);
+        self.meter.close_seconds(now);
+        if self.live.has_news(&self.meter) {
+            self.show_seconds();
         }
         count
     }
-}
-
-/// Where the measured time begins and ends.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Edge {
-    /// What is asked from here on counts.
-    Begins,
-    /// What is asked from here on does not.
-    Ends,
 }
 
 fn nanoseconds(duration: Duration) -> u64 {

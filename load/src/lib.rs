@@ -1,5 +1,7 @@
 //! The parts of `forum-load`, the load generator.
 #![forbid(unsafe_code)]
+// They panic when nobody reads: see `output`.
+#![warn(clippy::print_stdout, clippy::print_stderr)]
 
 pub mod args;
 pub mod connection;
@@ -10,6 +12,7 @@ pub mod live;
 pub mod meter;
 pub mod mixed;
 pub mod outcome;
+pub mod output;
 pub mod pacing;
 pub mod processes;
 pub mod quantity;

@@ -1,48 +1,66 @@
 //! `forum-load`: reads the command line, and says how it ended.
 #![forbid(unsafe_code)]
+// They panic when nobody reads: see `output`.
+#![warn(clippy::print_stdout, clippy::print_stderr)]
 
+use std::io::ErrorKind;
 use std::process::ExitCode;
 
 use clap::Parser;
 
 use forum_load::args::Arguments;
-use forum_load::{processes, run};
+use forum_load::output::complain;
+use forum_load::processes;
+use forum_load::run::{self, Destinations, Finished};
 
-/// A threshold was passed, or nothing could be measured.
+/// A threshold was passed, the server died, or nothing could be measured or written.
 const FAILED: u8 = 1;
-/// The command line makes no sense.
+/// The command line makes no sense, or names a file that can't be written.
 const USAGE: u8 = 2;
 
 fn main() -> ExitCode {
     let arguments = Arguments::parse();
-    if let Err(text) = arguments.check() {
-        eprintln!("forum-load: {text}");
-        return ExitCode::from(USAGE);
-    }
-    let done = match arguments.part {
-        Some(part) => processes::run_part(&arguments, part).map(|()| true),
-        None => measure(&arguments),
+    let (status, complaints) = match arguments.check() {
+        Err(text) => (USAGE, vec![text]),
+        Ok(()) => match arguments.part {
+            Some(part) => ended(processes::run_part(&arguments, part).map_err(|text| vec![text])),
+            None => whole_run(&arguments),
+        },
     };
-    match done {
-        Ok(true) => ExitCode::SUCCESS,
-        Ok(false) => ExitCode::from(FAILED),
-        Err(text) => {
-            eprintln!("forum-load: {text}");
-            ExitCode::from(FAILED)
-        }
+    complaints.iter().for_each(|text| complain(text));
+    ExitCode::from(status)
+}
+
+fn ended(done: Result<(), Vec<String>>) -> (u8, Vec<String>) {
+    done.map_or_else(|complaints| (FAILED, complaints), |()| (0, Vec::new()))
+}
+
+/// Tries the files, runs, and writes what has come of it. Returns the status, and what is to be said.
+fn whole_run(arguments: &Arguments) -> (u8, Vec<String>) {
+    match Destinations::open(arguments) {
+        Err(text) => (USAGE, vec![text]),
+        Ok(destinations) => ended(run::run(arguments).map_err(|text| vec![text]).and_then(|finished| {
+            finished.texts.iter().for_each(|text| complain(text));
+            tell(arguments, destinations, &finished)
+        })),
     }
 }
 
-/// Runs, writes what has come of it, and says whether it is within its thresholds.
-fn measure(arguments: &Arguments) -> Result<bool, String> {
-    let finished = run::run(arguments)?;
-    run::write_out(arguments, &finished)?;
-    let mut within = true;
-    for threshold in &arguments.fail_if {
-        if let Err(text) = threshold.holds(&finished.outcome) {
-            eprintln!("forum-load: {text}");
-            within = false;
+/// Writes the outcome, and judges it.
+fn tell(arguments: &Arguments, destinations: Destinations, finished: &Finished) -> Result<(), Vec<String>> {
+    let mut complaints = destinations.write(&finished.outcome).err().unwrap_or_default();
+    let shown = run::show(arguments, finished);
+    complaints.extend(finished.is_sound().err());
+    complaints
+        .extend(arguments.fail_if.iter().filter_map(|threshold| threshold.holds(&finished.outcome).err()));
+    match shown {
+        // Whoever stops reading knows it: like other programs, this one fails without a word.
+        Err(error) if error.kind() == ErrorKind::BrokenPipe => Err(complaints),
+        Err(error) => {
+            complaints.push(format!("standard output: {error}"));
+            Err(complaints)
         }
+        Ok(()) if complaints.is_empty() => Ok(()),
+        Ok(()) => Err(complaints),
     }
-    Ok(within)
 }

@@ -3,31 +3,31 @@
 
 use hdrhistogram::Histogram;
 
-use crate::outcome::{Errors, Second, latencies};
+use crate::outcome::{Counts, Second, latencies};
 
 /// Different texts of errors that are kept; the rest is only counted.
 const ERROR_TEXTS_MAX: usize = 5;
 
 const SECOND_NS: u64 = 1_000_000_000;
 
-/// Counts what happens from [`Meter::start`] on; what was due before is part of the warm-up.
+/// Counts what becomes of the requests that are due in the measured time, from [`Meter::start`] to
+/// [`Meter::end`]. What was due before is part of the warm-up; what is answered after it is late.
 #[derive(Debug)]
 pub struct Meter {
     start_ns: u64,
-    /// Answered requests, or deliveries.
-    pub operations: u64,
-    /// What went wrong.
-    pub errors: Errors,
-    /// The first few different texts of it.
+    end_ns: u64,
+    /// What became of the requests.
+    pub counts: Counts,
+    /// The first few different texts of what went wrong.
     pub texts: Vec<String>,
     /// What arrived from others beside the answers.
     pub deliveries: u64,
-    /// How long each operation took.
+    /// How long each answer took.
     pub latency: Histogram<u64>,
-    /// The same by the second.
+    /// The seconds that are over.
     pub series: Vec<Second>,
     second: Histogram<u64>,
-    /// What [`Meter::operations`] and the errors were when this second began.
+    /// Operations and errors when this second began.
     before: (u64, u64),
     second_ends_ns: u64,
 }
@@ -36,8 +36,8 @@ impl Default for Meter {
     fn default() -> Self {
         Self {
             start_ns: u64::MAX,
-            operations: 0,
-            errors: Errors::default(),
+            end_ns: u64::MAX,
+            counts: Counts::default(),
             texts: Vec::new(),
             deliveries: 0,
             latency: latencies(),
@@ -50,9 +50,10 @@ impl Default for Meter {
 }
 
 impl Meter {
-    /// Begins to measure: what is due from here on counts.
-    pub fn start(&mut self, now_ns: u64) {
+    /// Begins to measure: what is due from here on counts. Ends at `end_ns`, or when [`Meter::end`] says so.
+    pub fn start(&mut self, now_ns: u64, end_ns: u64) {
         self.start_ns = now_ns;
+        self.end_ns = end_ns;
         self.second_ends_ns = now_ns + SECOND_NS;
         self.deliveries = 0;
     }
@@ -62,39 +63,65 @@ impl Meter {
         self.start_ns != u64::MAX
     }
 
-    /// An operation is over that was due at `due_ns`.
+    /// `requests` are due at `due_ns`.
     #[inline]
-    pub fn record(&mut self, due_ns: u64, now_ns: u64) {
+    pub fn offer(&mut self, due_ns: u64, requests: u64) {
         if due_ns >= self.start_ns {
-            self.operations += 1;
-            let took = now_ns.saturating_sub(due_ns).max(1);
-            self.latency.saturating_record(took);
-            self.second.saturating_record(took);
+            self.counts.offered += requests;
         }
     }
 
-    /// A request that was due at `due_ns` was refused.
-    pub fn refuse(&mut self, due_ns: u64, text: &[u8]) {
+    /// A request that was due at `due_ns` is answered.
+    #[inline]
+    pub fn answer(&mut self, due_ns: u64, now_ns: u64) {
+        if due_ns < self.start_ns {
+            return;
+        }
+        let took = now_ns.saturating_sub(due_ns).max(1);
+        self.latency.saturating_record(took);
+        if now_ns >= self.end_ns {
+            self.counts.late += 1;
+            return;
+        }
+        self.close_seconds(now_ns);
+        self.counts.operations += 1;
+        self.second.saturating_record(took);
+    }
+
+    /// `requests` that were due at `due_ns` are refused.
+    pub fn refuse(&mut self, due_ns: u64, requests: u64, now_ns: u64, text: &[u8]) {
         self.note(&String::from_utf8_lossy(text));
         if due_ns >= self.start_ns {
-            self.errors.refused += 1;
+            self.close_seconds(now_ns);
+            self.counts.refused += requests;
         }
     }
 
-    /// A connection was not made, or has ended.
-    pub fn lose(&mut self, text: &str) {
+    /// A connection was not made, or has ended, and with it the requests that were due at these times.
+    pub fn lose(&mut self, in_flight: impl IntoIterator<Item = u64>, now_ns: u64, text: &str) {
         self.note(text);
-        self.errors.lost += 1;
+        self.close_seconds(now_ns);
+        self.counts.lost_connections += 1;
+        let start_ns = self.start_ns;
+        self.counts.lost += in_flight.into_iter().filter(|due_ns| *due_ns >= start_ns).count() as u64;
     }
 
-    /// A request that was due at `due_ns` has no answer at the end.
-    pub fn miss(&mut self, due_ns: u64) {
-        self.errors.unanswered += u64::from(due_ns >= self.start_ns);
+    /// `requests` were due in the measured time and never sent.
+    pub fn miss(&mut self, requests: u64) {
+        self.counts.offered += requests;
+        self.counts.missed += requests;
+    }
+
+    /// `requests` that were due at `due_ns` were sent and have no answer, and nobody waits for it any longer.
+    pub fn give_up(&mut self, due_ns: u64, requests: u64) {
+        if due_ns >= self.start_ns {
+            self.counts.unanswered += requests;
+        }
     }
 
     /// Measured requests that have come to their end, whichever.
     pub fn settled(&self) -> u64 {
-        self.operations + self.errors.refused + self.errors.unanswered
+        self.counts.operations + self.counts.errors()
     }
 
     fn note(&mut self, text: &str) {
@@ -103,41 +130,41 @@ impl Meter {
         }
     }
 
-    /// Closes the seconds that are over. Returns the last of them, if there is one, for whoever looks on.
-    pub fn tick(&mut self, now_ns: u64) -> Option<Second> {
-        let mut last = None;
-        while now_ns >= self.second_ends_ns {
-            last = Some(self.close_second(self.second_ends_ns));
+    /// Closes the seconds that are over, so that what comes next is counted in the second it comes in.
+    #[inline]
+    pub fn close_seconds(&mut self, now_ns: u64) {
+        while now_ns.min(self.end_ns) >= self.second_ends_ns {
+            self.close_second(self.second_ends_ns);
             self.second_ends_ns += SECOND_NS;
         }
-        last
     }
 
-    /// Closes the last second, which may be a short one.
-    pub fn finish(&mut self, now_ns: u64) {
-        self.tick(now_ns);
+    /// Ends the measured time and closes its last second, which may be a short one. What is answered from here
+    /// on is late. Returns the end: `now_ns`, or the one that was set if that has passed.
+    pub fn end(&mut self, now_ns: u64) -> u64 {
+        self.end_ns = self.end_ns.min(now_ns);
+        self.close_seconds(self.end_ns);
         let (operations, errors) = self.before;
-        if self.is_running() && (self.operations > operations || self.errors.total() > errors) {
-            self.close_second(now_ns);
+        if self.is_running() && (self.counts.operations > operations || self.counts.errors() > errors) {
+            self.close_second(self.end_ns);
         }
         self.second_ends_ns = u64::MAX;
+        self.end_ns
     }
 
-    fn close_second(&mut self, end_ns: u64) -> Second {
+    fn close_second(&mut self, end_ns: u64) {
         let (operations, errors) = self.before;
         let at = |quantile| if self.second.is_empty() { 0 } else { self.second.value_at_quantile(quantile) };
-        let second = Second {
+        self.series.push(Second {
             at: (end_ns - self.start_ns) as f64 / 1e9,
-            operations: self.operations - operations,
-            errors: self.errors.total() - errors,
+            operations: self.counts.operations - operations,
+            errors: self.counts.errors() - errors,
             p50_ns: at(0.50),
             p99_ns: at(0.99),
             max_ns: self.second.max(),
-        };
-        self.series.push(second);
+        });
         self.second.reset();
-        self.before = (self.operations, self.errors.total());
-        second
+        self.before = (self.counts.operations, self.counts.errors());
     }
 }
 
@@ -167,23 +194,41 @@ mod tests {
     #[test]
     fn what_was_due_in_the_warm_up_is_not_counted() {
         let mut meter = Meter::default();
-        meter.record(5, 10);
-        meter.start(100);
-        meter.record(99, 200);
-        meter.record(100, 200);
-        meter.refuse(99, b"no");
-        assert_eq!((meter.operations, meter.errors.total(), meter.latency.max()), (1, 0, 100));
-        assert_eq!(meter.texts, ["no"]);
+        meter.answer(5, 10);
+        meter.start(100, 1_000);
+        for due in [99, 100] {
+            meter.offer(due, 1);
+        }
+        meter.answer(99, 200);
+        meter.answer(100, 200);
+        meter.refuse(99, 1, 200, b"no");
+        meter.lose([99], 200, "gone");
+        meter.give_up(99, 1);
+        let expected = Counts { offered: 1, operations: 1, lost_connections: 1, ..Counts::default() };
+        assert_eq!((meter.counts, meter.latency.max()), (expected, 100));
+        assert_eq!(meter.texts, ["no", "gone"]);
     }
 
     #[test]
-    fn seconds_hold_what_ended_in_them() {
+    fn an_answer_after_the_end_is_late_and_has_a_latency_and_nothing_else() {
         let mut meter = Meter::default();
-        meter.start(0);
-        meter.record(0, SECOND_NS / 2);
-        assert_eq!(meter.tick(2 * SECOND_NS).map(|second| second.operations), Some(0));
-        meter.record(0, 2 * SECOND_NS + 1);
-        meter.finish(2 * SECOND_NS + SECOND_NS / 2);
+        meter.start(0, 2 * SECOND_NS);
+        meter.offer(0, 2);
+        meter.answer(0, SECOND_NS / 2);
+        meter.answer(0, 2 * SECOND_NS);
+        assert_eq!(meter.end(5 * SECOND_NS), 2 * SECOND_NS);
+        assert_eq!((meter.counts.operations, meter.counts.late, meter.latency.len()), (1, 1, 2));
+        assert_eq!(meter.series.iter().map(|second| second.operations).collect::<Vec<_>>(), [1, 0]);
+        assert!(meter.counts.is_balanced());
+    }
+
+    #[test]
+    fn seconds_hold_what_ended_in_them_even_if_nobody_looked_for_a_while() {
+        let mut meter = Meter::default();
+        meter.start(0, u64::MAX);
+        meter.answer(0, SECOND_NS / 2);
+        meter.answer(0, 2 * SECOND_NS + 1);
+        meter.end(2 * SECOND_NS + SECOND_NS / 2);
         let counts: Vec<_> = meter.series.iter().map(|second| (second.at, second.operations)).collect();
         assert_eq!(counts, [(1.0, 1), (2.0, 0), (2.5, 1)]);
     }

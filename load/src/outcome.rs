@@ -4,6 +4,7 @@
 use std::collections::BTreeMap;
 
 use hdrhistogram::Histogram;
+use serde::{Deserialize, Serialize};
 
 /// Latencies are counted in nanoseconds, up to a minute, to three digits.
 const LATENCY_NS_MAX: u64 = 60_000_000_000;
@@ -25,45 +26,76 @@ pub struct Outcome {
     pub options: BTreeMap<String, String>,
     /// How long was measured, without the warm-up.
     pub seconds: f64,
-    /// Answered requests; or deliveries, where those are what is measured.
-    pub operations: u64,
-    /// What went wrong.
-    pub errors: Errors,
-    /// Bytes of content that were moved, where that is what is measured.
+    /// What became of each request.
+    pub counts: Counts,
+    /// Bytes of content that the operations moved, where that is what is measured.
     pub bytes: u64,
-    /// How long each operation took. With a rate, from when it was to be sent.
+    /// How long the answers took, late ones too. With a rate, from when the request was due.
     pub latency: Histogram<u64>,
-    /// The same by the second.
+    /// The measured time by the second; late answers are in none of them.
     pub series: Vec<Second>,
     /// What it cost the server, where its process could be looked at.
     pub server: Option<ServerUse>,
 }
 
-/// What went wrong.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct Errors {
-    /// Requests that were refused.
-    pub refused: u64,
-    /// Connections that could not be made, or were lost.
-    pub lost: u64,
-    /// Requests that were not answered when the run ended, though they had time to be.
+/// What became of the requests (or deliveries, where those are what is measured) that were due in the measured
+/// time. Each has exactly one fate: see [`Counts::is_balanced`].
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Counts {
+    /// All that were due: with a rate those of the schedule, otherwise those that were sent.
+    pub offered: u64,
+    /// Answered within the measured time: what rate, bytes and CPU per operation are about.
+    pub operations: u64,
+    /// Answered after it.
+    pub late: u64,
+    /// Due, but not sent before the measured time was over.
+    pub missed: u64,
+    /// Sent, and not answered, though there was time after the end.
     pub unanswered: u64,
+    /// Refused by the server.
+    pub refused: u64,
+    /// Sent on a connection that ended before the answer. In `connect`: log-ins that came to nothing.
+    pub lost: u64,
+    /// Connections that could not be made, or ended, with or without a request: not part of the sum.
+    pub lost_connections: u64,
 }
 
-impl Errors {
-    /// All of them.
-    pub fn total(self) -> u64 {
-        self.refused + self.lost + self.unanswered
+impl Counts {
+    /// Requests that went wrong.
+    pub fn errors(&self) -> u64 {
+        self.refused + self.lost
     }
 
-    /// Each kind by its name.
-    pub fn kinds(self) -> [(&'static str, u64); 3] {
-        [("refused", self.refused), ("lost", self.lost), ("unanswered", self.unanswered)]
+    /// Each kind of error by its name.
+    pub fn error_kinds(&self) -> [(&'static str, u64); 2] {
+        [("refused", self.refused), ("lost", self.lost)]
+    }
+
+    /// What is neither an operation nor an error, by its name.
+    pub fn other_fates(&self) -> [(&'static str, u64); 3] {
+        [("late", self.late), ("missed", self.missed), ("unanswered", self.unanswered)]
+    }
+
+    /// Whether each request that was offered has met one fate, which holds for every run that is over.
+    pub fn is_balanced(&self) -> bool {
+        self.offered == self.operations + self.late + self.missed + self.unanswered + self.errors()
+    }
+
+    /// Adds what another part of the run has counted.
+    pub fn add(&mut self, part: &Self) {
+        self.offered += part.offered;
+        self.operations += part.operations;
+        self.late += part.late;
+        self.missed += part.missed;
+        self.unanswered += part.unanswered;
+        self.refused += part.refused;
+        self.lost += part.lost;
+        self.lost_connections += part.lost_connections;
     }
 }
 
 /// One second of a run.
-#[derive(Debug, Clone, Copy, PartialEq)]
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 pub struct Second {
     /// Seconds since the end of the warm-up, at its end.
     pub at: f64,
@@ -84,6 +116,9 @@ pub struct Second {
 pub struct ServerUse {
     /// Its process id.
     pub pid: u32,
+    /// How long it was looked at: the measured time, unless the generator was held up at the end of it. In
+    /// `connect` from the first connection to the end of the stay.
+    pub seconds: f64,
     /// CPU seconds outside the kernel.
     pub user_seconds: f64,
     /// CPU seconds in the kernel.
@@ -98,5 +133,28 @@ impl ServerUse {
     /// CPU seconds in all.
     pub fn cpu_seconds(&self) -> f64 {
         self.user_seconds + self.system_seconds
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_run_is_balanced_if_each_request_has_one_fate() {
+        let fates = Counts {
+            operations: 1,
+            late: 2,
+            missed: 3,
+            unanswered: 4,
+            refused: 5,
+            lost: 6,
+            ..Counts::default()
+        };
+        let mut counts = Counts { offered: 21, lost_connections: 7, ..fates };
+        assert!(counts.is_balanced() && !fates.is_balanced());
+        counts.add(&counts.clone());
+        assert!(counts.is_balanced());
+        assert_eq!((counts.offered, counts.errors(), counts.lost_connections), (42, 22, 14));
     }
 }

@@ -18,7 +18,7 @@ impl Schedule {
 
     /// The next moment, taken or not.
     pub fn next_ns(&self) -> u64 {
-        self.start_ns + (self.taken as f64 * 1e9 / self.per_second) as u64
+        self.moment(self.taken)
     }
 
     /// Takes the next moment, if it has come.
@@ -28,6 +28,24 @@ impl Schedule {
             self.taken += 1;
             due
         })
+    }
+
+    /// Moments before `end_ns` that were not taken.
+    pub fn left_before(&self, end_ns: u64) -> u64 {
+        let Some(ns) = end_ns.checked_sub(self.start_ns) else { return 0 };
+        // The estimate may be off by the rounding of either direction; the moments themselves decide.
+        let mut count = (ns as f64 * self.per_second / 1e9) as u64;
+        while count > 0 && self.moment(count - 1) >= end_ns {
+            count -= 1;
+        }
+        while self.moment(count) < end_ns {
+            count += 1;
+        }
+        count.saturating_sub(self.taken)
+    }
+
+    fn moment(&self, number: u64) -> u64 {
+        self.start_ns + (number as f64 * 1e9 / self.per_second) as u64
     }
 }
 
@@ -52,5 +70,19 @@ mod tests {
         let late: Vec<u64> = std::iter::from_fn(|| schedule.take(300_000_000)).collect();
         assert_eq!(late.len(), 300);
         assert_eq!(late[0], 1_000_000);
+    }
+
+    #[test]
+    fn what_is_left_is_what_could_have_been_taken() {
+        for per_second in [0.3, 3.0, 500.0, 60_000.0, 1e9] {
+            let whole = Schedule::new(per_second, 7);
+            for end in [0, 7, 8, 1_000_007, 2_000_006] {
+                let mut schedule = whole.clone();
+                let taken = std::iter::from_fn(|| schedule.take(u64::max(end, 1) - 1)).count() as u64;
+                assert_eq!(whole.left_before(end), taken, "{per_second} until {end}");
+                assert_eq!(schedule.left_before(end), 0);
+            }
+        }
+        assert_eq!(Schedule::new(500.0, 1_000).left_before(5_000_001_000), 2500);
     }
 }

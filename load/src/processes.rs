@@ -1,21 +1,28 @@
 //! One run in several processes: who starts them, when all begin, and how what they counted is added up.
 //!
-//! A part says `ready`, `begins`, `ends` and its outcome on its standard output, each in a line, and begins to
-//! ask when it reads a line. The server is looked at by the parent alone.
+//! A part says `ready`, `warm`, `over` and its outcome on its standard output, each in a line, when its
+//! connections are made, its warm-up is over and its measured time is. It goes on from the first and the second
+//! when it reads a line `go`, and ends early when it reads `stop` or the end of its input. The server is looked
+//! at by the parent alone.
 
-use std::io::{BufRead, BufReader, Write};
-use std::process::{Child, ChildStdout, Command, Stdio};
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::io::{self, BufRead, BufReader, Write};
+use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::thread;
 
 use hdrhistogram::serialization::{Deserializer, Serializer, V2Serializer};
+use mio::Waker;
+use serde::Deserialize;
 use serde_json::{Value, json};
+use signal_hook::consts::{SIGINT, SIGTERM};
+use signal_hook::iterator::Signals;
 
 use crate::args::{Arguments, Scenario};
-use crate::engine::{Edge, Engine};
+use crate::engine::Engine;
 use crate::meter::merge_series;
-use crate::outcome::{Errors, Outcome, Second, latencies};
+use crate::outcome::{Counts, Outcome, latencies};
+use crate::output;
 use crate::run::{Finished, resolve};
 use crate::server_use::{Snapshot, listening_process};
 use crate::work::Work;
@@ -62,17 +69,19 @@ pub fn run(arguments: &Arguments) -> Result<Finished, String> {
     let pid = arguments.server_pid.or_else(|| listening_process(address));
     let look = || pid.and_then(Snapshot::of);
     let mut before = look();
+    let signals = Signals::new([SIGINT, SIGTERM]).map_err(|error| error.to_string())?;
     let parts: Result<Vec<Part>, _> = (0..arguments.processes).map(Part::start).collect();
     let mut parts = parts.map_err(|error| error.to_string())?;
+    let inputs = parts.iter_mut().map(|part| part.child.stdin.take().expect("it was asked for")).collect();
+    let inputs = Arc::new(Mutex::new(inputs));
+    pass_on_interrupts(signals, Arc::clone(&inputs));
     await_all(&mut parts)?;
-    for part in &mut parts {
-        let mut stdin = part.child.stdin.take().expect("it was asked for");
-        stdin.write_all(b"go\n").map_err(|error| error.to_string())?;
-    }
+    tell_all(&inputs, "go");
     await_all(&mut parts)?;
     if arguments.scenario != Scenario::Connect {
         before = look();
     }
+    tell_all(&inputs, "go");
     await_all(&mut parts)?;
     let after = look();
     let mut sum = parts[0].line().and_then(|line| decode(&line, arguments))?;
@@ -87,6 +96,22 @@ fn await_all(parts: &mut [Part]) -> Result<(), String> {
     parts.iter_mut().try_for_each(|part| part.line().map(|_| ()))
 }
 
+/// Writes a line to all parts. One that is gone shows when it is waited for.
+fn tell_all(inputs: &Mutex<Vec<ChildStdin>>, word: &str) {
+    for input in inputs.lock().unwrap_or_else(PoisonError::into_inner).iter_mut() {
+        let _ = writeln!(input, "{word}");
+    }
+}
+
+/// Lets the parts end early when this process is to end, so that their results are kept.
+fn pass_on_interrupts(mut signals: Signals, inputs: Arc<Mutex<Vec<ChildStdin>>>) {
+    thread::spawn(move || {
+        for _ in signals.forever() {
+            tell_all(&inputs, "stop");
+        }
+    });
+}
+
 /// What one part does: its share of the connections, and of rate and count.
 ///
 /// # Errors
@@ -97,24 +122,39 @@ pub fn run_part(arguments: &Arguments, part: u32) -> Result<(), String> {
     let work = Work::new(&share)?;
     let mut engine = Engine::new(&share, resolve(&arguments.server)?, work, first, None)
         .map_err(|error| error.to_string())?;
+    let opened = Arc::new(AtomicU32::new(0));
+    let (stop, waker) = engine.stopper();
+    obey(Arc::clone(&opened), stop, waker);
     engine.set_up()?;
-    println!("ready");
-    let gate = Arc::new(AtomicBool::new(false));
-    let (_, waker) = engine.stopper();
-    let opened = Arc::clone(&gate);
+    say("ready")?;
+    engine.wait_for(&opened, 1);
+    engine.warm_up()?;
+    say("warm")?;
+    engine.wait_for(&opened, 2);
+    let mut said = Ok(());
+    let outcome = engine.measure(&mut || said = say("over"));
+    said?;
+    say(&encode(&engine.finished(outcome)).to_string())
+}
+
+/// Hears what the parent says.
+fn obey(opened: Arc<AtomicU32>, stop: Arc<AtomicBool>, waker: Arc<Waker>) {
     thread::spawn(move || {
-        // The end of the input opens it as well: the parent is gone, and the pipe will say so.
-        let _ = std::io::stdin().read_line(&mut String::new());
-        opened.store(true, Ordering::Release);
+        for line in io::stdin().lines() {
+            match line.as_deref() {
+                Ok("go") => opened.fetch_add(1, Ordering::Release),
+                _ => break,
+            };
+            let _ = waker.wake();
+        }
+        stop.store(true, Ordering::Release);
         let _ = waker.wake();
     });
-    engine.wait_for(&gate);
-    let outcome = engine.measure(&mut |edge| match edge {
-        Edge::Begins => println!("begins"),
-        Edge::Ends => println!("ends"),
-    });
-    println!("{}", encode(&outcome, engine.error_texts(), engine.deliveries()));
-    Ok(())
+}
+
+/// Says a line to the parent.
+fn say(line: &str) -> Result<(), String> {
+    output::print(&format!("{line}\n")).map_err(|error| format!("the run is gone: {error}"))
 }
 
 /// The arguments of one part.
@@ -137,20 +177,18 @@ fn first_number(arguments: &Arguments, part: u32) -> u32 {
     (0..part).map(|part| share_of(arguments, part).total()).sum()
 }
 
-fn encode(outcome: &Outcome, texts: &[String], deliveries: u64) -> Value {
+fn encode(finished: &Finished) -> Value {
+    let Finished { outcome, texts, deliveries, lost_all } = finished;
     let mut histogram = Vec::new();
     V2Serializer::new().serialize(&outcome.latency, &mut histogram).expect("memory takes everything");
-    let series = outcome.series.iter().map(|second| {
-        json!([second.at, second.operations, second.errors, second.p50_ns, second.p99_ns, second.max_ns])
-    });
     json!({
         "seconds": outcome.seconds,
-        "operations": outcome.operations,
+        "counts": outcome.counts,
         "bytes": outcome.bytes,
-        "errors": [outcome.errors.refused, outcome.errors.lost, outcome.errors.unanswered],
         "deliveries": deliveries,
         "texts": texts,
-        "series": series.collect::<Vec<_>>(),
+        "lost_all": lost_all,
+        "series": outcome.series,
         "histogram": histogram,
     })
 }
@@ -162,47 +200,31 @@ fn decode(line: &str, arguments: &Arguments) -> Result<Finished, String> {
 }
 
 fn parse(value: &Value, arguments: &Arguments) -> Option<Finished> {
-    let errors = &value["errors"];
-    let histogram: Vec<u8> =
-        value["histogram"].as_array()?.iter().filter_map(|byte| u8::try_from(byte.as_u64()?).ok()).collect();
-    let series = value["series"].as_array()?.iter().map(|second| {
-        Some(Second {
-            at: second[0].as_f64()?,
-            operations: second[1].as_u64()?,
-            errors: second[2].as_u64()?,
-            p50_ns: second[3].as_u64()?,
-            p99_ns: second[4].as_u64()?,
-            max_ns: second[5].as_u64()?,
-        })
-    });
+    let histogram = Vec::<u8>::deserialize(&value["histogram"]).ok()?;
     let outcome = Outcome {
         scenario: arguments.scenario.name().to_owned(),
         target: format!("{} {}", arguments.protocol.name(), arguments.server),
         options: arguments.options().into_iter().map(|(name, value)| (name.to_owned(), value)).collect(),
         seconds: value["seconds"].as_f64()?,
-        operations: value["operations"].as_u64()?,
-        errors: Errors {
-            refused: errors[0].as_u64()?,
-            lost: errors[1].as_u64()?,
-            unanswered: errors[2].as_u64()?,
-        },
+        counts: Counts::deserialize(&value["counts"]).ok()?,
         bytes: value["bytes"].as_u64()?,
         latency: Deserializer::new().deserialize(&mut histogram.as_slice()).ok()?,
-        series: series.collect::<Option<_>>()?,
+        series: Vec::deserialize(&value["series"]).ok()?,
         server: None,
     };
-    let texts = value["texts"].as_array()?.iter().filter_map(|text| Some(text.as_str()?.to_owned()));
-    Some(Finished { outcome, texts: texts.collect(), deliveries: value["deliveries"].as_u64()? })
+    Some(Finished {
+        outcome,
+        texts: Vec::deserialize(&value["texts"]).ok()?,
+        deliveries: value["deliveries"].as_u64()?,
+        lost_all: value["lost_all"].as_bool()?,
+    })
 }
 
 fn add(sum: &mut Finished, part: Finished) {
-    let Outcome { seconds, operations, errors, bytes, latency, series, .. } = part.outcome;
+    let Outcome { seconds, counts, bytes, latency, series, .. } = part.outcome;
     let whole = &mut sum.outcome;
     whole.seconds = whole.seconds.max(seconds);
-    whole.operations += operations;
-    whole.errors.refused += errors.refused;
-    whole.errors.lost += errors.lost;
-    whole.errors.unanswered += errors.unanswered;
+    whole.counts.add(&counts);
     whole.bytes += bytes;
     let mut both = latencies();
     for histogram in [&whole.latency, &latency] {
@@ -211,6 +233,7 @@ fn add(sum: &mut Finished, part: Finished) {
     whole.latency = both;
     merge_series(&mut whole.series, &series);
     sum.deliveries += part.deliveries;
+    sum.lost_all |= part.lost_all;
     for text in part.texts {
         if !sum.texts.contains(&text) {
             sum.texts.push(text);
@@ -239,10 +262,14 @@ mod tests {
     fn an_outcome_comes_through_the_pipe_as_it_was() {
         let arguments = Arguments::parse_from(["forum-load", "ping"]);
         let outcome = crate::report::samples::posts();
-        let line = encode(&outcome, &["no".to_owned()], 7).to_string();
+        let part = Finished { outcome, texts: vec!["no".to_owned()], deliveries: 7, lost_all: true };
+        let line = encode(&part).to_string();
         let mut sum = decode(&line, &arguments).unwrap();
+        let outcome = part.outcome;
+        assert_eq!((sum.outcome.counts, sum.lost_all), (outcome.counts, true));
         add(&mut sum, decode(&line, &arguments).unwrap());
-        assert_eq!((sum.outcome.operations, sum.deliveries, sum.texts.len()), (2000, 14, 1));
+        assert_eq!((sum.outcome.counts.operations, sum.deliveries, sum.texts.len()), (2000, 14, 1));
+        assert!(sum.outcome.counts.is_balanced());
         assert_eq!(sum.outcome.latency.max(), outcome.latency.max());
         assert_eq!(sum.outcome.latency.len(), 2 * outcome.latency.len());
         assert_eq!(sum.outcome.series.len(), outcome.series.len());

@@ -1,14 +1,15 @@
 //! A whole run: from the arguments to its outcome, and to what is written about it.
 
+use std::io;
 use std::net::{SocketAddr, ToSocketAddrs};
-use std::path::Path;
-use std::{fs, io};
+use std::path::{Path, PathBuf};
 
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
 use crate::args::{Arguments, Scenario};
 use crate::engine::Engine;
 use crate::outcome::Outcome;
+use crate::output::{self, Destination};
 use crate::server_use::listening_process;
 use crate::work::Work;
 use crate::{processes, report, transfer};
@@ -17,7 +18,7 @@ use crate::{processes, report, transfer};
 const DESCRIPTORS_BESIDE: u64 = 32;
 
 /// What a run has come to, and what its outcome has no place for.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct Finished {
     /// What was measured.
     pub outcome: Outcome,
@@ -25,6 +26,68 @@ pub struct Finished {
     pub texts: Vec<String>,
     /// What arrived from others beside the answers.
     pub deliveries: u64,
+    /// Whether no connection was left at the end that asks: the server has died, or ended all of them.
+    pub lost_all: bool,
+}
+
+impl Finished {
+    /// Whether the run has measured what it was to measure, whatever that came to.
+    ///
+    /// # Errors
+    /// A sentence that says why not.
+    pub fn is_sound(&self) -> Result<(), String> {
+        let counts = &self.outcome.counts;
+        if self.lost_all {
+            return Err(format!("every connection was lost after {:.1} s", self.outcome.seconds));
+        }
+        if counts.operations + counts.late == 0 {
+            return Err("no request was carried out".to_owned());
+        }
+        Ok(())
+    }
+}
+
+/// The files that the results go to.
+#[derive(Debug)]
+pub struct Destinations {
+    json: Option<Destination>,
+    histogram: Option<Destination>,
+    report: Option<Destination>,
+}
+
+impl Destinations {
+    /// Makes sure that all files can be written that the arguments name.
+    ///
+    /// # Errors
+    /// A sentence that says which can't, and why.
+    pub fn open(arguments: &Arguments) -> Result<Self, String> {
+        let open = |option, path: &Option<PathBuf>| {
+            path.as_ref().map(|path| Destination::open(option, path)).transpose()
+        };
+        let json = if json_on_stdout(arguments) { &None } else { &arguments.json };
+        Ok(Self {
+            json: open("--json", json)?,
+            histogram: open("--histogram", &arguments.histogram)?,
+            report: open("--report", &arguments.report)?,
+        })
+    }
+
+    /// Writes the outcome to each of them, and goes on after one that fails.
+    ///
+    /// # Errors
+    /// What could not be written, and why.
+    pub fn write(self, outcome: &Outcome) -> Result<(), Vec<String>> {
+        let write = |destination: Option<Destination>, text: &dyn Fn(&Outcome) -> String| {
+            destination.and_then(|destination| destination.write(&text(outcome)).err())
+        };
+        let failures = [
+            write(self.json, &json_text),
+            write(self.histogram, &report::histogram_text),
+            write(self.report, &report::html),
+        ];
+        let failures: Vec<String> = failures.into_iter().flatten().collect();
+        if failures.is_empty() { Ok(()) } else { Err(failures) }
+    }
 }
 
 /// Does what the arguments say.
@@ -44,8 +107,9 @@ pub fn run(arguments: &Arguments) -> Result<Finished, String> {
     let work = Work::new(arguments)?;
     let mut engine = Engine::new(arguments, address, work, 0, server).map_err(|error| error.to_string())?;
     engine.set_up()?;
-    let outcome = engine.measure(&mut |_| {});
-    Ok(Finished { outcome, texts: engine.error_texts().to_vec(), deliveries: engine.deliveries() })
+    engine.warm_up()?;
+    let outcome = engine.measure(&mut || {});
+    Ok(engine.finished(outcome))
 }
 
 /// The first address of `HOST:PORT`.
@@ -74,36 +138,28 @@ pub fn make_room(connections: u32) -> Result<(), String> {
     }
 }
 
-/// Writes the outcome to wherever the arguments want it.
+/// Prints the table, or the JSON if that is to be there.
 ///
 /// # Errors
-/// The file that could not be written, and why.
-pub fn write_out(arguments: &Arguments, finished: &Finished) -> Result<(), String> {
-    let outcome = &finished.outcome;
-    let json_on_stdout = arguments.json.as_deref() == Some(Path::new("-"));
-    if !json_on_stdout && !arguments.quiet {
-        print!("{}", report::table(outcome));
-        if finished.deliveries > 0 {
-            println!("deliveries       {:>10}", finished.deliveries);
-        }
+/// Standard output does not take it.
+pub fn show(arguments: &Arguments, finished: &Finished) -> io::Result<()> {
+    if json_on_stdout(arguments) {
+        return output::print(&json_text(&finished.outcome));
     }
-    for text in &finished.texts {
-        eprintln!("forum-load: {text}");
+    if arguments.quiet {
+        return Ok(());
     }
-    if let Some(path) = &arguments.json {
-        let text = format!("{:#}\n", report::json(outcome));
-        if json_on_stdout {
-            print!("{text}");
-        } else {
-            write(path, &text)?;
-        }
+    let mut text = report::table(&finished.outcome);
+    if finished.deliveries > 0 {
+        text.push_str(&format!("deliveries       {:>10}\n", finished.deliveries));
     }
-    if let Some(path) = &arguments.histogram {
-        write(path, &report::histogram_text(outcome))?;
-    }
-    arguments.report.as_ref().map_or(Ok(()), |path| write(path, &report::html(outcome)))
+    output::print(&text)
 }
 
-fn write(path: &Path, text: &str) -> Result<(), String> {
-    fs::write(path, text).map_err(|error: io::Error| format!("{}: {error}", path.display()))
+fn json_text(outcome: &Outcome) -> String {
+    format!("{:#}\n", report::json(outcome))
+}
+
+fn json_on_stdout(arguments: &Arguments) -> bool {
+    arguments.json.as_deref() == Some(Path::new("-"))
 }

@@ -3,6 +3,7 @@
 use std::fs;
 use std::net::SocketAddr;
 use std::path::Path;
+use std::time::Instant;
 
 use crate::outcome::ServerUse;
 
@@ -13,6 +14,7 @@ const TICKS_PER_SECOND: f64 = 100.0;
 #[derive(Debug, Clone, Copy)]
 pub struct Snapshot {
     pid: u32,
+    taken: Instant,
     cpu_seconds: f64,
     user_seconds: f64,
     system_seconds: f64,
@@ -34,6 +36,7 @@ impl Snapshot {
         let (user, system) = ticks(&fs::read_to_string(root.join("stat")).ok()?)?;
         Some(Self {
             pid,
+            taken: Instant::now(),
             cpu_seconds: cpu_ns as f64 / 1e9,
             user_seconds: user as f64 / TICKS_PER_SECOND,
             system_seconds: system as f64 / TICKS_PER_SECOND,
@@ -50,6 +53,7 @@ impl Snapshot {
         let user_share = if ticks > 0.0 { (user / ticks).clamp(0.0, 1.0) } else { 0.5 };
         ServerUse {
             pid: self.pid,
+            seconds: (end.taken - self.taken).as_secs_f64(),
             user_seconds: cpu * user_share,
             system_seconds: cpu * (1.0 - user_share),
             memory_bytes_before: self.memory_bytes,

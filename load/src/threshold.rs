@@ -29,6 +29,10 @@ enum Metric {
     Max,
     Mean,
     Errors,
+    Late,
+    Missed,
+    Unanswered,
+    LostConnections,
     Rate,
     CpuPerOperation,
     Memory,
@@ -99,7 +103,9 @@ impl Metric {
     fn dimension(self) -> Dimension {
         match self {
             Self::Percentile(_) | Self::Max | Self::Mean => Dimension::Time,
-            Self::Errors => Dimension::Count,
+            Self::Errors | Self::Late | Self::Missed | Self::Unanswered | Self::LostConnections => {
+                Dimension::Count
+            }
             Self::Rate => Dimension::Rate,
             Self::CpuPerOperation => Dimension::Cost,
             Self::Memory => Dimension::Size,
@@ -113,6 +119,10 @@ impl Metric {
             Self::Max => "the longest latency".to_owned(),
             Self::Mean => "the mean latency".to_owned(),
             Self::Errors => "the number of errors".to_owned(),
+            Self::Late => "the number of late answers".to_owned(),
+            Self::Missed => "the number of missed requests".to_owned(),
+            Self::Unanswered => "the number of unanswered requests".to_owned(),
+            Self::LostConnections => "the number of lost connections".to_owned(),
             Self::Rate => "the rate".to_owned(),
             Self::CpuPerOperation => "the server's CPU time for an operation".to_owned(),
             Self::Memory => "the server's memory".to_owned(),
@@ -122,14 +132,19 @@ impl Metric {
     /// In the base unit of its dimension, or why there is none.
     fn measured(self, outcome: &Outcome) -> Result<f64, &'static str> {
         let latency = &outcome.latency;
-        let operations = outcome.operations as f64;
+        let counts = &outcome.counts;
+        let operations = counts.operations as f64;
         let server = outcome.server.as_ref().ok_or("the server's process could not be looked at");
         match self {
             Self::Percentile(_) | Self::Max | Self::Mean if latency.is_empty() => Err("nothing was answered"),
             Self::Percentile(percent) => Ok(latency.value_at_quantile(quantile(percent)) as f64),
             Self::Max => Ok(latency.max() as f64),
             Self::Mean => Ok(latency.mean()),
-            Self::Errors => Ok(outcome.errors.total() as f64),
+            Self::Errors => Ok(counts.errors() as f64),
+            Self::Late => Ok(counts.late as f64),
+            Self::Missed => Ok(counts.missed as f64),
+            Self::Unanswered => Ok(counts.unanswered as f64),
+            Self::LostConnections => Ok(counts.lost_connections as f64),
             Self::Rate => share(operations, outcome.seconds).ok_or("no time went by"),
             Self::CpuPerOperation => {
                 share(server?.cpu_seconds() * 1e6, operations).ok_or("nothing was answered")
@@ -183,6 +198,10 @@ mod tests {
             "mean>6ms",
             "errors>3",
             "errors>=4",
+            "late>4",
+            "missed>2",
+            "unanswered>1",
+            "lost_connections>1",
             "rate<100",
             "rate<=99.9",
             "cpu_us>5",
@@ -205,6 +224,16 @@ mod tests {
             ("errors>0", "the number of errors is 3, over the 0 that --fail-if 'errors>0' allows"),
             ("errors>=3", "the number of errors is 3, not under the 3 that --fail-if 'errors>=3' asks for"),
             ("errors<=3", "the number of errors is 3, not over the 3 that --fail-if 'errors<=3' asks for"),
+            ("late>3", "the number of late answers is 4, over the 3 that --fail-if 'late>3' allows"),
+            ("missed>0", "the number of missed requests is 2, over the 0 that --fail-if 'missed>0' allows"),
+            (
+                "unanswered>0",
+                "the number of unanswered requests is 1, over the 0 that --fail-if 'unanswered>0' allows",
+            ),
+            (
+                "lost_connections>0",
+                "the number of lost connections is 1, over the 0 that --fail-if 'lost_connections>0' allows",
+            ),
             (
                 "rate<10000",
                 "the rate is 100 operations/s, under the 10000 operations/s that --fail-if 'rate<10000' asks for",
@@ -225,7 +254,7 @@ mod tests {
     #[test]
     fn what_was_measured_never_looks_like_the_limit_it_passed() {
         let mut outcome = samples::posts();
-        outcome.operations = 99_999_999;
+        outcome.counts.operations = 99_999_999;
         outcome.seconds = 1000.0;
         let sentence = check("rate<100000", &outcome).unwrap_err();
         assert!(

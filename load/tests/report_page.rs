@@ -1,7 +1,7 @@
 //! The page about a run: well-formed whatever was measured, and complete without anything beside it.
 #![forbid(unsafe_code)]
 
-use forum_load::outcome::{Errors, Outcome, Second, ServerUse, latencies};
+use forum_load::outcome::{Counts, Outcome, Second, ServerUse, latencies};
 use forum_load::report;
 use roxmltree::{Document, Node, ParsingOptions};
 
@@ -26,13 +26,18 @@ fn run(seconds: u32) -> Outcome {
         target: "forum 127.0.0.1:12345".to_owned(),
         options: [("connections".to_owned(), "100".to_owned())].into(),
         seconds: f64::from(seconds),
-        operations: u64::from(seconds) * 10,
-        errors: Errors::default(),
+        counts: Counts {
+            offered: u64::from(seconds) * 10 + 3,
+            operations: u64::from(seconds) * 10,
+            missed: 3,
+            ..Counts::default()
+        },
         bytes: 0,
         latency,
         series,
         server: Some(ServerUse {
             pid: 1,
+            seconds: f64::from(seconds),
             user_seconds: 0.5,
             system_seconds: 0.25,
             memory_bytes_before: 1 << 20,
@@ -45,8 +50,7 @@ fn run(seconds: u32) -> Outcome {
 fn unanswered() -> Outcome {
     let second = Second { at: 1.0, operations: 0, errors: 10, p50_ns: 0, p99_ns: 0, max_ns: 0 };
     Outcome {
-        operations: 0,
-        errors: Errors { lost: 10, ..Errors::default() },
+        counts: Counts { offered: 10, lost: 10, lost_connections: 10, ..Counts::default() },
         latency: latencies(),
         series: vec![second],
         server: None,
@@ -101,6 +105,7 @@ fn the_numbers_of_the_table_are_on_the_page() {
         let tiles: Vec<_> = names.iter().map(String::as_str).zip(values.iter().map(String::as_str)).collect();
         for tile in [
             ("throughput", "10.0/s"),
+            ("offered", "10.3/s"),
             ("errors", "0"),
             ("latency, p50", "60.0 µs"),
             ("latency, max", "110 µs"),
@@ -110,6 +115,7 @@ fn the_numbers_of_the_table_are_on_the_page() {
         ] {
             assert!(tiles.contains(&tile), "{tile:?} is not in {tiles:?}");
         }
+        assert!(texts(document, "small").contains(&"103 requests: 3 missed".to_owned()));
         assert_eq!(texts(document, "title")[0], "ping against forum 127.0.0.1:12345");
         assert_eq!(texts(document, "li"), ["connections 100"]);
     });

@@ -1,8 +1,10 @@
 //! `forum-floor`: the least that a server can do, to measure servers against.
 #![forbid(unsafe_code)]
+// They panic when nobody reads: see `output`.
+#![warn(clippy::print_stdout, clippy::print_stderr)]
 
 use std::convert::Infallible;
-use std::io;
+use std::io::{self, Write};
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -60,13 +62,18 @@ enum Floor {
 
 fn main() -> ExitCode {
     let Err(error) = serve(Args::parse());
-    eprintln!("forum-floor: {error}");
+    say(&format!("forum-floor: {error}"));
     ExitCode::FAILURE
+}
+
+/// Says a line to whoever looks on. If nobody does, it is lost.
+fn say(line: &str) {
+    let _ = writeln!(io::stderr(), "{line}");
 }
 
 fn serve(args: Args) -> io::Result<Infallible> {
     let listener = floor::listener(args.listen)?;
-    eprintln!("listening on {}", listener.local_addr()?);
+    say(&format!("listening on {}", listener.local_addr()?));
     match args.floor {
         Floor::Echo { log: None, .. } => echo::serve(listener),
         Floor::Echo { log: Some(path), sync } => log::serve(listener, &path, sync),

@@ -1,9 +1,11 @@
 //! What a connection does when something has come for it: it hears, and asks again.
 
-use super::{Asking, Engine, IN_FLIGHT_MAX};
+use super::fan::Fan;
+use super::{Asking, Engine, IN_FLIGHT_MAX, SENT_IN_TURN_MAX};
 use crate::args::Scenario;
-use crate::connection::{Phase, Role};
+use crate::connection::{Connection, Phase, Role};
 use crate::dialect::{Event, Identity};
+use crate::meter::Meter;
 use crate::work::{TAG, user_name};
 
 use forum_common::request::Request;
@@ -44,17 +46,13 @@ impl Engine<'_> {
         let mut closing = None;
         let mut entered = false;
         let mut prepared = false;
-        let used = protocol.scan(&self.input[..count], |event| match (event, connection.phase) {
-            (Event::Answer(_), Phase::Ready) => {
-                if let Some(due) = connection.in_flight.pop_front() {
-                    meter.record(due, now);
-                }
-            }
+        let scanned = protocol.scan(&self.input[..count], |event| match (event, connection.phase) {
+            (Event::Answer(_), Phase::Ready) => answer(connection, fan, meter, now),
             (Event::Answer(_), Phase::Entering(0 | 1)) => {
                 connection.phase = Phase::Ready;
                 entered = true;
                 if connect {
-                    meter.record(connection.begun_ns, now);
+                    meter.answer(connection.begun_ns, now);
                 }
             }
             (Event::Answer(_), Phase::Entering(answers)) => connection.phase = Phase::Entering(answers - 1),
@@ -63,16 +61,14 @@ impl Engine<'_> {
                 prepared = answers == 1;
                 connection.phase = if prepared { Phase::Ready } else { Phase::Preparing(answers - 1) };
             }
-            (Event::Refused(text), Phase::Ready) => {
-                meter.refuse(connection.in_flight.pop_front().unwrap_or(now), text);
-            }
+            (Event::Refused(text), Phase::Ready) => refuse(connection, fan, meter, now, text),
             (Event::Refused(text) | Event::Closing(text), _) => {
                 closing = Some(String::from_utf8_lossy(text).into_owned());
             }
             (Event::Delivery, _) => match fan {
                 Some(fan) if connection.role == Role::Listener => {
                     if let Some(due) = fan.deliver(&mut connection.heard) {
-                        meter.record(due, now);
+                        meter.answer(due, now);
                     }
                 }
                 _ => meter.deliveries += 1,
@@ -88,8 +84,7 @@ impl Engine<'_> {
             }
             (Event::Probe, _) => protocol.live(output),
             (Event::Answer(_), Phase::Gone) => {}
-        })?;
-        connection.keep(&self.input[used..count]);
+        });
         if let Some(up_to) = connection.mail.take() {
             Request::Taken { up_to }.encode(TAG, output);
         }
@@ -97,6 +92,8 @@ impl Engine<'_> {
         if entered {
             self.count_in(key);
         }
+        let used = scanned?;
+        self.connections[key].keep(&self.input[used..count]);
         closing.map_or(Ok(()), Err)
     }
 
@@ -115,23 +112,18 @@ impl Engine<'_> {
         self.workers += usize::from(matches!(self.connections[key].role, Role::Worker | Role::Listener));
     }
 
-    /// Appends to the output what connection `key` may send now.
+    /// Appends to the output what connection `key` may send now in a closed loop.
     pub(super) fn ask(&mut self, key: usize, now: u64) {
         let connection = &mut self.connections[key];
-        if connection.role != Role::Worker || connection.phase != Phase::Ready {
+        let asks = matches!(self.asking, Asking::Closed) && now < self.asks_until;
+        if !asks || connection.role != Role::Worker || connection.phase != Phase::Ready {
             return;
         }
-        while connection.in_flight.len() < IN_FLIGHT_MAX {
-            let Some(due) = connection.waiting.pop_front() else { break };
-            connection.in_flight.push_back(due);
+        while connection.in_flight.len() < self.arguments.pipeline as usize && self.left > 0 {
+            self.left -= 1;
+            self.meter.offer(now, 1);
+            connection.in_flight.push_back(now);
             self.work.append(connection.number, &mut self.output);
-        }
-        if matches!(self.asking, Asking::Closed) {
-            while connection.in_flight.len() < self.arguments.pipeline as usize && self.left > 0 {
-                self.left -= 1;
-                connection.in_flight.push_back(now);
-                self.work.append(connection.number, &mut self.output);
-            }
         }
     }
 
@@ -144,90 +136,119 @@ impl Engine<'_> {
         }
     }
 
-    /// Makes the requests whose time has come.
-    pub(super) fn ask_what_is_due(&mut self, now: u64) {
+    /// Makes the requests whose time has come. Returns when the next one is to be made, if that is known: not
+    /// in a closed loop, nor while too much is on its way.
+    pub(super) fn ask_what_is_due(&mut self, now: u64) -> Option<u64> {
         if self.fan.is_some() {
             return self.speak(now);
         }
-        while let Asking::Open { schedule, next } = &mut self.asking {
+        for _ in 0..SENT_IN_TURN_MAX {
+            let Asking::Open { schedule, next } = &mut self.asking else { return None };
             if self.left == 0 {
-                return;
+                return None;
             }
-            let Some(due) = schedule.take(now) else { return };
+            if schedule.next_ns() > now {
+                return Some(schedule.next_ns());
+            }
             let workers = self.arguments.connections as usize;
-            let Some(key) = (0..workers)
-                .map(|step| (*next + step) % workers)
-                .find(|&key| self.connections[key].phase == Phase::Ready)
-            else {
-                return;
+            let may_ask = |connection: &Connection| {
+                connection.phase == Phase::Ready && connection.in_flight.len() < IN_FLIGHT_MAX
             };
+            let key = (0..workers)
+                .map(|step| (*next + step) % workers)
+                .find(|&key| may_ask(&self.connections[key]))?;
+            let due = schedule.take(now)?;
             *next = key + 1;
             self.left -= 1;
-            self.connections[key].waiting.push_back(due);
-            self.ask(key, now);
-            if !self.output.is_empty() {
-                self.flush(key);
-            }
+            self.meter.offer(due, 1);
+            let connection = &mut self.connections[key];
+            connection.in_flight.push_back(due);
+            self.work.append(connection.number, &mut self.output);
+            self.flush(key);
         }
+        Some(now)
     }
 
-    /// Lets the speaker send its next burst: when it is due, or when all has arrived.
-    fn speak(&mut self, now: u64) {
+    /// Lets the speaker send its next burst: when it is due, or when all has arrived. Returns when the next one
+    /// is to be sent, if that is known.
+    fn speak(&mut self, now: u64) -> Option<u64> {
         let speaker = self.arguments.connections as usize;
         let listeners = self.workers as u64;
-        loop {
-            let Some(fan) = &mut self.fan else { return };
-            if !fan.has_room(listeners) || self.connections[speaker].phase != Phase::Ready {
-                return;
+        for _ in 0..SENT_IN_TURN_MAX {
+            let fan = self.fan.as_mut()?;
+            if !fan.has_room() || self.connections[speaker].phase != Phase::Ready {
+                return None;
             }
             if self.arguments.count.is_some_and(|count| self.meter.is_running() && fan.measured >= count) {
-                return;
+                return None;
             }
             let due = match &mut self.asking {
-                Asking::Closed if fan.outstanding == 0 => Some(now),
-                Asking::Open { schedule, .. } => schedule.take(now),
-                Asking::Closed | Asking::Not => None,
+                Asking::Closed if fan.outstanding == 0 => now,
+                Asking::Open { schedule, .. } => match schedule.take(now) {
+                    Some(due) => due,
+                    None => return Some(schedule.next_ns()),
+                },
+                Asking::Closed | Asking::Not => return None,
             };
-            let Some(due) = due else { return };
             for _ in 0..fan.burst {
                 fan.publish(due, listeners);
                 self.work.append(self.first + speaker as u32, &mut self.output);
             }
+            let deliveries = u64::from(fan.burst) * listeners;
+            self.meter.offer(due, deliveries);
             if self.meter.is_running() {
-                fan.measured += u64::from(fan.burst) * listeners;
+                fan.measured += deliveries;
             }
             self.flush(speaker);
         }
+        Some(now)
     }
 
-    /// Closes connection `key`, which has failed, or was ended by the server.
+    /// Closes connection `key`, which has failed, or was ended by the server. What was on its way there is lost.
     pub(super) fn lose(&mut self, key: usize, why: &str) {
         self.output.clear();
+        let now = self.now_ns();
         let connection = &mut self.connections[key];
         let before = connection.phase;
         if before == Phase::Gone {
             return;
         }
         connection.close();
-        for due in connection.in_flight.drain(..).chain(connection.waiting.drain(..)) {
-            self.meter.miss(due);
+        let mut in_flight = Vec::from(std::mem::take(&mut connection.in_flight));
+        if let (Role::Listener, Phase::Ready, Some(fan)) = (connection.role, before, &mut self.fan) {
+            in_flight = fan.lose(connection.heard);
         }
-        self.meter.lose(why);
+        if matches!(before, Phase::Entering(_)) && self.arguments.scenario == Scenario::Connect {
+            in_flight.push(connection.begun_ns);
+        }
+        self.meter.lose(in_flight, now, why);
         if matches!(before, Phase::Entering(_)) {
             self.entering -= 1;
             return;
         }
         self.ready -= 1;
         self.preparing -= u32::from(matches!(before, Phase::Preparing(_)));
-        match (connection.role, &mut self.fan) {
-            (Role::Listener, Some(fan)) => {
-                fan.lose(connection.heard);
-                self.workers -= 1;
-            }
-            (Role::Worker, _) => self.workers -= 1,
-            // Nobody says anything any more.
-            (Role::Speaker, _) => self.workers = 0,
-            (Role::Listener | Role::Idle, _) => {}
+        match connection.role {
+            Role::Worker | Role::Listener => self.workers -= 1,
+            Role::Speaker | Role::Idle => {}
         }
     }
+}
+
+/// The next request of a connection is answered. That of the speaker is none that counts: its deliveries do.
+fn answer(connection: &mut Connection, fan: &mut Option<Fan>, meter: &mut Meter, now: u64) {
+    match (fan, connection.in_flight.pop_front()) {
+        (Some(fan), _) if connection.role == Role::Speaker => fan.accept(),
+        (_, Some(due)) => meter.answer(due, now),
+        (_, None) => {}
+    }
+}
+
+/// The next request of a connection is refused. With that of the speaker all of its deliveries are.
+fn refuse(connection: &mut Connection, fan: &mut Option<Fan>, meter: &mut Meter, now: u64, text: &[u8]) {
+    let (due, requests) = match (fan, connection.in_flight.pop_front()) {
+        (Some(fan), _) if connection.role == Role::Speaker => fan.refuse(),
+        (_, due) => (due.unwrap_or_default(), u64::from(due.is_some())),
+    };
+    meter.refuse(due, requests, now, text);
 }

@@ -21,7 +21,7 @@ impl Engine<'_> {
         let start = self.now_ns();
         if connect {
             self.look_at_server();
-            self.meter.start(start);
+            self.meter.start(start, u64::MAX);
         }
         let mut schedule = self.arguments.rate.filter(|_| connect).map(|rate| Schedule::new(rate, start));
         let mut progress = (0, start);
@@ -48,8 +48,20 @@ impl Engine<'_> {
         let now = self.now_ns();
         self.ramp_ns = now - start;
         if connect {
-            self.meter.finish(now);
+            self.meter.end(now);
+            self.settle_log_ins(schedule.as_ref(), now);
         }
+    }
+
+    /// Counts the log-ins that an interrupt has left open, and those that were due before it and not begun.
+    fn settle_log_ins(&mut self, schedule: Option<&Schedule>, now: u64) {
+        for connection in &self.connections {
+            if matches!(connection.phase, Phase::Entering(_)) {
+                self.meter.give_up(connection.begun_ns, 1);
+            }
+        }
+        let not_begun = u64::from(self.arguments.total()) - self.connections.len() as u64;
+        self.meter.miss(schedule.map_or(0, |schedule| schedule.left_before(now)).min(not_begun));
     }
 
     pub(super) fn ramp_seconds(&self) -> f64 {
@@ -72,8 +84,12 @@ impl Engine<'_> {
             let role = self.role(local);
             // Numbers of the asking ones come first, over all processes; those of the idle ones lie beyond.
             let number = self.first + local;
+            let connect = self.arguments.scenario == Scenario::Connect;
+            if connect {
+                self.meter.offer(due, 1);
+            }
             if let Err(error) = self.begin(number, role, due) {
-                self.meter.lose(&error.to_string());
+                self.meter.lose(connect.then_some(due), now, &error.to_string());
                 self.connections.push(Connection::absent(number, role));
             }
         }

@@ -3,6 +3,7 @@
 use super::Engine;
 use crate::args::Scenario;
 use crate::outcome::{Outcome, ServerUse};
+use crate::run::Finished;
 use crate::server_use::Snapshot;
 
 impl Engine<'_> {
@@ -14,8 +15,9 @@ impl Engine<'_> {
         Some(self.server.1?.until(&Snapshot::of(self.server.0?)?))
     }
 
-    pub(super) fn outcome(&mut self, seconds: f64) -> Outcome {
+    pub(super) fn outcome(&mut self, seconds: f64, server: Option<ServerUse>) -> Outcome {
         self.live.end();
+        debug_assert!(self.meter.counts.is_balanced(), "{:?}", self.meter.counts);
         let moves_text = matches!(self.arguments.scenario, Scenario::Post | Scenario::Fanout);
         let size = if moves_text { self.arguments.text_bytes() as u64 } else { 0 };
         Outcome {
@@ -28,17 +30,21 @@ impl Engine<'_> {
                 .map(|(name, value)| (name.to_owned(), value))
                 .collect(),
             seconds,
-            operations: self.meter.operations,
-            errors: self.meter.errors,
-            bytes: self.meter.operations * size,
+            counts: self.meter.counts,
+            bytes: self.meter.counts.operations * size,
             latency: self.meter.latency.clone(),
             series: std::mem::take(&mut self.meter.series),
-            server: self.server_use(),
+            server,
         }
     }
 
-    /// What was heard beside the answers, for chat.
-    pub fn deliveries(&self) -> u64 {
-        self.meter.deliveries
+    /// The outcome of the run, and what it has no place for.
+    pub fn finished(&self, outcome: Outcome) -> Finished {
+        Finished {
+            outcome,
+            texts: self.meter.texts.clone(),
+            deliveries: self.meter.deliveries,
+            lost_all: self.is_deserted(),
+        }
     }
 }

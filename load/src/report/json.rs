@@ -5,11 +5,13 @@ use serde_json::{Value, json as value};
 use super::{named_latencies, share};
 use crate::outcome::{Outcome, Second, ServerUse};
 
-/// Counts up when a key changes its meaning or goes; a new key does not count.
-const FORMAT: u32 = 1;
+/// Counts up when a key changes its meaning or goes; a new key does not count. 2: what is unanswered is no
+/// error, an error is a request and not a connection, and late answers are no operations.
+const FORMAT: u32 = 2;
 
 /// Everything in `outcome`, and what is worked out of it. What was not measured is `null`.
 pub fn json(outcome: &Outcome) -> Value {
+    let counts = &outcome.counts;
     let per_second = |amount: u64| share(amount as f64, outcome.seconds);
     value!({
         "format": FORMAT,
@@ -17,16 +19,20 @@ pub fn json(outcome: &Outcome) -> Value {
         "target": outcome.target,
         "options": outcome.options,
         "seconds": outcome.seconds,
-        "operations": outcome.operations,
-        "operations_per_second": per_second(outcome.operations),
+        "offered": counts.offered,
+        "operations": counts.operations,
+        "operations_per_second": per_second(counts.operations),
+        "late": counts.late,
+        "missed": counts.missed,
+        "unanswered": counts.unanswered,
         "bytes": outcome.bytes,
         "bytes_per_second": per_second(outcome.bytes),
         "errors": {
-            "total": outcome.errors.total(),
-            "refused": outcome.errors.refused,
-            "lost": outcome.errors.lost,
-            "unanswered": outcome.errors.unanswered,
+            "total": counts.errors(),
+            "refused": counts.refused,
+            "lost": counts.lost,
         },
+        "lost_connections": counts.lost_connections,
         "latency_ns": latency(outcome),
         "series": outcome.series.iter().map(second).collect::<Vec<_>>(),
         "server": outcome.server.as_ref().map(|server| server_use(outcome, server)),
@@ -54,11 +60,12 @@ fn server_use(outcome: &Outcome, server: &ServerUse) -> Value {
     let cpu = server.cpu_seconds();
     value!({
         "pid": server.pid,
+        "seconds": server.seconds,
         "user_seconds": server.user_seconds,
         "system_seconds": server.system_seconds,
         "cpu_seconds": cpu,
-        "cpu_us_per_operation": share(cpu * 1e6, outcome.operations as f64),
-        "cores": share(cpu, outcome.seconds),
+        "cpu_us_per_operation": share(cpu * 1e6, outcome.counts.operations as f64),
+        "cores": share(cpu, server.seconds),
         "memory_bytes_before": server.memory_bytes_before,
         "memory_bytes_after": server.memory_bytes_after,
     })
@@ -80,7 +87,11 @@ mod tests {
             "bytes_per_second",
             "errors",
             "format",
+            "late",
             "latency_ns",
+            "lost_connections",
+            "missed",
+            "offered",
             "operations",
             "operations_per_second",
             "options",
@@ -89,11 +100,12 @@ mod tests {
             "series",
             "server",
             "target",
+            "unanswered",
         ];
         let full = json(&samples::posts());
         assert_eq!(keys(&full), top);
         assert_eq!(keys(&json(&samples::silence())), top);
-        assert_eq!(keys(&full["errors"]), ["lost", "refused", "total", "unanswered"]);
+        assert_eq!(keys(&full["errors"]), ["lost", "refused", "total"]);
         assert_eq!(keys(&full["latency_ns"]), ["max", "mean", "p50", "p90", "p99", "p99.9"]);
         assert_eq!(
             keys(&full["series"][0]),
@@ -108,6 +120,7 @@ mod tests {
                 "memory_bytes_after",
                 "memory_bytes_before",
                 "pid",
+                "seconds",
                 "system_seconds",
                 "user_seconds"
             ]
@@ -129,7 +142,9 @@ mod tests {
     fn the_numbers_are_the_outcomes() {
         let full = json(&samples::posts());
         assert_eq!(full["operations_per_second"], 100.0);
-        assert_eq!(full["errors"], value!({"total": 3, "refused": 2, "lost": 1, "unanswered": 0}));
+        assert_eq!(full["errors"], value!({"total": 3, "refused": 2, "lost": 1}));
+        let fates = ["offered", "operations", "late", "missed", "unanswered", "lost_connections"];
+        assert_eq!(fates.map(|fate| full[fate].as_u64().unwrap()), [1010, 1000, 4, 2, 1, 1]);
         assert_eq!(full["options"], value!({"connections": "100", "pipeline": "32"}));
         // Three digits: within a thousandth of 5 and 9.9 ms.
         assert_eq!(full["latency_ns"]["p50"], 5_001_215);
@@ -143,7 +158,8 @@ mod tests {
     fn what_was_not_measured_is_null_and_never_a_zero() {
         let empty = json(&samples::silence());
         assert_eq!([&empty["latency_ns"], &empty["server"]], [&Value::Null, &Value::Null]);
-        let instant = json(&Outcome { seconds: 0.0, ..samples::posts() });
+        let server = samples::posts().server.map(|server| ServerUse { seconds: 0.0, ..server });
+        let instant = json(&Outcome { seconds: 0.0, server, ..samples::posts() });
         assert_eq!(
             [&instant["operations_per_second"], &instant["server"]["cores"]],
             [&Value::Null, &Value::Null]

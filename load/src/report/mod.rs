@@ -60,9 +60,10 @@ mod tests {
 pub(crate) mod samples {
     //! Outcomes that the tests of all outputs share.
 
-    use crate::outcome::{Errors, Outcome, Second, ServerUse, latencies};
+    use crate::outcome::{Counts, Outcome, Second, ServerUse, latencies};
 
-    /// Ten seconds of posts: a thousand operations, from 10 µs to 10 ms in even steps.
+    /// Ten seconds of posts: a thousand operations, from 10 µs to 10 ms in even steps, and a few of each other
+    /// fate.
     pub(crate) fn posts() -> Outcome {
         let mut latency = latencies();
         for step in 1..=1000 {
@@ -83,13 +84,22 @@ pub(crate) mod samples {
                 .map(|(name, value)| (name.to_owned(), value.to_owned()))
                 .into(),
             seconds: 10.0,
-            operations: 1000,
-            errors: Errors { refused: 2, lost: 1, unanswered: 0 },
+            counts: Counts {
+                offered: 1010,
+                operations: 1000,
+                late: 4,
+                missed: 2,
+                unanswered: 1,
+                refused: 2,
+                lost: 1,
+                lost_connections: 1,
+            },
             bytes: 3 << 20,
             latency,
             series: (1..=10).map(second).collect(),
             server: Some(ServerUse {
                 pid: 4242,
+                seconds: 10.0,
                 user_seconds: 0.003,
                 system_seconds: 0.002,
                 memory_bytes_before: 12 << 20,
@@ -101,8 +111,7 @@ pub(crate) mod samples {
     /// A run in which nothing was answered, of a server that could not be looked at.
     pub(crate) fn silence() -> Outcome {
         Outcome {
-            operations: 0,
-            errors: Errors::default(),
+            counts: Counts::default(),
             bytes: 0,
             latency: latencies(),
             series: Vec::new(),

@@ -3,7 +3,7 @@
 use std::fmt::Write;
 
 use super::{named_latencies, share, units};
-use crate::outcome::{Errors, Outcome, ServerUse};
+use crate::outcome::{Counts, Outcome, ServerUse};
 
 /// The widest line, save for a name that is wider by itself.
 const COLUMNS_MAX: usize = 80;
@@ -16,7 +16,7 @@ pub fn table(outcome: &Outcome) -> String {
     let mut lines = headline(outcome);
     lines.push(String::new());
     lines.extend(throughput(outcome));
-    lines.extend(errors(outcome.errors));
+    lines.extend(errors(&outcome.counts));
     lines.extend(latency(outcome));
     match &outcome.server {
         Some(server) => lines.extend(server_use(outcome, server)),
@@ -39,23 +39,32 @@ fn headline(outcome: &Outcome) -> Vec<String> {
 
 fn throughput(outcome: &Outcome) -> Vec<String> {
     let per_second = |amount: f64| share(amount, outcome.seconds).unwrap_or(0.0);
-    let rate = units::rate(per_second(outcome.operations as f64));
-    let mut lines = vec![row("operations", &units::count(outcome.operations), &format!("{rate} /s"))];
+    let counted = |label: &str, number: u64| {
+        row(label, &units::count(number), &format!("{} /s", units::rate(per_second(number as f64))))
+    };
+    let counts = &outcome.counts;
+    let mut lines = vec![counted("offered", counts.offered), counted("operations", counts.operations)];
     if outcome.bytes > 0 {
         let bytes = outcome.bytes as f64;
         lines.push(row("content", &units::size(bytes), &format!("{}/s", units::size(per_second(bytes)))));
     }
+    lines.extend(present(counts.other_fates()).map(|(fate, number)| row(fate, &units::count(number), "")));
     lines
 }
 
-fn errors(errors: Errors) -> Vec<String> {
-    let mut lines = vec![row("errors", &units::count(errors.total()), "")];
-    for (kind, number) in errors.kinds() {
-        if number > 0 {
-            lines.push(row(&format!("  {kind}"), &units::count(number), ""));
-        }
+fn errors(counts: &Counts) -> Vec<String> {
+    let mut lines = vec![row("errors", &units::count(counts.errors()), "")];
+    let kinds = present(counts.error_kinds());
+    lines.extend(kinds.map(|(kind, number)| row(&format!("  {kind}"), &units::count(number), "")));
+    if counts.lost_connections > 0 {
+        lines.push(row("connections", &units::count(counts.lost_connections), "lost"));
     }
     lines
+}
+
+/// Those of which there are any.
+fn present<const N: usize>(named: [(&'static str, u64); N]) -> impl Iterator<Item = (&'static str, u64)> {
+    named.into_iter().filter(|(_, number)| *number > 0)
 }
 
 fn latency(outcome: &Outcome) -> Vec<String> {
@@ -78,10 +87,10 @@ fn server_use(outcome: &Outcome, server: &ServerUse) -> Vec<String> {
     let cpu = server.cpu_seconds();
     let spent = format!("user {}, system {}", seconds(server.user_seconds), seconds(server.system_seconds));
     let mut lines = vec![row("server CPU", &seconds(cpu), &spent)];
-    let of_core = share(cpu * 100.0, outcome.seconds)
+    let of_core = share(cpu * 100.0, server.seconds)
         .map(|percent| format!("{} % of a core", units::three_digits(percent)))
         .unwrap_or_default();
-    if let Some(each) = share(cpu * 1e9, outcome.operations as f64) {
+    if let Some(each) = share(cpu * 1e9, outcome.counts.operations as f64) {
         let each = units::time(each);
         lines.push(row("", &each, &format!("an operation; {of_core}")));
     } else {
@@ -130,11 +139,16 @@ mod tests {
 post against forum 127.0.0.1:12345, measured for 10.0 s
 connections 100, pipeline 32
 
+offered               1,010    101 /s
 operations            1,000    100 /s
 content            3.00 MiB    307 KiB/s
+late                      4
+missed                    2
+unanswered                1
 errors                    3
   refused                 2
   lost                    1
+connections               1    lost
 latency                 p50       p90       p99     p99.9       max      mean
                     5.00 ms   9.00 ms   9.90 ms   9.99 ms   10.0 ms   5.01 ms
 server CPU          5.00 ms    user 3.00 ms, system 2.00 ms
@@ -150,6 +164,7 @@ server memory      13.0 MiB    12.0 MiB at the start
 post against forum 127.0.0.1:12345, measured for 10.0 s
 connections 100, pipeline 32
 
+offered                   0    0 /s
 operations                0    0 /s
 errors                    0
 latency        not measured: nothing was answered
@@ -170,9 +185,17 @@ server         not measured: its process could not be looked at
         let options = (0..30).map(|n| (format!("option-{n:02}"), "v".repeat(n))).collect();
         let mut outcome = Outcome {
             options,
-            operations: 1 << 50,
+            counts: Counts {
+                offered: 1 << 53,
+                operations: 1 << 50,
+                late: 1 << 50,
+                missed: 1 << 50,
+                unanswered: 1 << 50,
+                refused: 1 << 50,
+                lost: 1 << 50,
+                lost_connections: 1 << 50,
+            },
             bytes: 1 << 60,
-            errors: Errors { refused: 1 << 40, lost: 1 << 40, unanswered: 1 << 40 },
             seconds: 1e-3,
             ..samples::posts()
         };

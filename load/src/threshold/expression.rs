@@ -48,7 +48,7 @@ impl Display for ThresholdError {
             Self::Metric(name) => write!(
                 f,
                 "'{name}' is no metric: allowed are p and a percentage, as in p99.9, and max, mean, errors, \
-                 rate, cpu_us and memory"
+                 late, missed, unanswered, lost_connections, rate, cpu_us and memory"
             ),
             Self::Limit { limit, allowed } => write!(f, "'{limit}' is no limit here: allowed is {allowed}"),
         }
@@ -79,6 +79,10 @@ impl FromStr for Metric {
             "max" => Self::Max,
             "mean" => Self::Mean,
             "errors" => Self::Errors,
+            "late" => Self::Late,
+            "missed" => Self::Missed,
+            "unanswered" => Self::Unanswered,
+            "lost_connections" => Self::LostConnections,
             "rate" => Self::Rate,
             "cpu_us" => Self::CpuPerOperation,
             "memory" => Self::Memory,
@@ -140,6 +144,10 @@ impl Display for Metric {
             Self::Max => f.write_str("max"),
             Self::Mean => f.write_str("mean"),
             Self::Errors => f.write_str("errors"),
+            Self::Late => f.write_str("late"),
+            Self::Missed => f.write_str("missed"),
+            Self::Unanswered => f.write_str("unanswered"),
+            Self::LostConnections => f.write_str("lost_connections"),
             Self::Rate => f.write_str("rate"),
             Self::CpuPerOperation => f.write_str("cpu_us"),
             Self::Memory => f.write_str("memory"),
@@ -234,8 +242,8 @@ mod tests {
         assert_eq!(error("p99=5ms"), "no >, >=, < or <= between a metric and its limit, as in p99>5ms");
         assert_eq!(
             error("p101>5ms"),
-            "'p101' is no metric: allowed are p and a percentage, as in p99.9, and max, mean, errors, rate, \
-             cpu_us and memory"
+            "'p101' is no metric: allowed are p and a percentage, as in p99.9, and max, mean, errors, late, \
+             missed, unanswered, lost_connections, rate, cpu_us and memory"
         );
         assert_eq!(
             error("p99>5"),

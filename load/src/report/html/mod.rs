@@ -10,7 +10,7 @@ use std::fmt::{self, Display, Write};
 
 use self::chart::Chart;
 use super::{named_latencies, share, units};
-use crate::outcome::Outcome;
+use crate::outcome::{Counts, Outcome};
 
 const STYLE: &str = include_str!("style.css");
 
@@ -84,14 +84,21 @@ fn write_tiles(page: &mut String, outcome: &Outcome) -> fmt::Result {
 fn tiles(outcome: &Outcome) -> Vec<Tile> {
     let tile = |name: &str, value, note| Tile { name: name.to_owned(), value, note };
     let per_second = |amount: f64| share(amount, outcome.seconds).unwrap_or(0.0);
-    let rate = format!("{}/s", units::rate(per_second(outcome.operations as f64)));
-    let mut tiles =
-        vec![tile("throughput", rate, format!("{} operations", units::count(outcome.operations)))];
+    let rate = format!("{}/s", units::rate(per_second(outcome.counts.operations as f64)));
+    let counts = &outcome.counts;
+    let offered = format!("{}/s", units::rate(per_second(counts.offered as f64)));
+    let mut tiles = vec![
+        tile("throughput", rate, format!("{} operations", units::count(counts.operations))),
+        tile("offered", offered, offered_note(counts)),
+    ];
     if outcome.bytes > 0 {
         let rate = format!("{}/s", units::size(per_second(outcome.bytes as f64)));
         tiles.push(tile("content", rate, format!("{} in all", units::size(outcome.bytes as f64))));
     }
-    tiles.push(tile("errors", units::count(outcome.errors.total()), error_kinds(outcome)));
+    tiles.push(tile("errors", units::count(counts.errors()), listed(&counts.error_kinds())));
+    if counts.lost_connections > 0 {
+        tiles.push(tile("lost connections", units::count(counts.lost_connections), String::new()));
+    }
     match named_latencies(outcome) {
         None => tiles.push(tile("latency", "–".to_owned(), "nothing was answered".to_owned())),
         Some(named) => tiles.extend(
@@ -104,13 +111,14 @@ fn tiles(outcome: &Outcome) -> Vec<Tile> {
         None => tiles.push(tile("server", "–".to_owned(), "its process could not be looked at".to_owned())),
         Some(server) => {
             let cpu = server.cpu_seconds();
-            let each = share(cpu * 1e9, outcome.operations as f64);
+            let each = share(cpu * 1e9, counts.operations as f64);
             tiles.push(tile(
                 "CPU per operation",
                 each.map_or("–".to_owned(), units::time),
                 "of the server".to_owned(),
             ));
-            let core = format!("{} %", units::three_digits(per_second(cpu * 100.0)));
+            let percent = share(cpu * 100.0, server.seconds).unwrap_or(0.0);
+            let core = format!("{} %", units::three_digits(percent));
             let spent =
                 [server.user_seconds, server.system_seconds].map(|seconds| units::time(seconds * 1e9));
             tiles.push(tile(
@@ -125,9 +133,17 @@ fn tiles(outcome: &Outcome) -> Vec<Tile> {
     tiles
 }
 
-fn error_kinds(outcome: &Outcome) -> String {
-    let kinds = outcome.errors.kinds().into_iter().filter(|(_, number)| *number > 0);
-    kinds.map(|(kind, number)| format!("{} {kind}", units::count(number))).collect::<Vec<_>>().join(", ")
+/// How many requests were offered, and what became of those that are neither operations nor errors.
+fn offered_note(counts: &Counts) -> String {
+    let others = listed(&counts.other_fates());
+    let separator = if others.is_empty() { "" } else { ": " };
+    format!("{} requests{separator}{others}", units::count(counts.offered))
+}
+
+/// Those of which there are any: `2 refused, 1 lost`.
+fn listed(named: &[(&str, u64)]) -> String {
+    let present = named.iter().filter(|(_, number)| *number > 0);
+    present.map(|(name, number)| format!("{} {name}", units::count(*number))).collect::<Vec<_>>().join(", ")
 }
 
 fn write_figures(page: &mut String, outcome: &Outcome) -> fmt::Result {

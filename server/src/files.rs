@@ -31,14 +31,16 @@ pub use self::id::{FileId, NotAFileId};
 pub use self::report::{Expected, Failure, FileSync, Report};
 pub use self::survey::{Kind, Survey, move_aside, orphaned, survey, sync_orphaned};
 use self::threads::{News, Workers};
-use self::worker::{Done, Order, TransferNumber};
+use self::worker::{Direction, Done, Order, TransferNumber};
 
 /// Bytes that an upload may have on the way to the disk: the client's first credit, and what
 /// [`Report::Written`] renews. It takes 100 ms to cross a line of 80 Mbit/s.
 pub const UPLOAD_CREDIT_BYTES: u32 = 1024 * 1024;
 /// Bytes of file in one chunk of a download: four full frames.
 pub const CHUNK_BYTES_MAX: u64 = 4 * DATA_BYTES_MAX as u64;
-/// Worker threads by default. More than one, because a sync blocks its thread; few, because it is one disk.
+/// Worker threads by default, for uploads and as many again for downloads. More than one, because an fsync
+/// blocks its thread; few, because it is one disk; and threads of their own for downloads, because what is read
+/// is mostly in memory and is not to wait for fsyncs.
 pub const THREADS: usize = 4;
 /// Buffers that are kept for the next transfer; more are freed when they come back.
 const SPARE_BUFFERS_MAX: usize = 16;
@@ -88,8 +90,8 @@ struct Ticket<K> {
 }
 
 impl<K: Copy + Eq + Hash + Send + 'static> FileWorkers<K> {
-    /// Starts `threads` workers on the files in `dir`, which must exist; 0 = every order is obeyed when it
-    /// is given, by the caller's own thread.
+    /// Starts `threads` workers for uploads to `dir`, which must exist, and as many for downloads from it; 0 =
+    /// every order is obeyed when it is given, by the caller's own thread.
     ///
     /// # Errors
     /// The directory can't be opened, or the operating system refuses a thread.
@@ -101,7 +103,7 @@ impl<K: Copy + Eq + Hash + Send + 'static> FileWorkers<K> {
 
     /// Begins an upload as `id`, which no file may have yet. A transfer that had the key is ended.
     pub fn create(&mut self, key: K, id: FileId) {
-        let ticket = self.begin(key, Phase::Waiting);
+        let ticket = self.begin(key, Direction::Upload);
         self.workers.order(ticket, Order::Create(id));
     }
 
@@ -144,7 +146,7 @@ impl<K: Copy + Eq + Hash + Send + 'static> FileWorkers<K> {
     /// Begins a download of `id`, whose data frames will have the tag `tag`. A transfer that had the key is
     /// ended.
     pub fn open(&mut self, key: K, id: FileId, tag: Tag) {
-        let ticket = self.begin(key, Phase::Opened);
+        let ticket = self.begin(key, Direction::Download);
         self.workers.order(ticket, Order::Open(id, tag));
     }
 
@@ -206,10 +208,14 @@ impl<K: Copy + Eq + Hash + Send + 'static> FileWorkers<K> {
         }
     }
 
-    fn begin(&mut self, key: K, phase: Phase) -> Ticket<K> {
+    fn begin(&mut self, key: K, direction: Direction) -> Ticket<K> {
         self.end(key);
-        let number = TransferNumber(self.next_number);
+        let number = TransferNumber { number: self.next_number, direction };
         self.next_number += 1;
+        let phase = match direction {
+            Direction::Upload => Phase::Waiting,
+            Direction::Download => Phase::Opened,
+        };
         self.transfers.insert(key, Transfer { number, phase });
         Ticket { key, number }
     }

@@ -27,7 +27,7 @@ fn built() -> &'static Path {
 }
 
 /// `target/debug`, seen from the running test `target/debug/deps/login-0123456789abcdef`.
-fn profile_directory() -> PathBuf {
+pub(crate) fn profile_directory() -> PathBuf {
     let test = std::env::current_exe().expect("a running program has a path");
     let deps = test.parent().expect("a program lies in a directory");
     deps.parent().expect("cargo puts tests two directories deep").to_owned()

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::sync::mpsc::{self, Receiver, Sender};
 use std::thread::{self, JoinHandle};
 
-use super::worker::{Done, Order, Worker};
+use super::worker::{Direction, Done, Order, Worker};
 use super::{Failure, FileId, FileSync, Ticket, Wake};
 use crate::inbox::{self, Inbox, Taken, inbox};
 
@@ -20,7 +20,10 @@ pub(super) enum Workers<K> {
         wake: Wake,
     },
     Threads {
-        threads: Vec<Thread<K>>,
+        /// These write, fsync and unlink.
+        uploads: Vec<Thread<K>>,
+        /// These read, and so never wait for an fsync.
+        downloads: Vec<Thread<K>>,
         /// Where the threads put what is done, and what is said for one that died.
         news_sender: Sender<News<K>>,
         news: Receiver<News<K>>,
@@ -53,18 +56,14 @@ impl<K: Copy + Send + 'static> Workers<K> {
             return Ok(Self::Inline { worker, news: VecDeque::new(), wake });
         }
         let (news_sender, news) = mpsc::channel();
-        let threads = (0..threads)
-            .map(|number| {
-                let worker = Worker::new(dir.to_owned(), sync)?;
-                let (errands, to_do) = inbox();
-                let (news, wake) = (news_sender.clone(), Arc::clone(&wake));
-                let thread = thread::Builder::new()
-                    .name(format!("files-{number}"))
-                    .spawn(move || work(worker, &to_do, &news, &wake))?;
-                Ok(Thread { errands: errands.sender(thread.thread()), thread })
-            })
-            .collect::<io::Result<_>>()?;
-        Ok(Self::Threads { threads, news_sender, news, wake })
+        let start = |name: &str| -> io::Result<Vec<Thread<K>>> {
+            let names = (0..threads).map(|number| format!("{name}-{number}"));
+            names
+                .map(|name| Thread::start(name, Worker::new(dir.to_owned(), sync)?, &news_sender, &wake))
+                .collect()
+        };
+        let (uploads, downloads) = (start("uploads")?, start("downloads")?);
+        Ok(Self::Threads { uploads, downloads, news_sender, news, wake })
     }
 
     /// Gives an order to the worker of its transfer.
@@ -76,8 +75,13 @@ impl<K: Copy + Send + 'static> Workers<K> {
                     wake();
                 }
             }
-            Self::Threads { threads, news_sender, wake, .. } => {
-                let sent = nth(threads, ticket.number.0.into()).errands.send(Errand::Order(ticket, order));
+            Self::Threads { uploads, downloads, news_sender, wake, .. } => {
+                let threads = match ticket.number.direction {
+                    Direction::Upload => uploads,
+                    Direction::Download => downloads,
+                };
+                let thread = nth(threads, ticket.number.number.into());
+                let sent = thread.errands.send(Errand::Order(ticket, order));
                 if !sent {
                     // A bug killed the worker, and its panic is in the log: don't let its users hang.
                     let failure = Failure::Io("the file worker is gone".into());
@@ -96,8 +100,8 @@ impl<K: Copy + Send + 'static> Workers<K> {
                 wake();
             }
             // Where it fails because the worker is gone, the next start unlinks the files.
-            Self::Threads { threads, .. } => {
-                nth(threads, first.0).errands.send(Errand::Unlink(ids));
+            Self::Threads { uploads, .. } => {
+                nth(uploads, first.0).errands.send(Errand::Unlink(ids));
             }
         }
     }
@@ -113,12 +117,23 @@ impl<K: Copy + Send + 'static> Workers<K> {
 impl<K> Drop for Workers<K> {
     /// Waits until the workers have done what they were told, and deleted what was not finished.
     fn drop(&mut self) {
-        let Self::Threads { threads, .. } = self else { return };
-        let running: Vec<JoinHandle<()>> = threads.drain(..).map(|thread| thread.thread).collect();
+        let Self::Threads { uploads, downloads, .. } = self else { return };
+        let all = uploads.drain(..).chain(downloads.drain(..));
+        let running: Vec<JoinHandle<()>> = all.map(|thread| thread.thread).collect();
         for thread in running {
             // A panic was printed where it happened; there is nothing to add.
             let _ = thread.join();
         }
+    }
+}
+
+impl<K: Copy + Send + 'static> Thread<K> {
+    fn start(name: String, worker: Worker, news: &Sender<News<K>>, wake: &Wake) -> io::Result<Self> {
+        let (errands, to_do) = inbox();
+        let (news, wake) = (news.clone(), Arc::clone(wake));
+        let builder = thread::Builder::new().name(name);
+        let thread = builder.spawn(move || work(worker, &to_do, &news, &wake))?;
+        Ok(Self { errands: errands.sender(thread.thread()), thread })
     }
 }
 

@@ -23,9 +23,21 @@ const UNSYNCED_BYTES_MAX: u64 = 8 * 1024 * 1024;
 /// Only the owner of the data directory may read what users uploaded.
 const FILE_MODE: u32 = 0o600;
 
-/// Tells one transfer from all that were before it.
+/// Tells one transfer from all that were before it, and which way its bytes go.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub(super) struct TransferNumber(pub(super) u64);
+pub(super) struct TransferNumber {
+    pub(super) number: u64,
+    pub(super) direction: Direction,
+}
+
+/// Which way the bytes of a transfer go.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub(super) enum Direction {
+    /// To the disk.
+    Upload,
+    /// From the disk.
+    Download,
+}
 
 /// What a worker can do.
 #[derive(Debug)]

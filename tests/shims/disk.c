@@ -1,0 +1,98 @@
+/*
+ * A disk that does what a test says, put under a program by LD_PRELOAD. The directory $FORUM_DISK holds what
+ * the test says and what the program did:
+ *
+ *   syncs   one line at the beginning and one at the end of each fsync: "begin THREAD PATH", "end THREAD PATH"
+ *   hold    while it exists: an fsync of a file whose path contains the text in it waits
+ *   quota   while it exists: a write to a file whose path contains the text in it fails with EDQUOT
+ *
+ * And $FORUM_CLOCK_AHEAD is added to the time of day, in seconds.
+ */
+#define _GNU_SOURCE
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/syscall.h>
+#include <time.h>
+#include <unistd.h>
+
+static int in_directory(char *path, const char *name) {
+    const char *directory = getenv("FORUM_DISK");
+    return directory && snprintf(path, PATH_MAX, "%s/%s", directory, name) < PATH_MAX;
+}
+
+static void path_of(int fd, char *path) {
+    char link[64];
+    snprintf(link, sizeof link, "/proc/self/fd/%d", fd);
+    ssize_t length = readlink(link, path, PATH_MAX - 1);
+    path[length < 0 ? 0 : length] = 0;
+}
+
+/* Whether the order `name` is given for the file behind `fd`. */
+static int is_ordered(const char *name, int fd) {
+    char order[PATH_MAX], path[PATH_MAX], wanted[PATH_MAX];
+    int saved = errno;
+    int file = in_directory(order, name) ? open(order, O_RDONLY | O_CLOEXEC) : -1;
+    errno = saved;
+    if (file < 0)
+        return 0;
+    ssize_t length = syscall(SYS_read, file, wanted, sizeof wanted - 1);
+    close(file);
+    wanted[length < 0 ? 0 : length] = 0;
+    path_of(fd, path);
+    return path[0] == '/' && strstr(path, wanted) != NULL;
+}
+
+static void note(const char *what, int fd) {
+    char log[PATH_MAX], path[PATH_MAX], line[2 * PATH_MAX];
+    int file = in_directory(log, "syncs") ? open(log, O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC, 0600) : -1;
+    if (file < 0)
+        return;
+    path_of(fd, path);
+    int length = snprintf(line, sizeof line, "%s %ld %s\n", what, syscall(SYS_gettid), path);
+    syscall(SYS_write, file, line, (size_t)length);
+    close(file);
+}
+
+static int sync_with(long call, int fd) {
+    const struct timespec moment = {.tv_nsec = 1000000};
+    note("begin", fd);
+    while (is_ordered("hold", fd))
+        nanosleep(&moment, NULL);
+    int result = (int)syscall(call, fd);
+    note("end", fd);
+    return result;
+}
+
+int fsync(int fd) { return sync_with(SYS_fsync, fd); }
+int fdatasync(int fd) { return sync_with(SYS_fdatasync, fd); }
+
+static int is_over_quota(int fd) {
+    if (!is_ordered("quota", fd))
+        return 0;
+    errno = EDQUOT;
+    return 1;
+}
+
+ssize_t write(int fd, const void *bytes, size_t count) {
+    return is_over_quota(fd) ? -1 : syscall(SYS_write, fd, bytes, count);
+}
+
+ssize_t pwrite(int fd, const void *bytes, size_t count, off_t offset) {
+    return is_over_quota(fd) ? -1 : syscall(SYS_pwrite64, fd, bytes, count, offset);
+}
+
+ssize_t pwrite64(int fd, const void *bytes, size_t count, off64_t offset) {
+    return is_over_quota(fd) ? -1 : syscall(SYS_pwrite64, fd, bytes, count, offset);
+}
+
+int clock_gettime(clockid_t clock, struct timespec *time) {
+    int result = (int)syscall(SYS_clock_gettime, clock, time);
+    const char *ahead = clock == CLOCK_REALTIME ? getenv("FORUM_CLOCK_AHEAD") : NULL;
+    if (ahead && result == 0)
+        time->tv_sec += atoll(ahead);
+    return result;
+}

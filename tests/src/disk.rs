@@ -1,0 +1,127 @@
+//! A disk that does what a test says: it holds fsyncs back, counts them, and finds a quota used up. It is a
+//! library that is loaded under the real program; the machine's own disk notices nothing.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::sync::OnceLock;
+
+use tempfile::TempDir;
+
+use crate::{Forumd, binaries};
+
+/// The disk under one server.
+#[derive(Debug)]
+pub struct Disk {
+    orders: TempDir,
+}
+
+/// An fsync that a program has begun.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Sync {
+    /// The thread that made it; the first of a process has the number of the process.
+    pub thread: u32,
+    /// The file.
+    pub path: PathBuf,
+    /// Whether it is over.
+    pub is_over: bool,
+}
+
+impl Disk {
+    /// A disk that does what disks do.
+    pub fn new() -> Self {
+        Self { orders: TempDir::new().expect("there is room for a directory") }
+    }
+
+    /// The same server, on this disk.
+    #[must_use]
+    pub fn under(&self, server: Forumd) -> Forumd {
+        let orders = self.orders.path().to_str().expect("an ASCII path");
+        on_shim(server).env("FORUM_DISK", orders)
+    }
+
+    /// From now on fsyncs of files whose path contains `part` wait for [`Disk::release`].
+    pub fn hold(&self, part: &str) {
+        self.give("hold", part);
+    }
+
+    /// Holds nothing back any longer.
+    pub fn release(&self) {
+        fs::remove_file(self.order("hold")).expect("something was held");
+    }
+
+    /// From now on there is no quota left for files whose path contains `part`.
+    pub fn use_up_quota(&self, part: &str) {
+        self.give("quota", part);
+    }
+
+    /// There is room again.
+    pub fn free_quota(&self) {
+        fs::remove_file(self.order("quota")).expect("it was used up");
+    }
+
+    /// All fsyncs so far of files whose path contains `part`, in the order in which they began.
+    pub fn syncs(&self, part: &str) -> Vec<Sync> {
+        let lines = fs::read_to_string(self.order("syncs")).unwrap_or_default();
+        let mut syncs: Vec<Sync> = Vec::new();
+        for line in lines.lines() {
+            let mut words = line.splitn(3, ' ');
+            let mut word = || words.next().expect("three words");
+            let (what, thread, path) = (word(), word().parse().expect("a number"), PathBuf::from(word()));
+            if what == "begin" {
+                syncs.push(Sync { thread, path, is_over: false });
+            } else {
+                let of_thread = syncs.iter_mut().rev().find(|sync| sync.thread == thread);
+                of_thread.expect("it has begun").is_over = true;
+            }
+        }
+        syncs.retain(|sync| sync.path.to_str().is_some_and(|path| path.contains(part)));
+        syncs
+    }
+
+    /// An order appears at once with all that is in it.
+    fn give(&self, name: &str, part: &str) {
+        let draft = self.order("draft");
+        fs::write(&draft, part).expect("there is room for an order");
+        fs::rename(draft, self.order(name)).expect("there is room for an order");
+    }
+
+    fn order(&self, name: &str) -> PathBuf {
+        self.orders.path().join(name)
+    }
+}
+
+impl Default for Disk {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+/// The same server, with a time of day that is so many seconds ahead.
+#[must_use]
+pub fn with_clock_ahead(server: Forumd, seconds: i64) -> Forumd {
+    on_shim(server).env("FORUM_CLOCK_AHEAD", &seconds.to_string())
+}
+
+fn on_shim(server: Forumd) -> Forumd {
+    server.env("LD_PRELOAD", shim().to_str().expect("an ASCII path"))
+}
+
+/// The library, compiled once in each test process, beside the tests.
+fn shim() -> &'static Path {
+    static BUILT: OnceLock<PathBuf> = OnceLock::new();
+    BUILT.get_or_init(|| {
+        let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("shims/disk.c");
+        let library = binaries::profile_directory().join("forum-tests-disk.so");
+        // Another test process may be using it.
+        let draft = library.with_extension(format!("{}.so", std::process::id()));
+        let compiled = Command::new("cc")
+            .args(["-shared", "-fPIC", "-O1", "-o"])
+            .args([&draft, &source])
+            .status()
+            .expect("these tests need a C compiler: cc");
+        assert!(compiled.success(), "{} does not compile", source.display());
+        fs::rename(&draft, &library).expect("the directory can be written");
+        library
+    })
+}

@@ -19,6 +19,7 @@ use std::process::{Child, Command, Stdio};
 use std::time::Instant;
 
 use clap::Parser;
+use forum_client::original::Original;
 use forum_client::peer::udp::content::FileSource;
 use forum_client::peer::udp::socket::{Link, PeerSocket};
 use forum_client::peer::udp::{Event, Offer, Receiver, Sender, Sink, Start, Token, driver};
@@ -227,7 +228,8 @@ fn send_udp(path: &str, digest: &str, address: SocketAddr) -> Result<()> {
     let offer = Offer { size: file.metadata()?.len(), digest };
     let mut socket = PeerSocket::new(UdpSocket::bind((Ipv4Addr::UNSPECIFIED, 0))?)?;
     Work::measure(|| {
-        let sender = Sender::new(Instant::now(), &Token::new(TOKEN), offer, FileSource::new(file));
+        let sender =
+            Sender::new(Instant::now(), &Token::new(TOKEN), offer, FileSource::new(Original::new(file)?));
         let mut link = Link::new(sender, address);
         driver::run(&mut socket, &mut link, |_, _, event| match event {
             Event::Done => ControlFlow::Break(()),

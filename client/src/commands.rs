@@ -19,13 +19,14 @@ use crate::editor::Purpose;
 use crate::login::{Question, Secret};
 use crate::lookup::{Lookups, Progress};
 use crate::memory::{Greeting, Memory};
+use crate::original::Source;
 use crate::output::Output;
 use crate::peer::Desk;
 use crate::peer::links::Links;
 use crate::peer::private::{self, Way};
 use crate::progress::Meter;
 use crate::prompt::{self, Command};
-use crate::transfer::{Download, Folder, Sent, Source, Step, Upload};
+use crate::transfer::{Download, Folder, Sent, Step, Upload};
 use crate::wording::{self, Listing, Reader, Shown};
 
 /// Commands that may be unanswered at once, on a terminal. Nobody types faster than a server answers;
@@ -427,7 +428,7 @@ impl Commands {
     fn begin_sending(&mut self, user: &str, path: &str, typed: &str, desk: &mut Desk<'_>) {
         match Source::open(path) {
             Ok(source) => {
-                let (name, size) = (source.name.clone(), source.size);
+                let (name, size) = (source.name.clone(), source.original.size());
                 let awaits = Awaits::FileQuestion(user.to_owned(), source);
                 self.ask_of(&LinkRequest::OfferFile { user, size, file: &name }, typed, awaits, desk.outbox);
             }

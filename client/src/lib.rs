@@ -6,7 +6,8 @@
 //! ```
 //!
 //! [`session`] is the loop and the only module that waits. [`prompt`], [`wording`], [`memory`], [`keys`],
-//! [`lines`], [`editor`], [`layout`] and [`login`] are pure; [`commands`] and [`transfer`] know frames and local files but no socket.
+//! [`lines`], [`editor`], [`layout`] and [`login`] are pure; [`commands`] and [`transfer`] know frames and local
+//! files but no socket.
 //! [`peer`] is the way to other users past the server, with a socket of its own.
 #![forbid(unsafe_code)]
 // They panic where a stream takes nothing.
@@ -25,6 +26,7 @@ pub mod login;
 pub mod lookup;
 pub mod memory;
 pub mod names;
+pub mod original;
 pub mod output;
 pub mod peer;
 pub mod progress;

@@ -8,7 +8,7 @@ mod download;
 mod upload;
 
 pub use download::{Download, Folder};
-pub use upload::{Sent, Source, Upload};
+pub use upload::{Sent, Upload};
 
 /// Bytes between two syncs of a file that arrives. One sync of a gigabyte at its end would leave the loop,
 /// and whoever types, waiting for seconds; many short ones are not felt.

@@ -12,7 +12,6 @@ use std::os::unix::process::ExitStatusExt;
 use forum_common::refusal::{Closing, Refusal};
 use forum_common::reply::Reply;
 use forum_common::request::{Request, VERSION};
-use forum_common::transfer::Transfer;
 use rustix::net::{AddressFamily, SocketType};
 use rustix::process::Signal;
 use stage::{Place, Script};
@@ -390,120 +389,6 @@ fn an_output_that_nobody_reads_ends_the_client() {
     let mut peer = script.admit();
     peer.expect_end();
     assert_eq!(client.wait().code(), Some(1));
-}
-
-#[test]
-fn an_upload_is_answered_when_it_ends_and_obeys_credit() {
-    let script = Script::new();
-    let content: Vec<u8> = (0..200_000u32).map(|n| n as u8).collect();
-    let mut place = Place::of_yoda(&script).file("f", &content);
-    std::fs::create_dir(place.directory.path().join("d")).unwrap();
-    std::fs::rename(place.directory.path().join("f"), place.directory.path().join("d/f")).unwrap();
-    let client = place.pipe_all("UPD a d/f\nLST\n");
-    let mut peer = script.admit();
-    let tag = peer.hears(&Request::Upload { title: "a", file: "f", size: 200_000 });
-    peer.reply(tag, &Reply::UploadStarts { credit: 1_000 });
-    peer.takes(tag, &Transfer::Data(&content[..1_000]));
-    peer.expect_silence();
-    peer.transfer(tag, &Transfer::Credit(1_000_000));
-    let mut arrived = content[..1_000].to_vec();
-    while arrived.len() < content.len() {
-        peer.transferred(tag, |transfer| match transfer {
-            Transfer::Data(bytes) => arrived.extend_from_slice(bytes),
-            other => panic!("{other:?}"),
-        });
-    }
-    assert!(arrived == content);
-    peer.takes(tag, &Transfer::End(*blake3::hash(&content).as_bytes()));
-    peer.expect_silence();
-    peer.done(tag, "f uploaded to a thread");
-    let tag = peer.hears(&Request::ListThreads);
-    peer.reply(tag, &Reply::EndOfList);
-    peer.say_goodbye();
-    let (status, out, _) = client.end();
-    assert_eq!((status, out[1].as_str()), (Some(0), "f uploaded to a thread"));
-}
-
-#[test]
-fn an_upload_refused_in_the_middle_stops() {
-    let script = Script::new();
-    let client = Place::of_yoda(&script).file("f", &[7; 500_000]).pipe_all("UPD a f\n");
-    let mut peer = script.admit();
-    let tag = peer.hears(&Request::Upload { title: "a", file: "f", size: 500_000 });
-    peer.reply(tag, &Reply::UploadStarts { credit: 10 });
-    peer.takes(tag, &Transfer::Data(&[7; 10]));
-    peer.refuse(tag, Refusal::NoSuchThread, "Thread a does not exist");
-    peer.say_goodbye();
-    let (status, _, err) = client.end();
-    assert_eq!((status, err), (Some(1), vec!["Thread a does not exist".into()]));
-}
-
-#[test]
-fn a_download_arrives_whole_under_its_name() {
-    let script = Script::new();
-    let mut place = Place::of_yoda(&script);
-    let client = place.pipe_all("DWN a f\n");
-    let mut peer = script.admit();
-    let tag = peer.hears(&Request::Download { title: "a", file: "f" });
-    peer.reply(tag, &Reply::DownloadStarts { size: 6 });
-    peer.transferred(tag, |transfer| assert!(matches!(transfer, Transfer::Credit(6..))));
-    peer.transfer(tag, &Transfer::Data(b"abc"));
-    peer.transfer(tag, &Transfer::Data(b"def"));
-    peer.transfer(tag, &Transfer::End(*blake3::hash(b"abcdef").as_bytes()));
-    peer.say_goodbye();
-    let (status, out, _) = client.end();
-    assert_eq!((status, out[1].as_str()), (Some(0), "f successfully downloaded"));
-    assert_eq!(place.names(), ["f"]);
-    assert_eq!(std::fs::read(place.directory.path().join("f")).unwrap(), b"abcdef");
-}
-
-#[test]
-fn a_file_that_is_here_is_refused_after_the_server_agreed() {
-    let script = Script::new();
-    let client = Place::of_yoda(&script).file("f", b"mine").pipe_all("DWN b f\nDWN a f\nLST\n");
-    let mut peer = script.admit();
-    let tag = peer.hears(&Request::Download { title: "b", file: "f" });
-    peer.refuse(tag, Refusal::NoSuchThread, "Thread b does not exist");
-    let tag = peer.hears(&Request::Download { title: "a", file: "f" });
-    peer.reply(tag, &Reply::DownloadStarts { size: 6 });
-    peer.takes(tag, &Transfer::Abort);
-    peer.expect_silence();
-    peer.refuse(tag, Refusal::TransferAborted, "Transfer aborted");
-    let tag = peer.hears(&Request::ListThreads);
-    peer.reply(tag, &Reply::EndOfList);
-    peer.say_goodbye();
-    let (status, _, err) = client.end();
-    let said = ["Thread b does not exist", "File f exists here. Use --force to overwrite"];
-    assert_eq!(err, said);
-    assert_eq!(status, Some(1));
-}
-
-#[test]
-fn a_download_cut_off_leaves_no_trace_whatever_cuts_it() {
-    for signal in [None, Some(Signal::TERM), Some(Signal::INT)] {
-        let script = Script::new();
-        let mut place = Place::of_yoda(&script);
-        let mut client = place.pipe_all("DWN a f\n");
-        let mut peer = script.admit();
-        let tag = peer.hears(&Request::Download { title: "a", file: "f" });
-        peer.reply(tag, &Reply::DownloadStarts { size: 6 });
-        peer.transferred(tag, |_| ());
-        peer.transfer(tag, &Transfer::Data(b"abc"));
-        stage::until("the partial file", || (place.names().len() == 1).then_some(()));
-        match signal {
-            Some(signal) => {
-                client.child.signal(signal);
-                assert_eq!(client.child.wait().signal(), Some(signal.as_raw()));
-            }
-            None => {
-                drop(peer);
-                let (status, _, err) = client.end();
-                assert_eq!(status, Some(69));
-                assert_eq!(err[1..], ["f was not downloaded: the connection is gone"]);
-            }
-        }
-        assert_eq!(place.names(), Vec::<String>::new(), "{signal:?}");
-    }
 }
 
 #[test]

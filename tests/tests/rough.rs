@@ -115,7 +115,7 @@ fn what_is_no_file_cannot_be_uploaded() {
     yoda.does("CRT t", "Thread t created");
     let made = std::process::Command::new("mkfifo").arg(yoda.path("fifo")).status().unwrap();
     assert!(made.success());
-    for path in ["fifo", "/dev/zero", ".", "/", ".."] {
+    for path in ["fifo", "/dev/zero", "/proc/cpuinfo", ".", "/", ".."] {
         yoda.says(&format!("UPD t {path}"));
         let complaint = yoda.complaint();
         assert!(complaint.starts_with(&format!("File {path} ")), "{complaint}");

@@ -23,12 +23,9 @@ pub struct Digesting {
 
 impl Digesting {
     /// Begins with the digest of the first `bytes` bytes of `file`. The cursor of the file stays where it is.
-    ///
-    /// # Errors
-    /// There is no descriptor left for a second handle of the file.
-    pub fn new(file: &File, bytes: u64) -> io::Result<Self> {
+    pub fn new(file: File, bytes: u64) -> Self {
         let buffer = vec![0; READ_BYTES.min(usize::try_from(bytes).unwrap_or(READ_BYTES))];
-        Ok(Self { file: file.try_clone()?, size: bytes, hasher: blake3::Hasher::new(), buffer })
+        Self { file, size: bytes, hasher: blake3::Hasher::new(), buffer }
     }
 
     /// Hashes the next [`SLICE_BYTES`], or what is left. Returns whether that was all.
@@ -92,7 +89,7 @@ mod tests {
         for bytes in
             [0, 1, READ_BYTES, READ_BYTES + 1, SLICE_BYTES as usize, content.len() - 1, content.len()]
         {
-            let mut digesting = Digesting::new(&file, bytes as u64).unwrap();
+            let mut digesting = Digesting::new(file.try_clone().unwrap(), bytes as u64);
             let mut slices = 1;
             while !digesting.advance().unwrap() {
                 assert_eq!(digesting.done_bytes(), slices * SLICE_BYTES);
@@ -109,14 +106,14 @@ mod tests {
     fn the_cursor_of_the_file_stays_where_it_is() {
         let mut file = file_of(b"content");
         file.seek(io::SeekFrom::Start(3)).unwrap();
-        assert!(Digesting::new(&file, 7).unwrap().advance().unwrap());
+        assert!(Digesting::new(file.try_clone().unwrap(), 7).advance().unwrap());
         assert_eq!(file.stream_position().unwrap(), 3);
     }
 
     #[test]
     fn a_file_that_has_become_shorter_is_an_error_not_another_digest() {
         let file = file_of(&vec![1; 6 << 20]);
-        let mut digesting = Digesting::new(&file, 6 << 20).unwrap();
+        let mut digesting = Digesting::new(file.try_clone().unwrap(), 6 << 20);
         assert!(!digesting.advance().unwrap());
         file.set_len(5 << 20).unwrap();
         assert_eq!(digesting.advance().unwrap_err().kind(), io::ErrorKind::UnexpectedEof);
@@ -126,7 +123,7 @@ mod tests {
     fn files_of_more_than_4_gib_are_counted_right() {
         let file = tempfile::tempfile().unwrap();
         file.set_len((5 << 30) + 1).unwrap();
-        let mut digesting = Digesting::new(&file, (5 << 30) + 1).unwrap();
+        let mut digesting = Digesting::new(file, (5 << 30) + 1);
         assert!(!digesting.advance().unwrap());
         assert_eq!((digesting.done_bytes(), digesting.size()), (SLICE_BYTES, (5 << 30) + 1));
     }

@@ -20,7 +20,8 @@ use self::outgoing::Outgoing;
 use super::folder::{Place, Problem};
 use super::udp::socket::PeerSocket;
 use super::{Desk, NO_DIRECT_WAY};
-use crate::transfer::{Folder, Source};
+use crate::original::Source;
+use crate::transfer::Folder;
 
 /// Times in a turn that datagrams are taken in, before others have their turn.
 const RECEIVE_ROUNDS: usize = 8;

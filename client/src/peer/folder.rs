@@ -258,7 +258,7 @@ impl Leftover {
     /// # Errors
     /// There is no descriptor left.
     pub fn digesting(&self) -> io::Result<Digesting> {
-        Digesting::new(&self.file, self.size)
+        Ok(Digesting::new(self.file.try_clone()?, self.size))
     }
 
     /// The file at `path`, if it is one that may be written to and that nobody else has.

@@ -1,75 +1,31 @@
-//! A file on its way to the server: opened here, sent as the server gives credit.
+//! A file on its way to the server, sent as the server gives credit.
 
-use std::fs::{self, File, OpenOptions};
-use std::io::{self, Read};
-use std::os::unix::fs::OpenOptionsExt;
-use std::path::Path;
+use std::io;
 
 use forum_common::frame::Tag;
 use forum_common::limits::DATA_BYTES_MAX;
 use forum_common::reply::Reply;
 use forum_common::transfer::Transfer;
-use rustix::fs::OFlags;
 
 use super::Step;
 use crate::connection::Outbox;
-
-/// A local file that can be sent.
-#[derive(Debug)]
-pub struct Source {
-    /// The last part of its path: its name in the forum.
-    pub name: String,
-    /// Its size when it was opened. What it grows by later is not sent.
-    pub size: u64,
-    /// The file itself.
-    pub file: File,
-}
-
-impl Source {
-    /// Opens the file at `path`.
-    ///
-    /// # Errors
-    /// Why it can't be sent, for people.
-    pub fn open(path: &str) -> Result<Self, String> {
-        let unreadable = |error: io::Error| format!("File {path} cannot be read: {error}");
-        // Looked at before it is opened: opening a device may do something.
-        let metadata = match fs::metadata(path) {
-            Err(error) if is_missing(&error) => return Err(format!("File {path} does not exist")),
-            // To whoever wants to send it, a directory is no file.
-            Ok(metadata) if metadata.is_dir() => return Err(format!("File {path} does not exist")),
-            other => other.map_err(unreadable)?,
-        };
-        let name = Path::new(path).file_name().and_then(|name| name.to_str());
-        let (true, Some(name)) = (metadata.is_file(), name) else {
-            return Err(format!("File {path} cannot be read: it is not a regular file"));
-        };
-        // Should it have become a FIFO meanwhile, opening must not wait for its other end.
-        let nonblocking = i32::try_from(OFlags::NONBLOCK.bits()).expect("the flag is a small number");
-        let file = OpenOptions::new().read(true).custom_flags(nonblocking).open(path).map_err(unreadable)?;
-        let size = file.metadata().map_err(unreadable)?.len();
-        Ok(Self { name: name.to_owned(), size, file })
-    }
-}
-
-/// `a/b` is missing as well if `a` is a file.
-fn is_missing(error: &io::Error) -> bool {
-    matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory)
-}
+use crate::original::{Original, Source};
+use crate::wording::cause;
 
 /// A file being sent.
 #[derive(Debug)]
-pub struct Upload<R = File> {
+pub struct Upload {
     name: String,
     size: u64,
-    stage: Sending<R>,
+    stage: Sending,
 }
 
 #[derive(Debug)]
-enum Sending<R> {
+enum Sending {
     /// The server was asked.
-    Asked(R),
+    Asked(Original),
     /// It said yes.
-    Going { source: R, digest: Box<blake3::Hasher>, sent: u64, credit: u64 },
+    Going { original: Original, digest: Box<blake3::Hasher>, sent: u64, credit: u64 },
     /// All is sent; the server has the word.
     Sent,
     /// Given up, and said so; the server has the word.
@@ -87,16 +43,11 @@ pub enum Sent {
     GaveUp(String),
 }
 
-impl Upload<File> {
+impl Upload {
     /// The transfer of `source`, for which the server has just been asked.
     pub fn new(source: Source) -> Self {
-        Self::of(source.name, source.size, source.file)
-    }
-}
-
-impl<R: Read> Upload<R> {
-    fn of(name: String, size: u64, source: R) -> Self {
-        Self { name, size, stage: Sending::Asked(source) }
+        let Source { name, original } = source;
+        Self { name, size: original.size(), stage: Sending::Asked(original) }
     }
 
     /// The file's name in the forum.
@@ -122,9 +73,9 @@ impl<R: Read> Upload<R> {
     pub fn answered(&mut self, reply: &Reply<'_>) -> Step {
         let stage = std::mem::replace(&mut self.stage, Sending::GivenUp);
         match (stage, reply) {
-            (Sending::Asked(source), Reply::UploadStarts { credit }) => {
+            (Sending::Asked(original), Reply::UploadStarts { credit }) => {
                 let digest = Box::new(blake3::Hasher::new());
-                self.stage = Sending::Going { source, digest, sent: 0, credit: u64::from(*credit) };
+                self.stage = Sending::Going { original, digest, sent: 0, credit: u64::from(*credit) };
                 Step::Going
             }
             (Sending::GivenUp, Reply::Refused { .. } | Reply::Done { .. }) => Step::Over,
@@ -157,57 +108,68 @@ impl<R: Read> Upload<R> {
         if !self.can_send() {
             return Sent::Nothing;
         }
-        let Sending::Going { source, digest, sent, credit } = &mut self.stage else { return Sent::Nothing };
+        match self.send_next(tag, outbox) {
+            Ok(()) => Sent::Frame,
+            Err(error) => {
+                outbox.transfer(tag, &Transfer::Abort);
+                self.stage = Sending::GivenUp;
+                Sent::GaveUp(format!("{} was not uploaded: {}", self.name, cause(&error)))
+            }
+        }
+    }
+
+    /// Sends the next bytes, or the end: what is said to be whole has not changed since it was opened.
+    fn send_next(&mut self, tag: Tag, outbox: &mut Outbox) -> io::Result<()> {
+        let Sending::Going { original, digest, sent, credit } = &mut self.stage else { return Ok(()) };
         if *sent == self.size {
+            original.verify()?;
             outbox.transfer(tag, &Transfer::End(*digest.finalize().as_bytes()));
             self.stage = Sending::Sent;
-            return Sent::Frame;
+            return Ok(());
         }
         let mut bytes = [0; DATA_BYTES_MAX];
         let wanted = (self.size - *sent).min(*credit).min(DATA_BYTES_MAX as u64);
-        let reason = match read_some(source, &mut bytes[..wanted as usize]) {
-            Ok(0) => "it has become shorter meanwhile".to_owned(),
-            Ok(count) => {
-                digest.update(&bytes[..count]);
-                outbox.transfer(tag, &Transfer::Data(&bytes[..count]));
-                *sent += count as u64;
-                *credit -= count as u64;
-                return Sent::Frame;
-            }
-            Err(error) => error.to_string(),
-        };
-        outbox.transfer(tag, &Transfer::Abort);
-        self.stage = Sending::GivenUp;
-        Sent::GaveUp(format!("{} was not uploaded: {reason}", self.name))
-    }
-}
-
-fn read_some(source: &mut impl Read, bytes: &mut [u8]) -> io::Result<usize> {
-    loop {
-        match source.read(bytes) {
-            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-            other => return other,
-        }
+        let count = original.read_some_at(&mut bytes[..wanted as usize], *sent)?;
+        digest.update(&bytes[..count]);
+        outbox.transfer(tag, &Transfer::Data(&bytes[..count]));
+        *sent += count as u64;
+        *credit -= count as u64;
+        Ok(())
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use std::fs::File;
+    use std::io::Write;
+    use std::os::unix::fs::FileExt;
+    use std::time::SystemTime;
+
     use forum_common::refusal::Refusal;
+    use tempfile::NamedTempFile;
 
     use super::*;
     use crate::transfer::frames::{TAG, aborted, content, encoded, frames};
 
+    /// The upload of a file `f` with this content, last changed long ago, and the name by which others change that.
+    fn upload_of(content: &[u8]) -> (NamedTempFile, Upload) {
+        let mut file = NamedTempFile::new().unwrap();
+        file.write_all(content).unwrap();
+        file.as_file().set_modified(SystemTime::UNIX_EPOCH).unwrap();
+        let original = Original::new(File::open(file.path()).unwrap()).unwrap();
+        (file, Upload::new(Source { name: "f".to_owned(), original }))
+    }
+
     #[test]
     fn an_upload_sends_against_credit_and_ends_with_the_digest() {
         let content = content(150_000);
-        let mut upload = Upload::of("f".into(), 150_000, &content[..]);
+        let (_file, mut upload) = upload_of(&content);
         let mut outbox = Outbox::default();
         assert_eq!(upload.send_one(TAG, &mut outbox), Sent::Nothing, "nothing before the go-ahead");
         assert_eq!(upload.answered(&Reply::UploadStarts { credit: 100_000 }), Step::Going);
 
         let mut arrived = Vec::new();
-        let mut pump = |upload: &mut Upload<&[u8]>| {
+        let mut pump = |upload: &mut Upload| {
             while upload.send_one(TAG, &mut outbox) == Sent::Frame {}
             let frames = frames(&mut outbox);
             for (kind, body) in &frames {
@@ -232,7 +194,7 @@ mod tests {
 
     #[test]
     fn an_empty_file_is_its_digest_alone() {
-        let mut upload = Upload::of("f".into(), 0, &b""[..]);
+        let (_file, mut upload) = upload_of(b"");
         let mut outbox = Outbox::default();
         assert_eq!(upload.answered(&Reply::UploadStarts { credit: 0 }), Step::Going);
         assert_eq!(upload.send_one(TAG, &mut outbox), Sent::Frame);
@@ -240,36 +202,42 @@ mod tests {
         assert_eq!(frames(&mut outbox), encoded(&Transfer::End(*blake3::hash(b"").as_bytes())));
     }
 
-    #[test]
-    fn a_file_that_grew_is_sent_at_its_declared_size() {
-        let content = content(100);
-        let mut upload = Upload::of("f".into(), 60, &content[..]);
+    /// An upload of 100,000 bytes whose file is changed like this after the first of them have been sent.
+    fn changed_meanwhile(change: impl FnOnce(&File)) -> String {
+        let (file, mut upload) = upload_of(&content(100_000));
         let mut outbox = Outbox::default();
-        assert_eq!(upload.answered(&Reply::UploadStarts { credit: 1_000 }), Step::Going);
-        while upload.send_one(TAG, &mut outbox) == Sent::Frame {}
-        let mut wanted = encoded(&Transfer::Data(&content[..60]));
-        wanted.extend(encoded(&Transfer::End(*blake3::hash(&content[..60]).as_bytes())));
-        assert_eq!(frames(&mut outbox), wanted);
+        assert_eq!(upload.answered(&Reply::UploadStarts { credit: 1_000_000 }), Step::Going);
+        assert_eq!(upload.send_one(TAG, &mut outbox), Sent::Frame);
+        change(file.as_file());
+        let reason = loop {
+            match upload.send_one(TAG, &mut outbox) {
+                Sent::Frame => {}
+                Sent::GaveUp(reason) => break reason,
+                Sent::Nothing => panic!("it was sent as if whole"),
+            }
+        };
+        assert_eq!(frames(&mut outbox).last(), encoded(&Transfer::Abort).first());
+        assert_eq!(upload.send_one(TAG, &mut outbox), Sent::Nothing);
+        assert_eq!(upload.answered(&aborted()), Step::Over, "the server's word is swallowed");
+        reason
     }
 
     #[test]
-    fn a_file_that_shrank_is_given_up_and_the_servers_word_swallowed() {
-        let content = content(10);
-        let mut upload = Upload::of("f".into(), 60, &content[..]);
-        let mut outbox = Outbox::default();
-        assert_eq!(upload.answered(&Reply::UploadStarts { credit: 1_000 }), Step::Going);
-        assert_eq!(upload.send_one(TAG, &mut outbox), Sent::Frame);
-        let said = "f was not uploaded: it has become shorter meanwhile";
-        assert_eq!(upload.send_one(TAG, &mut outbox), Sent::GaveUp(said.into()));
-        assert_eq!(frames(&mut outbox).last(), encoded(&Transfer::Abort).first());
-        assert_eq!(upload.send_one(TAG, &mut outbox), Sent::Nothing);
-        assert_eq!(upload.answered(&aborted()), Step::Over);
+    fn a_file_that_grows_shrinks_or_changes_meanwhile_is_given_up() {
+        let grown = changed_meanwhile(|file| file.set_len(100_001).unwrap());
+        assert!(grown.starts_with("f was not uploaded: it holds more than its 100000 bytes"), "{grown}");
+        let cut = changed_meanwhile(|file| file.set_len(99_999).unwrap());
+        assert!(cut.starts_with("f was not uploaded: it holds less than its 100000 bytes"), "{cut}");
+        let changed = changed_meanwhile(|file| {
+            file.write_at(b"x", 0).unwrap();
+        });
+        assert!(changed.starts_with("f was not uploaded: it was changed while it was read"), "{changed}");
     }
 
     #[test]
     fn an_upload_refused_in_the_middle_sends_nothing_more() {
         let content = content(100);
-        let mut upload = Upload::of("f".into(), 100, &content[..]);
+        let (_file, mut upload) = upload_of(&content);
         let mut outbox = Outbox::default();
         assert_eq!(upload.answered(&Reply::UploadStarts { credit: 50 }), Step::Going);
         let refusal = Reply::Refused { code: Refusal::NoSuchThread, text: "Thread T does not exist" };
@@ -280,25 +248,7 @@ mod tests {
 
     #[test]
     fn a_done_without_a_go_ahead_is_unexpected() {
-        let mut upload = Upload::of("f".into(), 0, &b""[..]);
+        let (_file, mut upload) = upload_of(b"");
         assert_eq!(upload.answered(&Reply::Done { text: "?" }), Step::Unexpected);
-    }
-
-    #[test]
-    fn only_readable_regular_files_are_sources() {
-        let folder = tempfile::tempdir().unwrap();
-        let path = |name: &str| folder.path().join(name).to_str().unwrap().to_owned();
-        fs::write(path("a"), b"abc").unwrap();
-        let source = Source::open(&path("a")).unwrap();
-        assert_eq!((source.name.as_str(), source.size), ("a", 3));
-        for missing in [path("b"), path("a/b"), path(""), path(".."), String::new()] {
-            assert_eq!(Source::open(&missing).unwrap_err(), format!("File {missing} does not exist"));
-        }
-        let fifo = path("fifo");
-        rustix::fs::mknodat(rustix::fs::CWD, &fifo, rustix::fs::FileType::Fifo, 0o600.into(), 0).unwrap();
-        for special in [fifo, "/dev/zero".to_owned()] {
-            let said = format!("File {special} cannot be read: it is not a regular file");
-            assert_eq!(Source::open(&special).unwrap_err(), said);
-        }
     }
 }

@@ -198,11 +198,24 @@ fn with_force_it_is() {
     stuck.mend();
 }
 
-#[test]
-fn a_file_that_becomes_shorter_while_it_is_sent_is_not_uploaded() {
-    let mut stuck = stuck(13);
-    stuck.yoda.put_file("f", b"short");
+/// What is said of a file that becomes this one while it is sent.
+fn changed(seed: u64, change: impl FnOnce(&mut Vec<u8>)) -> String {
+    let mut stuck = stuck(seed);
+    let mut bytes = stuck.bytes.clone();
+    change(&mut bytes);
+    stuck.yoda.put_file("f", &bytes);
     stuck.network.set(Weather::Fair);
-    stuck.yoda.complains("f was not uploaded: it can't be read, or has become shorter");
     stuck.hans.hears("f from yoda was not received");
+    assert!(!stuck.hans.names().contains(&"yoda_f".to_owned()), "it was stored as if whole");
+    stuck.yoda.complaint()
+}
+
+#[test]
+fn a_file_that_grows_shrinks_or_changes_while_it_is_sent_is_not_uploaded() {
+    let cut = changed(13, |bytes| bytes.truncate(5));
+    assert!(cut.starts_with("f was not uploaded: it holds less than its 2097152 bytes"), "{cut}");
+    let grown = changed(14, |bytes| bytes.push(1));
+    assert!(grown.starts_with("f was not uploaded: it holds more than its 2097152 bytes"), "{grown}");
+    let other = changed(15, |bytes| bytes[0] ^= 1);
+    assert_eq!(other, "f was not uploaded: it was changed while it was read. Send it again, or a copy of it");
 }

@@ -1,6 +1,5 @@
 //! A file on its way to another user.
 
-use std::fs::File;
 use std::net::SocketAddr;
 use std::time::Instant;
 
@@ -8,13 +7,14 @@ use forum_common::limits::DIGEST_BYTES;
 use forum_common::link::{LinkId, LinkRequest, Token};
 
 use super::transfer::Transfer;
+use crate::original::{Original, Source};
 use crate::peer::Desk;
 use crate::peer::digest::Digesting;
 use crate::peer::udp::content::FileSource;
 use crate::peer::udp::socket::PeerSocket;
 use crate::peer::udp::{self, Endpoint, Event, Failure, Offer, Reason, Sender};
 use crate::progress::Meter;
-use crate::transfer::Source;
+use crate::wording::cause;
 
 /// A file that another user is asked to take, or takes.
 #[derive(Debug)]
@@ -35,7 +35,7 @@ enum Sending {
     /// The other user has said yes; before anything is sent, the whole file's digest must be known.
     Agreed(Content, Token),
     /// Both are known; the server has still to say where the other end is.
-    Ready(File, [u8; DIGEST_BYTES], Token),
+    Ready(Original, [u8; DIGEST_BYTES], Token),
     /// It is being sent.
     Going(Box<Transfer<Sender<FileSource>>>),
     /// The user knows the result; the other end may not.
@@ -46,7 +46,7 @@ enum Sending {
 
 #[derive(Debug)]
 struct Content {
-    file: File,
+    original: Original,
     digest: Digest,
 }
 
@@ -62,6 +62,7 @@ impl Content {
         if let Digest::Working(digesting) = &mut self.digest
             && digesting.advance()?
         {
+            self.original.verify()?;
             self.digest = Digest::Known(digesting.digest());
         }
         Ok(())
@@ -74,12 +75,13 @@ impl Outgoing {
     /// # Errors
     /// The file can't be read; the reason, for people.
     pub(super) fn new(link: LinkId, user: &str, source: Source) -> Result<Self, String> {
-        let Source { name, size, file } = source;
-        let digest = match Digesting::new(&file, size) {
+        let Source { name, original } = source;
+        let size = original.size();
+        let digest = match original.try_clone_file().map(|file| Digesting::new(file, size)) {
             Ok(digesting) => Digest::Working(Box::new(digesting)),
-            Err(error) => return Err(format!("{name} was not uploaded: {error}")),
+            Err(error) => return Err(format!("{name} was not uploaded: {}", cause(&error))),
         };
-        let (user, stage) = (user.to_owned(), Sending::Asked(Content { file, digest }));
+        let (user, stage) = (user.to_owned(), Sending::Asked(Content { original, digest }));
         Ok(Self { link: Some(link), user, name, size, stage, meter: Meter::default() })
     }
 
@@ -128,9 +130,9 @@ impl Outgoing {
     /// The other end is there, or there is no way but through the server.
     pub(super) fn introduced(&mut self, there: Option<SocketAddr>, now: Instant) {
         self.stage = match std::mem::replace(&mut self.stage, Sending::Over) {
-            Sending::Ready(file, digest, token) => {
+            Sending::Ready(original, digest, token) => {
                 let offer = Offer { size: self.size, digest };
-                let source = FileSource::new(file);
+                let source = FileSource::new(original);
                 let sender = Sender::new(now, &udp::Token::new(token), offer, source);
                 Sending::Going(Box::new(Transfer::new(sender, there)))
             }
@@ -180,8 +182,8 @@ impl Outgoing {
     pub(super) fn advance(&mut self, socket: Option<&mut PeerSocket>, desk: &mut Desk<'_>) -> bool {
         match std::mem::replace(&mut self.stage, Sending::Over) {
             Sending::Asked(content) => self.work(content, Sending::Asked, desk),
-            Sending::Agreed(Content { file, digest: Digest::Known(digest) }, token) => {
-                self.stage = Sending::Ready(file, digest, token);
+            Sending::Agreed(Content { original, digest: Digest::Known(digest) }, token) => {
+                self.stage = Sending::Ready(original, digest, token);
                 let port = socket.and_then(|socket| socket.local_addr().ok()).map_or(0, |here| here.port());
                 if let Some(link) = self.link {
                     desk.outbox.link(&LinkRequest::Listening { link, port });
@@ -226,7 +228,7 @@ impl Outgoing {
                 is_working
             }
             Err(error) => {
-                self.fail(&error.to_string(), desk);
+                self.fail(&cause(&error), desk);
                 false
             }
         }
@@ -266,9 +268,15 @@ impl Outgoing {
                 "it was changed meanwhile, or damaged on its way".to_owned()
             }
             Failure::There(Reason::UnknownVersion) => format!("{user} has another version of this program"),
-            Failure::Here(Reason::Unreadable) => "it can't be read, or has become shorter".to_owned(),
+            Failure::Here(Reason::Unreadable) => self.unreadable(),
             _ => format!("{user} is gone"),
         }
+    }
+
+    /// Why the file could not be read.
+    fn unreadable(&self) -> String {
+        let (Sending::Going(transfer) | Sending::Told(transfer)) = &self.stage else { return String::new() };
+        transfer.view().source().problem().map(cause).unwrap_or_default()
     }
 
     /// It does not come to a result by itself any more.

@@ -13,9 +13,9 @@ use tempfile::TempDir;
 
 use super::*;
 use crate::connection::Outbox;
+use crate::original::Source;
 use crate::output::{Output, Streams};
 use crate::peer::private::Way;
-use crate::transfer::Source;
 
 const HERE: IpAddr = IpAddr::V4(std::net::Ipv4Addr::LOCALHOST);
 const TOKEN: Token = [9; 16];
@@ -314,7 +314,7 @@ fn a_file_goes_through_the_server_when_there_is_no_other_way() {
     let path = yoda.directory.path().join("f");
     fs::write(&path, &content).unwrap();
     let source = Source::open(path.to_str().unwrap()).unwrap();
-    let size = source.size;
+    let size = source.original.size();
     yoda.with(|links, desk| links.files.asked(LINK, "hans", source, desk));
     hans.hear(&LinkNotice::FileQuestion { link: LINK, from: "yoda", size, file: "f" });
     assert_eq!(hans.sent(), ["Answer { link: 7, yes: true }"]);

@@ -1,8 +1,8 @@
 //! Where the bytes of a file come from and where they go: what an owner supplies, and a file as a source.
 
-use std::fs::File;
 use std::io;
-use std::os::unix::fs::FileExt;
+
+use crate::original::Original;
 
 /// What a sender reads.
 pub trait Source {
@@ -31,19 +31,27 @@ pub trait Sink {
 /// Bytes read from a file at a time; what packets take from it is less.
 const BLOCK_BYTES: usize = 128 << 10;
 
-/// A file, read in blocks: one system call for a hundred small packets.
+/// A file, read in blocks: one system call for a hundred small packets. Its last byte is only given away while the
+/// file is what it was when it was opened, so that nobody has the whole of one that changed.
 #[derive(Debug)]
 pub struct FileSource {
-    file: File,
+    original: Original,
     block: Vec<u8>,
     /// Where in the file the block begins.
     block_start: u64,
+    /// Why it could not be read, if it could not.
+    problem: Option<io::Error>,
 }
 
 impl FileSource {
     /// Reads from this file, wherever its cursor stands.
-    pub fn new(file: File) -> Self {
-        Self { file, block: Vec::new(), block_start: 0 }
+    pub fn new(original: Original) -> Self {
+        Self { original, block: Vec::new(), block_start: 0, problem: None }
+    }
+
+    /// Why the file could not be read, if it could not.
+    pub fn problem(&self) -> Option<&io::Error> {
+        self.problem.as_ref()
     }
 
     /// Reads the block that begins at `start`, or what the file has of it, but `needed` bytes at least.
@@ -52,10 +60,8 @@ impl FileSource {
         self.block_start = start;
         let mut filled = 0;
         while filled < needed {
-            match self.file.read_at(&mut self.block[filled..], start + filled as u64) {
-                Ok(0) => break,
+            match self.original.read_some_at(&mut self.block[filled..], start + filled as u64) {
                 Ok(count) => filled += count,
-                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
                 Err(error) => {
                     self.block.clear();
                     return Err(error);
@@ -63,38 +69,61 @@ impl FileSource {
             }
         }
         self.block.truncate(filled);
-        if filled < needed { Err(io::ErrorKind::UnexpectedEof.into()) } else { Ok(()) }
+        Ok(())
+    }
+
+    fn give(&mut self, offset: u64, buffer: &mut [u8]) -> io::Result<()> {
+        // A large packet is worth a call of its own, and saves the copy.
+        if buffer.len() >= BLOCK_BYTES / 4 {
+            let mut filled = 0;
+            while filled < buffer.len() {
+                filled += self.original.read_some_at(&mut buffer[filled..], offset + filled as u64)?;
+            }
+        } else {
+            let is_inside = offset >= self.block_start
+                && offset - self.block_start + buffer.len() as u64 <= self.block.len() as u64;
+            if !is_inside {
+                self.load(offset, buffer.len())?;
+            }
+            buffer.copy_from_slice(&self.block[(offset - self.block_start) as usize..][..buffer.len()]);
+        }
+        if offset + buffer.len() as u64 == self.original.size() { self.original.verify() } else { Ok(()) }
     }
 }
 
 impl Source for FileSource {
     fn read_at(&mut self, offset: u64, buffer: &mut [u8]) -> io::Result<()> {
-        // A large packet is worth a call of its own, and saves the copy.
-        if buffer.len() >= BLOCK_BYTES / 4 {
-            return self.file.read_exact_at(buffer, offset);
-        }
-        let is_inside = offset >= self.block_start
-            && offset - self.block_start + buffer.len() as u64 <= self.block.len() as u64;
-        if !is_inside {
-            self.load(offset, buffer.len())?;
-        }
-        buffer.copy_from_slice(&self.block[(offset - self.block_start) as usize..][..buffer.len()]);
-        Ok(())
+        self.give(offset, buffer).map_err(|error| {
+            let kind = error.kind();
+            self.problem = Some(error);
+            kind.into()
+        })
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use std::fs::File;
     use std::io::Write;
+    use std::time::SystemTime;
+
+    use tempfile::NamedTempFile;
 
     use super::*;
+
+    /// A file with this content that was last changed long ago, and a source that reads it.
+    fn source_of(content: &[u8]) -> (NamedTempFile, FileSource) {
+        let mut file = NamedTempFile::new().unwrap();
+        file.write_all(content).unwrap();
+        file.as_file().set_modified(SystemTime::UNIX_EPOCH).unwrap();
+        let original = Original::new(File::open(file.path()).unwrap()).unwrap();
+        (file, FileSource::new(original))
+    }
 
     #[test]
     fn a_file_gives_any_piece_of_any_size_and_says_when_it_has_shrunk() {
         let content: Vec<u8> = (0..400_000_u32).map(|n| (n * 7 / 3) as u8).collect();
-        let mut file = tempfile::tempfile().unwrap();
-        file.write_all(&content).unwrap();
-        let mut source = FileSource::new(file.try_clone().unwrap());
+        let (file, mut source) = source_of(&content);
         for (offset, length) in
             [(0, 1), (1_000, 1_175), (131_000, 1_175), (300, 9), (200_000, 65_000), (399_999, 1), (0, 0)]
         {
@@ -102,11 +131,24 @@ mod tests {
             source.read_at(offset as u64, &mut piece).unwrap();
             assert_eq!(piece, content[offset..][..length]);
         }
-        let mut source = FileSource::new(file.try_clone().unwrap());
-        file.set_len(1_000).unwrap();
+        assert!(source.problem().is_none());
+        file.as_file().set_len(1_000).unwrap();
         for length in [1_001, 65_000] {
-            let error = source.read_at(0, &mut vec![0; length]).unwrap_err();
+            let error = source.read_at(131_000, &mut vec![0; length]).unwrap_err();
             assert_eq!(error.kind(), io::ErrorKind::UnexpectedEof);
+        }
+        assert!(source.problem().unwrap().to_string().starts_with("it holds less than its 400000 bytes"));
+    }
+
+    #[test]
+    fn the_last_byte_of_a_file_that_has_changed_is_not_given_away() {
+        for length in [1_000, 65_000] {
+            let (mut file, mut source) = source_of(&vec![7; 100_000]);
+            source.read_at(0, &mut vec![0; length]).unwrap();
+            file.write_all(b"more").unwrap();
+            source.read_at(0, &mut vec![0; length]).unwrap();
+            source.read_at(100_000 - length as u64, &mut vec![0; length]).unwrap_err();
+            assert!(source.problem().unwrap().to_string().starts_with("it holds more than its 100000 bytes"));
         }
     }
 }

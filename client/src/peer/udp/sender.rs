@@ -43,6 +43,11 @@ impl<S: Source> Sender<S> {
         }
     }
 
+    /// What is sent, to look at.
+    pub fn source(&self) -> &S {
+        &self.source
+    }
+
     /// Bytes of a datagram on this path, as far as is known; `None` when no file is on its way.
     pub fn datagram_bytes(&self) -> Option<usize> {
         match &self.state {

@@ -3,6 +3,7 @@
 use std::time::Instant;
 
 use super::*;
+use crate::original::Original;
 use crate::peer::udp::content::FileSource;
 use crate::peer::udp::packet::DATAGRAM_BYTES_MAX;
 use crate::peer::udp::{Endpoint, Event, Failure, Reason, Receiver, Sender, Token};
@@ -23,7 +24,7 @@ fn transfer(place: &Place, offer: Offer, sent: &[u8], until: Option<u64>) -> Out
     let file = tempfile::tempfile().unwrap();
     file.write_all_at(sent, 0).unwrap();
     let (mut now, token) = (Instant::now(), Token::new([7; 16]));
-    let mut sender = Sender::new(now, &token, offer, FileSource::new(file));
+    let mut sender = Sender::new(now, &token, offer, FileSource::new(Original::new(file).unwrap()));
     let mut receiver = Receiver::new(now, &token);
     let (mut started_at, mut end) = (None, None);
     for _ in 0..TURNS_MAX {

@@ -11,6 +11,7 @@ use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
 use super::pair::token;
+use crate::original::Original;
 use crate::peer::udp::content::FileSource;
 use crate::peer::udp::packet::session_of;
 use crate::peer::udp::socket::{Link, PeerSocket};
@@ -62,7 +63,8 @@ fn sending(seed: u64, file: File, bytes: &[u8], peer: SocketAddr, socket: UdpSoc
     let offer = Offer { size: bytes.len() as u64, digest: *blake3::hash(bytes).as_bytes() };
     thread::spawn(move || {
         let mut socket = PeerSocket::new(socket).unwrap();
-        let sender = Sender::new(Instant::now(), &token(seed), offer, FileSource::new(file));
+        let sender =
+            Sender::new(Instant::now(), &token(seed), offer, FileSource::new(Original::new(file).unwrap()));
         let mut last = None;
         driver::run(&mut socket, &mut Link::new(sender, peer), |_, _, event| {
             last = Some(event);
@@ -195,7 +197,8 @@ fn a_socket_that_nobody_listens_to_is_no_error() {
     let offer = Offer { size: 10, digest: *blake3::hash(&bytes).as_bytes() };
     let mut socket = PeerSocket::new(socket).unwrap();
     let now = Instant::now();
-    let mut link = Link::new(Sender::new(now, &token(1), offer, FileSource::new(file)), gone_at);
+    let mut link =
+        Link::new(Sender::new(now, &token(1), offer, FileSource::new(Original::new(file).unwrap())), gone_at);
     for _ in 0..3 {
         assert!(!socket.transmit(now, &mut link));
         assert!(!socket.receive(|_, _| {}).unwrap());

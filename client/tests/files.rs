@@ -1,0 +1,184 @@
+//! Files of threads, in front of a scripted server: they arrive whole or not at all, and each end says why not.
+#![forbid(unsafe_code)]
+
+mod stage;
+
+use std::fs::File;
+use std::io::Write;
+use std::os::unix::process::ExitStatusExt;
+
+use forum_common::refusal::Refusal;
+use forum_common::reply::Reply;
+use forum_common::request::Request;
+use forum_common::transfer::Transfer;
+use rustix::process::Signal;
+use stage::{Place, Script};
+
+#[test]
+fn an_upload_is_answered_when_it_ends_and_obeys_credit() {
+    let script = Script::new();
+    let content: Vec<u8> = (0..200_000u32).map(|n| n as u8).collect();
+    let mut place = Place::of_yoda(&script).file("f", &content);
+    std::fs::create_dir(place.directory.path().join("d")).unwrap();
+    std::fs::rename(place.directory.path().join("f"), place.directory.path().join("d/f")).unwrap();
+    let client = place.pipe_all("UPD a d/f\nLST\n");
+    let mut peer = script.admit();
+    let tag = peer.hears(&Request::Upload { title: "a", file: "f", size: 200_000 });
+    peer.reply(tag, &Reply::UploadStarts { credit: 1_000 });
+    peer.takes(tag, &Transfer::Data(&content[..1_000]));
+    peer.expect_silence();
+    peer.transfer(tag, &Transfer::Credit(1_000_000));
+    let mut arrived = content[..1_000].to_vec();
+    while arrived.len() < content.len() {
+        peer.transferred(tag, |transfer| match transfer {
+            Transfer::Data(bytes) => arrived.extend_from_slice(bytes),
+            other => panic!("{other:?}"),
+        });
+    }
+    assert!(arrived == content);
+    peer.takes(tag, &Transfer::End(*blake3::hash(&content).as_bytes()));
+    peer.expect_silence();
+    peer.done(tag, "f uploaded to a thread");
+    let tag = peer.hears(&Request::ListThreads);
+    peer.reply(tag, &Reply::EndOfList);
+    peer.say_goodbye();
+    let (status, out, _) = client.end();
+    assert_eq!((status, out[1].as_str()), (Some(0), "f uploaded to a thread"));
+}
+
+#[test]
+fn an_upload_refused_in_the_middle_stops() {
+    let script = Script::new();
+    let client = Place::of_yoda(&script).file("f", &[7; 500_000]).pipe_all("UPD a f\n");
+    let mut peer = script.admit();
+    let tag = peer.hears(&Request::Upload { title: "a", file: "f", size: 500_000 });
+    peer.reply(tag, &Reply::UploadStarts { credit: 10 });
+    peer.takes(tag, &Transfer::Data(&[7; 10]));
+    peer.refuse(tag, Refusal::NoSuchThread, "Thread a does not exist");
+    peer.say_goodbye();
+    let (status, _, err) = client.end();
+    assert_eq!((status, err), (Some(1), vec!["Thread a does not exist".into()]));
+}
+
+#[test]
+fn a_download_arrives_whole_under_its_name() {
+    let script = Script::new();
+    let mut place = Place::of_yoda(&script);
+    let client = place.pipe_all("DWN a f\n");
+    let mut peer = script.admit();
+    let tag = peer.hears(&Request::Download { title: "a", file: "f" });
+    peer.reply(tag, &Reply::DownloadStarts { size: 6 });
+    peer.transferred(tag, |transfer| assert!(matches!(transfer, Transfer::Credit(6..))));
+    peer.transfer(tag, &Transfer::Data(b"abc"));
+    peer.transfer(tag, &Transfer::Data(b"def"));
+    peer.transfer(tag, &Transfer::End(*blake3::hash(b"abcdef").as_bytes()));
+    peer.say_goodbye();
+    let (status, out, _) = client.end();
+    assert_eq!((status, out[1].as_str()), (Some(0), "f successfully downloaded"));
+    assert_eq!(place.names(), ["f"]);
+    assert_eq!(std::fs::read(place.directory.path().join("f")).unwrap(), b"abcdef");
+}
+
+#[test]
+fn a_file_that_is_here_is_refused_after_the_server_agreed() {
+    let script = Script::new();
+    let client = Place::of_yoda(&script).file("f", b"mine").pipe_all("DWN b f\nDWN a f\nLST\n");
+    let mut peer = script.admit();
+    let tag = peer.hears(&Request::Download { title: "b", file: "f" });
+    peer.refuse(tag, Refusal::NoSuchThread, "Thread b does not exist");
+    let tag = peer.hears(&Request::Download { title: "a", file: "f" });
+    peer.reply(tag, &Reply::DownloadStarts { size: 6 });
+    peer.takes(tag, &Transfer::Abort);
+    peer.expect_silence();
+    peer.refuse(tag, Refusal::TransferAborted, "Transfer aborted");
+    let tag = peer.hears(&Request::ListThreads);
+    peer.reply(tag, &Reply::EndOfList);
+    peer.say_goodbye();
+    let (status, _, err) = client.end();
+    let said = ["Thread b does not exist", "File f exists here. Use --force to overwrite"];
+    assert_eq!(err, said);
+    assert_eq!(status, Some(1));
+}
+
+#[test]
+fn a_download_cut_off_leaves_no_trace_whatever_cuts_it() {
+    for signal in [None, Some(Signal::TERM), Some(Signal::INT)] {
+        let script = Script::new();
+        let mut place = Place::of_yoda(&script);
+        let mut client = place.pipe_all("DWN a f\n");
+        let mut peer = script.admit();
+        let tag = peer.hears(&Request::Download { title: "a", file: "f" });
+        peer.reply(tag, &Reply::DownloadStarts { size: 6 });
+        peer.transferred(tag, |_| ());
+        peer.transfer(tag, &Transfer::Data(b"abc"));
+        stage::until("the partial file", || (place.names().len() == 1).then_some(()));
+        match signal {
+            Some(signal) => {
+                client.child.signal(signal);
+                assert_eq!(client.child.wait().signal(), Some(signal.as_raw()));
+            }
+            None => {
+                drop(peer);
+                let (status, _, err) = client.end();
+                assert_eq!(status, Some(69));
+                assert_eq!(err[1..], ["f was not downloaded: the connection is gone"]);
+            }
+        }
+        assert_eq!(place.names(), Vec::<String>::new(), "{signal:?}");
+    }
+}
+
+/// What is said of a file of 3,000 bytes that is changed like this when a third of it has been uploaded.
+fn changed_meanwhile(change: impl FnOnce(File)) -> (Option<i32>, Vec<String>) {
+    let script = Script::new();
+    let mut place = Place::of_yoda(&script).file("f", &[7; 3_000]);
+    let path = place.directory.path().join("f");
+    File::options().write(true).open(&path).unwrap().set_modified(std::time::SystemTime::UNIX_EPOCH).unwrap();
+    let client = place.pipe_all("UPD a f\n");
+    let mut peer = script.admit();
+    let tag = peer.hears(&Request::Upload { title: "a", file: "f", size: 3_000 });
+    peer.reply(tag, &Reply::UploadStarts { credit: 1_000 });
+    peer.takes(tag, &Transfer::Data(&[7; 1_000]));
+    change(File::options().append(true).open(&path).unwrap());
+    peer.transfer(tag, &Transfer::Credit(1_000_000));
+    while peer.transferred(tag, |transfer| match transfer {
+        Transfer::Data(_) => true,
+        Transfer::Abort => false,
+        other => panic!("{other:?}: sent as if whole"),
+    }) {}
+    peer.refuse(tag, Refusal::TransferAborted, "Transfer aborted");
+    peer.say_goodbye();
+    let (status, _, err) = client.end();
+    (status, err)
+}
+
+#[test]
+fn a_file_that_grows_shrinks_or_changes_while_it_is_uploaded_is_refused_and_not_sent_as_if_whole() {
+    let said = |what: &str| (Some(1), vec![format!("f was not uploaded: {what}")]);
+    let grown = changed_meanwhile(|mut file| file.write_all(b"more").unwrap());
+    let ordinary = "or no ordinary file. Send a copy of it";
+    assert_eq!(grown, said(&format!("it holds more than its 3000 bytes: it is growing, {ordinary}")));
+    let cut = changed_meanwhile(|file| file.set_len(2_000).unwrap());
+    let ordinary = "or is no ordinary file. Send a copy of it";
+    assert_eq!(cut, said(&format!("it holds less than its 3000 bytes: it was cut, {ordinary}")));
+    let changed = changed_meanwhile(|mut file| {
+        file.set_len(2_000).unwrap();
+        file.write_all(&[8; 1_000]).unwrap();
+    });
+    assert_eq!(changed, said("it was changed while it was read. Send it again, or a copy of it"));
+}
+
+#[test]
+fn a_file_whose_size_is_not_that_of_its_content_is_refused_before_anybody_is_asked() {
+    let script = Script::new();
+    let client = Place::of_yoda(&script).pipe_all("UPD a /proc/cpuinfo\nUDP hans /proc/cpuinfo\n");
+    let mut peer = script.admit();
+    for _ in 0..2 {
+        peer.hears(&Request::Active);
+    }
+    peer.say_goodbye();
+    let said = "File /proc/cpuinfo cannot be read: it holds more than its 0 bytes: it is growing, or no ordinary \
+        file. Send a copy of it";
+    let (status, _, err) = client.end();
+    assert_eq!((status, err), (Some(1), vec![said.to_owned(); 2]));
+}

@@ -7,12 +7,12 @@ use forum_common::limits::DIGEST_BYTES;
 use forum_common::names::{FileName, Text, Title, UserName};
 use serde::{Deserialize, Serialize};
 
-use super::{AccountId, MailNumber, RoomId, ThreadId};
+use super::{AccountId, Keyed, MailNumber, PostId, RoomId, ThreadId};
 use crate::files::FileId;
 use crate::passwords::PasswordHash;
 
 /// The version of the encoding; the first byte of every entry.
-const VERSION: u8 = 1;
+const VERSION: u8 = 2;
 
 /// One line of the log. Everything that `apply` may not invent comes with it: the time, hashes, file ids.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -21,6 +21,8 @@ pub struct Entry {
     pub at_ms: u64,
     /// Who is logged in where the change comes from; none for sign-ups and offline commands.
     pub actor: Option<AccountId>,
+    /// What the actor's client calls this change, so that asking again does not make it twice.
+    pub key: Option<Keyed>,
     /// What is to be changed.
     pub change: Change,
 }
@@ -60,6 +62,8 @@ pub enum Change {
         title: Title,
         /// Which message, from 1.
         number: u32,
+        /// The id that it must have, if the client said so.
+        id: Option<PostId>,
     },
     /// EDT.
     EditPost {
@@ -67,6 +71,8 @@ pub enum Change {
         title: Title,
         /// Which message, from 1.
         number: u32,
+        /// The id that it must have, if the client said so.
+        id: Option<PostId>,
         /// What it says from now on.
         text: Text,
     },

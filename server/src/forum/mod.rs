@@ -10,6 +10,7 @@
 mod accounts;
 mod blocks;
 mod entry;
+mod keys;
 mod mail;
 mod name_index;
 mod record;
@@ -21,12 +22,13 @@ mod threads;
 pub use accounts::{Account, AccountId, Accounts};
 pub use blocks::{Blocks, Users};
 pub use entry::{Change, Entry, EntryError};
+pub use keys::{Answer, Key, Keyed, KeyedResult, Keys, RESULTS_MAX};
 pub use mail::{Mail, MailNumber, Mailbox, Mailboxes};
 pub use record::{Record, Records, RestoreError, Restorer};
-pub use refused::Refused;
+pub use refused::{PostAction, Refused};
 pub use rooms::{History, Room, RoomId, Rooms, RoomsListing, TimedPost};
 pub use sequence::Sequence;
-pub use threads::{Listed, Post, Thread, ThreadId, ThreadListing, Threads, TitleListing, Upload};
+pub use threads::{Listed, Post, PostId, Thread, ThreadId, ThreadListing, Threads, TitleListing, Upload};
 
 use forum_common::names::{FileName, Title, UserName};
 
@@ -50,6 +52,8 @@ pub struct Forum {
     /// Files whose thread was removed and that may still be on disk. Their unlinking must not come before the
     /// removal is durable, so it is a step of its own, and a crash between the two must not forget it.
     removed_files: imbl::OrdSet<FileId>,
+    /// What changes with a key came to.
+    pub keys: Keys,
     /// The time of the newest entry, in UTC milliseconds.
     at_ms: u64,
 }
@@ -64,7 +68,14 @@ pub enum Effect {
     /// A new thread.
     ThreadCreated(Title),
     /// A message more in the thread that the change names.
-    Posted,
+    Posted {
+        /// Its number there.
+        number: u32,
+        /// Its id.
+        id: PostId,
+        /// When, in UTC milliseconds.
+        at_ms: u64,
+    },
     /// A message less.
     PostDeleted,
     /// A message says something else.
@@ -93,14 +104,53 @@ pub enum Effect {
     Blocked(AccountId),
     /// A block less.
     Unblocked(AccountId),
-    /// A message more on the board, with this number.
-    PostedToBoard(u32),
+    /// A message more on the board.
+    PostedToBoard {
+        /// Its number.
+        number: u32,
+        /// When, in UTC milliseconds.
+        at_ms: u64,
+    },
     /// A new room.
     RoomCreated(RoomId),
-    /// A message more in a room, with this number.
-    PostedToRoom(RoomId, u32),
+    /// A message more in a room.
+    PostedToRoom {
+        /// Which room.
+        room: RoomId,
+        /// The message's number there.
+        number: u32,
+        /// When, in UTC milliseconds.
+        at_ms: u64,
+    },
     /// Files of removed threads are known to be gone.
     FilesUnlinked,
+    /// Nothing: an entry with the same key has done it before, and this was its answer.
+    Repeated(Answer),
+}
+
+impl Effect {
+    /// What is to be answered.
+    pub fn answer(&self) -> Answer {
+        match *self {
+            Self::Posted { number, id, at_ms } => Answer::Posted { number, id, at_ms },
+            Self::PostedToBoard { number, at_ms } => Answer::PostedToBoard { number, at_ms },
+            Self::RoomCreated(room) => Answer::RoomCreated(room),
+            Self::PostedToRoom { number, at_ms, .. } => Answer::PostedToRoom { number, at_ms },
+            Self::Repeated(answer) => answer,
+            Self::AccountCreated(_)
+            | Self::PasswordChanged
+            | Self::ThreadCreated(_)
+            | Self::PostDeleted
+            | Self::PostEdited
+            | Self::FileAdded { .. }
+            | Self::FilesUnlinked
+            | Self::ThreadRemoved { .. }
+            | Self::MessageStored(_)
+            | Self::MessagesTaken
+            | Self::Blocked(_)
+            | Self::Unblocked(_) => Answer::Done,
+        }
+    }
 }
 
 impl Forum {
@@ -125,13 +175,13 @@ impl Forum {
                 None => Ok(()),
             },
             Change::Post { title, .. } => self.threads.named(title).map(|_| ()),
-            Change::DeletePost { title, number } => {
+            Change::DeletePost { title, number, id } => {
                 let thread = self.threads.named(title)?;
-                thread.check_author(*number, actor, "deleted")
+                thread.check_author(*number, *id, actor, PostAction::Delete)
             }
-            Change::EditPost { title, number, .. } => {
+            Change::EditPost { title, number, id, .. } => {
                 let thread = self.threads.named(title)?;
-                thread.check_author(*number, actor, "edited")
+                thread.check_author(*number, *id, actor, PostAction::Edit)
             }
             Change::AddFile { thread, title, file, .. } => {
                 let thread = self.threads.get(*thread).ok_or_else(|| Refused::NoSuchThread(title.clone()))?;
@@ -185,6 +235,18 @@ impl Forum {
     /// entry then stands in the log and changes nothing, today and in every replay.
     pub fn apply(&mut self, entry: &Entry) -> Result<Effect, Refused> {
         self.at_ms = self.at_ms.max(entry.at_ms);
+        let Some((actor, keyed)) = entry.actor.zip(entry.key) else { return self.apply_once(entry) };
+        if let Some(known) = self.keys.find(actor, keyed) {
+            return known.map(Effect::Repeated);
+        }
+        let result = self.apply_once(entry);
+        let answer = result.as_ref().map(Effect::answer).map_err(Refused::clone);
+        self.keys.keep(actor, KeyedResult { keyed, result: answer });
+        result
+    }
+
+    /// Applies an entry whose key, if it has one, is new.
+    fn apply_once(&mut self, entry: &Entry) -> Result<Effect, Refused> {
         // The most frequent change is one step that finds its thread or fails: it needs no look before.
         if !matches!(entry.change, Change::Post { .. }) {
             self.check(entry.actor, &entry.change)?;
@@ -220,14 +282,14 @@ impl Forum {
                 Effect::ThreadCreated(title.clone())
             }
             Change::Post { title, text } => {
-                self.threads.named_mut(title)?.post(Post { author: actor, text: text.clone() });
-                Effect::Posted
+                let (number, id) = self.threads.post(title, actor, at_ms, text.clone())?;
+                Effect::Posted { number, id, at_ms }
             }
-            Change::DeletePost { title, number } => {
+            Change::DeletePost { title, number, .. } => {
                 self.threads.named_mut(title)?.delete_post(*number);
                 Effect::PostDeleted
             }
-            Change::EditPost { title, number, text } => {
+            Change::EditPost { title, number, text, .. } => {
                 self.threads.named_mut(title)?.edit_post(*number, text.clone());
                 Effect::PostEdited
             }
@@ -258,7 +320,7 @@ impl Forum {
             }
             Change::PostToBoard { text } => {
                 self.board.push(TimedPost { author: actor, at_ms, text: text.clone() });
-                Effect::PostedToBoard(self.board.len() as u32)
+                Effect::PostedToBoard { number: self.board.len() as u32, at_ms }
             }
             Change::CreateRoom { members } => {
                 Effect::RoomCreated(self.rooms.create(members.as_slice().into()))
@@ -266,7 +328,7 @@ impl Forum {
             Change::PostToRoom { room, text } => {
                 let post = TimedPost { author: actor, at_ms, text: text.clone() };
                 let number = self.rooms.post(*room, post).ok_or(Refused::NoSuchRoom)?;
-                Effect::PostedToRoom(*room, number)
+                Effect::PostedToRoom { room: *room, number, at_ms }
             }
         })
     }

@@ -10,7 +10,10 @@ use forum_common::limits::DIGEST_BYTES;
 use forum_common::names::{FileName, Text, Title, UserName};
 use serde::{Deserialize, Serialize};
 
-use super::{AccountId, Forum, Mail, MailNumber, Post, RoomId, ThreadId, TimedPost};
+use super::{
+    AccountId, Answer, Forum, Key, Keyed, KeyedResult, Mail, MailNumber, Post, PostId, Refused, RoomId,
+    ThreadId, TimedPost,
+};
 use crate::files::FileId;
 use crate::passwords::PasswordHash;
 
@@ -24,6 +27,9 @@ pub enum Record {
         at_ms: u64,
         /// The id that the next thread gets.
         next_thread: ThreadId,
+        /// The id that the next message of a thread gets; 0 in exports from before messages had ids.
+        #[serde(default)]
+        next_post: PostId,
     },
     /// An account, in the order of sign-ups.
     Account {
@@ -43,6 +49,12 @@ pub enum Record {
     },
     /// The next message of the thread before.
     Post {
+        /// Its id, higher than that of the message before; 0 in exports from before messages had ids.
+        #[serde(default)]
+        id: PostId,
+        /// When it was posted, in UTC milliseconds; 0 in those exports, too.
+        #[serde(default)]
+        at_ms: u64,
         /// Who wrote it.
         author: UserName,
         /// What it says.
@@ -115,6 +127,17 @@ pub enum Record {
     RemovedFile {
         /// Which file.
         id: FileId,
+    },
+    /// What a change with a key came to, an account's oldest first.
+    Result {
+        /// Whose change.
+        account: UserName,
+        /// The key.
+        key: Key,
+        /// What it was used for.
+        content: u64,
+        /// The answer.
+        result: Result<Answer, Refused>,
     },
 }
 
@@ -192,6 +215,8 @@ enum Stage {
     RoomPost(RoomId, usize),
     /// The file of a removed thread to come is the first after this one.
     RemovedFile(Option<FileId>),
+    /// The results to come: the first account's from this one on, after so many of them.
+    Result(AccountId, usize),
     Done,
 }
 
@@ -213,6 +238,7 @@ impl Iterator for Records {
                 Stage::Room(id) => self.room(id),
                 Stage::RoomPost(id, index) => self.room_post(id, index),
                 Stage::RemovedFile(after) => self.removed_file(after),
+                Stage::Result(account, index) => self.result(account, index),
                 Stage::Done => return None,
             };
             self.stage = stage;
@@ -232,8 +258,9 @@ impl Records {
     }
 
     fn header(&self) -> Step {
-        let (at_ms, next_thread) = (self.forum.at_ms, self.forum.threads.next_id());
-        (Some(Record::Forum { at_ms, next_thread }), Stage::Account(0))
+        let threads = &self.forum.threads;
+        let (next_thread, next_post) = (threads.next_id(), threads.next_post());
+        (Some(Record::Forum { at_ms: self.forum.at_ms, next_thread, next_post }), Stage::Account(0))
     }
 
     fn account(&self, index: u32) -> Step {
@@ -271,7 +298,8 @@ impl Records {
             return (Some(record), Stage::Item(id, post, upload + 1));
         }
         let Some(next) = thread.posts().get(post) else { return over };
-        let record = Record::Post { author: self.name(next.author), text: next.text.clone() };
+        let (author, text) = (self.name(next.author), next.text.clone());
+        let record = Record::Post { id: next.id, at_ms: next.at_ms, author, text };
         (Some(record), Stage::Item(id, post + 1, upload))
     }
 
@@ -346,7 +374,20 @@ impl Records {
         let start = after.map_or(Bound::Unbounded, Bound::Excluded);
         match self.forum.removed_files.range((start, Bound::Unbounded)).next() {
             Some(&id) => (Some(Record::RemovedFile { id }), Stage::RemovedFile(Some(id))),
-            None => (None, Stage::Done),
+            None => (None, Stage::Result(AccountId(0), 0)),
+        }
+    }
+
+    fn result(&self, from: AccountId, index: usize) -> Step {
+        let Some((account, results)) = self.forum.keys.from(from) else { return (None, Stage::Done) };
+        let index = if account == from { index } else { 0 };
+        match results.get(index) {
+            Some(result) => {
+                let (Keyed { key, content }, result) = (result.keyed, result.result.clone());
+                let record = Record::Result { account: self.name(account), key, content, result };
+                (Some(record), Stage::Result(account, index + 1))
+            }
+            None => (None, Stage::Result(AccountId(account.0 + 1), 0)),
         }
     }
 }
@@ -382,6 +423,10 @@ pub enum RestoreError {
     DoubleFile(FileName),
     /// A second room for the same users.
     DoubleRoom,
+    /// A message whose id is not higher than that of the message before it.
+    PostOutOfOrder(PostId),
+    /// A key that one account used twice.
+    DoubleKey(Key),
 }
 
 impl fmt::Display for RestoreError {
@@ -392,6 +437,8 @@ impl fmt::Display for RestoreError {
             Self::DoubleUser(name) => write!(f, "two accounts are named {name}"),
             Self::DoubleThread(title) => write!(f, "thread {title} comes twice or out of order"),
             Self::DoubleRoom => f.write_str("two rooms have the same users"),
+            Self::PostOutOfOrder(id) => write!(f, "message {} comes twice or out of order", id.0),
+            Self::DoubleKey(key) => write!(f, "key {key} comes twice"),
             Self::DoubleFile(file) => write!(f, "two files of a thread are named {file}"),
         }
     }
@@ -416,9 +463,10 @@ impl Restorer {
     /// It doesn't fit what came before; nothing was changed.
     pub fn take(&mut self, record: Record) -> Result<(), RestoreError> {
         match record {
-            Record::Forum { at_ms, next_thread } => {
+            Record::Forum { at_ms, next_thread, next_post } => {
                 self.forum.at_ms = at_ms;
                 self.forum.threads.set_next_id(next_thread);
+                self.forum.threads.set_next_post(next_post);
             }
             Record::Account { name, hash } => {
                 if self.forum.accounts.find(&name).is_some() {
@@ -438,9 +486,15 @@ impl Restorer {
                 }
                 self.thread = Some(id);
             }
-            Record::Post { author, text } => {
+            Record::Post { id, at_ms, author, text } => {
                 let author = self.account(&author)?;
-                self.open_thread()?.post(Post { author, text });
+                let thread = self.open_thread()?;
+                if thread.newest_post().is_some_and(|newest| newest >= id) || id == PostId(0) {
+                    return Err(RestoreError::PostOutOfOrder(id));
+                }
+                thread.restore_post(Post { id, at_ms, author, text });
+                let threads = &mut self.forum.threads;
+                threads.set_next_post(threads.next_post().max(PostId(id.0.saturating_add(1))));
             }
             Record::Upload { author, file, id, size, digest } => {
                 let author = self.account(&author)?;
@@ -480,6 +534,14 @@ impl Restorer {
                 self.forum.rooms.post(room, TimedPost { author, at_ms, text });
             }
             Record::RemovedFile { id } => drop(self.forum.removed_files.insert(id)),
+            Record::Result { account, key, content, result } => {
+                let account = self.account(&account)?;
+                let keyed = Keyed { key, content };
+                if self.forum.keys.find(account, keyed).is_some() {
+                    return Err(RestoreError::DoubleKey(key));
+                }
+                self.forum.keys.keep(account, KeyedResult { keyed, result });
+            }
         }
         Ok(())
     }

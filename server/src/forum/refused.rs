@@ -5,10 +5,23 @@ use std::fmt;
 use forum_common::names::{FileName, Title, UserName};
 use forum_common::refusal::Refusal;
 
+use serde::{Deserialize, Serialize};
+
 use super::RoomId;
 
+/// What only the author of a message may do with it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum PostAction {
+    /// DLT.
+    Delete,
+    /// EDT.
+    Edit,
+}
+
 /// A change or a question that the state of the forum rules out.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum Refused {
     /// Somebody signed up with this name first.
     NameTaken(UserName),
@@ -20,8 +33,12 @@ pub enum Refused {
     NoSuchThread(Title),
     /// No message has this number.
     InvalidMessageNumber,
-    /// Only its author may do this; the word says what.
-    NotYourMessage(&'static str),
+    /// Only its author may do this.
+    NotYourMessage(PostAction),
+    /// The message with this number is another one than was meant.
+    MessageMoved,
+    /// The key of this change belongs to an earlier one with other content.
+    KeyReused,
     /// Only its creator may remove a thread.
     NotYourThread,
     /// The thread has a file of this name.
@@ -52,6 +69,8 @@ impl Refused {
             Self::NoSuchThread(_) => Refusal::NoSuchThread,
             Self::InvalidMessageNumber => Refusal::InvalidMessageNumber,
             Self::NotYourMessage(_) => Refusal::NotYourMessage,
+            Self::MessageMoved => Refusal::MessageMoved,
+            Self::KeyReused => Refusal::KeyReused,
             Self::NotYourThread => Refusal::NotYourThread,
             Self::FileExists(..) => Refusal::FileExists,
             Self::NoSuchFile(_) => Refusal::NoSuchFile,
@@ -73,9 +92,15 @@ impl fmt::Display for Refused {
             Self::ThreadExists(title) => write!(f, "Thread {title} exists"),
             Self::NoSuchThread(title) => write!(f, "Thread {title} does not exist"),
             Self::InvalidMessageNumber => f.write_str("Invalid message number"),
-            Self::NotYourMessage(verb) => {
+            Self::NotYourMessage(what) => {
+                let verb = match what {
+                    PostAction::Delete => "deleted",
+                    PostAction::Edit => "edited",
+                };
                 write!(f, "The message belongs to another user and cannot be {verb}")
             }
+            Self::MessageMoved => f.write_str("The message has changed places. Read the thread again"),
+            Self::KeyReused => f.write_str("This key was used for another command"),
             Self::NotYourThread => {
                 f.write_str("The thread was created by another user and cannot be removed")
             }

@@ -10,7 +10,7 @@
 
 use std::sync::Arc;
 
-/// Members of one chunk: enough for few chunks, few enough that copying one is no stall (12 KiB of posts).
+/// Members of one chunk: enough for few chunks, few enough that copying one is no stall (20 KiB of posts).
 const CHUNK_MEMBERS_MAX: usize = 512;
 
 /// Members by index from 0.
@@ -146,11 +146,11 @@ mod tests {
 
     use forum_common::names::Text;
 
-    use super::super::{AccountId, Post};
+    use super::super::{AccountId, Post, PostId};
     use super::*;
 
     fn post(n: u32) -> Post {
-        Post { author: AccountId(n), text: Text::parse("x").unwrap() }
+        Post { id: PostId(n.into()), at_ms: 0, author: AccountId(n), text: Text::parse("x").unwrap() }
     }
 
     fn authors(posts: &Sequence<Post>) -> Vec<u32> {

@@ -38,7 +38,16 @@ impl Table {
     }
 
     fn apply(&mut self, actor: Option<u32>, change: Change) -> Result<Effect, Refused> {
-        let entry = Entry { at_ms: self.log.len() as u64, actor: actor.map(AccountId), change };
+        self.apply_keyed(actor, None, change)
+    }
+
+    fn apply_keyed(
+        &mut self,
+        actor: Option<u32>,
+        key: Option<Keyed>,
+        change: Change,
+    ) -> Result<Effect, Refused> {
+        let entry = Entry { at_ms: self.log.len() as u64, actor: actor.map(AccountId), key, change };
         self.log.push(entry.clone());
         self.forum.apply(&entry)
     }
@@ -52,7 +61,7 @@ impl Table {
     }
 
     fn delete(&mut self, actor: u32, from: &str, number: u32) -> Result<Effect, Refused> {
-        self.apply(Some(actor), Change::DeletePost { title: title(from), number })
+        self.apply(Some(actor), Change::DeletePost { title: title(from), number, id: None })
     }
 
     fn add_file(&mut self, actor: u32, to: &str, name: &str, size: u64) -> Result<Effect, Refused> {
@@ -120,9 +129,9 @@ fn only_the_author_edits_and_deletes_and_only_the_creator_removes() {
     let mut table = Table::with_users(2);
     table.create(0, "t").unwrap();
     table.post(1, "t", "mine").unwrap();
-    assert_eq!(table.delete(0, "t", 1), Err(Refused::NotYourMessage("deleted")));
-    let edit = |number| Change::EditPost { title: title("t"), number, text: text("x") };
-    assert_eq!(table.apply(Some(0), edit(1)), Err(Refused::NotYourMessage("edited")));
+    assert_eq!(table.delete(0, "t", 1), Err(Refused::NotYourMessage(PostAction::Delete)));
+    let edit = |number| Change::EditPost { title: title("t"), number, id: None, text: text("x") };
+    assert_eq!(table.apply(Some(0), edit(1)), Err(Refused::NotYourMessage(PostAction::Edit)));
     assert_eq!(table.apply(Some(0), edit(2)), Err(Refused::InvalidMessageNumber));
     assert_eq!(table.apply(Some(0), edit(0)), Err(Refused::InvalidMessageNumber));
     assert_eq!(table.apply(Some(1), Change::RemoveThread { title: title("t") }), Err(Refused::NotYourThread));
@@ -207,17 +216,110 @@ fn a_listing_of_titles_shows_one_instant() {
     assert_eq!(seen, ["t0", "t1", "t2", "t3", "t4"].map(title));
 }
 
+fn keyed(key: u8, content: u64) -> Keyed {
+    Keyed { key: Key([key; 16]), content }
+}
+
+fn posts(table: &Table, of: &str) -> Vec<(u64, String)> {
+    let thread = table.forum.threads.titled(of).unwrap();
+    thread.posts().iter().map(|post| (post.id.0, post.text.to_string())).collect()
+}
+
+#[test]
+fn ids_of_posts_are_never_used_again_and_stay_when_numbers_move() {
+    let mut table = Table::with_users(1);
+    table.create(0, "a").unwrap();
+    table.create(0, "b").unwrap();
+    for (to, raw) in [("a", "1"), ("a", "2"), ("b", "3")] {
+        table.post(0, to, raw).unwrap();
+    }
+    table.delete(0, "a", 2).unwrap();
+    table.delete(0, "a", 1).unwrap();
+    let at_ms = table.log.len() as u64;
+    let posted = table.post(0, "a", "4");
+    assert_eq!(posted, Ok(Effect::Posted { number: 1, id: PostId(4), at_ms }));
+    table.apply(Some(0), Change::RemoveThread { title: title("b") }).unwrap();
+    table.create(0, "b").unwrap();
+    table.post(0, "b", "5").unwrap();
+    assert_eq!(posts(&table, "a"), [(4, "4".into())]);
+    assert_eq!(posts(&table, "b"), [(5, "5".into())]);
+}
+
+#[test]
+fn who_means_a_message_by_its_id_does_not_touch_another_that_has_its_number_by_now() {
+    let mut table = Table::with_users(1);
+    table.create(0, "t").unwrap();
+    for raw in ["one", "two", "three"] {
+        table.post(0, "t", raw).unwrap();
+    }
+    table.delete(0, "t", 1).unwrap();
+    let (number, id) = (2, Some(PostId(2)));
+    let edit = Change::EditPost { title: title("t"), number, id, text: text("x") };
+    assert_eq!(table.apply(Some(0), edit), Err(Refused::MessageMoved));
+    let delete = |number| Change::DeletePost { title: title("t"), number, id };
+    assert_eq!(table.apply(Some(0), delete(2)), Err(Refused::MessageMoved));
+    assert_eq!(table.apply(Some(0), delete(1)), Ok(Effect::PostDeleted));
+    assert_eq!(posts(&table, "t"), [(3, "three".into())]);
+}
+
+#[test]
+fn a_change_with_a_key_is_made_once_and_asking_again_gives_the_first_answer() {
+    let mut table = Table::with_users(2);
+    table.create(0, "t").unwrap();
+    let post = || Change::Post { title: title("t"), text: text("x") };
+    let first = table.apply_keyed(Some(0), Some(keyed(1, 7)), post()).unwrap();
+    let again = table.apply_keyed(Some(0), Some(keyed(1, 7)), post()).unwrap();
+    assert_eq!(again, Effect::Repeated(first.answer()));
+    assert_eq!(posts(&table, "t").len(), 1);
+    let other_content = table.apply_keyed(Some(0), Some(keyed(1, 8)), post());
+    assert_eq!(other_content, Err(Refused::KeyReused));
+    // Keys are each account's own.
+    assert!(matches!(table.apply_keyed(Some(1), Some(keyed(1, 7)), post()), Ok(Effect::Posted { .. })));
+}
+
+#[test]
+fn a_refusal_by_the_log_is_the_answer_for_good() {
+    let mut table = Table::with_users(1);
+    let post = || Change::Post { title: title("t"), text: text("x") };
+    let refused = Err(Refused::NoSuchThread(title("t")));
+    assert_eq!(table.apply_keyed(Some(0), Some(keyed(1, 7)), post()), refused);
+    table.create(0, "t").unwrap();
+    assert_eq!(table.apply_keyed(Some(0), Some(keyed(1, 7)), post()), refused);
+    assert!(posts(&table, "t").is_empty());
+}
+
+#[test]
+fn the_oldest_result_of_an_account_makes_room_for_the_newest() {
+    let mut table = Table::with_users(1);
+    table.create(0, "t").unwrap();
+    let post = || Change::Post { title: title("t"), text: text("x") };
+    let keys = || 0..=RESULTS_MAX as u8;
+    for key in keys() {
+        table.apply_keyed(Some(0), Some(keyed(key, 7)), post()).unwrap();
+    }
+    let known = keys().filter(|key| table.forum.keys.find(AccountId(0), keyed(*key, 7)).is_some());
+    assert_eq!(known.collect::<Vec<_>>(), keys().skip(1).collect::<Vec<_>>());
+}
+
+/// Few keys, so that they are used again, mostly for the same.
+fn any_key() -> impl Strategy<Value = Option<Keyed>> {
+    let keyed = (0..12u8, 0..8u8)
+        .prop_map(|(key, content)| Keyed { key: Key([key; 16]), content: (content > 0).into() });
+    proptest::option::weighted(0.4, keyed)
+}
+
 fn any_change() -> impl Strategy<Value = (Option<u32>, Change)> {
     let title = || (0..4u8).prop_map(|n| title(&format!("t{n}")));
     let number = 0..6u32;
+    let post_id = || proptest::option::weighted(0.3, (1..20u64).prop_map(PostId));
     let change = prop_oneof![
         1 => (0..8u8).prop_map(|n| Change::CreateAccount {
             name: UserName::parse(&format!("u{n}")).unwrap(), hash: hash() }),
         1 => (0..4u32).prop_map(|n| Change::SetPassword { account: AccountId(n), hash: hash() }),
         3 => title().prop_map(|title| Change::CreateThread { title }),
         8 => (title(), "[a-z]{1,20}").prop_map(|(title, raw)| Change::Post { title, text: text(&raw) }),
-        4 => (title(), number.clone()).prop_map(|(title, number)| Change::DeletePost { title, number }),
-        2 => (title(), number).prop_map(|(title, number)| Change::EditPost { title, number, text: text("e") }),
+        4 => (title(), number.clone(), post_id()).prop_map(|(title, number, id)| Change::DeletePost { title, number, id }),
+        2 => (title(), number, post_id()).prop_map(|(title, number, id)| Change::EditPost { title, number, id, text: text("e") }),
         3 => (title(), 1..8u64, 0..5u8).prop_map(|(title, thread, file)| Change::AddFile {
             thread: ThreadId(thread),
             title,
@@ -245,13 +347,15 @@ proptest! {
     #![proptest_config(ProptestConfig::with_cases(200))]
 
     #[test]
-    fn replaying_the_log_gives_an_equal_forum(changes in proptest::collection::vec(any_change(), 0..200)) {
+    fn replaying_the_log_gives_an_equal_forum(changes in proptest::collection::vec((any_change(), any_key()), 0..200)) {
         let mut table = Table::with_users(4);
-        for (actor, change) in changes {
+        for ((actor, change), key) in changes {
             let checked = table.forum.check(actor.map(AccountId), &change);
+            let is_repeated =
+                actor.zip(key).is_some_and(|(actor, key)| table.forum.keys.find(AccountId(actor), key).is_some());
             let known_actor = actor.is_some();
-            let result = table.apply(actor, change);
-            if known_actor {
+            let result = table.apply_keyed(actor, key, change);
+            if known_actor && !is_repeated {
                 // What the check before proposing says is what apply decides on the same state.
                 prop_assert_eq!(checked.is_ok(), result.is_ok());
             }

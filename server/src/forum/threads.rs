@@ -7,7 +7,7 @@ use forum_common::names::{FileName, Text, Title};
 use serde::{Deserialize, Serialize};
 
 use super::name_index::NameIndex;
-use super::{AccountId, Refused, Sequence};
+use super::{AccountId, PostAction, Refused, Sequence};
 use crate::files::FileId;
 
 /// A thread's place in the order of creations, from 1. Never used again: a thread that gets the title of a
@@ -15,9 +15,18 @@ use crate::files::FileId;
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct ThreadId(pub u64);
 
+/// A message's place in the order of all messages ever posted to threads, from 1. Never used again, also after
+/// the message or its thread is gone; its number within the thread is another matter.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct PostId(pub u64);
+
 /// One message.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Post {
+    /// Which one it is, wherever it stands.
+    pub id: PostId,
+    /// When it was posted, in UTC milliseconds. Editing it leaves this as it is.
+    pub at_ms: u64,
     /// Who wrote it.
     pub author: AccountId,
     /// What it says.
@@ -67,6 +76,11 @@ impl Thread {
         &self.posts
     }
 
+    /// The id of its last message.
+    pub(super) fn newest_post(&self) -> Option<PostId> {
+        self.posts.len().checked_sub(1).and_then(|last| self.posts.get(last)).map(|post| post.id)
+    }
+
     /// Its files, oldest first.
     pub fn uploads(&self) -> &[Upload] {
         &self.uploads
@@ -112,19 +126,27 @@ impl Thread {
         Ok(ThreadListing { thread: self.clone(), post: from - 1, post_end, upload, tail: false })
     }
 
+    /// Whether `actor` may do `what` with message `number`, which must be `id` if that was said.
     pub(super) fn check_author(
         &self,
         number: u32,
+        id: Option<PostId>,
         actor: Option<AccountId>,
-        verb: &'static str,
+        what: PostAction,
     ) -> Result<(), Refused> {
         let index = (number as usize).checked_sub(1).ok_or(Refused::InvalidMessageNumber)?;
         let post = self.posts.get(index).ok_or(Refused::InvalidMessageNumber)?;
-        if Some(post.author) == actor { Ok(()) } else { Err(Refused::NotYourMessage(verb)) }
+        match id {
+            Some(id) if post.id != id => Err(Refused::MessageMoved),
+            _ if Some(post.author) == actor => Ok(()),
+            _ => Err(Refused::NotYourMessage(what)),
+        }
     }
 
-    pub(super) fn post(&mut self, post: Post) {
+    /// Appends a message as it is, its id included; says which number it got.
+    pub(super) fn restore_post(&mut self, post: Post) -> u32 {
         self.posts.push(post);
+        self.posts.len() as u32
     }
 
     pub(super) fn delete_post(&mut self, number: u32) {
@@ -203,11 +225,17 @@ pub struct Threads {
     by_id: imbl::OrdMap<ThreadId, Thread>,
     by_title: NameIndex<ThreadId>,
     next_id: ThreadId,
+    next_post: PostId,
 }
 
 impl Default for Threads {
     fn default() -> Self {
-        Self { by_id: imbl::OrdMap::new(), by_title: NameIndex::default(), next_id: ThreadId(1) }
+        Self {
+            by_id: imbl::OrdMap::new(),
+            by_title: NameIndex::default(),
+            next_id: ThreadId(1),
+            next_post: PostId(1),
+        }
     }
 }
 
@@ -286,6 +314,29 @@ impl Threads {
 
     pub(super) fn set_next_id(&mut self, id: ThreadId) {
         self.next_id = id;
+    }
+
+    /// The id that the next message gets.
+    pub(super) fn next_post(&self) -> PostId {
+        self.next_post
+    }
+
+    pub(super) fn set_next_post(&mut self, id: PostId) {
+        self.next_post = id;
+    }
+
+    /// Appends a message to a thread; says which number and which id it got.
+    pub(super) fn post(
+        &mut self,
+        title: &Title,
+        author: AccountId,
+        at_ms: u64,
+        text: Text,
+    ) -> Result<(u32, PostId), Refused> {
+        let id = self.next_post;
+        let number = self.named_mut(title)?.restore_post(Post { id, at_ms, author, text });
+        self.next_post = PostId(id.0 + 1);
+        Ok((number, id))
     }
 
     pub(super) fn remove(&mut self, title: &Title) -> Result<(ThreadId, Thread), Refused> {

@@ -46,7 +46,7 @@ pub use self::file::{Beside, drafts, parts, sync_directory};
 pub use self::replay::{Access, Contents, Reading, Replayed, Stored, Tail, Writing};
 
 /// The version of the tables.
-const FORMAT: u32 = 1;
+const FORMAT: u32 = 2;
 /// The version of what is in a row: how entries lie in a batch, and how digests are taken.
 const LAYOUT: u32 = 1;
 

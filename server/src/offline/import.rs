@@ -13,8 +13,9 @@ use super::interrupts::Interrupts;
 use super::layout::{Closing, FILES, RECORDS};
 use super::verify::{Fault, copy};
 use super::{Totals, because, say};
+use crate::clock::{Clock, SystemClock};
 use crate::files::Expected;
-use crate::forum::{Forum, Record, Restorer, ThreadId};
+use crate::forum::{Forum, PostId, Record, Restorer, ThreadId};
 use crate::journal::{SNAPSHOT_CHUNK_BYTES, sync_directory, write_fresh};
 use crate::startup::Failed;
 use crate::store::Store;
@@ -93,6 +94,7 @@ impl Import<'_> {
     /// Makes a forum of the records, and copies its files.
     fn read(&self, mut input: impl BufRead) -> Result<Forum, Failure> {
         let mut restorer = Restorer::default();
+        let mut identities = Identities::default();
         let mut line = Vec::new();
         for number in 1.. {
             self.interrupts.check().map_err(|_| Failure::Interrupted)?;
@@ -101,8 +103,9 @@ impl Import<'_> {
                 break;
             }
             match parse(&line).map_err(failed)? {
-                Parsed::Record(record) => {
+                Parsed::Record(mut record) => {
                     check_place(&record, number).map_err(failed)?;
+                    identities.complete(&mut record);
                     self.fetch(&record, number)?;
                     restorer.take(record).map_err(|error| failed(error.to_string()))?;
                 }
@@ -162,6 +165,32 @@ fn without_place(error: &serde_json::Error) -> String {
     let text = error.to_string();
     let place = format!(" at line {} column {}", error.line(), error.column());
     text.strip_suffix(&place).unwrap_or(&text).to_owned()
+}
+
+/// Gives the messages of an export from before they had ids and times the next id each, in the order of the
+/// export, and the time of the import.
+#[derive(Default)]
+struct Identities {
+    /// In such an export: the id that the next message gets, and the time.
+    missing: Option<(PostId, u64)>,
+}
+
+impl Identities {
+    fn complete(&mut self, record: &mut Record) {
+        match (record, &mut self.missing) {
+            (Record::Forum { next_post, at_ms, .. }, missing) if next_post.0 == 0 => {
+                *next_post = PostId(1);
+                // Time never goes back in a log, and what follows was posted before now.
+                *at_ms = SystemClock.wall_ms().max(*at_ms);
+                *missing = Some((*next_post, *at_ms));
+            }
+            (Record::Post { id, at_ms, .. }, Some((next, now_ms))) => {
+                (*id, *at_ms) = (*next, *now_ms);
+                next.0 += 1;
+            }
+            _ => {}
+        }
+    }
 }
 
 /// What has to hold of records beyond what [`Restorer`] asks for.
@@ -241,7 +270,7 @@ mod tests {
     fn the_longest_text_fits_a_line_and_a_longer_line_is_never_held() {
         let text = forum_common::names::Text::parse(&"\"".repeat(TEXT_BYTES_MAX)).unwrap();
         let author = forum_common::names::UserName::parse(&"\"".repeat(32)).unwrap();
-        let record = Record::Post { author, text };
+        let record = Record::Post { id: PostId(u64::MAX), at_ms: u64::MAX, author, text };
         let line = serde_json::to_vec(&record).unwrap();
         assert!(matches!(parse(&line), Ok(Parsed::Record(parsed)) if parsed == record));
 

@@ -51,7 +51,7 @@ fn entry(forum: &Forum, account: AccountId, hash: PasswordHash) -> Vec<u8> {
     // Time in the log never goes back, wherever the clock was set to.
     let at_ms = SystemClock.wall_ms().max(forum.at_ms());
     let mut bytes = Vec::new();
-    Entry { at_ms, actor: None, change: Change::SetPassword { account, hash } }.encode(&mut bytes);
+    Entry { at_ms, actor: None, key: None, change: Change::SetPassword { account, hash } }.encode(&mut bytes);
     bytes
 }
 

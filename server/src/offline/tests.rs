@@ -13,8 +13,9 @@ use tempfile::TempDir;
 
 use super::interrupts::Interrupts;
 use super::{Point, check, export, import, reset};
+use crate::clock::{Clock, SystemClock};
 use crate::files::FileId;
-use crate::forum::{AccountId, Change, Entry, ThreadId};
+use crate::forum::{AccountId, Change, Entry, Key, Keyed, ThreadId};
 use crate::journal::{Beside, Durability, Reading, SqliteJournal, Stored, Writing};
 use crate::passwords::{HashParameters, HashResult, Job, PasswordHash, PasswordHasher, hash_all};
 use crate::startup::Failed;
@@ -24,6 +25,7 @@ use crate::store::Store;
 const AT_MS: u64 = 7_258_118_400_000;
 const TEST_EXE: FileId = FileId(1);
 const EMPTY: FileId = FileId(2);
+const KEYED: Keyed = Keyed { key: Key([7; 16]), content: 1 };
 
 /// A temporary directory with a data directory `data` in it.
 struct Place(TempDir);
@@ -143,7 +145,7 @@ fn cheap_hash() -> PasswordHash {
 }
 
 fn entry(actor: Option<u32>, change: Change) -> Entry {
-    Entry { at_ms: AT_MS, actor: actor.map(AccountId), change }
+    Entry { at_ms: AT_MS, actor: actor.map(AccountId), key: None, change }
 }
 
 fn title(raw: &str) -> Title {
@@ -181,6 +183,9 @@ fn sample() -> Vec<Entry> {
         post(0, "3331", "hello  there"),
         file(2, "3331", "test.exe", TEST_EXE, &test_exe()),
         post(1, "3331", "grüße\t🙂"),
+        entry(Some(0), Change::DeletePost { title: title("gone"), number: 1, id: None }),
+        Entry { key: Some(KEYED), ..post(0, "gone", "with a key") },
+        Entry { key: Some(KEYED), ..post(0, "gone", "with a key") },
         thread(".h-i%"),
         file(3, ".h-i%", "a-b", EMPTY, b""),
         thread("none"),
@@ -228,7 +233,7 @@ fn an_export_holds_the_assignments_files() {
     let line = place.export("out").unwrap();
     let out = place.at("out");
     let totals = "2 accounts, 3 threads, 2 messages, 2 files (1000 bytes)";
-    assert_eq!(line, format!("exported {totals} to {}, up to log entry 12\n", out.display()));
+    assert_eq!(line, format!("exported {totals} to {}, up to log entry 15\n", out.display()));
 
     let read = |name: &str| fs::read_to_string(out.join(name)).unwrap();
     let lines = "yoda\n1 yoda: hello  there\na/b\\c%. uploaded test.exe\n2 a/b\\c%.: grüße\t🙂\n";
@@ -237,7 +242,7 @@ fn an_export_holds_the_assignments_files() {
     assert_eq!(read("threads/none"), "yoda\n");
     assert_eq!(fs::read(out.join("uploads/3331-test.exe")).unwrap(), test_exe());
     assert_eq!(read("uploads/%2Eh%2Di%25-a-b"), "");
-    assert_eq!(read("forum.jsonl").lines().last(), Some(r#"{"end":{"records":10}}"#));
+    assert_eq!(read("forum.jsonl").lines().last(), Some(r#"{"end":{"records":11}}"#));
     for (path, (_, _, mode)) in traces(&out) {
         let promised = if out.join(&path).is_dir() { 0o700 } else { 0o600 };
         assert_eq!(mode & 0o777, promised, "{}", path.display());
@@ -279,6 +284,24 @@ fn a_forum_of_many_chunks_survives_the_trip() {
     assert!(other.point().contents.chunks >= 3, "{:?}", other.point().contents);
     other.export("out").unwrap();
     assert_eq!(tree(&place.at("out")), tree(&other.at("out")));
+}
+
+/// As `forumd export` wrote it before posts had ids and times.
+#[test]
+fn an_export_from_before_posts_had_ids_is_imported_and_its_posts_get_the_next_ones_in_order() {
+    let before = SystemClock.wall_ms();
+    let place = Place::new();
+    let recorded = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/export_without_ids");
+    let line = place.import(&recorded).unwrap();
+    assert!(line.starts_with("imported 3 accounts, 2 threads, 5 messages, 1 file (11 bytes), "), "{line}");
+    let forum = place.point().forum;
+    let of = |title: &str| forum.threads.titled(title).unwrap().posts().clone();
+    let ids = |title: &str| of(title).iter().map(|post| post.id.0).collect::<Vec<_>>();
+    assert_eq!((ids("alderaan"), ids("3331")), (vec![1, 2, 3], vec![4, 5]));
+    assert!(of("3331").iter().all(|post| (before..=forum.at_ms()).contains(&post.at_ms)));
+    place.append(&[post(0, "3331", "the next")]);
+    assert_eq!(place.point().forum.threads.titled("3331").unwrap().posts().get(2).unwrap().id.0, 6);
+    assert_eq!(place.problems(), [""; 0]);
 }
 
 #[test]
@@ -419,9 +442,9 @@ fn an_export_that_was_cut_anywhere_is_refused() {
         assert_eq!(reason, " is cut off: its last line is missing");
     }
     let lost = import_changed(|lines| drop(lines.remove(4)));
-    assert_eq!(lost, ", line 10: there should be 10 lines before this one");
+    assert_eq!(lost, ", line 11: there should be 11 lines before this one");
     let behind = import_changed(|lines| lines.push(lines[0].clone()));
-    assert_eq!(behind, ", line 12: it stands behind the end");
+    assert_eq!(behind, ", line 13: it stands behind the end");
 }
 
 #[test]
@@ -476,7 +499,7 @@ fn a_check_of_a_sound_forum_tells_what_there_is_and_leaves_no_trace() {
     assert_eq!(checked, Ok(()));
     assert_eq!(
         lines,
-        "snapshot: none\nlog: 1 commit, up to entry 12\naccounts: 2\nthreads: 3\nmessages: 2\nfiles: 2 (1000 bytes)\n\
+        "snapshot: none\nlog: 1 commit, up to entry 15\naccounts: 2\nthreads: 3\nmessages: 2\nfiles: 2 (1000 bytes)\n\
          uploads that broke off, deleted by the next start: 0\neverything is in order\n"
     );
     assert_eq!(traces(&place.data()), before);
@@ -590,7 +613,7 @@ fn an_entry_that_cannot_be_read_is_a_problem() {
     let place = Place::with_forum();
     replayed(&place.journal()).append(&[&[1, 2, 3]]).unwrap();
     assert_eq!(place.problems().len(), 1);
-    assert!(place.problems()[0].contains("unreadable at entry 13: "));
+    assert!(place.problems()[0].contains("unreadable at entry 16: "));
 }
 
 #[test]

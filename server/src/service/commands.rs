@@ -74,7 +74,7 @@ impl<S: Stream, J: Journal, C: Clock> Service<S, J, C> {
             Request::CreateThread { title } => self.create_thread(title),
             Request::Post { title, text } => self.post(title, text),
             Request::DeletePost { title, number } => {
-                self.title(title).map(|title| Change::DeletePost { title, number })
+                self.title(title).map(|title| Change::DeletePost { title, number, id: None })
             }
             Request::EditPost { title, number, text } => self.edit_post(title, number, text),
             Request::RemoveThread { title } => self.title(title).map(|title| Change::RemoveThread { title }),
@@ -123,7 +123,7 @@ impl<S: Stream, J: Journal, C: Clock> Service<S, J, C> {
     }
 
     fn edit_post(&self, title: &str, number: u32, text: &str) -> Result<Change, No> {
-        Ok(Change::EditPost { title: self.title(title)?, number, text: Text::parse(text)? })
+        Ok(Change::EditPost { title: self.title(title)?, number, id: None, text: Text::parse(text)? })
     }
 
     /// Proposes a change. With nothing of this connection in flight, one that can't succeed is refused at

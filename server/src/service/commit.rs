@@ -15,7 +15,7 @@ use super::transfers::TransferKey;
 use super::{No, Service};
 use crate::clock::Clock;
 use crate::connection::Stream;
-use crate::forum::{AccountId, Change, Effect, Entry};
+use crate::forum::{AccountId, Answer, Change, Effect, Entry};
 use crate::journal::{Journal, Outcome, SNAPSHOT_CHUNK_BYTES};
 use crate::passwords::PasswordHash;
 use crate::session::{PeerId, Unapplied};
@@ -62,7 +62,7 @@ impl<S: Stream, J: Journal, C: Clock> Service<S, J, C> {
     pub(super) fn put_in_order(&mut self, origin: Origin, actor: Option<AccountId>, change: Change) {
         // Time in the log never goes back, whatever happens to the machine's clock.
         let newest = self.pending.back().map_or(self.forum.at_ms(), |pending| pending.entry.at_ms);
-        let entry = Entry { at_ms: self.now_ms.max(newest), actor, change };
+        let entry = Entry { at_ms: self.now_ms.max(newest), actor, key: None, change };
         self.encoded.clear();
         entry.encode(&mut self.encoded);
         self.journal.propose(&self.encoded);
@@ -187,10 +187,10 @@ impl<S: Stream, J: Journal, C: Clock> Service<S, J, C> {
                     self.deliver(peer);
                 }
             }
-            (Effect::PostedToBoard(number), Change::PostToBoard { text }, Some(author)) => {
+            (Effect::PostedToBoard { number, .. }, Change::PostToBoard { text }, Some(author)) => {
                 self.show_board_post(author, *number, text);
             }
-            (Effect::PostedToRoom(room, number), Change::PostToRoom { text, .. }, Some(author)) => {
+            (Effect::PostedToRoom { room, number, .. }, Change::PostToRoom { text, .. }, Some(author)) => {
                 self.show_room_post(author, *room, *number, text);
             }
             (Effect::RoomCreated(room), _, Some(creator)) => self.show_new_room(creator, *room),
@@ -259,7 +259,7 @@ impl<S: Stream, J: Journal, C: Clock> Service<S, J, C> {
         let mut text = std::mem::take(&mut self.text);
         text.clear();
         // A string takes everything.
-        let _ = self.put_text(&mut text, effect, entry);
+        let _ = self.put_text(&mut text, &entry.change, effect.answer());
         if !text.is_empty() {
             info!("{} {text}", self.label(id));
         }
@@ -267,41 +267,38 @@ impl<S: Stream, J: Journal, C: Clock> Service<S, J, C> {
         self.text = text;
     }
 
-    /// What is said when a change has been made.
-    fn put_text(&self, out: &mut impl fmt::Write, effect: &Effect, entry: &Entry) -> fmt::Result {
+    /// What is said when a change has been made, now or when it was asked for with the same key before.
+    fn put_text(&self, out: &mut impl fmt::Write, change: &Change, answer: Answer) -> fmt::Result {
         let name = |account: &AccountId| self.forum.name_of(*account);
-        let at_ms = entry.at_ms;
-        match effect {
-            Effect::AccountCreated(_) => out.write_str("Account created"),
-            Effect::PasswordChanged => out.write_str("Password changed"),
-            Effect::ThreadCreated(title) => write!(out, "Thread {title} created"),
-            Effect::Posted => match &entry.change {
-                Change::Post { title, .. } => write!(out, "Message posted to {title} thread"),
-                _ => Ok(()),
-            },
-            Effect::PostDeleted => out.write_str("The message has been deleted"),
-            Effect::PostEdited => out.write_str("The message has been edited"),
-            Effect::FileAdded { title, file } => out.write_str(&file_added(file, title)),
-            Effect::ThreadRemoved { title, .. } => write!(out, "Thread {title} removed"),
-            // The receiver sees it; the sender sees that nothing was refused.
-            Effect::MessageStored(_) | Effect::MessagesTaken | Effect::FilesUnlinked => Ok(()),
-            Effect::Blocked(user) => write!(out, "{} is blocked", name(user)),
-            Effect::Unblocked(user) => write!(out, "{} is unblocked", name(user)),
-            Effect::PostedToBoard(number) => {
-                let at = self.settings.zone.shown(at_ms);
-                write!(out, "Broadcast message, #{number} broadcast at {at}.")
+        let shown = |at_ms| self.settings.zone.shown(at_ms);
+        match (change, answer) {
+            (Change::CreateAccount { .. }, _) => out.write_str("Account created"),
+            (Change::SetPassword { .. }, _) => out.write_str("Password changed"),
+            (Change::CreateThread { title }, _) => write!(out, "Thread {title} created"),
+            (Change::Post { title, .. }, _) => write!(out, "Message posted to {title} thread"),
+            (Change::DeletePost { .. }, _) => out.write_str("The message has been deleted"),
+            (Change::EditPost { .. }, _) => out.write_str("The message has been edited"),
+            (Change::AddFile { title, file, .. }, _) => out.write_str(&file_added(file, title)),
+            (Change::RemoveThread { title }, _) => write!(out, "Thread {title} removed"),
+            (Change::Block { user }, _) => write!(out, "{} is blocked", name(user)),
+            (Change::Unblock { user }, _) => write!(out, "{} is unblocked", name(user)),
+            (_, Answer::PostedToBoard { number, at_ms }) => {
+                write!(out, "Broadcast message, #{number} broadcast at {}.", shown(at_ms))
             }
-            Effect::RoomCreated(room) => {
-                let members = self.members_shown(*room);
-                let room = room.0;
-                write!(
-                    out,
-                    "Separate chat room has been created, room ID: {room}, users in this room: {members}"
-                )
+            (_, Answer::RoomCreated(room)) => write!(
+                out,
+                "Separate chat room has been created, room ID: {}, users in this room: {}",
+                room.0,
+                self.members_shown(room)
+            ),
+            (Change::PostToRoom { room, .. }, Answer::PostedToRoom { number, at_ms }) => {
+                write!(out, "Message #{number} sent to separate room {} at {}.", room.0, shown(at_ms))
             }
-            Effect::PostedToRoom(room, number) => {
-                let at = self.settings.zone.shown(at_ms);
-                write!(out, "Message #{number} sent to separate room {} at {at}.", room.0)
+            // The receiver sees a message; its sender sees that nothing was refused.
+            (Change::SendMessage { .. } | Change::TakeMessages { .. } | Change::Unlinked { .. }, _) => Ok(()),
+            (Change::PostToBoard { .. } | Change::CreateRoom { .. } | Change::PostToRoom { .. }, _) => {
+                debug_assert!(false, "{answer:?} answers another change");
+                Ok(())
             }
         }
     }

@@ -308,10 +308,11 @@ impl<S: Stream, J: Journal, C: Clock> Service<S, J, C> {
     pub(super) fn upload_decided(&mut self, key: TransferKey, change: &Change, result: Result<Effect, No>) {
         self.uploads.remove(&key);
         match (result, change) {
-            (Ok(Effect::FileAdded { title, file }), _) => {
-                let text = file_added(&file, &title);
-                info!("{} {text}", self.label(key.peer));
-                self.done(key.peer, key.tag, &text);
+            (Ok(Effect::FileAdded { title, file }), _) => self.upload_done(key, &file, &title),
+            // The same upload was quicker by another way: this file is not the one that the thread has.
+            (Ok(Effect::Repeated(_)), Change::AddFile { title, file, id, .. }) => {
+                self.files.unlink(vec![*id]);
+                self.upload_done(key, file, title);
             }
             (Err(no), Change::AddFile { id, .. }) => {
                 self.files.unlink(vec![*id]);
@@ -319,6 +320,12 @@ impl<S: Stream, J: Journal, C: Clock> Service<S, J, C> {
             }
             _ => debug_assert!(false, "an upload adds a file"),
         }
+    }
+
+    fn upload_done(&mut self, key: TransferKey, file: &FileName, title: &Title) {
+        let text = file_added(file, title);
+        info!("{} {text}", self.label(key.peer));
+        self.done(key.peer, key.tag, &text);
     }
 
     /// A chunk of a download was read.

@@ -29,6 +29,11 @@ pub enum Trouble {
         /// The format of the file.
         format: i64,
     },
+    /// Written by an earlier forumd, and laid out in another way.
+    Older {
+        /// The format of the file.
+        format: i64,
+    },
     /// There is one already, and it was to be made anew.
     Exists,
     /// What was written is not what can be read.
@@ -111,6 +116,12 @@ impl fmt::Display for Trouble {
             Self::Newer { format } => {
                 write!(f, "format {format} is newer than this forumd, which reads format {}", super::FORMAT)
             }
+            Self::Older { format } => write!(
+                f,
+                "format {format} is older than format {}, which this forumd reads: export it with the forumd that \
+                 wrote it, and import that into a new directory",
+                super::FORMAT
+            ),
             Self::Exists => f.write_str("it exists already"),
             Self::Damaged(place, what) => write!(f, "damaged{place}: {what}"),
             Self::Rejected(place, why) => write!(f, "unreadable{place}: {why}"),

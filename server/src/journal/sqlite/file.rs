@@ -292,6 +292,6 @@ fn check_format(conn: &Connection) -> Result<(), Trouble> {
     match format {
         _ if format == i64::from(FORMAT) => Ok(()),
         _ if format > i64::from(FORMAT) => Err(Trouble::Newer { format }),
-        _ => Err(Trouble::Foreign),
+        _ => Err(Trouble::Older { format }),
     }
 }

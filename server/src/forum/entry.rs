@@ -7,7 +7,7 @@ use forum_common::limits::DIGEST_BYTES;
 use forum_common::names::{FileName, Text, Title, UserName};
 use serde::{Deserialize, Serialize};
 
-use super::{AccountId, Keyed, MailNumber, PostId, RoomId, ThreadId};
+use super::{AccountId, ItemId, Keyed, MailNumber, RoomId, ThreadId};
 use crate::files::FileId;
 use crate::passwords::PasswordHash;
 
@@ -63,7 +63,7 @@ pub enum Change {
         /// Which message, from 1.
         number: u32,
         /// The id that it must have, if the client said so.
-        id: Option<PostId>,
+        id: Option<ItemId>,
     },
     /// EDT.
     EditPost {
@@ -72,7 +72,7 @@ pub enum Change {
         /// Which message, from 1.
         number: u32,
         /// The id that it must have, if the client said so.
-        id: Option<PostId>,
+        id: Option<ItemId>,
         /// What it says from now on.
         text: Text,
     },

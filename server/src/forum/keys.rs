@@ -11,7 +11,7 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de::Error};
 
-use super::{AccountId, PostId, Refused, RoomId};
+use super::{AccountId, ItemId, Refused, RoomId};
 
 /// Results that are kept of one account; the oldest makes room. A client has at most as many changes in flight,
 /// so each that it may have to repeat is still there. Part of the format: `apply` reads no option.
@@ -41,7 +41,14 @@ pub enum Answer {
         /// Its number within the thread when it was posted, from 1.
         number: u32,
         /// Its id.
-        id: PostId,
+        id: ItemId,
+        /// When, in UTC milliseconds.
+        at_ms: u64,
+    },
+    /// A file in a thread.
+    FileAdded {
+        /// Its id as an item of threads.
+        item: ItemId,
         /// When, in UTC milliseconds.
         at_ms: u64,
     },

@@ -28,7 +28,7 @@ pub use record::{Record, Records, RestoreError, Restorer};
 pub use refused::{PostAction, Refused};
 pub use rooms::{History, Room, RoomId, Rooms, RoomsListing, TimedPost};
 pub use sequence::Sequence;
-pub use threads::{Listed, Post, PostId, Thread, ThreadId, ThreadListing, Threads, TitleListing, Upload};
+pub use threads::{ItemId, Listed, Post, Thread, ThreadId, ThreadListing, Threads, TitleListing, Upload};
 
 use forum_common::names::{FileName, Title, UserName};
 
@@ -72,7 +72,7 @@ pub enum Effect {
         /// Its number there.
         number: u32,
         /// Its id.
-        id: PostId,
+        id: ItemId,
         /// When, in UTC milliseconds.
         at_ms: u64,
     },
@@ -86,6 +86,10 @@ pub enum Effect {
         title: Title,
         /// The file's name there.
         file: FileName,
+        /// Its id as an item of threads.
+        item: ItemId,
+        /// When, in UTC milliseconds.
+        at_ms: u64,
     },
     /// The thread is gone, and so are its files.
     ThreadRemoved {
@@ -133,6 +137,7 @@ impl Effect {
     pub fn answer(&self) -> Answer {
         match *self {
             Self::Posted { number, id, at_ms } => Answer::Posted { number, id, at_ms },
+            Self::FileAdded { item, at_ms, .. } => Answer::FileAdded { item, at_ms },
             Self::PostedToBoard { number, at_ms } => Answer::PostedToBoard { number, at_ms },
             Self::RoomCreated(room) => Answer::RoomCreated(room),
             Self::PostedToRoom { number, at_ms, .. } => Answer::PostedToRoom { number, at_ms },
@@ -142,7 +147,6 @@ impl Effect {
             | Self::ThreadCreated(_)
             | Self::PostDeleted
             | Self::PostEdited
-            | Self::FileAdded { .. }
             | Self::FilesUnlinked
             | Self::ThreadRemoved { .. }
             | Self::MessageStored(_)
@@ -294,12 +298,21 @@ impl Forum {
                 Effect::PostEdited
             }
             Change::AddFile { thread, title, file, id, size, digest } => {
-                let thread =
-                    self.threads.get_mut(*thread).ok_or_else(|| Refused::NoSuchThread(title.clone()))?;
-                let title = thread.title().clone();
-                thread.add_file(actor, file.clone(), *id, *size, *digest);
+                let (item, after, author, file) = (ItemId(0), 0, actor, file.clone());
+                let upload = Upload {
+                    item,
+                    at_ms,
+                    after,
+                    author,
+                    file: file.clone(),
+                    id: *id,
+                    size: *size,
+                    digest: *digest,
+                };
+                let added = self.threads.add_file(*thread, upload);
+                let item = added.ok_or_else(|| Refused::NoSuchThread(title.clone()))?;
                 self.accounts.add_file_bytes(actor, *size);
-                Effect::FileAdded { title, file: file.clone() }
+                Effect::FileAdded { title: title.clone(), file, item, at_ms }
             }
             Change::RemoveThread { title } => self.remove_thread(title)?,
             Change::SendMessage { to, text } => {

@@ -11,8 +11,8 @@ use forum_common::names::{FileName, Text, Title, UserName};
 use serde::{Deserialize, Serialize};
 
 use super::{
-    AccountId, Answer, Forum, Key, Keyed, KeyedResult, Mail, MailNumber, Post, PostId, Refused, RoomId,
-    ThreadId, TimedPost,
+    AccountId, Answer, Forum, ItemId, Key, Keyed, KeyedResult, Mail, MailNumber, Post, Refused, RoomId,
+    ThreadId, TimedPost, Upload,
 };
 use crate::files::FileId;
 use crate::passwords::PasswordHash;
@@ -27,9 +27,9 @@ pub enum Record {
         at_ms: u64,
         /// The id that the next thread gets.
         next_thread: ThreadId,
-        /// The id that the next message of a thread gets; 0 in exports from before messages had ids.
+        /// The id that the next item of a thread gets; 0 in exports from before messages had ids.
         #[serde(default)]
-        next_post: PostId,
+        next_item: ItemId,
     },
     /// An account, in the order of sign-ups.
     Account {
@@ -51,7 +51,7 @@ pub enum Record {
     Post {
         /// Its id, higher than that of the message before; 0 in exports from before messages had ids.
         #[serde(default)]
-        id: PostId,
+        id: ItemId,
         /// When it was posted, in UTC milliseconds; 0 in those exports, too.
         #[serde(default)]
         at_ms: u64,
@@ -62,6 +62,12 @@ pub enum Record {
     },
     /// A file of the thread before, where it stands among the messages.
     Upload {
+        /// Its id as an item of threads, higher than that of the item before; 0 in exports like those.
+        #[serde(default)]
+        item: ItemId,
+        /// When it was uploaded, in UTC milliseconds; 0 likewise.
+        #[serde(default)]
+        at_ms: u64,
         /// Who uploaded it.
         author: UserName,
         /// Its name.
@@ -259,8 +265,8 @@ impl Records {
 
     fn header(&self) -> Step {
         let threads = &self.forum.threads;
-        let (next_thread, next_post) = (threads.next_id(), threads.next_post());
-        (Some(Record::Forum { at_ms: self.forum.at_ms, next_thread, next_post }), Stage::Account(0))
+        let (next_thread, next_item) = (threads.next_id(), threads.next_item_id());
+        (Some(Record::Forum { at_ms: self.forum.at_ms, next_thread, next_item }), Stage::Account(0))
     }
 
     fn account(&self, index: u32) -> Step {
@@ -289,6 +295,8 @@ impl Records {
         let Some(thread) = self.forum.threads.get(id) else { return over };
         if let Some(next) = thread.uploads().get(upload).filter(|next| next.after as usize <= post) {
             let record = Record::Upload {
+                item: next.item,
+                at_ms: next.at_ms,
                 author: self.name(next.author),
                 file: next.file.clone(),
                 id: next.id,
@@ -423,8 +431,8 @@ pub enum RestoreError {
     DoubleFile(FileName),
     /// A second room for the same users.
     DoubleRoom,
-    /// A message whose id is not higher than that of the message before it.
-    PostOutOfOrder(PostId),
+    /// An item of a thread whose id is not higher than that of the item before it.
+    ItemOutOfOrder(ItemId),
     /// A key that one account used twice.
     DoubleKey(Key),
 }
@@ -437,7 +445,7 @@ impl fmt::Display for RestoreError {
             Self::DoubleUser(name) => write!(f, "two accounts are named {name}"),
             Self::DoubleThread(title) => write!(f, "thread {title} comes twice or out of order"),
             Self::DoubleRoom => f.write_str("two rooms have the same users"),
-            Self::PostOutOfOrder(id) => write!(f, "message {} comes twice or out of order", id.0),
+            Self::ItemOutOfOrder(id) => write!(f, "item {} comes twice or out of order", id.0),
             Self::DoubleKey(key) => write!(f, "key {key} comes twice"),
             Self::DoubleFile(file) => write!(f, "two files of a thread are named {file}"),
         }
@@ -463,10 +471,10 @@ impl Restorer {
     /// It doesn't fit what came before; nothing was changed.
     pub fn take(&mut self, record: Record) -> Result<(), RestoreError> {
         match record {
-            Record::Forum { at_ms, next_thread, next_post } => {
+            Record::Forum { at_ms, next_thread, next_item } => {
                 self.forum.at_ms = at_ms;
                 self.forum.threads.set_next_id(next_thread);
-                self.forum.threads.set_next_post(next_post);
+                self.forum.threads.set_next_item_id(next_item);
             }
             Record::Account { name, hash } => {
                 if self.forum.accounts.find(&name).is_some() {
@@ -488,19 +496,13 @@ impl Restorer {
             }
             Record::Post { id, at_ms, author, text } => {
                 let author = self.account(&author)?;
-                let thread = self.open_thread()?;
-                if thread.newest_post().is_some_and(|newest| newest >= id) || id == PostId(0) {
-                    return Err(RestoreError::PostOutOfOrder(id));
-                }
-                thread.restore_post(Post { id, at_ms, author, text });
-                let threads = &mut self.forum.threads;
-                threads.set_next_post(threads.next_post().max(PostId(id.0.saturating_add(1))));
+                self.open_for(id)?.restore_post(Post { id, at_ms, author, text });
             }
-            Record::Upload { author, file, id, size, digest } => {
+            Record::Upload { item, at_ms, author, file, id, size, digest } => {
                 let author = self.account(&author)?;
-                let thread = self.open_thread()?;
+                let thread = self.open_for(item)?;
                 thread.check_new_file(&file).map_err(|_| RestoreError::DoubleFile(file.clone()))?;
-                thread.add_file(author, file, id, size, digest);
+                thread.restore_upload(Upload { item, at_ms, after: 0, author, file, id, size, digest });
                 self.forum.accounts.add_file_bytes(author, size);
             }
             Record::Mailbox { owner, next } => {
@@ -568,7 +570,15 @@ impl Restorer {
         self.forum.accounts.find(name).ok_or_else(|| RestoreError::UnknownUser(name.clone()))
     }
 
-    fn open_thread(&mut self) -> Result<&mut super::Thread, RestoreError> {
-        self.thread.and_then(|id| self.forum.threads.get_mut(id)).ok_or(RestoreError::NoParent)
+    /// The thread before, for its next item.
+    fn open_for(&mut self, item: ItemId) -> Result<&mut super::Thread, RestoreError> {
+        let threads = &mut self.forum.threads;
+        threads.set_next_item_id(threads.next_item_id().max(ItemId(item.0.saturating_add(1))));
+        let thread = self.thread.and_then(|id| threads.get_mut(id)).ok_or(RestoreError::NoParent)?;
+        match thread.newest_item() {
+            Some((newest, ..)) if newest >= item => Err(RestoreError::ItemOutOfOrder(item)),
+            _ if item == ItemId(0) => Err(RestoreError::ItemOutOfOrder(item)),
+            _ => Ok(thread),
+        }
     }
 }

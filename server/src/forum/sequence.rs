@@ -146,11 +146,11 @@ mod tests {
 
     use forum_common::names::Text;
 
-    use super::super::{AccountId, Post, PostId};
+    use super::super::{AccountId, ItemId, Post};
     use super::*;
 
     fn post(n: u32) -> Post {
-        Post { id: PostId(n.into()), at_ms: 0, author: AccountId(n), text: Text::parse("x").unwrap() }
+        Post { id: ItemId(n.into()), at_ms: 0, author: AccountId(n), text: Text::parse("x").unwrap() }
     }
 
     fn authors(posts: &Sequence<Post>) -> Vec<u32> {

@@ -237,7 +237,7 @@ fn ids_of_posts_are_never_used_again_and_stay_when_numbers_move() {
     table.delete(0, "a", 1).unwrap();
     let at_ms = table.log.len() as u64;
     let posted = table.post(0, "a", "4");
-    assert_eq!(posted, Ok(Effect::Posted { number: 1, id: PostId(4), at_ms }));
+    assert_eq!(posted, Ok(Effect::Posted { number: 1, id: ItemId(4), at_ms }));
     table.apply(Some(0), Change::RemoveThread { title: title("b") }).unwrap();
     table.create(0, "b").unwrap();
     table.post(0, "b", "5").unwrap();
@@ -253,7 +253,7 @@ fn who_means_a_message_by_its_id_does_not_touch_another_that_has_its_number_by_n
         table.post(0, "t", raw).unwrap();
     }
     table.delete(0, "t", 1).unwrap();
-    let (number, id) = (2, Some(PostId(2)));
+    let (number, id) = (2, Some(ItemId(2)));
     let edit = Change::EditPost { title: title("t"), number, id, text: text("x") };
     assert_eq!(table.apply(Some(0), edit), Err(Refused::MessageMoved));
     let delete = |number| Change::DeletePost { title: title("t"), number, id };
@@ -311,7 +311,7 @@ fn any_key() -> impl Strategy<Value = Option<Keyed>> {
 fn any_change() -> impl Strategy<Value = (Option<u32>, Change)> {
     let title = || (0..4u8).prop_map(|n| title(&format!("t{n}")));
     let number = 0..6u32;
-    let post_id = || proptest::option::weighted(0.3, (1..20u64).prop_map(PostId));
+    let post_id = || proptest::option::weighted(0.3, (1..20u64).prop_map(ItemId));
     let change = prop_oneof![
         1 => (0..8u8).prop_map(|n| Change::CreateAccount {
             name: UserName::parse(&format!("u{n}")).unwrap(), hash: hash() }),

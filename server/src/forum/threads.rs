@@ -15,16 +15,16 @@ use crate::files::FileId;
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct ThreadId(pub u64);
 
-/// A message's place in the order of all messages ever posted to threads, from 1. Never used again, also after
-/// the message or its thread is gone; its number within the thread is another matter.
+/// The place of a message or a file in the order of all that was ever put into threads, from 1. Never used again,
+/// also after the item or its thread is gone; a message's number within its thread is another matter.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
-pub struct PostId(pub u64);
+pub struct ItemId(pub u64);
 
 /// One message.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Post {
     /// Which one it is, wherever it stands.
-    pub id: PostId,
+    pub id: ItemId,
     /// When it was posted, in UTC milliseconds. Editing it leaves this as it is.
     pub at_ms: u64,
     /// Who wrote it.
@@ -36,6 +36,10 @@ pub struct Post {
 /// A file in a thread.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Upload {
+    /// Which item of a thread it is, wherever it stands.
+    pub item: ItemId,
+    /// When its upload ended, in UTC milliseconds.
+    pub at_ms: u64,
     /// How many messages stand before it.
     pub after: u32,
     /// Who uploaded it.
@@ -76,9 +80,12 @@ impl Thread {
         &self.posts
     }
 
-    /// The id of its last message.
-    pub(super) fn newest_post(&self) -> Option<PostId> {
-        self.posts.len().checked_sub(1).and_then(|last| self.posts.get(last)).map(|post| post.id)
+    /// The newest of its messages and files: which it is, who put it there, and when in UTC milliseconds.
+    pub fn newest_item(&self) -> Option<(ItemId, AccountId, u64)> {
+        let post = self.posts.len().checked_sub(1).and_then(|last| self.posts.get(last));
+        let post = post.map(|post| (post.id, post.author, post.at_ms));
+        let upload = self.uploads.last().map(|upload| (upload.item, upload.author, upload.at_ms));
+        post.max(upload)
     }
 
     /// Its files, oldest first.
@@ -130,7 +137,7 @@ impl Thread {
     pub(super) fn check_author(
         &self,
         number: u32,
-        id: Option<PostId>,
+        id: Option<ItemId>,
         actor: Option<AccountId>,
         what: PostAction,
     ) -> Result<(), Refused> {
@@ -165,16 +172,10 @@ impl Thread {
         self.posts.member_mut(number as usize - 1).text = text;
     }
 
-    pub(super) fn add_file(
-        &mut self,
-        author: AccountId,
-        file: FileName,
-        id: FileId,
-        size: u64,
-        digest: [u8; DIGEST_BYTES],
-    ) {
+    /// Appends a file as it is, its item included, after the messages that are there.
+    pub(super) fn restore_upload(&mut self, upload: Upload) {
         let after = self.posts.len() as u32;
-        Arc::make_mut(&mut self.uploads).push(Upload { after, author, file, id, size, digest });
+        Arc::make_mut(&mut self.uploads).push(Upload { after, ..upload });
     }
 }
 
@@ -225,7 +226,7 @@ pub struct Threads {
     by_id: imbl::OrdMap<ThreadId, Thread>,
     by_title: NameIndex<ThreadId>,
     next_id: ThreadId,
-    next_post: PostId,
+    next_item_id: ItemId,
 }
 
 impl Default for Threads {
@@ -234,7 +235,7 @@ impl Default for Threads {
             by_id: imbl::OrdMap::new(),
             by_title: NameIndex::default(),
             next_id: ThreadId(1),
-            next_post: PostId(1),
+            next_item_id: ItemId(1),
         }
     }
 }
@@ -317,12 +318,12 @@ impl Threads {
     }
 
     /// The id that the next message gets.
-    pub(super) fn next_post(&self) -> PostId {
-        self.next_post
+    pub(super) fn next_item_id(&self) -> ItemId {
+        self.next_item_id
     }
 
-    pub(super) fn set_next_post(&mut self, id: PostId) {
-        self.next_post = id;
+    pub(super) fn set_next_item_id(&mut self, id: ItemId) {
+        self.next_item_id = id;
     }
 
     /// Appends a message to a thread; says which number and which id it got.
@@ -332,11 +333,19 @@ impl Threads {
         author: AccountId,
         at_ms: u64,
         text: Text,
-    ) -> Result<(u32, PostId), Refused> {
-        let id = self.next_post;
+    ) -> Result<(u32, ItemId), Refused> {
+        let id = self.next_item_id;
         let number = self.named_mut(title)?.restore_post(Post { id, at_ms, author, text });
-        self.next_post = PostId(id.0 + 1);
+        self.next_item_id = ItemId(id.0 + 1);
         Ok((number, id))
+    }
+
+    /// Appends a file to a thread, with an id of its own, which it says.
+    pub(super) fn add_file(&mut self, thread: ThreadId, upload: Upload) -> Option<ItemId> {
+        let item = self.next_item_id;
+        self.by_id.get_mut(&thread)?.restore_upload(Upload { item, ..upload });
+        self.next_item_id = ItemId(item.0 + 1);
+        Some(item)
     }
 
     pub(super) fn remove(&mut self, title: &Title) -> Result<(ThreadId, Thread), Refused> {

@@ -372,7 +372,7 @@ mod tests {
 
     const ACCOUNT: &str = r#"{"account":{"name":"yoda","hash":"$argon2id$v=19$m=64,t=2,p=1$c29tZXNhbHRzb21lc2FsdA$AQIDBAUGBwgJCgsMDQ4PEBESExQVFhcYGRobHB0eHyA"}}"#;
     const THREAD: &str = r#"{"thread":{"id":1,"title":"3331","creator":"yoda"}}"#;
-    const UPLOAD: &str = r#"{"upload":{"author":"yoda","file":"f","id":"00000000000000000000000000000007","size":1,"digest":"af1349b9f5f9a1a6a0404dea36dcc9499bcb25c9adc112b7cc9a93cae41f3262"}}"#;
+    const UPLOAD: &str = r#"{"upload":{"item":1,"at_ms":1,"author":"yoda","file":"f","id":"00000000000000000000000000000007","size":1,"digest":"af1349b9f5f9a1a6a0404dea36dcc9499bcb25c9adc112b7cc9a93cae41f3262"}}"#;
 
     /// A forum with or without a thread that has a file.
     fn point(has_thread: bool) -> Point {

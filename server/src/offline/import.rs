@@ -15,7 +15,7 @@ use super::verify::{Fault, copy};
 use super::{Totals, because, say};
 use crate::clock::{Clock, SystemClock};
 use crate::files::Expected;
-use crate::forum::{Forum, PostId, Record, Restorer, ThreadId};
+use crate::forum::{Forum, ItemId, Record, Restorer, ThreadId};
 use crate::journal::{SNAPSHOT_CHUNK_BYTES, sync_directory, write_fresh};
 use crate::startup::Failed;
 use crate::store::Store;
@@ -167,24 +167,27 @@ fn without_place(error: &serde_json::Error) -> String {
     text.strip_suffix(&place).unwrap_or(&text).to_owned()
 }
 
-/// Gives the messages of an export from before they had ids and times the next id each, in the order of the
-/// export, and the time of the import.
+/// Gives the messages and files of an export from before they had ids and times the next id each, in the order of
+/// the export, and the time of the import.
 #[derive(Default)]
 struct Identities {
-    /// In such an export: the id that the next message gets, and the time.
-    missing: Option<(PostId, u64)>,
+    /// In such an export: the id that the next one gets, and the time.
+    missing: Option<(ItemId, u64)>,
 }
 
 impl Identities {
     fn complete(&mut self, record: &mut Record) {
         match (record, &mut self.missing) {
-            (Record::Forum { next_post, at_ms, .. }, missing) if next_post.0 == 0 => {
-                *next_post = PostId(1);
+            (Record::Forum { next_item, at_ms, .. }, missing) if next_item.0 == 0 => {
+                *next_item = ItemId(1);
                 // Time never goes back in a log, and what follows was posted before now.
                 *at_ms = SystemClock.wall_ms().max(*at_ms);
-                *missing = Some((*next_post, *at_ms));
+                *missing = Some((*next_item, *at_ms));
             }
-            (Record::Post { id, at_ms, .. }, Some((next, now_ms))) => {
+            (
+                Record::Post { id, at_ms, .. } | Record::Upload { item: id, at_ms, .. },
+                Some((next, now_ms)),
+            ) => {
                 (*id, *at_ms) = (*next, *now_ms);
                 next.0 += 1;
             }
@@ -270,7 +273,7 @@ mod tests {
     fn the_longest_text_fits_a_line_and_a_longer_line_is_never_held() {
         let text = forum_common::names::Text::parse(&"\"".repeat(TEXT_BYTES_MAX)).unwrap();
         let author = forum_common::names::UserName::parse(&"\"".repeat(32)).unwrap();
-        let record = Record::Post { id: PostId(u64::MAX), at_ms: u64::MAX, author, text };
+        let record = Record::Post { id: ItemId(u64::MAX), at_ms: u64::MAX, author, text };
         let line = serde_json::to_vec(&record).unwrap();
         assert!(matches!(parse(&line), Ok(Parsed::Record(parsed)) if parsed == record));
 

@@ -134,11 +134,20 @@ mod tests {
 
     use super::*;
     use crate::files::FileId;
-    use crate::forum::AccountId;
+    use crate::forum::{AccountId, ItemId};
 
     fn upload(file: &str) -> Upload {
         let file = FileName::parse(file).unwrap();
-        Upload { after: 0, author: AccountId(0), file, id: FileId(0xABC), size: 0, digest: [0; 32] }
+        Upload {
+            item: ItemId(1),
+            at_ms: 0,
+            after: 0,
+            author: AccountId(0),
+            file,
+            id: FileId(0xABC),
+            size: 0,
+            digest: [0; 32],
+        }
     }
 
     fn title(raw: &str) -> Title {

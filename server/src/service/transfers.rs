@@ -308,7 +308,7 @@ impl<S: Stream, J: Journal, C: Clock> Service<S, J, C> {
     pub(super) fn upload_decided(&mut self, key: TransferKey, change: &Change, result: Result<Effect, No>) {
         self.uploads.remove(&key);
         match (result, change) {
-            (Ok(Effect::FileAdded { title, file }), _) => self.upload_done(key, &file, &title),
+            (Ok(Effect::FileAdded { title, file, .. }), _) => self.upload_done(key, &file, &title),
             // The same upload was quicker by another way: this file is not the one that the thread has.
             (Ok(Effect::Repeated(_)), Change::AddFile { title, file, id, .. }) => {
                 self.files.unlink(vec![*id]);

@@ -79,8 +79,8 @@ fn every_kind_of_damage_is_found_and_located() {
             "unreadable at the snapshot: its layout is 9, this forumd reads 1",
         ),
         ("DELETE FROM snapshots", "damaged at entry 1: it is missing; the next one there is 3"),
-        ("UPDATE meta SET format = 2", "format 2 is newer than this forumd, which reads format 1"),
-        ("UPDATE meta SET format = 0", "this is not a journal of forumd"),
+        ("UPDATE meta SET format = 3", "format 3 is newer than this forumd, which reads format 2"),
+        ("UPDATE meta SET format = 1", "format 1 is older than format 2, which this forumd reads: "),
         ("DELETE FROM meta", "damaged: "),
         ("PRAGMA application_id = 0", "this is not a journal of forumd"),
     ];

@@ -17,3 +17,4 @@ pub mod refusal;
 pub mod reply;
 pub mod request;
 pub mod transfer;
+pub mod wire;

@@ -23,12 +23,12 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::{io, mem};
 
-use forum_common::frame::Tag;
+use forum_common::wire::Tag;
 use forum_common::limits::DATA_BYTES_MAX;
 
 use self::id::PART;
 pub use self::id::{FileId, NotAFileId};
-pub use self::report::{Expected, Failure, FileSync, Report};
+pub use self::report::{Announced, Expected, Failure, FileSync, Report};
 pub use self::survey::{Kind, Survey, move_aside, orphaned, survey, sync_orphaned};
 use self::threads::{News, Workers};
 use self::worker::{Direction, Done, Order, TransferNumber};
@@ -132,7 +132,7 @@ impl<K: Copy + Eq + Hash + Send + 'static> FileWorkers<K> {
 
     /// All bytes of an upload came: is it what it should be? Either [`Report::Stored`] or
     /// [`Report::Failed`] answers.
-    pub fn finish(&mut self, key: K, expected: Expected) {
+    pub fn finish(&mut self, key: K, announced: Announced) {
         let Some(transfer) = self.transfers.get_mut(&key) else { return };
         let ticket = Ticket { key, number: transfer.number };
         if let Phase::Writing { gathered } = mem::replace(&mut transfer.phase, Phase::Finishing)
@@ -140,7 +140,7 @@ impl<K: Copy + Eq + Hash + Send + 'static> FileWorkers<K> {
         {
             self.workers.order(ticket, Order::Write(gathered));
         }
-        self.workers.order(ticket, Order::Finish(expected));
+        self.workers.order(ticket, Order::Finish(announced));
     }
 
     /// Begins a download of `id`, whose data frames will have the tag `tag`. A transfer that had the key is
@@ -229,7 +229,7 @@ impl<K: Copy + Eq + Hash + Send + 'static> FileWorkers<K> {
         };
         let (report, is_over) = match done {
             Done::Wrote(buffer) => return self.note_written(ticket, buffer),
-            Done::Stored(id) => (Report::Stored { id }, true),
+            Done::Stored(id, digest) => (Report::Stored { id, digest }, true),
             Done::Opened { size } => (Report::Opened { size }, size == 0),
             Done::Read { frames, bytes, last } => {
                 transfer.phase = Phase::Opened;
@@ -263,7 +263,7 @@ impl<K: Copy + Eq + Hash + Send + 'static> FileWorkers<K> {
     /// What was done for a transfer that was ended meanwhile.
     fn clear_away(&mut self, done: Done) {
         match done {
-            Done::Stored(id) => self.unlink(vec![id]),
+            Done::Stored(id, _) => self.unlink(vec![id]),
             Done::Wrote(buffer) | Done::Read { frames: buffer, .. } => self.spares.give(buffer),
             Done::Opened { .. } | Done::Failed(_) => {}
         }

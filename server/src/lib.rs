@@ -14,6 +14,7 @@ pub mod forum;
 pub mod inbox;
 pub mod journal;
 pub mod links;
+pub mod listing;
 pub mod lockout;
 pub mod logging;
 pub mod offline;

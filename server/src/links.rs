@@ -17,7 +17,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, Instant};
 
-use forum_common::link::{LinkId, Token};
+use forum_common::wire::{Key as Token, LinkId};
 
 use crate::forum::AccountId;
 

@@ -20,10 +20,26 @@ pub struct OnlineUser {
     pub udp_port: u16,
     /// Since when, in UTC milliseconds.
     pub since_ms: u64,
+    /// Whether it wants to know who comes and goes.
+    pub wants_presence: bool,
 }
 
 /// The order of log-ins and of log-outs.
 type Order = u64;
+
+/// Added to the order of a log-out where it names a place in a list: those gone come after all who are online.
+const GONE: Order = 1 << 63;
+
+/// A user in a list.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ListedUser {
+    /// Who.
+    pub account: AccountId,
+    /// When the user logged out, in UTC milliseconds; none of those online.
+    pub left_ms: Option<u64>,
+    /// Names the place in the list, for [`OnlineListing::skip_past`].
+    pub place: u64,
+}
 
 /// Everybody who is online, and everybody who was since the server began.
 #[derive(Debug, Default)]
@@ -94,7 +110,7 @@ impl Online {
         };
         let earliest_ms = gone_since_ms.unwrap_or(0);
         let present = self.present.clone();
-        OnlineListing { present, next: 0, gone, before: Order::MAX, earliest_ms, asker, hidden }
+        OnlineListing { present, next: 0, gone, before: GONE, earliest_ms, asker, hidden }
     }
 }
 
@@ -113,21 +129,31 @@ pub struct OnlineListing {
 }
 
 impl OnlineListing {
-    /// The next who is online; none at the end.
-    pub fn next_online(&mut self) -> Option<OnlineUser> {
+    /// Leaves out everybody up to this place.
+    pub fn skip_past(&mut self, place: u64) {
+        if place < GONE {
+            self.next = self.present.partition_point(|(order, _)| *order <= place);
+        } else {
+            self.next = self.present.len();
+            self.before = place - GONE;
+        }
+    }
+
+    /// The next who is online, with the place in the list; none at the end.
+    pub fn next_online(&mut self) -> Option<(u64, OnlineUser)> {
         loop {
-            let &(_, user) = self.present.get(self.next)?;
+            let &(order, user) = self.present.get(self.next)?;
             self.next += 1;
             if user.account != self.asker && !self.hidden.contains(&user.account) {
-                return Some(user);
+                return Some((order, user));
             }
         }
     }
 
-    /// The next account, first of those online, then of those gone; none at the end.
-    pub fn next_account(&mut self) -> Option<AccountId> {
-        if let Some(user) = self.next_online() {
-            return Some(user.account);
+    /// The next user, first of those online, then of those gone; none at the end.
+    pub fn next_user(&mut self) -> Option<ListedUser> {
+        if let Some((place, OnlineUser { account, .. })) = self.next_online() {
+            return Some(ListedUser { account, left_ms: None, place });
         }
         loop {
             let (&order, &(account, at_ms)) = self.gone.range(..self.before).next_back()?;
@@ -136,7 +162,7 @@ impl OnlineListing {
             }
             self.before = order;
             if account != self.asker && !self.hidden.contains(&account) {
-                return Some(account);
+                return Some(ListedUser { account, left_ms: Some(at_ms), place: GONE + order });
             }
         }
     }
@@ -153,11 +179,12 @@ mod tests {
             address: "127.0.0.1".parse().unwrap(),
             udp_port: 0,
             since_ms: 0,
+            wants_presence: true,
         }
     }
 
     fn listed(mut listing: OnlineListing) -> Vec<u32> {
-        std::iter::from_fn(|| listing.next_account()).map(|account| account.0).collect()
+        std::iter::from_fn(|| listing.next_user()).map(|user| user.account.0).collect()
     }
 
     #[test]

@@ -3,11 +3,7 @@
 
 use std::collections::VecDeque;
 
-use forum_common::frame::Tag;
-use forum_common::link::LinkNotice;
-use forum_common::notice::Notice;
-use forum_common::reply::Reply;
-use forum_common::transfer::Transfer;
+use forum_common::wire::{NO_TAG, Notice, Reply, Tag, Transfer};
 use slab::Slab;
 
 use crate::connection::{Connection, Stream};
@@ -154,18 +150,13 @@ impl<S: Stream> Peers<S> {
 
     /// Queues a notice for one receiver.
     pub fn notify(&mut self, id: PeerId, notice: &Notice<'_>) {
-        self.append(id, |out| notice.encode(out));
-    }
-
-    /// Queues what is told of a link; a tag has only what answers a request.
-    pub fn link(&mut self, id: PeerId, tag: Tag, notice: &LinkNotice<'_>) {
-        self.append(id, |out| notice.encode_tagged(tag, out));
+        self.append(id, |out| notice.encode(NO_TAG, out));
     }
 
     /// Encodes a notice once for any number of receivers.
     pub fn encode_shared(&self, notice: &Notice<'_>) -> Shared {
         let mut frame = Vec::new();
-        notice.encode(&mut frame);
+        notice.encode(NO_TAG, &mut frame);
         self.shared_bytes.share(&frame)
     }
 

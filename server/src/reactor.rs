@@ -8,8 +8,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
-use forum_common::notice::Notice;
-use forum_common::refusal::Closing;
+use forum_common::wire::{Closing, NO_TAG, Notice};
 use log::{error, info, warn};
 use mio::event::Event;
 use mio::net::{TcpListener, TcpStream};
@@ -290,7 +289,7 @@ impl Reactor {
         {
             let mut farewell = Vec::new();
             let text = "Server is full. Please try again later";
-            Notice::Closing { code: Closing::ServerFull, text }.encode(&mut farewell);
+            Notice::Closing { code: Closing::ServerFull, text }.encode(NO_TAG, &mut farewell);
             // A fresh socket's buffer takes it; if not, nothing is lost but a courtesy.
             let _ = stream.write(&farewell);
             let _ = SockRef::from(&stream).shutdown(std::net::Shutdown::Write);

@@ -5,12 +5,11 @@ use std::fmt;
 use std::net::{IpAddr, SocketAddr};
 use std::time::{Duration, Instant};
 
-use forum_common::frame::Tag;
+use forum_common::wire::Tag;
 use forum_common::names::{Password, UserName};
-use forum_common::request::{LINKS_SINCE, VERSION};
 
-use crate::forum::{AccountId, History, MailNumber, RoomsListing, ThreadListing, TitleListing};
-use crate::online::OnlineListing;
+use crate::forum::{AccountId, MailNumber};
+use crate::listing::Listing;
 use crate::passwords::Job;
 
 /// Names one connection for as long as it lives. The slot is used again at once by the next connection, so
@@ -23,8 +22,6 @@ pub struct PeerId {
     pub generation: u32,
 }
 
-const _: () = assert!(VERSION <= u8::MAX as u16);
-
 /// Everything that is remembered of one connection besides its bytes.
 #[derive(Debug)]
 pub struct Session {
@@ -32,8 +29,8 @@ pub struct Session {
     pub address: Address,
     /// Where it stands.
     pub phase: Phase,
-    /// Which version of the protocol is spoken; 0 before the hello.
-    pub version: u8,
+    /// Whether the client wants to know who comes and goes.
+    pub wants_presence: bool,
     /// When the client last did something that counts.
     pub active_at: Instant,
     /// Requests taken in the second that began then; for the limit of requests a second.
@@ -174,18 +171,8 @@ pub enum Task {
     CheckingPassword(Box<PasswordCheck>),
     /// The messages that waited for the log-in, made as the socket drains. They come before any answer.
     Backlog,
-    /// `whoelse` and `whoelsesince`: likewise.
-    ListingUsers(Tag, Box<OnlineListing>),
-    /// ATU.
-    ListingActive(Tag, Box<OnlineListing>),
-    /// RDM b.
-    ListingBoard(Tag, Box<History>),
-    /// RDM s.
-    ListingRooms(Tag, Box<RoomsListing>),
-    /// LST: made as the socket drains.
-    ListingTitles(Tag, Box<TitleListing>),
-    /// RDT: likewise.
-    ListingThread(Tag, Box<ThreadListing>),
+    /// A list, made as the socket drains.
+    Listing(Box<Listing>),
 }
 
 /// How far the messages of a mailbox have come on this connection.
@@ -300,7 +287,7 @@ impl Session {
     /// The session of a connection that was just accepted.
     pub fn new(address: Address, now: Instant) -> Self {
         let phase = Phase::Greeting(Patience::new(now));
-        Self { address, phase, version: 0, active_at: now, rate: Rate::default() }
+        Self { address, phase, wants_presence: false, active_at: now, rate: Rate::default() }
     }
 
     /// The member, once logged in.
@@ -326,11 +313,6 @@ impl Session {
             Phase::Closing(Farewell { mail: Some(mail), .. }) => Some((mail.0, &mut mail.1)),
             _ => None,
         }
-    }
-
-    /// Whether the client knows of links.
-    pub fn knows_links(&self) -> bool {
-        u16::from(self.version) >= LINKS_SINCE
     }
 
     /// Whether the last word was said.

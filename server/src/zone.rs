@@ -24,6 +24,19 @@ impl Zone {
         Self(TimeZone::UTC)
     }
 
+    /// What a client can find the same zone by: its name in the time zone database, or the present offset in the
+    /// form of the POSIX variable `TZ`.
+    pub fn name(&self) -> String {
+        if let Some(name) = self.0.iana_name() {
+            return name.to_owned();
+        }
+        let seconds = self.0.to_offset(Timestamp::now()).seconds();
+        // POSIX counts what lies east of Greenwich as negative, and wants a name in front.
+        let sign = if seconds > 0 { "-" } else { "" };
+        let (hours, minutes) = (seconds.abs() / 3_600, seconds.abs() / 60 % 60);
+        format!("<local>{sign}{hours}:{minutes:02}")
+    }
+
     /// Shows a time given in UTC milliseconds since 1970.
     pub fn shown(&self, at_ms: u64) -> String {
         // A time that no calendar has can only come from a broken clock; it is shown as the last there is.

@@ -187,6 +187,8 @@ codes! {
         SignUpClosed = 54,
         /// An administrator has banned this user. Closes.
         Banned = 55,
+        /// Too many wrong passwords: for a while none are checked.
+        TooManyAttempts = 56,
     }
 }
 

@@ -89,6 +89,25 @@ pub fn append(out: &mut Vec<u8>, kind: u8, tag: Tag, body: &[u8]) {
     writer.finish();
 }
 
+/// Appends one frame with a body of `bytes` bytes, which `fill` writes in place. What `fill` returns is returned;
+/// if that is an error, `out` ends with a frame that must not be sent.
+pub fn append_filled<R>(
+    out: &mut Vec<u8>,
+    kind: u8,
+    tag: Tag,
+    bytes: usize,
+    fill: impl FnOnce(&mut [u8]) -> R,
+) -> R {
+    append(out, kind, tag, &[]);
+    let body = out.len();
+    out.resize(body + bytes, 0);
+    let total = HEADER_BYTES + bytes;
+    debug_assert!(total <= FRAME_BYTES_MAX, "a frame of {total} bytes");
+    let length = (total - LENGTH_BYTES) as u32;
+    out[body - HEADER_BYTES..][..LENGTH_BYTES].copy_from_slice(&length.to_be_bytes());
+    fill(&mut out[body..])
+}
+
 /// Bytes of fields of fixed size that are gathered before they are appended.
 const GATHERED_BYTES: usize = 48;
 

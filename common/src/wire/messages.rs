@@ -426,6 +426,14 @@ pub const fn direction(kind: u8) -> Direction {
     }
 }
 
+impl Request<'_> {
+    /// Whether it is about a link between two users.
+    #[inline]
+    pub const fn is_about_link(&self) -> bool {
+        matches!(self.kind(), 0x50..=0x5f)
+    }
+}
+
 impl Reply<'_> {
     /// Whether it is an item of a list, so that more follows.
     #[inline]

@@ -15,13 +15,22 @@ pub enum FileSync {
     Never,
 }
 
-/// What an uploaded file must be.
+/// What a stored file must be.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Expected {
     /// Its size in bytes.
     pub size: u64,
     /// The BLAKE3 digest of its bytes.
     pub digest: [u8; DIGEST_BYTES],
+}
+
+/// What the sender of an upload says of it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Announced {
+    /// Its size in bytes.
+    pub size: u64,
+    /// The BLAKE3 digest of its bytes, if the sender took one.
+    pub digest: Option<[u8; DIGEST_BYTES]>,
 }
 
 /// Why a transfer failed. Nothing of an upload is left.
@@ -74,6 +83,8 @@ pub enum Report {
     Stored {
         /// The file.
         id: FileId,
+        /// The BLAKE3 digest of its bytes.
+        digest: [u8; DIGEST_BYTES],
     },
     /// Download: now it can be read. One of size 0 is over.
     Opened {

@@ -7,11 +7,10 @@ use std::io::{self, ErrorKind, Write};
 use std::os::unix::fs::{FileExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
-use forum_common::frame::{self, Tag};
-use forum_common::limits::DATA_BYTES_MAX;
-use forum_common::transfer::DATA;
+use forum_common::limits::{DATA_BYTES_MAX, DIGEST_BYTES};
+use forum_common::wire::{Tag, frame, kinds};
 
-use super::{Expected, Failure, FileId, FileSync};
+use super::{Announced, Failure, FileId, FileSync};
 
 /// An upload is synced each time so many bytes were written, not only at its end. Measured with uploads of
 /// 1 GiB at 200 MB/s on ext4, while another file was synced all the time, as the journal is: with one sync
@@ -44,7 +43,7 @@ pub(super) enum Direction {
 pub(super) enum Order {
     Create(FileId),
     Write(Vec<u8>),
-    Finish(Expected),
+    Finish(Announced),
     Open(FileId, Tag),
     Read { bytes_max: u64, frames: Vec<u8> },
     End,
@@ -54,7 +53,7 @@ pub(super) enum Order {
 #[derive(Debug)]
 pub(super) enum Done {
     Wrote(Vec<u8>),
-    Stored(FileId),
+    Stored(FileId, [u8; DIGEST_BYTES]),
     Opened { size: u64 },
     Read { frames: Vec<u8>, bytes: u64, last: bool },
     Failed(Failure),
@@ -95,7 +94,7 @@ impl Worker {
             self.end(number);
             Some(Done::Failed(failure))
         });
-        if matches!(done, Some(Done::Stored(_) | Done::Opened { size: 0 } | Done::Read { last: true, .. })) {
+        if matches!(done, Some(Done::Stored(..) | Done::Opened { size: 0 } | Done::Read { last: true, .. })) {
             self.transfers.remove(&number);
         }
         done
@@ -114,7 +113,7 @@ impl Worker {
                 Some(Done::Wrote(bytes))
             }
             (Order::Finish(expected), Some(Transfer::Upload(upload))) => {
-                upload.seal(expected)?;
+                let digest = upload.seal(expected)?;
                 if self.sync == FileSync::BeforeStored {
                     upload.file.sync_data()?;
                 }
@@ -123,7 +122,7 @@ impl Worker {
                     // Without this the file's bytes are safe, but not its name.
                     self.dir_file.sync_all()?;
                 }
-                Some(Done::Stored(upload.id))
+                Some(Done::Stored(upload.id, digest))
             }
             (Order::Open(id, tag), None) => {
                 let download = Download::open(id, tag, &self.dir)?;
@@ -237,15 +236,16 @@ impl Upload {
         Ok(())
     }
 
-    /// Whether this is the file that was meant to come.
-    fn seal(&self, expected: Expected) -> Result<(), Failure> {
+    /// The digest of the file, if it is the one that was meant to come.
+    fn seal(&self, expected: Announced) -> Result<[u8; DIGEST_BYTES], Failure> {
         if self.size != expected.size {
             return Err(Failure::SizeDiffers);
         }
-        if self.hasher.finalize() != expected.digest {
-            return Err(Failure::DigestDiffers);
+        let digest = self.hasher.finalize();
+        match expected.digest {
+            Some(announced) if digest != announced => Err(Failure::DigestDiffers),
+            _ => Ok(*digest.as_bytes()),
         }
-        Ok(())
     }
 
     /// From now on it is a whole file. What a crash leaves under the name of a part was never acknowledged.
@@ -283,13 +283,9 @@ impl Download {
         let end = self.size.min(start.saturating_add(bytes_max));
         while self.offset < end {
             let bytes = usize::try_from(end - self.offset).map_or(DATA_BYTES_MAX, |n| n.min(DATA_BYTES_MAX));
-            let mut outcome = Ok(());
-            frame::append(&mut frames, DATA, self.tag, |frames| {
-                let body = frames.len();
-                frames.resize(body + bytes, 0);
-                outcome = self.file.read_exact_at(&mut frames[body..], self.offset);
-            });
-            outcome?;
+            frame::append_filled(&mut frames, kinds::Data, self.tag, bytes, |body| {
+                self.file.read_exact_at(body, self.offset)
+            })?;
             self.offset += bytes as u64;
         }
         Ok(Done::Read { frames, bytes: end - start, last: end == self.size })

@@ -11,7 +11,9 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de::Error};
 
-use super::{AccountId, ItemId, Refused, RoomId};
+use forum_common::limits::DIGEST_BYTES;
+
+use super::{AccountId, ItemId, Refused, RoomId, ThreadId};
 
 /// Results that are kept of one account; the oldest makes room. A client has at most as many changes in flight,
 /// so each that it may have to repeat is still there. Part of the format: `apply` reads no option.
@@ -35,7 +37,17 @@ pub struct Keyed {
 #[serde(rename_all = "snake_case")]
 pub enum Answer {
     /// It was done.
-    Done,
+    Done {
+        /// When, in UTC milliseconds.
+        at_ms: u64,
+    },
+    /// A thread.
+    ThreadCreated {
+        /// Its id.
+        thread: ThreadId,
+        /// When, in UTC milliseconds.
+        at_ms: u64,
+    },
     /// A message in a thread.
     Posted {
         /// Its number within the thread when it was posted, from 1.
@@ -49,6 +61,9 @@ pub enum Answer {
     FileAdded {
         /// Its id as an item of threads.
         item: ItemId,
+        /// The BLAKE3 digest of its bytes.
+        #[serde(with = "super::record::hex_digest")]
+        digest: [u8; DIGEST_BYTES],
         /// When, in UTC milliseconds.
         at_ms: u64,
     },
@@ -60,7 +75,12 @@ pub enum Answer {
         at_ms: u64,
     },
     /// A room.
-    RoomCreated(RoomId),
+    RoomCreated {
+        /// Its id.
+        room: RoomId,
+        /// When, in UTC milliseconds.
+        at_ms: u64,
+    },
     /// A message in a room.
     PostedToRoom {
         /// Its number within the room.
@@ -68,6 +88,21 @@ pub enum Answer {
         /// When, in UTC milliseconds.
         at_ms: u64,
     },
+}
+
+impl Answer {
+    /// When the change was made, in UTC milliseconds.
+    pub fn at_ms(self) -> u64 {
+        match self {
+            Self::Done { at_ms }
+            | Self::ThreadCreated { at_ms, .. }
+            | Self::Posted { at_ms, .. }
+            | Self::FileAdded { at_ms, .. }
+            | Self::PostedToBoard { at_ms, .. }
+            | Self::RoomCreated { at_ms, .. }
+            | Self::PostedToRoom { at_ms, .. } => at_ms,
+        }
+    }
 }
 
 /// What a change with a key came to.

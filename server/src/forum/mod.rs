@@ -26,11 +26,11 @@ pub use keys::{Answer, Key, Keyed, KeyedResult, Keys, RESULTS_MAX};
 pub use mail::{Mail, MailNumber, Mailbox, Mailboxes};
 pub use record::{Record, Records, RestoreError, Restorer};
 pub use refused::{PostAction, Refused};
-pub use rooms::{History, Room, RoomId, Rooms, RoomsListing, TimedPost};
+pub use rooms::{History, Room, RoomId, Rooms, RoomsFilter, RoomsListing, TimedPost};
 pub use sequence::Sequence;
-pub use threads::{ItemId, Listed, Post, Thread, ThreadId, ThreadListing, Threads, TitleListing, Upload};
+pub use threads::{Item, ItemId, Post, Thread, ThreadId, ThreadListing, Threads, ThreadsListing, Upload};
 
-use forum_common::names::{FileName, Title, UserName};
+use forum_common::names::{Title, UserName};
 
 use crate::files::FileId;
 
@@ -58,7 +58,8 @@ pub struct Forum {
     at_ms: u64,
 }
 
-/// What an applied entry has done: the source of the answer and of everything that follows from it.
+/// What an applied entry has done: the source of the answer and of everything that follows from it. What the
+/// entry itself says is not repeated here.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Effect {
     /// A new account.
@@ -66,31 +67,20 @@ pub enum Effect {
     /// An account has another password.
     PasswordChanged,
     /// A new thread.
-    ThreadCreated(Title),
-    /// A message more in the thread that the change names.
+    ThreadCreated(ThreadId),
+    /// A message more in a thread.
     Posted {
         /// Its number there.
         number: u32,
         /// Its id.
         id: ItemId,
-        /// When, in UTC milliseconds.
-        at_ms: u64,
     },
     /// A message less.
     PostDeleted,
     /// A message says something else.
     PostEdited,
-    /// A file more in the thread, which has this title.
-    FileAdded {
-        /// The thread's title.
-        title: Title,
-        /// The file's name there.
-        file: FileName,
-        /// Its id as an item of threads.
-        item: ItemId,
-        /// When, in UTC milliseconds.
-        at_ms: u64,
-    },
+    /// A file more in a thread.
+    FileAdded(ItemId),
     /// The thread is gone, and so are its files.
     ThreadRemoved {
         /// Which thread.
@@ -108,24 +98,12 @@ pub enum Effect {
     Blocked(AccountId),
     /// A block less.
     Unblocked(AccountId),
-    /// A message more on the board.
-    PostedToBoard {
-        /// Its number.
-        number: u32,
-        /// When, in UTC milliseconds.
-        at_ms: u64,
-    },
+    /// A message more on the board, with this number.
+    PostedToBoard(u32),
     /// A new room.
     RoomCreated(RoomId),
-    /// A message more in a room.
-    PostedToRoom {
-        /// Which room.
-        room: RoomId,
-        /// The message's number there.
-        number: u32,
-        /// When, in UTC milliseconds.
-        at_ms: u64,
-    },
+    /// A message more in a room, with this number.
+    PostedToRoom(RoomId, u32),
     /// Files of removed threads are known to be gone.
     FilesUnlinked,
     /// Nothing: an entry with the same key has done it before, and this was its answer.
@@ -133,26 +111,20 @@ pub enum Effect {
 }
 
 impl Effect {
-    /// What is to be answered.
-    pub fn answer(&self) -> Answer {
-        match *self {
-            Self::Posted { number, id, at_ms } => Answer::Posted { number, id, at_ms },
-            Self::FileAdded { item, at_ms, .. } => Answer::FileAdded { item, at_ms },
-            Self::PostedToBoard { number, at_ms } => Answer::PostedToBoard { number, at_ms },
-            Self::RoomCreated(room) => Answer::RoomCreated(room),
-            Self::PostedToRoom { number, at_ms, .. } => Answer::PostedToRoom { number, at_ms },
-            Self::Repeated(answer) => answer,
-            Self::AccountCreated(_)
-            | Self::PasswordChanged
-            | Self::ThreadCreated(_)
-            | Self::PostDeleted
-            | Self::PostEdited
-            | Self::FilesUnlinked
-            | Self::ThreadRemoved { .. }
-            | Self::MessageStored(_)
-            | Self::MessagesTaken
-            | Self::Blocked(_)
-            | Self::Unblocked(_) => Answer::Done,
+    /// What is to be answered to the one who proposed the entry.
+    pub fn answer(&self, entry: &Entry) -> Answer {
+        let at_ms = entry.at_ms;
+        match (self, &entry.change) {
+            (&Self::ThreadCreated(thread), _) => Answer::ThreadCreated { thread, at_ms },
+            (&Self::Posted { number, id }, _) => Answer::Posted { number, id, at_ms },
+            (&Self::FileAdded(item), &Change::AddFile { digest, .. }) => {
+                Answer::FileAdded { item, digest, at_ms }
+            }
+            (&Self::PostedToBoard(number), _) => Answer::PostedToBoard { number, at_ms },
+            (&Self::RoomCreated(room), _) => Answer::RoomCreated { room, at_ms },
+            (&Self::PostedToRoom(_, number), _) => Answer::PostedToRoom { number, at_ms },
+            (&Self::Repeated(answer), _) => answer,
+            _ => Answer::Done { at_ms },
         }
     }
 }
@@ -244,7 +216,7 @@ impl Forum {
             return known.map(Effect::Repeated);
         }
         let result = self.apply_once(entry);
-        let answer = result.as_ref().map(Effect::answer).map_err(Refused::clone);
+        let answer = result.as_ref().map(|effect| effect.answer(entry)).map_err(Refused::clone);
         self.keys.keep(actor, KeyedResult { keyed, result: answer });
         result
     }
@@ -282,12 +254,11 @@ impl Forum {
                 return Err(Refused::NoSuchAccount);
             }
             Change::CreateThread { title } => {
-                self.threads.create(title.clone(), actor);
-                Effect::ThreadCreated(title.clone())
+                Effect::ThreadCreated(self.threads.create(title.clone(), actor))
             }
             Change::Post { title, text } => {
                 let (number, id) = self.threads.post(title, actor, at_ms, text.clone())?;
-                Effect::Posted { number, id, at_ms }
+                Effect::Posted { number, id }
             }
             Change::DeletePost { title, number, .. } => {
                 self.threads.named_mut(title)?.delete_post(*number);
@@ -312,7 +283,7 @@ impl Forum {
                 let added = self.threads.add_file(*thread, upload);
                 let item = added.ok_or_else(|| Refused::NoSuchThread(title.clone()))?;
                 self.accounts.add_file_bytes(actor, *size);
-                Effect::FileAdded { title: title.clone(), file, item, at_ms }
+                Effect::FileAdded(item)
             }
             Change::RemoveThread { title } => self.remove_thread(title)?,
             Change::SendMessage { to, text } => {
@@ -333,7 +304,7 @@ impl Forum {
             }
             Change::PostToBoard { text } => {
                 self.board.push(TimedPost { author: actor, at_ms, text: text.clone() });
-                Effect::PostedToBoard { number: self.board.len() as u32, at_ms }
+                Effect::PostedToBoard(self.board.len() as u32)
             }
             Change::CreateRoom { members } => {
                 Effect::RoomCreated(self.rooms.create(members.as_slice().into()))
@@ -341,7 +312,7 @@ impl Forum {
             Change::PostToRoom { room, text } => {
                 let post = TimedPost { author: actor, at_ms, text: text.clone() };
                 let number = self.rooms.post(*room, post).ok_or(Refused::NoSuchRoom)?;
-                Effect::PostedToRoom { room: *room, number, at_ms }
+                Effect::PostedToRoom(*room, number)
             }
         })
     }

@@ -3,7 +3,7 @@
 use std::fmt;
 
 use forum_common::names::{FileName, Title, UserName};
-use forum_common::refusal::Refusal;
+use forum_common::wire::Refusal;
 
 use serde::{Deserialize, Serialize};
 

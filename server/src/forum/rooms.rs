@@ -74,16 +74,14 @@ impl Rooms {
         self.by_id.iter()
     }
 
-    /// What was posted after `after_s` (whole seconds since 1970) in the rooms of `user`, to be read as slowly
-    /// as one likes.
-    pub fn posts_after(&self, user: AccountId, after_s: i64) -> RoomsListing {
-        RoomsListing {
-            rooms: self.by_id.clone(),
-            mine: self.by_user.get(&user).cloned().unwrap_or_default(),
-            room: RoomId(0),
-            history: None,
-            after_s,
+    /// What was posted in the rooms of `user`, as far as `filter` lets it through, to be read as slowly as one
+    /// likes.
+    pub fn posts(&self, user: AccountId, filter: RoomsFilter) -> RoomsListing {
+        let mut mine = self.by_user.get(&user).cloned().unwrap_or_default();
+        if let Some(only) = filter.room {
+            mine = mine.contains(&only).then_some(only).into_iter().collect();
         }
+        RoomsListing { rooms: self.by_id.clone(), mine, room: RoomId(0), history: None, filter, skip: None }
     }
 
     pub(super) fn create(&mut self, members: Arc<[AccountId]>) -> RoomId {
@@ -110,9 +108,24 @@ fn sorted(members: &[AccountId]) -> Arc<[AccountId]> {
     members.into()
 }
 
-/// The index of the first message that was written later than `after_s`, compared in whole seconds.
-fn first_after(posts: &Sequence<TimedPost>, after_s: i64) -> usize {
-    posts.partition_point(|post| i64::try_from(post.at_ms / 1_000).is_ok_and(|at_s| at_s <= after_s))
+/// Which messages of rooms are wanted.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct RoomsFilter {
+    /// Only those posted later than this, in UTC milliseconds, compared in whole seconds.
+    pub later_than_ms: Option<u64>,
+    /// Only those of this room.
+    pub room: Option<RoomId>,
+    /// Only those with this number or a higher one.
+    pub from: Option<u32>,
+}
+
+/// The index of the first message that was written later than that, compared in whole seconds: what people see of
+/// times.
+fn first_later(posts: &Sequence<TimedPost>, later_than_ms: Option<u64>) -> usize {
+    match later_than_ms {
+        None => 0,
+        Some(time_ms) => posts.partition_point(|post| post.at_ms / 1_000 <= time_ms / 1_000),
+    }
 }
 
 /// A history being read: it holds its own version of it.
@@ -123,9 +136,14 @@ pub struct History {
 }
 
 impl History {
-    /// What was posted after `after_s`, whole seconds since 1970.
-    pub fn after(posts: &Sequence<TimedPost>, after_s: i64) -> Self {
-        Self { posts: posts.clone(), next: first_after(posts, after_s) }
+    /// What was posted later than that, in UTC milliseconds, compared in whole seconds.
+    pub fn later(posts: &Sequence<TimedPost>, later_than_ms: Option<u64>) -> Self {
+        Self { posts: posts.clone(), next: first_later(posts, later_than_ms) }
+    }
+
+    /// Leaves out all messages up to this number.
+    pub fn skip_past(&mut self, number: u64) {
+        self.next = self.next.max(usize::try_from(number).unwrap_or(usize::MAX));
     }
 
     /// All of it.
@@ -149,10 +167,18 @@ pub struct RoomsListing {
     /// The room at hand.
     room: RoomId,
     history: Option<History>,
-    after_s: i64,
+    filter: RoomsFilter,
+    /// In this room, messages up to this number are left out.
+    skip: Option<(RoomId, u64)>,
 }
 
 impl RoomsListing {
+    /// Leaves out the rooms before this one, and its messages up to this number.
+    pub fn skip_past(&mut self, room: RoomId, number: u64) {
+        self.room = RoomId(room.0.saturating_sub(1));
+        self.skip = Some((room, number));
+    }
+
     /// The next message, its room and its number; none at the end.
     pub fn next_post(&mut self) -> Option<(RoomId, u32, TimedPost)> {
         loop {
@@ -161,7 +187,14 @@ impl RoomsListing {
             }
             let next = *self.mine.range(RoomId(self.room.0 + 1)..).next()?;
             self.room = next;
-            self.history = self.rooms.get(&next).map(|room| History::after(&room.posts, self.after_s));
+            self.history = self.rooms.get(&next).map(|room| {
+                let mut history = History::later(&room.posts, self.filter.later_than_ms);
+                history.skip_past(self.filter.from.map_or(0, |from| from.saturating_sub(1).into()));
+                if let Some((_, number)) = self.skip.filter(|(room, _)| *room == next) {
+                    history.skip_past(number);
+                }
+                history
+            });
         }
     }
 }

@@ -76,10 +76,10 @@ impl Table {
         let mut lines = Vec::new();
         while let Some(item) = listing.next_item() {
             lines.push(match item {
-                Listed::Post(number, post) => {
+                Item::Post(number, post) => {
                     format!("{number} {}: {}", self.forum.name_of(post.author), post.text)
                 }
-                Listed::Upload(upload) => {
+                Item::Upload(upload) => {
                     format!("{} uploaded {}", self.forum.name_of(upload.author), upload.file)
                 }
             });

@@ -181,7 +181,7 @@ impl Thread {
 
 /// One item of a thread as it is listed.
 #[derive(Debug, PartialEq, Eq)]
-pub enum Listed<'a> {
+pub enum Item<'a> {
     /// A message and its number, from 1.
     Post(u32, &'a Post),
     /// A file, which has no number.
@@ -202,19 +202,27 @@ pub struct ThreadListing {
 }
 
 impl ThreadListing {
+    /// Leaves out all items up to this id.
+    pub fn skip_past(&mut self, id: u64) {
+        let posts = self.thread.posts.partition_point(|post| post.id.0 <= id);
+        let uploads = self.thread.uploads.partition_point(|upload| upload.item.0 <= id);
+        self.post = self.post.max(posts as u32);
+        self.upload = self.upload.max(uploads);
+    }
+
     /// The next item; none at the end.
-    pub fn next_item(&mut self) -> Option<Listed<'_>> {
+    pub fn next_item(&mut self) -> Option<Item<'_>> {
         if let Some(upload) = self.thread.uploads.get(self.upload) {
             let stands_here = upload.after <= self.post;
             if stands_here && (self.post < self.post_end || self.tail) {
                 self.upload += 1;
-                return Some(Listed::Upload(upload));
+                return Some(Item::Upload(upload));
             }
         }
         if self.post < self.post_end {
             let post = self.thread.posts.get(self.post as usize)?;
             self.post += 1;
-            return Some(Listed::Post(self.post, post));
+            return Some(Item::Post(self.post, post));
         }
         None
     }
@@ -279,9 +287,9 @@ impl Threads {
         self.by_id.iter()
     }
 
-    /// All titles as they are now, oldest first, to be read as slowly as one likes.
-    pub fn list(&self) -> TitleListing {
-        TitleListing { threads: self.by_id.clone(), next: ThreadId(0) }
+    /// All threads as they are now, oldest first, to be read as slowly as one likes.
+    pub fn list(&self) -> ThreadsListing {
+        ThreadsListing { threads: self.by_id.clone(), next: ThreadId(0) }
     }
 
     /// The id that the next thread gets.
@@ -362,18 +370,23 @@ impl Threads {
     }
 }
 
-/// A list of titles under way: it holds its own version of the list.
+/// A list of threads under way: it holds its own version of the list.
 #[derive(Debug)]
-pub struct TitleListing {
+pub struct ThreadsListing {
     threads: imbl::OrdMap<ThreadId, Thread>,
     next: ThreadId,
 }
 
-impl TitleListing {
-    /// The next title; none at the end.
-    pub fn next_title(&mut self) -> Option<&Title> {
-        let (id, thread) = self.threads.range(self.next..).next()?;
+impl ThreadsListing {
+    /// Leaves out all threads up to this id.
+    pub fn skip_past(&mut self, id: u64) {
+        self.next = self.next.max(ThreadId(id.saturating_add(1)));
+    }
+
+    /// The next thread; none at the end.
+    pub fn next_thread(&mut self) -> Option<(ThreadId, &Thread)> {
+        let (&id, thread) = self.threads.range(self.next..).next()?;
         self.next = ThreadId(id.0 + 1);
-        Some(thread.title())
+        Some((id, thread))
     }
 }

@@ -22,7 +22,7 @@ use super::layout::{
 use super::verify::{Fault, expected, verify};
 use super::{Point, Totals, because, say};
 use crate::files::{FileId, survey};
-use crate::forum::{Forum, History, Listed, Record, Sequence, Thread, TimedPost};
+use crate::forum::{Forum, History, Item, Record, Sequence, Thread, TimedPost};
 use crate::journal::{Reading, Stored, sync_directory};
 use crate::startup::Failed;
 use crate::store::Look;
@@ -194,10 +194,10 @@ fn write_thread(forum: &Forum, thread: &Thread, file: &mut impl Write) -> io::Re
     let mut listing = thread.list(None).expect("only ranges are refused");
     while let Some(item) = listing.next_item() {
         match item {
-            Listed::Post(number, post) => {
+            Item::Post(number, post) => {
                 writeln!(file, "{number} {}: {}", forum.name_of(post.author), post.text)?;
             }
-            Listed::Upload(upload) => {
+            Item::Upload(upload) => {
                 writeln!(file, "{} uploaded {}", forum.name_of(upload.author), upload.file)?;
             }
         }

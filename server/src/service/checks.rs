@@ -10,14 +10,14 @@
 use std::hash::{BuildHasher, RandomState};
 use std::net::IpAddr;
 
-use forum_common::frame::Tag;
+use forum_common::wire::Tag;
 use forum_common::names::{Invalid, Password, UserName};
-use forum_common::refusal::Refusal;
+use forum_common::wire::Refusal;
 use log::{info, warn};
 
 use super::commit::Origin;
 use super::login::busy;
-use super::{No, Service};
+use super::{Rejection, Service};
 use crate::clock::Clock;
 use crate::connection::Stream;
 use crate::forum::{AccountId, Change};
@@ -66,7 +66,7 @@ impl<S: Stream, J: Journal, C: Clock> Service<S, J, C> {
         old: &str,
         new: &str,
         confirmation: &str,
-    ) -> Result<(), No> {
+    ) -> Result<(), Rejection> {
         let Ok(old) = Password::parse(old) else { return Err(wrong_old_password()) };
         let against = self.forum.accounts[account].hash;
         // The old password is judged first, whatever is wrong with the new one.
@@ -80,7 +80,7 @@ impl<S: Stream, J: Journal, C: Clock> Service<S, J, C> {
     }
 
     /// Begins an SHT.
-    pub(super) fn take_shut_down(&mut self, id: PeerId, tag: Tag, password: &str) -> Result<(), No> {
+    pub(super) fn take_shut_down(&mut self, id: PeerId, tag: Tag, password: &str) -> Result<(), Rejection> {
         let Some(against) = self.settings.admin_password else {
             info!("{} SHT refused: there is no admin password", self.label(id));
             return Err(wrong_admin_password());
@@ -167,7 +167,7 @@ impl<S: Stream, J: Journal, C: Clock> Service<S, J, C> {
         }
     }
 
-    fn refuse_check(&mut self, id: PeerId, no: &No) {
+    fn refuse_check(&mut self, id: PeerId, no: &Rejection) {
         if let Some(check) = self.take_check(id) {
             self.refuse(id, check.tag, no);
         }
@@ -186,20 +186,20 @@ impl<S: Stream, J: Journal, C: Clock> Service<S, J, C> {
     }
 }
 
-fn wrong_old_password() -> No {
-    No(Refusal::InvalidPassword, "Invalid password".into())
+fn wrong_old_password() -> Rejection {
+    Rejection::new(Refusal::InvalidPassword, "Invalid password".into())
 }
 
-fn wrong_admin_password() -> No {
-    No(Refusal::IncorrectAdminPassword, "Incorrect password".into())
+fn wrong_admin_password() -> Rejection {
+    Rejection::new(Refusal::IncorrectAdminPassword, "Incorrect password".into())
 }
 
-fn passwords_differ() -> No {
-    No(Refusal::PasswordsDiffer, "Passwords do not match".into())
+fn passwords_differ() -> Rejection {
+    Rejection::new(Refusal::PasswordsDiffer, "Passwords do not match".into())
 }
 
-fn too_many_attempts() -> No {
-    No(Refusal::TooManyAttempts, "Too many attempts. Please try again later".into())
+fn too_many_attempts() -> Rejection {
+    Rejection::new(Refusal::TooManyAttempts, "Too many attempts. Please try again later".into())
 }
 
 #[cfg(test)]

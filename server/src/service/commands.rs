@@ -4,20 +4,19 @@
 //! once, but only when nothing of the same connection is in flight, so that everybody reads their own
 //! writes and answers keep the order of requests; a *sign of life* has no answer.
 
-use forum_common::frame::Tag;
 use forum_common::names::{Text, Title};
-use forum_common::refusal::Refusal;
-use forum_common::reply::Reply;
-use forum_common::request::Request;
+use forum_common::wire::{Limit, Refusal, Reply, Request, Tag};
 use log::info;
 
 use super::commit::Origin;
 use super::intake::{Fault, Taken};
-use super::{No, Service};
+use super::keyed::keyed;
+use super::{Rejection, Service};
 use crate::clock::Clock;
 use crate::connection::{OUTGOING_BYTES_LOW, Stream};
-use crate::forum::{AccountId, Change, Listed};
+use crate::forum::{AccountId, Change, History, ItemId, Keyed, RoomId, RoomsFilter};
 use crate::journal::Journal;
+use crate::listing::{Listing, Page, Rows};
 use crate::session::{PeerId, Task};
 
 impl<S: Stream, J: Journal, C: Clock> Service<S, J, C> {
@@ -29,8 +28,21 @@ impl<S: Stream, J: Journal, C: Clock> Service<S, J, C> {
         request: Request<'_>,
     ) -> Result<Taken, Fault> {
         let Some((account, in_flight)) = self.standing(id) else { return Ok(Taken::Yes) };
-        if let Request::Taken { up_to } = request {
-            return self.take_taken(id, up_to);
+        match request {
+            Request::AckMessages { up_to } => return self.take_ack(id, up_to),
+            _ if request.is_about_link() => return Ok(self.take_link(id, tag, request)),
+            _ => {}
+        }
+        let key = keyed(&request);
+        if let Some(key) = key
+            && self.forum.keys.find(account, key).is_some()
+        {
+            if in_flight {
+                return Ok(Taken::NotNow);
+            }
+            self.note(id, &request);
+            self.answer_known(id, tag, account, key, &request);
+            return Ok(Taken::Yes);
         }
         let change = match !matches!(request, Request::Active) && self.too_fast(id) {
             true => Some(Err(slow_down())),
@@ -49,7 +61,7 @@ impl<S: Stream, J: Journal, C: Clock> Service<S, J, C> {
         }
         self.note(id, &request);
         match change {
-            Some(Ok(change)) => self.take_change(id, tag, account, change),
+            Some(Ok(change)) => self.take_change(id, tag, account, key, change),
             Some(Err(no)) => self.refuse(id, tag, &no),
             None => self.answer_question(id, tag, account, request)?,
         }
@@ -69,46 +81,48 @@ impl<S: Stream, J: Journal, C: Clock> Service<S, J, C> {
     }
 
     /// The change that a request asks for, if it asks for one: parsed, and within the limits.
-    fn change_of(&self, account: AccountId, request: &Request<'_>) -> Option<Result<Change, No>> {
+    fn change_of(&self, account: AccountId, request: &Request<'_>) -> Option<Result<Change, Rejection>> {
         Some(match *request {
-            Request::CreateThread { title } => self.create_thread(title),
-            Request::Post { title, text } => self.post(title, text),
-            Request::DeletePost { title, number } => {
-                self.title(title).map(|title| Change::DeletePost { title, number, id: None })
+            Request::CreateThread { title, .. } => self.create_thread(title),
+            Request::Post { title, text, .. } => self.post(title, text),
+            Request::DeletePost { title, number, id, .. } => {
+                self.title(title).map(|title| Change::DeletePost { title, number, id: id.map(ItemId) })
             }
-            Request::EditPost { title, number, text } => self.edit_post(title, number, text),
-            Request::RemoveThread { title } => self.title(title).map(|title| Change::RemoveThread { title }),
-            Request::Message { user, text } => self.message(account, user, text),
-            Request::Block { user } => self.block(account, user),
-            Request::Unblock { user } => self.unblock(account, user),
-            Request::PostToBoard { text } => self.post_to_board(text),
-            Request::CreateRoom { users } => self.create_room(account, users),
-            Request::PostToRoom { room, text } => self.post_to_room(room, text),
+            Request::EditPost { title, number, text, id, .. } => {
+                self.edit_post(title, number, id.map(ItemId), text)
+            }
+            Request::RemoveThread { title, .. } => self.title(title).map(|title| Change::RemoveThread { title }),
+            Request::SendMessage { user, text, .. } => self.message(account, user, text),
+            Request::Block { user, .. } => self.block(account, user),
+            Request::Unblock { user, .. } => self.unblock(account, user),
+            Request::PostToBoard { text, .. } => self.post_to_board(text),
+            Request::CreateRoom { users, .. } => self.create_room(account, users),
+            Request::PostToRoom { room, text, .. } => self.post_to_room(room, text),
             _ => return None,
         })
     }
 
-    fn create_thread(&self, title: &str) -> Result<Change, No> {
+    fn create_thread(&self, title: &str) -> Result<Change, Rejection> {
         let title = Title::parse(title)?;
         let limit = self.settings.limits.max_threads;
         let is_creation = |change: &Change| matches!(change, Change::CreateThread { .. });
         if self.reaches(limit, self.forum.threads.len(), is_creation)
             && self.forum.threads.find(&title).is_none()
         {
-            return Err(No::limit(format_args!("{limit} threads")));
+            return Err(Rejection::limit(Limit::Threads, limit as u64));
         }
         Ok(Change::CreateThread { title })
     }
 
     /// A title that a thread has is shared with it; parsing would make another.
-    fn title(&self, raw: &str) -> Result<Title, No> {
+    fn title(&self, raw: &str) -> Result<Title, Rejection> {
         match self.forum.threads.titled(raw) {
             Some(thread) => Ok(thread.title().clone()),
             None => Ok(Title::parse(raw)?),
         }
     }
 
-    fn post(&self, title: &str, text: &str) -> Result<Change, No> {
+    fn post(&self, title: &str, text: &str) -> Result<Change, Rejection> {
         let (title, stored) = match self.forum.threads.titled(title) {
             Some(thread) => (thread.title().clone(), thread.posts().len()),
             None => (Title::parse(title)?, 0),
@@ -117,23 +131,36 @@ impl<S: Stream, J: Journal, C: Clock> Service<S, J, C> {
         let limit = self.settings.limits.max_posts;
         let is_post_here = |change: &Change| matches!(change, Change::Post { title: to, .. } if *to == title);
         if self.reaches(limit, stored, is_post_here) {
-            return Err(No::limit(format_args!("{limit} messages in a thread")));
+            return Err(Rejection::limit(Limit::Posts, limit as u64));
         }
         Ok(Change::Post { title, text })
     }
 
-    fn edit_post(&self, title: &str, number: u32, text: &str) -> Result<Change, No> {
-        Ok(Change::EditPost { title: self.title(title)?, number, id: None, text: Text::parse(text)? })
+    fn edit_post(
+        &self,
+        title: &str,
+        number: u32,
+        id: Option<ItemId>,
+        text: &str,
+    ) -> Result<Change, Rejection> {
+        Ok(Change::EditPost { title: self.title(title)?, number, id, text: Text::parse(text)? })
     }
 
     /// Proposes a change. With nothing of this connection in flight, one that can't succeed is refused at
     /// once; otherwise what comes before it may matter, and the log decides.
-    fn take_change(&mut self, id: PeerId, tag: Tag, account: AccountId, change: Change) {
+    fn take_change(
+        &mut self,
+        id: PeerId,
+        tag: Tag,
+        account: AccountId,
+        key: Option<Keyed>,
+        change: Change,
+    ) {
         let nothing_in_flight = self.unapplied(id).is_some_and(|own| own.entries == 0);
         if nothing_in_flight && let Err(refused) = self.forum.check(Some(account), &change) {
             self.refuse(id, tag, &refused.into());
         } else {
-            self.propose(Origin::Command(id, tag), Some(account), change);
+            self.propose_keyed(Origin::Command(id, tag), Some(account), key, change);
         }
     }
 
@@ -146,57 +173,35 @@ impl<S: Stream, J: Journal, C: Clock> Service<S, J, C> {
         request: Request<'_>,
     ) -> Result<(), Fault> {
         let result = match request {
-            Request::Ping(bytes) => return self.pong(id, tag, bytes),
+            Request::Ping { payload } => return self.pong(id, tag, payload),
             Request::Active => return Ok(()),
-            Request::ListThreads => {
-                self.begin(id, Task::ListingTitles(tag, Box::new(self.forum.threads.list())));
-                Ok(())
+            Request::Upload { title, file, size, key } => {
+                let key = key.and_then(|_| keyed(&request));
+                self.start_upload(id, tag, account, title, file, size, key)?
             }
-            Request::ReadThread { title, range } => self.read_thread(id, tag, title, range),
-            Request::Upload { title, file, size } => {
-                self.start_upload(id, tag, account, title, file, size)?
-            }
-            Request::Download { title, file } => self.start_download(id, tag, title, file)?,
+            Request::Download { title, file, .. } => self.start_download(id, tag, title, file)?,
             Request::ChangePassword { old, new, confirmation } => {
                 self.change_password(id, tag, account, old, new, confirmation)
             }
-            Request::Broadcast { text } => {
+            Request::SendBroadcast { text } => {
                 let result = self.broadcast(account, text);
                 if result.is_ok() {
                     self.done(id, tag, "");
                 }
                 result
             }
-            Request::WhoElse => self.who_else(id, tag, account, None),
-            Request::WhoElseSince { seconds } => self.who_else(id, tag, account, Some(seconds)),
-            Request::ListActive => {
-                self.list_active(id, tag, account);
-                Ok(())
-            }
-            Request::ReadBoard { after } => self.read_board(id, tag, after),
-            Request::ReadRooms { after } => self.read_rooms(id, tag, account, after),
             Request::LogOut => {
                 self.done(id, tag, "Goodbye");
                 self.finish(id);
                 Ok(())
             }
             Request::ShutDown { password } => self.take_shut_down(id, tag, password),
-            Request::Hello { .. } | Request::LogIn { .. } | Request::Password(_) | Request::SignUp { .. } => {
-                return Err(Fault("Wrong phase: this connection is logged in".into()));
-            }
-            // Changes were dealt with before they came here, and so was what a client has taken.
-            Request::CreateThread { .. }
-            | Request::Post { .. }
-            | Request::DeletePost { .. }
-            | Request::EditPost { .. }
-            | Request::RemoveThread { .. }
-            | Request::Message { .. }
-            | Request::Block { .. }
-            | Request::Unblock { .. }
-            | Request::PostToBoard { .. }
-            | Request::CreateRoom { .. }
-            | Request::PostToRoom { .. }
-            | Request::Taken { .. } => return Ok(()),
+            _ => match self.rows_of(account, request) {
+                Some(listed) => listed.map(|(rows, page)| {
+                    self.begin(id, Task::Listing(Box::new(Listing::new(tag, page, rows))));
+                }),
+                None => return Err(Fault("Wrong phase: this connection is logged in".into())),
+            },
         };
         if let Err(no) = result {
             self.refuse(id, tag, &no);
@@ -204,17 +209,40 @@ impl<S: Stream, J: Journal, C: Clock> Service<S, J, C> {
         Ok(())
     }
 
-    fn read_thread(
-        &mut self,
-        id: PeerId,
-        tag: Tag,
-        title: &str,
-        range: Option<(u32, u32)>,
-    ) -> Result<(), No> {
+    /// What a request for a list is about, and which page of it; none if it asks for no list.
+    fn rows_of(&self, asker: AccountId, request: Request<'_>) -> Option<Result<(Rows, Page), Rejection>> {
+        let online = |gone_since_ms| self.online.list(asker, self.forum.blocks.of(asker), gone_since_ms);
+        let (rows, after, at_most) = match request {
+            Request::ListThreads { after, at_most } => {
+                (Rows::Threads(self.forum.threads.list()), after, at_most)
+            }
+            Request::ReadThread { title, range, after, at_most, .. } => {
+                match self.read_thread(title, range) {
+                    Ok(rows) => (rows, after, at_most),
+                    Err(no) => return Some(Err(no)),
+                }
+            }
+            Request::WhoElse { after, at_most } => (Rows::Users(online(None)), after, at_most),
+            Request::WhoElseSince { seconds, after, at_most } => {
+                let since_ms = self.now_ms.saturating_sub(seconds.saturating_mul(1_000));
+                (Rows::Users(online(Some(since_ms))), after, at_most)
+            }
+            Request::ListActive { after, at_most } => (Rows::Active(online(None)), after, at_most),
+            Request::ReadBoard { later_than_ms, after, at_most } => {
+                (Rows::Board(History::later(&self.forum.board, later_than_ms)), after, at_most)
+            }
+            Request::ReadRooms { later_than_ms, after, at_most, room, from } => {
+                let filter = RoomsFilter { later_than_ms, room: room.map(RoomId), from };
+                (Rows::Rooms(self.forum.rooms.posts(asker, filter)), after, at_most)
+            }
+            _ => return None,
+        };
+        Some(Ok((rows, Page { after, at_most })))
+    }
+
+    fn read_thread(&self, title: &str, range: Option<(u32, u32)>) -> Result<Rows, Rejection> {
         let title = self.title(title)?;
-        let listing = self.forum.threads.named(&title)?.list(range)?;
-        self.begin(id, Task::ListingThread(tag, Box::new(listing)));
-        Ok(())
+        Ok(Rows::Thread(self.forum.threads.named(&title)?.list(range)?))
     }
 
     /// Starts a request whose answer takes longer; it goes on with the connection's turns.
@@ -238,71 +266,21 @@ impl<S: Stream, J: Journal, C: Clock> Service<S, J, C> {
 
     /// Goes on with a task until it is over, which it says, or the socket's queue is full enough.
     fn advance(&mut self, id: PeerId, task: &mut Task) -> bool {
-        match task {
+        let listing = match task {
             Task::Idle => return true,
-            Task::CheckingPassword(_) => return false,
+            Task::CheckingPassword(..) => return false,
             Task::Backlog => return self.deliver(id),
-            _ => {}
-        }
+            Task::Listing(listing) => listing,
+        };
         while !self.has_enough_queued(id) {
-            if !self.next_item(id, task) {
+            let tag = listing.tag;
+            let reply = listing.next_reply(&self.forum);
+            self.peers.reply(id, tag, &reply);
+            if matches!(reply, Reply::EndOfList { .. }) {
                 return true;
             }
         }
         false
-    }
-
-    /// Makes one item of a list, or its end, which it says.
-    fn next_item(&mut self, id: PeerId, task: &mut Task) -> bool {
-        let name = |account: AccountId| &self.forum.accounts[account].name;
-        let shown;
-        let (tag, item) = match task {
-            Task::Idle | Task::CheckingPassword(_) | Task::Backlog => return false,
-            Task::ListingTitles(tag, listing) => {
-                (*tag, listing.next_title().map(|title| Reply::Title(title)))
-            }
-            Task::ListingThread(tag, listing) => (
-                *tag,
-                listing.next_item().map(|item| match item {
-                    Listed::Post(number, post) => {
-                        Reply::Post { number, author: name(post.author), text: &post.text }
-                    }
-                    Listed::Upload(upload) => {
-                        Reply::Uploaded { author: name(upload.author), file: &upload.file }
-                    }
-                }),
-            ),
-            Task::ListingUsers(tag, listing) => {
-                (*tag, listing.next_account().map(|account| Reply::User(name(account))))
-            }
-            Task::ListingActive(tag, listing) => match listing.next_online() {
-                None => (*tag, None),
-                Some(user) => {
-                    shown = (user.address.to_string(), self.settings.zone.shown(user.since_ms));
-                    let (address, since) = (&shown.0, &shown.1);
-                    let name = name(user.account);
-                    (*tag, Some(Reply::ActiveUser { name, address, udp_port: user.udp_port, since }))
-                }
-            },
-            Task::ListingBoard(tag, history) => match history.next_post() {
-                None => (*tag, None),
-                Some((number, post)) => {
-                    shown = (self.settings.zone.shown(post.at_ms), String::new());
-                    let (author, at, text) = (name(post.author), &shown.0, &post.text);
-                    (*tag, Some(Reply::BoardPost { number, author, at, text }))
-                }
-            },
-            Task::ListingRooms(tag, listing) => match listing.next_post() {
-                None => (*tag, None),
-                Some((room, number, post)) => {
-                    shown = (self.settings.zone.shown(post.at_ms), post.text.to_string());
-                    let (author, at, text) = (name(post.author), &shown.0, &shown.1);
-                    (*tag, Some(Reply::RoomPost { room: room.0, number, author, at, text }))
-                }
-            },
-        };
-        self.peers.reply(id, tag, item.as_ref().unwrap_or(&Reply::EndOfList));
-        item.is_some()
     }
 
     pub(super) fn has_enough_queued(&self, id: PeerId) -> bool {
@@ -313,7 +291,7 @@ impl<S: Stream, J: Journal, C: Clock> Service<S, J, C> {
     fn note(&mut self, id: PeerId, request: &Request<'_>) {
         match request {
             Request::Active => self.note_activity(id),
-            Request::Ping(_) => self.count_request(id),
+            Request::Ping { .. } => self.count_request(id),
             _ => self.note_command(id, word_of(request)),
         }
     }
@@ -345,12 +323,12 @@ impl<S: Stream, J: Journal, C: Clock> Service<S, J, C> {
     }
 }
 
-pub(super) fn slow_down() -> No {
-    No(Refusal::SlowDown, "Slow down. Please try again later".into())
+pub(super) fn slow_down() -> Rejection {
+    Rejection::new(Refusal::SlowDown, "Slow down. Please try again later".into())
 }
 
 /// The word that users know a request by.
-fn word_of(request: &Request<'_>) -> Option<&'static str> {
+pub(super) fn word_of(request: &Request<'_>) -> Option<&'static str> {
     Some(match request {
         Request::ChangePassword { .. } => "passwd",
         Request::LogOut => "XIT",
@@ -359,22 +337,25 @@ fn word_of(request: &Request<'_>) -> Option<&'static str> {
         Request::Post { .. } => "MSG",
         Request::DeletePost { .. } => "DLT",
         Request::EditPost { .. } => "EDT",
-        Request::ListThreads => "LST",
+        Request::ListThreads { .. } => "LST",
         Request::ReadThread { .. } => "RDT",
         Request::Upload { .. } => "UPD",
         Request::Download { .. } => "DWN",
         Request::RemoveThread { .. } => "RMV",
-        Request::Message { .. } => "message",
-        Request::Broadcast { .. } => "broadcast",
-        Request::WhoElse => "whoelse",
+        Request::SendMessage { .. } => "message",
+        Request::SendBroadcast { .. } => "broadcast",
+        Request::WhoElse { .. } => "whoelse",
         Request::WhoElseSince { .. } => "whoelsesince",
         Request::Block { .. } => "block",
         Request::Unblock { .. } => "unblock",
         Request::PostToBoard { .. } => "BCM",
-        Request::ListActive => "ATU",
+        Request::ListActive { .. } => "ATU",
         Request::CreateRoom { .. } => "SRB",
         Request::PostToRoom { .. } => "SRM",
         Request::ReadBoard { .. } | Request::ReadRooms { .. } => "RDM",
+        Request::AskPrivate { .. } => "startprivate",
+        Request::OfferFile { .. } => "UDP",
+        Request::RelayText { .. } => "private",
         _ => return None,
     })
 }

@@ -1,27 +1,26 @@
 //! Changes on their way through the log: proposed here, applied here once they are durable, and only then
 //! answered.
 
-use std::fmt;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use forum_common::frame::Tag;
+use forum_common::wire::Tag;
 use forum_common::names::UserName;
-use forum_common::refusal::Refusal;
+use forum_common::wire::{Limit, Refusal};
 use log::{error, info, warn};
 
 use super::shutdown::Lifecycle;
 use super::transfers::TransferKey;
-use super::{No, Service};
+use super::{Rejection, Service};
 use crate::clock::Clock;
 use crate::connection::Stream;
-use crate::forum::{AccountId, Answer, Change, Effect, Entry};
+use crate::forum::{AccountId, Change, Effect, Entry, Keyed};
 use crate::journal::{Journal, Outcome, SNAPSHOT_CHUNK_BYTES};
 use crate::passwords::PasswordHash;
 use crate::session::{PeerId, Unapplied};
 
 /// Entries of one connection in flight; its next change waits.
-const ENTRIES_MAX: u32 = 64;
+pub(super) const ENTRIES_MAX: u32 = 64;
 /// Bytes of one connection's entries in flight; likewise.
 const ENTRY_BYTES_MAX: u32 = 256 * 1024;
 /// Bytes of all entries in flight; past it every change waits.
@@ -55,14 +54,31 @@ pub(super) struct Pending {
 impl<S: Stream, J: Journal, C: Clock> Service<S, J, C> {
     /// Puts a change in the order of the log. Its answer comes when it is applied.
     pub(super) fn propose(&mut self, origin: Origin, actor: Option<AccountId>, change: Change) {
-        self.propose_unlinked();
-        self.put_in_order(origin, actor, change);
+        self.propose_keyed(origin, actor, None, change);
     }
 
-    pub(super) fn put_in_order(&mut self, origin: Origin, actor: Option<AccountId>, change: Change) {
+    /// The same, with a key that makes it the same change when it is asked for again.
+    pub(super) fn propose_keyed(
+        &mut self,
+        origin: Origin,
+        actor: Option<AccountId>,
+        key: Option<Keyed>,
+        change: Change,
+    ) {
+        self.propose_unlinked();
+        self.put_in_order(origin, actor, key, change);
+    }
+
+    pub(super) fn put_in_order(
+        &mut self,
+        origin: Origin,
+        actor: Option<AccountId>,
+        key: Option<Keyed>,
+        change: Change,
+    ) {
         // Time in the log never goes back, whatever happens to the machine's clock.
         let newest = self.pending.back().map_or(self.forum.at_ms(), |pending| pending.entry.at_ms);
-        let entry = Entry { at_ms: self.now_ms.max(newest), actor, key: None, change };
+        let entry = Entry { at_ms: self.now_ms.max(newest), actor, key, change };
         self.encoded.clear();
         entry.encode(&mut self.encoded);
         self.journal.propose(&self.encoded);
@@ -154,7 +170,7 @@ impl<S: Stream, J: Journal, C: Clock> Service<S, J, C> {
             if let Ok(effect) = &result {
                 self.follow_up(&pending.entry, effect);
             }
-            self.answer(pending, result.map_err(No::from));
+            self.answer(pending, result.map_err(Rejection::from));
             self.bound_notices();
         }
     }
@@ -187,11 +203,11 @@ impl<S: Stream, J: Journal, C: Clock> Service<S, J, C> {
                     self.deliver(peer);
                 }
             }
-            (Effect::PostedToBoard { number, .. }, Change::PostToBoard { text }, Some(author)) => {
-                self.show_board_post(author, *number, text);
+            (Effect::PostedToBoard(number), Change::PostToBoard { text }, Some(author)) => {
+                self.show_board_post(author, *number, entry.at_ms, text);
             }
-            (Effect::PostedToRoom { room, number, .. }, Change::PostToRoom { text, .. }, Some(author)) => {
-                self.show_room_post(author, *room, *number, text);
+            (Effect::PostedToRoom(room, number), Change::PostToRoom { text, .. }, Some(author)) => {
+                self.show_room_post(author, *room, *number, entry.at_ms, text);
             }
             (Effect::RoomCreated(room), _, Some(creator)) => self.show_new_room(creator, *room),
             _ => {}
@@ -199,7 +215,7 @@ impl<S: Stream, J: Journal, C: Clock> Service<S, J, C> {
     }
 
     /// Tells whoever asked what became of an entry.
-    fn answer(&mut self, pending: Pending, result: Result<Effect, No>) {
+    fn answer(&mut self, pending: Pending, result: Result<Effect, Rejection>) {
         match pending.origin {
             Origin::SignUp(id) => match result {
                 Ok(Effect::AccountCreated(account)) => self.signed_up(id, Ok(account)),
@@ -208,18 +224,21 @@ impl<S: Stream, J: Journal, C: Clock> Service<S, J, C> {
             },
             Origin::Taken(account) => self.taken(account),
             Origin::Import => {
-                if let Err(No(_, text)) = result {
-                    warn!("an account was not imported: {text}");
+                if let Err(no) = result {
+                    warn!("an account was not imported: {}", no.text);
                 }
             }
             Origin::Unlinked => self.unlinked_decided(pending.entry.change, result.is_ok()),
-            Origin::Upload(key) => self.upload_decided(key, &pending.entry.change, result),
+            Origin::Upload(key) => self.upload_decided(key, &pending.entry, result),
             Origin::Command(id, tag) => {
                 let Some(own) = self.unapplied_mut(id) else { return };
                 own.entries -= 1;
                 own.bytes -= pending.bytes;
                 match result {
-                    Ok(effect) => self.answer_done(id, tag, &effect, &pending.entry),
+                    Ok(effect) => {
+                        let answer = effect.answer(&pending.entry);
+                        self.answer_change(id, tag, &pending.entry.change, answer);
+                    }
                     Err(no) => self.refuse(id, tag, &no),
                 }
                 if self.peers.get(id).is_some_and(|peer| !peer.connection.received.is_empty()) {
@@ -255,57 +274,8 @@ impl<S: Stream, J: Journal, C: Clock> Service<S, J, C> {
         self.pending.len()
     }
 
-    fn answer_done(&mut self, id: PeerId, tag: Tag, effect: &Effect, entry: &Entry) {
-        let mut text = std::mem::take(&mut self.text);
-        text.clear();
-        // A string takes everything.
-        let _ = self.put_text(&mut text, &entry.change, effect.answer());
-        if !text.is_empty() {
-            info!("{} {text}", self.label(id));
-        }
-        self.done(id, tag, &text);
-        self.text = text;
-    }
-
-    /// What is said when a change has been made, now or when it was asked for with the same key before.
-    fn put_text(&self, out: &mut impl fmt::Write, change: &Change, answer: Answer) -> fmt::Result {
-        let name = |account: &AccountId| self.forum.name_of(*account);
-        let shown = |at_ms| self.settings.zone.shown(at_ms);
-        match (change, answer) {
-            (Change::CreateAccount { .. }, _) => out.write_str("Account created"),
-            (Change::SetPassword { .. }, _) => out.write_str("Password changed"),
-            (Change::CreateThread { title }, _) => write!(out, "Thread {title} created"),
-            (Change::Post { title, .. }, _) => write!(out, "Message posted to {title} thread"),
-            (Change::DeletePost { .. }, _) => out.write_str("The message has been deleted"),
-            (Change::EditPost { .. }, _) => out.write_str("The message has been edited"),
-            (Change::AddFile { title, file, .. }, _) => out.write_str(&file_added(file, title)),
-            (Change::RemoveThread { title }, _) => write!(out, "Thread {title} removed"),
-            (Change::Block { user }, _) => write!(out, "{} is blocked", name(user)),
-            (Change::Unblock { user }, _) => write!(out, "{} is unblocked", name(user)),
-            (_, Answer::PostedToBoard { number, at_ms }) => {
-                write!(out, "Broadcast message, #{number} broadcast at {}.", shown(at_ms))
-            }
-            (_, Answer::RoomCreated(room)) => write!(
-                out,
-                "Separate chat room has been created, room ID: {}, users in this room: {}",
-                room.0,
-                self.members_shown(room)
-            ),
-            (Change::PostToRoom { room, .. }, Answer::PostedToRoom { number, at_ms }) => {
-                write!(out, "Message #{number} sent to separate room {} at {}.", room.0, shown(at_ms))
-            }
-            // The receiver sees a message; its sender sees that nothing was refused.
-            (Change::SendMessage { .. } | Change::TakeMessages { .. } | Change::Unlinked { .. }, _) => Ok(()),
-            (Change::PostToBoard { .. } | Change::CreateRoom { .. } | Change::PostToRoom { .. }, _) => {
-                debug_assert!(false, "{answer:?} answers another change");
-                Ok(())
-            }
-        }
-    }
-
-    /// What a sign-up hears then.
-    pub(super) fn no_more_accounts(&self) -> No {
-        No::limit(format_args!("{} accounts", self.settings.limits.max_accounts))
+    pub(super) fn no_more_accounts(&self) -> Rejection {
+        Rejection::limit(Limit::Accounts, self.settings.limits.max_accounts as u64)
     }
 
     /// Whether there are as many accounts as there may be, those in flight included.
@@ -316,10 +286,6 @@ impl<S: Stream, J: Journal, C: Clock> Service<S, J, C> {
     }
 }
 
-pub(super) fn no_space() -> No {
-    No(Refusal::NoSpace, "No space left on the server. Nothing was changed".into())
-}
-
-pub(super) fn file_added(file: &str, title: &str) -> String {
-    format!("{file} uploaded to {title} thread")
+pub(super) fn no_space() -> Rejection {
+    Rejection::new(Refusal::NoSpace, "No space left on the server. Nothing was changed".into())
 }

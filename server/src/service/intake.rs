@@ -2,12 +2,10 @@
 
 use std::io;
 
-use forum_common::frame::{self, Frame};
-use forum_common::link::LinkRequest;
-use forum_common::reader::Malformed;
-use forum_common::refusal::Closing;
-use forum_common::request::Request;
-use forum_common::transfer::Transfer;
+
+use forum_common::limits::FRAME_BYTES_MAX;
+use forum_common::wire::frame::EARLY_FRAME_BYTES_MAX;
+use forum_common::wire::{Closing, Frame, Malformed, Request, Transfer, frame};
 
 use super::Service;
 use super::shutdown::Lifecycle;
@@ -126,7 +124,7 @@ impl<S: Stream, J: Journal, C: Clock> Service<S, J, C> {
             if self.lifecycle != Lifecycle::Running {
                 return (bytes.len(), Pause::Incomplete);
             }
-            let frame = match frame::split(&bytes[start..]) {
+            let frame = match frame::split(&bytes[start..], self.frame_bytes_max(id)) {
                 Ok(Some((frame, used))) => {
                     let Some(peer) = self.peers.get(id) else { return (start, Pause::Held) };
                     // The frame before it may have ended the server.
@@ -155,6 +153,12 @@ impl<S: Stream, J: Journal, C: Clock> Service<S, J, C> {
         (start, Pause::ShareUsed)
     }
 
+    /// Bytes that a connection's next frame may have: a stranger's are short.
+    fn frame_bytes_max(&self, id: PeerId) -> usize {
+        let is_member = self.peers.get(id).is_some_and(|peer| peer.session.member().is_some());
+        if is_member { FRAME_BYTES_MAX } else { EARLY_FRAME_BYTES_MAX }
+    }
+
     fn take_frame(&mut self, id: PeerId, frame: &Frame<'_>) -> Result<Taken, Fault> {
         let Some(peer) = self.peers.get(id) else { return Ok(Taken::Yes) };
         match &peer.session.phase {
@@ -162,9 +166,6 @@ impl<S: Stream, J: Journal, C: Clock> Service<S, J, C> {
             Phase::Member(member) if member.is_at_work() => Ok(Taken::NotNow),
             Phase::Member(_) if Transfer::is_kind(frame.kind) => {
                 self.take_transfer(id, frame.tag, Transfer::decode(frame)?)
-            }
-            Phase::Member(_) if LinkRequest::is_kind(frame.kind) && peer.session.knows_links() => {
-                Ok(self.take_link(id, frame.tag, LinkRequest::decode(frame)?))
             }
             Phase::Member(_) => self.take_command(id, frame.tag, Request::decode(frame)?),
             _ => self.take_login(id, frame.tag, Request::decode(frame)?),
@@ -205,13 +206,13 @@ impl<S: Stream, J: Journal, C: Clock> Service<S, J, C> {
     /// Looks for what the client has taken among frames that are thrown away.
     fn note_taken(&mut self, id: PeerId, mut bytes: &[u8]) {
         // Bytes that are no frames hide no taken message.
-        while let Ok(Some((frame, used))) = frame::split(bytes) {
-            if let Ok(Request::Taken { up_to }) = Request::decode(&frame) {
-                let _ = self.take_taken(id, up_to);
+        while let Ok(Some((frame, used))) = frame::split(bytes, FRAME_BYTES_MAX) {
+            if let Ok(Request::AckMessages { up_to }) = Request::decode(&frame) {
+                let _ = self.take_ack(id, up_to);
             }
             bytes = &bytes[used..];
         }
-        if let (Ok(None), Some(peer)) = (frame::split(bytes), self.peers.get_mut(id)) {
+        if let (Ok(None), Some(peer)) = (frame::split(bytes, FRAME_BYTES_MAX), self.peers.get_mut(id)) {
             peer.connection.received.extend_from_slice(bytes);
         }
     }

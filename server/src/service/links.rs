@@ -6,15 +6,13 @@ mod relay;
 
 use std::net::IpAddr;
 
-use forum_common::frame::{NO_TAG, Tag};
-use forum_common::link::{LinkId, LinkNotice, LinkRequest, TOKEN_BYTES, Token};
+use forum_common::wire::{Key, LinkId, Limit, Notice, Refusal, Reply, Request, Tag};
 use forum_common::names::{FileName, UserName};
-use forum_common::refusal::Refusal;
 use log::info;
 
-use super::commands::slow_down;
+use super::commands::{slow_down, word_of};
 use super::intake::Taken;
-use super::{No, Service};
+use super::{Rejection, Service};
 use crate::clock::Clock;
 use crate::connection::Stream;
 use crate::forum::AccountId;
@@ -32,55 +30,50 @@ struct Asker {
 
 impl<S: Stream, J: Journal, C: Clock> Service<S, J, C> {
     /// Takes a request of a member about a link. Reports have no answer, so they wait for nothing.
-    pub(super) fn take_link(&mut self, peer: PeerId, tag: Tag, request: LinkRequest<'_>) -> Taken {
+    pub(super) fn take_link(&mut self, peer: PeerId, tag: Tag, request: Request<'_>) -> Taken {
         let Some((account, in_flight)) = self.standing(peer) else { return Taken::Yes };
         match request {
-            LinkRequest::StartPrivate { .. }
-            | LinkRequest::OfferFile { .. }
-            | LinkRequest::RelayText { .. } => {
+            Request::AskPrivate { .. } | Request::OfferFile { .. } | Request::RelayText { .. } => {
                 if in_flight {
                     return Taken::NotNow;
                 }
                 self.take_link_command(Asker { peer, tag, account }, request);
             }
-            LinkRequest::Answer { link, yes } => {
+            Request::AnswerQuestion { link, yes } => {
                 self.note_activity(peer);
                 self.take_answer(account, link, yes);
             }
-            LinkRequest::Listening { link, port } => self.take_listening(account, link, port),
-            LinkRequest::Up { link } => {
+            Request::LinkListening { link, port } => self.take_listening(account, link, port),
+            Request::LinkReached { link } => {
                 if let Some(up) = self.links.up(link, account) {
                     self.tell_stands(link, &up);
                 }
             }
-            LinkRequest::End { link, stopped } => {
+            Request::EndLink { link, stopped } => {
                 if stopped {
                     self.note_activity(peer);
                 }
                 self.take_end(account, link, stopped);
             }
-            LinkRequest::RelayDatagram { link, datagram } => {
+            Request::RelayDatagram { link, datagram } => {
                 self.relay_datagram(peer, account, link, datagram);
             }
+            _ => debug_assert!(false, "{} is about no link", request.name()),
         }
         Taken::Yes
     }
 
     /// A command that the user typed: it is answered.
-    fn take_link_command(&mut self, asker: Asker, request: LinkRequest<'_>) {
+    fn take_link_command(&mut self, asker: Asker, request: Request<'_>) {
         let is_too_fast = self.too_fast(asker.peer);
         self.note_command(asker.peer, word_of(&request));
         let result = match request {
             _ if is_too_fast => Err(slow_down()),
-            LinkRequest::StartPrivate { user, enabled } => self.start_private(asker, user, enabled),
-            LinkRequest::OfferFile { user, size, file } => self.offer_file(asker, user, size, file),
-            LinkRequest::RelayText { link, text } => self.relay_text(asker, link, text),
+            Request::AskPrivate { user, enabled } => self.start_private(asker, user, enabled),
+            Request::OfferFile { user, size, file } => self.offer_file(asker, user, size, file),
+            Request::RelayText { link, text } => self.relay_text(asker, link, text),
             // Reports were dealt with before they came here.
-            LinkRequest::Answer { .. }
-            | LinkRequest::Listening { .. }
-            | LinkRequest::Up { .. }
-            | LinkRequest::End { .. }
-            | LinkRequest::RelayDatagram { .. } => Ok(()),
+            _ => Ok(()),
         };
         if let Err(no) = result {
             self.refuse(asker.peer, asker.tag, &no);
@@ -88,7 +81,7 @@ impl<S: Stream, J: Journal, C: Clock> Service<S, J, C> {
     }
 
     /// `startprivate`.
-    fn start_private(&mut self, asker: Asker, user: &str, enabled: bool) -> Result<(), No> {
+    fn start_private(&mut self, asker: Asker, user: &str, enabled: bool) -> Result<(), Rejection> {
         let name = UserName::parse(user)?;
         let asked = self.reachable(asker.account, &name, "message", "Error. ")?;
         let text = format!("Start private messaging with {name}");
@@ -98,20 +91,20 @@ impl<S: Stream, J: Journal, C: Clock> Service<S, J, C> {
             Some((_, link)) if !link.is_question() => Err(already_private(&name)),
             // One question is enough.
             Some((link, question)) if question.asker == asker.account => {
-                self.peers.link(asker.peer, asker.tag, &LinkNotice::Asked { link, text: &text });
+                self.peers.reply(asker.peer, asker.tag, &Reply::Asked { link, text: &text });
                 Ok(())
             }
             // The other one has asked already: asking back is a yes.
             Some((link, _)) => {
-                self.peers.link(asker.peer, asker.tag, &LinkNotice::Asked { link, text: &text });
-                self.tell_link(asker.account, &LinkNotice::Withdrawn { link });
+                self.peers.reply(asker.peer, asker.tag, &Reply::Asked { link, text: &text });
+                self.tell_link(asker.account, &Notice::QuestionWithdrawn { link });
                 self.accept_link(asker.account, link);
                 Ok(())
             }
             None => {
                 self.check_room(asker.account, asked)?;
                 let from = self.forum.name_of(asker.account).clone();
-                let question = |link| LinkNotice::PrivateQuestion { link, from: &from };
+                let question = |link| Notice::PrivateQuestion { link, from: &from };
                 self.ask(asker, asked, Purpose::Private, &text, question);
                 Ok(())
             }
@@ -119,12 +112,12 @@ impl<S: Stream, J: Journal, C: Clock> Service<S, J, C> {
     }
 
     /// `UDP`.
-    fn offer_file(&mut self, asker: Asker, user: &str, size: u64, file: &str) -> Result<(), No> {
+    fn offer_file(&mut self, asker: Asker, user: &str, size: u64, file: &str) -> Result<(), Rejection> {
         let (name, file) = (UserName::parse(user)?, FileName::parse(file)?);
         let asked = self.reachable(asker.account, &name, "send to", "")?;
         self.check_room(asker.account, asked)?;
         let from = self.forum.name_of(asker.account).clone();
-        let question = |link| LinkNotice::FileQuestion { link, from: &from, size, file: &file };
+        let question = |link| Notice::FileQuestion { link, from: &from, size, file: &file };
         self.ask(asker, asked, Purpose::File, "", question);
         Ok(())
     }
@@ -137,51 +130,48 @@ impl<S: Stream, J: Journal, C: Clock> Service<S, J, C> {
         name: &UserName,
         deed: &str,
         offline: &str,
-    ) -> Result<AccountId, No> {
+    ) -> Result<AccountId, Rejection> {
         if name == self.forum.name_of(asker) {
-            return Err(No(Refusal::NotToSelf, format!("Error. Cannot {deed} self")));
+            return Err(Rejection::new(Refusal::NotToSelf, format!("Error. Cannot {deed} self")));
         }
         let asked = self.user(name)?;
         if self.forum.blocks.has(asked, asker) {
             let text = "Your message could not be delivered as the recipient has blocked you";
-            return Err(No(Refusal::BlockedByUser, text.into()));
+            return Err(Rejection::new(Refusal::BlockedByUser, text.into()));
         }
         if self.online.find(asked).is_none() {
-            return Err(No(Refusal::Offline, format!("{offline}{name} is offline")));
+            return Err(Rejection::new(Refusal::Offline, format!("{offline}{name} is offline")));
         }
         Ok(asked)
     }
 
-    fn check_room(&self, asker: AccountId, asked: AccountId) -> Result<(), No> {
+    fn check_room(&self, asker: AccountId, asked: AccountId) -> Result<(), Rejection> {
         self.links.check_room(asker, asked).map_err(|full| match full {
-            Full::LinksOfAsker => No::limit(format_args!("{LINKS_OF_A_USER_MAX} links of a user")),
+            Full::LinksOfAsker => Rejection::limit(Limit::Links, LINKS_OF_A_USER_MAX as u64),
             Full::QuestionsToAsked => {
-                No::limit(format_args!("{QUESTIONS_TO_A_USER_MAX} open questions to a user"))
+                Rejection::limit(Limit::Questions, QUESTIONS_TO_A_USER_MAX as u64)
             }
         })
     }
 
-    /// Asks the other user, and says so to the one who asks. A client that knows of no links says no at once,
-    /// and so does one that reads nothing: questions must not pile up in front of it.
+    /// Asks the other user, and says so to the one who asks. One whose client reads nothing says no at once:
+    /// questions must not pile up in front of it.
     fn ask<'q>(
         &mut self,
         asker: Asker,
         asked: AccountId,
         purpose: Purpose,
         text: &str,
-        question: impl FnOnce(LinkId) -> LinkNotice<'q>,
+        question: impl FnOnce(LinkId) -> Notice<'q>,
     ) {
-        let peer = self.online.find(asked).map(|user| user.peer);
-        let knows_links =
-            peer.and_then(|id| self.peers.get(id)).is_some_and(|peer| peer.session.knows_links());
-        if !knows_links || self.reads_too_slowly(asked) {
+        if self.reads_too_slowly(asked) {
             let link = self.links.new_id();
-            self.peers.link(asker.peer, asker.tag, &LinkNotice::Asked { link, text });
-            self.tell_link(asker.account, &LinkNotice::Declined { link });
+            self.peers.reply(asker.peer, asker.tag, &Reply::Asked { link, text });
+            self.tell_link(asker.account, &Notice::QuestionDeclined { link });
             return;
         }
         let link = self.links.ask(purpose, asker.account, asked, self.now);
-        self.peers.link(asker.peer, asker.tag, &LinkNotice::Asked { link, text });
+        self.peers.reply(asker.peer, asker.tag, &Reply::Asked { link, text });
         // Nobody is asked by somebody who has not come yet.
         self.publish_comings();
         self.tell_link(asked, &question(link));
@@ -191,14 +181,14 @@ impl<S: Stream, J: Journal, C: Clock> Service<S, J, C> {
         if yes {
             self.accept_link(by, id);
         } else if let Some(link) = self.links.decline(id, by) {
-            self.tell_link(link.asker, &LinkNotice::Declined { link: id });
+            self.tell_link(link.asker, &Notice::QuestionDeclined { link: id });
         }
     }
 
     fn accept_link(&mut self, by: AccountId, id: LinkId) {
         let token = random_token();
         if let Some(link) = self.links.accept(id, by, token, self.now) {
-            self.tell_link(link.preparing_end(), &LinkNotice::Prepare { link: id, token });
+            self.tell_link(link.preparing_end(), &Notice::PrepareLink { link: id, token });
         }
     }
 
@@ -240,7 +230,7 @@ impl<S: Stream, J: Journal, C: Clock> Service<S, J, C> {
         let relayed = matches!(link.stage, Stage::Relayed { .. });
         self.log_link(id, link, if relayed { "through the server" } else { "direct" });
         for end in [link.asked, link.asker] {
-            self.tell_link(end, &LinkNotice::Stands { link: id, relayed });
+            self.tell_link(end, &Notice::LinkEstablished { link: id, relayed });
         }
     }
 
@@ -250,16 +240,16 @@ impl<S: Stream, J: Journal, C: Clock> Service<S, J, C> {
         let other = link.other(by);
         match (link.stage, link.purpose) {
             (Stage::Question { .. }, _) if by == link.asker => {
-                self.tell_link(other, &LinkNotice::Withdrawn { link: id });
+                self.tell_link(other, &Notice::QuestionWithdrawn { link: id });
             }
-            (Stage::Question { .. }, _) => self.tell_link(other, &LinkNotice::Declined { link: id }),
+            (Stage::Question { .. }, _) => self.tell_link(other, &Notice::QuestionDeclined { link: id }),
             // The ends tell each other, behind their last texts.
             (Stage::Direct, Purpose::Private) => self.log_link(id, &link, "ended"),
             // The other end has ended it before.
             (Stage::Relayed { ended: Some(_) }, _) => {}
             _ => {
                 self.log_link(id, &link, "ended");
-                self.tell_link(other, &LinkNotice::Ended { link: id, stopped });
+                self.tell_link(other, &Notice::LinkEnded { link: id, stopped });
             }
         }
     }
@@ -270,18 +260,18 @@ impl<S: Stream, J: Journal, C: Clock> Service<S, J, C> {
             let other = link.other(account);
             match (link.stage, link.purpose) {
                 (Stage::Question { .. }, _) if account == link.asker => {
-                    self.tell_link(other, &LinkNotice::Withdrawn { link: id });
+                    self.tell_link(other, &Notice::QuestionWithdrawn { link: id });
                 }
                 (Stage::Question { .. }, Purpose::Private) => {
-                    self.tell_link(other, &LinkNotice::Declined { link: id });
+                    self.tell_link(other, &Notice::QuestionDeclined { link: id });
                 }
                 (Stage::Question { .. }, Purpose::File) => {
-                    self.tell_link(other, &LinkNotice::Ended { link: id, stopped: false });
+                    self.tell_link(other, &Notice::LinkEnded { link: id, stopped: false });
                 }
                 (Stage::Relayed { ended: Some(end) }, _) if end == other => {}
                 _ => {
                     self.log_link(id, &link, "ended");
-                    self.tell_link(other, &LinkNotice::Ended { link: id, stopped: false });
+                    self.tell_link(other, &Notice::LinkEnded { link: id, stopped: false });
                 }
             }
         }
@@ -292,8 +282,8 @@ impl<S: Stream, J: Journal, C: Clock> Service<S, J, C> {
         while let Some((id, link)) = self.links.overdue(self.now) {
             if link.is_question() {
                 self.links.remove(id);
-                self.tell_link(link.asker, &LinkNotice::Declined { link: id });
-                self.tell_link(link.asked, &LinkNotice::Withdrawn { link: id });
+                self.tell_link(link.asker, &Notice::QuestionDeclined { link: id });
+                self.tell_link(link.asked, &Notice::QuestionWithdrawn { link: id });
             } else {
                 self.relay_link(id);
             }
@@ -301,10 +291,10 @@ impl<S: Stream, J: Journal, C: Clock> Service<S, J, C> {
     }
 
     /// Tells one user, behind what was said to all before.
-    fn tell_link(&mut self, to: AccountId, notice: &LinkNotice<'_>) {
+    fn tell_link(&mut self, to: AccountId, notice: &Notice<'_>) {
         self.publish_said();
         if let Some(peer) = self.online.find(to).map(|user| user.peer) {
-            self.peers.link(peer, NO_TAG, notice);
+            self.peers.notify(peer, notice);
         }
     }
 
@@ -323,28 +313,18 @@ fn can_meet(here: IpAddr, there: IpAddr) -> bool {
     here.is_ipv4() == there.is_ipv4() && here.is_loopback() == there.is_loopback()
 }
 
-fn introduction(link: LinkId, token: Token, address: &str, port: u16) -> LinkNotice<'_> {
-    LinkNotice::Introduction { link, token, address, port }
+fn introduction(link: LinkId, token: Key, address: &str, port: u16) -> Notice<'_> {
+    Notice::LinkIntroduction { link, token, address, port }
 }
 
-fn random_token() -> Token {
-    let mut token = [0; TOKEN_BYTES];
+fn random_token() -> Key {
+    let mut token = Key::default();
     getrandom::fill(&mut token).expect("a system on which Rust's hash maps work has random bytes");
     token
 }
 
-fn already_private(name: &UserName) -> No {
-    No(Refusal::AlreadyPrivate, format!("Error. Private messaging to {name} already enabled"))
-}
-
-/// The word that users know a request by.
-fn word_of(request: &LinkRequest<'_>) -> Option<&'static str> {
-    Some(match request {
-        LinkRequest::StartPrivate { .. } => "startprivate",
-        LinkRequest::OfferFile { .. } => "UDP",
-        LinkRequest::RelayText { .. } => "private",
-        _ => return None,
-    })
+fn already_private(name: &UserName) -> Rejection {
+    Rejection::new(Refusal::AlreadyPrivate, format!("Error. Private messaging to {name} already enabled"))
 }
 
 #[cfg(test)]

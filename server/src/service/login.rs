@@ -1,20 +1,22 @@
 //! Logging in: a name, a password, and everything that can go wrong with either.
 
-use forum_common::frame::Tag;
+use forum_common::escape::for_terminal;
+use forum_common::limits::PING_BYTES_MAX;
 use forum_common::names::{Password, UserName};
-use forum_common::refusal::{Closing, Refusal};
-use forum_common::reply::Reply;
-use forum_common::request::{Request, VERSION};
+use forum_common::wire::field::LimitListBuf;
+use forum_common::wire::{Closing, Limit, Refusal, Reply, Request, Tag, VERSION};
 use log::{info, warn};
 
 use super::checks::Target;
-use super::commit::Origin;
+use super::commit::{ENTRIES_MAX, Origin};
 use super::intake::{Fault, Taken};
-use super::{No, Service};
+use super::rooms::HISTORY_MAX;
+use super::{Rejection, Service, Settings};
 use crate::clock::Clock;
 use crate::connection::Stream;
 use crate::forum::{AccountId, Change};
 use crate::journal::Journal;
+use crate::links::{LINKS_OF_A_USER_MAX, QUESTIONS_TO_A_USER_MAX};
 use crate::lockout::{Begin, Ruling, Verdict};
 use crate::online::OnlineUser;
 use crate::passwords::{HashResult, Job};
@@ -33,33 +35,33 @@ impl<S: Stream, J: Journal, C: Clock> Service<S, J, C> {
         // Unless something else follows, a name is due next; and what was silence stays silence.
         let phase = std::mem::replace(&mut peer.session.phase, Phase::Naming(patience));
         match (phase, request) {
-            (phase, Request::Ping(bytes)) if !matches!(phase, Phase::Greeting(_)) => {
+            (phase, Request::Ping { payload }) if !matches!(phase, Phase::Greeting(_)) => {
                 peer.session.phase = phase;
-                self.pong(id, tag, bytes)?;
+                self.pong(id, tag, payload)?;
             }
-            (Phase::Greeting(_), Request::Hello { version }) => {
-                if version == 0 {
-                    return Err(Fault(format!("Protocol version 0 is not spoken here, only 1 to {VERSION}")));
+            (Phase::Greeting(_), Request::ClientHello { version, client, presence }) => {
+                if version < VERSION {
+                    let text = format!("Protocol version {version} is not spoken here, only {VERSION}");
+                    return Err(Fault(text));
                 }
-                let spoken = version.min(VERSION);
-                // No version of ours is higher than that.
-                peer.session.version = spoken as u8;
-                self.peers.reply(id, tag, &Reply::Hello { version: spoken });
+                peer.session.wants_presence = presence;
+                info!("{} speaks version {VERSION}: {}", self.label(id), for_terminal(client));
+                self.greet(id, tag);
             }
             (Phase::Greeting(_), _) => {
                 return Err(Fault("Wrong phase: the first frame must be a hello".into()));
             }
-            (Phase::Naming(_) | Phase::Proving(..), Request::LogIn { name, udp_port }) => {
+            (Phase::Naming(_) | Phase::Proving(..), Request::LogIn { name, udp_port, .. }) => {
                 self.take_name(id, tag, name, udp_port);
             }
-            (Phase::Proving(_, claim), Request::Password(password)) => {
+            (Phase::Proving(_, claim), Request::Password { password }) => {
                 self.take_password(id, tag, patience, *claim, password)?;
             }
             (Phase::Proving(_, claim), Request::SignUp { password, confirmation }) => {
                 self.take_sign_up(id, tag, patience, *claim, password, confirmation)?;
             }
-            (_, Request::Hello { .. }) => return Err(Fault("Wrong phase: only one hello is allowed".into())),
-            (_, Request::Password(_) | Request::SignUp { .. }) => {
+            (_, Request::ClientHello { .. }) => return Err(Fault("Wrong phase: only one hello is allowed".into())),
+            (_, Request::Password { .. } | Request::SignUp { .. }) => {
                 return Err(Fault("Wrong phase: a name must come before the password".into()));
             }
             _ => return Err(Fault("Wrong phase: log in first".into())),
@@ -68,12 +70,59 @@ impl<S: Stream, J: Journal, C: Clock> Service<S, J, C> {
     }
 
     /// Answers a ping.
-    pub(super) fn pong(&mut self, id: PeerId, tag: Tag, bytes: &[u8]) -> Result<(), Fault> {
-        if bytes.len() > forum_common::limits::PING_BYTES_MAX {
-            return Err(Fault(format!("Ping of {} bytes; at most 1024 are allowed", bytes.len())));
+    pub(super) fn pong(&mut self, id: PeerId, tag: Tag, payload: &[u8]) -> Result<(), Fault> {
+        if payload.len() > PING_BYTES_MAX {
+            let bytes = payload.len();
+            return Err(Fault(format!("Ping of {bytes} bytes; at most {PING_BYTES_MAX} are allowed")));
         }
-        self.peers.reply(id, tag, &Reply::Pong(bytes));
+        self.peers.reply(id, tag, &Reply::Pong { payload });
         Ok(())
+    }
+
+    /// Answers a hello.
+    fn greet(&mut self, id: PeerId, tag: Tag) {
+        let limits = self.announced_limits();
+        let reply = Reply::ServerHello {
+            version: VERSION,
+            server: concat!("forumd ", env!("CARGO_PKG_VERSION")),
+            features: "",
+            limits: limits.as_list(),
+            zone: &self.settings.zone.name(),
+            now_ms: self.now_ms,
+            servers: None,
+        };
+        self.peers.reply(id, tag, &reply);
+    }
+
+    fn announced_limits(&self) -> LimitListBuf {
+        let Settings { limits, login_timeout, idle_timeout, .. } = &self.settings;
+        let idle_seconds = idle_timeout.map_or(0, |timeout| timeout.as_secs());
+        [
+            (Limit::Accounts, limits.max_accounts as u64),
+            (Limit::Threads, limits.max_threads as u64),
+            (Limit::Posts, limits.max_posts as u64),
+            (Limit::BoardPosts, HISTORY_MAX as u64),
+            (Limit::RoomPosts, HISTORY_MAX as u64),
+            (Limit::Rooms, limits.max_rooms as u64),
+            (Limit::RoomMembers, limits.max_room_members as u64),
+            (Limit::Files, limits.max_files as u64),
+            (Limit::FileBytes, limits.max_file_bytes),
+            (Limit::UserFileBytes, limits.max_user_file_bytes),
+            (Limit::Uploads, limits.max_total_uploads as u64),
+            (Limit::UserUploads, limits.max_uploads as u64),
+            (Limit::Downloads, limits.max_downloads as u64),
+            (Limit::Blocks, limits.max_blocks as u64),
+            (Limit::Links, LINKS_OF_A_USER_MAX as u64),
+            (Limit::Questions, QUESTIONS_TO_A_USER_MAX as u64),
+            (Limit::ChangesInFlight, ENTRIES_MAX.into()),
+            (Limit::RequestsPerSecond, limits.max_requests_per_second.into()),
+            (Limit::LoginSeconds, login_timeout.as_secs()),
+            (Limit::IdleSeconds, idle_seconds),
+            (Limit::MailboxMessages, limits.max_mailbox_messages as u64),
+            (Limit::MailboxBytes, limits.max_mailbox_bytes as u64),
+        ]
+        .into_iter()
+        .collect()
     }
 
     fn take_name(&mut self, id: PeerId, tag: Tag, name: &str, udp_port: u16) {
@@ -132,7 +181,7 @@ impl<S: Stream, J: Journal, C: Clock> Service<S, J, C> {
         }
         let password = match Password::parse(password) {
             _ if password != confirmation => {
-                let no = No(Refusal::PasswordsDiffer, "Passwords do not match".into());
+                let no = Rejection::new(Refusal::PasswordsDiffer, "Passwords do not match".into());
                 self.refuse(id, tag, &no);
                 return Ok(());
             }
@@ -174,7 +223,7 @@ impl<S: Stream, J: Journal, C: Clock> Service<S, J, C> {
             Begin::Blocked => {
                 info!("{} {} is blocked", self.label(id), claim.name);
                 let text = "Your account is blocked due to multiple login failures. Please try again later";
-                self.refuse(id, tag, &No(Refusal::Blocked, text.into()));
+                self.refuse(id, tag, &Rejection::new(Refusal::Blocked, text.into()));
                 self.finish(id);
             }
             Begin::Hash => {
@@ -231,12 +280,12 @@ impl<S: Stream, J: Journal, C: Clock> Service<S, J, C> {
             Ruling::Accepted => self.back_to_name(id, &already_logged_in(name)),
             Ruling::Failed => {
                 info!("{} failed to log in as {name}", self.label(id));
-                self.back_to_name(id, &No(Refusal::InvalidPassword, "Invalid password".into()));
+                self.back_to_name(id, &Rejection::new(Refusal::InvalidPassword, "Invalid password".into()));
             }
             Ruling::BlockedNow => {
                 warn!("{} failed to log in as {name}, which is blocked now", self.label(id));
                 let text = "Invalid password. Your account has been blocked. Please try again later";
-                self.refuse_decided(id, &No(Refusal::BlockedNow, text.into()));
+                self.refuse_decided(id, &Rejection::new(Refusal::BlockedNow, text.into()));
                 self.finish(id);
             }
             Ruling::Void => self.gone(id),
@@ -262,7 +311,7 @@ impl<S: Stream, J: Journal, C: Clock> Service<S, J, C> {
     }
 
     /// The log has decided on a sign-up.
-    pub(super) fn signed_up(&mut self, id: PeerId, account: Result<AccountId, No>) {
+    pub(super) fn signed_up(&mut self, id: PeerId, account: Result<AccountId, Rejection>) {
         match account {
             Ok(account) => {
                 info!("{} New user {}", self.label(id), self.forum.name_of(account));
@@ -280,17 +329,19 @@ impl<S: Stream, J: Journal, C: Clock> Service<S, J, C> {
         let Some(peer) = self.peers.get_mut(id) else { return false };
         let Phase::Deciding(_, tag, deciding) = &peer.session.phase else { return false };
         let (tag, udp_port, address) = (*tag, deciding.claim().udp_port, peer.session.address.ip);
+        let wants_presence = peer.session.wants_presence;
         let task = Task::Backlog;
         let member = Member { account, unapplied: Unapplied::default(), mail, task };
         peer.session.phase = Phase::Member(member);
         peer.session.active_at = self.now;
         // What was said before is not for who comes now.
         self.publish_said();
-        self.online.insert(OnlineUser { account, peer: id, address, udp_port, since_ms });
+        self.online.insert(OnlineUser { account, peer: id, address, udp_port, since_ms, wants_presence });
         if let Some(limit) = self.settings.idle_timeout {
             self.idle_deadlines.push(id, self.now + limit);
         }
-        self.peers.reply(id, tag, &Reply::Welcome { text: WELCOME });
+        let session = id.generation.into();
+        self.peers.reply(id, tag, &Reply::Welcome { session, since_ms, text: WELCOME });
         self.peers.wake(id);
         info!("{} successfully logged in", self.label(id));
         self.tell_coming(account, id);
@@ -298,7 +349,7 @@ impl<S: Stream, J: Journal, C: Clock> Service<S, J, C> {
     }
 
     /// Refuses the password that is being decided on, and waits for a name again.
-    fn back_to_name(&mut self, id: PeerId, no: &No) {
+    fn back_to_name(&mut self, id: PeerId, no: &Rejection) {
         self.refuse_decided(id, no);
         let now = self.now;
         if let Some(peer) = self.peers.get_mut(id)
@@ -309,7 +360,7 @@ impl<S: Stream, J: Journal, C: Clock> Service<S, J, C> {
         }
     }
 
-    fn refuse_decided(&mut self, id: PeerId, no: &No) {
+    fn refuse_decided(&mut self, id: PeerId, no: &Rejection) {
         if let Some(peer) = self.peers.get(id)
             && let Phase::Deciding(_, tag, _) = peer.session.phase
         {
@@ -337,10 +388,10 @@ impl<S: Stream, J: Journal, C: Clock> Service<S, J, C> {
     }
 }
 
-fn already_logged_in(name: &UserName) -> No {
-    No(Refusal::AlreadyLoggedIn, format!("{name} has already logged in"))
+fn already_logged_in(name: &UserName) -> Rejection {
+    Rejection::new(Refusal::AlreadyLoggedIn, format!("{name} has already logged in"))
 }
 
-pub(super) fn busy() -> No {
-    No(Refusal::Busy, "Server busy. Please try again later".into())
+pub(super) fn busy() -> Rejection {
+    Rejection::new(Refusal::Busy, "Server busy. Please try again later".into())
 }

@@ -2,7 +2,7 @@
 //! client says that it has them. The mailbox itself is the queue, so nothing piles up in front of a slow
 //! receiver.
 
-use forum_common::notice::Notice;
+use forum_common::wire::Notice;
 
 use super::Service;
 use super::commit::Origin;
@@ -40,8 +40,8 @@ impl<S: Stream, J: Journal, C: Clock> Service<S, J, C> {
             let notice = Notice::Message {
                 number: number.0,
                 late: number <= delivery.backlog,
+                at_ms: mail.at_ms,
                 from: self.forum.name_of(mail.from),
-                at: &self.settings.zone.shown(mail.at_ms),
                 text: &mail.text,
             };
             self.peers.notify(id, &notice);
@@ -62,13 +62,13 @@ impl<S: Stream, J: Journal, C: Clock> Service<S, J, C> {
     }
 
     /// A client says up to which message it has them all; a last time perhaps behind its goodbye.
-    pub(super) fn take_taken(&mut self, id: PeerId, up_to: u64) -> Result<Taken, Fault> {
+    pub(super) fn take_ack(&mut self, id: PeerId, up_to: u64) -> Result<Taken, Fault> {
         let Some(peer) = self.peers.get_mut(id) else { return Ok(Taken::Yes) };
         let is_closing = peer.session.is_closing();
         let Some((account, delivery)) = peer.session.delivery_mut() else { return Ok(Taken::Yes) };
         let up_to = MailNumber(up_to);
         if up_to > delivery.sent {
-            return Err(Fault(format!("Message {} was taken before it was sent", up_to.0)));
+            return Err(Fault(format!("Message {} was acknowledged before it was sent", up_to.0)));
         }
         delivery.taken = delivery.taken.max(up_to);
         // One such entry of a user at a time: what is taken meanwhile goes with the next.

@@ -1,28 +1,26 @@
 //! The messenger's commands: to one, to all, who is there, and who is to be heard.
 
-use forum_common::frame::Tag;
 use forum_common::names::{Text, UserName};
-use forum_common::notice::Notice;
-use forum_common::refusal::Refusal;
+use forum_common::wire::Notice;
+use forum_common::wire::{Limit, Refusal};
 
-use super::{No, Service};
+use super::{Rejection, Service};
 use crate::clock::Clock;
 use crate::connection::Stream;
 use crate::forum::{AccountId, Change};
 use crate::journal::Journal;
-use crate::session::{PeerId, Task};
 
 impl<S: Stream, J: Journal, C: Clock> Service<S, J, C> {
     /// `message`.
-    pub(super) fn message(&self, from: AccountId, user: &str, text: &str) -> Result<Change, No> {
+    pub(super) fn message(&self, from: AccountId, user: &str, text: &str) -> Result<Change, Rejection> {
         let (user, text) = (UserName::parse(user)?, Text::parse(text)?);
         let to = self.user(&user)?;
         if to == from {
-            return Err(No(Refusal::NotToSelf, "Error. Cannot message self".into()));
+            return Err(Rejection::new(Refusal::NotToSelf, "Error. Cannot message self".into()));
         }
         // Whoever is blocked learns that, not how full the mailbox is.
         if !self.forum.blocks.has(to, from) && self.mailbox_is_full(to, text.len()) {
-            return Err(No(Refusal::MailboxFull, format!("{user}'s mailbox is full")));
+            return Err(Rejection::new(Refusal::MailboxFull, format!("{user}'s mailbox is full")));
         }
         Ok(Change::SendMessage { to, text })
     }
@@ -45,81 +43,42 @@ impl<S: Stream, J: Journal, C: Clock> Service<S, J, C> {
     }
 
     /// `broadcast`: to everyone online at this moment, stored nowhere.
-    pub(super) fn broadcast(&mut self, from: AccountId, text: &str) -> Result<(), No> {
+    pub(super) fn broadcast(&mut self, from: AccountId, text: &str) -> Result<(), Rejection> {
         let text = Text::parse(text)?;
         let (name, excluded) = (self.forum.name_of(from).clone(), self.forum.blocks.of(from));
-        if self.tell_all(from, &excluded, &Notice::Broadcast { from: &name, text: &text }) {
+        if self.tell_all(from, &excluded, &Notice::Broadcast { at_ms: self.now_ms, from: &name, text: &text }) {
             let text = "Your message could not be delivered to some recipients";
-            return Err(No(Refusal::NotToAll, text.into()));
+            return Err(Rejection::new(Refusal::NotToAll, text.into()));
         }
         Ok(())
     }
 
-    /// `whoelse`, and with a number of seconds `whoelsesince`.
-    pub(super) fn who_else(
-        &mut self,
-        id: PeerId,
-        tag: Tag,
-        asker: AccountId,
-        seconds: Option<&str>,
-    ) -> Result<(), No> {
-        let gone_since_ms = match seconds.map(parse_seconds) {
-            None => None,
-            Some(Some(seconds)) => Some(self.now_ms.saturating_sub(seconds.saturating_mul(1_000))),
-            Some(None) => return Err(No(Refusal::InvalidNumber, "Invalid number".into())),
-        };
-        let listing = self.online.list(asker, self.forum.blocks.of(asker), gone_since_ms);
-        self.begin(id, Task::ListingUsers(tag, Box::new(listing)));
-        Ok(())
-    }
-
     /// `block`.
-    pub(super) fn block(&self, actor: AccountId, user: &str) -> Result<Change, No> {
+    pub(super) fn block(&self, actor: AccountId, user: &str) -> Result<Change, Rejection> {
         let user = self.other_user(actor, user, "Error. Cannot block self")?;
         let limit = self.settings.limits.max_blocks;
         let count = self.forum.blocks.by(actor).len();
         let pending = |pending: &Change| matches!(pending, Change::Block { .. });
         if !self.forum.blocks.has(actor, user) && self.reaches(limit, count, pending) {
-            return Err(No::limit(format_args!("{limit} blocked users")));
+            return Err(Rejection::limit(Limit::Blocks, limit as u64));
         }
         Ok(Change::Block { user })
     }
 
     /// `unblock`.
-    pub(super) fn unblock(&self, actor: AccountId, user: &str) -> Result<Change, No> {
+    pub(super) fn unblock(&self, actor: AccountId, user: &str) -> Result<Change, Rejection> {
         Ok(Change::Unblock { user: self.other_user(actor, user, "Error. Cannot unblock self")? })
     }
 
-    fn other_user(&self, actor: AccountId, user: &str, self_text: &str) -> Result<AccountId, No> {
+    fn other_user(&self, actor: AccountId, user: &str, self_text: &str) -> Result<AccountId, Rejection> {
         let user = UserName::parse(user)?;
         if user == *self.forum.name_of(actor) {
-            return Err(No(Refusal::NotToSelf, self_text.into()));
+            return Err(Rejection::new(Refusal::NotToSelf, self_text.into()));
         }
         self.user(&user)
     }
 
-    pub(super) fn user(&self, name: &UserName) -> Result<AccountId, No> {
-        self.forum.accounts.find(name).ok_or_else(|| No(Refusal::InvalidUser, "Error. Invalid user".into()))
-    }
-}
-
-/// A number of seconds: decimal digits only. One too large for any clock means all of time.
-fn parse_seconds(raw: &str) -> Option<u64> {
-    let is_number = !raw.is_empty() && raw.bytes().all(|byte| byte.is_ascii_digit());
-    is_number.then(|| raw.parse().unwrap_or(u64::MAX))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::parse_seconds;
-
-    #[test]
-    fn a_number_of_seconds_is_digits_only() {
-        assert_eq!(parse_seconds("0"), Some(0));
-        assert_eq!(parse_seconds("0090"), Some(90));
-        assert_eq!(parse_seconds("99999999999999999999999"), Some(u64::MAX));
-        for bad in ["", "-1", "+1", "1.5", "1s", "ten", "１"] {
-            assert_eq!(parse_seconds(bad), None, "{bad}");
-        }
+    pub(super) fn user(&self, name: &UserName) -> Result<AccountId, Rejection> {
+        self.forum.accounts.find(name).ok_or_else(|| Rejection::new(Refusal::InvalidUser, "Error. Invalid user".into()))
     }
 }

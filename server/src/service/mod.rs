@@ -6,14 +6,17 @@
 //! one write for everybody who got something, then the dead are buried.
 
 mod checks;
+mod answers;
 mod commands;
 mod commit;
 mod intake;
+mod keyed;
 mod links;
 mod login;
 mod mailbox;
 mod messenger;
 mod presence;
+mod rejection;
 mod rooms;
 mod shutdown;
 mod transfers;
@@ -26,15 +29,16 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
 use std::time::{Duration, Instant};
 
-use forum_common::frame::Tag;
-use forum_common::notice::Notice;
-use forum_common::refusal::{Closing, Refusal};
-use forum_common::reply::Reply;
+use forum_common::wire::Tag;
+use forum_common::wire::Notice;
+use forum_common::wire::Closing;
+use forum_common::wire::Reply;
 use log::{info, warn};
 
 use self::checks::Target;
 use self::commit::Pending;
 use self::presence::{Comings, Said};
+use self::rejection::Rejection;
 use self::shutdown::Lifecycle;
 use self::transfers::{Download, TransferKey, Upload};
 use self::unlinking::Unlinking;
@@ -42,7 +46,7 @@ use crate::args::Limits;
 use crate::clock::Clock;
 use crate::connection::{SCRATCH_BYTES, Stream};
 use crate::files::FileWorkers;
-use crate::forum::{AccountId, Forum, Refused};
+use crate::forum::{AccountId, Forum};
 use crate::journal::{Journal, Sequence};
 use crate::links::Links;
 use crate::lockout::Lockout;
@@ -142,34 +146,6 @@ pub struct Service<S, J, C> {
     /// An accepted SHT is what ends it.
     told_to_end: bool,
     scratch: Vec<u8>,
-}
-
-/// A request that was refused: the code and the text of the answer.
-#[derive(Debug)]
-struct No(Refusal, String);
-
-impl From<Refused> for No {
-    fn from(refused: Refused) -> Self {
-        Self(refused.code(), refused.to_string())
-    }
-}
-
-impl From<forum_common::names::Invalid> for No {
-    fn from(invalid: forum_common::names::Invalid) -> Self {
-        use forum_common::names::Invalid;
-        let code = match invalid {
-            Invalid::Name => Refusal::InvalidName,
-            Invalid::Text => Refusal::InvalidText,
-            Invalid::Password => Refusal::InvalidPasswordFormat,
-        };
-        Self(code, invalid.to_string())
-    }
-}
-
-impl No {
-    fn limit(what: std::fmt::Arguments<'_>) -> Self {
-        Self(Refusal::LimitReached, format!("Limit reached: at most {what}"))
-    }
 }
 
 impl<S: Stream, J: Journal, C: Clock> Service<S, J, C> {
@@ -414,13 +390,14 @@ impl<S: Stream, J: Journal, C: Clock> Service<S, J, C> {
     }
 
     /// Answers a request with no.
-    fn refuse(&mut self, id: PeerId, tag: Tag, no: &No) {
-        self.peers.reply(id, tag, &Reply::Refused { code: no.0, text: &no.1 });
+    fn refuse(&mut self, id: PeerId, tag: Tag, no: &Rejection) {
+        self.peers.reply(id, tag, &no.reply());
     }
 
-    /// Answers a request with yes.
+    /// Answers a request that was done now, and not by the log.
     fn done(&mut self, id: PeerId, tag: Tag, text: &str) {
-        self.peers.reply(id, tag, &Reply::Done { text });
+        let at_ms = self.now_ms;
+        self.peers.reply(id, tag, &Reply::Done { at_ms, text });
     }
 
     /// Ends a connection with a last word.

@@ -3,8 +3,8 @@
 
 use std::time::{Duration, Instant};
 
-use forum_common::notice::Notice;
-use forum_common::refusal::Closing;
+use forum_common::wire::{Closing, NO_TAG, Notice};
+
 use log::warn;
 
 use super::Service;
@@ -51,7 +51,7 @@ impl<S: Stream, J: Journal, C: Clock> Service<S, J, C> {
     /// Tells everybody else that a user came.
     pub(super) fn tell_coming(&mut self, account: AccountId, peer: PeerId) {
         let name = self.forum.name_of(account).clone();
-        self.tell_presence(account, &Notice::LoggedIn(&name));
+        self.tell_presence(account, &Notice::LoggedIn { name: &name });
         self.comings.newcomers.push((peer, self.comings.frames.len()));
     }
 
@@ -62,7 +62,7 @@ impl<S: Stream, J: Journal, C: Clock> Service<S, J, C> {
             return;
         }
         let name = self.forum.name_of(account).clone();
-        self.tell_presence(account, &Notice::LoggedOut(&name));
+        self.tell_presence(account, &Notice::LoggedOut { name: &name });
     }
 
     /// When the comings and goings that wait are to be told, if there are any.
@@ -81,9 +81,14 @@ impl<S: Stream, J: Journal, C: Clock> Service<S, J, C> {
     fn tell_presence(&mut self, account: AccountId, notice: &Notice<'_>) {
         let excluded = self.forum.blocks.by(account);
         if excluded.is_empty() {
-            notice.encode(&mut self.comings.frames);
-        } else {
-            self.tell_all(account, &excluded, notice);
+            notice.encode(NO_TAG, &mut self.comings.frames);
+            return;
+        }
+        self.publish_comings();
+        let shared = self.peers.encode_shared(notice);
+        let listeners = self.online.iter().filter(|user| user.wants_presence);
+        for user in listeners.filter(|user| user.account != account && !excluded.contains(&user.account)) {
+            self.peers.push_shared(user.peer, shared.clone(), 0);
         }
     }
 
@@ -100,7 +105,7 @@ impl<S: Stream, J: Journal, C: Clock> Service<S, J, C> {
         let all = self.peers.share(&frames);
         let mut newcomers = newcomers;
         newcomers.sort_unstable_by_key(|(peer, _)| *peer);
-        for user in self.online.iter() {
+        for user in self.online.iter().filter(|user| user.wants_presence) {
             let start = match newcomers.binary_search_by_key(&user.peer, |(peer, _)| *peer) {
                 Err(_) => 0,
                 Ok(index) => newcomers[index].1,
@@ -119,7 +124,7 @@ impl<S: Stream, J: Journal, C: Clock> Service<S, J, C> {
             self.publish_comings();
             self.said.actor = Some(actor);
         }
-        notice.encode(&mut self.said.frames);
+        notice.encode(NO_TAG, &mut self.said.frames);
     }
 
     /// Hands to everybody else what one user has said in this turn.

@@ -1,7 +1,7 @@
 //! How the server ends: nothing new is taken, what is proposed is committed and answered, everybody hears
 //! goodbye once and gets some seconds to close.
 
-use forum_common::refusal::Closing;
+use forum_common::wire::Closing;
 use log::info;
 
 use super::Service;

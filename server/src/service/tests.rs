@@ -20,10 +20,9 @@ use std::rc::Rc;
 
 use clap::Parser;
 use forum_common::frame::{Decoder, Tag};
-use forum_common::link::LinkNotice;
 use forum_common::names::Password;
-use forum_common::request::{Request, VERSION};
-use forum_common::transfer::Transfer;
+use forum_common::wire::{Request, VERSION};
+use forum_common::wire::Transfer;
 
 use super::*;
 use crate::args::Arguments;

@@ -4,21 +4,18 @@
 //! upload has at most [`UPLOAD_CREDIT_BYTES`] between socket and disk, a download one chunk in memory. The
 //! disk itself is touched by the file workers only.
 
-use forum_common::frame::Tag;
-use forum_common::limits::DIGEST_BYTES;
 use forum_common::names::{FileName, Title};
-use forum_common::refusal::Refusal;
-use forum_common::reply::Reply;
-use forum_common::transfer::Transfer;
+use forum_common::wire::credit::CreditError;
+use forum_common::wire::{Digest, Limit, Refusal, Reply, Tag, Transfer};
 use log::{info, warn};
 
-use super::commit::{Origin, file_added, no_space};
+use super::commit::{Origin, no_space};
 use super::intake::{Fault, Taken};
-use super::{No, Service};
+use super::{Rejection, Service};
 use crate::clock::Clock;
 use crate::connection::{OUTGOING_BYTES_LOW, Stream};
-use crate::files::{CHUNK_BYTES_MAX, Expected, Failure, FileId, Report, UPLOAD_CREDIT_BYTES};
-use crate::forum::{AccountId, Change, Effect, ThreadId};
+use crate::files::{Announced, CHUNK_BYTES_MAX, Failure, FileId, Report, UPLOAD_CREDIT_BYTES};
+use crate::forum::{AccountId, Change, Effect, Entry, Keyed, ThreadId};
 use crate::journal::Journal;
 use crate::session::PeerId;
 
@@ -46,6 +43,7 @@ pub(super) struct Upload {
     title: Title,
     file: FileName,
     id: FileId,
+    key: Option<Keyed>,
     /// As announced.
     size: u64,
     received: u64,
@@ -60,8 +58,8 @@ pub(super) struct Upload {
 enum UploadStage {
     /// Data is coming.
     Receiving,
-    /// All is here and being made durable; the digest must be this one.
-    Storing([u8; DIGEST_BYTES]),
+    /// All is here and being made durable.
+    Storing,
     /// The entry is on its way through the log.
     Proposed,
 }
@@ -72,7 +70,7 @@ pub(super) struct Download {
     thread: ThreadId,
     file: FileName,
     size: u64,
-    digest: [u8; DIGEST_BYTES],
+    digest: Digest,
     /// Queued for the client.
     sent: u64,
     /// What the client takes beyond that.
@@ -91,7 +89,8 @@ impl<S: Stream, J: Journal, C: Clock> Service<S, J, C> {
         title: &str,
         file: &str,
         size: u64,
-    ) -> Result<Result<(), No>, Fault> {
+        keyed: Option<Keyed>,
+    ) -> Result<Result<(), Rejection>, Fault> {
         let key = TransferKey { peer, tag };
         self.insist_on_new(key)?;
         Ok(self.check_upload(account, title, file, size).map(|(thread, title, file)| {
@@ -99,8 +98,20 @@ impl<S: Stream, J: Journal, C: Clock> Service<S, J, C> {
             let id = FileId::random();
             self.files.create(key, id);
             let stage = UploadStage::Receiving;
-            let upload =
-                Upload { account, thread, title, file, id, size, received: 0, credit, written: 0, stage };
+            let (received, written) = (0, 0);
+            let upload = Upload {
+                account,
+                thread,
+                title,
+                file,
+                id,
+                key: keyed,
+                size,
+                received,
+                credit,
+                written,
+                stage,
+            };
             self.uploads.insert(key, upload);
             self.peers.reply(peer, tag, &Reply::UploadStarts { credit: credit as u32 });
         }))
@@ -112,29 +123,29 @@ impl<S: Stream, J: Journal, C: Clock> Service<S, J, C> {
         title: &str,
         file: &str,
         size: u64,
-    ) -> Result<(ThreadId, Title, FileName), No> {
+    ) -> Result<(ThreadId, Title, FileName), Rejection> {
         let (title, file) = (Title::parse(title)?, FileName::parse(file)?);
         let thread = self.forum.threads.named(&title)?;
         thread.check_new_file(&file)?;
         let id = self.forum.threads.find(&title).expect("named above");
         let limits = &self.settings.limits;
         if size > limits.max_file_bytes {
-            return Err(No::limit(format_args!("{} bytes a file", limits.max_file_bytes)));
+            return Err(Rejection::limit(Limit::FileBytes, limits.max_file_bytes));
         }
         let here = self.uploads.values().filter(|upload| upload.thread == id).count();
         if thread.uploads().len() + here >= limits.max_files {
-            return Err(No::limit(format_args!("{} files in a thread", limits.max_files)));
+            return Err(Rejection::limit(Limit::Files, limits.max_files as u64));
         }
         if self.uploads.len() >= limits.max_total_uploads {
-            return Err(No::limit(format_args!("{} uploads at once", limits.max_total_uploads)));
+            return Err(Rejection::limit(Limit::Uploads, limits.max_total_uploads as u64));
         }
         let own = self.uploads.values().filter(|upload| upload.account == account);
         let (count, bytes) = own.fold((0, 0), |(count, bytes), upload| (count + 1, bytes + upload.size));
         if count >= limits.max_uploads {
-            return Err(No::limit(format_args!("{} uploads of a user at once", limits.max_uploads)));
+            return Err(Rejection::limit(Limit::UserUploads, limits.max_uploads as u64));
         }
         if self.forum.accounts[account].file_bytes + bytes + size > limits.max_user_file_bytes {
-            return Err(No::limit(format_args!("{} bytes of files a user", limits.max_user_file_bytes)));
+            return Err(Rejection::limit(Limit::UserFileBytes, limits.max_user_file_bytes));
         }
         Ok((id, title, file))
     }
@@ -146,24 +157,28 @@ impl<S: Stream, J: Journal, C: Clock> Service<S, J, C> {
         tag: Tag,
         title: &str,
         file: &str,
-    ) -> Result<Result<(), No>, Fault> {
+    ) -> Result<Result<(), Rejection>, Fault> {
         let key = TransferKey { peer, tag };
         self.insist_on_new(key)?;
         Ok(self.check_download(peer, title, file).map(|(id, download)| {
-            self.peers.reply(peer, tag, &Reply::DownloadStarts { size: download.size });
+            self.peers.reply(peer, tag, &Reply::DownloadStarts {
+                size: download.size,
+                digest: download.digest,
+                offset: 0,
+            });
             self.files.open(key, id, tag);
             self.downloads.insert(key, download);
         }))
     }
 
-    fn check_download(&self, peer: PeerId, title: &str, file: &str) -> Result<(FileId, Download), No> {
+    fn check_download(&self, peer: PeerId, title: &str, file: &str) -> Result<(FileId, Download), Rejection> {
         let title = Title::parse(title)?;
         let name = FileName::parse(file)?;
         let thread = self.forum.threads.named(&title)?;
         let no_file = || crate::forum::Refused::NoSuchFile(title.clone());
         let found = thread.file(&name).ok_or_else(no_file)?;
         if self.downloads.range(TransferKey::of(peer)).count() >= self.settings.limits.max_downloads {
-            return Err(No::limit(format_args!("{} downloads at once", self.settings.limits.max_downloads)));
+            return Err(Rejection::limit(Limit::Downloads, self.settings.limits.max_downloads as u64));
         }
         let download = Download {
             thread: self.forum.threads.find(&title).ok_or_else(no_file)?,
@@ -199,11 +214,14 @@ impl<S: Stream, J: Journal, C: Clock> Service<S, J, C> {
             }
         }
         match frame {
-            Transfer::Data(bytes) => self.take_data(key, bytes)?,
-            Transfer::End(digest) => self.end_upload(key, digest)?,
-            Transfer::Credit(bytes) => {
+            Transfer::Data { piece } => self.take_data(key, piece)?,
+            Transfer::DataEnd { digest } => self.end_upload(key, digest)?,
+            Transfer::Credit { bytes } => {
                 if let Some(download) = self.downloads.get_mut(&key) {
-                    download.credit = download.credit.saturating_add(bytes.into());
+                    download.credit += u64::from(bytes);
+                    if download.credit > u32::MAX.into() {
+                        return Err(Fault(CreditError::Overflow.to_string()));
+                    }
                     self.pump(key);
                 }
             }
@@ -227,23 +245,23 @@ impl<S: Stream, J: Journal, C: Clock> Service<S, J, C> {
         Ok(())
     }
 
-    fn end_upload(&mut self, key: TransferKey, digest: [u8; DIGEST_BYTES]) -> Result<(), Fault> {
+    fn end_upload(&mut self, key: TransferKey, digest: Option<Digest>) -> Result<(), Fault> {
         let Some(upload) = self.uploads.get_mut(&key) else { return Ok(()) };
         if upload.stage != UploadStage::Receiving {
             return Err(Fault("An upload ends only once".into()));
         }
         if upload.received != upload.size {
             let text = format!("{} bytes of {} arrived. Nothing was stored", upload.received, upload.size);
-            self.break_upload(key, &No(Refusal::TransferAborted, text));
+            self.break_upload(key, &Rejection::new(Refusal::TransferAborted, text));
             return Ok(());
         }
-        upload.stage = UploadStage::Storing(digest);
-        self.files.finish(key, Expected { size: upload.size, digest });
+        upload.stage = UploadStage::Storing;
+        self.files.finish(key, Announced { size: upload.size, digest });
         Ok(())
     }
 
     fn take_abort(&mut self, key: TransferKey) {
-        let no = No(Refusal::TransferAborted, "The transfer was given up".into());
+        let no = Rejection::new(Refusal::TransferAborted, "The transfer was given up".into());
         match self.uploads.get(&key) {
             // Too late: the log decides, and the answer says how.
             Some(upload) if upload.stage == UploadStage::Proposed => {}
@@ -257,7 +275,7 @@ impl<S: Stream, J: Journal, C: Clock> Service<S, J, C> {
         while let Some((key, report)) = self.files.next_report() {
             match report {
                 Report::Written { bytes } => self.written(key, bytes.into()),
-                Report::Stored { .. } => self.stored(key),
+                Report::Stored { digest, .. } => self.stored(key, digest),
                 Report::Opened { size } => self.opened(key, size),
                 Report::Chunk { frames, bytes } => self.send_chunk(key, frames, bytes),
                 Report::Failed(failure) => self.failed(key, &failure),
@@ -283,14 +301,16 @@ impl<S: Stream, J: Journal, C: Clock> Service<S, J, C> {
             let credit = upload.written.min(to_come);
             upload.written -= credit;
             upload.credit += credit;
-            self.peers.transfer(key.peer, key.tag, &Transfer::Credit(credit as u32));
+            self.peers.transfer(key.peer, key.tag, &Transfer::Credit { bytes: credit as u32 });
         }
     }
 
     /// A file is on disk for good; now the log decides whether it belongs to the thread.
-    fn stored(&mut self, key: TransferKey) {
+    fn stored(&mut self, key: TransferKey, digest: Digest) {
         let Some(upload) = self.uploads.get_mut(&key) else { return };
-        let UploadStage::Storing(digest) = upload.stage else { return };
+        if upload.stage != UploadStage::Storing {
+            return;
+        }
         upload.stage = UploadStage::Proposed;
         let change = Change::AddFile {
             thread: upload.thread,
@@ -300,32 +320,26 @@ impl<S: Stream, J: Journal, C: Clock> Service<S, J, C> {
             size: upload.size,
             digest,
         };
-        let account = upload.account;
-        self.propose(Origin::Upload(key), Some(account), change);
+        let (account, keyed) = (upload.account, upload.key);
+        self.propose_keyed(Origin::Upload(key), Some(account), keyed, change);
     }
 
     /// The log has decided on an upload.
-    pub(super) fn upload_decided(&mut self, key: TransferKey, change: &Change, result: Result<Effect, No>) {
+    pub(super) fn upload_decided(
+        &mut self,
+        key: TransferKey,
+        entry: &Entry,
+        result: Result<Effect, Rejection>,
+    ) {
         self.uploads.remove(&key);
-        match (result, change) {
-            (Ok(Effect::FileAdded { title, file, .. }), _) => self.upload_done(key, &file, &title),
-            // The same upload was quicker by another way: this file is not the one that the thread has.
-            (Ok(Effect::Repeated(_)), Change::AddFile { title, file, id, .. }) => {
-                self.files.unlink(vec![*id]);
-                self.upload_done(key, file, title);
-            }
-            (Err(no), Change::AddFile { id, .. }) => {
-                self.files.unlink(vec![*id]);
-                self.refuse(key.peer, key.tag, &no);
-            }
-            _ => debug_assert!(false, "an upload adds a file"),
+        // Unless the file was added, no thread has it: the same upload may have been quicker by another way.
+        if let (Ok(Effect::Repeated(_)) | Err(_), Change::AddFile { id, .. }) = (&result, &entry.change) {
+            self.files.unlink(vec![*id]);
         }
-    }
-
-    fn upload_done(&mut self, key: TransferKey, file: &FileName, title: &Title) {
-        let text = file_added(file, title);
-        info!("{} {text}", self.label(key.peer));
-        self.done(key.peer, key.tag, &text);
+        match result {
+            Ok(effect) => self.answer_change(key.peer, key.tag, &entry.change, effect.answer(entry)),
+            Err(no) => self.refuse(key.peer, key.tag, &no),
+        }
     }
 
     /// A chunk of a download was read.
@@ -371,7 +385,7 @@ impl<S: Stream, J: Journal, C: Clock> Service<S, J, C> {
             let digest = download.digest;
             info!("{} downloaded {}", self.label(key.peer), self.downloads[&key].file);
             self.end_download(key);
-            self.peers.transfer(key.peer, key.tag, &Transfer::End(digest));
+            self.peers.transfer(key.peer, key.tag, &Transfer::DataEnd { digest: Some(digest) });
         } else if download.credit > 0 && peer.connection.outgoing.len() < OUTGOING_BYTES_LOW {
             download.reading = true;
             self.files.read(key, download.credit.min(CHUNK_BYTES_MAX));
@@ -383,9 +397,9 @@ impl<S: Stream, J: Journal, C: Clock> Service<S, J, C> {
         let no = match failure {
             Failure::NoSpace => no_space(),
             Failure::DigestDiffers => {
-                No(Refusal::DigestDiffers, "The file was damaged on its way. Nothing was stored".into())
+                Rejection::new(Refusal::DigestDiffers, "The file was damaged on its way. Nothing was stored".into())
             }
-            _ => No(Refusal::TransferAborted, "The server could not access the file".into()),
+            _ => Rejection::new(Refusal::TransferAborted, "The server could not access the file".into()),
         };
         if self.uploads.contains_key(&key) {
             self.break_upload(key, &no);
@@ -395,14 +409,14 @@ impl<S: Stream, J: Journal, C: Clock> Service<S, J, C> {
     }
 
     /// Ends an upload that came to nothing; no trace of it stays.
-    fn break_upload(&mut self, key: TransferKey, no: &No) {
+    fn break_upload(&mut self, key: TransferKey, no: &Rejection) {
         if self.uploads.remove(&key).is_some() {
             self.files.end(key);
             self.refuse(key.peer, key.tag, no);
         }
     }
 
-    fn break_download(&mut self, key: TransferKey, no: &No) {
+    fn break_download(&mut self, key: TransferKey, no: &Rejection) {
         if self.downloads.contains_key(&key) {
             self.end_download(key);
             self.refuse(key.peer, key.tag, no);
@@ -424,7 +438,7 @@ impl<S: Stream, J: Journal, C: Clock> Service<S, J, C> {
             .collect();
         for key in keys {
             let text = format!("Thread {title} was removed during the download");
-            self.break_download(key, &No(Refusal::RemovedDuringDownload, text));
+            self.break_download(key, &Rejection::new(Refusal::RemovedDuringDownload, text));
         }
     }
 

@@ -64,7 +64,7 @@ impl<S: Stream, J: Journal, C: Clock> Service<S, J, C> {
     pub(super) fn propose_unlinked(&mut self) {
         if !self.unlinking.gone.is_empty() {
             let files = std::mem::take(&mut self.unlinking.gone);
-            self.put_in_order(Origin::Unlinked, None, Change::Unlinked { files });
+            self.put_in_order(Origin::Unlinked, None, None, Change::Unlinked { files });
         }
     }
 

@@ -1,9 +1,9 @@
 //! What the server passes on for two who can't meet: texts, which are answered, and datagrams, which may be
 //! lost. Neither may pile up in front of a receiver that reads too slowly.
 
-use forum_common::link::{LinkId, LinkNotice};
+use forum_common::wire::{LinkId, Notice};
 use forum_common::names::Text;
-use forum_common::refusal::Refusal;
+use forum_common::wire::Refusal;
 
 use super::Asker;
 use crate::clock::Clock;
@@ -11,26 +11,26 @@ use crate::connection::{OUTGOING_BYTES_HIGH, Stream};
 use crate::forum::AccountId;
 use crate::journal::Journal;
 use crate::links::{Purpose, Stage};
-use crate::service::{No, Service};
+use crate::service::{Rejection, Service};
 use crate::session::PeerId;
 
 impl<S: Stream, J: Journal, C: Clock> Service<S, J, C> {
     /// `private`, by way of the server.
-    pub(super) fn relay_text(&mut self, asker: Asker, id: LinkId, text: &str) -> Result<(), No> {
+    pub(super) fn relay_text(&mut self, asker: Asker, id: LinkId, text: &str) -> Result<(), Rejection> {
         let text = Text::parse(text)?;
         let Some(link) = self.links.of_end(id, asker.account) else {
-            return Err(No(Refusal::NotPrivate, "Error. Private messaging not enabled".into()));
+            return Err(Rejection::new(Refusal::NotPrivate, "Error. Private messaging not enabled".into()));
         };
         let to = link.other(asker.account);
         let name = self.forum.name_of(to);
         if link.purpose != Purpose::Private || !matches!(link.stage, Stage::Relayed { .. }) {
-            return Err(No(Refusal::NotPrivate, format!("Error. Private messaging to {name} not enabled")));
+            return Err(Rejection::new(Refusal::NotPrivate, format!("Error. Private messaging to {name} not enabled")));
         }
         if self.reads_too_slowly(to) {
             let text = format!("{name} reads too slowly. Your message was not delivered");
-            return Err(No(Refusal::PeerTooSlow, text));
+            return Err(Rejection::new(Refusal::PeerTooSlow, text));
         }
-        self.tell_link(to, &LinkNotice::RelayedText { link: id, text: &text });
+        self.tell_link(to, &Notice::RelayedText { link: id, text: &text });
         self.done(asker.peer, asker.tag, "");
         Ok(())
     }
@@ -44,7 +44,7 @@ impl<S: Stream, J: Journal, C: Clock> Service<S, J, C> {
         self.note_activity(peer);
         let to = link.other(from);
         if ended != Some(to) && !self.reads_too_slowly(to) {
-            self.tell_link(to, &LinkNotice::RelayedDatagram { link: id, datagram });
+            self.tell_link(to, &Notice::RelayedDatagram { link: id, datagram });
         }
     }
 

@@ -5,7 +5,7 @@ mod meeting;
 mod relay;
 
 use forum_common::link::{LinkNotice, LinkRequest};
-use forum_common::refusal::Refusal;
+use forum_common::wire::Refusal;
 
 use super::*;
 use crate::links::{MEETING_MAX, QUESTION_OPEN};
@@ -31,7 +31,7 @@ impl Stage {
     }
 
     /// Sends a request about a link, with tag 9, and returns everything that is answered.
-    fn link(&mut self, client: &mut Client, request: &LinkRequest<'_>) -> Vec<String> {
+    fn link(&mut self, client: &mut Client, request: &Request<'_>) -> Vec<String> {
         client.send_link(9, request);
         self.settle(client);
         client.answers()
@@ -39,35 +39,35 @@ impl Stage {
 }
 
 impl Client {
-    fn send_link(&mut self, tag: Tag, request: &LinkRequest<'_>) {
+    fn send_link(&mut self, tag: Tag, request: &Request<'_>) {
         let mut bytes = Vec::new();
         request.encode(tag, &mut bytes);
         self.link.borrow_mut().to_server.extend(bytes);
     }
 
-    fn expect(&mut self, notices: &[LinkNotice<'_>]) {
+    fn expect(&mut self, notices: &[Notice<'_>]) {
         assert_eq!(self.answers(), shown(notices));
     }
 }
 
-fn shown(notices: &[LinkNotice<'_>]) -> Vec<String> {
+fn shown(notices: &[Notice<'_>]) -> Vec<String> {
     notices.iter().map(|notice| format!("{notice:?}")).collect()
 }
 
-fn private(user: &str) -> LinkRequest<'_> {
-    LinkRequest::StartPrivate { user, enabled: false }
+fn private(user: &str) -> Request<'_> {
+    Request::AskPrivate { user, enabled: false }
 }
 
-fn file(user: &str) -> LinkRequest<'_> {
-    LinkRequest::OfferFile { user, size: 1_234, file: "a.txt" }
+fn file(user: &str) -> Request<'_> {
+    Request::OfferFile { user, size: 1_234, file: "a.txt" }
 }
 
-fn yes(link: u64) -> LinkRequest<'static> {
-    LinkRequest::Answer { link, yes: true }
+fn yes(link: u64) -> Request<'static> {
+    Request::AnswerQuestion { link, yes: true }
 }
 
-fn no(link: u64) -> LinkRequest<'static> {
-    LinkRequest::Answer { link, yes: false }
+fn no(link: u64) -> Request<'static> {
+    Request::AnswerQuestion { link, yes: false }
 }
 
 fn asked(link: u64, text: &str) -> String {
@@ -89,8 +89,8 @@ fn a_question_reaches_the_one_who_is_asked_and_nobody_else() {
     assert_eq!(stage.link(&mut yoda, &private("hans")), [asked_privately(1, "hans")]);
     assert_eq!(stage.link(&mut yoda, &file("hans")), [asked(2, "")]);
     hans.expect(&[
-        LinkNotice::PrivateQuestion { link: 1, from: "yoda" },
-        LinkNotice::FileQuestion { link: 2, from: "yoda", size: 1_234, file: "a.txt" },
+        Notice::PrivateQuestion { link: 1, from: "yoda" },
+        Notice::FileQuestion { link: 2, from: "yoda", size: 1_234, file: "a.txt" },
     ]);
     leia.expect(&[]);
 }
@@ -106,7 +106,7 @@ fn only_the_one_who_was_asked_answers_and_a_no_is_a_no() {
         assert_eq!(stage.link(&mut yoda, &yes(link)), NOTHING);
     }
     assert_eq!(stage.link(&mut hans, &no(1)), NOTHING);
-    yoda.expect(&[LinkNotice::Declined { link: 1 }]);
+    yoda.expect(&[Notice::QuestionDeclined { link: 1 }]);
     assert_eq!(stage.link(&mut hans, &yes(1)), NOTHING, "it has said no");
     yoda.expect(&[]);
     // A no is no block: the next question gets through, under a number of its own.
@@ -127,7 +127,7 @@ fn what_cant_be_asked_is_refused_for_the_first_reason_that_applies() {
         ("foe", Refusal::BlockedByUser, blocked),
         ("gone", Refusal::Offline, "Error. gone is offline"),
     ] {
-        let request = LinkRequest::StartPrivate { user, enabled: true };
+        let request = Request::AskPrivate { user, enabled: true };
         assert_eq!(stage.link(&mut yoda, &request), refused_link(code, text), "{user}");
     }
     // A block is told before an absence.
@@ -142,7 +142,7 @@ fn what_cant_be_asked_is_refused_for_the_first_reason_that_applies() {
         ("foe", "f", Refusal::BlockedByUser, blocked),
         ("gone", "f", Refusal::Offline, "gone is offline"),
     ] {
-        let request = LinkRequest::OfferFile { user, size: 0, file };
+        let request = Request::OfferFile { user, size: 0, file };
         assert_eq!(stage.link(&mut yoda, &request), refused_link(code, text), "{user} {file}");
     }
     assert!(stage.service.links.is_empty());
@@ -153,7 +153,7 @@ fn a_private_link_that_is_there_is_not_asked_for_again() {
     let mut stage = stage(&[]);
     let (mut yoda, mut hans) = (stage.user("yoda"), stage.user("hans"));
     let already = refused_link(Refusal::AlreadyPrivate, "Error. Private messaging to hans already enabled");
-    let enabled = LinkRequest::StartPrivate { user: "hans", enabled: true };
+    let enabled = Request::AskPrivate { user: "hans", enabled: true };
     assert_eq!(stage.link(&mut yoda, &enabled), already, "the client knows of one that the server doesn't");
     stage.link(&mut yoda, &private("hans"));
     stage.link(&mut hans, &yes(1));
@@ -172,7 +172,7 @@ fn asking_again_is_answered_alike_and_asks_nobody_twice() {
     for _ in 0..3 {
         assert_eq!(stage.link(&mut yoda, &private("hans")), [asked_privately(1, "hans")]);
     }
-    hans.expect(&[LinkNotice::PrivateQuestion { link: 1, from: "yoda" }]);
+    hans.expect(&[Notice::PrivateQuestion { link: 1, from: "yoda" }]);
     // Files are different: each is a question of its own.
     assert_eq!(stage.link(&mut yoda, &file("hans")), [asked(2, "")]);
     assert_eq!(stage.link(&mut yoda, &file("hans")), [asked(3, "")]);
@@ -189,9 +189,9 @@ fn two_who_ask_each_other_have_both_said_yes() {
     assert!(heard.len() == 3 && heard[2].starts_with("Prepare { link: 1"), "{heard:?}");
     yoda.expect(&[]);
     assert_eq!(stage.link(&mut hans, &no(1)), NOTHING, "nothing is open any more");
-    stage.link(&mut hans, &LinkRequest::Listening { link: 1, port: 0 });
+    stage.link(&mut hans, &Request::LinkListening { link: 1, port: 0 });
     hans.expect(&[]);
-    yoda.expect(&[LinkNotice::Stands { link: 1, relayed: true }]);
+    yoda.expect(&[Notice::LinkEstablished { link: 1, relayed: true }]);
 }
 
 #[test]
@@ -214,8 +214,8 @@ fn a_question_without_an_answer_is_a_no_after_a_minute() {
     yoda.expect(&[]);
     assert!(stage.service.idle_for().is_some_and(|idle| idle <= Duration::from_secs(1)));
     stage.pass(Duration::from_secs(1));
-    yoda.expect(&[LinkNotice::Declined { link: 1 }]);
-    hans.expect(&[LinkNotice::Withdrawn { link: 1 }]);
+    yoda.expect(&[Notice::QuestionDeclined { link: 1 }]);
+    hans.expect(&[Notice::QuestionWithdrawn { link: 1 }]);
     assert_eq!(stage.link(&mut hans, &yes(1)), NOTHING, "too late");
     yoda.expect(&[]);
 }
@@ -227,13 +227,13 @@ fn a_question_may_be_taken_back_and_ending_it_is_a_no() {
     for (link, request) in [(1, private("hans")), (2, file("hans"))] {
         stage.link(&mut yoda, &request);
         hans.answers();
-        stage.link(&mut yoda, &LinkRequest::End { link, stopped: false });
-        hans.expect(&[LinkNotice::Withdrawn { link }]);
+        stage.link(&mut yoda, &Request::EndLink { link, stopped: false });
+        hans.expect(&[Notice::QuestionWithdrawn { link }]);
     }
     for (link, request) in [(3, private("hans")), (4, file("hans"))] {
         stage.link(&mut yoda, &request);
-        stage.link(&mut hans, &LinkRequest::End { link, stopped: true });
-        yoda.expect(&[LinkNotice::Declined { link }]);
+        stage.link(&mut hans, &Request::EndLink { link, stopped: true });
+        yoda.expect(&[Notice::QuestionDeclined { link }]);
     }
     assert!(stage.service.links.is_empty());
 }
@@ -249,9 +249,9 @@ fn questions_of_who_leaves_are_withdrawn_and_those_to_it_answered() {
     hans.answers();
     stage.ask(&mut yoda, 4, &Request::LogOut);
     let mut heard = shown(&[
-        LinkNotice::Withdrawn { link: 1 },
-        LinkNotice::Withdrawn { link: 2 },
-        LinkNotice::Ended { link: 3, stopped: false },
+        Notice::QuestionWithdrawn { link: 1 },
+        Notice::QuestionWithdrawn { link: 2 },
+        Notice::LinkEnded { link: 3, stopped: false },
     ]);
     heard.push("LoggedOut(\"yoda\")".into());
     assert_eq!(hans.heard(), heard, "and only then that it has gone");
@@ -260,7 +260,7 @@ fn questions_of_who_leaves_are_withdrawn_and_those_to_it_answered() {
     stage.link(&mut hans, &private("leia"));
     leia.answers();
     stage.cut(&leia);
-    hans.expect(&[LinkNotice::Declined { link: 4 }]);
+    hans.expect(&[Notice::QuestionDeclined { link: 4 }]);
     assert!(stage.service.links.is_empty());
 }
 
@@ -296,7 +296,7 @@ fn a_client_of_version_1_declines_at_once_and_hears_of_no_links() {
 fn before_the_welcome_there_are_no_links() {
     let mut stage = stage(&[]);
     let mut guest = stage.connect();
-    let heard = stage.link(&mut guest, &LinkRequest::Up { link: 1 }).concat();
+    let heard = stage.link(&mut guest, &Request::LinkReached { link: 1 }).concat();
     assert!(heard.contains("Unknown frame kind 0x54"), "{heard}");
 }
 
@@ -308,14 +308,14 @@ fn a_block_that_comes_later_changes_nothing() {
     hans.answers();
     stage.ask(&mut hans, 4, &Request::Block { user: "yoda" });
     stage.link(&mut hans, &yes(1));
-    stage.link(&mut hans, &LinkRequest::Listening { link: 1, port: 0 });
-    yoda.expect(&[LinkNotice::Stands { link: 1, relayed: true }]);
+    stage.link(&mut hans, &Request::LinkListening { link: 1, port: 0 });
+    yoda.expect(&[Notice::LinkEstablished { link: 1, relayed: true }]);
     hans.answers();
-    let text = LinkRequest::RelayText { link: 1, text: "hello" };
+    let text = Request::RelayText { link: 1, text: "hello" };
     assert_eq!(stage.link(&mut yoda, &text), [done(9, "")]);
-    hans.expect(&[LinkNotice::RelayedText { link: 1, text: "hello" }]);
-    stage.link(&mut hans, &LinkRequest::End { link: 1, stopped: true });
-    yoda.expect(&[LinkNotice::Ended { link: 1, stopped: true }]);
+    hans.expect(&[Notice::RelayedText { link: 1, text: "hello" }]);
+    stage.link(&mut hans, &Request::EndLink { link: 1, stopped: true });
+    yoda.expect(&[Notice::LinkEnded { link: 1, stopped: true }]);
     let blocked = "Your message could not be delivered as the recipient has blocked you";
     assert_eq!(stage.link(&mut yoda, &private("hans")), refused_link(Refusal::BlockedByUser, blocked));
 }

@@ -47,7 +47,7 @@ fn commands_wait_for_what_is_in_flight_and_reports_do_not() {
     stage.service.journal.hold();
     stage.ask(&mut hans, 4, &Request::CreateThread { title: "t" });
     stage.link(&mut hans, &no(1));
-    yoda.expect(&[LinkNotice::Declined { link: 1 }]);
+    yoda.expect(&[Notice::QuestionDeclined { link: 1 }]);
     assert_eq!(stage.link(&mut hans, &private("yoda")), NOTHING);
     stage.release();
     assert_eq!(hans.answers(), [done(4, "Thread t created"), asked_privately(2, "yoda")]);
@@ -58,7 +58,7 @@ fn commands_count_towards_the_requests_of_a_second_and_reports_do_not() {
     let mut stage = stage(&["--max-requests-per-second", "2"]);
     let (mut yoda, _hans) = (stage.user("yoda"), stage.user("hans"));
     for _ in 0..5 {
-        yoda.send_link(9, &LinkRequest::End { link: 1, stopped: true });
+        yoda.send_link(9, &Request::EndLink { link: 1, stopped: true });
     }
     let link_after = |n: u64| asked(n, "");
     assert_eq!(stage.link(&mut yoda, &file("hans")), [link_after(1)]);
@@ -72,13 +72,13 @@ fn what_users_do_is_activity_and_what_clients_report_is_not() {
     for (request, counts) in [
         (private("nobody"), true),
         (file("nobody"), true),
-        (LinkRequest::RelayText { link: 5, text: "" }, true),
+        (Request::RelayText { link: 5, text: "" }, true),
         (no(5), true),
-        (LinkRequest::End { link: 5, stopped: true }, true),
-        (LinkRequest::End { link: 5, stopped: false }, false),
-        (LinkRequest::Listening { link: 5, port: 1 }, false),
-        (LinkRequest::Up { link: 5 }, false),
-        (LinkRequest::RelayDatagram { link: 5, datagram: b"x" }, false),
+        (Request::EndLink { link: 5, stopped: true }, true),
+        (Request::EndLink { link: 5, stopped: false }, false),
+        (Request::LinkListening { link: 5, port: 1 }, false),
+        (Request::LinkReached { link: 5 }, false),
+        (Request::RelayDatagram { link: 5, datagram: b"x" }, false),
     ] {
         let mut stage = stage(&["--timeout", "100"]);
         let mut yoda = stage.user("yoda");

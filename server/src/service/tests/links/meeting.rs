@@ -3,14 +3,14 @@
 use super::*;
 
 /// A link whose question was answered with yes, and what nobody has to read any more.
-fn agreed(stage: &mut Stage, yoda: &mut Client, hans: &mut Client, request: &LinkRequest<'_>) {
+fn agreed(stage: &mut Stage, yoda: &mut Client, hans: &mut Client, request: &Request<'_>) {
     stage.link(yoda, request);
     hans.answers();
     stage.link(hans, &yes(1));
 }
 
 /// Two users of whom one has asked the other, who said yes; and the token that the preparing end got.
-fn agreed_at(purpose: &LinkRequest<'_>, yoda_at: &str, hans_at: &str) -> (Stage, Client, Client) {
+fn agreed_at(purpose: &Request<'_>, yoda_at: &str, hans_at: &str) -> (Stage, Client, Client) {
     let mut stage = stage(&[]);
     let (mut yoda, mut hans) = (stage.user_at("yoda", yoda_at), stage.user_at("hans", hans_at));
     stage.link(&mut yoda, purpose);
@@ -20,7 +20,7 @@ fn agreed_at(purpose: &LinkRequest<'_>, yoda_at: &str, hans_at: &str) -> (Stage,
     (stage, yoda, hans)
 }
 
-fn agreed_here(purpose: &LinkRequest<'_>) -> (Stage, Client, Client) {
+fn agreed_here(purpose: &Request<'_>) -> (Stage, Client, Client) {
     agreed_at(purpose, "127.0.0.1:1", "127.0.0.1:2")
 }
 
@@ -36,16 +36,16 @@ fn introduction(token: &str, address: &str, port: u16) -> String {
     format!("Introduction {{ link: 1, token: {token}, address: {address:?}, port: {port} }}")
 }
 
-fn listening(port: u16) -> LinkRequest<'static> {
-    LinkRequest::Listening { link: 1, port }
+fn listening(port: u16) -> Request<'static> {
+    Request::LinkListening { link: 1, port }
 }
 
-const UP: LinkRequest<'static> = LinkRequest::Up { link: 1 };
+const UP: Request<'static> = Request::LinkReached { link: 1 };
 const DIRECT: &str = "Stands { link: 1, relayed: false }";
 const RELAYED: &str = "Stands { link: 1, relayed: true }";
 
-fn end(stopped: bool) -> LinkRequest<'static> {
-    LinkRequest::End { link: 1, stopped }
+fn end(stopped: bool) -> Request<'static> {
+    Request::EndLink { link: 1, stopped }
 }
 
 #[test]
@@ -202,7 +202,7 @@ fn an_end_before_it_stands_is_told_to_the_other() {
                 yoda.answers();
                 hans.answers();
                 stage.link(&mut hans, &end(stopped));
-                yoda.expect(&[LinkNotice::Ended { link: 1, stopped }]);
+                yoda.expect(&[Notice::LinkEnded { link: 1, stopped }]);
                 assert!(stage.service.links.is_empty());
                 stage.pass(MEETING_MAX);
                 yoda.expect(&[]);
@@ -213,7 +213,7 @@ fn an_end_before_it_stands_is_told_to_the_other() {
 }
 
 /// A link that stands directly.
-fn direct(request: &LinkRequest<'_>) -> (Stage, Client, Client) {
+fn direct(request: &Request<'_>) -> (Stage, Client, Client) {
     let (mut stage, mut yoda, mut hans) = agreed_here(request);
     for client in [&mut yoda, &mut hans] {
         stage.link(client, &listening(6_000));
@@ -240,7 +240,7 @@ fn the_ends_of_a_direct_conversation_tell_each_other_of_its_end() {
 fn the_end_of_a_direct_file_is_told_to_the_other_once() {
     let (mut stage, mut yoda, mut hans) = direct(&file("hans"));
     stage.link(&mut hans, &end(false));
-    yoda.expect(&[LinkNotice::Ended { link: 1, stopped: false }]);
+    yoda.expect(&[Notice::LinkEnded { link: 1, stopped: false }]);
     stage.link(&mut yoda, &end(false));
     hans.expect(&[]);
     assert!(stage.service.links.is_empty());

@@ -4,13 +4,13 @@ use super::*;
 use crate::connection::OUTGOING_BYTES_HIGH;
 
 /// A link that goes through the server.
-fn relayed(request: &LinkRequest<'_>) -> (Stage, Client, Client) {
+fn relayed(request: &Request<'_>) -> (Stage, Client, Client) {
     let mut stage = stage(&[]);
     let (mut yoda, mut hans) = (stage.user("yoda"), stage.user("hans"));
     stage.link(&mut yoda, request);
     stage.link(&mut hans, &yes(1));
     for client in [&mut yoda, &mut hans] {
-        stage.link(client, &LinkRequest::Listening { link: 1, port: 0 });
+        stage.link(client, &Request::LinkListening { link: 1, port: 0 });
     }
     for client in [&mut yoda, &mut hans] {
         let stands = "Stands { link: 1, relayed: true }";
@@ -20,15 +20,15 @@ fn relayed(request: &LinkRequest<'_>) -> (Stage, Client, Client) {
     (stage, yoda, hans)
 }
 
-fn text(text: &str) -> LinkRequest<'_> {
-    LinkRequest::RelayText { link: 1, text }
+fn text(text: &str) -> Request<'_> {
+    Request::RelayText { link: 1, text }
 }
 
-fn datagram(datagram: &[u8]) -> LinkRequest<'_> {
-    LinkRequest::RelayDatagram { link: 1, datagram }
+fn datagram(datagram: &[u8]) -> Request<'_> {
+    Request::RelayDatagram { link: 1, datagram }
 }
 
-const END: LinkRequest<'static> = LinkRequest::End { link: 1, stopped: false };
+const END: Request<'static> = Request::EndLink { link: 1, stopped: false };
 
 #[test]
 fn texts_go_both_ways_and_are_answered() {
@@ -36,9 +36,9 @@ fn texts_go_both_ways_and_are_answered() {
     for number in 0..100 {
         let (there, back) = (format!("there {number}"), format!("back {number}"));
         assert_eq!(stage.link(&mut yoda, &text(&there)), [done(9, "")]);
-        hans.expect(&[LinkNotice::RelayedText { link: 1, text: &there }]);
+        hans.expect(&[Notice::RelayedText { link: 1, text: &there }]);
         assert_eq!(stage.link(&mut hans, &text(&back)), [done(9, "")]);
-        yoda.expect(&[LinkNotice::RelayedText { link: 1, text: &back }]);
+        yoda.expect(&[Notice::RelayedText { link: 1, text: &back }]);
     }
 }
 
@@ -50,16 +50,16 @@ fn a_text_that_cant_be_said_is_refused_for_the_first_reason_that_applies() {
     assert_eq!(stage.link(&mut leia, &text("a\nb")), refused_link(Refusal::InvalidText, "Invalid text"));
     assert_eq!(stage.link(&mut leia, &text("hello")), unknown, "the link of two others");
     // One of its own that does not stand yet, and a file.
-    stage.link(&mut leia, &LinkRequest::StartPrivate { user: "hans", enabled: false });
+    stage.link(&mut leia, &Request::AskPrivate { user: "hans", enabled: false });
     stage.link(&mut leia, &file("hans"));
     for link in [2, 3] {
         let not_enabled = refused_link(Refusal::NotPrivate, "Error. Private messaging to hans not enabled");
-        assert_eq!(stage.link(&mut leia, &LinkRequest::RelayText { link, text: "hello" }), not_enabled);
+        assert_eq!(stage.link(&mut leia, &Request::RelayText { link, text: "hello" }), not_enabled);
     }
     yoda.expect(&[]);
     hans.answers();
     stage.link(&mut yoda, &END);
-    hans.expect(&[LinkNotice::Ended { link: 1, stopped: false }]);
+    hans.expect(&[Notice::LinkEnded { link: 1, stopped: false }]);
     assert_eq!(stage.link(&mut hans, &text("hello")), unknown, "it is over");
 }
 
@@ -71,12 +71,12 @@ fn datagrams_go_both_ways_and_nobody_elses_do() {
     yoda.expect(&[]);
     hans.expect(&[]);
     assert_eq!(stage.link(&mut yoda, &datagram(b"data")), NOTHING);
-    hans.expect(&[LinkNotice::RelayedDatagram { link: 1, datagram: b"data" }]);
+    hans.expect(&[Notice::RelayedDatagram { link: 1, datagram: b"data" }]);
     assert_eq!(stage.link(&mut hans, &datagram(b"")), NOTHING);
-    yoda.expect(&[LinkNotice::RelayedDatagram { link: 1, datagram: b"" }]);
+    yoda.expect(&[Notice::RelayedDatagram { link: 1, datagram: b"" }]);
     let largest = vec![7; forum_common::link::RELAYED_BYTES_MAX];
     stage.link(&mut yoda, &datagram(&largest));
-    hans.expect(&[LinkNotice::RelayedDatagram { link: 1, datagram: &largest }]);
+    hans.expect(&[Notice::RelayedDatagram { link: 1, datagram: &largest }]);
 }
 
 #[test]
@@ -114,9 +114,9 @@ fn whoever_sends_datagrams_is_not_idle() {
 fn the_last_datagrams_of_a_file_pass_until_both_have_done_with_it() {
     let (mut stage, mut yoda, mut hans) = relayed(&file("hans"));
     stage.link(&mut hans, &END);
-    yoda.expect(&[LinkNotice::Ended { link: 1, stopped: false }]);
+    yoda.expect(&[Notice::LinkEnded { link: 1, stopped: false }]);
     stage.link(&mut hans, &datagram(b"all is here"));
-    yoda.expect(&[LinkNotice::RelayedDatagram { link: 1, datagram: b"all is here" }]);
+    yoda.expect(&[Notice::RelayedDatagram { link: 1, datagram: b"all is here" }]);
     stage.link(&mut yoda, &datagram(b"again"));
     hans.expect(&[]);
     stage.link(&mut hans, &END);
@@ -137,7 +137,7 @@ fn of_a_file_that_one_has_done_with_only_the_other_is_told_that_it_left() {
     stage.link(&mut hans, &END);
     yoda.answers();
     stage.cut(&hans);
-    yoda.expect(&[LinkNotice::Ended { link: 1, stopped: false }]);
+    yoda.expect(&[Notice::LinkEnded { link: 1, stopped: false }]);
     assert!(stage.service.links.is_empty());
 }
 

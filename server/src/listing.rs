@@ -1,0 +1,133 @@
+//! Lists under way: each shows one instant, made item by item as the socket drains, a page or the whole.
+//!
+//! A page begins after an item, which is named by a number that only the server understands, and ends after so
+//! many; the end of the list then says where the next page begins. Each page is an instant of its own.
+
+use forum_common::wire::{Reply, Tag};
+
+use crate::forum::{Forum, History, Item, RoomId, RoomsListing, ThreadListing, ThreadsListing, TimedPost};
+use crate::online::OnlineListing;
+
+/// Which part of a list is wanted.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Page {
+    /// It begins after this item; none: with the first.
+    pub after: Option<u64>,
+    /// It has at most so many; none: all there are.
+    pub at_most: Option<u32>,
+}
+
+/// Where the items come from.
+#[derive(Debug)]
+pub enum Rows {
+    /// LST.
+    Threads(ThreadsListing),
+    /// RDT.
+    Thread(ThreadListing),
+    /// `whoelse` and `whoelsesince`.
+    Users(OnlineListing),
+    /// ATU.
+    Active(OnlineListing),
+    /// RDM b.
+    Board(History),
+    /// RDM s.
+    Rooms(RoomsListing),
+}
+
+/// The answer to a request for a list.
+#[derive(Debug)]
+pub struct Listing {
+    /// The request's.
+    pub tag: Tag,
+    rows: Rows,
+    /// Items that may still be listed.
+    left: u32,
+    /// What names the last that was.
+    last: u64,
+    /// What the present item shows and nothing else holds.
+    address: String,
+    post: Option<TimedPost>,
+}
+
+impl Listing {
+    /// A list that begins where `page` says and ends there.
+    pub fn new(tag: Tag, page: Page, mut rows: Rows) -> Self {
+        if let Some(after) = page.after {
+            match &mut rows {
+                Rows::Threads(rows) => rows.skip_past(after),
+                Rows::Thread(rows) => rows.skip_past(after),
+                Rows::Users(rows) | Rows::Active(rows) => rows.skip_past(after),
+                Rows::Board(rows) => rows.skip_past(after),
+                Rows::Rooms(rows) => rows.skip_past(RoomId((after >> 32) as u32), after & u64::from(u32::MAX)),
+            }
+        }
+        let left = page.at_most.unwrap_or(u32::MAX);
+        Self { tag, rows, left, last: page.after.unwrap_or(0), address: String::new(), post: None }
+    }
+
+    /// The next item, or the end of the list.
+    pub fn next_reply<'a>(&'a mut self, forum: &'a Forum) -> Reply<'a> {
+        let is_full = self.left == 0;
+        let last = self.last;
+        match self.next_item(forum) {
+            Some(_) if is_full => Reply::EndOfList { next: Some(last) },
+            Some(item) => item,
+            None => Reply::EndOfList { next: None },
+        }
+    }
+
+    fn next_item<'a>(&'a mut self, forum: &'a Forum) -> Option<Reply<'a>> {
+        self.left = self.left.saturating_sub(1);
+        let name = |account| forum.name_of(account).as_str();
+        let (last, item) = match &mut self.rows {
+            Rows::Threads(rows) => {
+                let (id, thread) = rows.next_thread()?;
+                let newest = thread.newest_item();
+                let item = Reply::ThreadItem {
+                    thread: id.0,
+                    title: thread.title(),
+                    creator: name(thread.creator()),
+                    posts: thread.posts().len() as u32,
+                    uploads: thread.uploads().len() as u32,
+                    last_author: newest.map(|(_, author, _)| name(author)),
+                    last_at_ms: newest.map(|(_, _, at_ms)| at_ms),
+                };
+                (id.0, item)
+            }
+            Rows::Thread(rows) => match rows.next_item()? {
+                Item::Post(number, post) => {
+                    let (id, at_ms, author) = (post.id.0, post.at_ms, name(post.author));
+                    (id, Reply::PostItem { number, id, at_ms, author, text: &post.text })
+                }
+                Item::Upload(upload) => {
+                    let (id, at_ms, author) = (upload.item.0, upload.at_ms, name(upload.author));
+                    (id, Reply::UploadItem { id, at_ms, author, file: &upload.file, size: upload.size })
+                }
+            },
+            Rows::Users(rows) => {
+                let user = rows.next_user()?;
+                (user.place, Reply::UserItem { name: name(user.account), left_ms: user.left_ms })
+            }
+            Rows::Active(rows) => {
+                let (place, user) = rows.next_online()?;
+                self.address = user.address.to_string();
+                let (name, udp_port, since_ms) = (name(user.account), user.udp_port, user.since_ms);
+                (place, Reply::ActiveUserItem { name, address: &self.address, udp_port, since_ms })
+            }
+            Rows::Board(rows) => {
+                let (number, post) = rows.next_post()?;
+                let (at_ms, author) = (post.at_ms, name(post.author));
+                (number.into(), Reply::BoardItem { number, at_ms, author, text: &post.text })
+            }
+            Rows::Rooms(rows) => {
+                let (room, number, post) = rows.next_post()?;
+                let post = self.post.insert(post);
+                let (room, at_ms, author) = (room.0, post.at_ms, name(post.author));
+                let place = u64::from(room) << 32 | u64::from(number);
+                (place, Reply::RoomItem { room, number, at_ms, author, text: &post.text })
+            }
+        };
+        self.last = last;
+        Some(item)
+    }
+}

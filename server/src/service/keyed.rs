@@ -1,0 +1,77 @@
+//! Changes with a key: known before anything else is looked at, so that asking again costs nothing and changes
+//! nothing. See [`crate::forum::Keys`].
+
+use forum_common::wire::{NO_TAG, Request, Tag};
+
+use super::Service;
+use super::answers::Made;
+use crate::clock::Clock;
+use crate::connection::Stream;
+use crate::forum::{AccountId, Key, Keyed};
+use crate::journal::Journal;
+use crate::session::PeerId;
+
+impl<S: Stream, J: Journal, C: Clock> Service<S, J, C> {
+    /// Answers a request whose change was made or refused by the log before; says whether it was one.
+    pub(super) fn answer_known(
+        &mut self,
+        id: PeerId,
+        tag: Tag,
+        account: AccountId,
+        keyed: Keyed,
+        request: &Request<'_>,
+    ) -> bool {
+        let Some(result) = self.forum.keys.find(account, keyed) else { return false };
+        match (result, Made::by(request)) {
+            (Ok(answer), Some(made)) => self.answer_again(id, tag, made, answer),
+            (Err(refused), _) => self.refuse(id, tag, &refused.into()),
+            (Ok(_), None) => debug_assert!(false, "{} takes no key", request.name()),
+        }
+        true
+    }
+}
+
+/// The key of a request, and a digest of what else it says.
+pub(super) fn keyed(request: &Request<'_>) -> Option<Keyed> {
+    let mut plain = *request;
+    let (Request::CreateThread { key, .. }
+    | Request::Post { key, .. }
+    | Request::DeletePost { key, .. }
+    | Request::EditPost { key, .. }
+    | Request::Upload { key, .. }
+    | Request::RemoveThread { key, .. }
+    | Request::SendMessage { key, .. }
+    | Request::Block { key, .. }
+    | Request::Unblock { key, .. }
+    | Request::PostToBoard { key, .. }
+    | Request::CreateRoom { key, .. }
+    | Request::PostToRoom { key, .. }) = &mut plain
+    else {
+        return None;
+    };
+    let key = key.take()?;
+    let mut frame = Vec::new();
+    plain.encode(NO_TAG, &mut frame);
+    let digest = *blake3::hash(&frame).as_bytes();
+    let (content, _) = digest.split_first_chunk().expect("a digest is longer than 8 bytes");
+    Some(Keyed { key: Key(key), content: u64::from_be_bytes(*content) })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_same_key_with_other_content_is_told_apart_and_the_key_is_no_content() {
+        let post = |text, key| keyed(&Request::Post { title: "t", text, key });
+        let of = |text, key| post(text, Some([key; 16])).unwrap();
+        assert_eq!(of("a", 1), of("a", 1));
+        assert_ne!(of("a", 1).content, of("b", 1).content);
+        assert_eq!(of("a", 1).content, of("a", 2).content);
+        let thread = keyed(&Request::CreateThread { title: "t", key: Some([1; 16]) }).unwrap();
+        let removal = keyed(&Request::RemoveThread { title: "t", key: Some([1; 16]) }).unwrap();
+        assert_ne!(thread.content, removal.content);
+        assert_eq!(post("a", None), None);
+        assert_eq!(keyed(&Request::WhoElse { after: None, at_most: None }), None);
+    }
+}

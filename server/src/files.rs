@@ -23,8 +23,8 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::{io, mem};
 
-use forum_common::wire::Tag;
 use forum_common::limits::DATA_BYTES_MAX;
+use forum_common::wire::Tag;
 
 use self::id::PART;
 pub use self::id::{FileId, NotAFileId};

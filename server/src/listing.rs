@@ -58,7 +58,9 @@ impl Listing {
                 Rows::Thread(rows) => rows.skip_past(after),
                 Rows::Users(rows) | Rows::Active(rows) => rows.skip_past(after),
                 Rows::Board(rows) => rows.skip_past(after),
-                Rows::Rooms(rows) => rows.skip_past(RoomId((after >> 32) as u32), after & u64::from(u32::MAX)),
+                Rows::Rooms(rows) => {
+                    rows.skip_past(RoomId((after >> 32) as u32), after & u64::from(u32::MAX))
+                }
             }
         }
         let left = page.at_most.unwrap_or(u32::MAX);

@@ -5,8 +5,8 @@ use std::fmt;
 use std::net::{IpAddr, SocketAddr};
 use std::time::{Duration, Instant};
 
-use forum_common::wire::Tag;
 use forum_common::names::{Password, UserName};
+use forum_common::wire::Tag;
 
 use crate::forum::{AccountId, MailNumber};
 use crate::listing::Listing;

@@ -4,9 +4,8 @@ use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::sync::mpsc::{self, Receiver};
 
-use forum_common::frame::Decoder;
 use forum_common::limits::FRAME_BYTES_MAX;
-use forum_common::transfer::Transfer as Wire;
+use forum_common::wire::{Transfer as Wire, frame};
 use tempfile::TempDir;
 
 use super::*;
@@ -60,7 +59,7 @@ impl Desk {
             self.files.write(KEY, piece);
             let _ = self.report();
         }
-        self.files.finish(KEY, expected(bytes));
+        self.files.finish(KEY, announced(bytes));
         self.verdict()
     }
 }
@@ -71,8 +70,12 @@ fn names(dir: &TempDir) -> Vec<String> {
     entries.map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect()
 }
 
-fn expected(bytes: &[u8]) -> Expected {
-    Expected { size: bytes.len() as u64, digest: blake3::hash(bytes).into() }
+fn stored(bytes: &[u8]) -> Report {
+    Report::Stored { id: ID, digest: blake3::hash(bytes).into() }
+}
+
+fn announced(bytes: &[u8]) -> Announced {
+    Announced { size: bytes.len() as u64, digest: Some(blake3::hash(bytes).into()) }
 }
 
 /// Bytes that don't repeat with the size of anything.
@@ -86,7 +89,7 @@ fn an_upload_is_stored_whole_and_only_for_the_owner() {
         for length in [0, 1, 10_000, 123_456] {
             let mut desk = Desk::new(threads);
             let bytes = noise(length);
-            assert_eq!(desk.upload(&bytes), Report::Stored { id: ID });
+            assert_eq!(desk.upload(&bytes), stored(&bytes));
             let path = ID.path_in(desk.dir.path());
             assert_eq!(fs::read(&path).unwrap(), bytes);
             assert_eq!(fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o600);
@@ -105,7 +108,7 @@ fn bytes_that_are_not_the_promised_ones_leave_no_trace() {
             let mut desk = Desk::new(threads);
             desk.files.create(KEY, ID);
             desk.files.write(KEY, b"bytes");
-            desk.files.finish(KEY, expected(promised));
+            desk.files.finish(KEY, announced(promised));
             assert_eq!(desk.verdict(), Report::Failed(failure));
             assert!(names(&desk.dir).is_empty());
         }
@@ -124,9 +127,9 @@ fn a_full_disk_ends_the_upload_and_what_was_under_way_is_ignored() {
     assert_eq!(desk.report(), Report::Failed(Failure::NoSpace));
     assert!(names(&desk.dir).is_empty());
     desk.files.write(KEY, b"fourth");
-    desk.files.finish(KEY, expected(b""));
+    desk.files.finish(KEY, announced(b""));
     assert_eq!(desk.files.next_report(), None);
-    assert_eq!(desk.upload(b"there is room again"), Report::Stored { id: ID });
+    assert_eq!(desk.upload(b"there is room again"), stored(b"there is room again"));
 }
 
 /// A real full disk can't be had without mounting one, but /dev/full says the same.
@@ -146,8 +149,8 @@ fn bytes_that_come_during_a_write_are_written_together() {
     assert_eq!(desk.report(), Report::Written { bytes: 1 });
     assert_eq!(desk.report(), Report::Written { bytes: 999 });
     assert_eq!(desk.files.next_report(), None);
-    desk.files.finish(KEY, expected(&[b'x'; 1_000]));
-    assert_eq!(desk.report(), Report::Stored { id: ID });
+    desk.files.finish(KEY, announced(&[b'x'; 1_000]));
+    assert_eq!(desk.report(), stored(&[b'x'; 1_000]));
 }
 
 #[test]
@@ -161,7 +164,7 @@ fn an_upload_that_is_ended_leaves_no_trace_at_any_moment() {
                 desk.files.write(KEY, b" bytes");
             }
             if moment != "created" && moment != "writing" {
-                desk.files.finish(KEY, expected(b"some bytes"));
+                desk.files.finish(KEY, announced(b"some bytes"));
             }
             if moment.starts_with("stored") {
                 for _two_writes_and_the_verdict in 0..3 {
@@ -170,7 +173,7 @@ fn an_upload_that_is_ended_leaves_no_trace_at_any_moment() {
             }
             desk.files.end(KEY);
             let next = desk.upload(b"the next with this key");
-            assert_eq!(next, Report::Stored { id: ID }, "{threads} threads, {moment}");
+            assert_eq!(next, stored(b"the next with this key"), "{threads} threads, {moment}");
             assert_eq!(desk.files.next_report(), None);
             let Desk { files, dir, .. } = desk;
             drop(files);
@@ -192,7 +195,7 @@ fn an_id_that_is_taken_is_refused_and_its_file_untouched() {
 fn workers_that_end_take_unfinished_uploads_along() {
     for threads in [0, 2] {
         let mut desk = Desk::new(threads);
-        assert_eq!(desk.upload(b"finished"), Report::Stored { id: ID });
+        assert_eq!(desk.upload(b"finished"), stored(b"finished"));
         desk.files.create(KEY, FileId(1));
         desk.files.write(KEY, b"unfinished");
         let Desk { files, dir, .. } = desk;
@@ -206,17 +209,18 @@ fn download(desk: &mut Desk, bytes_max: u64) -> Vec<u8> {
     const TAG: Tag = 0xDA7A;
     desk.files.open(KEY, ID, TAG);
     let Report::Opened { size } = desk.report() else { panic!("not opened") };
-    let (mut bytes, mut decoder) = (Vec::new(), Decoder::default());
+    let mut bytes = Vec::new();
     while (bytes.len() as u64) < size {
         desk.files.read(KEY, bytes_max);
         let Report::Chunk { frames, bytes: in_chunk } = desk.report() else { panic!("no chunk") };
         let before = bytes.len() as u64;
         assert_eq!(in_chunk, bytes_max.min(CHUNK_BYTES_MAX).min(size - before));
-        decoder.feed(&frames);
-        while let Some(frame) = decoder.next_frame().unwrap() {
+        let mut rest = &frames[..];
+        while let Some((frame, used)) = frame::split(rest, FRAME_BYTES_MAX).unwrap() {
+            rest = &rest[used..];
             assert_eq!(frame.tag, TAG);
-            let Ok(Wire::Data(data)) = Wire::decode(&frame) else { panic!("{frame:?}") };
-            bytes.extend_from_slice(data);
+            let Ok(Wire::Data { piece }) = Wire::decode(&frame) else { panic!("{frame:?}") };
+            bytes.extend_from_slice(piece);
         }
         assert_eq!(bytes.len() as u64, before + in_chunk, "whole frames");
         desk.files.recycle(frames);
@@ -296,8 +300,8 @@ fn a_file_is_a_part_until_it_is_whole() {
     desk.files.write(KEY, b"some");
     assert_eq!(desk.report(), Report::Written { bytes: 4 });
     assert_eq!(names(&desk.dir), [format!("{ID}.part")]);
-    desk.files.finish(KEY, expected(b"some"));
-    assert_eq!(desk.report(), Report::Stored { id: ID });
+    desk.files.finish(KEY, announced(b"some"));
+    assert_eq!(desk.report(), stored(b"some"));
     assert_eq!(names(&desk.dir), [ID.to_string()]);
 }
 

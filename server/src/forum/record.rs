@@ -153,7 +153,10 @@ pub(super) mod hex_digest {
 
     use super::DIGEST_BYTES;
 
-    pub(in crate::forum) fn serialize<S: Serializer>(digest: &[u8; DIGEST_BYTES], s: S) -> Result<S::Ok, S::Error> {
+    pub(in crate::forum) fn serialize<S: Serializer>(
+        digest: &[u8; DIGEST_BYTES],
+        s: S,
+    ) -> Result<S::Ok, S::Error> {
         if s.is_human_readable() {
             s.serialize_str(blake3::Hash::from_bytes(*digest).to_hex().as_str())
         } else {
@@ -161,7 +164,9 @@ pub(super) mod hex_digest {
         }
     }
 
-    pub(in crate::forum) fn deserialize<'de, D: Deserializer<'de>>(d: D) -> Result<[u8; DIGEST_BYTES], D::Error> {
+    pub(in crate::forum) fn deserialize<'de, D: Deserializer<'de>>(
+        d: D,
+    ) -> Result<[u8; DIGEST_BYTES], D::Error> {
         if d.is_human_readable() {
             let text = String::deserialize(d)?;
             blake3::Hash::from_hex(text).map(|hash| *hash.as_bytes()).map_err(D::Error::custom)

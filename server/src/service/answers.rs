@@ -22,7 +22,10 @@ pub(super) enum Made<'a> {
     Post(&'a str),
     PostDeleted,
     PostEdited,
-    File { file: &'a str, title: &'a str },
+    File {
+        file: &'a str,
+        title: &'a str,
+    },
     ThreadRemoved(&'a str),
     /// The receiver sees a message; its sender sees that nothing was refused.
     Message,

@@ -10,9 +10,9 @@
 use std::hash::{BuildHasher, RandomState};
 use std::net::IpAddr;
 
-use forum_common::wire::Tag;
 use forum_common::names::{Invalid, Password, UserName};
 use forum_common::wire::Refusal;
+use forum_common::wire::Tag;
 use log::{info, warn};
 
 use super::commit::Origin;

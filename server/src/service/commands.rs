@@ -91,7 +91,9 @@ impl<S: Stream, J: Journal, C: Clock> Service<S, J, C> {
             Request::EditPost { title, number, text, id, .. } => {
                 self.edit_post(title, number, id.map(ItemId), text)
             }
-            Request::RemoveThread { title, .. } => self.title(title).map(|title| Change::RemoveThread { title }),
+            Request::RemoveThread { title, .. } => {
+                self.title(title).map(|title| Change::RemoveThread { title })
+            }
             Request::SendMessage { user, text, .. } => self.message(account, user, text),
             Request::Block { user, .. } => self.block(account, user),
             Request::Unblock { user, .. } => self.unblock(account, user),
@@ -148,14 +150,7 @@ impl<S: Stream, J: Journal, C: Clock> Service<S, J, C> {
 
     /// Proposes a change. With nothing of this connection in flight, one that can't succeed is refused at
     /// once; otherwise what comes before it may matter, and the log decides.
-    fn take_change(
-        &mut self,
-        id: PeerId,
-        tag: Tag,
-        account: AccountId,
-        key: Option<Keyed>,
-        change: Change,
-    ) {
+    fn take_change(&mut self, id: PeerId, tag: Tag, account: AccountId, key: Option<Keyed>, change: Change) {
         let nothing_in_flight = self.unapplied(id).is_some_and(|own| own.entries == 0);
         if nothing_in_flight && let Err(refused) = self.forum.check(Some(account), &change) {
             self.refuse(id, tag, &refused.into());

@@ -4,8 +4,8 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use forum_common::wire::Tag;
 use forum_common::names::UserName;
+use forum_common::wire::Tag;
 use forum_common::wire::{Limit, Refusal};
 use log::{error, info, warn};
 

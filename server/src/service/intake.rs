@@ -2,7 +2,6 @@
 
 use std::io;
 
-
 use forum_common::limits::FRAME_BYTES_MAX;
 use forum_common::wire::frame::EARLY_FRAME_BYTES_MAX;
 use forum_common::wire::{Closing, Frame, Malformed, Request, Transfer, frame};

@@ -6,8 +6,8 @@ mod relay;
 
 use std::net::IpAddr;
 
-use forum_common::wire::{Key, LinkId, Limit, Notice, Refusal, Reply, Request, Tag};
 use forum_common::names::{FileName, UserName};
+use forum_common::wire::{Key, Limit, LinkId, Notice, Refusal, Reply, Request, Tag};
 use log::info;
 
 use super::commands::{slow_down, word_of};
@@ -148,9 +148,7 @@ impl<S: Stream, J: Journal, C: Clock> Service<S, J, C> {
     fn check_room(&self, asker: AccountId, asked: AccountId) -> Result<(), Rejection> {
         self.links.check_room(asker, asked).map_err(|full| match full {
             Full::LinksOfAsker => Rejection::limit(Limit::Links, LINKS_OF_A_USER_MAX as u64),
-            Full::QuestionsToAsked => {
-                Rejection::limit(Limit::Questions, QUESTIONS_TO_A_USER_MAX as u64)
-            }
+            Full::QuestionsToAsked => Rejection::limit(Limit::Questions, QUESTIONS_TO_A_USER_MAX as u64),
         })
     }
 

@@ -60,7 +60,9 @@ impl<S: Stream, J: Journal, C: Clock> Service<S, J, C> {
             (Phase::Proving(_, claim), Request::SignUp { password, confirmation }) => {
                 self.take_sign_up(id, tag, patience, *claim, password, confirmation)?;
             }
-            (_, Request::ClientHello { .. }) => return Err(Fault("Wrong phase: only one hello is allowed".into())),
+            (_, Request::ClientHello { .. }) => {
+                return Err(Fault("Wrong phase: only one hello is allowed".into()));
+            }
             (_, Request::Password { .. } | Request::SignUp { .. }) => {
                 return Err(Fault("Wrong phase: a name must come before the password".into()));
             }

@@ -46,7 +46,8 @@ impl<S: Stream, J: Journal, C: Clock> Service<S, J, C> {
     pub(super) fn broadcast(&mut self, from: AccountId, text: &str) -> Result<(), Rejection> {
         let text = Text::parse(text)?;
         let (name, excluded) = (self.forum.name_of(from).clone(), self.forum.blocks.of(from));
-        if self.tell_all(from, &excluded, &Notice::Broadcast { at_ms: self.now_ms, from: &name, text: &text }) {
+        if self.tell_all(from, &excluded, &Notice::Broadcast { at_ms: self.now_ms, from: &name, text: &text })
+        {
             let text = "Your message could not be delivered to some recipients";
             return Err(Rejection::new(Refusal::NotToAll, text.into()));
         }
@@ -79,6 +80,9 @@ impl<S: Stream, J: Journal, C: Clock> Service<S, J, C> {
     }
 
     pub(super) fn user(&self, name: &UserName) -> Result<AccountId, Rejection> {
-        self.forum.accounts.find(name).ok_or_else(|| Rejection::new(Refusal::InvalidUser, "Error. Invalid user".into()))
+        self.forum
+            .accounts
+            .find(name)
+            .ok_or_else(|| Rejection::new(Refusal::InvalidUser, "Error. Invalid user".into()))
     }
 }

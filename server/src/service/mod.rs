@@ -5,8 +5,8 @@
 //! One turn of it: results of the helpers, deadlines, then a share of input for everybody who waits, then
 //! one write for everybody who got something, then the dead are buried.
 
-mod checks;
 mod answers;
+mod checks;
 mod commands;
 mod commit;
 mod intake;
@@ -29,10 +29,10 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
 use std::time::{Duration, Instant};
 
-use forum_common::wire::Tag;
-use forum_common::wire::Notice;
 use forum_common::wire::Closing;
+use forum_common::wire::Notice;
 use forum_common::wire::Reply;
+use forum_common::wire::Tag;
 use log::{info, warn};
 
 use self::checks::Target;

@@ -40,7 +40,10 @@ impl<S: Stream, J: Journal, C: Clock> Service<S, J, C> {
     pub(super) fn create_room(&self, creator: AccountId, users: &str) -> Result<Change, Rejection> {
         let names = users.split(' ').map(UserName::parse).collect::<Result<Vec<_>, _>>()?;
         if names.contains(self.forum.name_of(creator)) {
-            return Err(Rejection::new(Refusal::NotToSelf, "Error. Cannot create a room with yourself".into()));
+            return Err(Rejection::new(
+                Refusal::NotToSelf,
+                "Error. Cannot create a room with yourself".into(),
+            ));
         }
         let mut members = vec![creator];
         for name in &names {

@@ -12,6 +12,7 @@ mod presence;
 mod rooms;
 mod shutdown;
 mod transfers;
+mod typed;
 
 use std::cell::RefCell;
 use std::collections::VecDeque;
@@ -19,10 +20,8 @@ use std::io::{self, ErrorKind, Read, Write};
 use std::rc::Rc;
 
 use clap::Parser;
-use forum_common::frame::{Decoder, Tag};
 use forum_common::names::Password;
-use forum_common::wire::{Request, VERSION};
-use forum_common::wire::Transfer;
+use forum_common::wire::{FromServer, Input, Refusal, Request, Tag, Transfer, VERSION};
 
 use super::*;
 use crate::args::Arguments;
@@ -111,7 +110,7 @@ struct Stage {
 struct Client {
     id: PeerId,
     link: Rc<RefCell<Link>>,
-    decoder: Decoder,
+    input: Input,
 }
 
 fn stage(options: &[&str]) -> Stage {
@@ -146,23 +145,24 @@ fn stage_on(options: &[&str], forum: Forum, journal: MemoryJournal) -> Stage {
 fn stage_with_thread() -> (Stage, Client) {
     let mut stage = stage(&[]);
     let mut yoda = stage.sign_up("yoda");
-    stage.ask(&mut yoda, 4, &Request::CreateThread { title: "t" });
+    stage.ask(&mut yoda, 4, &Request::CreateThread { title: "t", key: None });
     (stage, yoda)
 }
 
 impl Stage {
     fn connect(&mut self) -> Client {
-        self.connect_from("127.0.0.1:1", VERSION)
+        self.connect_from("127.0.0.1:1")
     }
 
-    fn connect_from(&mut self, address: &str, version: u16) -> Client {
+    fn connect_from(&mut self, address: &str) -> Client {
         let link = Rc::new(RefCell::new(Link { room: 1 << 30, ..Link::default() }));
         let address = address.parse().unwrap();
         let id = self.service.admit(Pipe(Rc::clone(&link)), address).expect("room for one more");
-        let mut client = Client { id, link, decoder: Decoder::default() };
-        client.send(1, &Request::Hello { version });
+        let mut client = Client { id, link, input: Input::default() };
+        client.send(1, &Request::ClientHello { version: VERSION, client: "test", presence: true });
         self.settle(&client);
-        assert_eq!(client.answers(), [format!("1 Hello {{ version: {version} }}")]);
+        let answers = client.answers();
+        assert!(answers[0].starts_with("1 ServerHello { version: 3, "), "{answers:?}");
         client
     }
 
@@ -265,19 +265,24 @@ impl Client {
     }
 
     fn send_sign_up(&mut self, name: &str, udp_port: u16) {
-        self.send(2, &Request::LogIn { name, udp_port });
+        self.send(2, &Request::LogIn { name, udp_port, take_over: None, session: None });
         self.send(3, &Request::SignUp { password: PASSWORD, confirmation: PASSWORD });
     }
 
     fn send_log_in(&mut self, name: &str, password: &str) {
-        self.send(2, &Request::LogIn { name, udp_port: NO_PORT });
-        self.send(3, &Request::Password(password));
+        self.send(2, &Request::LogIn { name, udp_port: NO_PORT, take_over: None, session: None });
+        self.send(3, &Request::Password { password: password });
     }
 
     fn send_transfer(&mut self, tag: Tag, transfer: &Transfer<'_>) {
         let mut bytes = Vec::new();
         transfer.encode(tag, &mut bytes);
         self.link.borrow_mut().to_server.extend(bytes);
+    }
+
+    /// The bytes that came since the last time, unread.
+    fn frame(&mut self) -> Vec<u8> {
+        std::mem::take(&mut self.link.borrow_mut().to_client)
     }
 
     /// What came since the last time, but for the comings and goings of others.
@@ -287,25 +292,54 @@ impl Client {
         answers
     }
 
-    /// What came since the last time: tag and message, as Debug writes them.
+    /// What came since the last time: tag and message, as Debug writes them, shortened.
     fn heard(&mut self) -> Vec<String> {
         let bytes = std::mem::take(&mut self.link.borrow_mut().to_client);
-        self.decoder.feed(&bytes);
+        let mut rest = &bytes[..];
         let mut answers = Vec::new();
-        while let Some(frame) = self.decoder.next_frame().unwrap() {
-            let text = if Notice::is_kind(frame.kind) {
-                format!("{:?}", Notice::decode(&frame).unwrap())
-            } else if LinkNotice::is_kind(frame.kind) {
-                let tag = if frame.tag == 0 { String::new() } else { format!("{} ", frame.tag) };
-                format!("{tag}{:?}", LinkNotice::decode(&frame).unwrap())
-            } else if Transfer::is_kind(frame.kind) {
-                format!("{} {:?}", frame.tag, Transfer::decode(&frame).unwrap())
-            } else {
-                format!("{} {:?}", frame.tag, Reply::decode(&frame).unwrap())
-            };
-            answers.push(text);
+        loop {
+            rest = &rest[self.input.feed(rest)..];
+            while let Some(frame) = self.input.take().unwrap() {
+                let text = match FromServer::decode(&frame).unwrap() {
+                    FromServer::Reply(tag, reply) => match text_of(&reply) {
+                        Some(text) => done(tag, text),
+                        None => format!("{tag} {reply:?}"),
+                    },
+                    FromServer::Transfer(tag, transfer) => format!("{tag} {transfer:?}"),
+                    FromServer::Notice(notice) => format!("{notice:?}"),
+                };
+                answers.push(short(&text));
+            }
+            if rest.is_empty() {
+                return answers;
+            }
         }
-        answers
+    }
+}
+
+/// Debug's text without fields that are absent, times, and what only programs read of a refusal: for that there
+/// is `answers_are_typed`.
+fn short(text: &str) -> String {
+    let (head, fields) = text.split_once(" { ").unwrap_or((text, ""));
+    let hidden = ["at_ms: ", "since_ms: ", "session: ", "now_ms: ", "limit: ", "value: ", "name: Some"];
+    let is_shown =
+        |field: &&str| !field.ends_with(": None") && !hidden.iter().any(|name| field.starts_with(name));
+    let fields: Vec<_> = fields.trim_end_matches(" }").split(", ").filter(is_shown).collect();
+    match fields[..] {
+        [] | [""] => head.to_owned(),
+        _ => format!("{head} {{ {} }}", fields.join(", ")),
+    }
+}
+
+/// The text of a change that was made, whatever its type.
+fn text_of<'a>(reply: &Reply<'a>) -> Option<&'a str> {
+    match *reply {
+        Reply::Done { text, .. }
+        | Reply::ThreadCreated { text, .. }
+        | Reply::Posted { text, .. }
+        | Reply::RoomCreated { text, .. }
+        | Reply::Uploaded { text, .. } => Some(text),
+        _ => None,
     }
 }
 

@@ -161,11 +161,11 @@ impl<S: Stream, J: Journal, C: Clock> Service<S, J, C> {
         let key = TransferKey { peer, tag };
         self.insist_on_new(key)?;
         Ok(self.check_download(peer, title, file).map(|(id, download)| {
-            self.peers.reply(peer, tag, &Reply::DownloadStarts {
-                size: download.size,
-                digest: download.digest,
-                offset: 0,
-            });
+            self.peers.reply(
+                peer,
+                tag,
+                &Reply::DownloadStarts { size: download.size, digest: download.digest, offset: 0 },
+            );
             self.files.open(key, id, tag);
             self.downloads.insert(key, download);
         }))
@@ -396,9 +396,10 @@ impl<S: Stream, J: Journal, C: Clock> Service<S, J, C> {
         warn!("{} transfer {}: {failure}", self.label(key.peer), key.tag);
         let no = match failure {
             Failure::NoSpace => no_space(),
-            Failure::DigestDiffers => {
-                Rejection::new(Refusal::DigestDiffers, "The file was damaged on its way. Nothing was stored".into())
-            }
+            Failure::DigestDiffers => Rejection::new(
+                Refusal::DigestDiffers,
+                "The file was damaged on its way. Nothing was stored".into(),
+            ),
             _ => Rejection::new(Refusal::TransferAborted, "The server could not access the file".into()),
         };
         if self.uploads.contains_key(&key) {

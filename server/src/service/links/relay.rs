@@ -1,9 +1,9 @@
 //! What the server passes on for two who can't meet: texts, which are answered, and datagrams, which may be
 //! lost. Neither may pile up in front of a receiver that reads too slowly.
 
-use forum_common::wire::{LinkId, Notice};
 use forum_common::names::Text;
 use forum_common::wire::Refusal;
+use forum_common::wire::{LinkId, Notice};
 
 use super::Asker;
 use crate::clock::Clock;
@@ -24,7 +24,10 @@ impl<S: Stream, J: Journal, C: Clock> Service<S, J, C> {
         let to = link.other(asker.account);
         let name = self.forum.name_of(to);
         if link.purpose != Purpose::Private || !matches!(link.stage, Stage::Relayed { .. }) {
-            return Err(Rejection::new(Refusal::NotPrivate, format!("Error. Private messaging to {name} not enabled")));
+            return Err(Rejection::new(
+                Refusal::NotPrivate,
+                format!("Error. Private messaging to {name} not enabled"),
+            ));
         }
         if self.reads_too_slowly(to) {
             let text = format!("{name} reads too slowly. Your message was not delivered");

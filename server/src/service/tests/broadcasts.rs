@@ -12,7 +12,10 @@ fn a_slow_receiver_is_cut_off_with_the_reason_and_nobody_else_waits() {
     slow.link.borrow_mut().room = 10;
     for tag in 0..30 {
         let text = "x".repeat(8_000);
-        assert_eq!(stage.ask(&mut loud, 10 + tag, &Request::Broadcast { text: &text }), [done(10 + tag, "")]);
+        assert_eq!(
+            stage.ask(&mut loud, 10 + tag, &Request::SendBroadcast { text: &text }),
+            [done(10 + tag, "")]
+        );
     }
     let heard = fast.answers();
     assert_eq!(heard.iter().filter(|notice| notice.starts_with("Broadcast")).count(), 30);
@@ -32,7 +35,7 @@ fn the_unread_notices_of_all_are_bounded_and_counted_once() {
         client.link.borrow_mut().room = 0;
     }
     for tag in 0..40 {
-        stage.ask(&mut loud, 10 + tag, &Request::Broadcast { text: &"x".repeat(8_000) });
+        stage.ask(&mut loud, 10 + tag, &Request::SendBroadcast { text: &"x".repeat(8_000) });
         assert!(stage.service.peers.notice_cost() <= 200_000, "{}", stage.service.peers.notice_cost());
     }
     // Shared bytes count once: 20 broadcasts fit before the first of 50 receivers is cut off.
@@ -52,7 +55,7 @@ fn a_broadcast_is_encoded_once_and_leaves_in_one_write() {
     }
     stage.run();
     for tag in 0..5 {
-        loud.send(10 + tag, &Request::Broadcast { text: "hello" });
+        loud.send(10 + tag, &Request::SendBroadcast { text: "hello" });
     }
     stage.settle(&loud);
     for ear in &mut ears {

@@ -15,7 +15,7 @@ fn too_many(tag: Tag) -> [String; 1] {
 
 /// A user who is connected from there.
 fn user_from(stage: &mut Stage, name: &str, address: &str) -> Client {
-    let client = stage.connect_from(address, VERSION);
+    let client = stage.connect_from(address);
     stage.sign_up_on(client, name, NO_PORT)
 }
 
@@ -29,7 +29,7 @@ fn guesses_of_the_admin_password_count_over_all_connections_of_an_address() {
     for client in [&mut one, &mut other] {
         assert_eq!(stage.ask(client, 5, &RIGHT), too_many(5));
         // Nothing else is refused to whoever guessed.
-        assert_eq!(stage.ask(client, 6, &Request::Ping(b"?")), ["6 Pong([63])"]);
+        assert_eq!(stage.ask(client, 6, &Request::Ping { payload: b"?" }), ["6 Pong { payload: [63] }"]);
     }
     stage.pass(Duration::from_secs(10));
     assert!(stage.ask(&mut one, 7, &RIGHT)[0].contains("ShuttingDown"));

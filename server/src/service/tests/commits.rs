@@ -8,7 +8,7 @@ fn nothing_is_answered_before_it_is_durable() {
     let mut stage = stage(&[]);
     let mut yoda = stage.sign_up("yoda");
     stage.service.journal.hold();
-    assert_eq!(stage.ask(&mut yoda, 4, &Request::CreateThread { title: "t" }), [""; 0]);
+    assert_eq!(stage.ask(&mut yoda, 4, &Request::CreateThread { title: "t", key: None }), [""; 0]);
     assert_eq!(stage.service.forum.threads.len(), 0, "memory is never ahead of the disk");
     stage.release();
     assert_eq!(yoda.answers(), [done(4, "Thread t created")]);
@@ -19,12 +19,22 @@ fn answers_keep_the_order_of_requests_and_everybody_reads_their_own_writes() {
     let mut stage = stage(&[]);
     let mut yoda = stage.sign_up("yoda");
     stage.service.journal.hold();
-    yoda.send(10, &Request::CreateThread { title: "t" });
-    yoda.send(11, &Request::Post { title: "t", text: "one" });
-    yoda.send(12, &Request::Post { title: "nope", text: "x" });
-    yoda.send(13, &Request::CreateThread { title: "bad name" });
-    yoda.send(14, &Request::ReadThread { title: "t", range: None });
-    yoda.send(15, &Request::Ping(b"p"));
+    yoda.send(10, &Request::CreateThread { title: "t", key: None });
+    yoda.send(11, &Request::Post { title: "t", text: "one", key: None });
+    yoda.send(12, &Request::Post { title: "nope", text: "x", key: None });
+    yoda.send(13, &Request::CreateThread { title: "bad name", key: None });
+    yoda.send(
+        14,
+        &Request::ReadThread {
+            title: "t",
+            range: None,
+            after: None,
+            at_most: None,
+            last: None,
+            unread: None,
+        },
+    );
+    yoda.send(15, &Request::Ping { payload: b"p" });
     stage.settle(&yoda);
     assert_eq!(yoda.answers(), [""; 0]);
     stage.release();
@@ -35,9 +45,9 @@ fn answers_keep_the_order_of_requests_and_everybody_reads_their_own_writes() {
             done(11, "Message posted to t thread"),
             refused(12, Refusal::NoSuchThread, "Thread nope does not exist"),
             refused(13, Refusal::InvalidName, "Invalid name"),
-            "14 Post { number: 1, author: \"yoda\", text: \"one\" }".into(),
+            "14 PostItem { number: 1, id: 1, author: \"yoda\", text: \"one\" }".into(),
             "14 EndOfList".into(),
-            "15 Pong([112])".into(),
+            "15 Pong { payload: [112] }".into(),
         ]
     );
 }
@@ -47,19 +57,22 @@ fn a_read_never_waits_for_somebody_elses_write() {
     let mut stage = stage(&[]);
     let (mut yoda, mut hans) = (stage.sign_up("yoda"), stage.sign_up("hans"));
     stage.service.journal.hold();
-    stage.ask(&mut yoda, 4, &Request::CreateThread { title: "t" });
-    assert_eq!(stage.ask(&mut hans, 4, &Request::ListThreads), ["4 EndOfList"]);
+    stage.ask(&mut yoda, 4, &Request::CreateThread { title: "t", key: None });
+    assert_eq!(
+        stage.ask(&mut hans, 4, &Request::ListThreads { after: None, at_most: None }),
+        ["4 EndOfList"]
+    );
 }
 
 #[test]
 fn many_commands_share_one_commit() {
     let mut stage = stage(&[]);
     let mut clients: Vec<_> = (0..20).map(|n| stage.sign_up(&format!("u{n}"))).collect();
-    stage.ask(&mut clients[0], 4, &Request::CreateThread { title: "t" });
+    stage.ask(&mut clients[0], 4, &Request::CreateThread { title: "t", key: None });
     let before = stage.service.journal.commits();
     for client in &mut clients {
         for tag in 10..30 {
-            client.send(tag, &Request::Post { title: "t", text: "x" });
+            client.send(tag, &Request::Post { title: "t", text: "x", key: None });
         }
     }
     stage.settle_all(&clients);
@@ -78,12 +91,12 @@ fn a_full_disk_refuses_and_changes_nothing() {
     stage.service.journal.no_space(1);
     let full = "No space left on the server. Nothing was changed";
     assert_eq!(
-        stage.ask(&mut yoda, 5, &Request::Post { title: "t", text: "x" }),
+        stage.ask(&mut yoda, 5, &Request::Post { title: "t", text: "x", key: None }),
         [refused(5, Refusal::NoSpace, full)]
     );
     assert_eq!(stage.service.forum.state_hash(), before);
     assert_eq!(
-        stage.ask(&mut yoda, 6, &Request::Post { title: "t", text: "x" }),
+        stage.ask(&mut yoda, 6, &Request::Post { title: "t", text: "x", key: None }),
         [done(6, "Message posted to t thread")]
     );
 }
@@ -94,10 +107,10 @@ fn limits_count_what_is_in_flight() {
     let mut yoda = stage.sign_up("yoda");
     stage.service.journal.hold();
     for (tag, title) in [(4, "a"), (5, "b"), (6, "c")] {
-        yoda.send(tag, &Request::CreateThread { title });
+        yoda.send(tag, &Request::CreateThread { title, key: None });
     }
-    yoda.send(7, &Request::Post { title: "a", text: "x" });
-    yoda.send(8, &Request::Post { title: "a", text: "y" });
+    yoda.send(7, &Request::Post { title: "a", text: "x", key: None });
+    yoda.send(8, &Request::Post { title: "a", text: "y", key: None });
     stage.settle(&yoda);
     stage.release();
     let answers = yoda.answers();
@@ -113,9 +126,13 @@ fn a_restart_from_the_log_gives_the_same_forum() {
     let mut stage = stage(&[]);
     let mut yoda = stage.sign_up("yoda");
     for n in 0..50 {
-        stage.ask(&mut yoda, 10 + n, &Request::CreateThread { title: &format!("t{}", n % 7) });
-        stage.ask(&mut yoda, 100 + n, &Request::Post { title: &format!("t{}", n % 5), text: "x" });
-        stage.ask(&mut yoda, 200 + n, &Request::DeletePost { title: "t1", number: n % 3 });
+        stage.ask(&mut yoda, 10 + n, &Request::CreateThread { title: &format!("t{}", n % 7), key: None });
+        stage.ask(&mut yoda, 100 + n, &Request::Post { title: &format!("t{}", n % 5), text: "x", key: None });
+        stage.ask(
+            &mut yoda,
+            200 + n,
+            &Request::DeletePost { title: "t1", number: n % 3, id: None, key: None },
+        );
     }
     let mut replayed = Forum::default();
     for bytes in stage.service.journal.committed() {
@@ -128,9 +145,9 @@ fn a_restart_from_the_log_gives_the_same_forum() {
 fn time_in_the_log_never_goes_back() {
     let mut stage = stage(&[]);
     let mut yoda = stage.sign_up("yoda");
-    stage.ask(&mut yoda, 4, &Request::CreateThread { title: "a" });
+    stage.ask(&mut yoda, 4, &Request::CreateThread { title: "a", key: None });
     stage.clock.set_wall_ms(5);
-    stage.ask(&mut yoda, 5, &Request::CreateThread { title: "b" });
+    stage.ask(&mut yoda, 5, &Request::CreateThread { title: "b", key: None });
     let times: Vec<_> =
         stage.service.journal.committed().iter().map(|bytes| Entry::decode(bytes).unwrap().at_ms).collect();
     assert!(times.is_sorted() && times[0] == 1_000_000, "{times:?}");

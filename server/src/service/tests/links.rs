@@ -4,9 +4,6 @@ mod limits;
 mod meeting;
 mod relay;
 
-use forum_common::link::{LinkNotice, LinkRequest};
-use forum_common::wire::Refusal;
-
 use super::*;
 use crate::links::{MEETING_MAX, QUESTION_OPEN};
 
@@ -16,7 +13,7 @@ const PORT: u16 = 7_000;
 impl Stage {
     /// A user who takes files at [`PORT`] of this address.
     fn user_at(&mut self, name: &str, address: &str) -> Client {
-        let client = self.connect_from(address, VERSION);
+        let client = self.connect_from(address);
         self.sign_up_on(client, name, PORT)
     }
 
@@ -24,34 +21,22 @@ impl Stage {
         self.user_at(name, "127.0.0.1:1")
     }
 
-    /// A user whose client knows of no links.
-    fn old_user(&mut self, name: &str) -> Client {
-        let client = self.connect_from("127.0.0.1:1", 1);
-        self.sign_up_on(client, name, PORT)
-    }
-
     /// Sends a request about a link, with tag 9, and returns everything that is answered.
     fn link(&mut self, client: &mut Client, request: &Request<'_>) -> Vec<String> {
-        client.send_link(9, request);
+        client.send(9, request);
         self.settle(client);
         client.answers()
     }
 }
 
 impl Client {
-    fn send_link(&mut self, tag: Tag, request: &Request<'_>) {
-        let mut bytes = Vec::new();
-        request.encode(tag, &mut bytes);
-        self.link.borrow_mut().to_server.extend(bytes);
-    }
-
     fn expect(&mut self, notices: &[Notice<'_>]) {
         assert_eq!(self.answers(), shown(notices));
     }
 }
 
 fn shown(notices: &[Notice<'_>]) -> Vec<String> {
-    notices.iter().map(|notice| format!("{notice:?}")).collect()
+    notices.iter().map(|notice| short(&format!("{notice:?}"))).collect()
 }
 
 fn private(user: &str) -> Request<'_> {
@@ -117,7 +102,7 @@ fn only_the_one_who_was_asked_answers_and_a_no_is_a_no() {
 fn what_cant_be_asked_is_refused_for_the_first_reason_that_applies() {
     let mut stage = stage(&[]);
     let (mut yoda, mut foe, gone) = (stage.user("yoda"), stage.user("foe"), stage.user("gone"));
-    stage.ask(&mut foe, 4, &Request::Block { user: "yoda" });
+    stage.ask(&mut foe, 4, &Request::Block { user: "yoda", key: None });
     stage.cut(&gone);
     let blocked = "Your message could not be delivered as the recipient has blocked you";
     for (user, code, text) in [
@@ -185,8 +170,8 @@ fn two_who_ask_each_other_have_both_said_yes() {
     stage.link(&mut yoda, &private("hans"));
     hans.answers();
     let heard = stage.link(&mut hans, &private("yoda"));
-    assert_eq!(heard[..2], [asked_privately(1, "yoda"), "Withdrawn { link: 1 }".into()]);
-    assert!(heard.len() == 3 && heard[2].starts_with("Prepare { link: 1"), "{heard:?}");
+    assert_eq!(heard[..2], [asked_privately(1, "yoda"), "QuestionWithdrawn { link: 1 }".into()]);
+    assert!(heard.len() == 3 && heard[2].starts_with("PrepareLink { link: 1"), "{heard:?}");
     yoda.expect(&[]);
     assert_eq!(stage.link(&mut hans, &no(1)), NOTHING, "nothing is open any more");
     stage.link(&mut hans, &Request::LinkListening { link: 1, port: 0 });
@@ -253,7 +238,7 @@ fn questions_of_who_leaves_are_withdrawn_and_those_to_it_answered() {
         Notice::QuestionWithdrawn { link: 2 },
         Notice::LinkEnded { link: 3, stopped: false },
     ]);
-    heard.push("LoggedOut(\"yoda\")".into());
+    heard.push("LoggedOut { name: \"yoda\" }".into());
     assert_eq!(hans.heard(), heard, "and only then that it has gone");
 
     let mut leia = stage.user("leia");
@@ -273,23 +258,11 @@ fn nobody_is_asked_by_a_user_whose_coming_it_has_not_heard_of() {
     hans.heard();
     let mut yoda = stage.connect();
     yoda.send_sign_up("yoda", NO_PORT);
-    yoda.send_link(4, &private("hans"));
+    yoda.send(4, &private("hans"));
     stage.settle(&yoda);
     let heard = hans.heard();
-    let last = ["LoggedIn(\"yoda\")", "PrivateQuestion { link: 1, from: \"yoda\" }"];
+    let last = ["LoggedIn { name: \"yoda\" }", "PrivateQuestion { link: 1, from: \"yoda\" }"];
     assert_eq!(heard[heard.len().saturating_sub(2)..], last);
-}
-
-#[test]
-fn a_client_of_version_1_declines_at_once_and_hears_of_no_links() {
-    let mut stage = stage(&[]);
-    let (mut yoda, mut old) = (stage.user("yoda"), stage.old_user("old"));
-    let declined = |link| format!("Declined {{ link: {link} }}");
-    assert_eq!(stage.link(&mut yoda, &private("old")), [asked_privately(1, "old"), declined(1)]);
-    assert_eq!(stage.link(&mut yoda, &file("old")), [asked(2, ""), declined(2)]);
-    old.expect(&[]);
-    assert!(stage.service.links.is_empty());
-    assert!(stage.link(&mut old, &private("yoda")).concat().contains("Unknown frame kind 0x50"));
 }
 
 #[test]
@@ -297,7 +270,7 @@ fn before_the_welcome_there_are_no_links() {
     let mut stage = stage(&[]);
     let mut guest = stage.connect();
     let heard = stage.link(&mut guest, &Request::LinkReached { link: 1 }).concat();
-    assert!(heard.contains("Unknown frame kind 0x54"), "{heard}");
+    assert!(heard.contains("Wrong phase: log in first"), "{heard}");
 }
 
 #[test]
@@ -306,7 +279,7 @@ fn a_block_that_comes_later_changes_nothing() {
     let (mut yoda, mut hans) = (stage.user("yoda"), stage.user("hans"));
     stage.link(&mut yoda, &private("hans"));
     hans.answers();
-    stage.ask(&mut hans, 4, &Request::Block { user: "yoda" });
+    stage.ask(&mut hans, 4, &Request::Block { user: "yoda", key: None });
     stage.link(&mut hans, &yes(1));
     stage.link(&mut hans, &Request::LinkListening { link: 1, port: 0 });
     yoda.expect(&[Notice::LinkEstablished { link: 1, relayed: true }]);

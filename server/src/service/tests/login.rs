@@ -40,7 +40,15 @@ fn sign_ups_that_are_hashed_together_are_no_more_accounts_than_may_be() {
     let mut racers: Vec<_> = (0..4).map(|_| stage.connect()).collect();
     for (number, racer) in racers.iter_mut().enumerate() {
         // All have been asked for a password before the first of them has an account.
-        racer.send(2, &Request::LogIn { name: &format!("user{number}"), udp_port: NO_PORT });
+        racer.send(
+            2,
+            &Request::LogIn {
+                name: &format!("user{number}"),
+                udp_port: NO_PORT,
+                take_over: None,
+                session: None,
+            },
+        );
     }
     stage.settle_all(&racers);
     for racer in &mut racers {
@@ -55,7 +63,16 @@ fn sign_ups_that_are_hashed_together_are_no_more_accounts_than_may_be() {
     assert_eq!(answers.iter().filter(|answer| **answer == full).count(), 2, "{answers:?}");
     assert_eq!(stage.service.forum.accounts.len(), 2);
     // Who was refused may try another name.
-    assert_eq!(stage.ask(&mut racers[3], 4, &Request::LogIn { name: "user0", udp_port: NO_PORT }).len(), 1);
+    assert_eq!(
+        stage
+            .ask(
+                &mut racers[3],
+                4,
+                &Request::LogIn { name: "user0", udp_port: NO_PORT, take_over: None, session: None }
+            )
+            .len(),
+        1
+    );
 }
 
 #[test]
@@ -121,9 +138,10 @@ fn refusals_do_not_renew_the_patience_with_a_client() {
     let mut stage = stage(&["--login-timeout", "60"]);
     let mut client = stage.connect();
     for tag in 0..7 {
-        client.send(10 * tag, &Request::LogIn { name: "new", udp_port: 0 });
+        client.send(10 * tag, &Request::LogIn { name: "new", udp_port: 0, take_over: None, session: None });
         client.send(10 * tag + 1, &Request::SignUp { password: "", confirmation: "" });
-        client.send(10 * tag + 2, &Request::LogIn { name: "new", udp_port: 0 });
+        client
+            .send(10 * tag + 2, &Request::LogIn { name: "new", udp_port: 0, take_over: None, session: None });
         client.send(10 * tag + 3, &Request::SignUp { password: "a", confirmation: "b" });
         stage.nudge(&client);
         stage.pass(Duration::from_secs(10));

@@ -4,9 +4,7 @@ use super::*;
 
 /// A message as [`Client::heard`] shows it, at the hour of the stage.
 fn message(number: u64, late: bool, from: &str, text: &str) -> String {
-    format!(
-        "Message {{ number: {number}, late: {late}, from: {from:?}, at: \"1 Jan 1970 00:16:40\", text: {text:?} }}"
-    )
+    format!("Message {{ number: {number}, late: {late}, from: {from:?}, text: {text:?} }}")
 }
 
 #[test]
@@ -14,7 +12,7 @@ fn a_message_is_stored_before_it_is_shown_and_kept_until_it_is_taken() {
     let mut stage = stage(&[]);
     let (mut yoda, mut hans) = (stage.sign_up("yoda"), stage.sign_up("hans"));
     stage.service.journal.hold();
-    stage.ask(&mut hans, 4, &Request::Message { user: "yoda", text: "hi" });
+    stage.ask(&mut hans, 4, &Request::SendMessage { user: "yoda", text: "hi", key: None });
     stage.settle(&yoda);
     assert_eq!((yoda.answers(), hans.answers()), (vec![], vec![]));
     stage.release();
@@ -24,11 +22,11 @@ fn a_message_is_stored_before_it_is_shown_and_kept_until_it_is_taken() {
     stage.cut(&yoda);
     let mut again = stage.connect();
     again.send_log_in("yoda", PASSWORD);
-    again.send(4, &Request::ListThreads);
+    again.send(4, &Request::ListThreads { after: None, at_most: None });
     stage.settle(&again);
     let answers = again.answers();
     assert_eq!(answers[2..], [message(1, true, "hans", "hi"), "4 EndOfList".into()], "{answers:?}");
-    assert_eq!(stage.ask(&mut again, 5, &Request::Taken { up_to: 1 }), [""; 0]);
+    assert_eq!(stage.ask(&mut again, 5, &Request::AckMessages { up_to: 1 }), [""; 0]);
     assert!(stage.service.forum.mail.of(AccountId(0)).unwrap().is_empty());
 }
 
@@ -37,12 +35,12 @@ fn a_backlog_starts_only_when_what_was_taken_before_is_durable() {
     let mut stage = stage(&[]);
     let (mut yoda, mut hans) = (stage.sign_up("yoda"), stage.sign_up("hans"));
     for (tag, text) in [(4, "a"), (5, "b")] {
-        stage.ask(&mut hans, tag, &Request::Message { user: "yoda", text });
+        stage.ask(&mut hans, tag, &Request::SendMessage { user: "yoda", text, key: None });
     }
     stage.settle(&yoda);
     assert_eq!(yoda.answers().len(), 2);
     stage.service.journal.hold();
-    stage.ask(&mut yoda, 6, &Request::Taken { up_to: 1 });
+    stage.ask(&mut yoda, 6, &Request::AckMessages { up_to: 1 });
     stage.close(&yoda);
     let mut again = stage.log_in("yoda");
     assert_eq!(again.answers().len(), 2, "welcome, and nothing yet");
@@ -55,7 +53,7 @@ fn what_is_taken_behind_the_goodbye_does_not_come_again() {
     for ends_server in [false, true] {
         let mut stage = stage(&[]);
         let (mut yoda, mut hans) = (stage.sign_up("yoda"), stage.sign_up("hans"));
-        stage.ask(&mut hans, 4, &Request::Message { user: "yoda", text: "hi" });
+        stage.ask(&mut hans, 4, &Request::SendMessage { user: "yoda", text: "hi", key: None });
         if ends_server {
             stage.service.shut_down();
         } else {
@@ -63,7 +61,7 @@ fn what_is_taken_behind_the_goodbye_does_not_come_again() {
         }
         stage.settle(&yoda);
         assert!(yoda.answers()[0].starts_with("Message"));
-        stage.ask(&mut yoda, 6, &Request::Taken { up_to: 1 });
+        stage.ask(&mut yoda, 6, &Request::AckMessages { up_to: 1 });
         assert!(stage.service.forum.mail.of(AccountId(0)).unwrap().is_empty(), "ends: {ends_server}");
     }
 }
@@ -75,7 +73,7 @@ fn a_long_backlog_is_made_as_the_socket_drains() {
     stage.cut(&yoda);
     let text = "x".repeat(8_000);
     for tag in 0..500 {
-        hans.send(10 + tag, &Request::Message { user: "yoda", text: &text });
+        hans.send(10 + tag, &Request::SendMessage { user: "yoda", text: &text, key: None });
         stage.nudge(&hans);
         stage.service.turn(true);
     }

@@ -8,11 +8,11 @@ fn comings_and_goings_are_heard_by_everybody_else_from_then_on() {
     let mut yoda = stage.sign_up("yoda");
     let mut hans = stage.sign_up("hans");
     let mut luke = stage.sign_up("luke");
-    assert_eq!(yoda.heard(), ["LoggedIn(\"hans\")", "LoggedIn(\"luke\")"]);
-    assert_eq!(hans.heard(), ["LoggedIn(\"luke\")"]);
+    assert_eq!(yoda.heard(), ["LoggedIn { name: \"hans\" }", "LoggedIn { name: \"luke\" }"]);
+    assert_eq!(hans.heard(), ["LoggedIn { name: \"luke\" }"]);
     assert_eq!(luke.heard(), [""; 0]);
     stage.ask(&mut hans, 9, &Request::LogOut);
-    assert_eq!(yoda.heard(), ["LoggedOut(\"hans\")"]);
+    assert_eq!(yoda.heard(), ["LoggedOut { name: \"hans\" }"]);
 }
 
 #[test]
@@ -27,8 +27,8 @@ fn of_two_who_come_in_one_turn_the_first_hears_of_the_second() {
         })
         .into();
     stage.settle_all(&both);
-    assert_eq!(watcher.heard(), ["LoggedIn(\"a\")", "LoggedIn(\"b\")"]);
-    assert_eq!(both[0].heard().last().unwrap(), "LoggedIn(\"b\")");
+    assert_eq!(watcher.heard(), ["LoggedIn { name: \"a\" }", "LoggedIn { name: \"b\" }"]);
+    assert_eq!(both[0].heard().last().unwrap(), "LoggedIn { name: \"b\" }");
     assert!(both[1].heard().last().unwrap().contains("Welcome"));
 }
 
@@ -37,7 +37,10 @@ fn who_is_blocked_hears_nothing_of_the_blockers_coming() {
     let mut stage = stage(&[]);
     let mut yoda = stage.sign_up("yoda");
     let mut hans = stage.sign_up("hans");
-    assert_eq!(stage.ask(&mut hans, 4, &Request::Block { user: "yoda" }), [done(4, "yoda is blocked")]);
+    assert_eq!(
+        stage.ask(&mut hans, 4, &Request::Block { user: "yoda", key: None }),
+        [done(4, "yoda is blocked")]
+    );
     yoda.heard();
     stage.ask(&mut hans, 5, &Request::LogOut);
     assert_eq!(yoda.heard(), [""; 0]);

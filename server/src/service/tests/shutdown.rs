@@ -22,10 +22,10 @@ fn shutting_down_answers_what_is_in_flight_and_says_goodbye_once() {
     let mut stage = stage(&[]);
     let (mut yoda, mut guest) = (stage.sign_up("yoda"), stage.connect());
     stage.service.journal.hold();
-    stage.ask(&mut yoda, 4, &Request::CreateThread { title: "t" });
+    stage.ask(&mut yoda, 4, &Request::CreateThread { title: "t", key: None });
     stage.service.shut_down();
     // Taken no more: it came after the end began.
-    assert_eq!(stage.ask(&mut yoda, 5, &Request::CreateThread { title: "late" }), [""; 0]);
+    assert_eq!(stage.ask(&mut yoda, 5, &Request::CreateThread { title: "late", key: None }), [""; 0]);
     stage.release();
     let goodbye = "Closing { code: ShuttingDown, text: \"Goodbye. Server shutting down\" }";
     assert_eq!(yoda.answers(), [done(4, "Thread t created"), goodbye.into()]);
@@ -52,9 +52,9 @@ fn only_the_right_admin_password_shuts_down() {
 fn what_comes_behind_an_accepted_sht_is_thrown_away() {
     let mut stage = stage(&[]);
     let mut yoda = stage.sign_up("yoda");
-    yoda.send(4, &Request::CreateThread { title: "before" });
+    yoda.send(4, &Request::CreateThread { title: "before", key: None });
     yoda.send(5, &Request::ShutDown { password: "s3cret" });
-    yoda.send(6, &Request::CreateThread { title: "behind" });
+    yoda.send(6, &Request::CreateThread { title: "behind", key: None });
     stage.settle(&yoda);
     let answers = yoda.answers();
     assert_eq!(answers[0], done(4, "Thread before created"));
@@ -68,14 +68,14 @@ fn much_that_waits_when_the_server_ends_is_thrown_away() {
     let mut yoda = stage.sign_up("yoda");
     stage.service.journal.hold();
     let text = "x".repeat(8_000);
-    stage.ask(&mut yoda, 4, &Request::CreateThread { title: "t" });
+    stage.ask(&mut yoda, 4, &Request::CreateThread { title: "t", key: None });
     for tag in 0..100 {
-        yoda.send(10 + tag, &Request::Post { title: "t", text: &text });
+        yoda.send(10 + tag, &Request::Post { title: "t", text: &text, key: None });
     }
     stage.settle(&yoda);
     stage.service.shut_down();
     for tag in 0..100 {
-        yoda.send(200 + tag, &Request::Post { title: "t", text: &text });
+        yoda.send(200 + tag, &Request::Post { title: "t", text: &text, key: None });
     }
     stage.settle(&yoda);
     stage.release();

@@ -1,5 +1,8 @@
 //! Files that go up and come down.
 
+use forum_common::limits::FRAME_BYTES_MAX;
+use forum_common::wire::frame;
+
 use super::*;
 
 #[test]
@@ -7,30 +10,34 @@ fn a_file_goes_up_and_comes_down_within_its_credit() {
     let (mut stage, mut yoda) = stage_with_thread();
     let bytes: Vec<u8> = (0..200_000u32).map(|n| n as u8).collect();
     let size = bytes.len() as u64;
-    let start = stage.ask(&mut yoda, 5, &Request::Upload { title: "t", file: "f", size });
+    let start = stage.ask(&mut yoda, 5, &Request::Upload { title: "t", file: "f", size, key: None });
     assert_eq!(start, ["5 UploadStarts { credit: 200000 }"]);
     for piece in bytes.chunks(60_000) {
-        yoda.send_transfer(5, &Transfer::Data(piece));
+        yoda.send_transfer(5, &Transfer::Data { piece: piece });
     }
-    yoda.send_transfer(5, &Transfer::End(*blake3::hash(&bytes).as_bytes()));
+    yoda.send_transfer(5, &Transfer::DataEnd { digest: Some(*blake3::hash(&bytes).as_bytes()) });
     stage.settle(&yoda);
     assert_eq!(yoda.answers(), [done(5, "f uploaded to t thread")]);
 
     assert_eq!(
-        stage.ask(&mut yoda, 6, &Request::Download { title: "t", file: "f" }),
-        ["6 DownloadStarts { size: 200000 }"]
+        stage.ask(&mut yoda, 6, &Request::Download { title: "t", file: "f", offset: None, digest: None }),
+        [format!(
+            "6 DownloadStarts {{ size: 200000, digest: {:?}, offset: 0 }}",
+            blake3::hash(&bytes).as_bytes()
+        )]
     );
-    yoda.send_transfer(6, &Transfer::Credit(1_000));
+    yoda.send_transfer(6, &Transfer::Credit { bytes: 1_000 });
     stage.settle(&yoda);
     assert_eq!(yoda.link.borrow().to_client.len(), 1_009, "no more than the credit");
-    yoda.send_transfer(6, &Transfer::Credit(1 << 20));
+    yoda.send_transfer(6, &Transfer::Credit { bytes: 1 << 20 });
     stage.settle(&yoda);
-    yoda.decoder.feed(&std::mem::take(&mut yoda.link.borrow_mut().to_client));
-    let (mut arrived, mut digest) = (Vec::new(), None);
-    while let Some(frame) = yoda.decoder.next_frame().unwrap() {
+    let received = std::mem::take(&mut yoda.link.borrow_mut().to_client);
+    let (mut arrived, mut digest, mut rest) = (Vec::new(), None, &received[..]);
+    while let Some((frame, used)) = frame::split(rest, FRAME_BYTES_MAX).unwrap() {
+        rest = &rest[used..];
         match Transfer::decode(&frame).unwrap() {
-            Transfer::Data(data) => arrived.extend_from_slice(data),
-            Transfer::End(end) => digest = Some(end),
+            Transfer::Data { piece: data } => arrived.extend_from_slice(data),
+            Transfer::DataEnd { digest: Some(end) } => digest = Some(end),
             other => panic!("{other:?}"),
         }
     }
@@ -40,8 +47,8 @@ fn a_file_goes_up_and_comes_down_within_its_credit() {
 #[test]
 fn an_upload_that_breaks_off_leaves_no_trace() {
     let (mut stage, mut yoda) = stage_with_thread();
-    stage.ask(&mut yoda, 5, &Request::Upload { title: "t", file: "f", size: 100 });
-    yoda.send_transfer(5, &Transfer::Data(b"half"));
+    stage.ask(&mut yoda, 5, &Request::Upload { title: "t", file: "f", size: 100, key: None });
+    yoda.send_transfer(5, &Transfer::Data { piece: b"half" });
     stage.close(&yoda);
     assert_eq!(stage.stored_files(), 0);
     assert!(stage.service.uploads.is_empty());
@@ -50,8 +57,8 @@ fn an_upload_that_breaks_off_leaves_no_trace() {
 #[test]
 fn data_without_credit_ends_the_connection() {
     let (mut stage, mut yoda) = stage_with_thread();
-    stage.ask(&mut yoda, 5, &Request::Upload { title: "t", file: "f", size: 3 });
-    yoda.send_transfer(5, &Transfer::Data(b"four"));
+    stage.ask(&mut yoda, 5, &Request::Upload { title: "t", file: "f", size: 3, key: None });
+    yoda.send_transfer(5, &Transfer::Data { piece: b"four" });
     stage.settle(&yoda);
     assert!(yoda.answers().concat().contains("4 bytes of data with a credit of 3"));
     assert_eq!(stage.stored_files(), 0);
@@ -61,12 +68,12 @@ fn data_without_credit_ends_the_connection() {
 fn a_thread_removed_during_a_download_ends_it_and_deletes_the_file() {
     let (mut stage, mut yoda) = stage_with_thread();
     let mut hans = stage.sign_up("hans");
-    stage.ask(&mut yoda, 5, &Request::Upload { title: "t", file: "f", size: 9 });
-    yoda.send_transfer(5, &Transfer::Data(b"nine byte"));
-    yoda.send_transfer(5, &Transfer::End(*blake3::hash(b"nine byte").as_bytes()));
+    stage.ask(&mut yoda, 5, &Request::Upload { title: "t", file: "f", size: 9, key: None });
+    yoda.send_transfer(5, &Transfer::Data { piece: b"nine byte" });
+    yoda.send_transfer(5, &Transfer::DataEnd { digest: Some(*blake3::hash(b"nine byte").as_bytes()) });
     stage.settle(&yoda);
-    stage.ask(&mut hans, 4, &Request::Download { title: "t", file: "f" });
-    stage.ask(&mut yoda, 6, &Request::RemoveThread { title: "t" });
+    stage.ask(&mut hans, 4, &Request::Download { title: "t", file: "f", offset: None, digest: None });
+    stage.ask(&mut yoda, 6, &Request::RemoveThread { title: "t", key: None });
     let text = "Thread t was removed during the download";
     assert_eq!(hans.answers(), [refused(4, Refusal::RemovedDuringDownload, text)]);
     assert_eq!(stage.stored_files(), 0);
@@ -75,9 +82,9 @@ fn a_thread_removed_during_a_download_ends_it_and_deletes_the_file() {
 /// A stage on which yoda has put a file of nine bytes into thread t.
 fn stage_with_file() -> (Stage, Client) {
     let (mut stage, mut yoda) = stage_with_thread();
-    stage.ask(&mut yoda, 5, &Request::Upload { title: "t", file: "f", size: 9 });
-    yoda.send_transfer(5, &Transfer::Data(b"nine byte"));
-    yoda.send_transfer(5, &Transfer::End(*blake3::hash(b"nine byte").as_bytes()));
+    stage.ask(&mut yoda, 5, &Request::Upload { title: "t", file: "f", size: 9, key: None });
+    yoda.send_transfer(5, &Transfer::Data { piece: b"nine byte" });
+    yoda.send_transfer(5, &Transfer::DataEnd { digest: Some(*blake3::hash(b"nine byte").as_bytes()) });
     stage.settle(&yoda);
     assert_eq!(yoda.answers(), [done(5, "f uploaded to t thread")]);
     (stage, yoda)
@@ -87,13 +94,16 @@ fn stage_with_file() -> (Stage, Client) {
 fn a_file_is_unlinked_only_when_no_power_cut_can_bring_its_thread_back() {
     let (mut stage, mut yoda) = stage_with_file();
     stage.service.journal.hold_sync();
-    assert_eq!(stage.ask(&mut yoda, 6, &Request::RemoveThread { title: "t" }), [done(6, "Thread t removed")]);
+    assert_eq!(
+        stage.ask(&mut yoda, 6, &Request::RemoveThread { title: "t", key: None }),
+        [done(6, "Thread t removed")]
+    );
     assert_eq!(stage.stored_files(), 1);
     assert_eq!(stage.service.forum.removed_files().count(), 1, "a crash does not forget it");
     stage.service.journal.sync();
     stage.settle(&yoda);
     assert_eq!(stage.stored_files(), 0);
-    stage.ask(&mut yoda, 7, &Request::CreateThread { title: "u" });
+    stage.ask(&mut yoda, 7, &Request::CreateThread { title: "u", key: None });
     assert_eq!(stage.service.forum.removed_files().count(), 0, "the next change takes the news along");
 }
 
@@ -101,7 +111,7 @@ fn a_file_is_unlinked_only_when_no_power_cut_can_bring_its_thread_back() {
 fn a_start_unlinks_what_the_last_run_could_not() {
     let (mut stage, mut yoda) = stage_with_file();
     stage.service.journal.hold_sync();
-    stage.ask(&mut yoda, 6, &Request::RemoveThread { title: "t" });
+    stage.ask(&mut yoda, 6, &Request::RemoveThread { title: "t", key: None });
     let id = stage.service.forum.removed_files().next().unwrap();
     let forum = stage.service.forum.clone();
     let mut next = stage_on(&[], forum, MemoryJournal::default());
@@ -115,21 +125,21 @@ fn a_start_unlinks_what_the_last_run_could_not() {
 #[test]
 fn a_full_disk_forgets_no_file_that_was_unlinked() {
     let (mut stage, mut yoda) = stage_with_file();
-    stage.ask(&mut yoda, 6, &Request::RemoveThread { title: "t" });
+    stage.ask(&mut yoda, 6, &Request::RemoveThread { title: "t", key: None });
     stage.service.journal.no_space(1);
-    stage.ask(&mut yoda, 7, &Request::CreateThread { title: "u" });
+    stage.ask(&mut yoda, 7, &Request::CreateThread { title: "u", key: None });
     assert_eq!(stage.service.forum.removed_files().count(), 1);
-    stage.ask(&mut yoda, 8, &Request::CreateThread { title: "u" });
+    stage.ask(&mut yoda, 8, &Request::CreateThread { title: "u", key: None });
     assert_eq!(stage.service.forum.removed_files().count(), 0);
 }
 
 #[test]
 fn a_thread_removed_during_an_upload_refuses_it_even_if_its_title_is_back() {
     let (mut stage, mut yoda) = stage_with_thread();
-    stage.ask(&mut yoda, 5, &Request::Upload { title: "t", file: "f", size: 0 });
-    stage.ask(&mut yoda, 6, &Request::RemoveThread { title: "t" });
-    stage.ask(&mut yoda, 7, &Request::CreateThread { title: "t" });
-    yoda.send_transfer(5, &Transfer::End(*blake3::hash(b"").as_bytes()));
+    stage.ask(&mut yoda, 5, &Request::Upload { title: "t", file: "f", size: 0, key: None });
+    stage.ask(&mut yoda, 6, &Request::RemoveThread { title: "t", key: None });
+    stage.ask(&mut yoda, 7, &Request::CreateThread { title: "t", key: None });
+    yoda.send_transfer(5, &Transfer::DataEnd { digest: Some(*blake3::hash(b"").as_bytes()) });
     stage.settle(&yoda);
     assert_eq!(yoda.answers(), [refused(5, Refusal::NoSuchThread, "Thread t does not exist")]);
     assert_eq!(stage.stored_files(), 0);

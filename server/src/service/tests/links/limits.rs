@@ -32,9 +32,9 @@ fn questions_do_not_pile_up_in_front_of_who_reads_nothing() {
     hans.link.borrow_mut().room = 0;
     let text = "x".repeat(8_000);
     for tag in 0..40 {
-        stage.ask(&mut yoda, 10 + tag, &Request::Broadcast { text: &text });
+        stage.ask(&mut yoda, 10 + tag, &Request::SendBroadcast { text: &text });
     }
-    let declined = [asked_privately(1, "hans"), "Declined { link: 1 }".into()];
+    let declined = [asked_privately(1, "hans"), "QuestionDeclined { link: 1 }".into()];
     assert_eq!(stage.link(&mut yoda, &private("hans")), declined);
 }
 
@@ -45,7 +45,7 @@ fn commands_wait_for_what_is_in_flight_and_reports_do_not() {
     stage.link(&mut yoda, &private("hans"));
     hans.answers();
     stage.service.journal.hold();
-    stage.ask(&mut hans, 4, &Request::CreateThread { title: "t" });
+    stage.ask(&mut hans, 4, &Request::CreateThread { title: "t", key: None });
     stage.link(&mut hans, &no(1));
     yoda.expect(&[Notice::QuestionDeclined { link: 1 }]);
     assert_eq!(stage.link(&mut hans, &private("yoda")), NOTHING);
@@ -58,7 +58,7 @@ fn commands_count_towards_the_requests_of_a_second_and_reports_do_not() {
     let mut stage = stage(&["--max-requests-per-second", "2"]);
     let (mut yoda, _hans) = (stage.user("yoda"), stage.user("hans"));
     for _ in 0..5 {
-        yoda.send_link(9, &Request::EndLink { link: 1, stopped: true });
+        yoda.send(9, &Request::EndLink { link: 1, stopped: true });
     }
     let link_after = |n: u64| asked(n, "");
     assert_eq!(stage.link(&mut yoda, &file("hans")), [link_after(1)]);

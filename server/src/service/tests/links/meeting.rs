@@ -15,7 +15,7 @@ fn agreed_at(purpose: &Request<'_>, yoda_at: &str, hans_at: &str) -> (Stage, Cli
     let (mut yoda, mut hans) = (stage.user_at("yoda", yoda_at), stage.user_at("hans", hans_at));
     stage.link(&mut yoda, purpose);
     hans.answers();
-    hans.send_link(9, &yes(1));
+    hans.send(9, &yes(1));
     stage.settle(&hans);
     (stage, yoda, hans)
 }
@@ -28,12 +28,13 @@ fn agreed_here(purpose: &Request<'_>) -> (Stage, Client, Client) {
 fn prepared(client: &mut Client) -> String {
     let heard = client.answers();
     let [prepare] = &heard[..] else { panic!("wanted one notice, not {heard:?}") };
-    let token = prepare.strip_prefix("Prepare { link: 1, token: ").and_then(|rest| rest.strip_suffix(" }"));
+    let token =
+        prepare.strip_prefix("PrepareLink { link: 1, token: ").and_then(|rest| rest.strip_suffix(" }"));
     token.unwrap_or_else(|| panic!("{prepare}")).into()
 }
 
 fn introduction(token: &str, address: &str, port: u16) -> String {
-    format!("Introduction {{ link: 1, token: {token}, address: {address:?}, port: {port} }}")
+    format!("LinkIntroduction {{ link: 1, token: {token}, address: {address:?}, port: {port} }}")
 }
 
 fn listening(port: u16) -> Request<'static> {
@@ -41,8 +42,8 @@ fn listening(port: u16) -> Request<'static> {
 }
 
 const UP: Request<'static> = Request::LinkReached { link: 1 };
-const DIRECT: &str = "Stands { link: 1, relayed: false }";
-const RELAYED: &str = "Stands { link: 1, relayed: true }";
+const DIRECT: &str = "LinkEstablished { link: 1, relayed: false }";
+const RELAYED: &str = "LinkEstablished { link: 1, relayed: true }";
 
 fn end(stopped: bool) -> Request<'static> {
     Request::EndLink { link: 1, stopped }
@@ -253,7 +254,10 @@ fn whoever_leaves_ends_its_links_and_the_others_hear_that_first() {
             let (mut stage, yoda, mut hans) = if stands { direct(&request) } else { agreed_here(&request) };
             hans.heard();
             stage.cut(&yoda);
-            assert_eq!(hans.heard(), ["Ended { link: 1, stopped: false }", "LoggedOut(\"yoda\")"]);
+            assert_eq!(
+                hans.heard(),
+                ["LinkEnded { link: 1, stopped: false }", "LoggedOut { name: \"yoda\" }"]
+            );
             assert!(stage.service.links.is_empty());
         }
     }

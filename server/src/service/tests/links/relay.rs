@@ -13,7 +13,7 @@ fn relayed(request: &Request<'_>) -> (Stage, Client, Client) {
         stage.link(client, &Request::LinkListening { link: 1, port: 0 });
     }
     for client in [&mut yoda, &mut hans] {
-        let stands = "Stands { link: 1, relayed: true }";
+        let stands = "LinkEstablished { link: 1, relayed: true }";
         assert!(client.answers().last().is_none_or(|last| last == stands));
         client.heard();
     }
@@ -162,7 +162,7 @@ fn datagrams_to_a_slow_receiver_are_lost_and_it_is_not_cut_off() {
     let (mut stage, mut yoda, mut hans) = relayed(&file("hans"));
     hans.link.borrow_mut().room = 0;
     for _ in 0..1_000 {
-        yoda.send_link(9, &datagram(&[7; 1_200]));
+        yoda.send(9, &datagram(&[7; 1_200]));
     }
     stage.settle(&yoda);
     assert_eq!(yoda.answers(), NOTHING);

@@ -21,7 +21,7 @@ use super::layout::{
 };
 use super::verify::{Fault, expected, verify};
 use super::{Point, Totals, because, say};
-use crate::files::{FileId, survey};
+use crate::files::{FileId, is_lost_and_found, survey};
 use crate::forum::{Forum, History, Listed, Record, Sequence, Thread, TimedPost};
 use crate::journal::{Reading, Stored, sync_directory};
 use crate::startup::Failed;
@@ -267,6 +267,16 @@ fn fill(file: File, write: impl FnOnce(&mut BufWriter<File>) -> io::Result<()>) 
     file.into_inner()?.sync_all()
 }
 
+/// A new volume counts as empty.
+fn is_empty(dir: &Path) -> io::Result<bool> {
+    for entry in fs::read_dir(dir)? {
+        if !is_lost_and_found(&entry?.path()) {
+            return Ok(false);
+        }
+    }
+    Ok(true)
+}
+
 fn cannot_write(path: &Path) -> impl FnOnce(io::Error) -> Failed {
     because(format!("write {}", path.display()))
 }
@@ -297,8 +307,7 @@ impl<'a> Draft<'a> {
             Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
             Err(error) => return Err(because(format_args!("create {}", dir.display()))(error)),
         }
-        let is_empty = fs::read_dir(dir).map(|mut entries| entries.next().is_none());
-        if !is_empty.map_err(because(format_args!("read {}", dir.display())))? {
+        if !is_empty(dir).map_err(because(format_args!("read {}", dir.display())))? {
             return Err(Failed::because(format_args!(
                 "{} is not empty; choose an empty or a new directory",
                 dir.display()

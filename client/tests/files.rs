@@ -102,7 +102,7 @@ fn a_file_that_is_here_is_refused_after_the_server_agreed() {
 
 #[test]
 fn a_download_cut_off_leaves_no_trace_whatever_cuts_it() {
-    for signal in [None, Some(Signal::TERM), Some(Signal::INT)] {
+    for signal in [None, Some(Signal::TERM), Some(Signal::INT), Some(Signal::QUIT), Some(Signal::USR1)] {
         let script = Script::new();
         let mut place = Place::of_yoda(&script);
         let mut client = place.pipe_all("DWN a f\n");

@@ -258,10 +258,17 @@ impl Place {
     }
 
     pub(crate) fn with_args<A: AsRef<std::ffi::OsStr>>(args: &[A]) -> Self {
+        let mut place = Self::of_program(env!("CARGO_BIN_EXE_forum"));
+        place.command.args(args);
+        place
+    }
+
+    /// For another program than the client.
+    pub(crate) fn of_program(program: impl AsRef<std::ffi::OsStr>) -> Self {
         let directory = Arc::new(tempfile::tempdir().unwrap());
-        let mut command = Command::new(env!("CARGO_BIN_EXE_forum"));
+        let mut command = Command::new(program);
         let state = Arc::new(tempfile::tempdir().unwrap());
-        command.args(args).current_dir(directory.path()).env_remove("FORUM_PASSWORD");
+        command.current_dir(directory.path()).env_remove("FORUM_PASSWORD");
         command.env("XDG_STATE_HOME", state.path());
         Self { directory, state, command }
     }

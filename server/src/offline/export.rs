@@ -21,6 +21,7 @@ use super::layout::{
 };
 use super::verify::{Fault, expected, verify};
 use super::{Point, Totals, because, say};
+use crate::console;
 use crate::files::{FileId, is_lost_and_found, survey};
 use crate::forum::{Forum, History, Listed, Record, Sequence, Thread, TimedPost};
 use crate::journal::{Reading, Stored, sync_directory};
@@ -49,7 +50,10 @@ pub(super) fn run(
     write_threads(&point.forum, &draft.path(THREADS), interrupts)?;
     draft.directory(UPLOADS)?;
     name_uploads(&point.forum, &draft, interrupts)?;
-    let zone = Zone::of_system();
+    let zone = Zone::of_system().unwrap_or_else(|unknown| {
+        console::say(format_args!("forumd: {unknown}"));
+        Zone::utc()
+    });
     draft.file(BOARD, |file| write_history(&point.forum, &point.forum.board, &zone, file))?;
     draft.directory(ROOMS)?;
     write_rooms(&point.forum, &zone, &draft.path(ROOMS), interrupts)?;

@@ -56,7 +56,7 @@ use crate::zone::Zone;
 /// How long a connection that was told its end may take to read it and close.
 const FAREWELL: Duration = Duration::from_secs(5);
 /// Connections past the limit that are told so at one time; more are closed without a word.
-const FAREWELLS_MAX: usize = 32;
+pub(crate) const FAREWELLS_MAX: usize = 32;
 
 /// Receivers of notices that are written to in one turn: a broadcast to ten thousand takes tens of
 /// milliseconds, which those who ask something meanwhile are not to wait for.
@@ -229,11 +229,8 @@ impl<S: Stream, J: Journal, C: Clock> Service<S, J, C> {
         let id = self.peers.insert(stream, Session::new(address, self.now));
         info!("#{} {address} Client connected", id.generation);
         if full {
-            warn!(
-                "#{} {address} turned away: {} connections are the limit",
-                id.generation,
-                self.peers.len() - 1
-            );
+            let limit = self.settings.connections_max;
+            warn!("#{} {address} turned away: {limit} connections are the limit", id.generation);
             self.close(id, Closing::ServerFull, "Server is full. Please try again later");
         } else {
             self.login_deadlines.push(id, self.now + self.settings.login_timeout);

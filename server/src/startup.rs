@@ -60,7 +60,7 @@ pub fn serve(arguments: &ServeArguments, data: &Path) -> Result<(), Failed> {
         .map_err(|error| Failed::because(format_args!("can't open the log file: {error}")))?;
     warnings.iter().for_each(|warning| warn!("{warning}"));
 
-    let (forum, replayed) = replay(&store)?;
+    let (forum, replayed) = replay(&store, arguments.accept_log)?;
     tidy_files(&forum, &store.files())?;
     let (mut reactor, wake) = Reactor::new(signals, log.reopener()).map_err(Failed::because)?;
     let helpers = start_helpers(arguments, hash_parameters, replayed, &store, &wake)?;
@@ -191,11 +191,12 @@ fn risks(arguments: &ServeArguments, hash_parameters: HashParameters) -> Vec<Str
     risks
 }
 
-/// Makes the forum that the log tells of.
-fn replay(store: &Store) -> Result<(Forum, Replayed<Writing>), Failed> {
+/// Makes the forum that the log tells of. All of that log is durable when this returns.
+fn replay(store: &Store, accept_log: bool) -> Result<(Forum, Replayed<Writing>), Failed> {
     let began = SystemClock.now();
     let mut restorer = Restorer::default();
     let tail = Stored::<Writing>::open(&store.journal())
+        .map(|stored| if accept_log { stored.accept_without_anchor() } else { stored })
         .and_then(|stored| stored.chunks(|chunk| restorer.take_chunk(chunk)))
         .map_err(Failed::because)?;
     let mut forum = restorer.finish();
@@ -205,6 +206,9 @@ fn replay(store: &Store) -> Result<(Forum, Replayed<Writing>), Failed> {
             Entry::decode(bytes).map(|entry| drop(forum.apply(&entry)))
         })
         .map_err(Failed::because)?;
+    if let Some(unverified) = replayed.unverified() {
+        warn!("{unverified}");
+    }
     info!(
         "{} accounts and {} threads, from {} log entries behind a snapshot of {} chunks, in {} ms",
         forum.accounts.len(),

@@ -3,6 +3,7 @@
 //!
 //! ```text
 //! DIR/journal.sqlite3  the log, with -wal and -shm beside it while it is open
+//! DIR/journal.anchor   how far the log reached when it was last known to be durable
 //! DIR/files/<id>       uploads
 //! DIR/files/<id>.part  uploads that are not all there yet
 //! DIR/files/orphaned/  uploads that no thread has

@@ -394,7 +394,7 @@ mod tests {
         for line in lines {
             restorer.take(serde_json::from_str::<Record>(line).unwrap()).unwrap();
         }
-        Point { forum: restorer.finish(), contents: Contents::default() }
+        Point { forum: restorer.finish(), contents: Contents::default(), unverified: None }
     }
 
     /// What comes of an export that sees these points; and how many files it holds then.

@@ -12,7 +12,7 @@ use rustix::io::Errno;
 
 use super::{StoreError, Trouble};
 use crate::files::{Kind, is_lost_and_found, orphaned};
-use crate::journal::{Beside, drafts, parts, sync_directory};
+use crate::journal::{Beside, leftovers, parts, sync_directory};
 
 pub(super) const JOURNAL: &str = "journal.sqlite3";
 const FILES: &str = "files";
@@ -159,11 +159,11 @@ impl Places {
                 Tag::Blank | Tag::Other => return foreign(&name),
             }
         }
-        let drafts = drafts(&self.journal());
+        let leftovers = leftovers(&self.journal());
         for name in names(&self.root).map_err(io("read it"))? {
             let path = self.root.join(&name);
             match tag {
-                _ if name == FILES || drafts.contains(&path) || is_lost_and_found(&path) => {}
+                _ if name == FILES || leftovers.contains(&path) || is_lost_and_found(&path) => {}
                 _ if parts(&self.journal()).contains(&path) => return Err(Trouble::JournalLost),
                 Tag::Blank if name == TAG => {}
                 Tag::Signed => {}

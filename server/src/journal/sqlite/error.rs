@@ -29,6 +29,8 @@ pub enum Trouble {
         /// The format of the file.
         format: i64,
     },
+    /// Nobody can say how far the log has to reach.
+    NoAnchor,
     /// There is one already, and it was to be made anew.
     Exists,
     /// What was written is not what can be read.
@@ -111,6 +113,10 @@ impl fmt::Display for Trouble {
             Self::Newer { format } => {
                 write!(f, "format {format} is newer than this forumd, which reads format {}", super::FORMAT)
             }
+            Self::NoAnchor => f.write_str(
+                "its anchor, which says how far the log reached, is missing or damaged; restore journal.anchor, \
+                 or start once with --accept-log to take the log as it is",
+            ),
             Self::Exists => f.write_str("it exists already"),
             Self::Damaged(place, what) => write!(f, "damaged{place}: {what}"),
             Self::Rejected(place, why) => write!(f, "unreadable{place}: {why}"),

@@ -12,8 +12,9 @@ use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, percent_encode};
 use rusqlite::config::DbConfig;
 use rusqlite::{Connection, OpenFlags};
 
-use super::FORMAT;
+use super::chain::Tip;
 use super::error::{JournalError, Trouble, io, sqlite};
+use super::{FORMAT, anchor};
 
 /// "foru": what `file(1)` and we recognise a forumd journal by.
 const APPLICATION_ID: i64 = 0x666f_7275;
@@ -71,14 +72,18 @@ impl Database {
 #[must_use]
 pub fn parts(path: &Path) -> Vec<PathBuf> {
     let mut parts = files_of(path).to_vec();
-    parts.extend(drafts(path));
+    parts.push(anchor::path_of(path));
+    parts.extend(files_of(&draft(path)));
     parts
 }
 
-/// What the making of a journal at `path` leaves behind when it is cut short.
+/// What there may be of a journal that was being made at `path` when that was cut short, in the order in which
+/// it has to be removed. An anchor without a draft is no leftover: its journal was lost.
 #[must_use]
-pub fn drafts(path: &Path) -> [PathBuf; 4] {
-    files_of(&draft(path))
+pub fn leftovers(path: &Path) -> Vec<PathBuf> {
+    let draft = draft(path);
+    let anchor = draft.exists().then(|| anchor::path_of(path));
+    anchor.into_iter().chain(files_of(&draft).into_iter().rev()).collect()
 }
 
 /// A database, and the files that SQLite keeps beside it.
@@ -118,32 +123,37 @@ pub(super) fn parent(path: &Path) -> &Path {
     }
 }
 
-/// Makes a journal with what `fill` puts into it. It appears under its name when it is whole and durable;
-/// a crash before that leaves a draft, which the next attempt removes.
+/// Makes a journal with what `fill` puts into it, and an anchor at `tip`, where it ends. It appears under its
+/// name when it is whole and durable; a crash before that leaves a draft, which the next attempt removes.
 pub(super) fn create(
     path: &Path,
+    tip: Tip,
     fill: impl FnOnce(&Connection) -> rusqlite::Result<()>,
 ) -> Result<(), JournalError> {
     let made = || -> Result<(), Trouble> {
+        let leftovers = leftovers(path);
         // A log without its database counts: a new database would take the log for its own.
-        for file in files_of(path) {
+        let lost = [anchor::path_of(path)].into_iter().filter(|anchor| !leftovers.contains(anchor));
+        for file in files_of(path).into_iter().chain(lost) {
             if file.try_exists().map_err(io("look for it"))? {
                 return Err(Trouble::Exists);
             }
         }
-        remove_all(&drafts(path)).map_err(io("remove what a crash left behind"))?;
+        remove_all(&leftovers).map_err(io("remove what a crash left behind"))?;
         let draft = draft(path);
         make_private_file(&draft).map_err(io("create it"))?;
         write_draft(&draft, fill)?;
         // SQLite did not sync while it filled the draft: nobody could have seen it half done.
         File::open(&draft).and_then(|file| file.sync_all()).map_err(io("fsync it"))?;
+        // A journal without an anchor would be refused, so the anchor comes first.
+        anchor::create(path, tip).map_err(io("write its anchor"))?;
         fs::rename(&draft, path).map_err(io("rename it"))?;
         sync_directory(parent(path)).map_err(io("fsync its directory"))
     };
     made().map_err(|trouble| {
         if !matches!(trouble, Trouble::Exists) {
             // The error to tell is the first one; what stays behind is removed by the next attempt.
-            let _ = remove_all(&drafts(path));
+            let _ = remove_all(&leftovers(path));
         }
         JournalError::new(path, trouble)
     })

@@ -112,7 +112,7 @@ fn a_byte_flipped_anywhere_in_the_database_is_found_or_was_in_no_use() {
     for at in (0..bytes.len()).step_by(61) {
         let mut flipped = bytes.clone();
         flipped[at] ^= 0x10;
-        let (_copy_dir, copy) = place();
+        let (_copy_dir, copy) = crash(&path);
         fs::write(&copy, &flipped).unwrap();
         match look(&copy) {
             Ok(read) => assert_eq!(read, sound, "byte {at}"),
@@ -136,8 +136,7 @@ fn a_log_cut_off_or_damaged_anywhere_leaves_a_prefix_of_the_commits() {
         let mut flipped = log.clone();
         flipped[at] ^= 1;
         for damaged in [&log[..at], &flipped] {
-            let (_copy_dir, copy) = place();
-            fs::copy(&crashed, &copy).unwrap();
+            let (_copy_dir, copy) = crash(&crashed);
             fs::write(file::wal(&copy), damaged).unwrap();
             let read = look(&copy).unwrap();
             assert_eq!(read, recover(&copy));

@@ -177,15 +177,18 @@ impl Peer {
         assert_eq!(more, None);
     }
 
-    /// Insists that the client, which is logged in and not stuck, has said nothing since what was heard last: it is
-    /// sent a message, and its acknowledgement is what comes next.
+    /// Insists that the client, which is logged in and not stuck, has nothing to say: it is sent a message, and its
+    /// acknowledgement is what comes next. Twice, because a client acknowledges before it takes a line of its input:
+    /// what it has to say by then would come between the two.
     pub(crate) fn expect_silence(&mut self) {
         /// Above those of the tests' own messages; a client does not show a number that it has seen.
         static NEXT: AtomicU64 = AtomicU64::new(1_000_000);
-        let number = NEXT.fetch_add(1, Ordering::Relaxed);
-        let at = "1 Jun 2022 16:00:01";
-        self.notice(&Notice::Message { number, late: false, from: "nobody", at, text: "?" });
-        self.hears(&Request::Taken { up_to: number });
+        for _ in 0..2 {
+            let number = NEXT.fetch_add(1, Ordering::Relaxed);
+            let at = "1 Jun 2022 16:00:01";
+            self.notice(&Notice::Message { number, late: false, from: "nobody", at, text: "?" });
+            self.hears(&Request::Taken { up_to: number });
+        }
     }
 
     pub(crate) fn reply(&mut self, tag: Tag, reply: &Reply<'_>) {

@@ -141,8 +141,11 @@ fn nothing_is_left_open() {
 /// The part of a source that is tests, or made for them; what comes before it is left blank, so that lines keep their
 /// numbers.
 fn tests_of(path: &str, text: &str) -> Option<String> {
-    let start =
-        if path.starts_with("tests/") || path.contains("/tests") { 0 } else { text.find("#[cfg(test)]")? };
+    let start = if path.starts_with("tests/") || path.contains("/tests") {
+        0
+    } else {
+        text.find("#[cfg(test)]\nmod ")?
+    };
     let (before, tests) = text.split_at(start);
     let code: Vec<&str> = code_lines(tests).map(|(_, line)| line).collect();
     Some("\n".repeat(before.matches('\n').count()) + &code.join("\n"))
@@ -172,7 +175,8 @@ const SLEEPS: [&str; 3] = [concat!("sle", "ep"), concat!("park_", "timeout"), co
 
 /// Calls that give up after a while: one that gives up sooner than the deadline waits for silence, or fails on a
 /// machine that is busy.
-const WAITS: [&str; 8] = [
+const WAITS: [&str; 9] = [
+    "try_recv",
     "recv_timeout",
     "wait_timeout",
     "wait_timeout_while",

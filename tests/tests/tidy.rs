@@ -144,7 +144,7 @@ fn tests_of(path: &str, text: &str) -> Option<String> {
     let start = if path.starts_with("tests/") || path.contains("/tests") {
         0
     } else {
-        text.find("#[cfg(test)]\nmod ")?
+        text.find("#[cfg(test)]\nmod tests {")?
     };
     let (before, tests) = text.split_at(start);
     let code: Vec<&str> = code_lines(tests).map(|(_, line)| line).collect();

@@ -10,12 +10,14 @@ use clap::Parser;
 use forumd::args::{Arguments, Offline};
 use forumd::console;
 use forumd::offline;
+use forumd::signals;
 use forumd::startup::{self, Failed};
 
 /// The command line was not understood.
 const USAGE: u8 = 2;
 
 fn main() -> ExitCode {
+    signals::survive_file_size_limit();
     let arguments = match Arguments::try_parse() {
         Ok(arguments) => arguments,
         Err(said) => return say_instead(&said),

@@ -216,7 +216,10 @@ impl Writer {
                 self.wrote(batch.bytes().len());
                 Outcome::Committed { entries }
             }
-            Err(error) if is_full(&error) && self.conn().is_autocommit() => Outcome::NoSpace { entries },
+            Err(error) if is_full(&error) && self.conn().is_autocommit() => {
+                self.make_room();
+                Outcome::NoSpace { entries }
+            }
             Err(error) => return Err(broken("commit")(error)),
         };
         Ok(Report::Batch { outcome, tip: self.tip, batch })
@@ -288,6 +291,15 @@ impl Writer {
         self.wants_tending |= before < CHECKPOINT_PAGES && self.wal_pages >= CHECKPOINT_PAGES;
         if let Syncs::EachSecond(interval) = &mut self.syncs {
             self.wants_tending |= interval.committed(SystemClock.now());
+        }
+    }
+
+    /// There was no room for a commit. There may be some once the log is moved into the database, because it
+    /// then starts anew: a checkpoint is due, unless nothing was written since the last one.
+    fn make_room(&mut self) {
+        if self.wal_pages > 0 {
+            self.wal_pages = CHECKPOINT_PAGES;
+            self.wants_tending = true;
         }
     }
 

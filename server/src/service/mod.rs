@@ -10,6 +10,7 @@ mod commands;
 mod commit;
 mod intake;
 mod links;
+mod log_time;
 mod login;
 mod mailbox;
 mod messenger;
@@ -19,7 +20,7 @@ mod shutdown;
 mod transfers;
 mod unlinking;
 
-use std::collections::{BTreeMap, HashMap, VecDeque};
+use std::collections::{BTreeMap, HashMap, HashSet, VecDeque};
 use std::hash::RandomState;
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -34,6 +35,7 @@ use log::{info, warn};
 
 use self::checks::Target;
 use self::commit::Pending;
+use self::log_time::LogTime;
 use self::presence::{Comings, Said};
 use self::shutdown::Lifecycle;
 use self::transfers::{Download, TransferKey, Upload};
@@ -107,6 +109,7 @@ pub struct Service<S, J, C> {
     /// Entries that are proposed and not applied, oldest first.
     pending: VecDeque<Pending>,
     pending_bytes: usize,
+    log_time: LogTime,
     /// The last entry that was applied, as the journal counts them.
     applied: Sequence,
     /// Files of removed threads on their way out.
@@ -125,6 +128,11 @@ pub struct Service<S, J, C> {
     said: Said,
     /// How many entries of a user that say what its client has taken are in flight.
     taking: HashMap<AccountId, u32>,
+    /// Users for whose entries of that kind the disk had no room, and when they are proposed again.
+    taking_again: HashSet<AccountId>,
+    take_again_at: Option<Instant>,
+    /// Changes that were refused for want of space since the last that was not.
+    refused_for_space: usize,
     passwords: PasswordHasher<PeerId>,
     lockout: Lockout<Target, PeerId>,
     /// What is attempted with passwords that are being hashed, by the connection that tries.
@@ -188,6 +196,7 @@ impl<S: Stream, J: Journal, C: Clock> Service<S, J, C> {
             journal: helpers.journal,
             pending: VecDeque::new(),
             pending_bytes: 0,
+            log_time: LogTime::new(now),
             unlinking: Unlinking::default(),
             waiting_for_room: Vec::new(),
             encoded: Vec::new(),
@@ -197,6 +206,9 @@ impl<S: Stream, J: Journal, C: Clock> Service<S, J, C> {
             comings: Comings::new(now),
             said: Said::default(),
             taking: HashMap::new(),
+            taking_again: HashSet::new(),
+            take_again_at: None,
+            refused_for_space: 0,
             passwords: helpers.passwords,
             attempts: HashMap::new(),
             address_groups: RandomState::new(),
@@ -212,6 +224,7 @@ impl<S: Stream, J: Journal, C: Clock> Service<S, J, C> {
             scratch: vec![0; SCRATCH_BYTES],
             settings,
         };
+        service.warn_of_time(service.forum.at_ms());
         service.resume_unlinking();
         service
     }
@@ -299,7 +312,8 @@ impl<S: Stream, J: Journal, C: Clock> Service<S, J, C> {
         }
         let deadlines = [&self.login_deadlines, &self.idle_deadlines, &self.farewells];
         let deadlines = deadlines.into_iter().filter_map(DeadlineQueue::next_due);
-        let next = deadlines.chain(self.comings_due()).chain(self.links.next_due()).min()?;
+        let deadlines = deadlines.chain(self.comings_due()).chain(self.links.next_due());
+        let next = deadlines.chain(self.take_again_at).min()?;
         Some(next.saturating_duration_since(self.clock.now()))
     }
 
@@ -396,6 +410,7 @@ impl<S: Stream, J: Journal, C: Clock> Service<S, J, C> {
             self.peers.condemn(id);
         }
         self.expire_links();
+        self.take_again_if_due();
     }
 
     fn expire_idle(&mut self, id: PeerId) {

@@ -11,10 +11,12 @@ mod chain;
 mod draft;
 mod error;
 mod file;
+mod index;
 mod interval;
 mod keeper;
 mod replay;
 mod settle;
+mod structure;
 #[cfg(test)]
 mod tests;
 mod writer;

@@ -29,6 +29,8 @@ pub enum Trouble {
         /// The format of the file.
         format: i64,
     },
+    /// Somebody else has it, and lets nobody read.
+    Busy,
     /// Nobody can say how far the log has to reach.
     NoAnchor,
     /// There is one already, and it was to be made anew.
@@ -82,9 +84,10 @@ pub(super) fn is_full(error: &rusqlite::Error) -> bool {
 /// doing something.
 pub(super) fn sqlite(doing: &'static str) -> impl Fn(rusqlite::Error) -> Trouble {
     use rusqlite::Error as E;
-    use rusqlite::ErrorCode::{DatabaseCorrupt, NotADatabase};
+    use rusqlite::ErrorCode::{DatabaseBusy, DatabaseCorrupt, NotADatabase};
     move |error| match (&error, error.sqlite_error_code()) {
         (_, Some(NotADatabase)) => Trouble::Foreign,
+        (_, Some(DatabaseBusy)) => Trouble::Busy,
         (_, Some(DatabaseCorrupt))
         | (E::FromSqlConversionFailure(..) | E::IntegralValueOutOfRange(..), _)
         | (E::InvalidColumnType(..) | E::QueryReturnedNoRows, _) => {
@@ -113,6 +116,10 @@ impl fmt::Display for Trouble {
             Self::Newer { format } => {
                 write!(f, "format {format} is newer than this forumd, which reads format {}", super::FORMAT)
             }
+            Self::Busy => f.write_str(
+                "the running server lets nobody read beside it, because it started on a full disk; make room and \
+                 restart it",
+            ),
             Self::NoAnchor => f.write_str(
                 "its anchor, which says how far the log reached, is missing or damaged; restore journal.anchor, \
                  or start once with --accept-log to take the log as it is",

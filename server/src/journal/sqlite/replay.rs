@@ -13,7 +13,7 @@ use super::chain::{ChunkChain, Tip};
 use super::error::{JournalError, Place, Trouble, io, sqlite};
 use super::file::{Beside, Database, create, open_to_read};
 use super::settle::settle;
-use super::{LAYOUT, anchor};
+use super::{LAYOUT, anchor, structure};
 use crate::journal::Sequence;
 use crate::journal::batch::entries_of;
 
@@ -49,7 +49,7 @@ impl Access for Reading {
 impl Access for Writing {
     type Settled = Settled;
 
-    fn settle(Database { conn, path }: Database, end: &End) -> Result<Settled, JournalError> {
+    fn settle(Database { conn, path, .. }: Database, end: &End) -> Result<Settled, JournalError> {
         // Before the other is opened, and not after: see `open_to_write`.
         drop(conn);
         settle(&path, end)
@@ -65,6 +65,7 @@ pub struct Settled {
 /// A journal that was opened; first come the chunks of its snapshot.
 pub struct Stored<A> {
     database: Database,
+    beside: Beside,
     reach: Reach,
     access: PhantomData<A>,
 }
@@ -72,6 +73,7 @@ pub struct Stored<A> {
 /// A journal whose snapshot was read; what follows are the entries after it.
 pub struct Tail<A> {
     database: Database,
+    beside: Beside,
     reach: Reach,
     access: PhantomData<A>,
     snapshot: Option<Snapshot>,
@@ -179,7 +181,7 @@ impl<A> Stored<A> {
         let anchor =
             anchor::read(path).map_err(|error| JournalError::new(path, io("read its anchor")(error)))?;
         let reach = anchor.map_or(Reach::Unknown { accepted: false }, Reach::Anchor);
-        Ok(Self { database: open_to_read(path, beside)?, reach, access: PhantomData })
+        Ok(Self { database: open_to_read(path, beside)?, beside, reach, access: PhantomData })
     }
 
     /// Takes the log as it is if its anchor is missing, or damaged beyond use. A log that ends before its
@@ -200,11 +202,10 @@ impl<A> Stored<A> {
         self,
         take: impl FnMut(&[u8]) -> Result<(), E>,
     ) -> Result<Tail<A>, JournalError> {
-        match read_snapshot(&self.database, take) {
-            Ok(snapshot) => {
-                Ok(Tail { database: self.database, reach: self.reach, access: PhantomData, snapshot })
-            }
-            Err(trouble) => Err(self.database.error(trouble)),
+        let Self { database, beside, reach, access } = self;
+        match read_snapshot(&database, take) {
+            Ok(snapshot) => Ok(Tail { database, beside, reach, access, snapshot }),
+            Err(trouble) => Err(database.read_error(trouble)),
         }
     }
 }
@@ -231,7 +232,8 @@ impl<A: Access> Tail<A> {
         let read = self.reach.check_start(covers);
         read.and_then(|()| read_batches(&self.database, self.reach, &mut end, take))
             .and_then(|()| self.reach.check_end(&end))
-            .map_err(|trouble| self.database.error(trouble))?;
+            .and_then(|()| structure::verify(&self.database, self.beside))
+            .map_err(|trouble| self.database.read_error(trouble))?;
         end.contents.last = end.tip.last;
         Ok(Replayed { settled: A::settle(self.database, &end)?, end })
     }

@@ -64,7 +64,7 @@ fn drop_after(conn: &Connection, last: Sequence) -> rusqlite::Result<usize> {
 /// Ends the writing: makes the whole log durable, whatever the durability was, moves it into the database, so
 /// that the next start finds one file, and closes it. The anchor then says where the log ended.
 pub(super) fn close(settled: Settled, tip: Tip) -> Result<(), JournalError> {
-    let Settled { database: Database { conn, path }, anchor } = settled;
+    let Settled { database: Database { conn, path, index }, anchor } = settled;
     let closed = || -> rusqlite::Result<()> {
         conn.pragma_update(None, "synchronous", "FULL")?;
         if move_log(&conn)? {
@@ -73,6 +73,7 @@ pub(super) fn close(settled: Settled, tip: Tip) -> Result<(), JournalError> {
         conn.close().map_err(|(_, error)| error)
     };
     closed().map_err(|error| JournalError::new(&path, sqlite("close it")(error)))?;
+    drop(index);
     let anchored = || {
         sync_all(&path).map_err(io("fsync it"))?;
         let moved = anchor.move_to(tip, SystemClock.now()).and_then(|()| anchor.sync());

@@ -208,8 +208,7 @@ impl Batch {
 
     /// Adds what was only counted.
     fn count(&mut self, counted: Vec<Counted>) {
-        // The clock may be anywhere; the log goes on.
-        let now = Timestamp::try_from(SystemTime::now()).unwrap_or(Timestamp::MAX);
+        let now = stamp(SystemTime::now());
         let seconds = repeats::WINDOW.as_secs();
         for Counted { count, level, last } in counted {
             let line = format!("{now} [{level}] {count} more like this within {seconds} s: {last}\n");
@@ -225,7 +224,14 @@ impl Batch {
     }
 }
 
-/// Where simplelog writes to: pieces go in, whole lines go to the writer.
+/// The time in front of a line. The clock may be anywhere, and the log goes on: a time that no calendar has is the
+/// last there is.
+fn stamp(now: SystemTime) -> Timestamp {
+    let first_or_last = if now < SystemTime::UNIX_EPOCH { Timestamp::MIN } else { Timestamp::MAX };
+    Timestamp::try_from(now).unwrap_or(first_or_last)
+}
+
+/// Where simplelog writes to: pieces go in, whole lines with their time go to the writer.
 #[derive(Debug)]
 struct LineSender {
     lines: SyncSender<Message>,
@@ -246,6 +252,9 @@ impl LineSender {
 
 impl Write for LineSender {
     fn write(&mut self, piece: &[u8]) -> io::Result<usize> {
+        if self.line.is_empty() {
+            write!(self.line, "{} ", stamp(SystemTime::now()))?;
+        }
         self.line.extend_from_slice(piece);
         if piece.ends_with(b"\n") {
             let line = mem::take(&mut self.line);
@@ -273,11 +282,11 @@ impl Logger {
     }
 }
 
-/// Lines like `2022-06-01T15:00:01.250861Z [INFO] yoda exited`; at `debug` and below, with the module.
+/// Lines like `[INFO] yoda exited`; at `debug` and below, with the module. The time in front of them is ours: simplelog's
+/// panics when the clock is beyond the year 9999.
 fn config() -> Config {
     ConfigBuilder::new()
-        .set_time_format_rfc3339()
-        .set_time_level(LevelFilter::Error)
+        .set_time_level(LevelFilter::Off)
         .set_target_level(LevelFilter::Debug)
         .set_thread_level(LevelFilter::Off)
         .set_location_level(LevelFilter::Off)

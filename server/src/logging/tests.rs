@@ -242,3 +242,16 @@ fn a_log_file_that_cant_be_opened_anew_is_used_on() {
     drop(guard);
     assert_eq!(std::fs::read_to_string(&old).unwrap(), "after\n");
 }
+
+#[test]
+fn a_clock_that_no_calendar_knows_is_shown_as_the_first_or_last_time_there_is() {
+    let year = Duration::from_secs(31_556_952);
+    for (now, shown) in [
+        (SystemTime::UNIX_EPOCH, "1970-01-01T00:00:00Z"),
+        (SystemTime::UNIX_EPOCH + 8_040 * year, "9999-12-30T22:00:00.999999999Z"),
+        (SystemTime::UNIX_EPOCH + 1_000_000 * year, "9999-12-30T22:00:00.999999999Z"),
+        (SystemTime::UNIX_EPOCH - 1_000_000 * year, "-009999-01-02T01:59:59Z"),
+    ] {
+        assert_eq!(stamp(now).to_string(), shown);
+    }
+}

@@ -256,7 +256,7 @@ mod tests {
 
     /// Waits until something has come.
     fn readable(connection: &Connection) {
-        let deadline = rustix::event::Timespec { tv_sec: 30, tv_nsec: 0 };
+        let deadline = rustix::event::Timespec { tv_sec: 60, tv_nsec: 0 };
         let mut fds = [rustix::event::PollFd::new(connection, PollFlags::IN)];
         assert_eq!(rustix::event::poll(&mut fds, Some(&deadline)).unwrap(), 1, "nothing came");
     }

@@ -6,9 +6,10 @@
 
 use std::fs::{self, DirBuilder, File, OpenOptions, TryLockError};
 use std::io::{self, Read, Seek, SeekFrom, Write};
-use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
+use std::os::unix::fs::{DirBuilderExt, FileTypeExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
+use rustix::fs::OFlags;
 use tempfile::NamedTempFile;
 
 use crate::editor::HISTORY_LINES_MAX;
@@ -52,9 +53,12 @@ impl HistoryFile {
     /// The lines of earlier runs, the oldest first.
     ///
     /// # Errors
-    /// There is a file, but it can't be read.
+    /// There is something of this name, but it is no file or can't be read.
     pub fn lines(&self) -> io::Result<Vec<String>> {
-        match File::open(&self.path) {
+        if is_unwanted(&self.path) {
+            return Ok(Vec::new());
+        }
+        match open_regular(&self.path, OpenOptions::new().read(true)) {
             Ok(file) => read(file),
             Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(Vec::new()),
             Err(error) => Err(error),
@@ -84,8 +88,7 @@ impl HistoryFile {
         let path = fs::canonicalize(&self.path).unwrap_or_else(|_| self.path.clone());
         let directory = path.parent().ok_or(io::ErrorKind::InvalidInput)?;
         DirBuilder::new().recursive(true).mode(0o700).create(directory)?;
-        if fs::metadata(&path).is_ok_and(|file| !file.is_file()) {
-            // A link to /dev/null, say: somebody does not want a history.
+        if is_unwanted(&path) {
             self.pending.clear();
             return Ok(());
         }
@@ -113,10 +116,29 @@ impl Drop for HistoryFile {
     }
 }
 
+/// Whether somebody wants no history, and has put a device or a link to one in its place: `/dev/null`, say.
+fn is_unwanted(path: &Path) -> bool {
+    fs::metadata(path).is_ok_and(|file| file.file_type().is_char_device())
+}
+
 /// The file that is locked. It is not the history itself: that one is replaced, and with it its locks.
 fn lock_file(path: &Path) -> io::Result<File> {
     let path = path.with_extension("lock");
-    OpenOptions::new().write(true).create(true).truncate(false).mode(0o600).open(path)
+    open_regular(&path, OpenOptions::new().write(true).create(true).truncate(false).mode(0o600))
+}
+
+/// Opens a file, or what is there if that is one. A FIFO is not waited for.
+fn open_regular(path: &Path, options: &mut OpenOptions) -> io::Result<File> {
+    let irregular =
+        || io::Error::other(format!("{} is not a regular file. Remove it to keep one", path.display()));
+    let nonblocking = i32::try_from(OFlags::NONBLOCK.bits()).expect("the flag is a small number");
+    match options.custom_flags(nonblocking).open(path) {
+        Ok(file) if file.metadata()?.is_file() => Ok(file),
+        Ok(_) => Err(irregular()),
+        // To write to a FIFO takes somebody who reads it, and a directory can't be written to.
+        Err(_) if fs::metadata(path).is_ok_and(|there| !there.is_file()) => Err(irregular()),
+        Err(error) => Err(error),
+    }
 }
 
 /// Reads as much of the end of the file as is of interest. Lines that no client wrote are skipped.
@@ -281,5 +303,28 @@ mod tests {
         symlink("/dev/null", &path).unwrap();
         HistoryFile::at(path.clone()).keep("b").unwrap();
         assert_eq!(fs::read_link(&path).unwrap(), Path::new("/dev/null"));
+    }
+
+    #[test]
+    fn a_fifo_or_a_directory_is_not_waited_for_and_says_where_it_is() {
+        for replaced in ["history", "history.lock"] {
+            for is_fifo in [true, false] {
+                let (_directory, path) = place();
+                let folder = path.parent().unwrap();
+                fs::create_dir_all(folder).unwrap();
+                let special = folder.join(replaced);
+                if is_fifo {
+                    let mode = 0o600.into();
+                    rustix::fs::mknodat(rustix::fs::CWD, &special, rustix::fs::FileType::Fifo, mode, 0)
+                        .unwrap();
+                } else {
+                    fs::create_dir(&special).unwrap();
+                }
+                let mut file = HistoryFile::at(path.clone());
+                let error = file.lines().and_then(|_| file.keep("a")).unwrap_err();
+                let said = format!("{} is not a regular file. Remove it to keep one", special.display());
+                assert_eq!(error.to_string(), said);
+            }
+        }
     }
 }

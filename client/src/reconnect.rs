@@ -142,7 +142,7 @@ mod tests {
 
     fn finish(mut dial: Dial) -> io::Result<TcpStream> {
         loop {
-            let deadline = Timespec { tv_sec: 10, tv_nsec: 0 };
+            let deadline = Timespec { tv_sec: 60, tv_nsec: 0 };
             let ready = poll(&mut [PollFd::new(&dial, PollFlags::OUT)], Some(&deadline)).unwrap();
             assert_eq!(ready, 1, "neither connected nor refused");
             match dial.look(true, Instant::now())? {

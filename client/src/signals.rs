@@ -3,11 +3,15 @@
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::os::unix::net::UnixStream;
+use std::sync::Arc;
 
-use signal_hook::consts::{SIGCONT, SIGHUP, SIGINT, SIGTERM, SIGTSTP, SIGWINCH};
+use signal_hook::consts::{
+    SIGALRM, SIGCONT, SIGHUP, SIGINT, SIGPROF, SIGQUIT, SIGTERM, SIGTSTP, SIGUSR1, SIGUSR2, SIGVTALRM,
+    SIGWINCH, SIGXCPU, SIGXFSZ,
+};
 use signal_hook::iterator::backend::SignalDelivery;
 use signal_hook::iterator::exfiltrator::SignalOnly;
-use signal_hook::low_level;
+use signal_hook::{flag, low_level};
 
 /// What a signal asks for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -22,6 +26,9 @@ pub enum Call {
     Die(i32),
 }
 
+/// Signals that end a program, other than SIGHUP and those that tell of a fault in it.
+const DEADLY: [i32; 9] = [SIGINT, SIGTERM, SIGQUIT, SIGUSR1, SIGUSR2, SIGALRM, SIGVTALRM, SIGPROF, SIGXCPU];
+
 /// Signals that arrived.
 #[derive(Debug)]
 pub struct Signals {
@@ -29,16 +36,17 @@ pub struct Signals {
 }
 
 impl Signals {
-    /// Catches signals from now on: those that would leave something behind, a half-written file or a
+    /// Catches signals from now on: those that would leave something behind, an unfinished file or a
     /// terminal in raw mode. In pipes SIGHUP keeps its meaning, so that nohup works.
     ///
     /// # Errors
     /// The kernel refuses.
     pub fn catch(on_terminal: bool) -> io::Result<Self> {
         let (read, write) = UnixStream::pair()?;
-        let always = [SIGINT, SIGTERM];
         let there = [SIGHUP, SIGTSTP, SIGCONT, SIGWINCH];
-        let caught = always.iter().chain(if on_terminal { &there[..] } else { &[] });
+        // A write past the limit for the size of a file (`ulimit -f`) fails then, like one to a full disk.
+        flag::register(SIGXFSZ, Arc::default())?;
+        let caught = DEADLY.iter().chain(if on_terminal { &there[..] } else { &[] });
         Ok(Self { delivery: SignalDelivery::with_pipe(read, write, SignalOnly, caught)? })
     }
 

@@ -39,8 +39,10 @@ impl RawMode {
                 report(panic);
             }));
         });
+        // From here on, also what can't be begun in full is ended.
+        let raw_mode = Self(());
         begin()?;
-        Ok(Self(()))
+        Ok(raw_mode)
     }
 
     /// Ends it for the time that somebody else has the terminal.

@@ -102,7 +102,7 @@ fn a_file_that_is_here_is_refused_after_the_server_agreed() {
 
 #[test]
 fn a_download_cut_off_leaves_no_trace_whatever_cuts_it() {
-    for signal in [None, Some(Signal::TERM), Some(Signal::INT)] {
+    for signal in [None, Some(Signal::TERM), Some(Signal::INT), Some(Signal::QUIT), Some(Signal::USR1)] {
         let script = Script::new();
         let mut place = Place::of_yoda(&script);
         let mut client = place.pipe_all("DWN a f\n");
@@ -181,4 +181,56 @@ fn a_file_whose_size_is_not_that_of_its_content_is_refused_before_anybody_is_ask
         file. Send a copy of it";
     let (status, _, err) = client.end();
     assert_eq!((status, err), (Some(1), vec![said.to_owned(); 2]));
+}
+
+/// What is said of a file that is over the limit.
+const TOO_LARGE: &str = "f was not downloaded: File too large. It is over the limit of this process (ulimit -f) or of \
+    the file system";
+
+/// Sends more of a download than the client may store.
+fn send_too_much(peer: &mut stage::Peer) {
+    let tag = peer.hears(&Request::Download { title: "a", file: "f" });
+    peer.reply(tag, &Reply::DownloadStarts { size: 10_000 });
+    peer.transferred(tag, |transfer| assert!(matches!(transfer, Transfer::Credit(10_000..))));
+    peer.transfer(tag, &Transfer::Data(&[7; 10_000]));
+    peer.takes(tag, &Transfer::Abort);
+    peer.refuse(tag, Refusal::TransferAborted, "Transfer aborted");
+}
+
+#[test]
+fn a_download_that_the_disk_does_not_take_is_said_and_leaves_no_trace() {
+    let script = Script::new();
+    let mut place = Place::of_yoda(&script);
+    let mut client = place.pipe();
+    let mut peer = script.admit();
+    client.says("Welcome to the forum");
+    client.child.limit_file_size(4_096);
+    client.write(b"DWN a f\nLST\n");
+    send_too_much(&mut peer);
+    client.complains(TOO_LARGE);
+    let tag = peer.hears(&Request::ListThreads);
+    peer.reply(tag, &Reply::EndOfList);
+    client.close();
+    peer.say_goodbye();
+    assert_eq!(client.end().0, Some(1));
+    assert_eq!(place.names(), Vec::<String>::new());
+}
+
+#[test]
+fn on_a_terminal_it_leaves_that_as_it_was() {
+    let script = Script::new();
+    let mut place = Place::of_yoda(&script);
+    let mut terminal = place.terminal();
+    let mut peer = script.admit();
+    terminal.shows("Welcome to the forum\r\n");
+    // Not even the history can be written then.
+    terminal.child.limit_file_size(0);
+    terminal.types("DWN a f\r");
+    terminal.shows("The history is not kept: File too large");
+    send_too_much(&mut peer);
+    terminal.shows(TOO_LARGE);
+    terminal.types("XIT\r");
+    peer.say_goodbye();
+    assert_eq!(terminal.end().code(), Some(1));
+    assert_eq!(place.names(), Vec::<String>::new());
 }

@@ -402,7 +402,7 @@ fn a_signal_ends_a_client_whose_output_nobody_reads() {
     for number in 1..=100 {
         peer.reply(tag, &Reply::Post { number, author: "yoda", text: &text });
     }
-    peer.expect_silence();
+    client.wait_stuck();
     client.signal(Signal::TERM);
     assert_eq!(client.wait().signal(), Some(Signal::TERM.as_raw()));
 }

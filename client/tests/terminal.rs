@@ -21,6 +21,20 @@ const FULL_PROMPT: &str =
 /// What makes the line being typed disappear, if it is one row.
 const ERASE: &str = "\x1b[1G\x1b[J";
 
+/// Signals that end a program unless it does something about them, as far as it can.
+const DEADLY: [Signal; 10] = [
+    Signal::TERM,
+    Signal::HUP,
+    Signal::INT,
+    Signal::QUIT,
+    Signal::USR1,
+    Signal::USR2,
+    Signal::ALARM,
+    Signal::VTALARM,
+    Signal::PROF,
+    Signal::XCPU,
+];
+
 /// Yoda, logged in by options, at the full prompt.
 fn yoda(script: &Script, place: &mut Place) -> (Terminal, Peer) {
     let mut terminal = place.terminal();
@@ -221,7 +235,7 @@ fn a_paste_of_several_lines_is_one_line() {
 
 #[test]
 fn the_terminal_is_restored_however_it_ends() {
-    for signal in [Signal::TERM, Signal::HUP, Signal::INT] {
+    for signal in DEADLY {
         let script = Script::new();
         let mut place = Place::of_yoda(&script);
         let (mut terminal, _peer) = yoda(&script, &mut place);
@@ -241,6 +255,46 @@ fn a_name_without_a_password_is_a_usage_error_on_a_terminal_too() {
     let mut terminal = Place::with_args(&["--user", "newbie", "localhost", "1"]).terminal();
     terminal.shows("error: --user needs a password: name a file that holds it with --password-file FILE");
     assert_eq!(terminal.child.wait().code(), Some(2));
+}
+
+#[test]
+fn a_fifo_in_the_place_of_the_history_does_not_hold_up_the_start() {
+    let script = Script::new();
+    let mut place = Place::of_yoda(&script);
+    let folder = place.state.path().join("forumd");
+    std::fs::create_dir(&folder).unwrap();
+    let (fifo, mode) = (folder.join("history"), 0o600.into());
+    rustix::fs::mknodat(rustix::fs::CWD, &fifo, rustix::fs::FileType::Fifo, mode, 0).unwrap();
+    let mut terminal = place.terminal();
+    let mut peer = script.admit();
+    terminal.shows("The history is not kept: ");
+    terminal.shows("is not a regular file. Remove it to keep one\r\n");
+    warm_up(&mut terminal, &mut peer);
+    assert_eq!(terminal.seen().matches("The history is not kept").count(), 1, "{}", terminal.seen());
+}
+
+/// What [`a_panic_restores_the_terminal_before_it_says_what_happened`] runs as a program of its own.
+const PANICKING: &str = "FORUM_TEST_PANICKING";
+
+#[test]
+fn a_panic_restores_the_terminal_before_it_says_what_happened() {
+    if std::env::var_os(PANICKING).is_some() {
+        let raw_mode = forum_client::terminal::RawMode::enter().unwrap();
+        // It is not dropped, as if the process ended in the panic.
+        std::mem::forget(raw_mode);
+        panic!("on purpose");
+    }
+    let mut place = Place::of_program(std::env::current_exe().unwrap())
+        .arg("a_panic_restores_the_terminal_before_it_says_what_happened")
+        .arg("--exact")
+        .arg("--nocapture")
+        .env(PANICKING, "1");
+    let mut terminal = place.terminal();
+    terminal.shows("\x1b[?2004h");
+    assert_ne!(terminal.end().code(), Some(0));
+    // What comes after the end of raw mode has the terminal's own line ends again.
+    terminal.shows("panicked at ");
+    terminal.shows("\r\non purpose\r\n");
 }
 
 #[test]

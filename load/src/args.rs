@@ -136,7 +136,7 @@ pub struct Arguments {
     /// End with status 1 if this is true, for instance `p99>5ms`; may be given several times
     #[arg(long, value_name = "EXPRESSION", help_heading = "Output")]
     pub fail_if: Vec<Threshold>,
-    /// Say every second how it goes, also when standard error is no terminal
+    /// Say every second how it goes, also when standard error is no terminal; several processes say nothing
     #[arg(long, conflicts_with = "quiet", help_heading = "Output")]
     pub live: bool,
     /// Say nothing but what went wrong

@@ -32,6 +32,9 @@ use fan::Fan;
 const IN_FLIGHT_MAX: usize = 1_024;
 /// Requests of an open loop that are sent in one turn, so that answers are heard between them.
 const SENT_IN_TURN_MAX: u32 = 1_024;
+/// What became due in the last turn before the end is sent, though the turn was over only so long after it. A loop
+/// that was held up for longer misses it.
+const LAST_TURN_NS: u64 = 1_000_000;
 /// How long answers are waited for that are missing when the warm-up or the measured time ends.
 const GRACE: Duration = Duration::from_secs(2);
 /// Before it is measured nothing has to have come for so long: log-ins are told to everybody.
@@ -153,7 +156,7 @@ impl<'a> Engine<'a> {
     /// There is no connection, and why; or the run was interrupted.
     pub fn set_up(&mut self) -> Result<(), String> {
         self.ramp();
-        if self.arguments.scenario == Scenario::Connect && self.meter.settled() > 0 {
+        if self.arguments.scenario == Scenario::Connect && self.meter.counts.operations > 0 {
             return Ok(());
         }
         self.is_usable()?;
@@ -211,9 +214,9 @@ impl<'a> Engine<'a> {
         };
         self.meter.start(start, end);
         self.ask_until(start, end);
+        let end = self.meter.end(self.now_ns());
         let server = self.server_use();
         at_end();
-        let end = self.meter.end(self.now_ns());
         self.show_seconds();
         self.miss_what_is_left(end);
         self.wait_for_answers();
@@ -252,7 +255,13 @@ impl<'a> Engine<'a> {
             }
         }
         self.run_until(end);
-        self.asks_until = self.now_ns().min(end);
+        let now = self.now_ns();
+        if matches!(self.asking, Asking::Open { .. })
+            && (end..end.saturating_add(LAST_TURN_NS)).contains(&now)
+        {
+            self.ask_what_is_due(end - 1);
+        }
+        self.asks_until = now.min(end);
     }
 
     /// Runs the loop until `end`, or until all is answered that was to be asked.

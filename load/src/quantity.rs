@@ -2,6 +2,9 @@
 
 use std::time::Duration;
 
+/// The longest time that is accepted, in seconds: 31 years, whose nanoseconds still fit 64 bits several times.
+const SECONDS_MAX: f64 = 1e9;
+
 /// Reads a time: a number with `ms`, `s`, `m` or `h`, or without any in seconds.
 ///
 /// # Errors
@@ -9,6 +12,9 @@ use std::time::Duration;
 pub fn parse_duration(text: &str) -> Result<Duration, String> {
     let units = [("ms", 1e-3), ("s", 1.0), ("m", 60.0), ("h", 3600.0), ("", 1.0)];
     let seconds = scaled(text, &units).ok_or("expected a time like 10, 1.5s, 300ms or 2m")?;
+    if seconds > SECONDS_MAX {
+        return Err(format!("expected at most {SECONDS_MAX} seconds"));
+    }
     Duration::try_from_secs_f64(seconds).map_err(|error| error.to_string())
 }
 
@@ -43,6 +49,14 @@ mod tests {
         assert_eq!(parse_bytes("100"), Ok(100));
         assert_eq!(parse_bytes("1.5 KiB"), Ok(1536));
         assert_eq!(parse_bytes("1GiB"), Ok(1 << 30));
+    }
+
+    #[test]
+    fn a_time_that_no_deadline_can_have_is_refused() {
+        assert_eq!(parse_duration("1000000000"), Ok(Duration::from_secs(1_000_000_000)));
+        for bad in ["1000000001", "300000h", "1e30", "18446744073709551615"] {
+            assert_eq!(parse_duration(bad), Err("expected at most 1000000000 seconds".into()), "{bad}");
+        }
     }
 
     #[test]

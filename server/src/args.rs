@@ -12,6 +12,9 @@ use crate::journal::Durability;
 /// Where forumd listens unless told otherwise.
 const DEFAULT_LISTEN: &str = "127.0.0.1:12345";
 
+/// The longest time that an option may name: 31 years. Deadlines so far away can still be computed.
+const SECONDS_MAX: u64 = 1_000_000_000;
+
 /// A forum, messenger and rooms server: one event loop, every change durable.
 #[derive(Debug, Parser)]
 #[command(name = "forumd", version, max_term_width = 100, subcommand_precedence_over_arg = true)]
@@ -59,7 +62,7 @@ pub struct ServeArguments {
     #[arg(value_name = "ADMIN_PASSWORD", conflicts_with = "admin_password_file")]
     pub admin_password: Option<String>,
     /// Address and port to listen on; port 0 = any free one [default: 127.0.0.1:12345]
-    #[arg(long, value_name = "ADDR:PORT")]
+    #[arg(long, value_name = "ADDR:PORT", value_parser = crate::listen::parse)]
     pub listen: Option<SocketAddr>,
     /// File whose first line is the password for SHT
     #[arg(long, value_name = "FILE")]
@@ -70,6 +73,9 @@ pub struct ServeArguments {
     /// When an answer may leave: once fsynced, once handed to the operating system and fsynced each second, or never fsynced
     #[arg(long, value_enum, default_value = "always")]
     pub durability: DurabilityArgument,
+    /// Take the log as it is, though its anchor (journal.anchor) is missing or damaged
+    #[arg(long)]
+    pub accept_log: bool,
     /// An accepted SHT (and only SHT) deletes what forumd stored
     #[arg(long)]
     pub wipe_on_shutdown: bool,
@@ -86,14 +92,16 @@ pub struct ServeArguments {
     #[arg(long, value_name = "N", default_value = "3", help_heading = "Log-in", allow_hyphen_values = true)]
     pub max_attempts: String,
     /// How long a blocked name stays blocked
-    #[arg(long, value_name = "SECONDS", default_value_t = 10, help_heading = "Log-in")]
+    #[arg(long, value_name = "SECONDS", default_value_t = 10, help_heading = "Log-in",
+          value_parser = parse_seconds)]
     pub block_duration: u64,
     /// Log out whoever does nothing for so long; 0 = never
-    #[arg(long, value_name = "SECONDS", default_value_t = 0, help_heading = "Log-in")]
+    #[arg(long, value_name = "SECONDS", default_value_t = 0, help_heading = "Log-in",
+          value_parser = parse_seconds)]
     pub timeout: u64,
     /// How long a client may be silent, all in all, before it is logged in
     #[arg(long, value_name = "SECONDS", default_value_t = 60, help_heading = "Log-in",
-          value_parser = clap::value_parser!(u64).range(1..))]
+          value_parser = parse_login_timeout)]
     pub login_timeout: u64,
     /// Argon2id memory for new passwords
     #[arg(long, value_name = "KIB", default_value_t = 19_456, help_heading = "Password hashes")]
@@ -179,6 +187,22 @@ pub struct Limits {
     /// Connections; 0 = the descriptor limit less a reserve. Past it: `Server is full`
     #[arg(long, value_name = "N", default_value_t = 0)]
     pub max_connections: usize,
+}
+
+/// A time from which a deadline can be computed.
+fn parse_seconds(raw: &str) -> Result<u64, String> {
+    match raw.parse() {
+        Ok(seconds @ ..=SECONDS_MAX) => Ok(seconds),
+        _ => Err(format!("not a whole number from 0 to {SECONDS_MAX}")),
+    }
+}
+
+/// Nobody could log in without any time for it.
+fn parse_login_timeout(raw: &str) -> Result<u64, String> {
+    match parse_seconds(raw) {
+        Ok(seconds @ 1..) => Ok(seconds),
+        _ => Err(format!("not a whole number from 1 to {SECONDS_MAX}")),
+    }
 }
 
 /// Numbers of messages travel as `u32`, and 0 and the largest are no number.
@@ -280,6 +304,22 @@ mod tests {
             assert!(text.starts_with(&format!(
                 "Invalid number of allowed failed consecutive attempt: {bad}. The valid value"
             )));
+        }
+    }
+
+    #[test]
+    fn times_that_no_deadline_can_have_are_usage_errors() {
+        assert!(parse(&["--login-timeout", "0"]).is_err() && parse(&["--timeout", "0"]).is_ok());
+        for option in ["--timeout", "--block-duration", "--login-timeout"] {
+            let longest = parse(&[option, &SECONDS_MAX.to_string()]).unwrap().serve;
+            for seconds in [longest.timeout, longest.block_duration, longest.login_timeout] {
+                let deadline = std::time::Instant::now().checked_add(std::time::Duration::from_secs(seconds));
+                assert!(deadline.is_some(), "{option}");
+            }
+            for bad in ["1000000001", "18446744073709551615", "18446744073709551616", "soon"] {
+                let error = parse(&[option, bad]).unwrap_err().to_string();
+                assert!(error.contains(option) && error.contains("1000000000"), "{error}");
+            }
         }
     }
 

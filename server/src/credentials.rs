@@ -10,6 +10,7 @@ use log::info;
 use mio::net::TcpStream;
 
 use crate::clock::{Clock, SystemClock};
+use crate::console;
 use crate::journal::Journal;
 use crate::passwords::{HashParameters, hash_all};
 use crate::reactor::Reactor;
@@ -90,7 +91,7 @@ impl Progress {
         let now = SystemClock.now();
         if now.duration_since(self.said_at) >= PROGRESS_EVERY {
             self.said_at = now;
-            eprintln!("credentials: {} of {} passwords hashed", self.done, self.total);
+            console::say(format_args!("credentials: {} of {} passwords hashed", self.done, self.total));
         }
     }
 }

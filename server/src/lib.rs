@@ -4,16 +4,21 @@
 //! Read in this order: [`reactor`] (the loop), [`service`] (who asks what), [`forum`] (what is remembered),
 //! [`journal`] (how it is kept).
 #![forbid(unsafe_code)]
+// They panic when nobody reads what they print.
+#![deny(clippy::print_stdout, clippy::print_stderr)]
 
 pub mod args;
 pub mod clock;
 pub mod connection;
+pub mod console;
 pub mod credentials;
+pub mod descriptors;
 pub mod files;
 pub mod forum;
 pub mod inbox;
 pub mod journal;
 pub mod links;
+mod listen;
 pub mod listing;
 pub mod lockout;
 pub mod logging;
@@ -25,6 +30,7 @@ pub mod peers;
 pub mod reactor;
 pub mod service;
 pub mod session;
+pub mod signals;
 pub mod startup;
 pub mod store;
 pub mod timers;

@@ -1,16 +1,27 @@
 //! `forumd`: reads the command line, and says how it ended: 0 in order, 1 it could not, 2 it was not
 //! understood.
 #![forbid(unsafe_code)]
+// They panic when nobody reads what they print.
+#![deny(clippy::print_stdout, clippy::print_stderr)]
 
 use std::process::ExitCode;
 
 use clap::Parser;
 use forumd::args::{Arguments, Offline};
+use forumd::console;
 use forumd::offline;
+use forumd::signals;
 use forumd::startup::{self, Failed};
 
+/// The command line was not understood.
+const USAGE: u8 = 2;
+
 fn main() -> ExitCode {
-    let arguments = Arguments::parse();
+    signals::survive_file_size_limit();
+    let arguments = match Arguments::try_parse() {
+        Ok(arguments) => arguments,
+        Err(said) => return say_instead(&said),
+    };
     let data = &arguments.data;
     let result = match &arguments.offline {
         None => startup::serve(&arguments.serve, data),
@@ -22,11 +33,23 @@ fn main() -> ExitCode {
     match result {
         Ok(()) => ExitCode::SUCCESS,
         Err(Failed::Usage(text)) => {
-            eprintln!("{text}");
-            ExitCode::from(2)
+            console::say(text);
+            ExitCode::from(USAGE)
         }
         Err(Failed::Other(text)) => {
-            eprintln!("forumd: {text}");
+            console::say(format_args!("forumd: {text}"));
+            ExitCode::FAILURE
+        }
+    }
+}
+
+/// Help, the version, or what is wrong with the command line. What was asked for and can't be shown is an error.
+fn say_instead(said: &clap::Error) -> ExitCode {
+    match said.print() {
+        _ if said.use_stderr() => ExitCode::from(USAGE),
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            console::say(format_args!("forumd: can't write to standard output: {error}"));
             ExitCode::FAILURE
         }
     }

@@ -22,7 +22,7 @@ use std::path::Path;
 
 use self::interrupts::Interrupts;
 use crate::forum::{AccountId, Entry, Forum, Restorer};
-use crate::journal::{Access, Contents, JournalError, Stored};
+use crate::journal::{Access, Contents, JournalError, Stored, Unverified};
 use crate::startup::Failed;
 
 /// Writes everything in the data directory `data` into `dir`, which must be empty or new: as text files for
@@ -68,6 +68,8 @@ pub fn reset_password(data: &Path, name: &str) -> Result<(), Failed> {
 struct Point {
     forum: Forum,
     contents: Contents,
+    /// What the next start drops.
+    unverified: Option<Unverified>,
 }
 
 impl Point {
@@ -79,7 +81,7 @@ impl Point {
         // An entry that was refused when it was applied is refused again.
         let replayed =
             tail.entries(|_, bytes| Entry::decode(bytes).map(|entry| drop(forum.apply(&entry))))?;
-        Ok(Self { forum, contents: replayed.contents() })
+        Ok(Self { forum, contents: replayed.contents(), unverified: replayed.unverified().cloned() })
     }
 }
 

@@ -13,14 +13,15 @@ use log::{error, info, warn};
 use mio::event::Event;
 use mio::net::{TcpListener, TcpStream};
 use mio::{Events, Interest, Poll, Token, Waker};
-use signal_hook::consts::{SIGINT, SIGTERM};
 use signal_hook_mio::v1_0::Signals;
 use socket2::{Domain, Protocol, SockRef, Socket, TcpKeepalive, Type};
 
 use crate::clock::Clock;
 use crate::journal::Journal;
+use crate::logging::Reopener;
 use crate::service::Service;
 use crate::session::PeerId;
+use crate::signals::{self, Meaning};
 
 const LISTENER: Token = Token(usize::MAX);
 const WAKER: Token = Token(usize::MAX - 1);
@@ -79,7 +80,9 @@ pub struct Reactor {
     /// A descriptor that is given up to accept one connection more and say why it can't stay.
     reserve: Option<File>,
     signals: Signals,
-    signals_seen: u32,
+    /// How many of them were to end the server.
+    end_signals: u32,
+    log: Reopener,
     /// Somebody has woken the loop since it last looked at what its helpers have done: nobody else needs to.
     woken: Arc<AtomicBool>,
 }
@@ -92,14 +95,15 @@ struct Pause {
 }
 
 impl Reactor {
-    /// A loop that listens to nobody yet, and what wakes it.
+    /// A loop that listens to nobody yet, and what wakes it. It hears these signals and those that end it, and
+    /// opens the log file anew when one says so.
     ///
     /// # Errors
     /// Those of the operating system.
-    pub fn new() -> io::Result<(Self, Wake)> {
+    pub fn new(mut signals: Signals, log: Reopener) -> io::Result<(Self, Wake)> {
         let poll = Poll::new()?;
         let waker = Waker::new(poll.registry(), WAKER)?;
-        let mut signals = Signals::new([SIGTERM, SIGINT])?;
+        signals::take_ending(&signals)?;
         poll.registry().register(&mut signals, SIGNALS, Interest::READABLE)?;
         let reactor = Self {
             poll,
@@ -108,7 +112,8 @@ impl Reactor {
             accept_pause: None,
             reserve: File::open("/dev/null").ok(),
             signals,
-            signals_seen: 0,
+            end_signals: 0,
+            log,
             woken: Arc::default(),
         };
         let woken = Arc::clone(&reactor.woken);
@@ -213,16 +218,23 @@ impl Reactor {
         }
     }
 
-    /// The first signal ends the server in order, the second at once.
+    /// Of those that end the server the first does it in order, the second at once.
     fn take_signals<J: Journal, C: Clock>(&mut self, service: &mut Service<TcpStream, J, C>) {
         for signal in self.signals.pending() {
-            self.signals_seen += 1;
-            if self.signals_seen > 1 {
-                let _ = signal_hook::low_level::emulate_default_handler(signal);
-                std::process::exit(128 + signal);
+            let name = signal_hook::low_level::signal_name(signal).unwrap_or("unknown");
+            match signals::meaning(signal) {
+                Meaning::End if self.end_signals > 0 => {
+                    let _ = signal_hook::low_level::emulate_default_handler(signal);
+                    std::process::exit(128 + signal);
+                }
+                Meaning::End => {
+                    self.end_signals += 1;
+                    info!("signal {name}: ending");
+                    service.shut_down();
+                }
+                Meaning::ReopenLog => self.log.reopen(),
+                Meaning::Nothing => info!("signal {name}: it has no meaning here"),
             }
-            info!("signal {signal}");
-            service.shut_down();
         }
     }
 

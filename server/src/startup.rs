@@ -11,9 +11,11 @@ use forum_common::limits::PASSWORD_BYTES_MAX;
 use forum_common::names::Password;
 use log::{LevelFilter, info, warn};
 
-use crate::args::ServeArguments;
+use crate::args::{Limits, ServeArguments};
 use crate::clock::{Clock, SystemClock};
+use crate::console;
 use crate::credentials;
+use crate::descriptors::Budget;
 use crate::files::{self, FileSync, FileWorkers};
 use crate::forum::{Entry, Forum, Restorer};
 use crate::journal::{Durability, Replayed, SqliteJournal, Stored, Writing};
@@ -21,12 +23,9 @@ use crate::logging;
 use crate::passwords::{self, HashParameters, PasswordHash, PasswordHasher};
 use crate::reactor::{self, Reactor, Wake};
 use crate::service::{Helpers, Service, Settings};
+use crate::signals;
 use crate::store::Store;
 use crate::zone::Zone;
-
-/// Descriptors that connections may not use: standard streams, the log, the database, files on their way,
-/// threads' ends of pipes.
-const RESERVED_DESCRIPTORS: u64 = 256;
 
 /// Why the program did not do what it was asked for.
 #[derive(Debug)]
@@ -49,18 +48,21 @@ impl Failed {
 /// # Errors
 /// The command line is wrong, or something needed can't be had: then nothing was changed.
 pub fn serve(arguments: &ServeArguments, data: &Path) -> Result<(), Failed> {
+    // A log rotation in the middle of a long start must not end it.
+    let signals = signals::take_harmless().map_err(Failed::because)?;
     let hash_parameters = hash_parameters(arguments)?;
-    let settings = settings(arguments, hash_parameters)?;
+    let mut warnings = risks(arguments, hash_parameters);
+    let settings = settings(arguments, hash_parameters, &mut warnings)?;
     let socket = reactor::bind(arguments.address())
         .map_err(|error| Failed::because(format_args!("can't listen on {}: {error}", arguments.address())))?;
     let store = Store::open(data).map_err(Failed::because)?;
     let log = logging::init(log_level(arguments), arguments.log_file.as_deref())
         .map_err(|error| Failed::because(format_args!("can't open the log file: {error}")))?;
-    warn_of_risks(arguments, hash_parameters);
+    warnings.iter().for_each(|warning| warn!("{warning}"));
 
-    let (forum, replayed) = replay(&store)?;
+    let (forum, replayed) = replay(&store, arguments.accept_log)?;
     tidy_files(&forum, &store.files())?;
-    let (mut reactor, wake) = Reactor::new().map_err(Failed::because)?;
+    let (mut reactor, wake) = Reactor::new(signals, log.reopener()).map_err(Failed::because)?;
     let helpers = start_helpers(arguments, hash_parameters, replayed, &store, &wake)?;
     let mut service = Service::new(settings, SystemClock, forum, helpers);
     if let Some(file) = &arguments.credentials {
@@ -69,7 +71,7 @@ pub fn serve(arguments: &ServeArguments, data: &Path) -> Result<(), Failed> {
     let address = reactor
         .listen(socket)
         .map_err(|error| Failed::because(format_args!("can't listen on {}: {error}", arguments.address())))?;
-    eprintln!("listening on {address}");
+    console::say(format_args!("listening on {address}"));
     let ended = reactor.run(&mut service).map_err(Failed::because);
     let wipe = arguments.wipe_on_shutdown && service.was_told_to_end();
     let closed = service.into_journal().map_err(|reason| {
@@ -85,23 +87,28 @@ pub fn serve(arguments: &ServeArguments, data: &Path) -> Result<(), Failed> {
     Ok(())
 }
 
-fn settings(arguments: &ServeArguments, hash_parameters: HashParameters) -> Result<Settings, Failed> {
+/// What the service is told, and in `warnings` what the log is to say of it.
+fn settings(
+    arguments: &ServeArguments,
+    hash_parameters: HashParameters,
+    warnings: &mut Vec<String>,
+) -> Result<Settings, Failed> {
     let attempts_max = arguments.attempts_max().map_err(Failed::Usage)?;
-    let descriptors = raise_descriptor_limit();
-    let possible =
-        usize::try_from(descriptors.saturating_sub(RESERVED_DESCRIPTORS)).unwrap_or(usize::MAX).max(1);
-    let connections_max = match arguments.limits.max_connections {
-        0 => possible,
-        wanted => wanted.min(possible),
-    };
+    let descriptors = usize::try_from(raise_descriptor_limit()).unwrap_or(usize::MAX);
+    let budget = Budget::of(descriptors, &arguments.limits).map_err(Failed::because)?;
+    warnings.extend(budget.warning(&arguments.limits));
+    let zone = Zone::of_system().unwrap_or_else(|unknown| {
+        warnings.push(unknown.to_string());
+        Zone::utc()
+    });
     Ok(Settings {
-        limits: arguments.limits.clone(),
-        connections_max,
+        limits: Limits { max_total_uploads: budget.uploads, ..arguments.limits.clone() },
+        connections_max: budget.connections,
         attempts_max,
         block_duration: Duration::from_secs(arguments.block_duration),
         login_timeout: Duration::from_secs(arguments.login_timeout),
         idle_timeout: (arguments.timeout > 0).then(|| Duration::from_secs(arguments.timeout)),
-        zone: Zone::of_system(),
+        zone,
         admin_password: admin_password(arguments, hash_parameters)?,
     })
 }
@@ -168,24 +175,28 @@ fn log_level(arguments: &ServeArguments) -> LevelFilter {
     }
 }
 
-fn warn_of_risks(arguments: &ServeArguments, hash_parameters: HashParameters) {
+/// What the administrator should know that has been asked for.
+fn risks(arguments: &ServeArguments, hash_parameters: HashParameters) -> Vec<String> {
+    let mut risks = Vec::new();
     if !arguments.address().ip().is_loopback() {
-        warn!(
+        risks.push(format!(
             "{} IS NOT A LOOPBACK ADDRESS AND THERE IS NO TLS: passwords and messages travel in the clear. Put a \
              tunnel (ssh, WireGuard, stunnel) in front of it.",
             arguments.address()
-        );
+        ));
     }
     if hash_parameters.is_weak() {
-        warn!("WEAK PASSWORD HASHES ({hash_parameters}): fit for load tests only.");
+        risks.push(format!("WEAK PASSWORD HASHES ({hash_parameters}): fit for load tests only."));
     }
+    risks
 }
 
-/// Makes the forum that the log tells of.
-fn replay(store: &Store) -> Result<(Forum, Replayed<Writing>), Failed> {
+/// Makes the forum that the log tells of. All of that log is durable when this returns.
+fn replay(store: &Store, accept_log: bool) -> Result<(Forum, Replayed<Writing>), Failed> {
     let began = SystemClock.now();
     let mut restorer = Restorer::default();
     let tail = Stored::<Writing>::open(&store.journal())
+        .map(|stored| if accept_log { stored.accept_without_anchor() } else { stored })
         .and_then(|stored| stored.chunks(|chunk| restorer.take_chunk(chunk)))
         .map_err(Failed::because)?;
     let mut forum = restorer.finish();
@@ -195,6 +206,9 @@ fn replay(store: &Store) -> Result<(Forum, Replayed<Writing>), Failed> {
             Entry::decode(bytes).map(|entry| drop(forum.apply(&entry)))
         })
         .map_err(Failed::because)?;
+    if let Some(unverified) = replayed.unverified() {
+        warn!("{unverified}");
+    }
     info!(
         "{} accounts and {} threads, from {} log entries behind a snapshot of {} chunks, in {} ms",
         forum.accounts.len(),

@@ -3,10 +3,16 @@
 //!
 //! ```text
 //! DIR/journal.sqlite3  the log, with -wal and -shm beside it while it is open
+//! DIR/journal.anchor   how far the log reached when it was last known to be durable
 //! DIR/files/<id>       uploads
-//! DIR/lock             held while a forumd uses the directory
+//! DIR/files/<id>.part  uploads that are not all there yet
+//! DIR/files/orphaned/  uploads that no thread has
+//! DIR/forumd.tag       says that this is a data directory of forumd
 //! DIR/wiping           the forum was wiped, and what is left of it is being deleted
+//! DIR/importing        what is there is an import under way, or what is left of one that was cut off
 //! ```
+//!
+//! Who uses the directory has a lock (flock) on the directory itself.
 
 mod places;
 #[cfg(test)]
@@ -18,15 +24,14 @@ use std::fs::File;
 use std::io;
 use std::path::{Path, PathBuf};
 
-use self::places::{JOURNAL, Places, exists};
+use self::places::{JOURNAL, Places, Purpose};
 use crate::journal::Beside;
 
 /// A data directory that nobody else may use until this is dropped.
 #[derive(Debug)]
 pub struct Store {
     places: Places,
-    /// Holds the flock. The kernel releases it when the process dies, however it dies; that the file exists
-    /// means nothing.
+    /// The directory, with the flock. The kernel releases it when the process dies, however it dies.
     _lock: File,
 }
 
@@ -35,7 +40,7 @@ pub struct Store {
 pub struct Look {
     places: Places,
     beside: Beside,
-    /// The flock, shared with others who look; none beside a server, and none in a copy without a lock file.
+    /// The flock, shared with others who look; none beside a server.
     _lock: Option<File>,
 }
 
@@ -56,6 +61,10 @@ enum Trouble {
     JournalLost,
     /// There is nothing to look at.
     NoForum,
+    /// There is something, and it was to be made anew.
+    HoldsForum,
+    /// Part of a forum.
+    CutShortImport,
     Io(&'static str, io::Error),
 }
 
@@ -66,11 +75,35 @@ impl Store {
     /// # Errors
     /// A directory that another forumd uses, that is not ours, or that can't be used. Nothing was changed.
     pub fn open(root: &Path) -> Result<Self, StoreError> {
+        Self::take(root, Purpose::Forum)
+    }
+
+    /// Takes the data directory at `root` for an import. What is in it is no forum until
+    /// [`Store::finish_import`]; after a crash in between, only another import takes it.
+    ///
+    /// # Errors
+    /// A directory that holds a forum, that another forumd uses, that is not ours, or that can't be used.
+    /// Nothing was changed.
+    pub fn open_for_import(root: &Path) -> Result<Self, StoreError> {
+        Self::take(root, Purpose::Import)
+    }
+
+    fn take(root: &Path, purpose: Purpose) -> Result<Self, StoreError> {
         let places = Places::at(root);
-        match places.take() {
+        match places.take(purpose) {
             Ok(lock) => Ok(Self { places, _lock: lock }),
             Err(trouble) => Err(places.error(trouble)),
         }
+    }
+
+    /// What was imported is whole and durable: it becomes the directory's forum.
+    ///
+    /// # Errors
+    /// Those of the file system. The import counts as cut off.
+    pub fn finish_import(&self) -> Result<(), StoreError> {
+        self.places
+            .finish_import()
+            .map_err(|error| self.places.error(Trouble::Io("finish the import", error)))
     }
 
     /// The journal's path. The file must be opened by the journal alone: closing any other descriptor of it
@@ -86,14 +119,6 @@ impl Store {
         self.places.files()
     }
 
-    /// Whether there is a journal.
-    ///
-    /// # Errors
-    /// The directory can't be read.
-    pub fn has_forum(&self) -> Result<bool, StoreError> {
-        exists(&self.journal()).map_err(|trouble| self.places.error(trouble))
-    }
-
     /// Deletes the forum, and nothing that forumd did not store. The journal must be closed. From the first
     /// step on the forum counts as gone: should the others not be reached, [`Store::open`] takes them.
     ///
@@ -103,7 +128,7 @@ impl Store {
         let wiped = || {
             self.places.mark_wiped()?;
             self.places.finish_wipe()?;
-            self.places.remove_lock_if_alone()
+            self.places.remove_tag_if_alone()
         };
         wiped().map_err(|error| self.places.error(Trouble::Io("wipe it", error)))
     }
@@ -156,6 +181,14 @@ impl fmt::Display for StoreError {
             Trouble::JournalLost => {
                 write!(f, "data directory {root} holds parts of a forum, but its {JOURNAL} is missing")
             }
+            Trouble::HoldsForum => {
+                write!(f, "data directory {root} holds a forum already; import needs an empty or a new one")
+            }
+            Trouble::CutShortImport => write!(
+                f,
+                "data directory {root} holds an import that was cut off; repeat `forumd import` there, or \
+                 choose another directory"
+            ),
             Trouble::NoForum => write!(f, "there is no forum in data directory {root}"),
             Trouble::Io(doing, error) => write!(f, "data directory {root}: cannot {doing}: {error}"),
         }

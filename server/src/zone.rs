@@ -1,6 +1,8 @@
 //! Times as people write them: `1 Jun 2022 16:00:01`, in the server's zone. Stored times are UTC
 //! milliseconds; this is the only place where a zone matters.
 
+use std::{env, fmt};
+
 use jiff::Timestamp;
 use jiff::civil::DateTime;
 use jiff::fmt::strtime;
@@ -9,14 +11,33 @@ use jiff::tz::TimeZone;
 /// How times are shown and read.
 const FORMAT: &str = "%-d %b %Y %H:%M:%S";
 
+/// `TZ` says a zone that nobody knows.
+#[derive(Debug)]
+pub struct UnknownZone(String);
+
+impl fmt::Display for UnknownZone {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self(name) = self;
+        write!(f, "TZ={name} is no time zone that is known here: all times are in UTC")
+    }
+}
+
 /// The zone that times are shown in.
 #[derive(Debug, Clone)]
 pub struct Zone(TimeZone);
 
 impl Zone {
-    /// The machine's zone, or what the environment variable `TZ` says.
-    pub fn of_system() -> Self {
-        Self(TimeZone::system())
+    /// What the environment variable `TZ` says, or else the machine's zone; that of a machine without any is
+    /// UTC.
+    ///
+    /// # Errors
+    /// `TZ` says none that is known.
+    pub fn of_system() -> Result<Self, UnknownZone> {
+        match (TimeZone::try_system(), env::var_os("TZ")) {
+            (Ok(zone), _) => Ok(Self(zone)),
+            (Err(_), None) => Ok(Self::utc()),
+            (Err(_), Some(name)) => Err(UnknownZone(name.display().to_string())),
+        }
     }
 
     /// Universal time.

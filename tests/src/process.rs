@@ -104,8 +104,8 @@ impl Process {
     /// It has not ended after [`DEADLINE`].
     pub fn wait_exit(&mut self) -> ExitStatus {
         let mut fds = [PollFd::new(&self.pidfd, PollFlags::IN)];
-        let timeout = Timespec { tv_sec: DEADLINE.as_secs() as i64, tv_nsec: 0 };
-        let ready = poll(&mut fds, Some(&timeout)).expect("a pidfd can be waited for");
+        let deadline = Timespec::try_from(DEADLINE).expect("a minute is a time");
+        let ready = poll(&mut fds, Some(&deadline)).expect("a pidfd can be waited for");
         assert!(ready > 0, "process {} does not end; it said\n{self}", self.pid());
         self.child.wait().expect("the child is ours")
     }
@@ -232,9 +232,9 @@ impl Transcript {
         let start = Instant::now();
         let mut heard = self.lock();
         while !arrived(&heard) {
-            let left = DEADLINE.checked_sub(start.elapsed());
-            let left = left.unwrap_or_else(|| panic!("waited in vain for {what}; so far {:#?}", heard.lines));
-            heard = self.shared.more.wait_timeout(heard, left).unwrap_or_else(PoisonError::into_inner).0;
+            assert!(start.elapsed() < DEADLINE, "waited in vain for {what}; so far {:#?}", heard.lines);
+            let waited = self.shared.more.wait_timeout(heard, DEADLINE.saturating_sub(start.elapsed()));
+            heard = waited.unwrap_or_else(PoisonError::into_inner).0;
         }
         heard
     }

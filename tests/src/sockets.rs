@@ -18,8 +18,8 @@ const UNPICKED_PORTS: (u16, u16) = (61_000, 65_535);
 /// None comes within [`DEADLINE`].
 pub fn accept(listener: &TcpListener) -> TcpStream {
     let mut fds = [PollFd::new(listener, PollFlags::IN)];
-    let timeout = Timespec::try_from(DEADLINE).expect("a minute is a time");
-    assert!(poll(&mut fds, Some(&timeout)).is_ok_and(|ready| ready > 0), "nobody connects");
+    let deadline = Timespec::try_from(DEADLINE).expect("a minute is a time");
+    assert!(poll(&mut fds, Some(&deadline)).is_ok_and(|ready| ready > 0), "nobody connects");
     let (stream, _) = listener.accept().expect("somebody waits");
     stream.set_read_timeout(Some(DEADLINE)).expect("a TCP socket");
     stream.set_write_timeout(Some(DEADLINE)).expect("a TCP socket");

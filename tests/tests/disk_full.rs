@@ -160,3 +160,68 @@ fn an_upload_that_finds_no_space_is_refused_and_leaves_no_trace() {
     assert!(yoda.upload("t", "f", b"a small one").is_done(), "there is room again");
     yoda.done(&Request::Post { title: "t", text: "m" });
 }
+
+/// A disk of its own, mounted over the directory `$0`.
+const TMPFS: &str = "mount -t tmpfs -o size=6M,mode=700 forum \"$0\"";
+/// Blocks smaller than a page: a mapped page may have space behind its end and none behind its beginning.
+const EXT4_WITH_SMALL_BLOCKS: &str =
+    "truncate -s 8M \"$0/disk\" && mkfs.ext4 -q -b 1024 -m 0 \"$0/disk\" && mount -o loop \"$0/disk\" \"$0\"";
+
+/// A server that starts on the data of one that was killed, on a disk without room for another byte.
+fn server_on_a_full_disk(mount: &str) -> Server {
+    let mut killed = Server::start(&[]);
+    let mut yoda = killed.user("yoda");
+    yoda.done(&Request::CreateThread { title: "t" });
+    yoda.done(&Request::Post { title: "t", text: "before" });
+    killed.kill();
+    let launch = Forumd::new();
+    let (directory, data) = (launch.directory().to_owned(), killed.launch().data());
+    let script = format!(
+        "{mount} && cp -a \"$1\" \"$0/data\" && {{ cat /dev/zero > \"$0/ballast\"; shift; exec \"$@\"; }}"
+    );
+    let words = ["unshare", "--mount", "sh", "-c", &script, path(&directory), path(&data)];
+    launch.under(&words).start()
+}
+
+fn path(path: &Path) -> &str {
+    path.to_str().expect("a path in UTF-8")
+}
+
+fn a_full_disk_starts(mount: &str) {
+    let server = server_on_a_full_disk(mount);
+    assert!(
+        server.log().iter().any(|line| line.contains("no space left on the disk")),
+        "{:#?}",
+        server.log()
+    );
+    let mut yoda = server.user("yoda");
+    assert_eq!(yoda.read_thread("t"), ["1 yoda: before"]);
+    let posted = post_until_full(&mut yoda);
+    assert_eq!(yoda.read_thread("t").len(), 1 + posted, "reading goes on");
+    // The log's index found no room on the disk, where those who read beside the server would look for it.
+    let (pid, data) = (server.pid().to_string(), server.launch().data());
+    let check = Forumd::without_data().args(&["check", "--data", path(&data)]);
+    let check = check.under(&["nsenter", "--mount", "--target", &pid]).run("");
+    assert_eq!(check.code, Some(1), "{check:#?}");
+    assert!(check.stdout.iter().any(|line| line.contains("make room and restart it")), "{check:#?}");
+    fs::remove_file(seen_by(&server, &server.launch().directory().join("ballast"))).unwrap();
+    yoda.done(&Request::Post { title: "t", text: "room again" });
+}
+
+#[test]
+fn a_server_starts_on_a_full_disk_and_serves_reading() {
+    if rustix::process::geteuid().is_root() {
+        a_full_disk_starts(TMPFS);
+    } else {
+        eprintln!("skipped: only root may mount the disk that this test fills");
+    }
+}
+
+#[test]
+fn a_server_starts_on_a_full_disk_of_small_blocks_and_serves_reading() {
+    if rustix::process::geteuid().is_root() && Path::new("/dev/loop-control").exists() {
+        a_full_disk_starts(EXT4_WITH_SMALL_BLOCKS);
+    } else {
+        eprintln!("skipped: this test needs root and a loop device");
+    }
+}

@@ -1,7 +1,9 @@
 //! A server that is there but says nothing: a client gives it up after a stated time, whatever it waits for.
 #![forbid(unsafe_code)]
 
-use forum_tests::{Client, Finished, Forum, PASSWORD, Server};
+use std::net::SocketAddr;
+
+use forum_tests::{Client, Finished, Forum, Gate, PASSWORD, Server};
 use rustix::process::Signal;
 
 /// Seconds that the server may say nothing: more than a server that is not stopped takes on a busy machine.
@@ -11,7 +13,11 @@ const LOST: &str = "Connection lost: the server has said nothing for 8 seconds";
 
 /// This user's client, which gives up soon.
 fn user(server: &Server, name: &str) -> Forum {
-    server.forum().args(&["--server-timeout", TIMEOUT, "--user", name]).env("FORUM_PASSWORD", PASSWORD)
+    user_at(server.address(), name)
+}
+
+fn user_at(address: SocketAddr, name: &str) -> Forum {
+    Forum::at(address).args(&["--server-timeout", TIMEOUT, "--user", name]).env("FORUM_PASSWORD", PASSWORD)
 }
 
 /// Stops the server below a client, and waits until that gives up.
@@ -51,13 +57,14 @@ fn the_end_of_input_and_files_are_not_waited_for_longer_either() {
     client.close_input();
     assert_eq!(stop(&server, &mut client).stderr, [LOST]);
 
-    let mut client = user(&server, "hans").start();
+    // The server lets hans send some of his file, and then no more reaches him.
+    let gate = Gate::before(server.address(), 1_000);
+    let mut client = user_at(gate.address(), "hans").start();
     client.hears("Welcome to the forum");
     client.does("CRT t", "Thread t created");
-    // More than kernels hold for a process that does not read.
     client.put_file("f", &vec![7; 64 << 20]);
     client.says("UPD t f");
-    forum_tests::until("the upload to begin", || (server.stored_files() == 1).then_some(()));
+    gate.wait_full();
     let finished = stop(&server, &mut client);
     assert_eq!(finished.stderr, [LOST, "f was not uploaded: the connection is gone"]);
 }

@@ -138,19 +138,126 @@ fn nothing_is_left_open() {
     expect_none(&offences);
 }
 
+/// The part of a source that is tests, or made for them; what comes before it is left blank, so that lines keep their
+/// numbers.
+fn tests_of(path: &str, text: &str) -> Option<String> {
+    let start = if path.starts_with("tests/") || path.contains("/tests") {
+        0
+    } else {
+        text.find("#[cfg(test)]\nmod tests {")?
+    };
+    let (before, tests) = text.split_at(start);
+    let code: Vec<&str> = code_lines(tests).map(|(_, line)| line).collect();
+    Some("\n".repeat(before.matches('\n').count()) + &code.join("\n"))
+}
+
+/// The calls of `name` in `code`: the line of each, and its arguments.
+fn calls<'a>(code: &'a str, name: &str) -> Vec<(usize, &'a str)> {
+    let mut found = Vec::new();
+    for (at, _) in code.match_indices(&format!("{name}(")) {
+        if code[..at].ends_with(|c: char| c.is_alphanumeric() || c == '_') || code[..at].ends_with("fn ") {
+            continue;
+        }
+        let arguments = &code[at + name.len() + 1..];
+        let mut depth = 1;
+        let end = arguments.find(|c| {
+            depth += i32::from(c == '(') - i32::from(c == ')');
+            depth == 0
+        });
+        let line = code[..at].matches('\n').count() + 1;
+        found.push((line, &arguments[..end.unwrap_or(arguments.len())]));
+    }
+    found
+}
+
+/// Calls that do nothing for a while.
+const SLEEPS: [&str; 3] = [concat!("sle", "ep"), concat!("park_", "timeout"), concat!("sle", "ep_until")];
+
+/// Calls that give up after a while: one that gives up sooner than the deadline waits for silence, or fails on a
+/// machine that is busy.
+const WAITS: [&str; 9] = [
+    "try_recv",
+    "recv_timeout",
+    "wait_timeout",
+    "wait_timeout_while",
+    "set_read_timeout",
+    "set_write_timeout",
+    "connect_timeout",
+    "poll",
+    "epoll_wait",
+];
+
+/// Tests that wait for less than the deadline, each with the reason.
+const SHORT_WAITS: [(&str, &str); 4] = [
+    ("tests/src/lossy.rs", "the network delivers late datagrams when they are due"),
+    ("tests/src/lossy/door.rs", "a narrow line lets through so many bytes a millisecond"),
+    ("client/src/peer/udp/tests/sockets.rs", "one thread looks after both sockets of a proxy"),
+    ("client/src/peer/links/tests.rs", "one thread looks after both clients, each for a moment"),
+];
+
+/// Tests whose clock is simulated: how long something takes there does not depend on the machine.
+const SIMULATED_TIME: [&str; 1] = ["client/src/peer/udp/tests/"];
+
+#[test]
+fn the_rules_see_calls_and_their_arguments() {
+    let code = "a.wait(&mut fds, Some(f(1)));\nawait(2);\nfn wait(x) {}\n  wait(\n3,\n)";
+    assert_eq!(calls(code, "wait"), [(1, "&mut fds, Some(f(1))"), (4, "\n3,\n")]);
+    let source = "one\n// two\n#[cfg(test)]\nmod tests { // three\n";
+    assert_eq!(tests_of("server/src/x.rs", source).as_deref(), Some("\n\n#[cfg(test)]\nmod tests { "));
+    assert_eq!(tests_of("server/src/x.rs", "no tests"), None);
+    assert_eq!(tests_of("tests/src/x.rs", "a // b").as_deref(), Some("a "));
+}
+
 #[test]
 fn no_test_sleeps() {
-    let sleep = concat!("sle", "ep");
     let mut offences = Vec::new();
     for (path, text) in sources() {
-        let tests_start = match text.find("#[cfg(test)]") {
-            _ if path.starts_with("tests/") || path.contains("/tests") => 0,
-            Some(start) => start,
-            None => continue,
-        };
-        for (number, line) in code_lines(&text[tests_start..]) {
-            if names(line, &format!("thread::{sleep}")) || names(line, &format!("{sleep}(")) {
-                offences.push(format!("{path}, line {number} of its tests: {}", line.trim()));
+        let Some(code) = tests_of(&path, &text) else { continue };
+        for (line, _) in SLEEPS.iter().flat_map(|name| calls(&code, name)) {
+            offences.push(format!("{path}:{line} sleeps"));
+        }
+    }
+    expect_none(&offences);
+}
+
+#[test]
+fn every_wait_of_a_test_ends_with_the_deadline_and_not_before() {
+    let mut offences = Vec::new();
+    let mut waits = 0;
+    for (path, text) in sources() {
+        let Some(code) = tests_of(&path, &text) else { continue };
+        if SHORT_WAITS.iter().any(|(exempt, _)| *exempt == path) {
+            continue;
+        }
+        for (line, arguments) in WAITS.iter().flat_map(|name| calls(&code, name)) {
+            waits += 1;
+            if !arguments.to_lowercase().contains("deadline") {
+                offences.push(format!("{path}:{line} waits, but not until the deadline: ({arguments})"));
+            }
+        }
+        let is_simulated = SIMULATED_TIME.iter().any(|directory| path.starts_with(directory));
+        for (number, line) in (1..).zip(code.lines()).filter(|_| !is_simulated) {
+            if line.contains("elapsed() <") && !line.contains("DEADLINE") {
+                offences.push(format!("{path}:{number} wants the machine to be fast: {}", line.trim()));
+            }
+        }
+    }
+    assert!(waits > 20, "only {waits} waits");
+    expect_none(&offences);
+}
+
+#[test]
+fn every_deadline_of_a_test_is_long_enough_for_a_busy_machine() {
+    const SECONDS_MIN: u64 = 60;
+    let (constant, value) = (concat!("DEADLINE: ", "Duration = "), "Duration::from_secs(");
+    let mut offences = Vec::new();
+    for (path, text) in sources() {
+        let code = tests_of(&path, &text).unwrap_or_default();
+        for (number, line) in (1..).zip(code.lines()).filter(|(_, line)| line.contains(constant)) {
+            let seconds = line.split_once(value).and_then(|(_, rest)| rest.split_once(')'));
+            let seconds = seconds.and_then(|(digits, _)| digits.parse::<u64>().ok());
+            if seconds.is_none_or(|seconds| seconds < SECONDS_MIN) {
+                offences.push(format!("{path}:{number}: {}", line.trim()));
             }
         }
     }

@@ -23,6 +23,7 @@ use rustix::fs::{FlockOperation, OFlags, flock};
 use super::digest::Digesting;
 use super::udp::{Offer, Start};
 use crate::transfer::Folder;
+use crate::wording::cause;
 
 pub use kept::Kept;
 use kept::Partial;
@@ -70,7 +71,7 @@ impl fmt::Display for Problem {
         match self {
             Self::Exists(name_here) => write!(f, "{name_here} exists here. Use --force to overwrite"),
             Self::Name(invalid) => invalid.fmt(f),
-            Self::Io(error) => error.fmt(f),
+            Self::Io(error) => f.write_str(&cause(error)),
         }
     }
 }

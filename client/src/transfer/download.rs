@@ -14,6 +14,7 @@ use tempfile::NamedTempFile;
 
 use super::{SYNC_EVERY_BYTES, Step};
 use crate::connection::Outbox;
+use crate::wording::cause;
 
 /// Bytes that a download may be ahead of the disk: enough for 1 Gbit/s over 30 ms.
 const WINDOW_BYTES: u32 = 4 << 20;
@@ -130,7 +131,7 @@ impl Download {
     }
 
     fn failure(&self, reason: &io::Error) -> String {
-        format!("{} was not downloaded: {reason}", self.name)
+        format!("{} was not downloaded: {}", self.name, cause(reason))
     }
 
     fn exists_here(&self) -> String {

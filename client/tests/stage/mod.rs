@@ -7,6 +7,7 @@ use std::net::{TcpListener, TcpStream};
 use std::os::fd::OwnedFd;
 use std::process::{Child, ChildStdin, Command, ExitStatus, Output, Stdio};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
 use std::thread;
 use std::time::{Duration, Instant};
@@ -17,16 +18,21 @@ use forum_common::refusal::{Closing, Refusal};
 use forum_common::reply::Reply;
 use forum_common::request::{Request, VERSION};
 use forum_common::transfer::Transfer;
-use rustix::process::{Pid, Signal, WaitOptions, kill_process, waitpid};
+use rustix::io::ioctl_fionread;
+use rustix::process::{Pid, Resource, Rlimit, Signal, WaitOptions, kill_process, prlimit, waitpid};
 use rustix::pty::{OpenptFlags, grantpt, openpt, ptsname, unlockpt};
 use rustix::termios::{Termios, Winsize, tcgetattr, tcsetwinsize};
 use tempfile::TempDir;
 
 /// How long anything may take.
-pub(crate) const DEADLINE: Duration = Duration::from_secs(30);
+pub(crate) const DEADLINE: Duration = Duration::from_secs(60);
 
-/// How long nothing must happen for nothing to have happened.
-const SILENCE: Duration = Duration::from_millis(150);
+/// Bytes that wait in a pipe which can't take a long line more: a pipe holds 64 KiB.
+const STUCK_BYTES: u64 = 56 << 10;
+
+/// What a client shows of the message by which [`Peer::expect_silence`] finds out that it has nothing else to say.
+/// Tests that collect lines don't see it.
+const MARKER_LINE: &str = "nobody: ?";
 
 /// A scripted server.
 pub(crate) struct Script {
@@ -111,9 +117,12 @@ impl Peer {
             if let Some(frame) = self.decoder.next_frame().unwrap() {
                 return Some(read(&frame));
             }
-            match self.stream.read(&mut bytes).unwrap() {
-                0 => return None,
-                count => self.decoder.feed(&bytes[..count]),
+            match self.stream.read(&mut bytes) {
+                Ok(0) => return None,
+                Ok(count) => self.decoder.feed(&bytes[..count]),
+                // It was killed before it had read everything.
+                Err(error) if error.kind() == io::ErrorKind::ConnectionReset => return None,
+                Err(error) => panic!("{error}"),
             }
         }
     }
@@ -143,15 +152,9 @@ impl Peer {
         tag.expect("the client left instead of logging in")
     }
 
-    /// The next request, if one comes before it is silent.
-    pub(crate) fn hears_any<T>(&mut self, read: impl FnOnce(&Request<'_>) -> T) -> Option<T> {
-        if let Some(frame) = self.decoder.next_frame().unwrap() {
-            return Some(read(&Request::decode(&frame).unwrap()));
-        }
-        if self.is_silent() {
-            return None;
-        }
-        self.next(|frame| read(&Request::decode(frame).unwrap()))
+    /// What the client says until its end, which may be a kill.
+    pub(crate) fn hears_to_the_end<T>(&mut self, read: impl Fn(&Request<'_>) -> T) -> Vec<T> {
+        std::iter::from_fn(|| self.next(|frame| read(&Request::decode(frame).unwrap()))).collect()
     }
 
     /// Insists on this frame of a transfer.
@@ -174,20 +177,17 @@ impl Peer {
         assert_eq!(more, None);
     }
 
-    /// Insists that the client has nothing to say now.
+    /// Insists that the client, which is logged in and not stuck, has nothing to say: it is sent a message, and its
+    /// acknowledgement is what comes next. Twice, because a client acknowledges before it takes a line of its input:
+    /// what it has to say by then would come between the two.
     pub(crate) fn expect_silence(&mut self) {
-        assert_eq!(self.decoder.next_frame().unwrap(), None);
-        assert!(self.is_silent(), "the client said something");
-    }
-
-    fn is_silent(&mut self) -> bool {
-        self.stream.set_read_timeout(Some(SILENCE)).unwrap();
-        let peeked = self.stream.peek(&mut [0; 64]);
-        self.stream.set_read_timeout(Some(DEADLINE)).unwrap();
-        match peeked {
-            Ok(_) => false,
-            Err(error) if matches!(error.kind(), io::ErrorKind::WouldBlock | io::ErrorKind::TimedOut) => true,
-            Err(error) => panic!("{error}"),
+        /// Above those of the tests' own messages; a client does not show a number that it has seen.
+        static NEXT: AtomicU64 = AtomicU64::new(1_000_000);
+        for _ in 0..2 {
+            let number = NEXT.fetch_add(1, Ordering::Relaxed);
+            let at = "1 Jun 2022 16:00:01";
+            self.notice(&Notice::Message { number, late: false, from: "nobody", at, text: "?" });
+            self.hears(&Request::Taken { up_to: number });
         }
     }
 
@@ -261,10 +261,17 @@ impl Place {
     }
 
     pub(crate) fn with_args<A: AsRef<std::ffi::OsStr>>(args: &[A]) -> Self {
+        let mut place = Self::of_program(env!("CARGO_BIN_EXE_forum"));
+        place.command.args(args);
+        place
+    }
+
+    /// For another program than the client.
+    pub(crate) fn of_program(program: impl AsRef<std::ffi::OsStr>) -> Self {
         let directory = Arc::new(tempfile::tempdir().unwrap());
-        let mut command = Command::new(env!("CARGO_BIN_EXE_forum"));
+        let mut command = Command::new(program);
         let state = Arc::new(tempfile::tempdir().unwrap());
-        command.args(args).current_dir(directory.path()).env_remove("FORUM_PASSWORD");
+        command.current_dir(directory.path()).env_remove("FORUM_PASSWORD");
         command.env("XDG_STATE_HOME", state.path());
         Self { directory, state, command }
     }
@@ -363,7 +370,9 @@ fn lines(stream: impl Read + Send + 'static) -> Receiver<String> {
     let (sender, receiver) = channel();
     thread::spawn(move || {
         for line in BufReader::new(stream).lines().map_while(Result::ok) {
-            let _ = sender.send(line);
+            if line != MARKER_LINE {
+                let _ = sender.send(line);
+            }
         }
     });
     receiver
@@ -395,6 +404,18 @@ impl Running {
 
     pub(crate) fn signal(&self, signal: Signal) {
         kill_process(Pid::from_child(&self.child), signal).unwrap();
+    }
+
+    /// Limits the files that it writes to so many bytes, as `ulimit -f` does.
+    pub(crate) fn limit_file_size(&self, bytes: u64) {
+        let limit = Rlimit { current: Some(bytes), maximum: Some(bytes) };
+        prlimit(Some(Pid::from_child(&self.child)), Resource::Fsize, limit).unwrap();
+    }
+
+    /// Waits until its output, which nobody reads, takes no long line any more.
+    pub(crate) fn wait_stuck(&self) {
+        let output = self.child.stdout.as_ref().unwrap();
+        until("a full pipe", || (ioctl_fionread(output).unwrap() > STUCK_BYTES).then_some(()));
     }
 
     /// Waits until it has been stopped by a signal.
@@ -496,8 +517,7 @@ impl Terminal {
                 self.looked += at + wanted.len();
                 return;
             }
-            let left = DEADLINE.saturating_sub(start.elapsed());
-            match self.screen.recv_timeout(left) {
+            match self.screen.recv_timeout(DEADLINE.saturating_sub(start.elapsed())) {
                 Ok(bytes) => self.seen.extend(bytes),
                 Err(_) => panic!("wanted {wanted:?} in {:?}", String::from_utf8_lossy(fresh)),
             }

@@ -36,7 +36,7 @@ pub struct Announced {
 /// Why a transfer failed. Nothing of an upload is left.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Failure {
-    /// The disk, or the quota of it, is full.
+    /// The disk is full, or the quota is used up, or the file is longer than this process may write.
     NoSpace,
     /// The bytes that came are not those that were sent.
     DigestDiffers,
@@ -51,7 +51,9 @@ pub enum Failure {
 impl From<io::Error> for Failure {
     fn from(error: io::Error) -> Self {
         match error.kind() {
-            io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => Self::NoSpace,
+            io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded | io::ErrorKind::FileTooLarge => {
+                Self::NoSpace
+            }
             _ => Self::Io(error.to_string()),
         }
     }
@@ -107,8 +109,8 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_full_disk_and_a_full_quota_are_the_same_to_the_user() {
-        for number in [rustix::io::Errno::NOSPC, rustix::io::Errno::DQUOT] {
+    fn a_full_disk_a_full_quota_and_a_file_of_the_longest_length_are_the_same_to_the_user() {
+        for number in [rustix::io::Errno::NOSPC, rustix::io::Errno::DQUOT, rustix::io::Errno::FBIG] {
             assert_eq!(Failure::from(io::Error::from(number)), Failure::NoSpace);
         }
         let other = Failure::from(io::Error::from(rustix::io::Errno::IO));

@@ -45,6 +45,12 @@ pub fn orphaned(dir: &Path) -> PathBuf {
     dir.join(ORPHANED)
 }
 
+/// Whether this is the directory that every new volume has in its root, and that belongs to the file system.
+#[must_use]
+pub fn is_lost_and_found(path: &Path) -> bool {
+    path.file_name().is_some_and(|name| name == LOST_AND_FOUND) && path.is_dir()
+}
+
 /// What the directory of the files holds, and what it should. Each list is sorted.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub struct Survey {
@@ -75,7 +81,7 @@ pub fn survey(dir: &Path, named: impl IntoIterator<Item = FileId>) -> io::Result
             Some(Kind::Whole(id)) if found.is_file() => drop(present.insert(id)),
             Some(Kind::Part(id)) if found.is_file() => survey.parts.push(id),
             Some(Kind::Orphaned) if found.is_dir() => survey.orphaned = whole_files(&entry.path())?,
-            _ if name == LOST_AND_FOUND && found.is_dir() => {}
+            _ if is_lost_and_found(&entry.path()) => {}
             _ => survey.foreign.push(name),
         }
     }

@@ -13,7 +13,7 @@ use std::fmt;
 pub use memory::MemoryJournal;
 pub use sqlite::{
     Access, Beside, Contents, JournalError, Place, Reading, Replayed, SNAPSHOT_CHUNK_BYTES, SqliteJournal,
-    Stored, Tail, Trouble, Writing, drafts, parts, sync_directory, write_fresh,
+    Stored, Tail, Trouble, Unverified, Writing, leftovers, parts, sync_directory, write_fresh,
 };
 
 /// What the reactor needs of a journal. Replay is not part of it: that happens before there is a loop.
@@ -81,8 +81,8 @@ pub enum Durability {
     /// `kill -9`; power loss takes at most the last second: handed to the operating system before the
     /// outcome and fsynced each second.
     Interval,
-    /// `kill -9`: handed to the operating system before the outcome and never fsynced by us. Power loss may
-    /// take anything.
+    /// `kill -9`: handed to the operating system before the outcome, and fsynced by us only at the start and at
+    /// the end. Power loss may take anything in between.
     None,
 }
 

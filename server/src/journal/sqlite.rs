@@ -6,14 +6,17 @@
 //! waking it and being woken costs more than a quarter of the commit. It leaves two kinds of commits to the
 //! thread all the same: long ones, and those in which SQLite might fsync.
 
+mod anchor;
 mod chain;
 mod draft;
 mod error;
 mod file;
+mod index;
 mod interval;
 mod keeper;
 mod replay;
 mod settle;
+mod structure;
 #[cfg(test)]
 mod tests;
 mod writer;
@@ -25,25 +28,26 @@ use std::sync::mpsc::{self, Receiver, TryRecvError};
 use std::sync::{Arc, Mutex};
 use std::thread::{self, JoinHandle};
 
+use blake3::Hash;
 use log::warn;
 
 use self::chain::{ChunkChain, Tip};
 use self::draft::{CHUNKS_AHEAD, Delivery, insert_chunk, validate};
 use self::error::{io, sqlite};
-use self::file::{Database, remove_log_at_close};
+use self::file::Database;
 use self::interval::IntervalSync;
 use self::keeper::{Report, Reporter, Work, keep};
-use self::replay::End;
-use self::settle::move_log;
-use self::writer::{Broken, Start, Writer};
+use self::replay::{End, Settled};
+use self::settle::close;
+use self::writer::{Broken, Start, Syncs, Writer};
 use super::batch::{Batch, Gathering, Turn};
 use super::{Chunks, Durability, Journal, Outcome, Sequence};
 use crate::inbox::{Inbox, Sender, inbox};
 
 pub use self::draft::SNAPSHOT_CHUNK_BYTES;
 pub use self::error::{JournalError, Place, Trouble};
-pub use self::file::{Beside, drafts, parts, sync_directory};
-pub use self::replay::{Access, Contents, Reading, Replayed, Stored, Tail, Writing};
+pub use self::file::{Beside, leftovers, parts, sync_directory};
+pub use self::replay::{Access, Contents, Reading, Replayed, Stored, Tail, Unverified, Writing};
 
 /// The version of the tables.
 const FORMAT: u32 = 2;
@@ -87,8 +91,8 @@ impl Replayed<Writing> {
         durability: Durability,
         wake: impl Fn() + Send + 'static,
     ) -> Result<SqliteJournal, JournalError> {
-        let (database, end) = self.into_parts();
-        SqliteJournal::start(database, end, durability, Box::new(wake))
+        let (settled, end) = self.into_parts();
+        SqliteJournal::start(settled, end, durability, Box::new(wake))
     }
 
     /// Adds entries without a server, durably, as one commit, and closes the journal.
@@ -96,12 +100,15 @@ impl Replayed<Writing> {
     /// # Errors
     /// The commit failed; none of the entries is in the log.
     pub fn append(self, entries: &[&[u8]]) -> Result<(), JournalError> {
-        let (database, end) = self.into_parts();
+        let (settled, end) = self.into_parts();
+        if entries.is_empty() {
+            return close(settled, end.tip);
+        }
         let mut batch = Batch::default();
         entries.iter().for_each(|entry| batch.push(entry));
-        writer::append(&database.conn, end.tip, &batch)
-            .map_err(|error| database.error(sqlite("commit")(error)))?;
-        close(database)
+        let tip = writer::append(&settled.database.conn, end.tip, &batch)
+            .map_err(|error| settled.database.error(sqlite("commit")(error)))?;
+        close(settled, tip)
     }
 }
 
@@ -111,30 +118,38 @@ impl Replayed<Writing> {
 /// There is a journal already, or it can't be written.
 pub fn write_fresh(path: &Path, chunks: impl Iterator<Item = Vec<u8>>) -> Result<(), JournalError> {
     const ID: i64 = 1;
-    file::create(path, |conn| {
-        let mut chain = ChunkChain::start(LAYOUT, &Tip::GENESIS);
+    let covers = beginning();
+    file::create(path, covers, |conn| {
+        let mut chain = ChunkChain::start(LAYOUT, &covers);
         for chunk in chunks {
             insert_chunk(conn, ID, &mut chain, &chunk)?;
         }
-        validate(conn, ID, &chain, &Tip::GENESIS)
+        validate(conn, ID, &chain, &covers)
     })
 }
 
+/// Where a log begins that is not empty at first: entry 1 stands for all of it. The digest is like no other, so
+/// that the anchor names this very log; beside a database that lost its snapshot, it tells.
+fn beginning() -> Tip {
+    let mut digest = [0; 32];
+    getrandom::fill(&mut digest).expect("a system on which Rust's hash maps work has random bytes");
+    Tip { last: Sequence(1), hash: Hash::from_bytes(digest) }
+}
+
 /// What the three durabilities are to SQLite. Opening left it at FULL: fsynced within each commit.
-fn set_durability(database: &Database, durability: Durability) -> Result<Option<IntervalSync>, JournalError> {
-    let (synchronous, synced_by_us) = match durability {
-        Durability::Always => ("FULL", false),
-        Durability::Interval => ("NORMAL", true),
-        Durability::None => ("OFF", false),
+fn set_durability(database: &Database, durability: Durability) -> Result<Syncs, JournalError> {
+    let (synchronous, syncs) = match durability {
+        Durability::Always => ("FULL", Syncs::WithCommit),
+        Durability::Interval => {
+            let wal = File::open(file::wal(&database.path));
+            let wal = wal.map_err(|error| database.error(io("open its write-ahead log")(error)))?;
+            ("NORMAL", Syncs::EachSecond(IntervalSync::new(wal)))
+        }
+        Durability::None => ("OFF", Syncs::Never),
     };
     let set = database.conn.pragma_update(None, "synchronous", synchronous);
     set.map_err(|error| database.error(sqlite("configure it")(error)))?;
-    if !synced_by_us {
-        return Ok(None);
-    }
-    let wal = File::open(file::wal(&database.path));
-    let wal = wal.map_err(|error| database.error(io("open its write-ahead log")(error)))?;
-    Ok(Some(IntervalSync::new(wal)))
+    Ok(syncs)
 }
 
 /// The thread, to its end, of which the loop learns in any case.
@@ -155,29 +170,17 @@ fn spawn<T: Send + 'static>(
     spawned.map_err(|error| JournalError::new(path, io("start its thread")(error)))
 }
 
-/// Moves the whole log into the database, so that the next start finds one file, and closes it.
-fn close(database: Database) -> Result<(), JournalError> {
-    let Database { conn, path } = database;
-    let closed = || -> rusqlite::Result<()> {
-        if move_log(&conn)? {
-            remove_log_at_close(&conn, true)?;
-        }
-        conn.close().map_err(|(_, error)| error)
-    };
-    closed().map_err(|error| JournalError::new(&path, sqlite("close it")(error)))
-}
-
 impl SqliteJournal {
     fn start(
-        database: Database,
+        settled: Settled,
         end: End,
         durability: Durability,
         wake: Box<dyn Fn() + Send>,
     ) -> Result<Self, JournalError> {
-        let path = database.path.clone();
-        let interval = set_durability(&database, durability)?;
-        let start = Start { tip: end.tip, snapshot: (end.snapshot_id, end.contents.covered), interval };
-        let writer = Arc::new(Mutex::new(Writer::new(database, start)));
+        let path = settled.database.path.clone();
+        let syncs = set_durability(&settled.database, durability)?;
+        let start = Start { tip: end.tip, snapshot: (end.snapshot_id, end.contents.covered), syncs };
+        let writer = Arc::new(Mutex::new(Writer::new(settled, start)));
         let (works, given) = inbox();
         let (tell, reports) = mpsc::channel();
         let (reporter, kept) = (Reporter::new(tell, wake), Arc::clone(&writer));
@@ -219,7 +222,7 @@ impl SqliteJournal {
         true
     }
 
-    /// Commits what was handed over, moves the log into the database, and closes it. Entries that were
+    /// Commits what was handed over, makes it durable, moves the log into the database, and closes it. Entries that were
     /// gathered and never handed over are dropped, as is a snapshot that is under way.
     ///
     /// # Errors
@@ -237,8 +240,9 @@ impl SqliteJournal {
         // The thread has gone, so nobody else has the writer. Opened as it was, a database that is in doubt
         // closes without a checkpoint: nothing more is written.
         let writer = self.writer.take().and_then(Arc::into_inner).and_then(|writer| writer.into_inner().ok());
-        let database = writer.map_or_else(|| Err(Broken(DIED.to_owned())), Writer::into_database);
-        close(database.map_err(|Broken(reason)| broken(reason))?)
+        let settled = writer.map_or_else(|| Err(Broken(DIED.to_owned())), Writer::into_settled);
+        let (settled, tip) = settled.map_err(|Broken(reason)| broken(reason))?;
+        close(settled, tip)
     }
 
     /// Commits in the loop if that takes neither an fsync nor long, and nobody else is at the database;

@@ -2,8 +2,6 @@
 
 use std::sync::Mutex;
 
-use log::Level;
-
 use super::*;
 use crate::TEST_DEADLINE;
 
@@ -30,6 +28,8 @@ impl Paper {
     }
 }
 
+impl Sink for Paper {}
+
 /// A log that is written when somebody opens the gate: once for each write, or for good by letting go of it.
 struct Gated {
     at_gate: mpsc::Sender<()>,
@@ -48,6 +48,8 @@ impl Write for Gated {
         Ok(())
     }
 }
+
+impl Sink for Gated {}
 
 fn say(logger: &Logger, level: Level, message: &str) {
     logger.log(
@@ -149,6 +151,7 @@ fn what_could_not_be_written_is_counted_when_it_can_again() {
             Ok(())
         }
     }
+    impl Sink for FullOnce {}
     let paper = Paper::default();
     let (lines, guard) = start(Box::new(FullOnce(true, paper.clone())), 10, TEST_DEADLINE).unwrap();
     lines.send(b"lost\n".to_vec());
@@ -182,10 +185,73 @@ fn a_log_file_is_appended_to_and_private() {
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("log");
     for line in ["first\n", "second\n"] {
-        let (lines, guard) = start(Box::new(open(&path).unwrap()), 10, TEST_DEADLINE).unwrap();
+        let (lines, guard) = start(Box::new(LogFile::open(&path).unwrap()), 10, TEST_DEADLINE).unwrap();
         lines.send(line.as_bytes().to_vec());
         drop(guard);
     }
     assert_eq!(std::fs::read_to_string(&path).unwrap(), "first\nsecond\n");
     assert_eq!(std::fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o600);
+}
+
+#[test]
+fn a_warning_that_is_repeated_is_counted_and_the_count_is_said_at_the_latest_at_the_end() {
+    let lines = logged(LevelFilter::Warn, |logger| {
+        for n in 0..1_000 {
+            let mut record = Record::builder();
+            record.level(Level::Warn).target("forumd").file_static(Some("x.rs")).line(Some(7));
+            logger.log(&record.args(format_args!("#{n} turned away")).build());
+        }
+        say(logger, Level::Warn, "something else");
+    });
+    let lines: Vec<&str> = lines.iter().map(|line| without_time(line)).collect();
+    assert_eq!(lines.len(), 7, "{lines:?}");
+    assert_eq!(lines[0], "[WARN] #0 turned away");
+    assert_eq!(lines[5], "[WARN] something else");
+    assert_eq!(lines[6], "[WARN] 995 more like this within 10 s: #999 turned away");
+}
+
+#[test]
+fn a_log_file_that_was_moved_away_is_made_anew() {
+    let dir = tempfile::tempdir().unwrap();
+    let (path, old) = (dir.path().join("log"), dir.path().join("log.1"));
+    let (lines, guard) = start(Box::new(LogFile::open(&path).unwrap()), 10, TEST_DEADLINE).unwrap();
+    lines.send(b"before\n".to_vec());
+    // It is written, not only queued, before the file is moved.
+    let started = Instant::now();
+    while std::fs::read(&path).unwrap().is_empty() {
+        assert!(started.elapsed() < TEST_DEADLINE, "nothing is written");
+        thread::yield_now();
+    }
+    std::fs::rename(&path, &old).unwrap();
+    guard.reopener().reopen();
+    lines.send(b"after\n".to_vec());
+    drop(guard);
+    assert_eq!(std::fs::read_to_string(&old).unwrap(), "before\n");
+    assert_eq!(std::fs::read_to_string(&path).unwrap(), "after\n");
+}
+
+#[test]
+fn a_log_file_that_cant_be_opened_anew_is_used_on() {
+    let dir = tempfile::tempdir().unwrap();
+    let (path, old) = (dir.path().join("log"), dir.path().join("log.1"));
+    let (lines, guard) = start(Box::new(LogFile::open(&path).unwrap()), 10, TEST_DEADLINE).unwrap();
+    std::fs::rename(&path, &old).unwrap();
+    std::fs::create_dir(&path).unwrap();
+    guard.reopener().reopen();
+    lines.send(b"after\n".to_vec());
+    drop(guard);
+    assert_eq!(std::fs::read_to_string(&old).unwrap(), "after\n");
+}
+
+#[test]
+fn a_clock_that_no_calendar_knows_is_shown_as_the_first_or_last_time_there_is() {
+    let year = Duration::from_secs(31_556_952);
+    for (now, shown) in [
+        (SystemTime::UNIX_EPOCH, "1970-01-01T00:00:00Z"),
+        (SystemTime::UNIX_EPOCH + 8_040 * year, "9999-12-30T22:00:00.999999999Z"),
+        (SystemTime::UNIX_EPOCH + 1_000_000 * year, "9999-12-30T22:00:00.999999999Z"),
+        (SystemTime::UNIX_EPOCH - 1_000_000 * year, "-009999-01-02T01:59:59Z"),
+    ] {
+        assert_eq!(stamp(now).to_string(), shown);
+    }
 }

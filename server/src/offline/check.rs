@@ -73,6 +73,9 @@ impl<W: Write> Check<'_, W> {
     fn forum(&mut self, point: &Point) -> Result<(), Failed> {
         let totals = Totals::of(&point.forum);
         self.log(&point.contents)?;
+        if let Some(unverified) = &point.unverified {
+            self.say(unverified)?;
+        }
         self.say(format_args!("accounts: {}", totals.accounts))?;
         self.say(format_args!("threads: {}", totals.threads))?;
         self.say(format_args!("messages: {}", totals.messages))?;

@@ -21,7 +21,8 @@ use super::layout::{
 };
 use super::verify::{Fault, expected, verify};
 use super::{Point, Totals, because, say};
-use crate::files::{FileId, survey};
+use crate::console;
+use crate::files::{FileId, is_lost_and_found, survey};
 use crate::forum::{Forum, History, Item, Record, Sequence, Thread, TimedPost};
 use crate::journal::{Reading, Stored, sync_directory};
 use crate::startup::Failed;
@@ -49,7 +50,10 @@ pub(super) fn run(
     write_threads(&point.forum, &draft.path(THREADS), interrupts)?;
     draft.directory(UPLOADS)?;
     name_uploads(&point.forum, &draft, interrupts)?;
-    let zone = Zone::of_system();
+    let zone = Zone::of_system().unwrap_or_else(|unknown| {
+        console::say(format_args!("forumd: {unknown}"));
+        Zone::utc()
+    });
     draft.file(BOARD, |file| write_history(&point.forum, &point.forum.board, &zone, file))?;
     draft.directory(ROOMS)?;
     write_rooms(&point.forum, &zone, &draft.path(ROOMS), interrupts)?;
@@ -267,6 +271,16 @@ fn fill(file: File, write: impl FnOnce(&mut BufWriter<File>) -> io::Result<()>) 
     file.into_inner()?.sync_all()
 }
 
+/// A new volume counts as empty.
+fn is_empty(dir: &Path) -> io::Result<bool> {
+    for entry in fs::read_dir(dir)? {
+        if !is_lost_and_found(&entry?.path()) {
+            return Ok(false);
+        }
+    }
+    Ok(true)
+}
+
 fn cannot_write(path: &Path) -> impl FnOnce(io::Error) -> Failed {
     because(format!("write {}", path.display()))
 }
@@ -297,8 +311,7 @@ impl<'a> Draft<'a> {
             Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
             Err(error) => return Err(because(format_args!("create {}", dir.display()))(error)),
         }
-        let is_empty = fs::read_dir(dir).map(|mut entries| entries.next().is_none());
-        if !is_empty.map_err(because(format_args!("read {}", dir.display())))? {
+        if !is_empty(dir).map_err(because(format_args!("read {}", dir.display())))? {
             return Err(Failed::because(format_args!(
                 "{} is not empty; choose an empty or a new directory",
                 dir.display()
@@ -381,7 +394,7 @@ mod tests {
         for line in lines {
             restorer.take(serde_json::from_str::<Record>(line).unwrap()).unwrap();
         }
-        Point { forum: restorer.finish(), contents: Contents::default() }
+        Point { forum: restorer.finish(), contents: Contents::default(), unverified: None }
     }
 
     /// What comes of an export that sees these points; and how many files it holds then.

@@ -1,6 +1,7 @@
 //! `forumd import`: what an export wrote, into an empty data directory. Nothing is believed: every line must
-//! be a record that fits those before it, every file must have its size and digest. The journal comes last
-//! and makes the rest a forum; on any failure before that, all is taken away again.
+//! be a record that fits those before it, every file must have its size and digest. The journal comes last,
+//! and then the mark goes that keeps what is there from being taken for a forum. On any failure before that all
+//! is taken away again; what a crash leaves, the next import takes away.
 
 use std::fs::{self, File};
 use std::io::{self, BufRead, BufReader, Read, Write};
@@ -38,7 +39,7 @@ pub(super) fn run(
     sync_directory(import.to).map_err(because("fsync the files"))?;
     write_fresh(&fresh.store().journal(), forum.records().chunks(SNAPSHOT_CHUNK_BYTES))
         .map_err(Failed::because)?;
-    fresh.keep();
+    fresh.keep()?;
     say(out, format_args!("imported {} from {} into {}", Totals::of(&forum), dir.display(), data.display()))
 }
 
@@ -219,13 +220,7 @@ struct Fresh<'a> {
 impl<'a> Fresh<'a> {
     fn begin(root: &'a Path) -> Result<Self, Failed> {
         let made_root = !root.try_exists().map_err(because(format_args!("open {}", root.display())))?;
-        let store = Store::open(root).map_err(Failed::because)?;
-        if store.has_forum().map_err(Failed::because)? {
-            return Err(Failed::because(format_args!(
-                "data directory {} holds a forum already; import needs an empty or a new one",
-                root.display()
-            )));
-        }
+        let store = Store::open_for_import(root).map_err(Failed::because)?;
         Ok(Self { store: Some(store), root, made_root })
     }
 
@@ -233,8 +228,10 @@ impl<'a> Fresh<'a> {
         self.store.as_ref().expect("it is there until this is kept or dropped")
     }
 
-    fn keep(mut self) {
+    fn keep(mut self) -> Result<(), Failed> {
+        self.store().finish_import().map_err(Failed::because)?;
         self.store = None;
+        Ok(())
     }
 }
 

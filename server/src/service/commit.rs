@@ -78,7 +78,10 @@ impl<S: Stream, J: Journal, C: Clock> Service<S, J, C> {
     ) {
         // Time in the log never goes back, whatever happens to the machine's clock.
         let newest = self.pending.back().map_or(self.forum.at_ms(), |pending| pending.entry.at_ms);
-        let entry = Entry { at_ms: self.now_ms.max(newest), actor, key, change };
+        self.warn_of_time(newest);
+        let is_read_by_time = matches!(change, Change::PostToBoard { .. } | Change::PostToRoom { .. });
+        let at_ms = self.log_time.next(self.now, self.now_ms, newest, is_read_by_time);
+        let entry = Entry { at_ms, actor, key, change };
         self.encoded.clear();
         entry.encode(&mut self.encoded);
         self.journal.propose(&self.encoded);
@@ -91,6 +94,17 @@ impl<S: Stream, J: Journal, C: Clock> Service<S, J, C> {
             unapplied.bytes += bytes;
         }
         self.pending.push_back(Pending { origin, entry, bytes });
+    }
+
+    /// Says so, once, when the log's newest entry is later than the clock.
+    pub(super) fn warn_of_time(&mut self, newest_ms: u64) {
+        if let Some(ahead) = self.log_time.news(self.now_ms, newest_ms) {
+            warn!(
+                "the log is {} s ahead of this machine's clock: new entries get its newest time, and messages on \
+                 the board and in rooms a second more each, until the clock has caught up",
+                ahead.as_secs()
+            );
+        }
     }
 
     /// Proposes an account that nobody signs up for; it counts once the service is settled again.
@@ -123,9 +137,12 @@ impl<S: Stream, J: Journal, C: Clock> Service<S, J, C> {
         while let Some(outcome) = self.journal.next_outcome() {
             any = true;
             match outcome {
-                Outcome::Committed { entries } => self.apply_next(entries),
+                Outcome::Committed { entries } => {
+                    self.note_space();
+                    self.apply_next(entries);
+                }
                 Outcome::NoSpace { entries } => {
-                    warn!("no space left on the disk: {entries} changes refused");
+                    self.note_no_space(entries);
                     self.refuse_next(entries);
                 }
                 Outcome::Broken { reason } => {
@@ -140,6 +157,21 @@ impl<S: Stream, J: Journal, C: Clock> Service<S, J, C> {
             for id in std::mem::take(&mut self.waiting_for_room) {
                 self.peers.wake(id);
             }
+        }
+    }
+
+    /// Says once that the disk is full, however many changes are refused.
+    fn note_no_space(&mut self, entries: usize) {
+        if self.refused_for_space == 0 {
+            warn!("no space left on the disk: changes are refused until there is some");
+        }
+        self.refused_for_space += entries;
+    }
+
+    fn note_space(&mut self) {
+        let refused = std::mem::take(&mut self.refused_for_space);
+        if refused > 0 {
+            info!("there is space on the disk again: {refused} changes had been refused");
         }
     }
 
@@ -222,7 +254,10 @@ impl<S: Stream, J: Journal, C: Clock> Service<S, J, C> {
                 Ok(_) => debug_assert!(false, "a sign-up creates an account"),
                 Err(no) => self.signed_up(id, Err(no)),
             },
-            Origin::Taken(account) => self.taken(account),
+            Origin::Taken(account) => match result {
+                Ok(_) => self.taken(account),
+                Err(_) => self.taken_refused(account),
+            },
             Origin::Import => {
                 if let Err(no) = result {
                     warn!("an account was not imported: {}", no.text);

@@ -2,6 +2,8 @@
 //! client says that it has them. The mailbox itself is the queue, so nothing piles up in front of a slow
 //! receiver.
 
+use std::time::Duration;
+
 use forum_common::wire::Notice;
 
 use super::Service;
@@ -12,6 +14,10 @@ use crate::connection::Stream;
 use crate::forum::{AccountId, Change, MailNumber};
 use crate::journal::Journal;
 use crate::session::{Delivery, PeerId};
+
+/// How long after the disk had no room for what clients have taken it is asked again: nobody waits for that,
+/// but without it a client that lives would be sent the same messages again after the next log-in.
+const TAKE_AGAIN_AFTER: Duration = Duration::from_secs(5);
 
 impl<S: Stream, J: Journal, C: Clock> Service<S, J, C> {
     /// What of a mailbox waits when its owner logs in.
@@ -93,17 +99,55 @@ impl<S: Stream, J: Journal, C: Clock> Service<S, J, C> {
 
     /// Messages that were taken are gone from the log's point of view.
     pub(super) fn taken(&mut self, account: AccountId) {
+        if self.taken_is_decided(account)
+            && let Some(peer) = self.online.find(account).map(|user| user.peer)
+        {
+            self.propose_taken(peer);
+        }
+    }
+
+    /// An entry of that kind is through the log; says whether it was the user's last one.
+    fn taken_is_decided(&mut self, account: AccountId) -> bool {
         if let Some(count) = self.taking.get_mut(&account) {
             *count -= 1;
             if *count > 0 {
-                return;
+                return false;
             }
         }
         self.taking.remove(&account);
         if let Some(peer) = self.online.find(account).map(|user| user.peer) {
-            self.propose_taken(peer);
             // A log-in may have waited for this with its backlog.
             self.peers.wake(peer);
+        }
+        true
+    }
+
+    /// The disk had no room for what this user's client has taken. It is proposed again after a while, or when
+    /// the client takes more, as long as the connection lives; a later one is sent the messages again.
+    pub(super) fn taken_refused(&mut self, account: AccountId) {
+        if let Some(peer) = self.online.find(account).map(|user| user.peer)
+            && let Some((_, delivery)) = self.peers.get_mut(peer).and_then(|peer| peer.session.delivery_mut())
+        {
+            // What is durable of it may be proposed a second time, which changes nothing.
+            delivery.proposed = MailNumber(0);
+            self.taking_again.insert(account);
+            self.take_again_at.get_or_insert(self.now + TAKE_AGAIN_AFTER);
+        }
+        self.taken_is_decided(account);
+    }
+
+    /// Proposes once more what there was no room for, one entry for each user.
+    pub(super) fn take_again_if_due(&mut self) {
+        if self.take_again_at.is_none_or(|due| due > self.now) {
+            return;
+        }
+        self.take_again_at = None;
+        for account in std::mem::take(&mut self.taking_again) {
+            if !self.taking.contains_key(&account)
+                && let Some(peer) = self.online.find(account).map(|user| user.peer)
+            {
+                self.propose_taken(peer);
+            }
         }
     }
 }

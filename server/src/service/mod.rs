@@ -12,6 +12,7 @@ mod commit;
 mod intake;
 mod keyed;
 mod links;
+mod log_time;
 mod login;
 mod mailbox;
 mod messenger;
@@ -22,7 +23,7 @@ mod shutdown;
 mod transfers;
 mod unlinking;
 
-use std::collections::{BTreeMap, HashMap, VecDeque};
+use std::collections::{BTreeMap, HashMap, HashSet, VecDeque};
 use std::hash::RandomState;
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -37,6 +38,7 @@ use log::{info, warn};
 
 use self::checks::Target;
 use self::commit::Pending;
+use self::log_time::LogTime;
 use self::presence::{Comings, Said};
 use self::rejection::Rejection;
 use self::shutdown::Lifecycle;
@@ -60,7 +62,7 @@ use crate::zone::Zone;
 /// How long a connection that was told its end may take to read it and close.
 const FAREWELL: Duration = Duration::from_secs(5);
 /// Connections past the limit that are told so at one time; more are closed without a word.
-const FAREWELLS_MAX: usize = 32;
+pub(crate) const FAREWELLS_MAX: usize = 32;
 
 /// Receivers of notices that are written to in one turn: a broadcast to ten thousand takes tens of
 /// milliseconds, which those who ask something meanwhile are not to wait for.
@@ -111,6 +113,7 @@ pub struct Service<S, J, C> {
     /// Entries that are proposed and not applied, oldest first.
     pending: VecDeque<Pending>,
     pending_bytes: usize,
+    log_time: LogTime,
     /// The last entry that was applied, as the journal counts them.
     applied: Sequence,
     /// Files of removed threads on their way out.
@@ -129,6 +132,11 @@ pub struct Service<S, J, C> {
     said: Said,
     /// How many entries of a user that say what its client has taken are in flight.
     taking: HashMap<AccountId, u32>,
+    /// Users for whose entries of that kind the disk had no room, and when they are proposed again.
+    taking_again: HashSet<AccountId>,
+    take_again_at: Option<Instant>,
+    /// Changes that were refused for want of space since the last that was not.
+    refused_for_space: usize,
     passwords: PasswordHasher<PeerId>,
     lockout: Lockout<Target, PeerId>,
     /// What is attempted with passwords that are being hashed, by the connection that tries.
@@ -164,6 +172,7 @@ impl<S: Stream, J: Journal, C: Clock> Service<S, J, C> {
             journal: helpers.journal,
             pending: VecDeque::new(),
             pending_bytes: 0,
+            log_time: LogTime::new(now),
             unlinking: Unlinking::default(),
             waiting_for_room: Vec::new(),
             encoded: Vec::new(),
@@ -173,6 +182,9 @@ impl<S: Stream, J: Journal, C: Clock> Service<S, J, C> {
             comings: Comings::new(now),
             said: Said::default(),
             taking: HashMap::new(),
+            taking_again: HashSet::new(),
+            take_again_at: None,
+            refused_for_space: 0,
             passwords: helpers.passwords,
             attempts: HashMap::new(),
             address_groups: RandomState::new(),
@@ -188,6 +200,7 @@ impl<S: Stream, J: Journal, C: Clock> Service<S, J, C> {
             scratch: vec![0; SCRATCH_BYTES],
             settings,
         };
+        service.warn_of_time(service.forum.at_ms());
         service.resume_unlinking();
         service
     }
@@ -205,11 +218,8 @@ impl<S: Stream, J: Journal, C: Clock> Service<S, J, C> {
         let id = self.peers.insert(stream, Session::new(address, self.now));
         info!("#{} {address} Client connected", id.generation);
         if full {
-            warn!(
-                "#{} {address} turned away: {} connections are the limit",
-                id.generation,
-                self.peers.len() - 1
-            );
+            let limit = self.settings.connections_max;
+            warn!("#{} {address} turned away: {limit} connections are the limit", id.generation);
             self.close(id, Closing::ServerFull, "Server is full. Please try again later");
         } else {
             self.login_deadlines.push(id, self.now + self.settings.login_timeout);
@@ -278,7 +288,8 @@ impl<S: Stream, J: Journal, C: Clock> Service<S, J, C> {
         }
         let deadlines = [&self.login_deadlines, &self.idle_deadlines, &self.farewells];
         let deadlines = deadlines.into_iter().filter_map(DeadlineQueue::next_due);
-        let next = deadlines.chain(self.comings_due()).chain(self.links.next_due()).min()?;
+        let deadlines = deadlines.chain(self.comings_due()).chain(self.links.next_due());
+        let next = deadlines.chain(self.take_again_at).min()?;
         Some(next.saturating_duration_since(self.clock.now()))
     }
 
@@ -375,6 +386,7 @@ impl<S: Stream, J: Journal, C: Clock> Service<S, J, C> {
             self.peers.condemn(id);
         }
         self.expire_links();
+        self.take_again_if_due();
     }
 
     fn expire_idle(&mut self, id: PeerId) {

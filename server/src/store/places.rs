@@ -1,5 +1,5 @@
 //! What lies where in a data directory, whether it may be used, and how it is emptied. Every step here is
-//! such that a crash behind it leaves a directory that the next start understands.
+//! such that a crash after it leaves a directory that the next start understands.
 
 use std::ffi::OsString;
 use std::fs::{self, DirBuilder, File, OpenOptions, Permissions};
@@ -11,25 +11,27 @@ use rustix::fs::{FlockOperation, flock};
 use rustix::io::Errno;
 
 use super::{StoreError, Trouble};
-use crate::files::FileId;
-use crate::journal::{Beside, drafts, parts, sync_directory};
+use crate::files::{Kind, is_lost_and_found, orphaned};
+use crate::journal::{Beside, leftovers, parts, sync_directory};
 
 pub(super) const JOURNAL: &str = "journal.sqlite3";
 const FILES: &str = "files";
-const LOCK: &str = "lock";
+const TAG: &str = "forumd.tag";
 const WIPING: &str = "wiping";
+const IMPORTING: &str = "importing";
 
-/// What a lock file of ours says. A directory that has one was ours before, whatever else is in it now.
-const SIGNATURE: &[u8] = b"forumd\n";
+/// What the tag says. A directory that has it was ours before, whatever else is in it now: only there do the
+/// markers of a wipe and of an import count, and somebody else's files do not keep us out.
+const SIGNATURE: &[u8] = b"This is a data directory of forumd.\n";
 
 const DIRECTORY_MODE: u32 = 0o700;
 const FILE_MODE: u32 = 0o600;
 
-/// What a lock file says.
-enum LockFile {
+/// What the tag says.
+enum Tag {
     /// [`SIGNATURE`].
     Signed,
-    /// Nothing: there is none, or a crash came between making and signing it.
+    /// Nothing: there is none, or a crash came while it was made.
     Blank,
     Other,
 }
@@ -39,7 +41,18 @@ enum Found {
     Forum,
     /// Leftovers of a forum that counts as gone.
     CutShortWipe,
+    /// What an import had come to.
+    CutShortImport,
     Nothing,
+}
+
+/// What a directory is taken for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Purpose {
+    /// A server, or a command that changes a forum.
+    Forum,
+    /// An import: no forum may be there, but what an earlier import left may.
+    Import,
 }
 
 #[derive(Debug)]
@@ -61,12 +74,16 @@ impl Places {
         self.root.join(FILES)
     }
 
-    fn lock(&self) -> PathBuf {
-        self.root.join(LOCK)
+    fn tag(&self) -> PathBuf {
+        self.root.join(TAG)
     }
 
     fn wiping(&self) -> PathBuf {
         self.root.join(WIPING)
+    }
+
+    fn importing(&self) -> PathBuf {
+        self.root.join(IMPORTING)
     }
 
     pub(super) fn error(&self, trouble: Trouble) -> StoreError {
@@ -74,20 +91,34 @@ impl Places {
     }
 
     /// Makes the directory ours, or leaves everything as it was.
-    pub(super) fn take(&self) -> Result<File, Trouble> {
+    pub(super) fn take(&self, purpose: Purpose) -> Result<File, Trouble> {
         self.make_root()?;
-        // Once to refuse without a trace, and again when nobody else can change it any more.
-        self.examine()?;
         let lock = self.lock_exclusively()?;
-        match self.examine()? {
+        let found = self.examine_for(purpose)?;
+        sign(&self.tag()).map_err(io("write its tag"))?;
+        match found {
             Found::Forum => {}
             Found::CutShortWipe => self.finish_wipe().map_err(io("finish wiping it"))?,
+            Found::CutShortImport => self.empty().map_err(io("delete what the last import left"))?,
             Found::Nothing => fs::set_permissions(&self.root, Permissions::from_mode(DIRECTORY_MODE))
                 .map_err(io("make it private"))?,
+        }
+        if purpose == Purpose::Import {
+            // Durable before anything is imported: what is there from now on is no forum until it goes.
+            let marked = File::create(self.importing()).and_then(|_| sync_directory(&self.root));
+            marked.map_err(io("mark it as being imported"))?;
         }
         make_private_directory(&self.files()).map_err(io("create its files directory"))?;
         sync_directory(&self.root).map_err(io("fsync it"))?;
         Ok(lock)
+    }
+
+    fn examine_for(&self, purpose: Purpose) -> Result<Found, Trouble> {
+        match (self.examine()?, purpose) {
+            (Found::CutShortImport, Purpose::Forum) => Err(Trouble::CutShortImport),
+            (Found::Forum, Purpose::Import) => Err(Trouble::HoldsForum),
+            (found, _) => Ok(found),
+        }
     }
 
     fn make_root(&self) -> Result<(), Trouble> {
@@ -105,48 +136,53 @@ impl Places {
 
     /// What is there; an error if it is nothing that a server should start from.
     fn examine(&self) -> Result<Found, Trouble> {
-        let lock_file = self.lock_file()?;
-        if self.was_wiped(&lock_file)? {
-            return Ok(Found::CutShortWipe);
+        let tag = self.read_tag()?;
+        if matches!(tag, Tag::Signed) {
+            // A wipe may have been what ended an import, not the other way round.
+            for (marker, found) in
+                [(self.wiping(), Found::CutShortWipe), (self.importing(), Found::CutShortImport)]
+            {
+                if exists(&marker)? {
+                    return Ok(found);
+                }
+            }
         }
         if exists(&self.journal())? {
             return Ok(Found::Forum);
         }
         let foreign = |name: &OsString| Err(Trouble::Foreign(name.clone()));
         for name in self.files_found()? {
-            match lock_file {
-                _ if is_file_id(&name) => return Err(Trouble::JournalLost),
-                LockFile::Signed => {}
-                LockFile::Blank | LockFile::Other => return foreign(&name),
+            match tag {
+                _ if Kind::of(&name).is_some() => return Err(Trouble::JournalLost),
+                _ if is_lost_and_found(&self.files().join(&name)) => {}
+                Tag::Signed => {}
+                Tag::Blank | Tag::Other => return foreign(&name),
             }
         }
-        let drafts = drafts(&self.journal());
+        let leftovers = leftovers(&self.journal());
         for name in names(&self.root).map_err(io("read it"))? {
             let path = self.root.join(&name);
-            match lock_file {
-                _ if name == FILES || drafts.contains(&path) => {}
+            match tag {
+                _ if name == FILES || leftovers.contains(&path) || is_lost_and_found(&path) => {}
                 _ if parts(&self.journal()).contains(&path) => return Err(Trouble::JournalLost),
-                LockFile::Blank if name == LOCK => {}
-                LockFile::Signed => {}
-                LockFile::Blank | LockFile::Other => return foreign(&name),
+                Tag::Blank if name == TAG => {}
+                Tag::Signed => {}
+                Tag::Blank | Tag::Other => return foreign(&name),
             }
         }
         Ok(Found::Nothing)
     }
 
-    /// The marker counts in a directory of ours; in any other it is somebody's file.
-    fn was_wiped(&self, lock_file: &LockFile) -> Result<bool, Trouble> {
-        Ok(matches!(lock_file, LockFile::Signed) && exists(&self.wiping())?)
-    }
-
-    fn lock_file(&self) -> Result<LockFile, Trouble> {
-        match fs::read(self.lock()) {
-            Ok(bytes) if bytes == SIGNATURE => Ok(LockFile::Signed),
-            Ok(bytes) if bytes.is_empty() => Ok(LockFile::Blank),
-            Ok(_) => Ok(LockFile::Other),
-            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(LockFile::Blank),
-            Err(error) if error.kind() == io::ErrorKind::IsADirectory => Ok(LockFile::Other),
-            Err(error) => Err(Trouble::Io("read its lock file", error)),
+    fn read_tag(&self) -> Result<Tag, Trouble> {
+        match fs::read(self.tag()) {
+            Ok(bytes) if bytes == SIGNATURE => Ok(Tag::Signed),
+            Ok(bytes) if SIGNATURE.starts_with(&bytes) || bytes.iter().all(|byte| *byte == 0) => {
+                Ok(Tag::Blank)
+            }
+            Ok(_) => Ok(Tag::Other),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(Tag::Blank),
+            Err(error) if error.kind() == io::ErrorKind::IsADirectory => Ok(Tag::Other),
+            Err(error) => Err(Trouble::Io("read its tag", error)),
         }
     }
 
@@ -159,25 +195,26 @@ impl Places {
         }
     }
 
+    /// The lock is on the directory itself: nobody can remove it while it is used, as a lock file can be.
     fn lock_exclusively(&self) -> Result<File, Trouble> {
+        match self.lock(FlockOperation::NonBlockingLockExclusive)? {
+            Some(lock) => Ok(lock),
+            None => Err(Trouble::InUse),
+        }
+    }
+
+    /// Locks the directory; none if somebody else has a lock that forbids it.
+    fn lock(&self, operation: FlockOperation) -> Result<Option<File>, Trouble> {
         loop {
-            let opened = OpenOptions::new()
-                .read(true)
-                .write(true)
-                .create(true)
-                .truncate(false)
-                .mode(FILE_MODE)
-                .open(self.lock());
-            let mut lock = opened.map_err(io("open its lock file"))?;
-            match flock(&lock, FlockOperation::NonBlockingLockExclusive) {
+            let root = File::open(&self.root).map_err(io("open it"))?;
+            match flock(&root, operation) {
                 Ok(()) => {}
-                Err(Errno::WOULDBLOCK) => return Err(Trouble::InUse),
+                Err(Errno::WOULDBLOCK) => return Ok(None),
                 Err(error) => return Err(Trouble::Io("lock it", error.into())),
             }
-            // A wipe that ended in between took the file away: then what we locked, nobody else will see.
-            if is_at(&lock, &self.lock()).map_err(io("lock it"))? {
-                sign(&mut lock).map_err(io("write its lock file"))?;
-                return Ok(lock);
+            // Another directory may have got the name in between: then what we locked, nobody else will see.
+            if is_at(&root, &self.root).map_err(io("lock it"))? {
+                return Ok(Some(root));
             }
         }
     }
@@ -189,18 +226,14 @@ impl Places {
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Err(Trouble::NoForum),
             Err(error) => return Err(Trouble::Io("open it", error)),
         }
-        if self.was_wiped(&self.lock_file()?)? || !exists(&self.journal())? {
-            return Err(Trouble::NoForum);
-        }
-        let lock = match File::open(self.lock()) {
-            Ok(lock) => lock,
-            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok((Beside::Nobody, None)),
-            Err(error) => return Err(Trouble::Io("open its lock file", error)),
-        };
-        match flock(&lock, FlockOperation::NonBlockingLockShared) {
-            Ok(()) => Ok((Beside::Nobody, Some(lock))),
-            Err(Errno::WOULDBLOCK) => Ok((Beside::Server, None)),
-            Err(error) => Err(Trouble::Io("lock it", error.into())),
+        let lock = self.lock(FlockOperation::NonBlockingLockShared)?;
+        match (self.examine(), lock) {
+            (Ok(Found::Forum), Some(lock)) => Ok((Beside::Nobody, Some(lock))),
+            (Ok(Found::Forum), None) => Ok((Beside::Server, None)),
+            (Ok(Found::CutShortImport), Some(_)) => Err(Trouble::CutShortImport),
+            (Ok(Found::CutShortImport), None) => Err(Trouble::InUse),
+            (Ok(Found::CutShortWipe | Found::Nothing) | Err(Trouble::Foreign(_)), _) => Err(Trouble::NoForum),
+            (Err(trouble), _) => Err(trouble),
         }
     }
 
@@ -216,29 +249,47 @@ impl Places {
 
     /// Deletes what is ours, and forgets about the wipe when all of that is durable.
     pub(super) fn finish_wipe(&self) -> io::Result<()> {
-        for part in parts(&self.journal()) {
-            remove_file(&part)?;
-        }
-        match names(&self.files()) {
-            Ok(names) => {
-                for name in names.iter().filter(|name| is_file_id(name)) {
-                    remove_file(&self.files().join(name))?;
-                }
-                sync_directory(&self.files())?;
-                remove_directory_if_empty(&self.files())?;
-            }
-            Err(error) if error.kind() == io::ErrorKind::NotFound => {}
-            Err(error) => return Err(error),
-        }
+        self.empty()?;
+        remove_file(&self.importing())?;
         sync_directory(&self.root)?;
         remove_file(&self.wiping())?;
         sync_directory(&self.root)
     }
 
-    /// Beside foreign files the lock file stays, and its signature with it: they must not lock us out.
-    pub(super) fn remove_lock_if_alone(&self) -> io::Result<()> {
-        if names(&self.root)?.iter().all(|name| name == LOCK) {
-            remove_file(&self.lock())?;
+    /// Deletes what is ours but tag and markers, durably.
+    fn empty(&self) -> io::Result<()> {
+        for part in parts(&self.journal()) {
+            remove_file(&part)?;
+        }
+        self.empty_files(&orphaned(&self.files()))?;
+        self.empty_files(&self.files())?;
+        sync_directory(&self.root)
+    }
+
+    fn empty_files(&self, directory: &Path) -> io::Result<()> {
+        let names = match names(directory) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
+            names => names?,
+        };
+        for name in names {
+            if matches!(Kind::of(&name), Some(Kind::Whole(_) | Kind::Part(_))) {
+                remove_file(&directory.join(name))?;
+            }
+        }
+        sync_directory(directory)?;
+        remove_directory_if_empty(directory)
+    }
+
+    /// What was imported is a forum from now on.
+    pub(super) fn finish_import(&self) -> io::Result<()> {
+        remove_file(&self.importing())?;
+        sync_directory(&self.root)
+    }
+
+    /// Beside foreign files the tag stays: they must not lock us out.
+    pub(super) fn remove_tag_if_alone(&self) -> io::Result<()> {
+        if names(&self.root)?.iter().all(|name| name == TAG || is_lost_and_found(&self.root.join(name))) {
+            remove_file(&self.tag())?;
             sync_directory(&self.root)?;
         }
         Ok(())
@@ -255,10 +306,6 @@ pub(super) fn exists(path: &Path) -> Result<bool, Trouble> {
 
 pub(super) fn names(directory: &Path) -> io::Result<Vec<OsString>> {
     fs::read_dir(directory)?.map(|entry| Ok(entry?.file_name())).collect()
-}
-
-fn is_file_id(name: &OsString) -> bool {
-    name.to_str().is_some_and(|name| name.parse::<FileId>().is_ok())
 }
 
 fn parent(path: &Path) -> &Path {
@@ -278,15 +325,17 @@ fn make_private_directory(path: &Path) -> io::Result<()> {
 }
 
 /// Anything else in it is ours to replace: without a forum in the directory it would have been refused.
-fn sign(lock: &mut File) -> io::Result<()> {
+fn sign(tag: &Path) -> io::Result<()> {
+    let mut options = OpenOptions::new();
+    let mut tag = options.read(true).write(true).create(true).truncate(false).mode(FILE_MODE).open(tag)?;
     let mut written = Vec::new();
-    lock.read_to_end(&mut written)?;
+    tag.read_to_end(&mut written)?;
     if written != SIGNATURE {
-        lock.set_permissions(Permissions::from_mode(FILE_MODE))?;
-        lock.set_len(0)?;
-        lock.rewind()?;
-        lock.write_all(SIGNATURE)?;
-        lock.sync_all()?;
+        tag.set_permissions(Permissions::from_mode(FILE_MODE))?;
+        tag.set_len(0)?;
+        tag.rewind()?;
+        tag.write_all(SIGNATURE)?;
+        tag.sync_all()?;
     }
     Ok(())
 }
@@ -308,9 +357,14 @@ fn remove_file(path: &Path) -> io::Result<()> {
     }
 }
 
+/// One that a volume is mounted on stays.
 fn remove_directory_if_empty(path: &Path) -> io::Result<()> {
     match fs::remove_dir(path) {
-        Err(error) if error.kind() != io::ErrorKind::DirectoryNotEmpty => Err(error),
+        Err(error)
+            if !matches!(error.kind(), io::ErrorKind::DirectoryNotEmpty | io::ErrorKind::ResourceBusy) =>
+        {
+            Err(error)
+        }
         _ => Ok(()),
     }
 }

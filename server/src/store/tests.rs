@@ -4,8 +4,6 @@ use std::collections::BTreeMap;
 use std::fs::{self, Permissions};
 use std::os::unix::fs::PermissionsExt;
 
-use rustix::fs::{FlockOperation, flock};
-
 use super::places::{is_at, names};
 use super::*;
 use crate::files::FileId;
@@ -56,11 +54,14 @@ fn text<T>(result: Result<T, StoreError>) -> String {
 fn a_new_data_directory_is_private_and_so_is_what_is_in_it() {
     let (_dir, root) = place();
     let store = Store::open(&root).unwrap();
-    assert!(!store.has_forum().unwrap());
+    assert!(!store.journal().exists());
     let mode = |path: &Path| fs::metadata(path).unwrap().permissions().mode() & 0o777;
-    assert_eq!((mode(&root), mode(&root.join("files")), mode(&root.join("lock"))), (0o700, 0o700, 0o600));
+    assert_eq!(
+        (mode(&root), mode(&root.join("files")), mode(&root.join("forumd.tag"))),
+        (0o700, 0o700, 0o600)
+    );
     fill(&store);
-    assert!(store.has_forum().unwrap());
+    assert!(store.journal().exists());
     assert_eq!(mode(&store.journal()), 0o600);
 }
 
@@ -83,19 +84,27 @@ fn a_second_forumd_is_refused_until_the_first_is_gone() {
     assert_eq!(text(Store::open(&root)), refused);
     assert_eq!(tree(&root), before);
     drop(store);
-    assert!(root.join("lock").exists(), "the file means nothing");
-    assert!(Store::open(&root).unwrap().has_forum().unwrap());
+    assert!(Store::open(&root).unwrap().journal().exists());
 }
 
 #[test]
 fn what_is_not_ours_is_refused_and_left_as_it_was() {
-    let cases: [(&[&str], &str); 6] = [
+    let cases: [(&[&str], &str); 9] = [
         (&["notes.txt"], "holds no forum, but notes.txt; choose an empty directory"),
-        (&["lock"], "holds no forum, but lock; choose an empty directory"),
+        (&["forumd.tag"], "holds no forum, but forumd.tag; choose an empty directory"),
+        (&["importing"], "holds no forum, but importing; choose an empty directory"),
         (&["wiping"], "holds no forum, but wiping; choose an empty directory"),
         (&["files/notes.txt"], "holds no forum, but notes.txt; choose an empty directory"),
         (
             &["files/0000000000000000000000000000000a"],
+            "holds parts of a forum, but its journal.sqlite3 is missing",
+        ),
+        (
+            &["files/orphaned/0000000000000000000000000000000a"],
+            "holds parts of a forum, but its journal.sqlite3 is missing",
+        ),
+        (
+            &["files/0000000000000000000000000000000a.part"],
             "holds parts of a forum, but its journal.sqlite3 is missing",
         ),
         (&["journal.sqlite3-wal"], "holds parts of a forum, but its journal.sqlite3 is missing"),
@@ -133,9 +142,11 @@ fn a_forum_that_lost_its_journal_is_not_started_empty() {
 
 #[test]
 fn a_start_that_was_cut_short_can_be_repeated() {
-    for made in
-        [&["lock"][..], &["lock", "files/"], &["lock", "journal.sqlite3.new", "journal.sqlite3.new-wal"]]
-    {
+    for made in [
+        &["forumd.tag"][..],
+        &["forumd.tag", "files/"],
+        &["forumd.tag", "journal.sqlite3.new", "journal.sqlite3.new-wal"],
+    ] {
         let (_dir, root) = place();
         fs::create_dir(&root).unwrap();
         for name in made {
@@ -168,9 +179,89 @@ fn looking_changes_nothing_and_tells_whether_a_server_runs() {
     assert_eq!((look.journal(), look.files()), (root.join("journal.sqlite3"), root.join("files")));
     drop(look);
     assert_eq!(tree(&root), before);
-    fs::remove_file(root.join("lock")).unwrap();
-    assert_eq!(Look::open(&root).unwrap().beside(), Beside::Nobody, "a copy may lack the lock file");
-    assert!(!root.join("lock").exists());
+}
+
+#[test]
+fn nothing_that_can_be_removed_is_the_lock() {
+    let (_dir, root) = place();
+    let store = Store::open(&root).unwrap();
+    fill(&store);
+    fs::remove_file(root.join("forumd.tag")).unwrap();
+    let before = tree(&root);
+    assert!(text(Store::open(&root)).ends_with("is in use by another forumd"));
+    assert_eq!(tree(&root), before);
+    assert_eq!(Look::open(&root).unwrap().beside(), Beside::Server);
+    let other_name = root.with_file_name("link");
+    std::os::unix::fs::symlink(&root, &other_name).unwrap();
+    assert!(text(Store::open(&other_name)).ends_with("is in use by another forumd"));
+    drop(store);
+    assert_eq!(Look::open(&root).unwrap().beside(), Beside::Nobody, "a copy may lack the tag");
+    Store::open(&root).unwrap();
+    assert!(root.join("forumd.tag").exists());
+}
+
+#[test]
+fn a_new_volume_is_an_empty_directory() {
+    let (_dir, root) = place();
+    fs::create_dir_all(root.join("lost+found")).unwrap();
+    let store = Store::open(&root).unwrap();
+    fill(&store);
+    store.wipe().unwrap();
+    assert_eq!(listing(&root), ["lost+found"]);
+    fs::create_dir_all(root.join("files/lost+found")).unwrap();
+    drop(Store::open(&root).unwrap());
+    fs::remove_file(root.join("forumd.tag")).unwrap();
+    fs::remove_dir(root.join("lost+found")).unwrap();
+    fs::write(root.join("lost+found"), "a file").unwrap();
+    assert!(text(Store::open(&root)).contains("holds no forum, but lost+found"));
+}
+
+/// What an import has come to when it is cut off: any part of this.
+const IMPORTED: [&str; 5] = [
+    "files/00000000000000000000000000000007",
+    "files/00000000000000000000000000000008",
+    "journal.sqlite3.new",
+    "journal.sqlite3.new-wal",
+    "journal.sqlite3",
+];
+
+#[test]
+fn an_import_cut_short_anywhere_can_be_repeated_and_is_never_started() {
+    for left in 0..1 << IMPORTED.len() {
+        let (_dir, root) = place();
+        drop(Store::open_for_import(&root).unwrap());
+        for (_, part) in IMPORTED.iter().enumerate().filter(|(n, _)| left & (1 << n) != 0) {
+            fs::write(root.join(part), "some of it").unwrap();
+        }
+        let before = tree(&root);
+        let refused =
+            "holds an import that was cut off; repeat `forumd import` there, or choose another directory";
+        assert!(text(Store::open(&root)).ends_with(refused));
+        assert!(text(Look::open(&root)).ends_with(refused));
+        assert_eq!(tree(&root), before);
+        let store = Store::open_for_import(&root).unwrap();
+        assert_eq!(listing(&root), ["files", "forumd.tag", "importing"]);
+        assert!(text(Store::open(&root)).ends_with("is in use by another forumd"), "while it runs");
+        assert!(text(Look::open(&root)).ends_with("is in use by another forumd"));
+        fill(&store);
+        store.finish_import().unwrap();
+        drop(store);
+        assert!(Look::open(&root).is_ok());
+        assert!(text(Store::open_for_import(&root)).contains("holds a forum already"));
+        Store::open(&root).unwrap();
+    }
+}
+
+#[test]
+fn an_import_that_gives_up_leaves_nothing_even_if_that_is_cut_short() {
+    let (_dir, root) = place();
+    let store = Store::open_for_import(&root).unwrap();
+    fill(&store);
+    store.places.mark_wiped().unwrap();
+    drop(store);
+    assert!(text(Look::open(&root)).starts_with("there is no forum"));
+    Store::open(&root).unwrap().wipe().unwrap();
+    assert_eq!(listing(&root), [""; 0]);
 }
 
 #[test]
@@ -178,10 +269,13 @@ fn a_wipe_leaves_an_empty_directory() {
     let (_dir, root) = place();
     let store = Store::open(&root).unwrap();
     fill(&store);
+    fs::write(FileId(8).part_in(&store.files()), "pa").unwrap();
+    fs::write(FileId(9).path_in(&store.files()), "orphan").unwrap();
+    crate::files::move_aside(&store.files(), FileId(9)).unwrap();
     store.wipe().unwrap();
     assert_eq!(listing(&root), [""; 0]);
     let store = Store::open(&root).unwrap();
-    assert!(!store.has_forum().unwrap());
+    assert!(!store.journal().exists());
 }
 
 #[test]
@@ -192,7 +286,7 @@ fn a_wipe_spares_foreign_files_and_they_do_not_lock_us_out() {
     let foreign = ["files/notes.txt", "notes.txt"];
     foreign.iter().for_each(|name| fs::write(root.join(name), "mine").unwrap());
     store.wipe().unwrap();
-    assert_eq!(listing(&root), ["files", "files/notes.txt", "lock", "notes.txt"]);
+    assert_eq!(listing(&root), ["files", "files/notes.txt", "forumd.tag", "notes.txt"]);
     fill(&Store::open(&root).unwrap());
     assert!(Look::open(&root).is_ok());
 }
@@ -213,20 +307,21 @@ fn a_wipe_cut_short_anywhere_leaves_no_forum_and_the_next_start_ends_it() {
         drop(store);
         assert!(text(Look::open(&root)).starts_with("there is no forum"));
         let store = Store::open(&root).unwrap();
-        assert!(!store.has_forum().unwrap());
-        assert_eq!(listing(&root), ["files", "lock"]);
+        assert!(!store.journal().exists());
+        assert_eq!(listing(&root), ["files", "forumd.tag"]);
     }
 }
 
 #[test]
-fn a_lock_on_a_file_that_a_wipe_took_away_counts_for_nothing() {
+fn a_lock_on_a_directory_that_lost_its_name_counts_for_nothing() {
     let (_dir, root) = place();
     let store = Store::open(&root).unwrap();
-    let late = File::open(root.join("lock")).unwrap();
-    store.wipe().unwrap();
-    flock(&late, FlockOperation::NonBlockingLockExclusive).unwrap();
-    assert!(!is_at(&late, &root.join("lock")).unwrap());
-    Store::open(&root).unwrap();
+    let locked = File::open(&root).unwrap();
+    assert!(is_at(&locked, &root).unwrap());
+    fs::rename(&root, root.with_file_name("moved")).unwrap();
+    fs::create_dir(&root).unwrap();
+    assert!(!is_at(&locked, &root).unwrap());
+    drop(store);
 }
 
 #[test]

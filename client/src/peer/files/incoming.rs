@@ -12,6 +12,7 @@ use crate::peer::folder::{Kept, Leftover, Place, Problem};
 use crate::peer::udp::socket::PeerSocket;
 use crate::peer::udp::{self, Endpoint, Event, Failure, Offer, Reason, Receiver};
 use crate::progress::Meter;
+use crate::wording::cause;
 
 /// A file that this user has agreed to take.
 #[derive(Debug)]
@@ -220,7 +221,7 @@ impl Incoming {
         match self.place.store(offer, begun.take()) {
             Ok((start, kept)) => transfer.endpoint().accept(now, start, kept),
             Err(error) => {
-                desk.output.warn(&format!("{} can't be stored: {error}", self.name));
+                desk.output.warn(&format!("{} can't be stored: {}", self.name, cause(&error)));
                 transfer.endpoint().abort(now, Reason::NotStored);
             }
         }

@@ -92,7 +92,7 @@ impl Party {
 
     /// Attends to the sockets until the condition holds.
     fn attend_until(&mut self, what: &str, mut holds: impl FnMut(&mut Self) -> bool) {
-        let give_up = Instant::now() + Duration::from_secs(20);
+        let give_up = Instant::now() + Duration::from_secs(60);
         while !holds(self) {
             assert!(Instant::now() < give_up, "waited in vain for {what}");
             let mut fds = Vec::new();

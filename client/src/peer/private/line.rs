@@ -293,7 +293,7 @@ mod tests {
     const TOKEN: Token = [7; TOKEN_BYTES];
 
     fn wait(fds: &mut [PollFd<'_>]) {
-        let deadline = Timespec { tv_sec: 10, tv_nsec: 0 };
+        let deadline = Timespec { tv_sec: 60, tv_nsec: 0 };
         assert!(poll(fds, Some(&deadline)).unwrap() > 0, "nothing has come");
     }
 

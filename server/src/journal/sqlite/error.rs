@@ -34,6 +34,10 @@ pub enum Trouble {
         /// The format of the file.
         format: i64,
     },
+    /// Somebody else has it, and lets nobody read.
+    Busy,
+    /// Nobody can say how far the log has to reach.
+    NoAnchor,
     /// There is one already, and it was to be made anew.
     Exists,
     /// What was written is not what can be read.
@@ -85,9 +89,10 @@ pub(super) fn is_full(error: &rusqlite::Error) -> bool {
 /// doing something.
 pub(super) fn sqlite(doing: &'static str) -> impl Fn(rusqlite::Error) -> Trouble {
     use rusqlite::Error as E;
-    use rusqlite::ErrorCode::{DatabaseCorrupt, NotADatabase};
+    use rusqlite::ErrorCode::{DatabaseBusy, DatabaseCorrupt, NotADatabase};
     move |error| match (&error, error.sqlite_error_code()) {
         (_, Some(NotADatabase)) => Trouble::Foreign,
+        (_, Some(DatabaseBusy)) => Trouble::Busy,
         (_, Some(DatabaseCorrupt))
         | (E::FromSqlConversionFailure(..) | E::IntegralValueOutOfRange(..), _)
         | (E::InvalidColumnType(..) | E::QueryReturnedNoRows, _) => {
@@ -121,6 +126,14 @@ impl fmt::Display for Trouble {
                 "format {format} is older than format {}, which this forumd reads: export it with the forumd that \
                  wrote it, and import that into a new directory",
                 super::FORMAT
+            ),
+            Self::Busy => f.write_str(
+                "the running server lets nobody read beside it, because it started on a full disk; make room and \
+                 restart it",
+            ),
+            Self::NoAnchor => f.write_str(
+                "its anchor, which says how far the log reached, is missing or damaged; restore journal.anchor, \
+                 or start once with --accept-log to take the log as it is",
             ),
             Self::Exists => f.write_str("it exists already"),
             Self::Damaged(place, what) => write!(f, "damaged{place}: {what}"),

@@ -8,12 +8,15 @@ use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
+use log::warn;
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, percent_encode};
 use rusqlite::config::DbConfig;
 use rusqlite::{Connection, OpenFlags};
 
-use super::FORMAT;
+use super::chain::Tip;
 use super::error::{JournalError, Trouble, io, sqlite};
+use super::structure::or_unreadable;
+use super::{FORMAT, anchor, index};
 
 /// "foru": what `file(1)` and we recognise a forumd journal by.
 const APPLICATION_ID: i64 = 0x666f_7275;
@@ -57,12 +60,19 @@ pub struct Database {
     pub(super) conn: Connection,
     /// As the user wrote it.
     pub(super) path: PathBuf,
+    /// The index of its log, if its space was taken. Closing this earlier would drop the locks that SQLite holds.
+    pub(super) index: Option<File>,
 }
 
 impl Database {
     /// The same error, with the journal's name in front.
     pub(super) fn error(&self, trouble: Trouble) -> JournalError {
         JournalError::new(&self.path, trouble)
+    }
+
+    /// Likewise of one that came up while it was read.
+    pub(super) fn read_error(&self, trouble: Trouble) -> JournalError {
+        self.error(or_unreadable(&self.path, trouble))
     }
 }
 
@@ -71,14 +81,18 @@ impl Database {
 #[must_use]
 pub fn parts(path: &Path) -> Vec<PathBuf> {
     let mut parts = files_of(path).to_vec();
-    parts.extend(drafts(path));
+    parts.push(anchor::path_of(path));
+    parts.extend(files_of(&draft(path)));
     parts
 }
 
-/// What the making of a journal at `path` leaves behind when it is cut short.
+/// What there may be of a journal that was being made at `path` when that was cut short, in the order in which
+/// it has to be removed. An anchor without a draft is no leftover: its journal was lost.
 #[must_use]
-pub fn drafts(path: &Path) -> [PathBuf; 4] {
-    files_of(&draft(path))
+pub fn leftovers(path: &Path) -> Vec<PathBuf> {
+    let draft = draft(path);
+    let anchor = draft.exists().then(|| anchor::path_of(path));
+    anchor.into_iter().chain(files_of(&draft).into_iter().rev()).collect()
 }
 
 /// A database, and the files that SQLite keeps beside it.
@@ -104,7 +118,7 @@ fn draft(path: &Path) -> PathBuf {
     with(path, ".new")
 }
 
-fn with(path: &Path, suffix: &str) -> PathBuf {
+pub(super) fn with(path: &Path, suffix: &str) -> PathBuf {
     let mut name = OsString::from(path);
     name.push(suffix);
     PathBuf::from(name)
@@ -118,32 +132,37 @@ pub(super) fn parent(path: &Path) -> &Path {
     }
 }
 
-/// Makes a journal with what `fill` puts into it. It appears under its name when it is whole and durable;
-/// a crash before that leaves a draft, which the next attempt removes.
+/// Makes a journal with what `fill` puts into it, and an anchor at `tip`, where it ends. It appears under its
+/// name when it is whole and durable; a crash before that leaves a draft, which the next attempt removes.
 pub(super) fn create(
     path: &Path,
+    tip: Tip,
     fill: impl FnOnce(&Connection) -> rusqlite::Result<()>,
 ) -> Result<(), JournalError> {
     let made = || -> Result<(), Trouble> {
+        let leftovers = leftovers(path);
         // A log without its database counts: a new database would take the log for its own.
-        for file in files_of(path) {
+        let lost = [anchor::path_of(path)].into_iter().filter(|anchor| !leftovers.contains(anchor));
+        for file in files_of(path).into_iter().chain(lost) {
             if file.try_exists().map_err(io("look for it"))? {
                 return Err(Trouble::Exists);
             }
         }
-        remove_all(&drafts(path)).map_err(io("remove what a crash left behind"))?;
+        remove_all(&leftovers).map_err(io("remove what a crash left behind"))?;
         let draft = draft(path);
         make_private_file(&draft).map_err(io("create it"))?;
         write_draft(&draft, fill)?;
         // SQLite did not sync while it filled the draft: nobody could have seen it half done.
         File::open(&draft).and_then(|file| file.sync_all()).map_err(io("fsync it"))?;
+        // A journal without an anchor would be refused, so the anchor comes first.
+        anchor::create(path, tip).map_err(io("write its anchor"))?;
         fs::rename(&draft, path).map_err(io("rename it"))?;
         sync_directory(parent(path)).map_err(io("fsync its directory"))
     };
     made().map_err(|trouble| {
         if !matches!(trouble, Trouble::Exists) {
             // The error to tell is the first one; what stays behind is removed by the next attempt.
-            let _ = remove_all(&drafts(path));
+            let _ = remove_all(&leftovers(path));
         }
         JournalError::new(path, trouble)
     })
@@ -178,24 +197,35 @@ fn write_draft(draft: &Path, fill: impl FnOnce(&Connection) -> rusqlite::Result<
     conn.close().map_err(|(_, error)| sqlite("close it")(error))
 }
 
-/// Opens a journal that was replayed and is durable, as the only writer. No other descriptor of the file may be open in this
-/// process: closing it later would drop the locks that SQLite holds (POSIX locks belong to the process).
+/// Opens a journal that was replayed and is durable, as the only writer. No other descriptor of the file may be
+/// open in this process: closing it later would drop the locks that SQLite holds (POSIX locks belong to the
+/// process).
 pub(super) fn open_to_write(path: &Path) -> Result<Database, JournalError> {
-    let opened = || -> Result<Connection, Trouble> {
+    let opened = || -> Result<Database, Trouble> {
         let conn = open_connection(path, OpenFlags::SQLITE_OPEN_READ_WRITE).map_err(sqlite("open it"))?;
         // When it is not closed on purpose something went wrong, and nothing more is to be written.
         remove_log_at_close(&conn, false).map_err(sqlite("configure it"))?;
+        let has_room = index::has_room(path).map_err(io("make room for the index of its log"))?;
+        if !has_room {
+            warn!(
+                "no space left on the disk: until the next start, export and check can't read beside the server"
+            );
+            exclude_others(&conn).map_err(sqlite("configure it"))?;
+        }
         into_wal_mode(&conn)?;
         let settings = || -> rusqlite::Result<()> {
             conn.pragma_update(None, "synchronous", "FULL")?;
             conn.pragma_update(None, "wal_autocheckpoint", 0)?;
-            conn.pragma_update(None, "journal_size_limit", LOG_BYTES_KEPT)
+            conn.pragma_update(None, "journal_size_limit", LOG_BYTES_KEPT)?;
+            // Only now the index is there.
+            conn.query_row("SELECT format FROM meta", [], |_| Ok(()))
         };
         settings().map_err(sqlite("configure it"))?;
-        Ok(conn)
+        let index = has_room.then(|| index::take_room(path)).transpose();
+        let index = index.map_err(io("make room for the index of its log"))?;
+        Ok(Database { conn, path: path.to_owned(), index })
     };
-    let conn = opened().map_err(|trouble| JournalError::new(path, trouble))?;
-    Ok(Database { conn, path: path.to_owned() })
+    opened().map_err(|trouble| JournalError::new(path, trouble))
 }
 
 /// Opens a journal at one point of its log, and changes nothing: no file appears, none is written.
@@ -214,8 +244,8 @@ pub(super) fn open_to_read(path: &Path, beside: Beside) -> Result<Database, Jour
         check_format(&conn)?;
         Ok(conn)
     };
-    let conn = opened().map_err(|trouble| JournalError::new(path, trouble))?;
-    Ok(Database { conn, path: path.to_owned() })
+    let conn = opened().map_err(|trouble| JournalError::new(path, or_unreadable(path, trouble)))?;
+    Ok(Database { conn, path: path.to_owned(), index: None })
 }
 
 /// Everything is in the one file: no log, no locks, no shared memory.
@@ -235,8 +265,13 @@ fn open_crashed(path: &Path) -> rusqlite::Result<Connection> {
     let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
     let conn = Connection::open_with_flags_and_vfs(absolute(path)?, flags, c"unix-none")?;
     remove_log_at_close(&conn, false)?;
-    conn.pragma_update_and_check(None, "locking_mode", "EXCLUSIVE", |row| row.get::<_, String>(0))?;
+    exclude_others(&conn)?;
     Ok(conn)
+}
+
+/// Keeps the index of the log on the heap, where nobody else has it.
+fn exclude_others(conn: &Connection) -> rusqlite::Result<()> {
+    conn.pragma_update_and_check(None, "locking_mode", "EXCLUSIVE", |row| row.get::<_, String>(0)).map(drop)
 }
 
 fn open_connection(path: &Path, mode: OpenFlags) -> rusqlite::Result<Connection> {

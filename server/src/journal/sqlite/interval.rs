@@ -52,9 +52,10 @@ impl IntervalSync {
         is_first
     }
 
-    /// The fsync, if one is due, of a log that ends at `tip`. What is committed from here on waits for the next.
-    pub(super) fn take_due(&mut self, tip: Tip, now: Instant) -> Option<DueSync> {
-        self.due.filter(|due| *due <= now)?;
+    /// The fsync of a log that ends at `tip`, if one is due, or in a `hurry` if there is anything to fsync. What
+    /// is committed from here on waits for the next.
+    pub(super) fn take_due(&mut self, tip: Tip, now: Instant, hurry: bool) -> Option<DueSync> {
+        self.due.filter(|due| hurry || *due <= now)?;
         self.due = None;
         Some(DueSync { wal: Arc::clone(&self.wal), tip })
     }
@@ -77,10 +78,12 @@ mod tests {
         assert!(sync.committed(at(0)));
         assert!(!sync.committed(at(600)));
         assert_eq!(sync.wait(at(700)), Some(Duration::from_millis(300)));
-        assert!(sync.take_due(Tip::GENESIS, at(999)).is_none(), "not due yet");
-        let due = sync.take_due(Tip::GENESIS, at(1_000)).expect("due");
+        assert!(sync.take_due(Tip::GENESIS, at(999), false).is_none(), "not due yet");
+        let due = sync.take_due(Tip::GENESIS, at(1_000), false).expect("due");
         assert!(sync.committed(at(1_100)), "the fsync under way may miss it");
         due.run().unwrap();
         assert_eq!(sync.wait(at(1_100)), Some(Duration::from_secs(1)));
+        assert!(sync.take_due(Tip::GENESIS, at(1_100), true).is_some(), "in a hurry");
+        assert!(sync.take_due(Tip::GENESIS, at(1_100), true).is_none(), "nothing to fsync");
     }
 }

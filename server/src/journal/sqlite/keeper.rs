@@ -87,24 +87,27 @@ pub(super) fn keep(writer: &Mutex<Writer>, reporter: &Reporter, works: &Inbox<Wo
         if matches!(work, Taken::Item(Work::Close) | Taken::End) {
             return Ok(());
         }
-        work_at(writer, reporter, work)?;
+        at(writer, |writer| perform(writer, reporter, work))?;
         sync_if_due(writer, reporter)?;
+        at(writer, Writer::tend)?;
     }
 }
 
-fn work_at(writer: &Mutex<Writer>, reporter: &Reporter, work: Taken<Work>) -> Result<(), Broken> {
+/// Does something with the writer, unless it is broken, as which it is left if that fails.
+fn at(writer: &Mutex<Writer>, work: impl FnOnce(&mut Writer) -> Result<(), Broken>) -> Result<(), Broken> {
     let mut writer = lock(writer);
     // The loop may have broken it.
     writer.check()?;
-    perform(&mut writer, reporter, work).inspect_err(|broken| writer.give_up(broken.clone()))
+    work(&mut writer).inspect_err(|broken| writer.give_up(broken.clone()))
 }
 
-/// Makes the fsync of the interval while the loop may commit: it covers what was committed before it began.
+/// Makes the fsyncs that are due, while the loop may commit: they cover what was committed before they began.
 fn sync_if_due(writer: &Mutex<Writer>, reporter: &Reporter) -> Result<(), Broken> {
-    let Some(due) = lock(writer).take_due_sync() else { return Ok(()) };
-    let outcome = due.run();
-    lock(writer).synced(outcome)?;
-    reporter.tell(Report::Synced { tip: due.tip });
+    let Some(due) = lock(writer).take_due() else { return Ok(()) };
+    let synced = due.run().inspect_err(|broken| lock(writer).give_up(broken.clone()))?;
+    if let Some(tip) = synced {
+        reporter.tell(Report::Synced { tip });
+    }
     Ok(())
 }
 
@@ -120,5 +123,5 @@ fn perform(writer: &mut Writer, reporter: &Reporter, work: Taken<Work>) -> Resul
         Taken::Nothing => writer.tidy()?,
         Taken::Item(Work::Tend | Work::Close) | Taken::End => {}
     }
-    writer.tend()
+    Ok(())
 }

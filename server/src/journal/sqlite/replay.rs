@@ -1,18 +1,19 @@
 //! Replay: the newest snapshot's chunks, then the entries behind it, every digest checked on the way. It
 //! refuses to know what a chunk or an entry means; whoever does may reject one, and is told where.
 
-use std::fmt::Display;
+use std::fmt::{self, Display};
 use std::marker::PhantomData;
 use std::path::Path;
 
 use blake3::Hash;
 use rusqlite::{OptionalExtension, Row};
 
-use super::LAYOUT;
+use super::anchor::Anchor;
 use super::chain::{ChunkChain, Tip};
-use super::error::{JournalError, Place, Trouble, sqlite};
+use super::error::{JournalError, Place, Trouble, io, sqlite};
 use super::file::{Beside, Database, create, open_to_read};
 use super::settle::settle;
+use super::{LAYOUT, anchor, structure};
 use crate::journal::Sequence;
 use crate::journal::batch::entries_of;
 
@@ -26,55 +27,103 @@ pub enum Reading {}
 
 /// What a journal is opened for.
 pub trait Access: Sized {
+    /// What is at hand when all was read.
+    type Settled;
+
     /// Does what has to be done with a journal that was read and verified to its end, before anybody may use
     /// what was read.
     ///
     /// # Errors
     /// It can't be done; what was read must not be used.
-    fn settle(database: Database) -> Result<Database, JournalError>;
+    fn settle(database: Database, end: &End) -> Result<Self::Settled, JournalError>;
 }
 
 impl Access for Reading {
-    fn settle(database: Database) -> Result<Database, JournalError> {
+    type Settled = Database;
+
+    fn settle(database: Database, _: &End) -> Result<Database, JournalError> {
         Ok(database)
     }
 }
 
 impl Access for Writing {
-    fn settle(Database { conn, path }: Database) -> Result<Database, JournalError> {
+    type Settled = Settled;
+
+    fn settle(Database { conn, path, .. }: Database, end: &End) -> Result<Settled, JournalError> {
         // Before the other is opened, and not after: see `open_to_write`.
         drop(conn);
-        settle(&path)
+        settle(&path, end)
     }
+}
+
+/// A journal that is open to be written after its end.
+pub struct Settled {
+    pub(super) database: Database,
+    pub(super) anchor: Anchor,
 }
 
 /// A journal that was opened; first come the chunks of its snapshot.
 pub struct Stored<A> {
     database: Database,
+    beside: Beside,
+    reach: Reach,
     access: PhantomData<A>,
 }
 
-/// A journal whose snapshot was read; what follows are the entries behind it.
+/// A journal whose snapshot was read; what follows are the entries after it.
 pub struct Tail<A> {
     database: Database,
+    beside: Beside,
+    reach: Reach,
     access: PhantomData<A>,
     snapshot: Option<Snapshot>,
 }
 
 /// A journal that was read to its end. Opened for writing, all of it is durable.
-pub struct Replayed<A> {
-    database: Database,
-    access: PhantomData<A>,
+pub struct Replayed<A: Access> {
+    settled: A::Settled,
     end: End,
 }
 
-/// Where a replay ended, for whoever goes on from there.
+/// How far a log has to reach.
 #[derive(Clone, Copy)]
-pub(super) struct End {
+enum Reach {
+    /// To its anchor, at least.
+    Anchor(Tip),
+    /// There is no valid anchor.
+    Unknown {
+        /// Whether the log is taken as it is.
+        accepted: bool,
+    },
+}
+
+/// Where a replay ended, for whoever goes on from there.
+#[derive(Clone)]
+pub struct End {
     pub(super) tip: Tip,
     /// The newest snapshot, 0 if there is none.
     pub(super) snapshot_id: i64,
     pub(super) contents: Contents,
+    pub(super) unverified: Option<Unverified>,
+}
+
+/// What follows the anchor and does not verify: the end of it a crash cut off or garbled. Nobody was promised
+/// that it is there.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Unverified {
+    after: Sequence,
+    place: Place,
+    why: String,
+}
+
+impl Display for Unverified {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { after, place, why } = self;
+        write!(
+            f,
+            "the log ends after entry {after}; what follows does not verify and is dropped{place}: {why}"
+        )
+    }
 }
 
 /// What a replay read.
@@ -108,11 +157,11 @@ impl Stored<Writing> {
     /// # Errors
     /// A file that can't be opened, or that this forumd did not write.
     pub fn open(path: &Path) -> Result<Self, JournalError> {
-        match create(path, |_| Ok(())) {
+        match create(path, Tip::GENESIS, |_| Ok(())) {
             Ok(()) | Err(JournalError { trouble: Trouble::Exists, .. }) => {}
             Err(error) => return Err(error),
         }
-        Ok(Self { database: open_to_read(path, Beside::Nobody)?, access: PhantomData })
+        Self::read_anchored(path, Beside::Nobody)
     }
 }
 
@@ -122,11 +171,29 @@ impl Stored<Reading> {
     /// # Errors
     /// A file that is not there, can't be opened, or that this forumd did not write.
     pub fn read(path: &Path, beside: Beside) -> Result<Self, JournalError> {
-        Ok(Self { database: open_to_read(path, beside)?, access: PhantomData })
+        Self::read_anchored(path, beside)
     }
 }
 
 impl<A> Stored<A> {
+    /// Beside a server the log grows, and the anchor follows: so the anchor is read first.
+    fn read_anchored(path: &Path, beside: Beside) -> Result<Self, JournalError> {
+        let anchor =
+            anchor::read(path).map_err(|error| JournalError::new(path, io("read its anchor")(error)))?;
+        let reach = anchor.map_or(Reach::Unknown { accepted: false }, Reach::Anchor);
+        Ok(Self { database: open_to_read(path, beside)?, beside, reach, access: PhantomData })
+    }
+
+    /// Takes the log as it is if its anchor is missing, or damaged beyond use. A log that ends before its
+    /// anchor is refused all the same.
+    #[must_use]
+    pub fn accept_without_anchor(mut self) -> Self {
+        if let Reach::Unknown { accepted } = &mut self.reach {
+            *accepted = true;
+        }
+        self
+    }
+
     /// Gives each chunk of the newest snapshot to `take`, in order; none, if there is no snapshot.
     ///
     /// # Errors
@@ -135,9 +202,10 @@ impl<A> Stored<A> {
         self,
         take: impl FnMut(&[u8]) -> Result<(), E>,
     ) -> Result<Tail<A>, JournalError> {
-        match read_snapshot(&self.database, take) {
-            Ok(snapshot) => Ok(Tail { database: self.database, access: PhantomData, snapshot }),
-            Err(trouble) => Err(self.database.error(trouble)),
+        let Self { database, beside, reach, access } = self;
+        match read_snapshot(&database, take) {
+            Ok(snapshot) => Ok(Tail { database, beside, reach, access, snapshot }),
+            Err(trouble) => Err(database.read_error(trouble)),
         }
     }
 }
@@ -147,38 +215,92 @@ impl<A: Access> Tail<A> {
     /// made durable: what `take` was given may have been known to the page cache alone.
     ///
     /// # Errors
-    /// An entry that is missing, damaged, or that `take` rejects; or the journal can't be made durable.
+    /// An entry that is missing, damaged, or that `take` rejects; a log that ends before its anchor, or has
+    /// none; or the journal can't be made durable.
     pub fn entries<E: Display>(
         self,
         take: impl FnMut(Sequence, &[u8]) -> Result<(), E>,
     ) -> Result<Replayed<A>, JournalError> {
         let covers = self.snapshot.as_ref().map_or(Tip::GENESIS, |snapshot| snapshot.covers);
-        let mut contents = Contents {
+        let contents = Contents {
             covered: covers.last,
             chunks: self.snapshot.as_ref().map_or(0, |snapshot| snapshot.chunks),
             ..Contents::default()
         };
-        let tip = read_batches(&self.database, covers, &mut contents, take)
-            .map_err(|trouble| self.database.error(trouble))?;
-        contents.last = tip.last;
         let snapshot_id = self.snapshot.map_or(0, |snapshot| snapshot.id);
-        let end = End { tip, snapshot_id, contents };
-        Ok(Replayed { database: A::settle(self.database)?, access: PhantomData, end })
+        let mut end = End { tip: covers, snapshot_id, contents, unverified: None };
+        let read = self.reach.check_start(covers);
+        read.and_then(|()| read_batches(&self.database, self.reach, &mut end, take))
+            .and_then(|()| self.reach.check_end(&end))
+            .and_then(|()| structure::verify(&self.database, self.beside))
+            .map_err(|trouble| self.database.read_error(trouble))?;
+        end.contents.last = end.tip.last;
+        Ok(Replayed { settled: A::settle(self.database, &end)?, end })
     }
 }
 
-impl<A> Replayed<A> {
+impl<A: Access> Replayed<A> {
     /// What was read.
     #[must_use]
     pub fn contents(&self) -> Contents {
         self.end.contents
     }
+
+    /// What was not read, because it does not verify and need not be there.
+    #[must_use]
+    pub fn unverified(&self) -> Option<&Unverified> {
+        self.end.unverified.as_ref()
+    }
 }
 
 impl Replayed<Writing> {
     /// The journal, to write after its end.
-    pub(super) fn into_parts(self) -> (Database, End) {
-        (self.database, self.end)
+    pub(super) fn into_parts(self) -> (Settled, End) {
+        (self.settled, self.end)
+    }
+}
+
+impl Reach {
+    /// Whether the log may have ended at `tip`.
+    fn is_reached(self, tip: Tip) -> bool {
+        matches!(self, Self::Anchor(anchor) if anchor.last <= tip.last)
+    }
+
+    /// Checks where the entries begin, after the snapshot or with the first one of all.
+    fn check_start(self, covers: Tip) -> Found<()> {
+        match self {
+            Self::Anchor(anchor) if anchor.last == covers.last && anchor != covers => {
+                Err(damaged(Place::Snapshot)("it is not the one that the anchor names"))
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// Checks the step from one tip to the next against the anchor, if that lies between them.
+    fn check_step(self, from: Tip, to: Tip) -> Found<()> {
+        match self {
+            Self::Anchor(anchor) if from.last < anchor.last && anchor.last <= to.last && anchor != to => Err(
+                damaged(Place::Entry(from.last.plus(1)))("its batch is not the one that the anchor names"),
+            ),
+            _ => Ok(()),
+        }
+    }
+
+    /// Checks where the log ended.
+    fn check_end(self, end: &End) -> Found<()> {
+        match self {
+            Self::Anchor(anchor) if anchor.last > end.tip.last => {
+                let missing = damaged(Place::Entry(end.tip.last.plus(1)));
+                Err(missing(&format!(
+                    "the log ends here; its anchor says that it reached entry {}",
+                    anchor.last
+                )))
+            }
+            Self::Unknown { accepted: false } if end.tip != Tip::GENESIS || end.contents.chunks > 0 => {
+                Err(Trouble::NoAnchor)
+            }
+            _ => Ok(()),
+        }
     }
 }
 
@@ -253,31 +375,39 @@ fn read_chunks<E: Display>(
     Ok(chain)
 }
 
+/// Reads on from where `end` is, as far as the log verifies. Before the anchor all of it must.
 fn read_batches<E: Display>(
     database: &Database,
-    covers: Tip,
-    contents: &mut Contents,
+    reach: Reach,
+    end: &mut End,
     mut take: impl FnMut(Sequence, &[u8]) -> Result<(), E>,
-) -> Found<Tip> {
+) -> Found<()> {
     const BATCHES: &str =
         "SELECT first, count, version, hash, entries FROM batches WHERE first > ?1 ORDER BY first";
     let failed = sqlite("read its entries");
-    let mut tip = covers;
     let mut statement = database.conn.prepare(BATCHES).map_err(&failed)?;
-    let mut rows = statement.query([stored(covers.last)]).map_err(&failed)?;
+    let mut rows = statement.query([stored(end.tip.last)]).map_err(&failed)?;
     while let Some(row) = rows.next().map_err(&failed)? {
-        let first = tip.last.plus(1);
+        let first = end.tip.last.plus(1);
         let bytes = blob(row, 4)?;
-        tip = check_batch(row, tip, bytes)?;
+        let tip = match check_batch(row, end.tip, bytes) {
+            Err(Trouble::Damaged(place, why)) if reach.is_reached(end.tip) => {
+                end.unverified = Some(Unverified { after: end.tip.last, place, why });
+                return Ok(());
+            }
+            checked => checked?,
+        };
+        reach.check_step(end.tip, tip)?;
         for (at, entry) in entries_of(bytes).enumerate() {
             let sequence = first.plus(at);
             let place = Place::Entry(sequence);
             take(sequence, entry.ok_or_else(|| damaged(place)("it is cut off"))?).map_err(rejected(place))?;
         }
-        contents.batches += 1;
-        contents.tail_bytes += bytes.len() as u64;
+        end.tip = tip;
+        end.contents.batches += 1;
+        end.contents.tail_bytes += bytes.len() as u64;
     }
-    Ok(tip)
+    Ok(())
 }
 
 /// Checks that a row continues the log at `tip`, and gives the tip behind it.

@@ -14,8 +14,13 @@ use std::time::Duration;
 use log::warn;
 use rusqlite::Connection;
 
+use super::anchor::Anchor;
+use super::chain::Tip;
 use super::error::{JournalError, io, is_full, sqlite};
-use super::file::{Database, open_to_write, parent, sync_directory, wal};
+use super::file::{Database, open_to_write, parent, remove_log_at_close, sync_directory, wal};
+use super::replay::{End, Settled, stored};
+use crate::clock::{Clock, SystemClock};
+use crate::journal::Sequence;
 
 /// Bytes that are written back at once.
 pub(super) const PIECE_BYTES: usize = 256 * 1024;
@@ -27,16 +32,19 @@ const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
 /// may be open.
 ///
 /// The write-ahead log is written back and fsynced, and the database and its directory are fsynced; then the
-/// log is moved into the database if there is room, so that nothing depends on the log any more.
-pub(super) fn settle(path: &Path) -> Result<Database, JournalError> {
+/// log is moved into the database if there is room, so that nothing depends on the log any more. The anchor
+/// then says where the log ends.
+pub(super) fn settle(path: &Path, end: &End) -> Result<Settled, JournalError> {
     let synced = || {
         write_back(&wal(path)).map_err(io("make its write-ahead log durable"))?;
-        // A run with `--durability none` may have left pages that only the page cache has.
-        File::open(path).and_then(|file| file.sync_all()).map_err(io("fsync it"))?;
-        sync_directory(parent(path)).map_err(io("fsync its directory"))
+        sync_all(path).map_err(io("fsync it"))
     };
     synced().map_err(|trouble| JournalError::new(path, trouble))?;
     let database = open_to_write(path)?;
+    if end.unverified.is_some() {
+        let dropped = drop_after(&database.conn, end.tip.last);
+        dropped.map_err(|error| database.error(sqlite("drop what does not verify")(error)))?;
+    }
     let moved = move_log(&database.conn).and_then(|moved| {
         database.conn.busy_timeout(BUSY_TIMEOUT)?;
         Ok(moved)
@@ -44,7 +52,45 @@ pub(super) fn settle(path: &Path) -> Result<Database, JournalError> {
     if !moved.map_err(|error| database.error(sqlite("checkpoint")(error)))? {
         warn!("the write-ahead log stays as it is: no space left on the disk");
     }
-    Ok(database)
+    let anchor =
+        Anchor::open(path, end.tip).map_err(|error| database.error(io("write its anchor")(error)))?;
+    Ok(Settled { database, anchor })
+}
+
+fn drop_after(conn: &Connection, last: Sequence) -> rusqlite::Result<usize> {
+    conn.execute("DELETE FROM batches WHERE first > ?1", [stored(last)])
+}
+
+/// Ends the writing: makes the whole log durable, whatever the durability was, moves it into the database, so
+/// that the next start finds one file, and closes it. The anchor then says where the log ended.
+pub(super) fn close(settled: Settled, tip: Tip) -> Result<(), JournalError> {
+    let Settled { database: Database { conn, path, index }, anchor } = settled;
+    let closed = || -> rusqlite::Result<()> {
+        conn.pragma_update(None, "synchronous", "FULL")?;
+        if move_log(&conn)? {
+            remove_log_at_close(&conn, true)?;
+        }
+        conn.close().map_err(|(_, error)| error)
+    };
+    closed().map_err(|error| JournalError::new(&path, sqlite("close it")(error)))?;
+    drop(index);
+    let anchored = || {
+        sync_all(&path).map_err(io("fsync it"))?;
+        let moved = anchor.move_to(tip, SystemClock.now()).and_then(|()| anchor.sync());
+        moved.map_err(io("write its anchor"))
+    };
+    anchored().map_err(|trouble| JournalError::new(&path, trouble))
+}
+
+/// Fsyncs what is there of a journal that nobody has open.
+fn sync_all(path: &Path) -> io::Result<()> {
+    match File::open(wal(path)) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+        opened => opened?.sync_all()?,
+    }
+    // A run with `--durability none` may have left pages that only the page cache has.
+    File::open(path)?.sync_all()?;
+    sync_directory(parent(path))
 }
 
 /// Writes a file's bytes over themselves and fsyncs it, so that it is on the disk whatever the kernel took
@@ -71,7 +117,7 @@ pub(super) fn write_back(path: &Path) -> io::Result<()> {
 /// Moves the whole write-ahead log into the database and truncates it; says whether there was room for that.
 /// What does not fit into the database is as durable in the log, and stays there. A reader holds on to the
 /// log for as long as it reads; then it stays as well, and nobody waits for that.
-pub(super) fn move_log(conn: &Connection) -> rusqlite::Result<bool> {
+fn move_log(conn: &Connection) -> rusqlite::Result<bool> {
     conn.busy_timeout(Duration::ZERO)?;
     match conn.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(())) {
         Ok(()) => Ok(true),

@@ -1,5 +1,6 @@
 //! The journal on disk, tested on disk: what it told must be what a replay finds, whatever happened between.
 
+mod anchors;
 mod commits;
 mod damage;
 mod durable;
@@ -64,12 +65,13 @@ impl Running {
     /// On a disk that has room for so many pages more.
     fn open_with_room(path: &Path, room_pages: i64) -> Self {
         let (_, replayed) = read_all(Stored::open(path).unwrap()).unwrap();
-        let (database, end) = replayed.into_parts();
+        let (settled, end) = replayed.into_parts();
+        let database = &settled.database;
         let pages: i64 = database.conn.query_row("PRAGMA page_count", [], |row| row.get(0)).unwrap();
         database.conn.pragma_update(None, "max_page_count", pages + room_pages).unwrap();
         let (wake, woken) = mpsc::channel();
         let wake = Box::new(move || _ = wake.send(()));
-        Self { journal: SqliteJournal::start(database, end, Durability::Always, wake).unwrap(), woken }
+        Self { journal: SqliteJournal::start(settled, end, Durability::Always, wake).unwrap(), woken }
     }
 
     fn outcome(&mut self) -> Outcome {
@@ -117,10 +119,12 @@ fn place() -> (tempfile::TempDir, PathBuf) {
     (dir, path)
 }
 
-/// What `kill -9` at this moment would leave: database and log as the operating system has them. The log is
-/// copied last: it grows while the copy is made, and no test that does this writes enough for a checkpoint.
+/// What `kill -9` at this moment would leave: database and log as the operating system has them. The anchor is
+/// copied first and the log last: they grow while the copy is made, and no test that does this writes enough
+/// for a checkpoint.
 fn crash(path: &Path) -> (tempfile::TempDir, PathBuf) {
     let (dir, copy) = place();
+    fs::copy(anchor::path_of(path), anchor::path_of(&copy)).unwrap();
     fs::copy(path, &copy).unwrap();
     if file::wal(path).exists() {
         fs::copy(file::wal(path), file::wal(&copy)).unwrap();

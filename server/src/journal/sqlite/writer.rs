@@ -2,7 +2,7 @@
 //! moves the write-ahead log into the database, and deletes what a snapshot covers; each in steps so short
 //! that no batch waits long. One thread at a time does it, and it refuses to know which.
 
-use std::io;
+use std::io::{self, ErrorKind};
 use std::sync::mpsc::Receiver;
 use std::time::Duration;
 
@@ -10,13 +10,14 @@ use log::{debug, info, warn};
 use rusqlite::{Connection, Transaction, params};
 
 use super::LAYOUT;
+use super::anchor::Anchor;
 use super::chain::Tip;
 use super::draft::{Draft, Progress, Step};
 use super::error::{Extended, is_full};
-use super::file::{Database, PAGE_BYTES, without_waiting};
+use super::file::{PAGE_BYTES, without_waiting};
 use super::interval::{DueSync, IntervalSync};
 use super::keeper::Report;
-use super::replay::stored;
+use super::replay::{Settled, stored};
 use crate::clock::{Clock, SystemClock};
 use crate::journal::batch::{Batch, Row};
 use crate::journal::{Outcome, Sequence};
@@ -39,17 +40,61 @@ fn broken(doing: &'static str) -> impl Fn(rusqlite::Error) -> Broken {
     move |error| Broken(format!("cannot {doing}: {error}{}", Extended(&error)))
 }
 
+/// An anchor that finds no room only lags further behind, and its space was taken when it was made; any other
+/// error would let a loss go unnoticed.
+fn anchored(moved: io::Result<()>) -> Result<(), Broken> {
+    match moved {
+        Err(error) if !matches!(error.kind(), ErrorKind::StorageFull | ErrorKind::QuotaExceeded) => {
+            Err(Broken(format!("cannot write the log's anchor: {error}")))
+        }
+        Err(error) => {
+            warn!("cannot write the log's anchor: {error}");
+            Ok(())
+        }
+        Ok(()) => Ok(()),
+    }
+}
+
+/// When commits are fsynced.
+pub(super) enum Syncs {
+    /// By SQLite, before a commit is told.
+    WithCommit,
+    /// By us.
+    EachSecond(IntervalSync),
+    Never,
+}
+
+/// Fsyncs that are due, of the log or of its anchor alone. They need nothing but the files, so commits go on
+/// while they run.
+pub(super) struct Due {
+    log: Option<DueSync>,
+    anchor: Anchor,
+}
+
+impl Due {
+    /// Makes them; says where the log ended that is durable now, if it was fsynced.
+    pub(super) fn run(&self) -> Result<Option<Tip>, Broken> {
+        if let Some(log) = &self.log {
+            let synced = log.run();
+            synced.map_err(|error| Broken(format!("cannot fsync the write-ahead log: {error}")))?;
+            anchored(self.anchor.move_to(log.tip, SystemClock.now()))?;
+        }
+        anchored(self.anchor.sync())?;
+        Ok(self.log.as_ref().map(|log| log.tip))
+    }
+}
+
 /// What a writer starts from.
 pub(super) struct Start {
     pub(super) tip: Tip,
     /// The newest valid snapshot's id, 0 if there is none, and the last entry that it covers.
     pub(super) snapshot: (i64, Sequence),
-    pub(super) interval: Option<IntervalSync>,
+    pub(super) syncs: Syncs,
 }
 
 /// The one writer of a database.
 pub(super) struct Writer {
-    database: Database,
+    settled: Settled,
     tip: Tip,
     snapshot: (i64, Sequence),
     draft: Option<Draft>,
@@ -57,7 +102,7 @@ pub(super) struct Writer {
     untidy: bool,
     /// About as many pages were written since the last checkpoint.
     wal_pages: usize,
-    interval: Option<IntervalSync>,
+    syncs: Syncs,
     /// The next commit may start the log anew: it is the first since a checkpoint, or since the start.
     log_may_start_anew: bool,
     /// A commit made something due that is not its own business.
@@ -77,15 +122,15 @@ pub(super) enum Rest {
 }
 
 impl Writer {
-    pub(super) fn new(database: Database, start: Start) -> Self {
+    pub(super) fn new(settled: Settled, start: Start) -> Self {
         Self {
-            database,
+            settled,
             tip: start.tip,
             snapshot: start.snapshot,
             draft: None,
             untidy: true,
             wal_pages: 0,
-            interval: start.interval,
+            syncs: start.syncs,
             log_may_start_anew: true,
             wants_tending: false,
             broken: None,
@@ -93,7 +138,12 @@ impl Writer {
     }
 
     pub(super) fn rest(&self) -> Rest {
-        match self.interval.as_ref().and_then(|interval| interval.wait(SystemClock.now())) {
+        let now = SystemClock.now();
+        let log = match &self.syncs {
+            Syncs::EachSecond(interval) => interval.wait(now),
+            Syncs::WithCommit | Syncs::Never => None,
+        };
+        match log.into_iter().chain(self.settled.anchor.wait(now)).min() {
             _ if self.untidy => Rest::Tidy,
             Some(wait) => Rest::Sync(wait),
             None => Rest::Idle,
@@ -110,21 +160,20 @@ impl Writer {
     /// into the database: that one starts the log anew, and its header is fsynced. After it the log is never as
     /// short again before the next checkpoint.
     pub(super) fn commits_at_once(&self) -> bool {
-        self.wal_pages < CHECKPOINT_PAGES && (self.interval.is_none() || !self.log_may_start_anew)
+        self.wal_pages < CHECKPOINT_PAGES && (matches!(self.syncs, Syncs::Never) || !self.log_may_start_anew)
     }
 
-    /// The fsync that is due now, to be made without keeping anybody from the writer.
-    pub(super) fn take_due_sync(&mut self) -> Option<DueSync> {
-        self.interval.as_mut()?.take_due(self.tip, SystemClock.now())
-    }
-
-    /// What became of that fsync.
-    pub(super) fn synced(&mut self, outcome: io::Result<()>) -> Result<(), Broken> {
-        outcome.map_err(|error| {
-            let broken = Broken(format!("cannot fsync the write-ahead log: {error}"));
-            self.give_up(broken.clone());
-            broken
-        })
+    /// The fsyncs that are due now, or before the checkpoint that is: what the database is given replaces what
+    /// was there, so the anchor has to say first what it must hold.
+    pub(super) fn take_due(&mut self) -> Option<Due> {
+        let (now, hurry) = (SystemClock.now(), self.wal_pages >= CHECKPOINT_PAGES);
+        let anchor = self.settled.anchor.clone();
+        let log = match &mut self.syncs {
+            Syncs::EachSecond(interval) => interval.take_due(self.tip, now, hurry),
+            Syncs::WithCommit | Syncs::Never => None,
+        };
+        let is_due = log.is_some() || anchor.wait(now).is_some_and(|wait| hurry || wait.is_zero());
+        is_due.then_some(Due { log, anchor })
     }
 
     /// Does what is due beside the commits.
@@ -145,14 +194,14 @@ impl Writer {
         self.broken.clone().map_or(Ok(()), Err)
     }
 
-    /// The database, to be closed, unless what it holds is in doubt.
-    pub(super) fn into_database(self) -> Result<Database, Broken> {
+    /// The database, to be closed, and where its log ends, unless what it holds is in doubt.
+    pub(super) fn into_settled(self) -> Result<(Settled, Tip), Broken> {
         self.check()?;
-        Ok(self.database)
+        Ok((self.settled, self.tip))
     }
 
     fn conn(&self) -> &Connection {
-        &self.database.conn
+        &self.settled.database.conn
     }
 
     pub(super) fn commit(&mut self, batch: Batch) -> Result<Report, Broken> {
@@ -161,10 +210,16 @@ impl Writer {
         let outcome = match insert_batch(self.conn(), self.tip, &batch) {
             Ok(tip) => {
                 self.tip = tip;
+                if matches!(self.syncs, Syncs::WithCommit) {
+                    anchored(self.settled.anchor.move_to(tip, SystemClock.now()))?;
+                }
                 self.wrote(batch.bytes().len());
                 Outcome::Committed { entries }
             }
-            Err(error) if is_full(&error) && self.conn().is_autocommit() => Outcome::NoSpace { entries },
+            Err(error) if is_full(&error) && self.conn().is_autocommit() => {
+                self.make_room();
+                Outcome::NoSpace { entries }
+            }
             Err(error) => return Err(broken("commit")(error)),
         };
         Ok(Report::Batch { outcome, tip: self.tip, batch })
@@ -234,8 +289,17 @@ impl Writer {
         let before = self.wal_pages;
         self.wal_pages += 2 + bytes / PAGE_BYTES;
         self.wants_tending |= before < CHECKPOINT_PAGES && self.wal_pages >= CHECKPOINT_PAGES;
-        if let Some(interval) = &mut self.interval {
+        if let Syncs::EachSecond(interval) = &mut self.syncs {
             self.wants_tending |= interval.committed(SystemClock.now());
+        }
+    }
+
+    /// There was no room for a commit. There may be some once the log is moved into the database, because it
+    /// then starts anew: a checkpoint is due, unless nothing was written since the last one.
+    fn make_room(&mut self) {
+        if self.wal_pages > 0 {
+            self.wal_pages = CHECKPOINT_PAGES;
+            self.wants_tending = true;
         }
     }
 
@@ -280,9 +344,9 @@ fn insert_row(conn: &Connection, from: Tip, to: Tip, row: Row<'_>) -> rusqlite::
     Ok(())
 }
 
-/// Adds entries outside a running server.
-pub(super) fn append(conn: &Connection, tip: Tip, batch: &Batch) -> rusqlite::Result<()> {
-    insert_batch(conn, tip, batch).map(drop)
+/// Adds entries outside a running server; gives the tip after them.
+pub(super) fn append(conn: &Connection, tip: Tip, batch: &Batch) -> rusqlite::Result<Tip> {
+    insert_batch(conn, tip, batch)
 }
 
 /// Deletes some rows that no replay needs, if there are any: chunks of all snapshots but the valid one and

@@ -94,3 +94,44 @@ fn a_long_backlog_is_made_as_the_socket_drains() {
     }
     assert_eq!(seen.iter().filter(|answer| answer.starts_with("Message")).count(), 500);
 }
+
+#[test]
+fn what_was_taken_on_a_full_disk_is_noted_once_there_is_room_and_does_not_come_again() {
+    let mut stage = stage(&[]);
+    let (mut yoda, mut hans) = (stage.sign_up("yoda"), stage.sign_up("hans"));
+    for (tag, text) in [(4, "a"), (5, "b")] {
+        stage.ask(&mut hans, tag, &Request::SendMessage { user: "yoda", text, key: None });
+    }
+    stage.settle(&yoda);
+    assert_eq!(yoda.answers().len(), 2);
+    stage.service.journal.no_space(3);
+    stage.ask(&mut yoda, 6, &Request::AckMessages { up_to: 1 });
+    stage.ask(&mut yoda, 7, &Request::AckMessages { up_to: 2 });
+    let before = stage.service.journal.committed().len();
+    for _ in 0..2 {
+        assert_eq!(stage.service.journal.committed().len(), before, "the disk is full");
+        stage.pass(Duration::from_secs(5));
+    }
+    assert_eq!(stage.service.journal.committed().len(), before + 1, "one entry says it all");
+    assert!(stage.service.forum.mail.of(AccountId(0)).unwrap().is_empty());
+    stage.pass(Duration::from_secs(60));
+    assert_eq!(stage.service.journal.committed().len(), before + 1, "and nothing is left to say");
+    stage.cut(&yoda);
+    assert_eq!(stage.log_in("yoda").answers().len(), 2, "no message comes again");
+}
+
+#[test]
+fn who_leaves_a_full_disk_with_messages_taken_is_sent_them_again_and_nothing_waits_for_ever() {
+    let mut stage = stage(&[]);
+    let (mut yoda, mut hans) = (stage.sign_up("yoda"), stage.sign_up("hans"));
+    stage.ask(&mut hans, 4, &Request::SendMessage { user: "yoda", text: "a", key: None });
+    stage.settle(&yoda);
+    stage.service.journal.no_space(2);
+    stage.ask(&mut yoda, 6, &Request::AckMessages { up_to: 1 });
+    stage.cut(&yoda);
+    let mut again = stage.log_in("yoda");
+    assert_eq!(again.answers().last(), Some(&message(1, true, "hans", "a")));
+    stage.pass(Duration::from_secs(60));
+    assert_eq!(stage.ask(&mut again, 7, &Request::AckMessages { up_to: 1 }), [""; 0]);
+    assert!(stage.service.forum.mail.of(AccountId(0)).unwrap().is_empty());
+}

@@ -55,3 +55,43 @@ fn rooms_are_made_in_the_order_of_refusals() {
         ["11 EndOfList"]
     );
 }
+
+/// The stage's clock was an hour ahead when yoda said `a`, and is right again.
+fn stage_an_hour_ahead() -> (Stage, Client) {
+    let mut stage = stage(&[]);
+    let mut yoda = stage.sign_up("yoda");
+    stage.clock.set_wall_ms(3_600_000 + 1_000_000);
+    let at = "Broadcast message, #1 broadcast at 1 Jan 1970 01:16:40.";
+    assert_eq!(stage.ask(&mut yoda, 4, &Request::PostToBoard { text: "a", key: None }), [done(4, at)]);
+    stage.clock.set_wall_ms(1_000_000);
+    (stage, yoda)
+}
+
+#[test]
+fn after_a_clock_that_was_ahead_each_message_is_found_from_the_last_time_seen() {
+    let (mut stage, mut yoda) = stage_an_hour_ahead();
+    for (number, second) in [(2, 40), (3, 41), (4, 42)] {
+        // 1 Jan 1970 01:16:40 is second 4,600.
+        let later_than_ms = Some((4_560 + second) * 1_000);
+        let read_later = Request::ReadBoard { later_than_ms, after: None, at_most: None };
+        assert_eq!(stage.ask(&mut yoda, 5, &read_later), ["5 EndOfList"]);
+        let at = format!("1 Jan 1970 01:16:{}", second + 1);
+        let answer = done(6, &format!("Broadcast message, #{number} broadcast at {at}."));
+        assert_eq!(stage.ask(&mut yoda, 6, &Request::PostToBoard { text: "b", key: None }), [answer]);
+        let read = stage.ask(&mut yoda, 7, &read_later);
+        let post = format!("7 BoardItem {{ number: {number}, author: \"yoda\", text: \"b\" }}");
+        assert_eq!(read, [post, "7 EndOfList".into()]);
+    }
+}
+
+#[test]
+fn the_clock_catches_up_with_a_log_that_is_ahead() {
+    let (mut stage, mut yoda) = stage_an_hour_ahead();
+    for _ in 0..3 {
+        stage.pass(Duration::from_secs(1_200));
+        stage.ask(&mut yoda, 5, &Request::PostToBoard { text: "b", key: None });
+    }
+    stage.pass(Duration::from_secs(60));
+    let answers = stage.ask(&mut yoda, 6, &Request::PostToBoard { text: "c", key: None });
+    assert_eq!(answers, [done(6, "Broadcast message, #5 broadcast at 1 Jan 1970 01:17:40.")]);
+}

@@ -177,7 +177,7 @@ fn the_write_ahead_log_is_moved_into_the_database_before_it_grows_far() {
 }
 
 #[test]
-fn closing_leaves_one_file_of_mode_0600_and_so_are_those_beside_it_before() {
+fn closing_leaves_database_and_anchor_of_mode_0600_and_so_are_those_beside_them_before() {
     use std::os::unix::fs::PermissionsExt;
     let (dir, path) = place();
     let mut running = Running::open(&path);
@@ -186,9 +186,9 @@ fn closing_leaves_one_file_of_mode_0600_and_so_are_those_beside_it_before() {
         let entries = fs::read_dir(dir.path()).unwrap().map(|entry| entry.unwrap());
         entries.map(|entry| entry.metadata().unwrap().permissions().mode() & 0o777).collect::<Vec<_>>()
     };
-    assert_eq!(modes(), [0o600; 3], "database, log and shared memory");
+    assert_eq!(modes(), [0o600; 4], "database, anchor, log and shared memory");
     running.journal.close().unwrap();
-    assert_eq!(modes(), [0o600]);
+    assert_eq!(modes(), [0o600; 2]);
 }
 
 #[test]

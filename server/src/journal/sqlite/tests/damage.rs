@@ -112,7 +112,7 @@ fn a_byte_flipped_anywhere_in_the_database_is_found_or_was_in_no_use() {
     for at in (0..bytes.len()).step_by(61) {
         let mut flipped = bytes.clone();
         flipped[at] ^= 0x10;
-        let (_copy_dir, copy) = place();
+        let (_copy_dir, copy) = crash(&path);
         fs::write(&copy, &flipped).unwrap();
         match look(&copy) {
             Ok(read) => assert_eq!(read, sound, "byte {at}"),
@@ -136,8 +136,7 @@ fn a_log_cut_off_or_damaged_anywhere_leaves_a_prefix_of_the_commits() {
         let mut flipped = log.clone();
         flipped[at] ^= 1;
         for damaged in [&log[..at], &flipped] {
-            let (_copy_dir, copy) = place();
-            fs::copy(&crashed, &copy).unwrap();
+            let (_copy_dir, copy) = crash(&crashed);
             fs::write(file::wal(&copy), damaged).unwrap();
             let read = look(&copy).unwrap();
             assert_eq!(read, recover(&copy));
@@ -189,4 +188,50 @@ fn what_the_reader_rejects_is_told_with_its_place() {
     let reject_five = |sequence, _: &[u8]| if sequence == Sequence(5) { Err("gibberish") } else { Ok(()) };
     let error = tail.entries(reject_five).map(drop).unwrap_err();
     assert!(error.to_string().ends_with("unreadable at entry 5: gibberish"), "{error}");
+}
+
+#[test]
+fn a_database_that_was_cut_short_is_found_though_the_log_has_all_that_a_replay_reads() {
+    let (_dir, path) = place();
+    let mut running = Running::open(&path);
+    (0..40).for_each(|_| running.commit(&[&[7; 8_000]]));
+    running.journal.close().unwrap();
+    let mut running = Running::open(&path);
+    assert!(running.journal.begin_snapshot(std::iter::once(b"state".to_vec())));
+    running.wait_for(|journal| (journal.next_outcome().is_none() && journal.tail_bytes() == 0).then_some(()));
+    wait_for_rows(&path, "batches", 0);
+    let (_crash_dir, crashed) = crash(&path);
+    assert_eq!(look(&crashed).unwrap().chunks, [b"state"]);
+    let database = fs::File::options().write(true).open(&crashed).unwrap();
+    let pages = database.metadata().unwrap().len() / file::PAGE_BYTES as u64;
+    database.set_len(5 * file::PAGE_BYTES as u64).unwrap();
+    let before = trace(&crashed);
+    for error in
+        [look(&crashed).unwrap_err(), Stored::open(&crashed).and_then(read_all).map(drop).unwrap_err()]
+    {
+        let expected = format!("damaged: the file is cut short: it has 5 of {pages} pages");
+        assert_eq!(error.to_string(), format!("journal {}: {expected}", crashed.display()));
+    }
+    assert_eq!(trace(&crashed), before, "nothing was changed");
+}
+
+#[test]
+fn a_page_that_no_replay_reads_and_the_next_commit_needs_is_found_when_it_is_damaged() {
+    let (_dir, path) = place();
+    let mut running = Running::open(&path);
+    (0..40).for_each(|_| running.commit(&[&[7; 8_000]]));
+    assert!(running.journal.begin_snapshot(std::iter::once(b"state".to_vec())));
+    running.wait_for(|journal| (journal.next_outcome().is_none() && journal.tail_bytes() == 0).then_some(()));
+    wait_for_rows(&path, "batches", 0);
+    running.journal.close().unwrap();
+    let mut bytes = fs::read(&path).unwrap();
+    // The header says where the list of free pages begins.
+    let trunk = u32::from_be_bytes(bytes[32..36].try_into().unwrap()) as usize;
+    assert!(trunk > 0, "there are free pages");
+    bytes[(trunk - 1) * file::PAGE_BYTES + 4] ^= 0x40;
+    fs::write(&path, bytes).unwrap();
+    for error in [look(&path).unwrap_err(), Stored::open(&path).and_then(read_all).map(drop).unwrap_err()] {
+        assert!(error.to_string().contains("damaged: "), "{error}");
+        assert!(error.to_string().to_lowercase().contains("freelist"), "{error}");
+    }
 }

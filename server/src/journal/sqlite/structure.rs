@@ -1,0 +1,95 @@
+//! Whether the database is whole beyond what a replay reads. A page that only a later write needs, or that was
+//! read from the write-ahead log and is missing in the file, would end a server that has long said `listening`.
+
+use std::fs::{self, File};
+use std::io::{self, Read};
+use std::path::Path;
+
+use super::error::{Place, Trouble, io, sqlite};
+use super::file::{Beside, Database, PAGE_BYTES, wal};
+
+/// Bytes that the write-ahead log has for a page.
+const FRAME_BYTES: u64 = 24 + PAGE_BYTES as u64;
+
+/// Bytes that are read at once.
+const PIECE_BYTES: usize = 256 * 1024;
+
+/// Checks that the file has the pages that it needs, and that each of them is where it belongs. Reads the whole
+/// database.
+pub(super) fn verify(database: &Database, beside: Beside) -> Result<(), Trouble> {
+    // Beside a server, the file and its log are not looked at in one instant.
+    if beside == Beside::Nobody {
+        verify_length(database)?;
+    }
+    let failed = sqlite("read it");
+    let found: String =
+        database.conn.query_row("PRAGMA quick_check(1)", [], |row| row.get(0)).map_err(&failed)?;
+    match found.as_str() {
+        "ok" => Ok(()),
+        fault => Err(Trouble::Damaged(Place::File, fault.replace('\n', " "))),
+    }
+}
+
+/// A page may be missing in the file if the log has it.
+fn verify_length(database: &Database) -> Result<(), Trouble> {
+    let needed: u64 = database
+        .conn
+        .query_row("PRAGMA page_count", [], |row| row.get::<_, i64>(0))
+        .map_err(sqlite("read it"))?
+        .unsigned_abs();
+    let there = fs::metadata(&database.path).map_err(io("read it"))?.len() / PAGE_BYTES as u64;
+    let logged = fs::metadata(wal(&database.path)).map_or(0, |log| log.len() / FRAME_BYTES);
+    if there + logged < needed {
+        let cut = format!("the file is cut short: it has {there} of {needed} pages");
+        return Err(Trouble::Damaged(Place::File, cut));
+    }
+    Ok(())
+}
+
+/// What SQLite calls damage, when it is the disk that can't be read: then that.
+pub(super) fn or_unreadable(path: &Path, trouble: Trouble) -> Trouble {
+    if !matches!(trouble, Trouble::Damaged(Place::File, _) | Trouble::Foreign) {
+        return trouble;
+    }
+    [path.to_owned(), wal(path)]
+        .iter()
+        .find_map(|file| read_through(file).err())
+        .map_or(trouble, io("read it"))
+}
+
+/// Reads a file to its end. One that isn't there has nothing that can't be read.
+fn read_through(path: &Path) -> io::Result<()> {
+    let mut file = match File::open(path) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
+        opened => opened?,
+    };
+    let mut piece = vec![0; PIECE_BYTES];
+    loop {
+        match file.read(&mut piece) {
+            Ok(0) => return Ok(()),
+            Err(error) if error.kind() != io::ErrorKind::Interrupted => return Err(error),
+            _ => {}
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_cannot_be_read_is_no_damage() {
+        let damage = || Trouble::Damaged(Place::File, "malformed".to_owned());
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("journal.sqlite3");
+        assert!(matches!(or_unreadable(&path, damage()), Trouble::Damaged(..)), "nothing is there");
+        fs::write(&path, "readable").unwrap();
+        assert!(matches!(or_unreadable(&path, damage()), Trouble::Damaged(..)));
+        // This one opens, and reading it at its beginning is an I/O error.
+        std::os::unix::fs::symlink("/proc/self/mem", wal(&path)).unwrap();
+        let trouble = or_unreadable(&path, damage());
+        assert_eq!(trouble.to_string(), "cannot read it: Input/output error (os error 5)");
+        let elsewhere = Trouble::Damaged(Place::Snapshot, "its digest does not match".to_owned());
+        assert!(matches!(or_unreadable(&path, elsewhere), Trouble::Damaged(..)), "digests were read");
+    }
+}

@@ -1,0 +1,75 @@
+//! A limit on open files is a budget: a small one gives fewer connections, and is said; too small a one is
+//! refused. And who is turned away is counted in the log, not listed.
+#![forbid(unsafe_code)]
+
+use forum_common::refusal::Closing;
+use forum_tests::{Finished, Forumd, Heard, Server, Wire};
+
+/// A server that may have so many files open.
+fn forumd_with(descriptors: u32) -> Forumd {
+    let limit = format!("ulimit -n {descriptors} && exec \"$@\"");
+    Forumd::new().under(&["sh", "-c", &limit, "sh"])
+}
+
+fn is_turned_away(wire: &mut Wire) -> bool {
+    matches!(wire.next_frame(), Some(Heard::Closing(Closing::ServerFull, _)))
+}
+
+#[test]
+fn a_small_limit_lets_in_as_many_as_it_says() {
+    for (descriptors, connections) in [(96, 24), (256, 144)] {
+        let mut server = forumd_with(descriptors).start();
+        let warning =
+            format!("at most {descriptors} files may be open, which allows {connections} connections");
+        assert!(server.log().iter().any(|line| line.contains(&warning)), "{:#?}", server.log());
+        let mut wires: Vec<Wire> = (0..connections).map(|_| server.wire()).collect();
+        assert!(is_turned_away(&mut server.raw()));
+        server.wait_log(&format!("turned away: {connections} connections are the limit"));
+        // And they can do what they came for.
+        wires[0].become_user("yoda");
+        wires[0].ping();
+    }
+}
+
+#[test]
+fn a_limit_that_is_too_small_is_refused_in_words() {
+    let launch = forumd_with(80);
+    let Finished { code, stderr, .. } = launch.run("");
+    assert_eq!(code, Some(1), "{stderr:?}");
+    let wanted = "forumd: at most 80 files may be open, but forumd needs 96: raise the limit (ulimit -Hn, LimitNOFILE)";
+    assert_eq!(stderr, [wanted]);
+    assert!(!launch.data().exists(), "nothing was changed");
+}
+
+#[test]
+fn connections_that_were_asked_for_and_cant_be_are_said() {
+    let server = forumd_with(256).args(&["--max-connections", "1000"]).start();
+    let warning = "which allows 180 connections and 12 uploads at once";
+    assert!(server.log().iter().any(|line| line.contains(warning)), "{:#?}", server.log());
+}
+
+#[test]
+fn who_is_turned_away_is_counted_with_the_right_limit_and_not_listed() {
+    const TURNED_AWAY: usize = 60;
+    let mut server = Server::start(&["-q", "--max-connections", "2"]);
+    let wires = [server.wire(), server.wire()];
+    for _ in 0..TURNED_AWAY {
+        assert!(is_turned_away(&mut server.raw()));
+    }
+    drop(wires);
+    server.stop();
+    let lines: Vec<String> =
+        server.log().into_iter().filter(|line| line.contains("2 connections are the limit")).collect();
+    let more: Vec<usize> = lines
+        .iter()
+        .filter_map(|line| {
+            let (before, _) = line.split_once(" more like this")?;
+            before.rsplit(' ').next()?.parse().ok()
+        })
+        .collect();
+    let said = lines.len() - more.len();
+    assert_eq!(said + more.iter().sum::<usize>(), TURNED_AWAY, "{lines:#?}");
+    // More than once only if turning them all away took longer than the warnings are counted together.
+    assert!(!more.is_empty() && said <= 5 * more.len() + 5, "{lines:#?}");
+    assert!(server.log().iter().all(|line| !line.contains("[INFO]")));
+}

@@ -1,0 +1,130 @@
+//! A used-up quota and a limit for the size of files are a full disk: a refusal with nothing changed, and
+//! everything goes on, reading at once and writing as soon as there is room.
+#![forbid(unsafe_code)]
+
+use std::process::Command;
+
+use forum_common::refusal::Refusal;
+use forum_common::request::Request;
+use forum_tests::{Disk, Forumd, PASSWORD, Process, Reply, Server, Wire};
+
+/// The longest file that a program may write, in tests that limit it.
+const FILE_BYTES_MAX: usize = 2_000_000;
+const POST_BYTES: usize = 8_000;
+
+fn no_space() -> Reply {
+    Reply::refused(Refusal::NoSpace, "No space left on the server. Nothing was changed")
+}
+
+/// Posts until the server refuses; how many messages it took.
+fn post_until_refused(yoda: &mut Wire) -> usize {
+    let text = "x".repeat(POST_BYTES);
+    for posted in 0..2 * FILE_BYTES_MAX / POST_BYTES {
+        match yoda.request(&Request::Post { title: "t", text: &text }) {
+            Reply::Done(_) => {}
+            refused => {
+                assert_eq!(refused, no_space());
+                return posted;
+            }
+        }
+    }
+    panic!("more was stored than there is room for");
+}
+
+fn a_used_up_quota_refuses_changes(durability: &str) {
+    let disk = Disk::new();
+    let server = disk.under(Forumd::new().args(&["--durability", durability])).start();
+    let mut yoda = server.user("yoda");
+    yoda.done(&Request::CreateThread { title: "t" });
+    yoda.done(&Request::Post { title: "t", text: "before" });
+    disk.use_up_quota("/data/");
+    for _ in 0..3 {
+        assert_eq!(yoda.request(&Request::Post { title: "t", text: "refused" }), no_space());
+        assert_eq!(yoda.upload("t", "f", b"refused"), no_space());
+        assert_eq!(yoda.read_thread("t"), ["1 yoda: before"]);
+    }
+    disk.free_quota();
+    yoda.done(&Request::Post { title: "t", text: "after" });
+    assert!(yoda.upload("t", "f", b"stored").is_done());
+    assert_eq!(yoda.read_thread("t"), ["1 yoda: before", "2 yoda: after", "yoda uploaded f"]);
+}
+
+#[test]
+fn a_used_up_quota_refuses_changes_with_durability_always() {
+    a_used_up_quota_refuses_changes("always");
+}
+
+#[test]
+fn a_used_up_quota_refuses_changes_with_durability_interval() {
+    a_used_up_quota_refuses_changes("interval");
+}
+
+/// A server that may not write longer files than [`FILE_BYTES_MAX`].
+fn limited_server(arguments: &[&str]) -> Server {
+    let limit = format!("--fsize={FILE_BYTES_MAX}");
+    Forumd::new().args(arguments).under(&["prlimit", &limit]).start()
+}
+
+fn a_limit_for_the_size_of_files_refuses_changes(durability: &str) {
+    let mut server = limited_server(&["--durability", durability]);
+    let mut yoda = server.user("yoda");
+    yoda.done(&Request::CreateThread { title: "t" });
+    let first = post_until_refused(&mut yoda);
+    assert!(first > 50, "only {first}");
+    // The log has been moved into the database, and has its room back.
+    let second = post_until_refused(&mut yoda);
+    assert!(second > 0);
+    assert_eq!(yoda.read_thread("t").len(), first + second);
+    let lines = yoda.read_thread("t");
+    drop(yoda);
+    server.stop();
+    let freed = Forumd::new().on_data_of(server.launch()).start();
+    assert_eq!(freed.user("yoda").read_thread("t"), lines);
+}
+
+#[test]
+fn a_limit_for_the_size_of_files_refuses_changes_with_durability_always() {
+    a_limit_for_the_size_of_files_refuses_changes("always");
+}
+
+#[test]
+fn a_limit_for_the_size_of_files_refuses_changes_with_durability_interval() {
+    a_limit_for_the_size_of_files_refuses_changes("interval");
+}
+
+#[test]
+fn an_upload_past_the_limit_for_the_size_of_files_is_refused_and_leaves_no_trace() {
+    let server = limited_server(&[]);
+    let mut yoda = server.user("yoda");
+    yoda.done(&Request::CreateThread { title: "t" });
+    let bytes = vec![7; FILE_BYTES_MAX + 1];
+    let (tag, credit) = yoda.start_upload("t", "f", bytes.len() as u64).unwrap();
+    let refused = yoda.try_send_data(tag, credit, &bytes).map(|_| yoda.end_upload(tag, &bytes));
+    assert_eq!(refused.unwrap_or_else(|refused| refused), no_space());
+    forum_tests::until("the beginning to be gone", || {
+        yoda.ping();
+        (server.stored_files() == 0).then_some(())
+    });
+    assert!(yoda.upload("t", "f", b"a small one").is_done());
+}
+
+#[test]
+fn a_download_past_the_limit_for_the_size_of_files_fails_and_the_client_goes_on() {
+    let server = Server::start(&[]);
+    let mut yoda = server.user("yoda");
+    yoda.done(&Request::CreateThread { title: "t" });
+    assert!(yoda.upload("t", "f", &vec![7; 300_000]).is_done());
+    yoda.log_out();
+    let forum = server.forum();
+    let inner = forum.command();
+    let mut limited = Command::new("prlimit");
+    limited.arg("--fsize=100000").arg(inner.get_program()).args(inner.get_args());
+    limited.current_dir(forum.directory()).env_remove("FORUM_PASSWORD");
+    let mut client = Process::start(&mut limited);
+    client.write(format!("yoda\n{PASSWORD}\nDWN t f\nLST\nXIT\n").as_bytes());
+    let ended = client.finish();
+    assert_eq!(ended.code, Some(1), "{ended:#?}");
+    assert!(ended.stderr.iter().any(|line| line.contains("ulimit -f")), "{ended:#?}");
+    assert!(ended.stdout.iter().any(|line| line == "t"), "{ended:#?}");
+    assert_eq!(forum_tests::files_below(forum.directory()).len(), 0, "nothing is left of it");
+}

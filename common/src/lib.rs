@@ -19,3 +19,4 @@ pub mod refusal;
 pub mod reply;
 pub mod request;
 pub mod transfer;
+pub mod wire;

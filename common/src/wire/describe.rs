@@ -1,0 +1,121 @@
+//! The protocol described, for clients in other languages: `docs/protocol.json` is this as JSON, and the page
+//! `docs/PROTOCOL.md` is checked against it.
+
+use serde::Serialize;
+
+use super::codes::{Closing, CodeInfo, Limit, Refusal, TakeOver};
+use super::{VERSION, drafts, frame, messages};
+use crate::limits;
+
+/// One field of a message.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+pub struct FieldInfo {
+    /// Its name.
+    pub name: &'static str,
+    /// The name of its type.
+    #[serde(rename = "type")]
+    pub of: &'static str,
+    /// Whether a byte before it says if it is there.
+    pub optional: bool,
+    /// Bytes of the string at most, for a string.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub at_most: Option<usize>,
+    /// What it means, where the name doesn't say it.
+    #[serde(skip_serializing_if = "str::is_empty", serialize_with = "trimmed")]
+    pub doc: &'static str,
+}
+
+/// One message.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+pub struct MessageInfo {
+    /// The second field of its frame.
+    pub kind: u8,
+    /// Its name.
+    pub name: &'static str,
+    /// In which phase of a connection it may come.
+    pub phase: &'static str,
+    /// The messages that answer it; besides these, any request that is answered may be refused.
+    pub answers: &'static [&'static str],
+    /// What it means.
+    #[serde(serialize_with = "trimmed")]
+    pub doc: &'static str,
+    /// Its fields, in the order of the body.
+    pub fields: &'static [FieldInfo],
+}
+
+/// Messages that belong together.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+pub struct GroupInfo {
+    /// Its name.
+    pub name: &'static str,
+    /// What the messages have in common.
+    #[serde(serialize_with = "trimmed")]
+    pub doc: &'static str,
+    /// The messages, by kind.
+    pub messages: &'static [MessageInfo],
+}
+
+/// A number that both ends have to agree on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+pub struct Constant {
+    /// What is limited.
+    pub name: &'static str,
+    /// Bytes at most.
+    pub bytes: usize,
+}
+
+/// All of it.
+#[derive(Debug, Clone, Copy, Serialize)]
+pub struct Protocol {
+    /// The version of the protocol.
+    pub version: u16,
+    /// The limits that are part of the protocol.
+    pub limits: &'static [Constant],
+    /// Every message.
+    pub groups: &'static [GroupInfo],
+    /// Messages of features that are still to be built. Nobody sends them yet.
+    pub drafts: &'static [GroupInfo],
+    /// Why requests are refused.
+    pub refusals: &'static [CodeInfo],
+    /// Why connections end.
+    pub closings: &'static [CodeInfo],
+    /// What a server can have at most.
+    pub limit_codes: &'static [CodeInfo],
+    /// What LogIn does when the user is online already.
+    pub take_over: &'static [CodeInfo],
+}
+
+/// The protocol that this crate speaks.
+pub const PROTOCOL: Protocol = Protocol {
+    version: VERSION,
+    limits: &[
+        Constant { name: "a whole frame", bytes: limits::FRAME_BYTES_MAX },
+        Constant { name: "a whole frame before the welcome", bytes: frame::EARLY_FRAME_BYTES_MAX },
+        Constant { name: "the file bytes in one Data frame", bytes: limits::DATA_BYTES_MAX },
+        Constant { name: "the payload of a Ping", bytes: limits::PING_BYTES_MAX },
+        Constant { name: "a user name", bytes: limits::USER_NAME_BYTES_MAX },
+        Constant { name: "a thread title", bytes: limits::TITLE_BYTES_MAX },
+        Constant { name: "a file name", bytes: limits::FILE_NAME_BYTES_MAX },
+        Constant { name: "a password", bytes: limits::PASSWORD_BYTES_MAX },
+        Constant { name: "the text of a message", bytes: limits::TEXT_BYTES_MAX },
+        Constant { name: "a datagram that is relayed", bytes: messages::RELAYED_BYTES_MAX },
+    ],
+    groups: messages::GROUPS,
+    drafts: drafts::GROUPS,
+    refusals: Refusal::INFO,
+    closings: Closing::INFO,
+    limit_codes: Limit::INFO,
+    take_over: TakeOver::INFO,
+};
+
+/// Doc comments begin with a space, and their lines are joined without one.
+fn trimmed<S: serde::Serializer>(doc: &str, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.serialize_str(doc.trim())
+}
+
+impl Protocol {
+    /// Every message of every group.
+    pub fn messages(&self) -> impl Iterator<Item = &'static MessageInfo> {
+        self.groups.iter().flat_map(|group| group.messages)
+    }
+}

@@ -1,0 +1,73 @@
+//! Drafts: messages of features that are still to be built, so that what is built now leaves room for them. A row
+//! moves to [`super::messages`] with its feature; until then nobody sends it, and whoever receives it treats it
+//! as an unknown kind.
+
+use super::describe::{FieldInfo, GroupInfo, MessageInfo};
+use super::field::{
+    Ciphertext, Field, Handshake, Key, Malformed, Names, Reader, Text, Time, Title, UserName, Words,
+};
+use super::frame::{self, Frame, Tag};
+use super::table::{borrowed, messages};
+use crate::limits::{FRAME_BYTES_MAX, HEADER_BYTES};
+
+messages! {
+    /// Drafts: what later features will say. Each moves to its group when it is built; no server or client of
+    /// this version sends one.
+    Draft / OwnedDraft {
+        /// Feature `read-state`: up to this post or upload the user has read.
+        0x29 MarkRead (member -> Done) { title: Title, up_to: u64 },
+        /// Feature `read-state`: lists the threads with something unread.
+        0x2a ListUnread (member -> UnreadItem EndOfList) { after: Option<u64>, at_most: Option<u32> },
+        /// Feature `watch`: asks to be told of posts to a thread.
+        0x2b Watch (member -> Done) { title: Title, key: Option<Key> },
+        /// Feature `watch`: no more of that.
+        0x2c Unwatch (member -> Done) { title: Title, key: Option<Key> },
+        /// Feature `search`: lists the posts that contain all words.
+        0x2d Search (member -> SearchItem EndOfList) {
+            words: Text,
+            title: Option<Title>,
+            after: Option<u64>,
+            at_most: Option<u32>,
+        },
+        /// Feature `take-over`: answers TakeOverWanted.
+        0x07 EndOtherSession (password -> Welcome) { yes: bool },
+        /// Feature `presence`: from here on LoggedIn and LoggedOut come, or don't.
+        0x37 SetPresence (member -> Done) { on: bool },
+        /// Feature `rooms`: lists one's rooms.
+        0x3e ListRooms (member -> RoomSummaryItem EndOfList) { after: Option<u64>, at_most: Option<u32> },
+        /// Feature `noise`: a message of the Noise handshake, in place of Prove and Ready.
+        0x74 Handshake (direct) { message: Handshake },
+        /// Feature `noise`: a frame of this conversation, encrypted.
+        0x75 Sealed (direct) { ciphertext: Ciphertext },
+        /// Feature `noise`: the same through the server.
+        0x58 RelaySealed (member -> Done) { link: u64, ciphertext: Ciphertext },
+        /// Feature `take-over`: the password is right, and the user is online elsewhere.
+        0x8e TakeOverWanted (password) { since_ms: Time, address: Words },
+        /// Feature `read-state`: an item of ListUnread.
+        0x97 UnreadItem (member) { title: Title, count: u32, last_author: UserName },
+        /// Feature `search`: an item of Search.
+        0x98 SearchItem (member) {
+            title: Title,
+            number: u32,
+            id: u64,
+            at_ms: Time,
+            author: UserName,
+            text: Text,
+        },
+        /// Feature `rooms`: an item of ListRooms.
+        0x99 RoomSummaryItem (member) { room: u32, posts: u32, users: Names },
+        /// Feature `watch`: somebody posted to a thread that this user watches.
+        0xc9 ThreadPost (member) {
+            title: Title,
+            number: u32,
+            id: u64,
+            at_ms: Time,
+            author: UserName,
+            text: Text,
+        },
+        /// Feature `cluster`: this server can't take changes, or can again.
+        0xca Away (member) { away: bool },
+        /// Feature `noise`: RelaySealed of the other end.
+        0xda RelayedSealed (member) { link: u64, ciphertext: Ciphertext },
+    }
+}

@@ -11,14 +11,15 @@ use forum_common::wire::{Reply, Request, frame};
 use forum_common::{frame as old_frame, reply as old_reply, request as old_request};
 
 const ROUNDS: usize = 1_000;
-const TEXT: &str = "the quick brown fox jumps over the lazy dog, the quick brown fox jumps over the lazy dog, and so";
+const TEXT: &str =
+    "the quick brown fox jumps over the lazy dog, the quick brown fox jumps over the lazy dog, and so";
 
 macro_rules! cases {
     ($($name:ident: $encode:expr, $decode:expr, $old_encode:expr, $old_decode:expr;)*) => {
         mod encode_now { use super::*; $(#[inline(never)] pub(crate) fn $name(out: &mut Vec<u8>) { $encode(out) })* }
         mod encode_before { use super::*; $(#[inline(never)] pub(crate) fn $name(out: &mut Vec<u8>) { $old_encode(out) })* }
-        mod decode_now { use super::*; $(#[inline(never)] pub(crate) fn $name(bytes: &[u8]) -> usize { $decode(bytes) })* }
-        mod decode_before { use super::*; $(#[inline(never)] pub(crate) fn $name(bytes: &[u8]) -> usize { $old_decode(bytes) })* }
+        mod decode_now { use super::*; $(#[inline(never)] pub(crate) fn $name(bytes: &[u8]) -> usize { $decode(bytes) + black_box(concat!("now", stringify!($name))).len() })* }
+        mod decode_before { use super::*; $(#[inline(never)] pub(crate) fn $name(bytes: &[u8]) -> usize { $old_decode(bytes) + black_box(concat!("before", stringify!($name))).len() })* }
 
         fn main() {
             let mut out = Vec::with_capacity(FRAME_BYTES_MAX);

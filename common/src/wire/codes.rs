@@ -2,6 +2,7 @@
 //! again for something else.
 
 use super::field::{Field, Malformed, Reader};
+use super::frame::Writer;
 
 /// One code, for the page and for `protocol.json`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize)]
@@ -71,8 +72,8 @@ macro_rules! codes {
             fn read(reader: &mut Reader<'_>) -> Result<Self, Malformed> {
                 u16::read(reader).map(Self::from_number)
             }
-            #[inline]
-            fn write(value: Self, out: &mut Vec<u8>) {
+            #[inline(always)]
+            fn write(value: Self, out: &mut Writer<'_>) {
                 u16::write(value.number(), out);
             }
             fn own(value: Self) -> Self {

@@ -6,8 +6,8 @@ use super::describe::{FieldInfo, GroupInfo, MessageInfo};
 use super::field::{
     Ciphertext, Field, Handshake, Key, Malformed, Names, Reader, Text, Time, Title, UserName, Words,
 };
-use super::frame::{self, Frame, Tag};
-use super::table::{borrowed, messages};
+use super::frame::{Frame, Tag, Writer};
+use super::table::{borrowed, messages, write_fields};
 use crate::limits::{FRAME_BYTES_MAX, HEADER_BYTES};
 
 messages! {

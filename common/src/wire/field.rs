@@ -10,6 +10,7 @@ use std::marker::PhantomData;
 use byteorder::{BigEndian, ByteOrder};
 
 use super::codes::Limit;
+use super::frame::Writer;
 use crate::limits::{
     BODY_BYTES_MAX, DIGEST_BYTES, FILE_NAME_BYTES_MAX, PASSWORD_BYTES_MAX, TEXT_BYTES_MAX, TITLE_BYTES_MAX,
     USER_NAME_BYTES_MAX,
@@ -90,8 +91,8 @@ pub trait Field {
     /// It is not there, or can't be read.
     fn read<'a>(reader: &mut Reader<'a>) -> Result<Self::Value<'a>, Malformed>;
 
-    /// Appends the field to a body.
-    fn write(value: Self::Value<'_>, out: &mut Vec<u8>);
+    /// Writes the field into a frame.
+    fn write(value: Self::Value<'_>, out: &mut Writer<'_>);
 
     /// Copies a value out of its frame.
     fn own(value: Self::Value<'_>) -> Self::Owned;
@@ -102,21 +103,19 @@ pub trait Field {
 
 /// Implements [`Field`] for a type whose values are copied.
 macro_rules! plain {
-    ($type:ty, $value:ty, $name:literal, $bytes:expr, $read:expr, $write:expr) => {
+    ($type:ty, $value:ty, $name:literal, $bytes:expr, |$r:ident| $read:expr, |$v:ident, $out:ident| $write:expr) => {
         impl Field for $type {
             type Value<'a> = $value;
             type Owned = $value;
             const NAME: &'static str = $name;
             const BYTES_MAX: usize = $bytes;
-            #[inline]
-            fn read<'a>(reader: &mut Reader<'a>) -> Result<$value, Malformed> {
-                let read: fn(&mut Reader<'a>) -> Result<$value, Malformed> = $read;
-                read(reader)
+            #[inline(always)]
+            fn read($r: &mut Reader<'_>) -> Result<$value, Malformed> {
+                $read
             }
-            #[inline]
-            fn write(value: $value, out: &mut Vec<u8>) {
-                let write: fn($value, &mut Vec<u8>) = $write;
-                write(value, out);
+            #[inline(always)]
+            fn write($v: $value, $out: &mut Writer<'_>) {
+                $write
             }
             fn own(value: $value) -> $value {
                 value
@@ -145,37 +144,31 @@ pub struct Time;
 #[derive(Debug)]
 pub struct Range;
 
-plain!(u8, u8, "u8", 1, |r| Ok(r.array::<1>()?[0]), |value, out| out.push(value));
-plain!(u16, u16, "u16", 2, |r| Ok(u16::from_be_bytes(r.array()?)), |value, out| {
-    out.extend_from_slice(&value.to_be_bytes());
+plain!(u8, u8, "u8", 1, |r| Ok(r.array::<1>()?[0]), |value, out| out.fixed([value]));
+plain!(u16, u16, "u16", 2, |r| r.array().map(u16::from_be_bytes), |value, out| out
+    .fixed(value.to_be_bytes()));
+plain!(u32, u32, "u32", 4, |r| r.array().map(u32::from_be_bytes), |value, out| out
+    .fixed(value.to_be_bytes()));
+plain!(u64, u64, "u64", 8, |r| r.array().map(u64::from_be_bytes), |value, out| out
+    .fixed(value.to_be_bytes()));
+plain!(Time, u64, "time", 8, |r| r.array().map(u64::from_be_bytes), |value, out| out
+    .fixed(value.to_be_bytes()));
+plain!(Key, Key, "key", KEY_BYTES, |r| r.array(), |value, out| out.fixed(value));
+plain!(Digest, Digest, "digest", DIGEST_BYTES, |r| r.array(), |value, out| out.fixed(value));
+plain!(Range, (u32, u32), "range", 8, |r| Ok((u32::read(r)?, u32::read(r)?)), |value, out| {
+    u32::write(value.0, out);
+    u32::write(value.1, out);
 });
-plain!(u32, u32, "u32", 4, |r| Ok(u32::from_be_bytes(r.array()?)), |value, out| {
-    out.extend_from_slice(&value.to_be_bytes());
-});
-plain!(u64, u64, "u64", 8, |r| Ok(u64::from_be_bytes(r.array()?)), |value, out| {
-    out.extend_from_slice(&value.to_be_bytes());
-});
-plain!(Time, u64, "time", 8, |r| Ok(u64::from_be_bytes(r.array()?)), |value, out| {
-    out.extend_from_slice(&value.to_be_bytes());
-});
-plain!(Range, (u32, u32), "range", 8, |r| Ok((u32::read(r)?, u32::read(r)?)), |(from, to), out| {
-    u32::write(from, out);
-    u32::write(to, out);
-});
-plain!(Key, Key, "key", KEY_BYTES, |r| r.array(), |value, out| out.extend_from_slice(&value));
-plain!(Digest, Digest, "digest", DIGEST_BYTES, |r| r.array(), |value, out| out.extend_from_slice(&value));
-plain!(
-    bool,
-    bool,
-    "bool",
-    1,
-    |r| match u8::read(r)? {
+plain!(bool, bool, "bool", 1, |r| from_byte(u8::read(r)?), |value, out| out.fixed([u8::from(value)]));
+
+#[inline(always)]
+fn from_byte(byte: u8) -> Result<bool, Malformed> {
+    match byte {
         0 => Ok(false),
         1 => Ok(true),
         _ => Err(Malformed::BadValue),
-    },
-    |value, out| out.push(u8::from(value))
-);
+    }
+}
 
 /// A string of at most `MAX` bytes: its length in two bytes, then UTF-8.
 ///
@@ -201,12 +194,10 @@ impl<const MAX: usize> Field for Str<MAX> {
         std::str::from_utf8(reader.bytes(length)?).map_err(|_| Malformed::NotUtf8)
     }
 
-    #[inline]
-    fn write(value: &str, out: &mut Vec<u8>) {
+    #[inline(always)]
+    fn write(value: &str, out: &mut Writer<'_>) {
         const { assert!(Self::BYTES_MAX <= u16::MAX as usize) };
-        let length = if value.len() <= MAX { value.len() } else { overlong(value, MAX) };
-        u16::write(length as u16, out);
-        out.extend_from_slice(&value.as_bytes()[..length]);
+        out.prefixed(bounded(value, MAX).as_bytes());
     }
 
     fn own(value: &str) -> String {
@@ -218,9 +209,15 @@ impl<const MAX: usize> Field for Str<MAX> {
     }
 }
 
+/// What is sent of a string that may have `max` bytes.
+#[inline]
+fn bounded(value: &str, max: usize) -> &str {
+    if value.len() <= max { value } else { overlong(value, max) }
+}
+
 #[cold]
-fn overlong(value: &str, max: usize) -> usize {
-    value.floor_char_boundary(max + OVERLONG_BYTES)
+fn overlong(value: &str, max: usize) -> &str {
+    &value[..value.floor_char_boundary(max + OVERLONG_BYTES)]
 }
 
 /// A user's name.
@@ -260,9 +257,9 @@ impl Field for Rest {
         Ok(std::mem::take(&mut reader.rest))
     }
 
-    #[inline]
-    fn write(value: &[u8], out: &mut Vec<u8>) {
-        out.extend_from_slice(value);
+    #[inline(always)]
+    fn write(value: &[u8], out: &mut Writer<'_>) {
+        out.bytes(value);
     }
 
     fn own(value: &[u8]) -> Vec<u8> {
@@ -290,12 +287,10 @@ impl<const MAX: usize> Field for Bytes<MAX> {
         reader.bytes(length)
     }
 
-    fn write(value: &[u8], out: &mut Vec<u8>) {
+    fn write(value: &[u8], out: &mut Writer<'_>) {
         const { assert!(Self::BYTES_MAX <= u16::MAX as usize) };
         debug_assert!(value.len() <= MAX, "{} bytes", value.len());
-        let value = &value[..value.len().min(MAX)];
-        u16::write(value.len() as u16, out);
-        out.extend_from_slice(value);
+        out.prefixed(value);
     }
 
     fn own(value: &[u8]) -> Vec<u8> {
@@ -325,11 +320,12 @@ impl<T: Field> Field for Option<T> {
         T::read(reader).map(Some)
     }
 
-    #[inline]
-    fn write(value: Self::Value<'_>, out: &mut Vec<u8>) {
-        bool::write(value.is_some(), out);
+    #[inline(always)]
+    fn write(value: Self::Value<'_>, out: &mut Writer<'_>) {
+        out.byte(u8::from(value.is_some()));
         if let Some(value) = value {
             T::write(value, out);
+            out.flush();
         }
     }
 
@@ -378,9 +374,9 @@ impl LimitListBuf {
 impl FromIterator<(Limit, u64)> for LimitListBuf {
     fn from_iter<I: IntoIterator<Item = (Limit, u64)>>(limits: I) -> Self {
         let mut bytes = Vec::new();
-        for (limit, value) in limits {
-            u16::write(limit.number(), &mut bytes);
-            u64::write(value, &mut bytes);
+        for (limit, value) in limits.into_iter().take(LIMITS_MAX) {
+            bytes.extend_from_slice(&limit.number().to_be_bytes());
+            bytes.extend_from_slice(&value.to_be_bytes());
         }
         Self(bytes)
     }
@@ -404,10 +400,9 @@ impl Field for Limits {
         reader.bytes(count * LIMIT_ENTRY_BYTES).map(LimitList)
     }
 
-    fn write(value: LimitList<'_>, out: &mut Vec<u8>) {
-        let entries = value.0.chunks_exact(LIMIT_ENTRY_BYTES).take(LIMITS_MAX);
-        u16::write(entries.len() as u16, out);
-        entries.for_each(|entry| out.extend_from_slice(entry));
+    fn write(value: LimitList<'_>, out: &mut Writer<'_>) {
+        u16::write((value.0.len() / LIMIT_ENTRY_BYTES) as u16, out);
+        out.bytes(value.0);
     }
 
     fn own(value: LimitList<'_>) -> LimitListBuf {

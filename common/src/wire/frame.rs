@@ -80,20 +80,100 @@ pub fn split(bytes: &[u8], at_most: usize) -> Result<Option<(Frame<'_>, usize)>,
     Ok(Some((frame, total)))
 }
 
-/// Appends one frame to `out`; `body` writes what comes after the header.
+/// Appends one frame with this body to `out`.
 ///
 /// A body that is too long for a frame is a bug of the caller; the table of messages rules it out.
-#[inline]
-pub fn append(out: &mut Vec<u8>, kind: u8, tag: Tag, body: impl FnOnce(&mut Vec<u8>)) {
-    let start = out.len();
-    let mut header = [0, 0, 0, 0, kind, 0, 0, 0, 0];
-    BigEndian::write_u32(&mut header[5..], tag);
-    out.extend_from_slice(&header);
-    body(out);
-    let total = out.len() - start;
-    debug_assert!(total <= FRAME_BYTES_MAX, "a frame of {total} bytes");
-    // At most 65,536, as asserted.
-    BigEndian::write_u32(&mut out[start..start + LENGTH_BYTES], (total - LENGTH_BYTES) as u32);
+pub fn append(out: &mut Vec<u8>, kind: u8, tag: Tag, body: &[u8]) {
+    let mut writer = Writer::new(out, kind, tag);
+    writer.bytes(body);
+    writer.finish();
+}
+
+/// Bytes of fields of fixed size that are gathered before they are appended.
+const GATHERED_BYTES: usize = 48;
+
+/// Writes one frame to the end of a buffer.
+///
+/// Fields of fixed size that follow each other are gathered and appended together: where each of them goes is
+/// known when this is compiled, so they cost a store each, and the buffer is asked for room once. For that, all of
+/// this has to be inlined.
+#[derive(Debug)]
+pub struct Writer<'o> {
+    out: &'o mut Vec<u8>,
+    /// Where in `out` the frame begins.
+    start: usize,
+    gathered: [u8; GATHERED_BYTES],
+    used: usize,
+}
+
+impl<'o> Writer<'o> {
+    /// Begins a frame at the end of `out`.
+    #[inline(always)]
+    pub fn new(out: &'o mut Vec<u8>, kind: u8, tag: Tag) -> Self {
+        let start = out.len();
+        let mut gathered = [0; GATHERED_BYTES];
+        gathered[LENGTH_BYTES] = kind;
+        BigEndian::write_u32(&mut gathered[LENGTH_BYTES + 1..HEADER_BYTES], tag);
+        Self { out, start, gathered, used: HEADER_BYTES }
+    }
+
+    /// Appends a field of fixed size.
+    #[inline(always)]
+    pub fn fixed<const N: usize>(&mut self, bytes: [u8; N]) {
+        const { assert!(N <= GATHERED_BYTES) };
+        if self.used + N > GATHERED_BYTES {
+            self.flush();
+        }
+        self.gathered[self.used..self.used + N].copy_from_slice(&bytes);
+        self.used += N;
+    }
+
+    /// Appends bytes of any number.
+    #[inline(always)]
+    pub fn bytes(&mut self, bytes: &[u8]) {
+        self.flush();
+        self.out.extend_from_slice(bytes);
+    }
+
+    /// Appends bytes of any number after their length in two bytes.
+    #[inline(always)]
+    pub fn prefixed(&mut self, bytes: &[u8]) {
+        let length = (bytes.len() as u16).to_be_bytes();
+        if self.used == 0 {
+            self.out.extend_from_slice(&length);
+        } else {
+            self.fixed(length);
+            self.flush();
+        }
+        self.out.extend_from_slice(bytes);
+    }
+
+    /// Appends one byte and gathers nothing: before a branch, so that what comes after does not depend on it.
+    #[inline(always)]
+    pub fn byte(&mut self, byte: u8) {
+        self.flush();
+        self.out.push(byte);
+    }
+
+    /// Appends what was gathered.
+    #[inline(always)]
+    pub fn flush(&mut self) {
+        if self.used > 0 {
+            self.out.extend_from_slice(&self.gathered[..self.used]);
+            self.used = 0;
+        }
+    }
+
+    /// Ends the frame: now its length is known.
+    #[inline(always)]
+    pub fn finish(mut self) {
+        self.flush();
+        let total = self.out.len() - self.start;
+        debug_assert!(total <= FRAME_BYTES_MAX, "a frame of {total} bytes");
+        // At most 65,536, as asserted.
+        let length = (total - LENGTH_BYTES) as u32;
+        self.out[self.start..self.start + LENGTH_BYTES].copy_from_slice(&length.to_be_bytes());
+    }
 }
 
 #[cfg(test)]
@@ -103,8 +183,8 @@ mod tests {
     #[test]
     fn the_header_is_length_kind_tag() {
         let mut bytes = Vec::new();
-        append(&mut bytes, 7, 1, |body| body.extend_from_slice(b"hello"));
-        append(&mut bytes, 8, 0xAABB_CCDD, |_| {});
+        append(&mut bytes, 7, 1, b"hello");
+        append(&mut bytes, 8, 0xAABB_CCDD, b"");
         assert_eq!(
             bytes,
             [0, 0, 0, 10, 7, 0, 0, 0, 1, b'h', b'e', b'l', b'l', b'o', 0, 0, 0, 5, 8, 0xAA, 0xBB, 0xCC, 0xDD]
@@ -115,7 +195,7 @@ mod tests {
     fn the_longest_frame_is_taken_and_one_byte_more_refused() {
         for at_most in [FRAME_BYTES_MAX, EARLY_FRAME_BYTES_MAX] {
             let mut bytes = Vec::new();
-            append(&mut bytes, 1, 1, |body| body.resize(at_most, 0));
+            append(&mut bytes, 1, 1, &vec![0; at_most - HEADER_BYTES]);
             assert_eq!(split(&bytes, at_most).unwrap().unwrap().1, at_most);
             let length = (at_most - LENGTH_BYTES + 1) as u32;
             let bytes = at_most as u64 + 1;

@@ -142,7 +142,7 @@ mod tests {
     fn frames(sizes: &[usize]) -> Vec<u8> {
         let mut bytes = Vec::new();
         for (&size, tag) in sizes.iter().zip(1..) {
-            frame::append(&mut bytes, 7, tag, |out| out.resize(out.len() + size, tag as u8));
+            frame::append(&mut bytes, 7, tag, &vec![tag as u8; size]);
         }
         bytes
     }

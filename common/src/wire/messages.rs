@@ -13,8 +13,8 @@ use super::field::{
     Digest, Field, FileName, Key, Limits, Line, Malformed, Names, Password, Range, Reader, Rest, Text, Time,
     Title, UserName, Words,
 };
-use super::frame::{self, Frame, Tag};
-use super::table::{borrowed, messages};
+use super::frame::{Frame, Tag, Writer};
+use super::table::{borrowed, messages, write_fields};
 use super::{Closing, Limit, LinkId, Refusal, TakeOver};
 use crate::limits::{BODY_BYTES_MAX, FRAME_BYTES_MAX, HEADER_BYTES};
 

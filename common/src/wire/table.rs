@@ -135,12 +135,14 @@ macro_rules! messages {
             /// Appends this message to `out` as one frame.
             #[inline]
             pub fn encode(&self, tag: Tag, out: &mut Vec<u8>) {
-                frame::append(out, self.kind(), tag, |out| match *self {
+                match *self {
                     $(Self::$name $({ $($field),+ })? => {
-                        $($(<$type $(<$inner>)? as Field>::write($field, out);)+)?
-                        let _ = &out;
+                        #[allow(unused_mut)]
+                        let mut writer = Writer::new(out, $kind, tag);
+                        $(write_fields!(writer, $($field: $type $(<$inner>)?),+);)?
+                        writer.finish();
                     })+
-                });
+                }
             }
 
             /// The kind of this message.
@@ -198,6 +200,27 @@ macro_rules! messages {
     };
 }
 
+/// Writes the fields of a body. The last one is left out if it is absent: a reader takes a body that ends early
+/// for one whose optional fields are.
+macro_rules! write_fields {
+    ($out:ident, $field:ident: Option<$type:ident>) => {
+        if $field.is_some() {
+            <Option<$type> as Field>::write($field, &mut $out);
+        }
+    };
+    ($out:ident, $field:ident: $type:ident) => {
+        <$type as Field>::write($field, &mut $out);
+    };
+    ($out:ident, $field:ident: Option<$type:ident>, $($more:tt)+) => {
+        <Option<$type> as Field>::write($field, &mut $out);
+        write_fields!($out, $($more)+);
+    };
+    ($out:ident, $field:ident: $type:ident, $($more:tt)+) => {
+        <$type as Field>::write($field, &mut $out);
+        write_fields!($out, $($more)+);
+    };
+}
+
 /// The Rust type of a field. A projection of [`super::field::Field`] would say the same, but a type with one in it
 /// can't be used where one of a shorter lifetime is wanted.
 macro_rules! borrowed {
@@ -219,4 +242,4 @@ macro_rules! borrowed {
     ($lt:lifetime $type:ident) => { $type };
 }
 
-pub(super) use {borrowed, messages};
+pub(super) use {borrowed, messages, write_fields};

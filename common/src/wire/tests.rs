@@ -63,7 +63,7 @@ fn sample(field: &FieldInfo, seed: u8) -> Vec<u8> {
 
 fn framed(kind: u8, body: &[u8]) -> Vec<u8> {
     let mut bytes = Vec::new();
-    frame::append(&mut bytes, kind, 7, |out| out.extend_from_slice(body));
+    frame::append(&mut bytes, kind, 7, body);
     bytes
 }
 

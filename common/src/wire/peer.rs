@@ -12,7 +12,9 @@ use std::fmt;
 use super::field::Malformed;
 use super::frame::{Frame, FrameError, NO_TAG, Tag};
 use super::input::Input;
-use super::messages::{Notice, OwnedNotice, OwnedReply, OwnedTransfer, Reply, Request, Transfer, kinds};
+use super::messages::kinds;
+use super::replies::{Notice, OwnedNotice, OwnedReply, Reply};
+use super::requests::{OwnedTransfer, Request, Transfer};
 
 /// Whatever a server sends.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

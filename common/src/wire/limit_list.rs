@@ -1,5 +1,7 @@
 //! A field that lists limits of a server with their values.
 
+use std::fmt;
+
 use byteorder::{BigEndian, ByteOrder};
 
 use super::codes::Limit;
@@ -8,8 +10,14 @@ use super::frame::Writer;
 
 /// Limits of a server with their values, as they stand on the wire: their count in two bytes, then for each
 /// the number of the [`Limit`] in two bytes and its value in eight.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Clone, Copy, PartialEq, Eq)]
 pub struct LimitList<'a>(&'a [u8]);
+
+impl fmt::Debug for LimitList<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_map().entries(self.iter()).finish()
+    }
+}
 
 /// Bytes of one limit and its value.
 const LIMIT_ENTRY_BYTES: usize = 10;

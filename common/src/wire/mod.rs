@@ -7,6 +7,7 @@
 //!
 //! [`Peer`] puts them together for one end of a connection, without any I/O of its own.
 
+pub mod blocking;
 pub mod codes;
 pub mod credit;
 pub mod describe;
@@ -24,6 +25,7 @@ mod table;
 #[cfg(test)]
 mod tests;
 
+pub use blocking::Blocking;
 pub use codes::{Closing, Limit, Refusal, TakeOver};
 pub use credit::{Credit, CreditError, Window};
 pub use field::{Digest, Key, Malformed};

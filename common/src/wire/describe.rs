@@ -4,6 +4,7 @@
 use serde::Serialize;
 
 use super::codes::{Closing, CodeInfo, Limit, Refusal, TakeOver};
+use super::messages::Direction;
 use super::{VERSION, drafts, frame, messages, replies, requests};
 use crate::limits;
 
@@ -32,7 +33,10 @@ pub struct MessageInfo {
     pub kind: u8,
     /// Its name.
     pub name: &'static str,
-    /// In which phase of a connection it may come.
+    /// Which way it goes.
+    pub direction: Direction,
+    /// In which phase of a connection it may come: `hello`, `name`, `password`, `member`, `any` after the hello, or
+    /// `direct` between clients.
     pub phase: &'static str,
     /// The messages that answer it; besides these, any request that is answered may be refused.
     pub answers: &'static [&'static str],

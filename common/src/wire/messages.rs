@@ -22,7 +22,8 @@ pub mod kinds {
 pub const RELAYED_BYTES_MAX: usize = BODY_BYTES_MAX - size_of::<LinkId>();
 
 /// Which way frames of a kind go.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize)]
+#[serde(rename_all = "snake_case")]
 pub enum Direction {
     /// From client to server.
     ToServer,

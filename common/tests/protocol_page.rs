@@ -11,7 +11,7 @@ use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 use std::{env, fs};
 
-use forum_common::limits::FRAME_BYTES_MAX;
+use forum_common::limits::{self, FRAME_BYTES_MAX};
 use forum_common::wire::describe::{FieldInfo, GroupInfo, MessageInfo, PROTOCOL};
 use forum_common::wire::messages::{Direction, direction};
 use forum_common::wire::{Direct, FromServer, Refusal, Request, Transfer, frame};
@@ -97,7 +97,7 @@ fn generated(part: &str) -> String {
             frames(&all.iter().find(|(other, _)| *other == name).expect("a conversation").1)
         }
         _ => match part {
-            "limits" => limits(),
+            "limits" => limit_table(),
             "refusals" => codes(PROTOCOL.refusals),
             "closings" => codes(PROTOCOL.closings),
             "limit codes" => codes(PROTOCOL.limit_codes),
@@ -167,7 +167,7 @@ fn digests() -> String {
     table
 }
 
-fn limits() -> String {
+fn limit_table() -> String {
     let mut table = String::from("\n| of | at most |\n|---|---|\n");
     for limit in PROTOCOL.limits {
         writeln!(table, "| {} | {} bytes |", limit.name, grouped(limit.bytes)).unwrap();
@@ -245,6 +245,20 @@ fn every_example_is_understood_as_it_was_meant() {
             };
             assert_eq!(understood, said, "{name}");
         }
+    }
+}
+
+#[test]
+fn names_and_texts_have_the_lengths_of_the_code() {
+    let page = fs::read_to_string(docs("PROTOCOL.md")).expect("the page");
+    for (what, bytes) in [
+        ("user name", limits::USER_NAME_BYTES_MAX),
+        ("thread title", limits::TITLE_BYTES_MAX),
+        ("file name", limits::FILE_NAME_BYTES_MAX),
+        ("password", limits::PASSWORD_BYTES_MAX),
+        ("text of a message", limits::TEXT_BYTES_MAX),
+    ] {
+        assert!(page.contains(&format!("| {what} | 1–{} |", grouped(bytes))), "{what}");
     }
 }
 

@@ -1,4 +1,4 @@
-//! The table of messages, second half: what the server says. See [`super::table`] for what a row means, and
+//! The table of messages, second half: what the server says. See `table.rs` for what a row means, and
 //! [`super::messages`] for what holds of all.
 
 use super::describe::{FieldInfo, GroupInfo, MessageInfo};

@@ -1,5 +1,5 @@
 //! The table of messages, first half: what a client says, to the server or to another client, and files on their
-//! way. See [`super::table`] for what a row means, and [`super::messages`] for what holds of all.
+//! way. See `table.rs` for what a row means, and [`super::messages`] for what holds of all.
 
 use super::TakeOver;
 use super::describe::{FieldInfo, GroupInfo, MessageInfo};

@@ -18,5 +18,6 @@ pub mod reader;
 pub mod refusal;
 pub mod reply;
 pub mod request;
+pub mod text;
 pub mod transfer;
 pub mod wire;

@@ -72,8 +72,6 @@ codes! {
         IncorrectAdminPassword = 16,
         /// Too many wrong passwords: for a while no more are checked.
         TooManyAttempts = 17,
-        /// The key of this change was used for another one.
-        KeyReused = 18,
 
         /// There is a thread of this title.
         ThreadExists = 20,
@@ -95,8 +93,6 @@ codes! {
         DigestDiffers = 28,
         /// The transfer was given up, by the end that says so in the text.
         TransferAborted = 29,
-        /// The message with this number is another one than was meant.
-        MessageMoved = 30,
 
         /// There is no such user.
         InvalidUser = 40,

@@ -34,7 +34,6 @@ pub mod signals;
 pub mod startup;
 pub mod store;
 pub mod timers;
-pub mod zone;
 
 /// How long a test waits for another thread: far more than a loaded machine needs.
 #[cfg(test)]

@@ -25,7 +25,7 @@ use crate::reactor::{self, Reactor, Wake};
 use crate::service::{Helpers, Service, Settings};
 use crate::signals;
 use crate::store::Store;
-use crate::zone::Zone;
+use forum_common::text::Zone;
 
 /// Why the program did not do what it was asked for.
 #[derive(Debug)]

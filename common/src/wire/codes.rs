@@ -121,12 +121,12 @@ codes! {
         LimitReached = 15,
         /// The admin password is wrong, or there is none.
         IncorrectAdminPassword = 16,
+        /// Too many wrong passwords: for a while no more are checked.
+        TooManyAttempts = 17,
         /// The key of this change belongs to another change of the same user.
-        KeyReused = 17,
+        KeyReused = 18,
         /// Nobody can say whether it was done.
-        Unknown = 18,
-        /// The server can't take changes at the moment.
-        Away = 19,
+        Unknown = 19,
 
         /// There is a thread of this title.
         ThreadExists = 20,
@@ -154,6 +154,9 @@ codes! {
         AlreadyWatching = 31,
         /// The thread was not watched.
         NotWatching = 32,
+
+        /// The server can't take changes at the moment.
+        Away = 33,
 
         /// There is no such user.
         InvalidUser = 40,
@@ -187,8 +190,6 @@ codes! {
         SignUpClosed = 54,
         /// An administrator has banned this user. Closes.
         Banned = 55,
-        /// Too many wrong passwords: for a while none are checked.
-        TooManyAttempts = 56,
     }
 }
 

@@ -4,7 +4,8 @@
 use serde::Serialize;
 
 use super::codes::{Closing, CodeInfo, Limit, Refusal, TakeOver};
-use super::{VERSION, drafts, frame, messages};
+use super::messages::Direction;
+use super::{VERSION, drafts, frame, messages, replies, requests};
 use crate::limits;
 
 /// One field of a message.
@@ -32,7 +33,10 @@ pub struct MessageInfo {
     pub kind: u8,
     /// Its name.
     pub name: &'static str,
-    /// In which phase of a connection it may come.
+    /// Which way it goes.
+    pub direction: Direction,
+    /// In which phase of a connection it may come: `hello`, `name`, `password`, `member`, `any` after the hello, or
+    /// `direct` between clients.
     pub phase: &'static str,
     /// The messages that answer it; besides these, any request that is answered may be refused.
     pub answers: &'static [&'static str],
@@ -85,6 +89,12 @@ pub struct Protocol {
     pub take_over: &'static [CodeInfo],
 }
 
+/// Every group of messages that is spoken.
+const GROUPS: [GroupInfo; 5] = {
+    let ([request, transfer, direct], [reply, notice]) = (requests::GROUPS, replies::GROUPS);
+    [request, transfer, direct, reply, notice]
+};
+
 /// The protocol that this crate speaks.
 pub const PROTOCOL: Protocol = Protocol {
     version: VERSION,
@@ -100,8 +110,8 @@ pub const PROTOCOL: Protocol = Protocol {
         Constant { name: "the text of a message", bytes: limits::TEXT_BYTES_MAX },
         Constant { name: "a datagram that is relayed", bytes: messages::RELAYED_BYTES_MAX },
     ],
-    groups: messages::GROUPS,
-    drafts: drafts::GROUPS,
+    groups: &GROUPS,
+    drafts: &drafts::GROUPS,
     refusals: Refusal::INFO,
     closings: Closing::INFO,
     limit_codes: Limit::INFO,

@@ -3,10 +3,9 @@
 //! as an unknown kind.
 
 use super::describe::{FieldInfo, GroupInfo, MessageInfo};
-use super::field::{
-    Ciphertext, Field, Handshake, Key, Malformed, Names, Reader, Text, Time, Title, UserName, Words,
-};
+use super::field::{Field, Key, Malformed, Reader, Time};
 use super::frame::{Frame, Tag, Writer};
+use super::strings::{Ciphertext, Handshake, Names, Text, Title, UserName, Words};
 use super::table::{borrowed, messages, write_fields};
 use crate::limits::{FRAME_BYTES_MAX, HEADER_BYTES};
 

@@ -7,7 +7,7 @@ use std::fmt;
 
 use byteorder::{BigEndian, ByteOrder};
 
-use crate::limits::{FRAME_BYTES_MAX, HEADER_BYTES, LENGTH_BYTES};
+use crate::limits::{BODY_BYTES_MAX, FRAME_BYTES_MAX, HEADER_BYTES, LENGTH_BYTES};
 
 /// Ties an answer to its request: the client picks it, the answer carries it. Notices have [`NO_TAG`].
 pub type Tag = u32;
@@ -89,23 +89,14 @@ pub fn append(out: &mut Vec<u8>, kind: u8, tag: Tag, body: &[u8]) {
     writer.finish();
 }
 
-/// Appends one frame with a body of `bytes` bytes, which `fill` writes in place. What `fill` returns is returned;
-/// if that is an error, `out` ends with a frame that must not be sent.
-pub fn append_filled<R>(
-    out: &mut Vec<u8>,
-    kind: u8,
-    tag: Tag,
-    bytes: usize,
-    fill: impl FnOnce(&mut [u8]) -> R,
-) -> R {
-    append(out, kind, tag, &[]);
-    let body = out.len();
-    out.resize(body + bytes, 0);
-    let total = HEADER_BYTES + bytes;
-    debug_assert!(total <= FRAME_BYTES_MAX, "a frame of {total} bytes");
-    let length = (total - LENGTH_BYTES) as u32;
-    out[body - HEADER_BYTES..][..LENGTH_BYTES].copy_from_slice(&length.to_be_bytes());
-    fill(&mut out[body..])
+/// What stands before a body of so many bytes, for one that is read straight to where it stays.
+pub fn header(kind: u8, tag: Tag, body_bytes: usize) -> [u8; HEADER_BYTES] {
+    debug_assert!(body_bytes <= BODY_BYTES_MAX, "a body of {body_bytes} bytes");
+    let mut header = [0, 0, 0, 0, kind, 0, 0, 0, 0];
+    // At most 65,532, as asserted.
+    BigEndian::write_u32(&mut header, (HEADER_BYTES - LENGTH_BYTES + body_bytes) as u32);
+    BigEndian::write_u32(&mut header[LENGTH_BYTES + 1..], tag);
+    header
 }
 
 /// Bytes of fields of fixed size that are gathered before they are appended.
@@ -208,6 +199,13 @@ mod tests {
             bytes,
             [0, 0, 0, 10, 7, 0, 0, 0, 1, b'h', b'e', b'l', b'l', b'o', 0, 0, 0, 5, 8, 0xAA, 0xBB, 0xCC, 0xDD]
         );
+    }
+
+    #[test]
+    fn a_header_alone_is_that_of_the_frame() {
+        let mut bytes = Vec::new();
+        append(&mut bytes, 7, 0xAABB_CCDD, b"hello");
+        assert_eq!(header(7, 0xAABB_CCDD, 5)[..], bytes[..HEADER_BYTES]);
     }
 
     #[test]

@@ -12,7 +12,9 @@ use std::fmt;
 use super::field::Malformed;
 use super::frame::{Frame, FrameError, NO_TAG, Tag};
 use super::input::Input;
-use super::messages::{Notice, OwnedNotice, OwnedReply, OwnedTransfer, Reply, Request, Transfer, kinds};
+use super::messages::kinds;
+use super::replies::{Notice, OwnedNotice, OwnedReply, Reply};
+use super::requests::{OwnedTransfer, Request, Transfer};
 
 /// Whatever a server sends.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -199,16 +201,27 @@ impl<T> Peer<T> {
         unanswered.into_iter()
     }
 
+    /// Whether an event has come.
+    ///
+    /// # Errors
+    /// The stream can't be cut into frames.
+    pub fn has_event(&mut self) -> Result<bool, ProtocolError> {
+        // Frames of a transfer that is over are skipped: the other end could not know.
+        while let Some(Frame { kind: 0x40..=0x4f, tag, .. }) = self.input.peek()?
+            && !self.transfers.iter().any(|(other, _)| *other == tag)
+        {
+            self.input.take()?;
+        }
+        Ok(self.input.peek()?.is_some())
+    }
+
     /// What has come next; `None`: more bytes have to come first.
     ///
     /// # Errors
     /// The other end does not speak this protocol, and the connection is to be closed.
     pub fn next_event(&mut self) -> Result<Option<Event<'_, T>>, ProtocolError> {
-        // Frames of a transfer that is over: the other end could not know.
-        while let Some(Frame { kind: 0x40..=0x4f, tag, .. }) = self.input.peek()?
-            && !self.transfers.iter().any(|(other, _)| *other == tag)
-        {
-            self.input.take()?;
+        if !self.has_event()? {
+            return Ok(None);
         }
         let Self { input, unanswered, transfers, .. } = self;
         let Some(frame) = input.peek()? else { return Ok(None) };

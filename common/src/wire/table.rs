@@ -46,7 +46,7 @@ macro_rules! messages {
         }
 
         /// Every group of messages, described.
-        pub(super) const GROUPS: &[GroupInfo] = &[$(
+        pub(super) const GROUPS: [GroupInfo; [$(stringify!($group)),+].len()] = [$(
             GroupInfo {
                 name: stringify!($group),
                 doc: concat!($($group_doc),*),
@@ -97,6 +97,7 @@ macro_rules! messages {
                 MessageInfo {
                     kind: $kind,
                     name: stringify!($name),
+                    direction: crate::wire::messages::direction($kind),
                     phase: stringify!($phase),
                     answers: &[$($(stringify!($answer)),+)?],
                     doc: concat!($($doc),+),
@@ -112,6 +113,7 @@ macro_rules! messages {
 
             /// Whether a message of this group has this kind.
             #[inline]
+            #[allow(clippy::manual_range_patterns)]
             pub const fn is_kind(kind: u8) -> bool {
                 matches!(kind, $($kind)|+)
             }

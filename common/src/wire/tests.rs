@@ -6,7 +6,6 @@ use proptest::prelude::*;
 
 use super::describe::{FieldInfo, GroupInfo, MessageInfo, PROTOCOL};
 use super::drafts::Draft;
-use super::field::{LimitListBuf, Malformed};
 use super::messages::{Direction, direction};
 use super::*;
 use crate::limits::{FRAME_BYTES_MAX, TEXT_BYTES_MAX};
@@ -184,6 +183,17 @@ fn strings_that_are_too_long_stay_too_long_and_fit_the_frame() {
     bytes.clear();
     Request::ChangePassword { old: &long, new: &long, confirmation: &long }.encode(1, &mut bytes);
     assert!(bytes.len() <= FRAME_BYTES_MAX);
+}
+
+#[test]
+fn every_request_with_a_key_says_where_it_is() {
+    for message in Request::INFO {
+        let body: Vec<u8> = message.fields.iter().flat_map(|field| sample(field, 1)).collect();
+        let mut request = Request::decode(&Frame { kind: message.kind, tag: 7, body: &body }).unwrap();
+        let key = request.key_mut();
+        assert_eq!(key.is_some(), message.fields.iter().any(|field| field.name == "key"), "{}", message.name);
+        assert!(key.is_none_or(|key| *key == Some([1; 16])));
+    }
 }
 
 #[test]

@@ -283,9 +283,10 @@ impl Download {
         let end = self.size.min(start.saturating_add(bytes_max));
         while self.offset < end {
             let bytes = usize::try_from(end - self.offset).map_or(DATA_BYTES_MAX, |n| n.min(DATA_BYTES_MAX));
-            frame::append_filled(&mut frames, kinds::Data, self.tag, bytes, |body| {
-                self.file.read_exact_at(body, self.offset)
-            })?;
+            frames.extend_from_slice(&frame::header(kinds::Data, self.tag, bytes));
+            let body = frames.len();
+            frames.resize(body + bytes, 0);
+            self.file.read_exact_at(&mut frames[body..], self.offset)?;
             self.offset += bytes as u64;
         }
         Ok(Done::Read { frames, bytes: end - start, last: end == self.size })

@@ -1,9 +1,9 @@
-//! Why the forum says no: a code for programs and the exact text for people.
-
-use std::fmt;
+//! Why the forum says no. A refusal can be part of the log, as the answer to a change with a key, so this is not
+//! simply the [`Rejection`] that is sent.
 
 use forum_common::names::{FileName, Title, UserName};
-use forum_common::wire::Refusal;
+use forum_common::text::Rejection;
+use forum_common::text::rejections::Deed;
 
 use serde::{Deserialize, Serialize};
 
@@ -59,63 +59,27 @@ pub enum Refused {
     NotInRoom,
 }
 
-impl Refused {
-    /// The code on the wire.
-    pub fn code(&self) -> Refusal {
-        match self {
-            Self::NameTaken(_) => Refusal::NameTaken,
-            Self::NoSuchAccount => Refusal::InvalidName,
-            Self::ThreadExists(_) => Refusal::ThreadExists,
-            Self::NoSuchThread(_) => Refusal::NoSuchThread,
-            Self::InvalidMessageNumber => Refusal::InvalidMessageNumber,
-            Self::NotYourMessage(_) => Refusal::NotYourMessage,
-            Self::MessageMoved => Refusal::MessageMoved,
-            Self::KeyReused => Refusal::KeyReused,
-            Self::NotYourThread => Refusal::NotYourThread,
-            Self::FileExists(..) => Refusal::FileExists,
-            Self::NoSuchFile(_) => Refusal::NoSuchFile,
-            Self::BlockedByUser => Refusal::BlockedByUser,
-            Self::AlreadyBlocked(_) => Refusal::AlreadyBlocked,
-            Self::NotBlocked(_) => Refusal::NotBlocked,
-            Self::RoomExists(_) => Refusal::RoomExists,
-            Self::NoSuchRoom => Refusal::NoSuchRoom,
-            Self::NotInRoom => Refusal::NotInRoom,
-        }
-    }
-}
-
-impl fmt::Display for Refused {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::NameTaken(name) => write!(f, "Username {name} is taken"),
-            Self::NoSuchAccount => f.write_str("Invalid name"),
-            Self::ThreadExists(title) => write!(f, "Thread {title} exists"),
-            Self::NoSuchThread(title) => write!(f, "Thread {title} does not exist"),
-            Self::InvalidMessageNumber => f.write_str("Invalid message number"),
-            Self::NotYourMessage(what) => {
-                let verb = match what {
-                    PostAction::Delete => "deleted",
-                    PostAction::Edit => "edited",
-                };
-                write!(f, "The message belongs to another user and cannot be {verb}")
-            }
-            Self::MessageMoved => f.write_str("The message has changed places. Read the thread again"),
-            Self::KeyReused => f.write_str("This key was used for another command"),
-            Self::NotYourThread => {
-                f.write_str("The thread was created by another user and cannot be removed")
-            }
-            Self::FileExists(file, title) => write!(f, "File {file} already exists in Thread {title}"),
-            Self::NoSuchFile(title) => write!(f, "File does not exist in Thread {title}"),
-            Self::BlockedByUser => {
-                f.write_str("Your message could not be delivered as the recipient has blocked you")
-            }
-            Self::AlreadyBlocked(user) => write!(f, "Error. {user} is already blocked"),
-            Self::NotBlocked(user) => write!(f, "Error. {user} was not blocked"),
-            Self::RoomExists(room) => {
-                write!(f, "a separate room (ID: {}) already created for these users", room.0)
-            }
-            Self::NoSuchRoom => f.write_str("The separate room does not exist"),
-            Self::NotInRoom => f.write_str("You are not in this separate room chat"),
+impl From<Refused> for Rejection {
+    fn from(refused: Refused) -> Self {
+        match refused {
+            Refused::NameTaken(name) => Self::NameTaken(name),
+            Refused::NoSuchAccount => Self::InvalidName,
+            Refused::ThreadExists(title) => Self::ThreadExists(title),
+            Refused::NoSuchThread(title) => Self::NoSuchThread(title),
+            Refused::InvalidMessageNumber => Self::InvalidMessageNumber,
+            Refused::NotYourMessage(PostAction::Delete) => Self::NotYourMessage(Deed::Delete),
+            Refused::NotYourMessage(PostAction::Edit) => Self::NotYourMessage(Deed::Edit),
+            Refused::MessageMoved => Self::MessageMoved,
+            Refused::KeyReused => Self::KeyReused,
+            Refused::NotYourThread => Self::NotYourThread,
+            Refused::FileExists(file, title) => Self::FileExists(file, title),
+            Refused::NoSuchFile(title) => Self::NoSuchFile(title),
+            Refused::BlockedByUser => Self::BlockedByUser,
+            Refused::AlreadyBlocked(user) => Self::AlreadyBlocked(user),
+            Refused::NotBlocked(user) => Self::NotBlocked(user),
+            Refused::RoomExists(room) => Self::RoomExists(room.0),
+            Refused::NoSuchRoom => Self::NoSuchRoom,
+            Refused::NotInRoom => Self::NotInRoom,
         }
     }
 }

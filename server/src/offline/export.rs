@@ -27,7 +27,7 @@ use crate::forum::{Forum, History, Item, Record, Sequence, Thread, TimedPost};
 use crate::journal::{Reading, Stored, sync_directory};
 use crate::startup::Failed;
 use crate::store::Look;
-use crate::zone::Zone;
+use forum_common::text::Zone;
 
 /// Points of the log that are tried. Each one loses only files that came and went since the one before.
 const POINTS_MAX: usize = 100;

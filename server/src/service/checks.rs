@@ -10,14 +10,13 @@
 use std::hash::{BuildHasher, RandomState};
 use std::net::IpAddr;
 
-use forum_common::names::{Invalid, Password, UserName};
-use forum_common::wire::Refusal;
+use forum_common::names::{Password, UserName};
+use forum_common::text::Rejection;
 use forum_common::wire::Tag;
 use log::{info, warn};
 
+use super::Service;
 use super::commit::Origin;
-use super::login::busy;
-use super::{Rejection, Service};
 use crate::clock::Clock;
 use crate::connection::Stream;
 use crate::forum::{AccountId, Change};
@@ -67,7 +66,7 @@ impl<S: Stream, J: Journal, C: Clock> Service<S, J, C> {
         new: &str,
         confirmation: &str,
     ) -> Result<(), Rejection> {
-        let Ok(old) = Password::parse(old) else { return Err(wrong_old_password()) };
+        let Ok(old) = Password::parse(old) else { return Err(Rejection::InvalidPassword) };
         let against = self.forum.accounts[account].hash;
         // The old password is judged first, whatever is wrong with the new one.
         let (job, next) = match Password::parse(new) {
@@ -83,9 +82,9 @@ impl<S: Stream, J: Journal, C: Clock> Service<S, J, C> {
     pub(super) fn take_shut_down(&mut self, id: PeerId, tag: Tag, password: &str) -> Result<(), Rejection> {
         let Some(against) = self.settings.admin_password else {
             info!("{} SHT refused: there is no admin password", self.label(id));
-            return Err(wrong_admin_password());
+            return Err(Rejection::IncorrectAdminPassword);
         };
-        let Ok(password) = Password::parse(password) else { return Err(wrong_admin_password()) };
+        let Ok(password) = Password::parse(password) else { return Err(Rejection::IncorrectAdminPassword) };
         let job = Some(Job::Verify { password, against });
         self.begin_check(id, PasswordCheck { tag, purpose: CheckFor::ShutDown, job });
         Ok(())
@@ -112,7 +111,7 @@ impl<S: Stream, J: Journal, C: Clock> Service<S, J, C> {
             Begin::Wait => {}
             Begin::Blocked => {
                 info!("{} too many wrong passwords: not checked", self.label(id));
-                self.refuse_check(id, &too_many_attempts());
+                self.refuse_check(id, &Rejection::TooManyAttempts);
             }
             Begin::Hash => {
                 let job = check.job.take();
@@ -120,7 +119,7 @@ impl<S: Stream, J: Journal, C: Clock> Service<S, J, C> {
                 if job.is_some_and(|job| self.passwords.submit(id, job).is_ok()) {
                     self.attempts.insert(id, target);
                 } else {
-                    self.refuse_check(id, &busy());
+                    self.refuse_check(id, &Rejection::Busy);
                     self.conclude_attempt(&target, Verdict::Dropped);
                 }
             }
@@ -147,7 +146,7 @@ impl<S: Stream, J: Journal, C: Clock> Service<S, J, C> {
                     self.shut_down();
                 }
             }
-            Target::ShutDown(_) => self.refuse_check(id, &wrong_admin_password()),
+            Target::ShutDown(_) => self.refuse_check(id, &Rejection::IncorrectAdminPassword),
             Target::ChangePassword(account) => self.old_password_checked(id, *account, result),
             Target::LogIn(_) => debug_assert!(false, "not a member's"),
         }
@@ -161,9 +160,11 @@ impl<S: Stream, J: Journal, C: Clock> Service<S, J, C> {
                 let change = Change::SetPassword { account, hash };
                 self.propose(Origin::Command(id, tag), Some(account), change);
             }
-            (HashResult::Right, NewPassword::Differs) => self.refuse(id, tag, &passwords_differ()),
-            (HashResult::Right, NewPassword::Malformed) => self.refuse(id, tag, &Invalid::Password.into()),
-            (HashResult::Wrong | HashResult::Right, _) => self.refuse(id, tag, &wrong_old_password()),
+            (HashResult::Right, NewPassword::Differs) => self.refuse(id, tag, &Rejection::PasswordsDiffer),
+            (HashResult::Right, NewPassword::Malformed) => {
+                self.refuse(id, tag, &Rejection::InvalidPasswordFormat)
+            }
+            (HashResult::Wrong | HashResult::Right, _) => self.refuse(id, tag, &Rejection::InvalidPassword),
         }
     }
 
@@ -184,22 +185,6 @@ impl<S: Stream, J: Journal, C: Clock> Service<S, J, C> {
         self.peers.wake(id);
         Some(*check)
     }
-}
-
-fn wrong_old_password() -> Rejection {
-    Rejection::new(Refusal::InvalidPassword, "Invalid password".into())
-}
-
-fn wrong_admin_password() -> Rejection {
-    Rejection::new(Refusal::IncorrectAdminPassword, "Incorrect password".into())
-}
-
-fn passwords_differ() -> Rejection {
-    Rejection::new(Refusal::PasswordsDiffer, "Passwords do not match".into())
-}
-
-fn too_many_attempts() -> Rejection {
-    Rejection::new(Refusal::TooManyAttempts, "Too many attempts. Please try again later".into())
 }
 
 #[cfg(test)]

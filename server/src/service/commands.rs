@@ -5,13 +5,16 @@
 //! writes and answers keep the order of requests; a *sign of life* has no answer.
 
 use forum_common::names::{Text, Title};
-use forum_common::wire::{Limit, Refusal, Reply, Request, Tag};
+use forum_common::text::commands::word_of;
+use forum_common::text::{Answer, Rejection};
+use forum_common::wire::{Limit, Reply, Request, Tag};
 use log::info;
 
+use super::Service;
 use super::commit::Origin;
 use super::intake::{Fault, Taken};
 use super::keyed::keyed;
-use super::{Rejection, Service};
+use super::links::is_about_link;
 use crate::clock::Clock;
 use crate::connection::{OUTGOING_BYTES_LOW, Stream};
 use crate::forum::{AccountId, Change, History, ItemId, Keyed, RoomId, RoomsFilter};
@@ -30,7 +33,7 @@ impl<S: Stream, J: Journal, C: Clock> Service<S, J, C> {
         let Some((account, in_flight)) = self.standing(id) else { return Ok(Taken::Yes) };
         match request {
             Request::AckMessages { up_to } => return self.take_ack(id, up_to),
-            _ if request.is_about_link() => return Ok(self.take_link(id, tag, request)),
+            _ if is_about_link(&request) => return Ok(self.take_link(id, tag, request)),
             _ => {}
         }
         let key = keyed(&request);
@@ -45,7 +48,7 @@ impl<S: Stream, J: Journal, C: Clock> Service<S, J, C> {
             return Ok(Taken::Yes);
         }
         let change = match !matches!(request, Request::Active) && self.too_fast(id) {
-            true => Some(Err(slow_down())),
+            true => Some(Err(Rejection::SlowDown)),
             false => self.change_of(account, &request),
         };
         let must_wait = match &change {
@@ -111,7 +114,7 @@ impl<S: Stream, J: Journal, C: Clock> Service<S, J, C> {
         if self.reaches(limit, self.forum.threads.len(), is_creation)
             && self.forum.threads.find(&title).is_none()
         {
-            return Err(Rejection::limit(Limit::Threads, limit as u64));
+            return Err(Rejection::LimitReached(Limit::Threads, limit as u64));
         }
         Ok(Change::CreateThread { title })
     }
@@ -133,7 +136,7 @@ impl<S: Stream, J: Journal, C: Clock> Service<S, J, C> {
         let limit = self.settings.limits.max_posts;
         let is_post_here = |change: &Change| matches!(change, Change::Post { title: to, .. } if *to == title);
         if self.reaches(limit, stored, is_post_here) {
-            return Err(Rejection::limit(Limit::Posts, limit as u64));
+            return Err(Rejection::LimitReached(Limit::Posts, limit as u64));
         }
         Ok(Change::Post { title, text })
     }
@@ -181,12 +184,12 @@ impl<S: Stream, J: Journal, C: Clock> Service<S, J, C> {
             Request::SendBroadcast { text } => {
                 let result = self.broadcast(account, text);
                 if result.is_ok() {
-                    self.done(id, tag, "");
+                    self.done(id, tag, Answer::Sent);
                 }
                 result
             }
             Request::LogOut => {
-                self.done(id, tag, "Goodbye");
+                self.done(id, tag, Answer::Goodbye);
                 self.finish(id);
                 Ok(())
             }
@@ -316,41 +319,4 @@ impl<S: Stream, J: Journal, C: Clock> Service<S, J, C> {
             peer.session.rate.count(now);
         }
     }
-}
-
-pub(super) fn slow_down() -> Rejection {
-    Rejection::new(Refusal::SlowDown, "Slow down. Please try again later".into())
-}
-
-/// The word that users know a request by.
-pub(super) fn word_of(request: &Request<'_>) -> Option<&'static str> {
-    Some(match request {
-        Request::ChangePassword { .. } => "passwd",
-        Request::LogOut => "XIT",
-        Request::ShutDown { .. } => "SHT",
-        Request::CreateThread { .. } => "CRT",
-        Request::Post { .. } => "MSG",
-        Request::DeletePost { .. } => "DLT",
-        Request::EditPost { .. } => "EDT",
-        Request::ListThreads { .. } => "LST",
-        Request::ReadThread { .. } => "RDT",
-        Request::Upload { .. } => "UPD",
-        Request::Download { .. } => "DWN",
-        Request::RemoveThread { .. } => "RMV",
-        Request::SendMessage { .. } => "message",
-        Request::SendBroadcast { .. } => "broadcast",
-        Request::WhoElse { .. } => "whoelse",
-        Request::WhoElseSince { .. } => "whoelsesince",
-        Request::Block { .. } => "block",
-        Request::Unblock { .. } => "unblock",
-        Request::PostToBoard { .. } => "BCM",
-        Request::ListActive { .. } => "ATU",
-        Request::CreateRoom { .. } => "SRB",
-        Request::PostToRoom { .. } => "SRM",
-        Request::ReadBoard { .. } | Request::ReadRooms { .. } => "RDM",
-        Request::AskPrivate { .. } => "startprivate",
-        Request::OfferFile { .. } => "UDP",
-        Request::RelayText { .. } => "private",
-        _ => return None,
-    })
 }

@@ -5,13 +5,14 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use forum_common::names::UserName;
+use forum_common::text::Rejection;
+use forum_common::wire::Limit;
 use forum_common::wire::Tag;
-use forum_common::wire::{Limit, Refusal};
 use log::{error, info, warn};
 
+use super::Service;
 use super::shutdown::Lifecycle;
 use super::transfers::TransferKey;
-use super::{Rejection, Service};
 use crate::clock::Clock;
 use crate::connection::Stream;
 use crate::forum::{AccountId, Change, Effect, Entry, Keyed};
@@ -210,7 +211,7 @@ impl<S: Stream, J: Journal, C: Clock> Service<S, J, C> {
     fn refuse_next(&mut self, entries: usize) {
         for _ in 0..entries {
             let Some(pending) = self.next_pending() else { return };
-            self.answer(pending, Err(no_space()));
+            self.answer(pending, Err(Rejection::NoSpace));
         }
     }
 
@@ -260,7 +261,7 @@ impl<S: Stream, J: Journal, C: Clock> Service<S, J, C> {
             },
             Origin::Import => {
                 if let Err(no) = result {
-                    warn!("an account was not imported: {}", no.text);
+                    warn!("an account was not imported: {}", no);
                 }
             }
             Origin::Unlinked => self.unlinked_decided(pending.entry.change, result.is_ok()),
@@ -310,7 +311,7 @@ impl<S: Stream, J: Journal, C: Clock> Service<S, J, C> {
     }
 
     pub(super) fn no_more_accounts(&self) -> Rejection {
-        Rejection::limit(Limit::Accounts, self.settings.limits.max_accounts as u64)
+        Rejection::LimitReached(Limit::Accounts, self.settings.limits.max_accounts as u64)
     }
 
     /// Whether there are as many accounts as there may be, those in flight included.
@@ -319,8 +320,4 @@ impl<S: Stream, J: Journal, C: Clock> Service<S, J, C> {
             matches!(change, Change::CreateAccount { .. })
         })
     }
-}
-
-pub(super) fn no_space() -> Rejection {
-    Rejection::new(Refusal::NoSpace, "No space left on the server. Nothing was changed".into())
 }

@@ -34,22 +34,7 @@ impl<S: Stream, J: Journal, C: Clock> Service<S, J, C> {
 /// The key of a request, and a digest of what else it says.
 pub(super) fn keyed(request: &Request<'_>) -> Option<Keyed> {
     let mut plain = *request;
-    let (Request::CreateThread { key, .. }
-    | Request::Post { key, .. }
-    | Request::DeletePost { key, .. }
-    | Request::EditPost { key, .. }
-    | Request::Upload { key, .. }
-    | Request::RemoveThread { key, .. }
-    | Request::SendMessage { key, .. }
-    | Request::Block { key, .. }
-    | Request::Unblock { key, .. }
-    | Request::PostToBoard { key, .. }
-    | Request::CreateRoom { key, .. }
-    | Request::PostToRoom { key, .. }) = &mut plain
-    else {
-        return None;
-    };
-    let key = key.take()?;
+    let key = plain.key_mut()?.take()?;
     let mut frame = Vec::new();
     plain.encode(NO_TAG, &mut frame);
     let digest = *blake3::hash(&frame).as_bytes();

@@ -7,12 +7,14 @@ mod relay;
 use std::net::IpAddr;
 
 use forum_common::names::{FileName, UserName};
-use forum_common::wire::{Key, Limit, LinkId, Notice, Refusal, Reply, Request, Tag};
+use forum_common::text::commands::word_of;
+use forum_common::text::rejections::SelfDeed;
+use forum_common::text::{Answer, Rejection};
+use forum_common::wire::{Key, Limit, LinkId, Notice, Reply, Request, Tag};
 use log::info;
 
-use super::commands::{slow_down, word_of};
+use super::Service;
 use super::intake::Taken;
-use super::{Rejection, Service};
 use crate::clock::Clock;
 use crate::connection::Stream;
 use crate::forum::AccountId;
@@ -68,7 +70,7 @@ impl<S: Stream, J: Journal, C: Clock> Service<S, J, C> {
         let is_too_fast = self.too_fast(asker.peer);
         self.note_command(asker.peer, word_of(&request));
         let result = match request {
-            _ if is_too_fast => Err(slow_down()),
+            _ if is_too_fast => Err(Rejection::SlowDown),
             Request::AskPrivate { user, enabled } => self.start_private(asker, user, enabled),
             Request::OfferFile { user, size, file } => self.offer_file(asker, user, size, file),
             Request::RelayText { link, text } => self.relay_text(asker, link, text),
@@ -83,12 +85,12 @@ impl<S: Stream, J: Journal, C: Clock> Service<S, J, C> {
     /// `startprivate`.
     fn start_private(&mut self, asker: Asker, user: &str, enabled: bool) -> Result<(), Rejection> {
         let name = UserName::parse(user)?;
-        let asked = self.reachable(asker.account, &name, "message", "Error. ")?;
-        let text = format!("Start private messaging with {name}");
+        let asked = self.reachable(asker.account, &name, SelfDeed::Message)?;
+        let text = Answer::PrivateStarted { user: &name }.to_string();
         let present = self.links.private_between(asker.account, asked);
         match present {
-            _ if enabled => Err(already_private(&name)),
-            Some((_, link)) if !link.is_question() => Err(already_private(&name)),
+            _ if enabled => Err(Rejection::AlreadyPrivate(name)),
+            Some((_, link)) if !link.is_question() => Err(Rejection::AlreadyPrivate(name)),
             // One question is enough.
             Some((link, question)) if question.asker == asker.account => {
                 self.peers.reply(asker.peer, asker.tag, &Reply::Asked { link, text: &text });
@@ -114,7 +116,7 @@ impl<S: Stream, J: Journal, C: Clock> Service<S, J, C> {
     /// `UDP`.
     fn offer_file(&mut self, asker: Asker, user: &str, size: u64, file: &str) -> Result<(), Rejection> {
         let (name, file) = (UserName::parse(user)?, FileName::parse(file)?);
-        let asked = self.reachable(asker.account, &name, "send to", "")?;
+        let asked = self.reachable(asker.account, &name, SelfDeed::Send)?;
         self.check_room(asker.account, asked)?;
         let from = self.forum.name_of(asker.account).clone();
         let question = |link| Notice::FileQuestion { link, from: &from, size, file: &file };
@@ -122,33 +124,28 @@ impl<S: Stream, J: Journal, C: Clock> Service<S, J, C> {
         Ok(())
     }
 
-    /// The user of this name, whom `asker` may ask now. `deed` and `offline` are what the two sorts of
-    /// questions word differently.
-    fn reachable(
-        &self,
-        asker: AccountId,
-        name: &UserName,
-        deed: &str,
-        offline: &str,
-    ) -> Result<AccountId, Rejection> {
+    /// The user of this name, whom `asker` may ask now.
+    fn reachable(&self, asker: AccountId, name: &UserName, deed: SelfDeed) -> Result<AccountId, Rejection> {
         if name == self.forum.name_of(asker) {
-            return Err(Rejection::new(Refusal::NotToSelf, format!("Error. Cannot {deed} self")));
+            return Err(Rejection::NotToSelf(deed));
         }
         let asked = self.user(name)?;
         if self.forum.blocks.has(asked, asker) {
-            let text = "Your message could not be delivered as the recipient has blocked you";
-            return Err(Rejection::new(Refusal::BlockedByUser, text.into()));
+            return Err(Rejection::BlockedByUser);
         }
-        if self.online.find(asked).is_none() {
-            return Err(Rejection::new(Refusal::Offline, format!("{offline}{name} is offline")));
+        match (self.online.find(asked), deed) {
+            (Some(_), _) => Ok(asked),
+            (None, SelfDeed::Message) => Err(Rejection::OfflineForPrivate(name.clone())),
+            (None, _) => Err(Rejection::Offline(name.clone())),
         }
-        Ok(asked)
     }
 
     fn check_room(&self, asker: AccountId, asked: AccountId) -> Result<(), Rejection> {
         self.links.check_room(asker, asked).map_err(|full| match full {
-            Full::LinksOfAsker => Rejection::limit(Limit::Links, LINKS_OF_A_USER_MAX as u64),
-            Full::QuestionsToAsked => Rejection::limit(Limit::Questions, QUESTIONS_TO_A_USER_MAX as u64),
+            Full::LinksOfAsker => Rejection::LimitReached(Limit::Links, LINKS_OF_A_USER_MAX as u64),
+            Full::QuestionsToAsked => {
+                Rejection::LimitReached(Limit::Questions, QUESTIONS_TO_A_USER_MAX as u64)
+            }
         })
     }
 
@@ -306,6 +303,11 @@ impl<S: Stream, J: Journal, C: Clock> Service<S, J, C> {
     }
 }
 
+/// Whether a request is about a link between two users.
+pub(super) fn is_about_link(request: &Request<'_>) -> bool {
+    matches!(request.kind(), 0x50..=0x5f)
+}
+
 /// Whether one address can be reached from the other, as far as anybody can tell who has seen both.
 fn can_meet(here: IpAddr, there: IpAddr) -> bool {
     here.is_ipv4() == there.is_ipv4() && here.is_loopback() == there.is_loopback()
@@ -319,10 +321,6 @@ fn random_token() -> Key {
     let mut token = Key::default();
     getrandom::fill(&mut token).expect("a system on which Rust's hash maps work has random bytes");
     token
-}
-
-fn already_private(name: &UserName) -> Rejection {
-    Rejection::new(Refusal::AlreadyPrivate, format!("Error. Private messaging to {name} already enabled"))
 }
 
 #[cfg(test)]

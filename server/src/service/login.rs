@@ -3,15 +3,15 @@
 use forum_common::escape::for_terminal;
 use forum_common::limits::PING_BYTES_MAX;
 use forum_common::names::{Password, UserName};
-use forum_common::wire::field::LimitListBuf;
-use forum_common::wire::{Closing, Limit, Refusal, Reply, Request, Tag, VERSION};
+use forum_common::text::{Answer, Rejection};
+use forum_common::wire::{Closing, Limit, LimitListBuf, Reply, Request, Tag, VERSION};
 use log::{info, warn};
 
 use super::checks::Target;
 use super::commit::{ENTRIES_MAX, Origin};
 use super::intake::{Fault, Taken};
 use super::rooms::HISTORY_MAX;
-use super::{Rejection, Service, Settings};
+use super::{Service, Settings};
 use crate::clock::Clock;
 use crate::connection::Stream;
 use crate::forum::{AccountId, Change};
@@ -21,8 +21,6 @@ use crate::lockout::{Begin, Ruling, Verdict};
 use crate::online::OnlineUser;
 use crate::passwords::{HashResult, Job};
 use crate::session::{Claim, Deciding, Member, Patience, PeerId, Phase, Task, Unapplied};
-
-const WELCOME: &str = "Welcome to the forum";
 
 /// Answers of a log-in carry the tag of the password's request; while it is being decided, that waits here.
 type LoginTag = Tag;
@@ -89,7 +87,7 @@ impl<S: Stream, J: Journal, C: Clock> Service<S, J, C> {
             server: concat!("forumd ", env!("CARGO_PKG_VERSION")),
             features: "",
             limits: limits.as_list(),
-            zone: &self.settings.zone.name(),
+            zone: &self.settings.zone.name(self.now_ms),
             now_ms: self.now_ms,
             servers: None,
         };
@@ -134,7 +132,7 @@ impl<S: Stream, J: Journal, C: Clock> Service<S, J, C> {
         };
         let account = self.forum.accounts.find(&name);
         if account.is_some_and(|account| self.online.find(account).is_some()) {
-            return self.refuse(id, tag, &already_logged_in(&name));
+            return self.refuse(id, tag, &Rejection::AlreadyLoggedIn(name));
         }
         if account.is_none() && self.accounts_are_full() {
             return self.refuse(id, tag, &self.no_more_accounts());
@@ -183,8 +181,7 @@ impl<S: Stream, J: Journal, C: Clock> Service<S, J, C> {
         }
         let password = match Password::parse(password) {
             _ if password != confirmation => {
-                let no = Rejection::new(Refusal::PasswordsDiffer, "Passwords do not match".into());
-                self.refuse(id, tag, &no);
+                self.refuse(id, tag, &Rejection::PasswordsDiffer);
                 return Ok(());
             }
             Ok(password) => password,
@@ -195,7 +192,7 @@ impl<S: Stream, J: Journal, C: Clock> Service<S, J, C> {
         };
         self.decide(id, tag, patience, Deciding::Hashing(claim));
         if self.passwords.submit(id, Job::Hash { password }).is_err() {
-            self.back_to_name(id, &busy());
+            self.back_to_name(id, &Rejection::Busy);
         }
         Ok(())
     }
@@ -217,15 +214,14 @@ impl<S: Stream, J: Journal, C: Clock> Service<S, J, C> {
         let (claim, password) = (claim.clone(), password.clone());
         let Some(account) = claim.account else { return };
         if self.online.find(account).is_some() {
-            return self.back_to_name(id, &already_logged_in(&claim.name));
+            return self.back_to_name(id, &Rejection::AlreadyLoggedIn(claim.name));
         }
         let target = Target::LogIn(claim.name.clone());
         match self.lockout.begin(&target, id, self.now) {
             Begin::Wait => {}
             Begin::Blocked => {
                 info!("{} {} is blocked", self.label(id), claim.name);
-                let text = "Your account is blocked due to multiple login failures. Please try again later";
-                self.refuse(id, tag, &Rejection::new(Refusal::Blocked, text.into()));
+                self.refuse(id, tag, &Rejection::Blocked);
                 self.finish(id);
             }
             Begin::Hash => {
@@ -234,7 +230,7 @@ impl<S: Stream, J: Journal, C: Clock> Service<S, J, C> {
                 if self.passwords.submit(id, Job::Verify { password, against }).is_ok() {
                     self.attempts.insert(id, target);
                 } else {
-                    self.back_to_name(id, &busy());
+                    self.back_to_name(id, &Rejection::Busy);
                     self.conclude_attempt(&target, Verdict::Dropped);
                 }
             }
@@ -279,15 +275,14 @@ impl<S: Stream, J: Journal, C: Clock> Service<S, J, C> {
             && account.is_some_and(|account| self.online.find(account).is_none() && self.log_in(id, account));
         match self.conclude_attempt(&Target::LogIn(name.clone()), verdict) {
             Ruling::Accepted if claimed => {}
-            Ruling::Accepted => self.back_to_name(id, &already_logged_in(name)),
+            Ruling::Accepted => self.back_to_name(id, &Rejection::AlreadyLoggedIn(name.clone())),
             Ruling::Failed => {
                 info!("{} failed to log in as {name}", self.label(id));
-                self.back_to_name(id, &Rejection::new(Refusal::InvalidPassword, "Invalid password".into()));
+                self.back_to_name(id, &Rejection::InvalidPassword);
             }
             Ruling::BlockedNow => {
                 warn!("{} failed to log in as {name}, which is blocked now", self.label(id));
-                let text = "Invalid password. Your account has been blocked. Please try again later";
-                self.refuse_decided(id, &Rejection::new(Refusal::BlockedNow, text.into()));
+                self.refuse_decided(id, &Rejection::BlockedNow);
                 self.finish(id);
             }
             Ruling::Void => self.gone(id),
@@ -343,7 +338,7 @@ impl<S: Stream, J: Journal, C: Clock> Service<S, J, C> {
             self.idle_deadlines.push(id, self.now + limit);
         }
         let session = id.generation.into();
-        self.peers.reply(id, tag, &Reply::Welcome { session, since_ms, text: WELCOME });
+        self.peers.reply(id, tag, &Reply::Welcome { session, since_ms, text: &Answer::Welcome.to_string() });
         self.peers.wake(id);
         info!("{} successfully logged in", self.label(id));
         self.tell_coming(account, id);
@@ -388,12 +383,4 @@ impl<S: Stream, J: Journal, C: Clock> Service<S, J, C> {
             self.close(id, Closing::LoginTimedOut, "Login timed out");
         }
     }
-}
-
-fn already_logged_in(name: &UserName) -> Rejection {
-    Rejection::new(Refusal::AlreadyLoggedIn, format!("{name} has already logged in"))
-}
-
-pub(super) fn busy() -> Rejection {
-    Rejection::new(Refusal::Busy, "Server busy. Please try again later".into())
 }

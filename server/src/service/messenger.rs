@@ -1,10 +1,12 @@
 //! The messenger's commands: to one, to all, who is there, and who is to be heard.
 
 use forum_common::names::{Text, UserName};
+use forum_common::text::Rejection;
+use forum_common::text::rejections::SelfDeed;
+use forum_common::wire::Limit;
 use forum_common::wire::Notice;
-use forum_common::wire::{Limit, Refusal};
 
-use super::{Rejection, Service};
+use super::Service;
 use crate::clock::Clock;
 use crate::connection::Stream;
 use crate::forum::{AccountId, Change};
@@ -16,11 +18,11 @@ impl<S: Stream, J: Journal, C: Clock> Service<S, J, C> {
         let (user, text) = (UserName::parse(user)?, Text::parse(text)?);
         let to = self.user(&user)?;
         if to == from {
-            return Err(Rejection::new(Refusal::NotToSelf, "Error. Cannot message self".into()));
+            return Err(Rejection::NotToSelf(SelfDeed::Message));
         }
         // Whoever is blocked learns that, not how full the mailbox is.
         if !self.forum.blocks.has(to, from) && self.mailbox_is_full(to, text.len()) {
-            return Err(Rejection::new(Refusal::MailboxFull, format!("{user}'s mailbox is full")));
+            return Err(Rejection::MailboxFull(user));
         }
         Ok(Change::SendMessage { to, text })
     }
@@ -48,41 +50,37 @@ impl<S: Stream, J: Journal, C: Clock> Service<S, J, C> {
         let (name, excluded) = (self.forum.name_of(from).clone(), self.forum.blocks.of(from));
         if self.tell_all(from, &excluded, &Notice::Broadcast { at_ms: self.now_ms, from: &name, text: &text })
         {
-            let text = "Your message could not be delivered to some recipients";
-            return Err(Rejection::new(Refusal::NotToAll, text.into()));
+            return Err(Rejection::NotToAll);
         }
         Ok(())
     }
 
     /// `block`.
     pub(super) fn block(&self, actor: AccountId, user: &str) -> Result<Change, Rejection> {
-        let user = self.other_user(actor, user, "Error. Cannot block self")?;
+        let user = self.other_user(actor, user, SelfDeed::Block)?;
         let limit = self.settings.limits.max_blocks;
         let count = self.forum.blocks.by(actor).len();
         let pending = |pending: &Change| matches!(pending, Change::Block { .. });
         if !self.forum.blocks.has(actor, user) && self.reaches(limit, count, pending) {
-            return Err(Rejection::limit(Limit::Blocks, limit as u64));
+            return Err(Rejection::LimitReached(Limit::Blocks, limit as u64));
         }
         Ok(Change::Block { user })
     }
 
     /// `unblock`.
     pub(super) fn unblock(&self, actor: AccountId, user: &str) -> Result<Change, Rejection> {
-        Ok(Change::Unblock { user: self.other_user(actor, user, "Error. Cannot unblock self")? })
+        Ok(Change::Unblock { user: self.other_user(actor, user, SelfDeed::Unblock)? })
     }
 
-    fn other_user(&self, actor: AccountId, user: &str, self_text: &str) -> Result<AccountId, Rejection> {
+    fn other_user(&self, actor: AccountId, user: &str, deed: SelfDeed) -> Result<AccountId, Rejection> {
         let user = UserName::parse(user)?;
         if user == *self.forum.name_of(actor) {
-            return Err(Rejection::new(Refusal::NotToSelf, self_text.into()));
+            return Err(Rejection::NotToSelf(deed));
         }
         self.user(&user)
     }
 
     pub(super) fn user(&self, name: &UserName) -> Result<AccountId, Rejection> {
-        self.forum
-            .accounts
-            .find(name)
-            .ok_or_else(|| Rejection::new(Refusal::InvalidUser, "Error. Invalid user".into()))
+        self.forum.accounts.find(name).ok_or(Rejection::InvalidUser)
     }
 }

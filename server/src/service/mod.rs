@@ -17,7 +17,6 @@ mod login;
 mod mailbox;
 mod messenger;
 mod presence;
-mod rejection;
 mod rooms;
 mod shutdown;
 mod transfers;
@@ -40,7 +39,6 @@ use self::checks::Target;
 use self::commit::Pending;
 use self::log_time::LogTime;
 use self::presence::{Comings, Said};
-use self::rejection::Rejection;
 use self::shutdown::Lifecycle;
 use self::transfers::{Download, TransferKey, Upload};
 use self::unlinking::Unlinking;
@@ -57,7 +55,7 @@ use crate::passwords::{PasswordHash, PasswordHasher};
 use crate::peers::Peers;
 use crate::session::{Address, Farewell, PeerId, Phase, Session};
 use crate::timers::DeadlineQueue;
-use crate::zone::Zone;
+use forum_common::text::{Answer, Rejection, Zone};
 
 /// How long a connection that was told its end may take to read it and close.
 const FAREWELL: Duration = Duration::from_secs(5);
@@ -403,13 +401,13 @@ impl<S: Stream, J: Journal, C: Clock> Service<S, J, C> {
 
     /// Answers a request with no.
     fn refuse(&mut self, id: PeerId, tag: Tag, no: &Rejection) {
-        self.peers.reply(id, tag, &no.reply());
+        self.peers.reply(id, tag, &no.reply(&no.to_string()));
     }
 
     /// Answers a request that was done now, and not by the log.
-    fn done(&mut self, id: PeerId, tag: Tag, text: &str) {
-        let at_ms = self.now_ms;
-        self.peers.reply(id, tag, &Reply::Done { at_ms, text });
+    fn done(&mut self, id: PeerId, tag: Tag, answer: Answer<'_>) {
+        let (at_ms, text) = (self.now_ms, answer.to_string());
+        self.peers.reply(id, tag, &Reply::Done { at_ms, text: &text });
     }
 
     /// Ends a connection with a last word.

@@ -3,13 +3,15 @@
 use std::sync::Arc;
 
 use forum_common::names::{Text, UserName};
+use forum_common::text::Rejection;
+use forum_common::text::rejections::SelfDeed;
+use forum_common::wire::Limit;
 use forum_common::wire::Notice;
-use forum_common::wire::{Limit, Refusal};
 
-use super::{Rejection, Service};
+use super::Service;
 use crate::clock::Clock;
 use crate::connection::Stream;
-use crate::forum::{AccountId, Change, Refused, RoomId};
+use crate::forum::{AccountId, Change, RoomId};
 use crate::journal::Journal;
 
 /// Board and rooms keep at most so many messages each: their numbers travel as `u32`.
@@ -20,7 +22,7 @@ impl<S: Stream, J: Journal, C: Clock> Service<S, J, C> {
     pub(super) fn post_to_board(&self, text: &str) -> Result<Change, Rejection> {
         let text = Text::parse(text)?;
         if self.forum.board.len() + self.pending_count() >= HISTORY_MAX {
-            return Err(Rejection::limit(Limit::BoardPosts, HISTORY_MAX as u64));
+            return Err(Rejection::LimitReached(Limit::BoardPosts, HISTORY_MAX as u64));
         }
         Ok(Change::PostToBoard { text })
     }
@@ -31,7 +33,7 @@ impl<S: Stream, J: Journal, C: Clock> Service<S, J, C> {
         let room = RoomId(room);
         let length = self.forum.rooms.get(room).map_or(0, |room| room.posts.len());
         if length + self.pending_count() >= HISTORY_MAX {
-            return Err(Rejection::limit(Limit::RoomPosts, HISTORY_MAX as u64));
+            return Err(Rejection::LimitReached(Limit::RoomPosts, HISTORY_MAX as u64));
         }
         Ok(Change::PostToRoom { room, text })
     }
@@ -40,35 +42,31 @@ impl<S: Stream, J: Journal, C: Clock> Service<S, J, C> {
     pub(super) fn create_room(&self, creator: AccountId, users: &str) -> Result<Change, Rejection> {
         let names = users.split(' ').map(UserName::parse).collect::<Result<Vec<_>, _>>()?;
         if names.contains(self.forum.name_of(creator)) {
-            return Err(Rejection::new(
-                Refusal::NotToSelf,
-                "Error. Cannot create a room with yourself".into(),
-            ));
+            return Err(Rejection::NotToSelf(SelfDeed::CreateRoom));
         }
         let mut members = vec![creator];
         for name in &names {
-            let unknown =
-                || Rejection::new(Refusal::InvalidUser, format!("{name} does not exist")).about(name);
+            let unknown = || Rejection::NoSuchUser(name.clone());
             let member = self.forum.accounts.find(name).ok_or_else(unknown)?;
             if !members.contains(&member) {
                 members.push(member);
             }
             if members.len() > self.settings.limits.max_room_members {
                 let limit = self.settings.limits.max_room_members;
-                return Err(Rejection::limit(Limit::RoomMembers, limit as u64));
+                return Err(Rejection::LimitReached(Limit::RoomMembers, limit as u64));
             }
         }
         if let Some(offline) = members[1..].iter().find(|member| self.online.find(**member).is_none()) {
             let name = self.forum.name_of(*offline);
-            return Err(Rejection::new(Refusal::Offline, format!("{name} is offline")).about(name));
+            return Err(Rejection::Offline(name.clone()));
         }
         if let Some(room) = self.forum.rooms.of_exactly(&members) {
-            return Err(Refused::RoomExists(room).into());
+            return Err(Rejection::RoomExists(room.0));
         }
         let limit = self.settings.limits.max_rooms;
         let is_creation = |change: &Change| matches!(change, Change::CreateRoom { .. });
         if self.reaches(limit, self.forum.rooms.len(), is_creation) {
-            return Err(Rejection::limit(Limit::Rooms, limit as u64));
+            return Err(Rejection::LimitReached(Limit::Rooms, limit as u64));
         }
         Ok(Change::CreateRoom { members })
     }
@@ -96,18 +94,14 @@ impl<S: Stream, J: Journal, C: Clock> Service<S, J, C> {
     /// Tells those who were put in a room, but not who has blocked its creator.
     pub(super) fn show_new_room(&mut self, creator: AccountId, room: RoomId) {
         let (by, excluded) = (self.forum.name_of(creator).clone(), self.forum.blocks.of(creator));
-        let notice = Notice::PutInRoom { room: room.0, by: &by, users: &self.member_names(room).join(" ") };
+        let notice = Notice::PutInRoom { room: room.0, by: &by, users: &self.member_names(room) };
         self.tell_some(&self.members(room), creator, &excluded, &notice);
     }
 
-    /// The names of a room's members, as people read them.
-    pub(super) fn members_shown(&self, room: RoomId) -> String {
-        self.member_names(room).join(", ")
-    }
-
-    fn member_names(&self, room: RoomId) -> Vec<&str> {
+    /// The names of a room's members with one space between them, as the wire has them.
+    pub(super) fn member_names(&self, room: RoomId) -> String {
         let members = self.forum.rooms.get(room).map_or(&[][..], |room| &room.members);
-        members.iter().map(|member| self.forum.name_of(*member).as_str()).collect()
+        members.iter().map(|member| self.forum.name_of(*member).as_str()).collect::<Vec<_>>().join(" ")
     }
 
     fn members(&self, room: RoomId) -> Arc<[AccountId]> {

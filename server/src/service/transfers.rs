@@ -5,13 +5,14 @@
 //! disk itself is touched by the file workers only.
 
 use forum_common::names::{FileName, Title};
+use forum_common::text::Rejection;
 use forum_common::wire::credit::CreditError;
-use forum_common::wire::{Digest, Limit, Refusal, Reply, Tag, Transfer};
+use forum_common::wire::{Digest, Limit, Reply, Tag, Transfer};
 use log::{info, warn};
 
-use super::commit::{Origin, no_space};
+use super::Service;
+use super::commit::Origin;
 use super::intake::{Fault, Taken};
-use super::{Rejection, Service};
 use crate::clock::Clock;
 use crate::connection::{OUTGOING_BYTES_LOW, Stream};
 use crate::files::{Announced, CHUNK_BYTES_MAX, Failure, FileId, Report, UPLOAD_CREDIT_BYTES};
@@ -130,22 +131,22 @@ impl<S: Stream, J: Journal, C: Clock> Service<S, J, C> {
         let id = self.forum.threads.find(&title).expect("named above");
         let limits = &self.settings.limits;
         if size > limits.max_file_bytes {
-            return Err(Rejection::limit(Limit::FileBytes, limits.max_file_bytes));
+            return Err(Rejection::LimitReached(Limit::FileBytes, limits.max_file_bytes));
         }
         let here = self.uploads.values().filter(|upload| upload.thread == id).count();
         if thread.uploads().len() + here >= limits.max_files {
-            return Err(Rejection::limit(Limit::Files, limits.max_files as u64));
+            return Err(Rejection::LimitReached(Limit::Files, limits.max_files as u64));
         }
         if self.uploads.len() >= limits.max_total_uploads {
-            return Err(Rejection::limit(Limit::Uploads, limits.max_total_uploads as u64));
+            return Err(Rejection::LimitReached(Limit::Uploads, limits.max_total_uploads as u64));
         }
         let own = self.uploads.values().filter(|upload| upload.account == account);
         let (count, bytes) = own.fold((0, 0), |(count, bytes), upload| (count + 1, bytes + upload.size));
         if count >= limits.max_uploads {
-            return Err(Rejection::limit(Limit::UserUploads, limits.max_uploads as u64));
+            return Err(Rejection::LimitReached(Limit::UserUploads, limits.max_uploads as u64));
         }
         if self.forum.accounts[account].file_bytes + bytes + size > limits.max_user_file_bytes {
-            return Err(Rejection::limit(Limit::UserFileBytes, limits.max_user_file_bytes));
+            return Err(Rejection::LimitReached(Limit::UserFileBytes, limits.max_user_file_bytes));
         }
         Ok((id, title, file))
     }
@@ -175,10 +176,10 @@ impl<S: Stream, J: Journal, C: Clock> Service<S, J, C> {
         let title = Title::parse(title)?;
         let name = FileName::parse(file)?;
         let thread = self.forum.threads.named(&title)?;
-        let no_file = || crate::forum::Refused::NoSuchFile(title.clone());
+        let no_file = || Rejection::NoSuchFile(title.clone());
         let found = thread.file(&name).ok_or_else(no_file)?;
         if self.downloads.range(TransferKey::of(peer)).count() >= self.settings.limits.max_downloads {
-            return Err(Rejection::limit(Limit::Downloads, self.settings.limits.max_downloads as u64));
+            return Err(Rejection::LimitReached(Limit::Downloads, self.settings.limits.max_downloads as u64));
         }
         let download = Download {
             thread: self.forum.threads.find(&title).ok_or_else(no_file)?,
@@ -251,8 +252,8 @@ impl<S: Stream, J: Journal, C: Clock> Service<S, J, C> {
             return Err(Fault("An upload ends only once".into()));
         }
         if upload.received != upload.size {
-            let text = format!("{} bytes of {} arrived. Nothing was stored", upload.received, upload.size);
-            self.break_upload(key, &Rejection::new(Refusal::TransferAborted, text));
+            let (arrived, size) = (upload.received, upload.size);
+            self.break_upload(key, &Rejection::TransferShort { arrived, size });
             return Ok(());
         }
         upload.stage = UploadStage::Storing;
@@ -261,7 +262,7 @@ impl<S: Stream, J: Journal, C: Clock> Service<S, J, C> {
     }
 
     fn take_abort(&mut self, key: TransferKey) {
-        let no = Rejection::new(Refusal::TransferAborted, "The transfer was given up".into());
+        let no = Rejection::TransferAborted;
         match self.uploads.get(&key) {
             // Too late: the log decides, and the answer says how.
             Some(upload) if upload.stage == UploadStage::Proposed => {}
@@ -395,12 +396,9 @@ impl<S: Stream, J: Journal, C: Clock> Service<S, J, C> {
     fn failed(&mut self, key: TransferKey, failure: &Failure) {
         warn!("{} transfer {}: {failure}", self.label(key.peer), key.tag);
         let no = match failure {
-            Failure::NoSpace => no_space(),
-            Failure::DigestDiffers => Rejection::new(
-                Refusal::DigestDiffers,
-                "The file was damaged on its way. Nothing was stored".into(),
-            ),
-            _ => Rejection::new(Refusal::TransferAborted, "The server could not access the file".into()),
+            Failure::NoSpace => Rejection::NoSpace,
+            Failure::DigestDiffers => Rejection::DigestDiffers,
+            _ => Rejection::FileInaccessible,
         };
         if self.uploads.contains_key(&key) {
             self.break_upload(key, &no);
@@ -438,8 +436,7 @@ impl<S: Stream, J: Journal, C: Clock> Service<S, J, C> {
             .map(|(key, _)| *key)
             .collect();
         for key in keys {
-            let text = format!("Thread {title} was removed during the download");
-            self.break_download(key, &Rejection::new(Refusal::RemovedDuringDownload, text));
+            self.break_download(key, &Rejection::RemovedDuringDownload(title.clone()));
         }
     }
 

@@ -2,7 +2,7 @@
 //! lost. Neither may pile up in front of a receiver that reads too slowly.
 
 use forum_common::names::Text;
-use forum_common::wire::Refusal;
+use forum_common::text::{Answer, Rejection};
 use forum_common::wire::{LinkId, Notice};
 
 use super::Asker;
@@ -11,7 +11,7 @@ use crate::connection::{OUTGOING_BYTES_HIGH, Stream};
 use crate::forum::AccountId;
 use crate::journal::Journal;
 use crate::links::{Purpose, Stage};
-use crate::service::{Rejection, Service};
+use crate::service::Service;
 use crate::session::PeerId;
 
 impl<S: Stream, J: Journal, C: Clock> Service<S, J, C> {
@@ -19,22 +19,18 @@ impl<S: Stream, J: Journal, C: Clock> Service<S, J, C> {
     pub(super) fn relay_text(&mut self, asker: Asker, id: LinkId, text: &str) -> Result<(), Rejection> {
         let text = Text::parse(text)?;
         let Some(link) = self.links.of_end(id, asker.account) else {
-            return Err(Rejection::new(Refusal::NotPrivate, "Error. Private messaging not enabled".into()));
+            return Err(Rejection::NotPrivate(None));
         };
         let to = link.other(asker.account);
         let name = self.forum.name_of(to);
         if link.purpose != Purpose::Private || !matches!(link.stage, Stage::Relayed { .. }) {
-            return Err(Rejection::new(
-                Refusal::NotPrivate,
-                format!("Error. Private messaging to {name} not enabled"),
-            ));
+            return Err(Rejection::NotPrivate(Some(name.clone())));
         }
         if self.reads_too_slowly(to) {
-            let text = format!("{name} reads too slowly. Your message was not delivered");
-            return Err(Rejection::new(Refusal::PeerTooSlow, text));
+            return Err(Rejection::PeerTooSlow(name.clone()));
         }
         self.tell_link(to, &Notice::RelayedText { link: id, text: &text });
-        self.done(asker.peer, asker.tag, "");
+        self.done(asker.peer, asker.tag, Answer::Sent);
         Ok(())
     }
 

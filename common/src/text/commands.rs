@@ -1,0 +1,180 @@
+//! What people type: a line becomes a command. All words stand in one table, [`super::table::COMMANDS`].
+
+use std::fmt;
+
+use super::table::{COMMANDS, Row};
+use super::{Rejection, Zone, prompts};
+use crate::wire::Request;
+
+/// What a well-formed line asks for, borrowing from the line.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[expect(missing_docs, reason = "the fields are the operands of the command, as typed")]
+pub enum Command<'a> {
+    /// The server answers this, and nothing else is needed.
+    Ask(Request<'a>),
+    /// Open a room with these users. Any number of spaces may be between them: see [`room_names`].
+    CreateRoom { users: &'a str },
+    /// Send a local file to a thread.
+    Upload { title: &'a str, path: &'a str },
+    /// Fetch a file from a thread.
+    Download { title: &'a str, file: &'a str },
+    /// Ask a user for a private conversation.
+    StartPrivate { user: &'a str },
+    /// Say something in one.
+    Private { user: &'a str, text: &'a str },
+    /// End one.
+    StopPrivate { user: &'a str },
+    /// Send a local file to a user.
+    SendFile { user: &'a str, path: &'a str },
+    /// Ask for the passwords, then change it.
+    ChangePassword,
+    /// Explain one command, or list them all.
+    Help(Option<&'a str>),
+}
+
+/// When and where a line is typed: what a time in it means.
+#[derive(Debug, Clone, Copy)]
+pub struct Now<'a> {
+    /// The server's zone.
+    pub zone: &'a Zone,
+    /// What the server's clock says.
+    pub ms: u64,
+}
+
+/// Why a line is no command.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum LineError {
+    /// Its words are wrong.
+    Syntax(SyntaxError),
+    /// Its words are right, but one of them isn't what it should be. This is activity, like what a server refuses.
+    Rejected(Rejection),
+}
+
+/// What is wrong with the words of a line.
+#[derive(Debug, Clone, Copy)]
+pub enum SyntaxError {
+    /// A known word with too few or too many operands, or one that it does not take.
+    WrongCount(&'static Row),
+    /// No such word.
+    UnknownWord {
+        /// Whether it consists of a to z only, as the words of the messenger do.
+        lower_case: bool,
+    },
+}
+
+impl PartialEq for SyntaxError {
+    fn eq(&self, other: &Self) -> bool {
+        match (self, other) {
+            (Self::WrongCount(row), Self::WrongCount(other)) => row.word == other.word,
+            (Self::UnknownWord { lower_case }, Self::UnknownWord { lower_case: other }) => {
+                lower_case == other
+            }
+            _ => false,
+        }
+    }
+}
+
+impl Eq for SyntaxError {}
+
+impl fmt::Display for SyntaxError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::WrongCount(row) => write!(f, "Incorrect syntax for {}\nUsage: {}", row.word, row.usage()),
+            Self::UnknownWord { lower_case: true } => f.write_str("Error. Invalid command"),
+            Self::UnknownWord { lower_case: false } => f.write_str("Invalid command"),
+        }
+    }
+}
+
+impl fmt::Display for LineError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Syntax(error) => error.fmt(f),
+            Self::Rejected(rejection) => rejection.fmt(f),
+        }
+    }
+}
+
+impl std::error::Error for SyntaxError {}
+impl std::error::Error for LineError {}
+
+impl From<SyntaxError> for LineError {
+    fn from(error: SyntaxError) -> Self {
+        Self::Syntax(error)
+    }
+}
+
+impl From<Rejection> for LineError {
+    fn from(rejection: Rejection) -> Self {
+        Self::Rejected(rejection)
+    }
+}
+
+/// Reads one line. `None`: there is no word on it.
+///
+/// # Errors
+/// The line is no command; the error's text, which may have two lines, is what to show.
+pub fn parse<'a>(line: &'a str, now: Now<'_>) -> Result<Option<Command<'a>>, LineError> {
+    let Some((word, rest)) = first_word(line) else { return Ok(None) };
+    row(word)?.command(rest, now).map(Some)
+}
+
+/// The row of a word.
+///
+/// # Errors
+/// There is none.
+pub fn row(word: &str) -> Result<&'static Row, SyntaxError> {
+    let lower_case = word.bytes().all(|byte| byte.is_ascii_lowercase());
+    COMMANDS.iter().find(|row| row.word == word).ok_or(SyntaxError::UnknownWord { lower_case })
+}
+
+/// Whether a line may be kept in a history or shown again. Case does not save a password: `sht s3cret` was meant
+/// as SHT. And an answer to one question is none to a later one.
+pub fn may_be_kept(line: &str) -> bool {
+    let secret = |word: &str| COMMANDS.iter().any(|row| row.secret && row.word.eq_ignore_ascii_case(word));
+    prompts::answer(line).is_none() && !first_word(line).is_some_and(|(word, _)| secret(word))
+}
+
+/// What `help` shows, line by line.
+///
+/// # Errors
+/// There is no such command.
+pub fn help(word: Option<&str>) -> Result<Vec<String>, SyntaxError> {
+    match word {
+        Some(word) => {
+            let row = row(word)?;
+            Ok(vec![format!("Usage: {}", row.usage()), format!("{}: {}", row.word, row.help)])
+        }
+        None => Ok(COMMANDS.iter().map(|row| format!("{:<24}{}", row.usage(), row.help)).collect()),
+    }
+}
+
+/// The word that users know a request by, if they do.
+pub fn word_of(request: &Request<'_>) -> Option<&'static str> {
+    let kind = request.kind();
+    COMMANDS.iter().find(|row| row.requests.contains(&kind)).map(|row| row.word)
+}
+
+/// The users of an SRB as the wire has them: with one space between them.
+pub fn room_names(typed: &str) -> String {
+    typed.split(' ').filter(|name| !name.is_empty()).collect::<Vec<_>>().join(" ")
+}
+
+/// The first word and what follows the one space after it; `None` if there are only spaces.
+pub(super) fn first_word(line: &str) -> Option<(&str, &str)> {
+    let line = line.trim_start_matches(' ');
+    match line.split_once(' ') {
+        Some(split) => Some(split),
+        None if line.is_empty() => None,
+        None => Some((line, "")),
+    }
+}
+
+/// A number written in digits and nothing else; one beyond all numbers counts as the largest.
+pub(super) fn whole_number(word: &str) -> Option<u64> {
+    let is_number = !word.is_empty() && word.bytes().all(|byte| byte.is_ascii_digit());
+    is_number.then(|| word.parse().unwrap_or(u64::MAX))
+}
+
+#[cfg(test)]
+mod tests;

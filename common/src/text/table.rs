@@ -1,0 +1,262 @@
+//! The table of commands: every word, what stands after it, what it does and what it becomes.
+//!
+//! A new command is a new row, and nothing else knows its word. Names and numbers are not judged here, but sent:
+//! the server refuses them in the order that the contract wants. Only what has no place on the wire is refused
+//! here: a number of seconds or a time that is none.
+
+use std::fmt;
+
+use super::commands::{Command, LineError, Now, SyntaxError, first_word, whole_number};
+use super::rejections::Rejection;
+use crate::wire::{Request, kinds};
+
+/// How many operands a command takes.
+#[derive(Debug)]
+enum Takes {
+    /// So many words, and nothing else.
+    Words { min: usize, max: usize },
+    /// So many words, and then a text to the end of the line.
+    ThenText { words: usize },
+    /// One of these words, and then a text to the end of the line.
+    OneOfThenText(&'static [&'static str]),
+    /// One word or more, which stay together.
+    Names,
+}
+
+/// Makes the command from its operands.
+type Make = for<'a> fn(&[&'a str], Now<'_>) -> Result<Command<'a>, Rejection>;
+
+/// One command.
+pub struct Row {
+    /// The word it begins with.
+    pub word: &'static str,
+    /// What stands after the word.
+    pub operands: &'static str,
+    /// What it does, in a few words.
+    pub help: &'static str,
+    /// Whether its line holds a secret, and must not be kept.
+    pub secret: bool,
+    /// The kinds of the requests that it becomes.
+    pub requests: &'static [u8],
+    takes: Takes,
+    make: Make,
+}
+
+impl fmt::Debug for Row {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Row({})", self.word)
+    }
+}
+
+impl Row {
+    const fn new(
+        word: &'static str,
+        operands: &'static str,
+        takes: Takes,
+        help: &'static str,
+        requests: &'static [u8],
+        make: Make,
+    ) -> Self {
+        Self { word, operands, help, secret: false, requests, takes, make }
+    }
+
+    const fn keeping_quiet(mut self) -> Self {
+        self.secret = true;
+        self
+    }
+
+    /// How the whole line looks: `MSG title text`.
+    pub fn usage(&self) -> String {
+        format!("{} {}", self.word, self.operands).trim_end().to_owned()
+    }
+
+    /// What the usage calls the operand at `index`; the one before `...` is repeated.
+    pub fn operand(&self, index: usize) -> Option<&'static str> {
+        let mut before = None;
+        for (at, operand) in self.operands.split(' ').enumerate() {
+            let operand = operand.trim_matches(['[', ']']);
+            if operand == "..." {
+                return before;
+            }
+            if at == index {
+                return Some(operand).filter(|operand| !operand.is_empty());
+            }
+            before = Some(operand);
+        }
+        None
+    }
+
+    /// The command that this row and what follows its word make.
+    ///
+    /// # Errors
+    /// What follows is not what the usage says.
+    pub(super) fn command<'a>(&'static self, rest: &'a str, now: Now<'_>) -> Result<Command<'a>, LineError> {
+        let operands = self.split(rest).ok_or(SyntaxError::WrongCount(self))?;
+        Ok((self.make)(&operands, now)?)
+    }
+
+    /// The operands in what follows the command's word, or `None` if they are too few or too many.
+    fn split<'a>(&self, mut rest: &'a str) -> Option<Vec<&'a str>> {
+        let words_max = match self.takes {
+            Takes::Words { max, .. } => max,
+            Takes::ThenText { words } => words,
+            Takes::OneOfThenText(_) => 1,
+            Takes::Names => 0,
+        };
+        let mut operands = Vec::with_capacity(words_max + 1);
+        while operands.len() < words_max
+            && let Some((word, after)) = first_word(rest)
+        {
+            operands.push(word);
+            rest = after;
+        }
+        let blank = rest.bytes().all(|byte| byte == b' ');
+        let complete = match self.takes {
+            Takes::Words { min, .. } => return (operands.len() >= min && blank).then_some(operands),
+            Takes::ThenText { words } => operands.len() == words && !blank,
+            Takes::OneOfThenText(choice) => operands.first().is_some_and(|w| choice.contains(w)) && !blank,
+            Takes::Names => !blank,
+        };
+        operands.push(rest);
+        complete.then_some(operands)
+    }
+
+    /// A line of this command with too few or too many words, for tests.
+    #[cfg(test)]
+    pub(super) fn wrong_line(&self) -> String {
+        let words = match self.takes {
+            Takes::Words { max, .. } => max + 1,
+            Takes::ThenText { words } => words,
+            Takes::OneOfThenText(_) => 1,
+            Takes::Names => 0,
+        };
+        format!("{}{}", self.word, " x".repeat(words))
+    }
+}
+
+const fn words(count: usize) -> Takes {
+    Takes::Words { min: count, max: count }
+}
+
+const fn then_text(words: usize) -> Takes {
+    Takes::ThenText { words }
+}
+
+const fn ask(request: Request<'_>) -> Result<Command<'_>, Rejection> {
+    Ok(Command::Ask(request))
+}
+
+/// Every command, in the order in which `help` lists them.
+#[rustfmt::skip]
+pub static COMMANDS: &[Row] = &[
+    Row::new("CRT", "title", words(1), "open a thread", &[kinds::CreateThread], |w, _| {
+        ask(Request::CreateThread { title: w[0], key: None })
+    }),
+    Row::new("MSG", "title text", then_text(1), "post a message to a thread", &[kinds::Post], |w, _| {
+        ask(Request::Post { title: w[0], text: w[1], key: None })
+    }),
+    Row::new("DLT", "title n", words(2), "delete your message number n", &[kinds::DeletePost], |w, _| {
+        ask(Request::DeletePost { title: w[0], number: number(w[1]), id: None, key: None })
+    }),
+    Row::new("EDT", "title n text", then_text(2), "give your message number n another text", &[kinds::EditPost], |w, _| {
+        ask(Request::EditPost { title: w[0], number: number(w[1]), text: w[2], id: None, key: None })
+    }),
+    Row::new("LST", "", words(0), "list the threads", &[kinds::ListThreads], |_, _| {
+        ask(Request::ListThreads { after: None, at_most: None })
+    }),
+    Row::new("RDT", "title [from[-to]]", Takes::Words { min: 1, max: 2 }, "read a thread, or some messages of it", &[kinds::ReadThread], |w, _| {
+        ask(Request::ReadThread {
+            title: w[0],
+            range: w.get(1).map(|word| range(word)),
+            after: None,
+            at_most: None,
+            last: None,
+            unread: None,
+        })
+    }),
+    Row::new("UPD", "title file", words(2), "upload a file to a thread", &[kinds::Upload], |w, _| {
+        Ok(Command::Upload { title: w[0], path: w[1] })
+    }),
+    Row::new("DWN", "title file", words(2), "download a file from a thread", &[kinds::Download], |w, _| {
+        Ok(Command::Download { title: w[0], file: w[1] })
+    }),
+    Row::new("RMV", "title", words(1), "remove a thread of yours, with its files", &[kinds::RemoveThread], |w, _| {
+        ask(Request::RemoveThread { title: w[0], key: None })
+    }),
+    Row::new("message", "user text", then_text(1), "message one user, now or at the next log-in", &[kinds::SendMessage], |w, _| {
+        ask(Request::SendMessage { user: w[0], text: w[1], key: None })
+    }),
+    Row::new("broadcast", "text", then_text(0), "message everyone who is online", &[kinds::SendBroadcast], |w, _| {
+        ask(Request::SendBroadcast { text: w[0] })
+    }),
+    Row::new("whoelse", "", words(0), "list who else is online", &[kinds::WhoElse], |_, _| {
+        ask(Request::WhoElse { after: None, at_most: None })
+    }),
+    Row::new("whoelsesince", "seconds", words(1), "list who else was online within that time", &[kinds::WhoElseSince], |w, _| {
+        let seconds = whole_number(w[0]).ok_or(Rejection::InvalidNumber)?;
+        ask(Request::WhoElseSince { seconds, after: None, at_most: None })
+    }),
+    Row::new("block", "user", words(1), "see no more messages of a user", &[kinds::Block], |w, _| {
+        ask(Request::Block { user: w[0], key: None })
+    }),
+    Row::new("unblock", "user", words(1), "see a user's messages again", &[kinds::Unblock], |w, _| {
+        ask(Request::Unblock { user: w[0], key: None })
+    }),
+    Row::new("startprivate", "user", words(1), "ask a user for a private conversation", &[kinds::AskPrivate], |w, _| {
+        Ok(Command::StartPrivate { user: w[0] })
+    }),
+    Row::new("private", "user text", then_text(1), "say something in a private conversation", &[kinds::RelayText], |w, _| {
+        Ok(Command::Private { user: w[0], text: w[1] })
+    }),
+    Row::new("stopprivate", "user", words(1), "end a private conversation", &[kinds::EndLink], |w, _| {
+        Ok(Command::StopPrivate { user: w[0] })
+    }),
+    Row::new("BCM", "text", then_text(0), "post a message to the board, for everyone", &[kinds::PostToBoard], |w, _| {
+        ask(Request::PostToBoard { text: w[0], key: None })
+    }),
+    Row::new("ATU", "", words(0), "list the other active users and their addresses", &[kinds::ListActive], |_, _| {
+        ask(Request::ListActive { after: None, at_most: None })
+    }),
+    Row::new("SRB", "user [user ...]", Takes::Names, "open a separate room with these users", &[kinds::CreateRoom], |w, _| {
+        Ok(Command::CreateRoom { users: w[0] })
+    }),
+    Row::new("SRM", "room text", then_text(1), "post a message to a separate room, by its ID", &[kinds::PostToRoom], |w, _| {
+        ask(Request::PostToRoom { room: number(w[0]), text: w[1], key: None })
+    }),
+    Row::new("RDM", "b|s timestamp", Takes::OneOfThenText(&["b", "s"]), "read board (b) or rooms (s) since 1 Jun 2022 16:01:20", &[kinds::ReadBoard, kinds::ReadRooms], |w, now| {
+        let since_ms = now.zone.parse(w[1].trim_matches(' '), now.ms).ok_or(Rejection::InvalidTimestamp)?;
+        let later_than_ms = Some(since_ms);
+        ask(match w[0] {
+            "b" => Request::ReadBoard { later_than_ms, after: None, at_most: None },
+            _ => Request::ReadRooms { later_than_ms, after: None, at_most: None, room: None, from: None },
+        })
+    }),
+    Row::new("UDP", "user file", words(2), "send a file straight to a user", &[kinds::OfferFile], |w, _| {
+        Ok(Command::SendFile { user: w[0], path: w[1] })
+    }),
+    Row::new("passwd", "", words(0), "change your password; it is asked for", &[kinds::ChangePassword], |_, _| {
+        Ok(Command::ChangePassword)
+    }),
+    Row::new("XIT", "", words(0), "log out", &[kinds::LogOut], |_, _| ask(Request::LogOut)),
+    Row::new("OUT", "", words(0), "the same as XIT", &[kinds::LogOut], |_, _| ask(Request::LogOut)),
+    Row::new("logout", "", words(0), "the same as XIT", &[kinds::LogOut], |_, _| ask(Request::LogOut)),
+    Row::new("SHT", "password", then_text(0), "shut the server down, with the admin's password", &[kinds::ShutDown], |w, _| {
+        ask(Request::ShutDown { password: w[0] })
+    }).keeping_quiet(),
+    Row::new("help", "[command]", Takes::Words { min: 0, max: 1 }, "explain one command, or list them all", &[], |w, _| {
+        Ok(Command::Help(w.first().copied()))
+    }),
+];
+
+/// The number of a message or a room; 0, which nothing has, if the word is no number.
+fn number(word: &str) -> u32 {
+    whole_number(word).and_then(|number| u32::try_from(number).ok()).unwrap_or(0)
+}
+
+/// `5`, or `5-9`; anything else becomes a range that no thread has, for the server to refuse in its turn.
+/// A number beyond all numbers is past every end, and as an end it is cut like one.
+fn range(word: &str) -> (u32, u32) {
+    let (from, to) = word.split_once('-').unwrap_or((word, word));
+    let bound = |word: &str| whole_number(word).map(|number| u32::try_from(number).unwrap_or(u32::MAX));
+    bound(from).zip(bound(to)).unwrap_or((0, 0))
+}

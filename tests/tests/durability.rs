@@ -126,11 +126,7 @@ fn a_start_deletes_beginnings_and_moves_whole_files_that_nothing_names_aside() {
     let aside = files.join("orphaned").join(orphan);
     let told = format!("no thread has file {orphan}: moved to {}", aside.display());
     let mut yoda = server.user("yoda");
-    // A thread of its own writes the log, now before and now after the line that the harness waits for.
-    forum_tests::until(&told, || {
-        yoda.ping();
-        server.log().iter().any(|line| line.contains(&told)).then_some(())
-    });
+    server.logged(&told);
     assert_eq!(yoda.download("t", "f", 100), Ok(b"named".to_vec()));
     drop(yoda);
     server.stop();

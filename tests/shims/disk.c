@@ -3,15 +3,18 @@
  * the test says and what the program did:
  *
  *   syncs   one line at the beginning and one at the end of each fsync: "begin THREAD PATH", "end THREAD PATH"
+ *   joins   one line for each thread whose end is waited for: its name
  *   hold    while it exists: an fsync of a file whose path contains the text in it waits
  *   quota   while it exists: a write to a file whose path contains the text in it fails with EDQUOT
  *
  * And $FORUM_CLOCK_AHEAD is added to the time of day, in seconds.
  */
 #define _GNU_SOURCE
+#include <dlfcn.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
+#include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -46,15 +49,19 @@ static int is_ordered(const char *name, int fd) {
     return path[0] == '/' && strstr(path, wanted) != NULL;
 }
 
-static void note(const char *what, int fd) {
-    char log[PATH_MAX], path[PATH_MAX], line[2 * PATH_MAX];
-    int file = in_directory(log, "syncs") ? open(log, O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC, 0600) : -1;
+static void append(const char *name, const char *line, int length) {
+    char path[PATH_MAX];
+    int file = in_directory(path, name) ? open(path, O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC, 0600) : -1;
     if (file < 0)
         return;
-    path_of(fd, path);
-    int length = snprintf(line, sizeof line, "%s %ld %s\n", what, syscall(SYS_gettid), path);
     syscall(SYS_write, file, line, (size_t)length);
     close(file);
+}
+
+static void note(const char *what, int fd) {
+    char path[PATH_MAX], line[2 * PATH_MAX];
+    path_of(fd, path);
+    append("syncs", line, snprintf(line, sizeof line, "%s %ld %s\n", what, syscall(SYS_gettid), path));
 }
 
 static int sync_with(long call, int fd) {
@@ -95,4 +102,12 @@ int clock_gettime(clockid_t clock, struct timespec *time) {
     if (ahead && result == 0)
         time->tv_sec += atoll(ahead);
     return result;
+}
+
+int pthread_join(pthread_t thread, void **result) {
+    int (*join)(pthread_t, void **) = (int (*)(pthread_t, void **))dlsym(RTLD_NEXT, "pthread_join");
+    char name[64] = "", line[80];
+    pthread_getname_np(thread, name, sizeof name);
+    append("joins", line, snprintf(line, sizeof line, "%s\n", name));
+    return join(thread, result);
 }

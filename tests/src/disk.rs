@@ -79,6 +79,12 @@ impl Disk {
         syncs
     }
 
+    /// The names of the threads whose end the program has waited for, or waits for.
+    pub fn joins(&self) -> Vec<String> {
+        let lines = fs::read_to_string(self.order("joins")).unwrap_or_default();
+        lines.lines().map(str::to_owned).collect()
+    }
+
     /// An order appears at once with all that is in it.
     fn give(&self, name: &str, part: &str) {
         let draft = self.order("draft");

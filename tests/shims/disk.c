@@ -6,7 +6,9 @@
  *   joins   one line for each thread whose end is waited for: its name
  *   hold    while it exists: an fsync of a file whose path contains the text in it waits
  *   quota   while it exists: a write to a file whose path contains the text in it fails with EDQUOT
+ *   fail    the next fsync of a file whose path contains the text in it fails with EIO, and the order is used up
  *
+ * A program with $FORUM_DIE_AT is killed just before its nth change of a file or directory, n from 1.
  * And $FORUM_CLOCK_AHEAD is added to the time of day, in seconds.
  */
 #define _GNU_SOURCE
@@ -15,9 +17,13 @@
 #include <fcntl.h>
 #include <limits.h>
 #include <pthread.h>
+#include <signal.h>
+#include <stdarg.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <sys/syscall.h>
 #include <time.h>
 #include <unistd.h>
@@ -64,8 +70,29 @@ static void note(const char *what, int fd) {
     append("syncs", line, snprintf(line, sizeof line, "%s %ld %s\n", what, syscall(SYS_gettid), path));
 }
 
+/* Something is about to be changed. */
+static void step(void) {
+    static atomic_long steps;
+    const char *die_at = getenv("FORUM_DIE_AT");
+    if (die_at && atomic_fetch_add(&steps, 1) + 1 == atol(die_at))
+        kill(getpid(), SIGKILL);
+}
+
+/* Whether the order to fail is given for the file behind `fd`; it is used up by that. */
+static int is_to_fail(int fd) {
+    char order[PATH_MAX];
+    if (!is_ordered("fail", fd) || !in_directory(order, "fail"))
+        return 0;
+    syscall(SYS_unlinkat, AT_FDCWD, order, 0);
+    errno = EIO;
+    return 1;
+}
+
 static int sync_with(long call, int fd) {
     const struct timespec moment = {.tv_nsec = 1000000};
+    step();
+    if (is_to_fail(fd))
+        return -1;
     note("begin", fd);
     while (is_ordered("hold", fd))
         nanosleep(&moment, NULL);
@@ -85,15 +112,67 @@ static int is_over_quota(int fd) {
 }
 
 ssize_t write(int fd, const void *bytes, size_t count) {
+    step();
     return is_over_quota(fd) ? -1 : syscall(SYS_write, fd, bytes, count);
 }
 
 ssize_t pwrite(int fd, const void *bytes, size_t count, off_t offset) {
+    step();
     return is_over_quota(fd) ? -1 : syscall(SYS_pwrite64, fd, bytes, count, offset);
 }
 
 ssize_t pwrite64(int fd, const void *bytes, size_t count, off64_t offset) {
+    step();
     return is_over_quota(fd) ? -1 : syscall(SYS_pwrite64, fd, bytes, count, offset);
+}
+
+static int open_with(const char *path, int flags, va_list arguments) {
+    int makes = (flags & O_CREAT) || (flags & O_TMPFILE) == O_TMPFILE;
+    mode_t mode = makes ? va_arg(arguments, mode_t) : 0;
+    if (makes)
+        step();
+    return (int)syscall(SYS_openat, AT_FDCWD, path, flags, mode);
+}
+
+int open(const char *path, int flags, ...) {
+    va_list arguments;
+    va_start(arguments, flags);
+    int fd = open_with(path, flags, arguments);
+    va_end(arguments);
+    return fd;
+}
+
+int open64(const char *path, int flags, ...) {
+    va_list arguments;
+    va_start(arguments, flags);
+    int fd = open_with(path, flags | O_LARGEFILE, arguments);
+    va_end(arguments);
+    return fd;
+}
+
+int mkdir(const char *path, mode_t mode) {
+    step();
+    return (int)syscall(SYS_mkdirat, AT_FDCWD, path, mode);
+}
+
+int unlink(const char *path) {
+    step();
+    return (int)syscall(SYS_unlinkat, AT_FDCWD, path, 0);
+}
+
+int rename(const char *from, const char *to) {
+    step();
+    return (int)syscall(SYS_renameat2, AT_FDCWD, from, AT_FDCWD, to, 0);
+}
+
+int ftruncate(int fd, off_t length) {
+    step();
+    return (int)syscall(SYS_ftruncate, fd, length);
+}
+
+int ftruncate64(int fd, off64_t length) {
+    step();
+    return (int)syscall(SYS_ftruncate, fd, length);
 }
 
 int clock_gettime(clockid_t clock, struct timespec *time) {

@@ -1,4 +1,5 @@
-//! A disk that does what a test says: it holds fsyncs back, counts them, and finds a quota used up. It is a
+//! A disk that does what a test says: it holds fsyncs back, counts them, fails them, finds a quota used up, and
+//! kills the program at any change that it makes. It is a
 //! library that is loaded under the real program; the machine's own disk notices nothing.
 
 use std::fs;
@@ -60,6 +61,11 @@ impl Disk {
         fs::remove_file(self.order("quota")).expect("it was used up");
     }
 
+    /// The next fsync of a file whose path contains `part` fails.
+    pub fn fail_once(&self, part: &str) {
+        self.give("fail", part);
+    }
+
     /// All fsyncs so far of files whose path contains `part`, in the order in which they began.
     pub fn syncs(&self, part: &str) -> Vec<Sync> {
         let lines = fs::read_to_string(self.order("syncs")).unwrap_or_default();
@@ -107,6 +113,12 @@ impl Default for Disk {
 #[must_use]
 pub fn with_clock_ahead(server: Forumd, seconds: i64) -> Forumd {
     on_shim(server).env("FORUM_CLOCK_AHEAD", &seconds.to_string())
+}
+
+/// The same program, killed just before its `nth` change of a file or directory, from 1.
+#[must_use]
+pub fn killed_at_change(server: Forumd, nth: usize) -> Forumd {
+    on_shim(server).env("FORUM_DIE_AT", &nth.to_string())
 }
 
 fn on_shim(server: Forumd) -> Forumd {

@@ -26,7 +26,7 @@ use std::time::{Duration, Instant};
 
 pub use client::{Client, Forum};
 pub use directory::files_below;
-pub use disk::{Disk, Sync, with_clock_ahead};
+pub use disk::{Disk, Sync, killed_at_change, with_clock_ahead};
 pub use gate::Gate;
 pub use heard::{Heard, LinkNotice, Notice, Reply, Transfer};
 pub use lossy::{Counts, Lossy, Side, Weather};

@@ -128,18 +128,23 @@ fn on_shim(server: Forumd) -> Forumd {
 /// The library, compiled once in each test process, beside the tests.
 fn shim() -> &'static Path {
     static BUILT: OnceLock<PathBuf> = OnceLock::new();
-    BUILT.get_or_init(|| {
-        let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("shims/disk.c");
-        let library = binaries::profile_directory().join("forum-tests-disk.so");
-        // Another test process may be using it.
-        let draft = library.with_extension(format!("{}.so", std::process::id()));
-        let compiled = Command::new("cc")
-            .args(["-shared", "-fPIC", "-O1", "-o"])
-            .args([&draft, &source])
-            .status()
-            .expect("these tests need a C compiler: cc");
-        assert!(compiled.success(), "{} does not compile", source.display());
-        fs::rename(&draft, &library).expect("the directory can be written");
-        library
-    })
+    BUILT.get_or_init(|| compiled("disk.c", "forum-tests-disk.so", &["-shared", "-fPIC"]))
+}
+
+/// A C source of `tests/shims`, compiled beside the tests.
+pub(crate) fn compiled(source: &str, target: &str, options: &[&str]) -> PathBuf {
+    let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("shims").join(source);
+    let target = binaries::profile_directory().join(target);
+    // Another test may be using it, or making it, in this process or another.
+    let draft = tempfile::NamedTempFile::new_in(binaries::profile_directory()).expect("it can be written");
+    let draft = draft.into_temp_path();
+    let compiled = Command::new("cc")
+        .args(options)
+        .args(["-O1", "-o"])
+        .args([&draft, source.as_path()])
+        .status()
+        .expect("these tests need a C compiler: cc");
+    assert!(compiled.success(), "{} does not compile", source.display());
+    draft.persist(&target).expect("the directory can be written");
+    target
 }

@@ -224,6 +224,11 @@ impl Server {
         self.wait_exit();
     }
 
+    /// From its next start on it is another one, on the same data.
+    pub fn relaunch_as(&mut self, launch: Forumd) {
+        self.launch = launch;
+    }
+
     /// Starts it again, as it was, on its old data; on another port.
     pub fn start_again(&mut self) {
         self.process = self.launch.process();

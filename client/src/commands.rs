@@ -34,7 +34,8 @@ use crate::wording::{self, Listing, Reader, Shown};
 const UNANSWERED_MAX: usize = 32;
 
 /// What is said of commands that the server does not know.
-const TOO_OLD: &str = "The server is too old for this: it can't bring you together with other users";
+const TOO_OLD: &str =
+    "The server is too old for this: it can't bring you together with other users. It needs an update";
 
 /// What is under way for one user on one connection.
 #[derive(Debug)]

@@ -241,6 +241,9 @@ pub(crate) fn is_passing(error: &io::Error) -> bool {
 mod tests {
     use std::net::TcpListener;
 
+    use rustix::event::{PollFd, Timespec, poll};
+    use rustix::io::retry_on_intr;
+
     use super::*;
 
     const SILENCE_MAX: Duration = Duration::from_secs(60);
@@ -256,9 +259,9 @@ mod tests {
 
     /// Waits until something has come.
     fn readable(connection: &Connection) {
-        let deadline = rustix::event::Timespec { tv_sec: 60, tv_nsec: 0 };
-        let mut fds = [rustix::event::PollFd::new(connection, PollFlags::IN)];
-        assert_eq!(rustix::event::poll(&mut fds, Some(&deadline)).unwrap(), 1, "nothing came");
+        let deadline = Timespec { tv_sec: 60, tv_nsec: 0 };
+        let mut fds = [PollFd::new(connection, PollFlags::IN)];
+        assert_eq!(retry_on_intr(|| poll(&mut fds, Some(&deadline))).unwrap(), 1, "nothing came");
     }
 
     #[test]

@@ -188,7 +188,7 @@ fn options(args: Args) -> Result<Options, Failure> {
     };
     let addresses = (args.host.as_str(), args.port)
         .to_socket_addrs()
-        .map_err(|error| Failure::new(NO_CONNECTION, &format!("Cannot find {}", args.host), &error))?
+        .map_err(|error| Failure::new(NO_CONNECTION, &format!("Cannot find the host {}", args.host), &error))?
         .collect();
     Ok(Options {
         server: format!("{}:{}", args.host, args.port),

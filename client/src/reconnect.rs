@@ -138,12 +138,15 @@ impl BackOff {
 mod tests {
     use std::net::TcpListener;
 
+    use rustix::io::retry_on_intr;
+
     use super::*;
 
     fn finish(mut dial: Dial) -> io::Result<TcpStream> {
         loop {
             let deadline = Timespec { tv_sec: 60, tv_nsec: 0 };
-            let ready = poll(&mut [PollFd::new(&dial, PollFlags::OUT)], Some(&deadline)).unwrap();
+            let mut fds = [PollFd::new(&dial, PollFlags::OUT)];
+            let ready = retry_on_intr(|| poll(&mut fds, Some(&deadline))).unwrap();
             assert_eq!(ready, 1, "neither connected nor refused");
             match dial.look(true, Instant::now())? {
                 Dialed::Still(still) => dial = still,

@@ -9,7 +9,7 @@ use std::io::{Read, Write};
 use std::net::TcpListener;
 use std::process::Command;
 
-use forum_tests::{Process, Server};
+use forum_tests::{Process, Server, accept};
 use rustix::process::Signal;
 use serde_json::Value;
 use support::{command, count, json, server, start};
@@ -144,12 +144,12 @@ fn a_log_in_that_comes_to_nothing_is_lost_once_and_one_that_was_made_stays_an_op
         &listener.local_addr().unwrap().to_string(),
         "connect -c 3 -d 1h --protocol echo",
     ));
-    let mut first = listener.accept().unwrap().0;
+    let mut first = accept(&listener);
     let mut ping = [0; 9];
     first.read_exact(&mut ping).unwrap();
     first.write_all(&ping).unwrap();
     for _ in 1..3 {
-        drop(listener.accept().unwrap());
+        drop(accept(&listener));
     }
     drop(first);
     let finished = load.finish();

@@ -11,7 +11,7 @@ use std::os::unix::fs::{FileTypeExt, OpenOptionsExt, PermissionsExt};
 use std::path::Path;
 use std::process::{Command, Stdio};
 
-use forum_tests::Process;
+use forum_tests::{Process, accept};
 use rustix::fs::{CWD, FileType, Mode, mknodat};
 use rustix::process::Signal;
 use serde_json::Value;
@@ -198,7 +198,7 @@ fn a_run_that_is_interrupted_before_it_measures_says_so_and_writes_nothing() {
     let directory = TempDir::new().unwrap();
     let mut command = with_table(&silent.local_addr().unwrap().to_string(), "ping -d 1h");
     let mut load = Process::start(command.arg("--report").arg(directory.path().join("run.html")));
-    let _connection = silent.accept().unwrap();
+    let _connection = accept(&silent);
     load.signal(Signal::INT);
     let finished = load.finish();
     assert_eq!(finished.code, Some(1), "{finished:?}");

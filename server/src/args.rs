@@ -37,6 +37,9 @@ pub enum Offline {
     Export {
         /// An empty or new directory
         dir: PathBuf,
+        /// Of a damaged forum, save what verifies, and say where the log stops
+        #[arg(long)]
+        salvage: bool,
     },
     /// Read what export wrote into an empty data directory
     Import {

@@ -25,7 +25,8 @@ fn main() -> ExitCode {
     let data = &arguments.data;
     let result = match &arguments.offline {
         None => startup::serve(&arguments.serve, data),
-        Some(Offline::Export { dir }) => offline::export(data, dir),
+        Some(Offline::Export { dir, salvage: false }) => offline::export(data, dir),
+        Some(Offline::Export { dir, salvage: true }) => offline::salvage(data, dir),
         Some(Offline::Import { dir }) => offline::import(data, dir),
         Some(Offline::Check) => offline::check(data),
         Some(Offline::ResetPassword { name }) => offline::reset_password(data, name),

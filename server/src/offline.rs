@@ -11,6 +11,7 @@ mod import;
 mod interrupts;
 mod layout;
 mod reset;
+mod salvage;
 mod secret;
 #[cfg(test)]
 mod tests;
@@ -33,6 +34,17 @@ use crate::startup::Failed;
 pub fn export(data: &Path, dir: &Path) -> Result<(), Failed> {
     let interrupts = Interrupts::noticed().map_err(because("listen for signals"))?;
     export::run(data, dir, &mut io::stdout(), &interrupts)
+}
+
+/// Writes into `dir` what verifies of a damaged forum in the data directory `data`, as [`export`] would, and says
+/// on standard output what was saved and where the log stopped.
+///
+/// # Errors
+/// There is no forum in `data`, its log can't be opened at all, or `dir` can't be written; then nothing is left
+/// in `dir`.
+pub fn salvage(data: &Path, dir: &Path) -> Result<(), Failed> {
+    let interrupts = Interrupts::noticed().map_err(because("listen for signals"))?;
+    salvage::run(data, dir, &mut io::stdout(), &interrupts)
 }
 
 /// Reads what [`export`] wrote into `dir`, into the data directory `data`, which must be empty or new.

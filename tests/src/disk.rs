@@ -1,4 +1,5 @@
-//! A disk that does what a test says: it holds fsyncs back, counts them, and finds a quota used up. It is a
+//! A disk that does what a test says: it holds fsyncs back, counts them, fails them, finds a quota used up, and
+//! kills the program at any change that it makes. It is a
 //! library that is loaded under the real program; the machine's own disk notices nothing.
 
 use std::fs;
@@ -60,6 +61,11 @@ impl Disk {
         fs::remove_file(self.order("quota")).expect("it was used up");
     }
 
+    /// The next fsync of a file whose path contains `part` fails.
+    pub fn fail_once(&self, part: &str) {
+        self.give("fail", part);
+    }
+
     /// All fsyncs so far of files whose path contains `part`, in the order in which they began.
     pub fn syncs(&self, part: &str) -> Vec<Sync> {
         let lines = fs::read_to_string(self.order("syncs")).unwrap_or_default();
@@ -77,6 +83,12 @@ impl Disk {
         }
         syncs.retain(|sync| sync.path.to_str().is_some_and(|path| path.contains(part)));
         syncs
+    }
+
+    /// The names of the threads whose end the program has waited for, or waits for.
+    pub fn joins(&self) -> Vec<String> {
+        let lines = fs::read_to_string(self.order("joins")).unwrap_or_default();
+        lines.lines().map(str::to_owned).collect()
     }
 
     /// An order appears at once with all that is in it.
@@ -103,6 +115,12 @@ pub fn with_clock_ahead(server: Forumd, seconds: i64) -> Forumd {
     on_shim(server).env("FORUM_CLOCK_AHEAD", &seconds.to_string())
 }
 
+/// The same program, killed just before its `nth` change of a file or directory, from 1.
+#[must_use]
+pub fn killed_at_change(server: Forumd, nth: usize) -> Forumd {
+    on_shim(server).env("FORUM_DIE_AT", &nth.to_string())
+}
+
 fn on_shim(server: Forumd) -> Forumd {
     server.env("LD_PRELOAD", shim().to_str().expect("an ASCII path"))
 }
@@ -110,18 +128,23 @@ fn on_shim(server: Forumd) -> Forumd {
 /// The library, compiled once in each test process, beside the tests.
 fn shim() -> &'static Path {
     static BUILT: OnceLock<PathBuf> = OnceLock::new();
-    BUILT.get_or_init(|| {
-        let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("shims/disk.c");
-        let library = binaries::profile_directory().join("forum-tests-disk.so");
-        // Another test process may be using it.
-        let draft = library.with_extension(format!("{}.so", std::process::id()));
-        let compiled = Command::new("cc")
-            .args(["-shared", "-fPIC", "-O1", "-o"])
-            .args([&draft, &source])
-            .status()
-            .expect("these tests need a C compiler: cc");
-        assert!(compiled.success(), "{} does not compile", source.display());
-        fs::rename(&draft, &library).expect("the directory can be written");
-        library
-    })
+    BUILT.get_or_init(|| compiled("disk.c", "forum-tests-disk.so", &["-shared", "-fPIC"]))
+}
+
+/// A C source of `tests/shims`, compiled beside the tests.
+pub(crate) fn compiled(source: &str, target: &str, options: &[&str]) -> PathBuf {
+    let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("shims").join(source);
+    let target = binaries::profile_directory().join(target);
+    // Another test may be using it, or making it, in this process or another.
+    let draft = tempfile::NamedTempFile::new_in(binaries::profile_directory()).expect("it can be written");
+    let draft = draft.into_temp_path();
+    let compiled = Command::new("cc")
+        .args(options)
+        .args(["-O1", "-o"])
+        .args([&draft, source.as_path()])
+        .status()
+        .expect("these tests need a C compiler: cc");
+    assert!(compiled.success(), "{} does not compile", source.display());
+    draft.persist(&target).expect("the directory can be written");
+    target
 }

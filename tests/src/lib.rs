@@ -20,13 +20,14 @@ mod server;
 mod sockets;
 mod terminal;
 mod times;
+mod volume;
 mod wire;
 
 use std::time::{Duration, Instant};
 
 pub use client::{Client, Forum};
 pub use directory::files_below;
-pub use disk::{Disk, Sync, with_clock_ahead};
+pub use disk::{Disk, Sync, killed_at_change, with_clock_ahead};
 pub use gate::Gate;
 pub use heard::{Heard, LinkNotice, Notice, Reply, Transfer};
 pub use lossy::{Counts, Lossy, Side, Weather};
@@ -36,6 +37,7 @@ pub use server::{ADMIN_PASSWORD, Forumd, Server};
 pub use sockets::{accept, closed_port, free_port};
 pub use terminal::Terminal;
 pub use times::{now_seconds, second_before, shown, shown_since};
+pub use volume::Volume;
 pub use wire::Wire;
 
 /// How long a test waits for anything: far more than a loaded machine needs, far less than a human's

@@ -209,11 +209,12 @@ impl Transcript {
     /// # Panics
     /// None comes within [`DEADLINE`], or the pipe ends without one.
     pub fn find<T>(&mut self, what: &str, wanted: impl Fn(&str) -> Option<T>) -> T {
-        let from = self.read;
+        let (from, start) = (self.read, Instant::now());
         while let Some(line) = self.next_line() {
             if let Some(found) = wanted(&line) {
                 return found;
             }
+            assert!(start.elapsed() < DEADLINE, "waited in vain for {what}: {:#?}", &self.so_far()[from..]);
         }
         panic!("the output ended without {what}; it was {:#?}", &self.so_far()[from..]);
     }
@@ -221,6 +222,24 @@ impl Transcript {
     /// All lines to the end of the pipe that were not read yet.
     pub fn rest(&mut self) -> Vec<String> {
         std::iter::from_fn(|| self.next_line()).collect()
+    }
+
+    /// The first line that contains `needle` of all that came or will come, read or not.
+    ///
+    /// # Panics
+    /// None comes within [`DEADLINE`], or the pipe ends without one.
+    pub fn among_all(&self, needle: &str) -> String {
+        let find = |heard: &Lines| heard.lines.iter().find(|line| line.contains(needle)).cloned();
+        let heard = self.wait(needle, |heard| heard.ended || find(heard).is_some());
+        find(&heard).unwrap_or_else(|| panic!("the output ended without {needle}: {:#?}", heard.lines))
+    }
+
+    /// Waits until the pipe has ended.
+    ///
+    /// # Panics
+    /// It has not within [`DEADLINE`].
+    pub fn wait_end(&self) {
+        drop(self.wait("the end of the output", |heard| heard.ended));
     }
 
     /// All lines that came so far, read or not.

@@ -199,9 +199,11 @@ impl Server {
         self.process.signal(signal);
     }
 
-    /// Waits for its end.
+    /// Waits for its end; its log is complete then.
     pub fn wait_exit(&mut self) -> ExitStatus {
-        self.process.wait_exit()
+        let status = self.process.wait_exit();
+        self.process.stderr.wait_end();
+        status
     }
 
     /// Waits for its end, which must be one in peace.
@@ -220,6 +222,11 @@ impl Server {
     pub fn kill(&mut self) {
         self.signal(Signal::KILL);
         self.wait_exit();
+    }
+
+    /// From its next start on it is another one, on the same data.
+    pub fn relaunch_as(&mut self, launch: Forumd) {
+        self.launch = launch;
     }
 
     /// Starts it again, as it was, on its old data; on another port.
@@ -249,6 +256,12 @@ impl Server {
     /// Waits for a line of its log that contains `needle`, behind all that was waited for before.
     pub fn wait_log(&mut self, needle: &str) -> String {
         self.process.stderr.find(needle, |line| line.contains(needle).then(|| line.to_owned()))
+    }
+
+    /// Waits until a line that contains `needle` is in its log, wherever. It is for what is logged at a start: a
+    /// thread of its own writes the log, before or after forumd says that it listens.
+    pub fn logged(&self, needle: &str) -> String {
+        self.process.stderr.among_all(needle)
     }
 
     /// All that it logged so far.

@@ -6,7 +6,7 @@ mod users;
 
 use std::collections::VecDeque;
 use std::io::{ErrorKind, Read, Write};
-use std::net::{Shutdown, SocketAddr, TcpStream};
+use std::net::{IpAddr, Shutdown, SocketAddr, TcpStream};
 
 use forum_common::frame::{Decoder, NO_TAG, Tag};
 use forum_common::limits::DATA_BYTES_MAX;
@@ -40,6 +40,14 @@ impl Wire {
         let socket = Socket::new(Domain::for_address(address), Type::STREAM, None).expect("a TCP socket");
         socket.set_recv_buffer_size(4 * 1_024).expect("a TCP socket");
         socket.set_tcp_mss(536).expect("a TCP socket");
+        socket.connect_timeout(&address.into(), DEADLINE).expect("the server listens");
+        Self::over(socket.into())
+    }
+
+    /// Connects from this address of the machine, any of 127.0.0.0/8 for instance.
+    pub fn connect_from(source: IpAddr, address: SocketAddr) -> Self {
+        let socket = Socket::new(Domain::for_address(address), Type::STREAM, None).expect("a TCP socket");
+        socket.bind(&SocketAddr::new(source, 0).into()).expect("an address of this machine");
         socket.connect_timeout(&address.into(), DEADLINE).expect("the server listens");
         Self::over(socket.into())
     }

@@ -21,7 +21,7 @@ fn a_small_limit_lets_in_as_many_as_it_says() {
         let mut server = forumd_with(descriptors).start();
         let warning =
             format!("at most {descriptors} files may be open, which allows {connections} connections");
-        assert!(server.log().iter().any(|line| line.contains(&warning)), "{:#?}", server.log());
+        server.logged(&warning);
         let mut wires: Vec<Wire> = (0..connections).map(|_| server.wire()).collect();
         assert!(is_turned_away(&mut server.raw()));
         server.wait_log(&format!("turned away: {connections} connections are the limit"));
@@ -44,8 +44,7 @@ fn a_limit_that_is_too_small_is_refused_in_words() {
 #[test]
 fn connections_that_were_asked_for_and_cant_be_are_said() {
     let server = forumd_with(256).args(&["--max-connections", "1000"]).start();
-    let warning = "which allows 180 connections and 12 uploads at once";
-    assert!(server.log().iter().any(|line| line.contains(warning)), "{:#?}", server.log());
+    server.logged("which allows 180 connections and 12 uploads at once");
 }
 
 #[test]

@@ -189,11 +189,7 @@ fn path(path: &Path) -> &str {
 
 fn a_full_disk_starts(mount: &str) {
     let server = server_on_a_full_disk(mount);
-    assert!(
-        server.log().iter().any(|line| line.contains("no space left on the disk")),
-        "{:#?}",
-        server.log()
-    );
+    server.logged("no space left on the disk");
     let mut yoda = server.user("yoda");
     assert_eq!(yoda.read_thread("t"), ["1 yoda: before"]);
     let posted = post_until_full(&mut yoda);

@@ -1,7 +1,7 @@
 //! What was acknowledged is never lost, whenever the server is killed.
 #![forbid(unsafe_code)]
 
-use std::fs::Permissions;
+use std::fs::{self, Permissions};
 use std::os::unix::fs::PermissionsExt;
 
 use forum_common::request::Request;
@@ -126,11 +126,7 @@ fn a_start_deletes_beginnings_and_moves_whole_files_that_nothing_names_aside() {
     let aside = files.join("orphaned").join(orphan);
     let told = format!("no thread has file {orphan}: moved to {}", aside.display());
     let mut yoda = server.user("yoda");
-    // A thread of its own writes the log, now before and now after the line that the harness waits for.
-    forum_tests::until(&told, || {
-        yoda.ping();
-        server.log().iter().any(|line| line.contains(&told)).then_some(())
-    });
+    server.logged(&told);
     assert_eq!(yoda.download("t", "f", 100), Ok(b"named".to_vec()));
     drop(yoda);
     server.stop();
@@ -216,4 +212,40 @@ fn a_server_killed_while_it_starts_starts_again() {
     }
     server.start_again();
     assert_eq!(server.user("yoda").read_thread("t").len(), 50);
+}
+
+#[test]
+fn a_log_that_lost_something_is_refused_before_listening_and_in_the_words_of_check() {
+    let mut server = Server::start(&[]);
+    let mut yoda = server.user("yoda");
+    yoda.done(&Request::CreateThread { title: "t" });
+    yoda.done(&Request::Post { title: "t", text: "m" });
+    assert!(yoda.upload("t", "f", b"bytes").is_done());
+    server.kill();
+    let (launch, data) = (server.launch(), server.launch().data());
+    let log = data.join("journal.sqlite3-wal");
+    let mut bytes = fs::read(&log).unwrap();
+    bytes[20] ^= 1;
+    fs::write(&log, bytes).unwrap();
+
+    let reason = format!(
+        "journal {}: damaged at entry 1: the log ends here; its anchor says that it reached entry 4",
+        data.join("journal.sqlite3").display()
+    );
+    for arguments in [&[][..], &["--accept-log"]] {
+        let again = Forumd::new().args(arguments).on_data_of(launch).run("");
+        assert_eq!(again.code, Some(1), "{again:#?}");
+        assert_eq!(again.stderr.last(), Some(&format!("forumd: {reason}")));
+        assert!(!again.stderr.iter().any(|line| line.starts_with("listening on")), "{again:#?}");
+        assert_eq!(server.stored_files(), 1, "no upload is deleted");
+    }
+    let check = launch.offline(&["check"], "");
+    assert_eq!(check.stdout.first(), Some(&format!("problem: {reason}")), "{check:#?}");
+    assert_eq!(check.code, Some(1));
+
+    // All of it was in the log that lost its header.
+    let salvaged =
+        launch.offline(&["export", "--salvage", launch.directory().join("out").to_str().unwrap()], "");
+    assert_eq!(salvaged.code, Some(0), "{salvaged:#?}");
+    assert!(salvaged.stdout[0].starts_with("salvaged 0 accounts"), "{salvaged:#?}");
 }

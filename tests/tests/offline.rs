@@ -7,7 +7,7 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
 use forum_common::request::Request;
-use forum_tests::{Finished, Forumd, PASSWORD, Reply, Server};
+use forum_tests::{Finished, Forumd, PASSWORD, Reply, Server, killed_at_change};
 
 /// Every file below `directory`: its path there, and its bytes.
 fn files_below(directory: &Path) -> BTreeMap<PathBuf, Vec<u8>> {
@@ -189,6 +189,38 @@ fn a_damaged_export_is_refused_as_a_whole() {
     // Nothing is there: the whole one goes in afterwards.
     fs::write(&jsonl, text).unwrap();
     expect_success(&import(&other, &directory));
+}
+
+/// Whatever was done when an import was killed, it is not taken for a forum, and another import is possible.
+#[test]
+fn an_import_killed_at_any_step_can_be_repeated() {
+    let mut server = populated();
+    server.stop();
+    let directory = export(server.launch(), "export");
+    let words = ["import", directory.to_str().unwrap()];
+    let mut marked = 0;
+    for step in 1.. {
+        let other = Forumd::new();
+        let killed = killed_at_change(Forumd::bare().on_data_of(&other).args(&words), step).run("");
+        if killed.code == Some(0) {
+            assert!(step > 30, "only {step} steps");
+            assert!(marked > 20, "only {marked} of {step} steps were marked");
+            expect_success(&other.offline(&["check"], ""));
+            break;
+        }
+        assert_eq!(killed.signal, Some(9), "step {step}: {killed:#?}");
+        if other.data().join("importing").exists() {
+            marked += 1;
+            let started = other.run("");
+            assert_eq!(started.code, Some(1), "step {step}: {started:#?}");
+            assert!(started.stderr.concat().contains("repeat `forumd import` there"), "{started:#?}");
+        } else if other.data().join("journal.sqlite3").exists() {
+            // All was done but saying so.
+            expect_success(&other.offline(&["check"], ""));
+            continue;
+        }
+        expect_success(&import(&other, &directory));
+    }
 }
 
 #[test]

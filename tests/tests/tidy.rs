@@ -188,9 +188,10 @@ const WAITS: [&str; 9] = [
 ];
 
 /// Tests that wait for less than the deadline, each with the reason.
-const SHORT_WAITS: [(&str, &str); 4] = [
+const SHORT_WAITS: [(&str, &str); 5] = [
     ("tests/src/lossy.rs", "the network delivers late datagrams when they are due"),
     ("tests/src/lossy/door.rs", "a narrow line lets through so many bytes a millisecond"),
+    ("tests/tests/power_cut/load.rs", "an interval promises what it does after a second of real time"),
     ("client/src/peer/udp/tests/sockets.rs", "one thread looks after both sockets of a proxy"),
     ("client/src/peer/links/tests.rs", "one thread looks after both clients, each for a moment"),
 ];

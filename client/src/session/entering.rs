@@ -71,6 +71,9 @@ impl Session {
                 (Entered::Interrupt, _) => Err(Ending::NotLoggedIn),
                 (Entered::End, _) => {
                     output.warn("Not logged in: the input ended");
+                    if !self.input.is_terminal() {
+                        output.warn("It must begin with a name and a password, unless --user names the user");
+                    }
                     Err(Ending::NotLoggedIn)
                 }
                 (entered, None) => offline::enter(entered, &mut self.links, self.now, output),

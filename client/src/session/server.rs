@@ -122,7 +122,7 @@ impl Session {
             Step::Later(text) => self.rest(&text),
             Step::Foreign(version) => {
                 let ours = forum_common::request::VERSION;
-                self.breach(&format!("It speaks version {version}, this client version {ours}"))
+                self.breach(&format!("it speaks version {version}, this client version {ours}"))
             }
             Step::Unexpected => self.breach("Unexpected reply"),
         }
@@ -199,7 +199,9 @@ impl Session {
 
     /// The server does what no forumd of this version does; there is no talking to it.
     fn breach(&mut self, how: &str) -> Result<(), Ending> {
-        self.output.warn(&format!("{} is no forum server for this client: {how}", self.options.server));
+        let server = &self.options.server;
+        let text = format!("{server} is no forum server for this client: {how}. Check the host and the port");
+        self.output.warn(&text);
         Err(Ending::Lost)
     }
 
@@ -283,7 +285,9 @@ impl Session {
             Ok(port) => Ok(port),
             Err(_) if wanted == 0 => Ok(0),
             Err(error) => {
-                self.output.warn(&format!("Cannot take files at UDP port {wanted}: {}", cause(&error)));
+                let instead = "Give another port, or none for any free one";
+                let why = cause(&error);
+                self.output.warn(&format!("Cannot take files at UDP port {wanted}: {why}. {instead}"));
                 Err(Ending::Lost)
             }
         }

@@ -165,7 +165,7 @@ impl Download {
     /// All frames are here; gives the file its name if they are what was sent.
     fn finish(&self, partial: Partial, digest: &[u8; DIGEST_BYTES]) -> Step {
         if partial.taken != partial.size || partial.digest.finalize() != *digest {
-            let what = "what arrived is not what the server sent";
+            let what = "what arrived is not what the server sent. Try again";
             return Step::Refused(format!("{} was not downloaded: {what}", self.name));
         }
         match partial.keep(self.folder.overwrites) {
@@ -324,7 +324,7 @@ mod tests {
             let mut fetch = Fetch::new("f", false);
             assert_eq!(fetch.start(3), Step::Going);
             assert_eq!(fetch.receive(&Transfer::Data(bytes)), Step::Going);
-            let said = "f was not downloaded: what arrived is not what the server sent";
+            let said = "f was not downloaded: what arrived is not what the server sent. Try again";
             assert_eq!(fetch.receive(&Transfer::End(*digest.as_bytes())), Step::Refused(said.into()));
             assert!(fetch.left().is_empty());
         }

@@ -120,6 +120,8 @@ impl Peer {
             match self.stream.read(&mut bytes) {
                 Ok(0) => return None,
                 Ok(count) => self.decoder.feed(&bytes[..count]),
+                // With a time limit, the kernel does not go on by itself when the process was stopped meanwhile.
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
                 // It was killed before it had read everything.
                 Err(error) if error.kind() == io::ErrorKind::ConnectionReset => return None,
                 Err(error) => panic!("{error}"),

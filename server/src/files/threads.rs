@@ -2,9 +2,11 @@
 //! was done back, and looks into neither.
 
 use std::collections::VecDeque;
+use std::fs;
 use std::io;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{self, Receiver, Sender};
 use std::thread::{self, JoinHandle};
 
@@ -28,6 +30,8 @@ pub(super) enum Workers<K> {
         news_sender: Sender<News<K>>,
         news: Receiver<News<K>>,
         wake: Wake,
+        dir: PathBuf,
+        is_closing: Arc<AtomicBool>,
     },
 }
 
@@ -56,14 +60,19 @@ impl<K: Copy + Send + 'static> Workers<K> {
             return Ok(Self::Inline { worker, news: VecDeque::new(), wake });
         }
         let (news_sender, news) = mpsc::channel();
+        let is_closing = Arc::new(AtomicBool::new(false));
         let start = |name: &str| -> io::Result<Vec<Thread<K>>> {
             let names = (0..threads).map(|number| format!("{name}-{number}"));
-            names
-                .map(|name| Thread::start(name, Worker::new(dir.to_owned(), sync)?, &news_sender, &wake))
-                .collect()
+            let start = |name| {
+                let worker = Worker::new(dir.to_owned(), sync)?;
+                let (news, wake, is_closing) =
+                    (news_sender.clone(), Arc::clone(&wake), Arc::clone(&is_closing));
+                Thread::start(name, move |errands| work(worker, errands, &news, &wake, &is_closing))
+            };
+            names.map(start).collect()
         };
         let (uploads, downloads) = (start("uploads")?, start("downloads")?);
-        Ok(Self::Threads { uploads, downloads, news_sender, news, wake })
+        Ok(Self::Threads { uploads, downloads, news_sender, news, wake, dir: dir.to_owned(), is_closing })
     }
 
     /// Gives an order to the worker of its transfer.
@@ -115,24 +124,30 @@ impl<K: Copy + Send + 'static> Workers<K> {
 }
 
 impl<K> Drop for Workers<K> {
-    /// Waits until the workers have done what they were told, and deleted what was not finished.
+    /// Ends the workers: nobody is left who waits for a transfer, so what has not begun is not begun any more,
+    /// and uploads leave no trace, not even those that were stored at the last moment.
     fn drop(&mut self) {
-        let Self::Threads { uploads, downloads, .. } = self else { return };
+        let Self::Threads { uploads, downloads, news, dir, is_closing, .. } = self else { return };
+        is_closing.store(true, Ordering::SeqCst);
         let all = uploads.drain(..).chain(downloads.drain(..));
         let running: Vec<JoinHandle<()>> = all.map(|thread| thread.thread).collect();
         for thread in running {
             // A panic was printed where it happened; there is nothing to add.
             let _ = thread.join();
         }
+        for item in news.try_iter() {
+            if let News::Transfer(_, Done::Stored(id)) = item {
+                // What stays is found by the next start.
+                let _ = fs::remove_file(id.path_in(dir));
+            }
+        }
     }
 }
 
-impl<K: Copy + Send + 'static> Thread<K> {
-    fn start(name: String, worker: Worker, news: &Sender<News<K>>, wake: &Wake) -> io::Result<Self> {
+impl<K: Send + 'static> Thread<K> {
+    fn start(name: String, work: impl FnOnce(&Inbox<Errand<K>>) + Send + 'static) -> io::Result<Self> {
         let (errands, to_do) = inbox();
-        let (news, wake) = (news.clone(), Arc::clone(wake));
-        let builder = thread::Builder::new().name(name);
-        let thread = builder.spawn(move || work(worker, &to_do, &news, &wake))?;
+        let thread = thread::Builder::new().name(name).spawn(move || work(&to_do))?;
         Ok(Self { errands: errands.sender(thread.thread()), thread })
     }
 }
@@ -144,16 +159,23 @@ fn nth<K>(threads: &[Thread<K>], number: u128) -> &Thread<K> {
 }
 
 /// One worker's life: it ends when nobody can send any more.
-fn work<K: Copy>(mut worker: Worker, to_do: &Inbox<Errand<K>>, news: &Sender<News<K>>, wake: &Wake) {
+fn work<K: Copy>(
+    mut worker: Worker,
+    to_do: &Inbox<Errand<K>>,
+    news: &Sender<News<K>>,
+    wake: &Wake,
+    is_closing: &AtomicBool,
+) {
     while let Taken::Item(errand) = to_do.take(None) {
         let item = match errand {
             Errand::Unlink(ids) => Some(News::Unlinked(worker.unlink(ids))),
+            Errand::Order(_, order) if is_closing.load(Ordering::SeqCst) && order != Order::End => None,
             Errand::Order(ticket, order) => {
                 worker.perform(ticket.number, order).map(|done| News::Transfer(ticket, done))
             }
         };
         if let Some(item) = item {
-            // Nobody listens any more when the server ends; the orders that are left count still.
+            // Nobody listens any more when the server ends.
             let _ = news.send(item);
             wake();
         }

@@ -39,7 +39,7 @@ pub(super) enum Direction {
 }
 
 /// What a worker can do.
-#[derive(Debug)]
+#[derive(Debug, PartialEq, Eq)]
 pub(super) enum Order {
     Create(FileId),
     Write(Vec<u8>),

@@ -41,27 +41,43 @@ pub(super) fn run(
 ) -> Result<(), Failed> {
     // Whoever has nothing to export needs no directory for it.
     Look::open(data).map_err(Failed::because)?;
+    let (draft, held) = prepare(dir)?;
+    let point = freeze(&held, interrupts, || look(data, &held))?;
+    verify_files(&point.forum, &held, interrupts)?;
+    write(&point.forum, &BTreeSet::new(), draft, interrupts)?;
+    let (totals, last) = (Totals::of(&point.forum), point.contents.last);
+    say(out, format_args!("exported {totals} to {}, up to log entry {last}", dir.display()))
+}
+
+/// Begins an export in `dir`; with it comes the directory of its files.
+pub(super) fn prepare(dir: &Path) -> Result<(Draft<'_>, PathBuf), Failed> {
     let mut draft = Draft::begin(dir)?;
     draft.directory(FILES)?;
     let held = draft.path(FILES);
-    let point = freeze(&held, interrupts, || look(data, &held))?;
-    verify_files(&point.forum, &held, interrupts)?;
+    Ok((draft, held))
+}
+
+/// Writes an export whose files are there, but for those that are `lost`.
+pub(super) fn write(
+    forum: &Forum,
+    lost: &BTreeSet<FileId>,
+    mut draft: Draft<'_>,
+    interrupts: &Interrupts,
+) -> Result<(), Failed> {
     draft.directory(THREADS)?;
-    write_threads(&point.forum, &draft.path(THREADS), interrupts)?;
+    write_threads(forum, &draft.path(THREADS), interrupts)?;
     draft.directory(UPLOADS)?;
-    name_uploads(&point.forum, &draft, interrupts)?;
+    name_uploads(forum, lost, &draft, interrupts)?;
     let zone = Zone::of_system().unwrap_or_else(|unknown| {
         console::say(format_args!("forumd: {unknown}"));
         Zone::utc()
     });
-    draft.file(BOARD, |file| write_history(&point.forum, &point.forum.board, &zone, file))?;
+    draft.file(BOARD, |file| write_history(forum, &forum.board, &zone, file))?;
     draft.directory(ROOMS)?;
-    write_rooms(&point.forum, &zone, &draft.path(ROOMS), interrupts)?;
+    write_rooms(forum, &zone, &draft.path(ROOMS), interrupts)?;
     draft.file(README, |file| file.write_all(README_TEXT.as_bytes()))?;
-    draft.file(RECORDS_DRAFT, |file| write_records(&point.forum, file, interrupts))?;
-    draft.finish()?;
-    let (totals, last) = (Totals::of(&point.forum), point.contents.last);
-    say(out, format_args!("exported {totals} to {}, up to log entry {last}", dir.display()))
+    draft.file(RECORDS_DRAFT, |file| write_records(forum, lost, file, interrupts))?;
+    draft.finish()
 }
 
 /// Opens the log at the present point and reads it. `held` gets a link to every file in between.
@@ -98,7 +114,7 @@ fn freeze(
 }
 
 /// Links every file in `files` into `held`, named or not, until that turns out to be impossible.
-fn link_all(files: &Path, held: &Path) -> io::Result<()> {
+pub(super) fn link_all(files: &Path, held: &Path) -> io::Result<()> {
     let entries = match fs::read_dir(files) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
         entries => entries?,
@@ -122,7 +138,7 @@ fn is_about_these_files(error: &io::Error) -> bool {
 }
 
 /// Puts into `held` what is not there yet of the files that `forum` names. Returns those that are gone.
-fn hold_all(
+pub(super) fn hold_all(
     forum: &Forum,
     files: &Path,
     held: &Path,
@@ -154,7 +170,7 @@ fn link_or_copy(from: &Path, to: &Path) -> io::Result<()> {
     }
 }
 
-fn drop_unnamed(forum: &Forum, held: &Path) -> io::Result<()> {
+pub(super) fn drop_unnamed(forum: &Forum, held: &Path) -> io::Result<()> {
     let survey = survey(held, forum.files().map(|(_, upload)| upload.id))?;
     survey.unnamed.iter().try_for_each(|id| fs::remove_file(id.path_in(held)))
 }
@@ -236,9 +252,14 @@ fn write_history(
 }
 
 /// Gives the files the names that people know them by, too.
-fn name_uploads(forum: &Forum, draft: &Draft, interrupts: &Interrupts) -> Result<(), Failed> {
+fn name_uploads(
+    forum: &Forum,
+    lost: &BTreeSet<FileId>,
+    draft: &Draft<'_>,
+    interrupts: &Interrupts,
+) -> Result<(), Failed> {
     let (held, dir) = (draft.path(FILES), draft.path(UPLOADS));
-    for (title, upload) in forum.files() {
+    for (title, upload) in forum.files().filter(|(_, upload)| !lost.contains(&upload.id)) {
         interrupts.check()?;
         let path = dir.join(upload_name(title, upload));
         let named =
@@ -248,10 +269,20 @@ fn name_uploads(forum: &Forum, draft: &Draft, interrupts: &Interrupts) -> Result
     sync_directory(&dir).map_err(cannot_write(&dir))
 }
 
-fn write_records(forum: &Forum, file: &mut impl Write, interrupts: &Interrupts) -> io::Result<()> {
+fn write_records(
+    forum: &Forum,
+    lost: &BTreeSet<FileId>,
+    file: &mut impl Write,
+    interrupts: &Interrupts,
+) -> io::Result<()> {
     let mut records = 0;
-    // The files of removed threads are not in the export.
-    for record in forum.records().filter(|record| !matches!(record, Record::RemovedFile { .. })) {
+    let is_there = |record: &Record| match record {
+        // The files of removed threads are not in the export.
+        Record::RemovedFile { .. } => false,
+        Record::Upload { id, .. } => !lost.contains(id),
+        _ => true,
+    };
+    for record in forum.records().filter(is_there) {
         interrupts.check().map_err(io::Error::other)?;
         write_line(file, &record)?;
         records += 1;
@@ -286,7 +317,7 @@ fn cannot_write(path: &Path) -> impl FnOnce(io::Error) -> Failed {
 }
 
 /// An export in the making. Unless it is finished, it takes away again what it made, and nothing else.
-struct Draft<'a> {
+pub(super) struct Draft<'a> {
     dir: &'a Path,
     made: Vec<Made>,
 }

@@ -1,5 +1,7 @@
 //! Whole exports, imports, checks and resets of a small forum in a directory of its own.
 
+mod salvage;
+
 use std::collections::BTreeMap;
 use std::fs::{self, Permissions};
 use std::io::{self, Write};

@@ -160,7 +160,9 @@ fn what_is_left_of_a_file_is_not_trusted_blindly() {
     stuck.hans.put_file(&name, &damaged);
     restart_hans(&mut stuck);
     stuck.offer();
-    stuck.yoda.complains("f was not uploaded: it was changed meanwhile, or damaged on its way");
+    stuck
+        .yoda
+        .complains("f was not uploaded: it was changed meanwhile, or damaged on its way. Send it again");
     stuck.hans.hears("f from yoda was not received");
     stuck.offer();
     stuck.mend();

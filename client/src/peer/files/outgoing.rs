@@ -265,9 +265,11 @@ impl Outgoing {
         match failure {
             Failure::There(Reason::NotStored) => format!("{user} could not store it"),
             Failure::There(Reason::DigestDiffers) => {
-                "it was changed meanwhile, or damaged on its way".to_owned()
+                "it was changed meanwhile, or damaged on its way. Send it again".to_owned()
             }
-            Failure::There(Reason::UnknownVersion) => format!("{user} has another version of this program"),
+            Failure::There(Reason::UnknownVersion) => {
+                format!("{user} has another version of this program. The older one needs an update")
+            }
             Failure::Here(Reason::Unreadable) => self.unreadable(),
             _ => format!("{user} is gone"),
         }

@@ -287,6 +287,7 @@ mod tests {
     use std::net::SocketAddr;
 
     use rustix::event::{Timespec, poll};
+    use rustix::io::retry_on_intr;
 
     use super::*;
 
@@ -294,7 +295,7 @@ mod tests {
 
     fn wait(fds: &mut [PollFd<'_>]) {
         let deadline = Timespec { tv_sec: 60, tv_nsec: 0 };
-        assert!(poll(fds, Some(&deadline)).unwrap() > 0, "nothing has come");
+        assert!(retry_on_intr(|| poll(fds, Some(&deadline))).unwrap() > 0, "nothing has come");
     }
 
     fn door() -> (Door, SocketAddr) {

@@ -211,6 +211,12 @@ impl<A> Stored<A> {
 }
 
 impl<A: Access> Tail<A> {
+    /// The last entry that the snapshot stands for; 0 without one.
+    #[must_use]
+    pub fn covered(&self) -> Sequence {
+        self.snapshot.as_ref().map_or(Sequence(0), |snapshot| snapshot.covers.last)
+    }
+
     /// Gives each entry after the snapshot to `take`, in order. A journal that is opened for writing is then
     /// made durable: what `take` was given may have been known to the page cache alone.
     ///

@@ -49,7 +49,7 @@ pub(super) fn settle(path: &Path, end: &End) -> Result<Settled, JournalError> {
         database.conn.busy_timeout(BUSY_TIMEOUT)?;
         Ok(moved)
     });
-    if !moved.map_err(|error| database.error(sqlite("checkpoint")(error)))? {
+    if moved.map_err(|error| database.error(sqlite("checkpoint")(error)))? == Moved::NoRoom {
         warn!("the write-ahead log stays as it is: no space left on the disk");
     }
     let anchor =
@@ -65,17 +65,28 @@ fn drop_after(conn: &Connection, last: Sequence) -> rusqlite::Result<usize> {
 /// that the next start finds one file, and closes it. The anchor then says where the log ended.
 pub(super) fn close(settled: Settled, tip: Tip) -> Result<(), JournalError> {
     let Settled { database: Database { conn, path, index }, anchor } = settled;
-    let closed = || -> rusqlite::Result<()> {
+    let closed = || -> rusqlite::Result<bool> {
+        const OFF: i64 = 0;
+        let level: i64 = conn.pragma_query_value(None, "synchronous", |row| row.get(0))?;
         conn.pragma_update(None, "synchronous", "FULL")?;
-        if move_log(&conn)? {
-            remove_log_at_close(&conn, true)?;
+        let moved = move_log(&conn)?;
+        // Without a fsync ever before, pages that were moved earlier may be known to the page cache alone.
+        let is_durable = moved == Moved::All && level > OFF;
+        if is_durable {
+            // What is left to do needs no fsync: should a power cut bring the log back that is removed now, it
+            // says what the database says.
+            conn.pragma_update(None, "synchronous", "OFF")?;
         }
-        conn.close().map_err(|(_, error)| error)
+        remove_log_at_close(&conn, moved != Moved::NoRoom)?;
+        conn.close().map_err(|(_, error)| error)?;
+        Ok(is_durable)
     };
-    closed().map_err(|error| JournalError::new(&path, sqlite("close it")(error)))?;
+    let is_durable = closed().map_err(|error| JournalError::new(&path, sqlite("close it")(error)))?;
     drop(index);
     let anchored = || {
-        sync_all(&path).map_err(io("fsync it"))?;
+        if !is_durable {
+            sync_all(&path).map_err(io("fsync it"))?;
+        }
         let moved = anchor.move_to(tip, SystemClock.now()).and_then(|()| anchor.sync());
         moved.map_err(io("write its anchor"))
     };
@@ -114,14 +125,24 @@ pub(super) fn write_back(path: &Path) -> io::Result<()> {
     }
 }
 
-/// Moves the whole write-ahead log into the database and truncates it; says whether there was room for that.
-/// What does not fit into the database is as durable in the log, and stays there. A reader holds on to the
-/// log for as long as it reads; then it stays as well, and nobody waits for that.
-fn move_log(conn: &Connection) -> rusqlite::Result<bool> {
+/// What became of a log that was to be moved into the database.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Moved {
+    /// It is empty.
+    All,
+    /// A reader holds on to it for as long as it reads. It stays, and nobody waits for that.
+    NotAll,
+    /// What does not fit into the database is as durable in the log, and stays there.
+    NoRoom,
+}
+
+/// Moves the whole write-ahead log into the database and truncates it.
+fn move_log(conn: &Connection) -> rusqlite::Result<Moved> {
     conn.busy_timeout(Duration::ZERO)?;
-    match conn.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(())) {
-        Ok(()) => Ok(true),
-        Err(error) if is_full(&error) => Ok(false),
+    match conn.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |row| row.get::<_, i64>(0)) {
+        Ok(0) => Ok(Moved::All),
+        Ok(_) => Ok(Moved::NotAll),
+        Err(error) if is_full(&error) => Ok(Moved::NoRoom),
         Err(error) => Err(error),
     }
 }

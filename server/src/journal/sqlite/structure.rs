@@ -5,6 +5,8 @@ use std::fs::{self, File};
 use std::io::{self, Read};
 use std::path::Path;
 
+use rustix::io::Errno;
+
 use super::error::{Place, Trouble, io, sqlite};
 use super::file::{Beside, Database, PAGE_BYTES, wal};
 
@@ -46,10 +48,16 @@ fn verify_length(database: &Database) -> Result<(), Trouble> {
     Ok(())
 }
 
-/// What SQLite calls damage, when it is the disk that can't be read: then that.
+/// What SQLite calls damage, when it is the disk that can't be read: then that. To be asked before this thread
+/// does anything else: it may have failed once only, and then all that tells is what the operating system said
+/// last.
 pub(super) fn or_unreadable(path: &Path, trouble: Trouble) -> Trouble {
+    let said_last = io::Error::last_os_error();
     if !matches!(trouble, Trouble::Damaged(Place::File, _) | Trouble::Foreign) {
         return trouble;
+    }
+    if said_last.raw_os_error() == Some(Errno::IO.raw_os_error()) {
+        return io("read it")(said_last);
     }
     [path.to_owned(), wal(path)]
         .iter()
@@ -87,8 +95,11 @@ mod tests {
         assert!(matches!(or_unreadable(&path, damage()), Trouble::Damaged(..)));
         // This one opens, and reading it at its beginning is an I/O error.
         std::os::unix::fs::symlink("/proc/self/mem", wal(&path)).unwrap();
-        let trouble = or_unreadable(&path, damage());
-        assert_eq!(trouble.to_string(), "cannot read it: Input/output error (os error 5)");
+        let unreadable = "cannot read it: Input/output error (os error 5)";
+        assert_eq!(or_unreadable(&path, damage()).to_string(), unreadable);
+        // That was the last word of the operating system, and it counts when all can be read again.
+        fs::remove_file(wal(&path)).unwrap();
+        assert_eq!(or_unreadable(&path, damage()).to_string(), unreadable);
         let elsewhere = Trouble::Damaged(Place::Snapshot, "its digest does not match".to_owned());
         assert!(matches!(or_unreadable(&path, elsewhere), Trouble::Damaged(..)), "digests were read");
     }

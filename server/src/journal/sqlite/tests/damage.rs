@@ -104,50 +104,6 @@ fn every_kind_of_damage_is_found_and_located() {
 }
 
 #[test]
-fn a_byte_flipped_anywhere_in_the_database_is_found_or_was_in_no_use() {
-    let (_dir, path) = journal_to_damage();
-    let sound = look(&path).unwrap();
-    let bytes = fs::read(&path).unwrap();
-    let mut found = 0;
-    for at in (0..bytes.len()).step_by(61) {
-        let mut flipped = bytes.clone();
-        flipped[at] ^= 0x10;
-        let (_copy_dir, copy) = crash(&path);
-        fs::write(&copy, &flipped).unwrap();
-        match look(&copy) {
-            Ok(read) => assert_eq!(read, sound, "byte {at}"),
-            Err(_) => found += 1,
-        }
-    }
-    assert!(found > 0, "not one of the bytes was in use");
-}
-
-#[test]
-fn a_log_cut_off_or_damaged_anywhere_leaves_a_prefix_of_the_commits() {
-    let (_dir, path) = place();
-    let mut running = Running::open(&path);
-    let entries: Vec<Vec<u8>> = (0..6u8).map(|n| vec![n; 3_000]).collect();
-    entries.iter().for_each(|entry| running.commit(&[entry]));
-    let (_crash_dir, crashed) = crash(&path);
-    assert_eq!(recover(&crash(&path).1).entries, entries);
-    let log = fs::read(file::wal(&crashed)).unwrap();
-    let mut lengths = std::collections::BTreeSet::new();
-    for at in (0..log.len()).step_by(517) {
-        let mut flipped = log.clone();
-        flipped[at] ^= 1;
-        for damaged in [&log[..at], &flipped] {
-            let (_copy_dir, copy) = crash(&crashed);
-            fs::write(file::wal(&copy), damaged).unwrap();
-            let read = look(&copy).unwrap();
-            assert_eq!(read, recover(&copy));
-            assert!(entries.starts_with(&read.entries), "byte {at}");
-            lengths.insert(read.entries.len());
-        }
-    }
-    assert_eq!(lengths, (0..6).collect(), "each prefix came up");
-}
-
-#[test]
 fn files_that_are_no_journal_are_refused_and_left_as_they_are() {
     let (_dir, path) = place();
     let contents: [&[u8]; 3] = [b"", b"Dear diary", &[b'x'; 20_000]];

@@ -1,0 +1,77 @@
+//! Salvage: of a damaged forum, all that verifies.
+
+use super::super::{Totals, salvage};
+use super::*;
+
+impl Place {
+    fn salvage(&self, name: &str) -> Result<String, String> {
+        said(|out| salvage::run(&self.data(), &self.at(name), out, &Interrupts::Deadly))
+    }
+
+    fn messages(&self) -> u64 {
+        Totals::of(&self.point().forum).messages
+    }
+}
+
+/// Damages the log as a disk would.
+fn damage(place: &Place, sql: &str) {
+    let conn = rusqlite::Connection::open(place.journal()).unwrap();
+    conn.execute_batch(sql).unwrap();
+    conn.close().unwrap();
+}
+
+#[test]
+fn a_salvage_saves_every_entry_before_the_damage_and_says_where_the_log_stops() {
+    let (place, other) = (Place::with_forum(), Place::new());
+    (0..20).for_each(|n| place.append(&[post(0, "none", &format!("{n}"))]));
+    // Entries 1 to 12 are the sample.
+    damage(&place, "UPDATE batches SET entries = zeroblob(length(entries)) WHERE first = 28");
+    let damaged = "damaged at entry 28: the digest of its batch does not match";
+    let refused = place.export("whole").unwrap_err();
+    assert!(refused.ends_with(damaged), "{refused}");
+    let said = place.salvage("out").unwrap();
+    let lines: Vec<&str> = said.lines().collect();
+    assert_eq!(lines.len(), 3, "{said}");
+    assert!(lines[0].starts_with("salvaged 2 accounts, 3 threads, 17 messages, 2 files (1000 bytes) to "));
+    assert_eq!(lines[1], "log entries saved: 27, up to entry 27");
+    let stop = format!("the log stops there: journal {}: {damaged}", place.journal().display());
+    assert_eq!(lines[2], stop);
+    other.import(&place.at("out")).unwrap();
+    assert_eq!(other.messages(), 17);
+    assert_eq!(other.problems(), [""; 0]);
+}
+
+#[test]
+fn a_salvage_of_a_damaged_snapshot_saves_the_records_before_the_damage() {
+    let (place, other, third) = (Place::with_forum(), Place::new(), Place::new());
+    let posts: Vec<_> = (0..100).map(|n| post(n % 2, "none", &format!("{n}").repeat(4_000))).collect();
+    place.append(&posts);
+    place.export("out").unwrap();
+    other.import(&place.at("out")).unwrap();
+    damage(&other, "UPDATE snapshot_chunks SET bytes = zeroblob(length(bytes)) WHERE number = 1");
+    let said = other.salvage("out").unwrap();
+    assert!(said.contains("damaged at snapshot chunk 1: its digest does not match"), "{said}");
+    third.import(&other.at("out")).unwrap();
+    assert!((1..100).contains(&third.messages()), "{}", third.messages());
+}
+
+#[test]
+fn a_salvage_leaves_out_the_files_that_are_missing_or_damaged_and_saves_the_rest() {
+    let (place, other) = (Place::with_forum(), Place::new());
+    fs::write(TEST_EXE.path_in(&place.files()), "damaged").unwrap();
+    let said = place.salvage("out").unwrap();
+    let left_out = format!("left out: file test.exe of thread 3331 ({TEST_EXE}) has 7 bytes instead of 1000");
+    assert_eq!(said.lines().nth(2), Some(left_out.as_str()), "{said}");
+    assert_eq!(said.lines().last(), Some("the log is whole"));
+    other.import(&place.at("out")).unwrap();
+    assert_eq!(other.point().forum.files().count(), 1);
+    assert_eq!(other.problems(), [""; 0]);
+}
+
+#[test]
+fn a_salvage_of_an_undamaged_forum_is_its_export() {
+    let place = Place::with_forum();
+    place.export("export").unwrap();
+    place.salvage("salvage").unwrap();
+    assert_eq!(tree(&place.at("export")), tree(&place.at("salvage")));
+}

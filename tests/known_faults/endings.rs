@@ -1,0 +1,196 @@
+//! Lost wake-ups and lost words: B1 to B4.
+
+use std::io::{ErrorKind, Write};
+use std::iter;
+use std::net::TcpStream;
+use std::thread;
+use std::time::Instant;
+
+use forum_common::refusal::Closing;
+use forum_common::request::{Request, VERSION};
+use forum_tests::{DEADLINE, Heard, Notice, PASSWORD, Reply, Server, Wire};
+
+use rustix::process::Signal;
+
+use crate::{ALARM, ALARM_SECONDS, replies_to_the_end, ring};
+
+/// Turns of the loop after which a server that has done nothing will not do anything.
+const TURNS: u32 = 200;
+
+/// Sends as much as the kernel takes while the server reads nothing more: as long as round trips of somebody else
+/// make no room. How much that was.
+fn fill(mut stream: &TcpStream, bytes: &[u8], other: &mut Wire) -> usize {
+    stream.set_nonblocking(true).unwrap();
+    let (mut sent, mut turns) = (0, 0);
+    while sent < bytes.len() && turns < TURNS {
+        match stream.write(&bytes[sent..]) {
+            Ok(count) => (sent, turns) = (sent + count, 0),
+            Err(error) if error.kind() == ErrorKind::WouldBlock => {
+                other.ping();
+                turns += 1;
+            }
+            Err(error) => panic!("{error}"),
+        }
+    }
+    stream.set_nonblocking(false).unwrap();
+    sent
+}
+
+/// Takes what has come, not waiting; how many frames that were.
+fn drain(wire: &mut Wire) -> usize {
+    let mut frames = 0;
+    loop {
+        match wire.next_frame_or_reset() {
+            Ok(Some(Heard::Reply(_, Reply::Pong(_)))) => frames += 1,
+            Err(error) if error.kind() == ErrorKind::WouldBlock => return frames,
+            other => panic!("wanted a pong, not {other:?}"),
+        }
+    }
+}
+
+/// Whatever made a connection wait wakes it when it ends, in every phase.
+#[test]
+fn b1_who_pipelines_before_the_log_in_and_reads_late_is_answered() {
+    const PINGS: usize = 20_000;
+    let server = Server::start(&[]);
+    let (mut wire, mut other) = (server.wire(), server.wire());
+    let (_, bytes) = wire.frames(iter::repeat_n(Request::Ping(&[b'?'; 1_000]), PINGS));
+    let stream = wire.writer();
+    // Only whole frames are answered.
+    let sent = fill(&stream, &bytes, &mut other) / (bytes.len() / PINGS);
+    assert!(sent < PINGS, "the server has stopped reading");
+    stream.set_nonblocking(true).unwrap();
+    // The server finds all the room at once that its answers need.
+    server.signal(Signal::STOP);
+    let mut pongs = 0;
+    for _ in 0..1_000 {
+        pongs += drain(&mut wire);
+        thread::yield_now();
+    }
+    server.signal(Signal::CONT);
+    let mut turns = 0;
+    while pongs < sent {
+        other.ping();
+        let more = drain(&mut wire);
+        (pongs, turns) = (pongs + more, if more > 0 { 0 } else { turns + 1 });
+        assert!(turns < TURNS, "B1: {pongs} of {sent} pings were answered, then nothing in {TURNS} turns");
+    }
+}
+
+/// FIN is the end of input in the order of the stream: what came before it is done and answered.
+#[test]
+fn b2_a_session_in_one_write_is_answered_to_its_end() {
+    let server = Server::start(&[]);
+    let mut yoda = server.user("yoda");
+    yoda.done(&Request::CreateThread { title: "t" });
+    yoda.log_out();
+    let mut requests = vec![
+        Request::Hello { version: VERSION },
+        Request::LogIn { name: "yoda", udp_port: 0 },
+        Request::Password(PASSWORD),
+    ];
+    requests.extend([Request::Post { title: "t", text: "x" }; 10]);
+    requests.push(Request::LogOut);
+    let counts: Vec<usize> = (0..20)
+        .map(|_| {
+            let mut wire = server.raw();
+            wire.send_all(requests.iter().copied());
+            wire.close_output();
+            replies_to_the_end(&mut wire).0.len()
+        })
+        .collect();
+    assert!(
+        counts.iter().all(|count| *count == requests.len()),
+        "B2: answers of {}: {counts:?}",
+        requests.len()
+    );
+}
+
+#[test]
+fn b2_a_sign_up_that_is_followed_by_fin_makes_an_account() {
+    let server = Server::start(&[]);
+    let mut wire = server.raw();
+    let sign_up = Request::SignUp { password: PASSWORD, confirmation: PASSWORD };
+    wire.send_all([
+        Request::Hello { version: VERSION },
+        Request::LogIn { name: "yoda", udp_port: 0 },
+        sign_up,
+    ]);
+    wire.close_output();
+    let (replies, _) = replies_to_the_end(&mut wire);
+    let known = server.wire().name("yoda");
+    assert_eq!(known, Reply::PasswordWanted { known: true }, "B2: no account; the answers were {replies:?}");
+    assert_eq!(replies.last(), Some(&Reply::welcome()), "B2: {replies:?}");
+}
+
+#[test]
+fn b2_posts_that_are_followed_by_fin_are_all_answered() {
+    const POSTS: usize = 1_000;
+    let server = Server::start(&[]);
+    let mut yoda = server.user("yoda");
+    yoda.done(&Request::CreateThread { title: "t" });
+    yoda.send_all([Request::Post { title: "t", text: "x" }; POSTS]);
+    yoda.close_output();
+    let (replies, _) = replies_to_the_end(&mut yoda);
+    let posted = server.user("hans").read_thread("t").len();
+    assert_eq!((replies.len(), posted), (POSTS, POSTS), "B2: answers, and posts that are there, of {POSTS}");
+}
+
+/// What a client says that it has does not come again, wherever in the stream it says so.
+#[test]
+fn b3_a_mail_acknowledgement_in_the_same_segment_after_xit_counts() {
+    let server = Server::start(&[]);
+    let [mut yoda, mut hans] = server.online(["yoda", "hans"]);
+    hans.tell("yoda", "hi");
+    let Notice::Message { number, .. } = yoda.notice() else { panic!("no message") };
+    yoda.send_all([Request::LogOut, Request::Taken { up_to: number }]);
+    yoda.close_output();
+    let (replies, _) = replies_to_the_end(&mut yoda);
+    assert_eq!(replies.last(), Some(&Reply::Done("Goodbye".into())));
+    let again = server.user("yoda").notices_so_far();
+    assert_eq!(again, [], "B3: what was acknowledged came again");
+}
+
+/// Who does not read for a minute is told so, and is not reset by the kernel in the middle of a list.
+#[test]
+fn b4_who_does_not_read_is_cut_off_with_a_word() {
+    const POSTS: usize = 400;
+    let mut server = Server::start(&ALARM);
+    let mut yoda = server.user("yoda");
+    yoda.done(&Request::CreateThread { title: "t" });
+    let text = "x".repeat(8_000);
+    let tags = yoda.send_all([Request::Post { title: "t", text: &text }; POSTS]);
+    assert!(yoda.answers(tags).iter().all(Reply::is_done));
+    let mut slow = Wire::connect_with_little_room(server.address());
+    slow.hello();
+    slow.become_user("slow");
+    slow.send(&Request::ReadThread { title: "t", range: None });
+    // Nobody is cut off before 60 s are over, so the alarm may be the coarse one.
+    let started = Instant::now();
+    while started.elapsed().as_secs() + ALARM_SECONDS < 58 {
+        ring(&server);
+    }
+    wait_for_the_end_of(&mut server, "slow", started);
+    let mut last = None;
+    let end = loop {
+        match slow.next_heard_or_reset() {
+            Ok(Some(heard)) => last = Some(heard),
+            Ok(None) => break Ok(()),
+            Err(error) => break Err(error),
+        }
+    };
+    let has_word = matches!(last, Some(Heard::Closing(Closing::TooSlow, _)));
+    assert!(has_word, "B4: after {:?} it ended without a word: {end:?}", started.elapsed());
+}
+
+/// Waits until the log says that this user's connection was cut off or lost.
+fn wait_for_the_end_of(server: &mut Server, user: &str, started: Instant) {
+    let mut other = server.user("other");
+    let ended = |line: &String| {
+        line.contains(user) && (line.contains("too slow") || line.contains("connection lost"))
+    };
+    while !server.log().iter().any(ended) {
+        other.ping();
+        assert!(started.elapsed() < 3 * DEADLINE, "neither the server nor the kernel ended it");
+    }
+}

@@ -1,0 +1,50 @@
+//! Faults that are known and not mended yet: each test here keeps a promise of the protocol or the documentation
+//! that the server breaks today. They are no part of the suite; `tests/known_faults/run` runs them, and expects each
+//! of them to fail, by the assertion that begins with the name of its fault. When a fault is mended, its test moves
+//! to the suite.
+//!
+//! What is to take no time of the event loop is measured in CPU time of its thread, which does not depend on what
+//! else the machine does.
+#![forbid(unsafe_code)]
+
+mod endings;
+mod limits;
+mod stalls;
+
+use std::fs;
+use std::time::Duration;
+
+use forum_common::refusal::Closing;
+use forum_tests::{Heard, Reply, Server, Wire};
+
+/// The option that makes a server an alarm clock: see [`ring`].
+const ALARM: [&str; 2] = ["--login-timeout", "5"];
+/// When it rings.
+const ALARM_SECONDS: u64 = 5;
+
+/// Waits for [`ALARM_SECONDS`]: as long as the server has patience with somebody who does not log in.
+fn ring(server: &Server) {
+    assert_eq!(server.wire().expect_closing().0, Closing::LoginTimedOut);
+}
+
+/// The CPU time that the event loop has used so far.
+fn loop_cpu(server: &Server) -> Duration {
+    let pid = server.pid();
+    // The loop runs on the first thread of the process.
+    let schedstat = fs::read_to_string(format!("/proc/{pid}/task/{pid}/schedstat")).expect("it runs");
+    let nanoseconds = schedstat.split(' ').next().and_then(|number| number.parse().ok());
+    Duration::from_nanos(nanoseconds.expect("the first number is the time on the CPU"))
+}
+
+/// All replies until the server ends the connection, and whether it did that in order.
+fn replies_to_the_end(wire: &mut Wire) -> (Vec<Reply>, Result<(), String>) {
+    let mut replies = Vec::new();
+    loop {
+        match wire.next_frame_or_reset() {
+            Ok(Some(Heard::Reply(_, reply))) => replies.push(reply),
+            Ok(Some(_)) => {}
+            Ok(None) => return (replies, Ok(())),
+            Err(error) => return (replies, Err(error.to_string())),
+        }
+    }
+}

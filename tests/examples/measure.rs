@@ -8,17 +8,14 @@
 //! works inside is not known here.
 #![forbid(unsafe_code)]
 
-use std::io::{Read, Write};
+use std::io::Write;
 use std::iter::repeat_n;
 use std::net::TcpStream;
 use std::time::Instant;
 use std::{array, fs, thread};
 
-use forum_common::frame::Decoder;
-use forum_common::notice::Notice;
-use forum_common::reply::Reply;
-use forum_common::request::{Request, VERSION};
-use forum_tests::{DEADLINE, Forum, Forumd, Nat, PASSWORD, Server};
+use forum_common::wire::{Blocking, Event, Reply, Request};
+use forum_tests::{DEADLINE, Forum, Forumd, Nat, PASSWORD, Server, hello, read};
 
 const RUNS: usize = 3;
 const MIB: f64 = 1_048_576.0;
@@ -51,16 +48,13 @@ fn forumd(program: Option<&str>, arguments: &[&str], wrapper: &[&str]) -> Forumd
 
 /// A client that takes answers and notices by the thousand. The harness's own makes a value of each, and then
 /// it would be the client that is measured.
-struct Client {
-    stream: TcpStream,
-    decoder: Decoder,
-}
+struct Client(Blocking<TcpStream, ()>);
 
 impl Client {
     fn connect(server: &Server) -> Self {
         let stream = TcpStream::connect(server.address()).expect("the server listens");
         stream.set_nodelay(true).and(stream.set_read_timeout(Some(DEADLINE))).expect("a TCP socket");
-        Self { stream, decoder: Decoder::default() }
+        Self(Blocking::new(stream))
     }
 
     fn new_user(server: &Server, name: &str) -> Self {
@@ -72,49 +66,46 @@ impl Client {
 
     /// Sends all of a log-in at once.
     fn ask_in(&mut self, name: &str, proof: Request<'_>) {
-        self.send([Request::Hello { version: VERSION }, Request::LogIn { name, udp_port: 0 }, proof]);
+        self.send([hello(), Request::LogIn { name, udp_port: 0, take_over: None, session: None }, proof]);
     }
 
     fn expect_welcome(&mut self) {
-        self.expect(2, |reply| matches!(reply, Reply::Hello { .. } | Reply::PasswordWanted { .. }));
+        self.expect(2, |reply| matches!(reply, Reply::ServerHello { .. } | Reply::PasswordWanted { .. }));
         self.expect(1, |reply| matches!(reply, Reply::Welcome { .. }));
     }
 
     fn send<'a>(&mut self, requests: impl IntoIterator<Item = Request<'a>>) {
-        let mut bytes = Vec::new();
-        requests.into_iter().for_each(|request| request.encode(1, &mut bytes));
-        self.stream.write_all(&bytes).expect("the server takes it");
+        self.queue(requests);
+        self.0.flush().expect("the server takes it");
+    }
+
+    fn queue<'a>(&mut self, requests: impl IntoIterator<Item = Request<'a>>) {
+        requests.into_iter().for_each(|request| _ = self.0.peer().ask(&request, ()));
     }
 
     /// Reads so many answers, which must be as `wanted`; notices between them are dropped.
     fn expect(&mut self, count: usize, mut wanted: impl FnMut(&Reply<'_>) -> bool) {
-        let mut bytes = [0; 16_384];
         let mut left = count;
         while left > 0 {
-            match self.decoder.next_frame().expect("the server sends frames") {
-                Some(frame) if Notice::is_kind(frame.kind) => {}
-                Some(frame) => {
-                    let reply = Reply::decode(&frame).expect("the server answers");
+            match self.0.next_event().expect("answers come in time") {
+                Some(Event::Item(_, _, reply) | Event::Answer(_, (), reply)) => {
                     assert!(wanted(&reply), "{reply:?}");
                     left -= 1;
                 }
-                None => {
-                    let length = self.stream.read(&mut bytes).expect("answers come in time");
-                    assert!(length > 0, "the server ended the connection");
-                    self.decoder.feed(&bytes[..length]);
-                }
+                Some(Event::Notice(_)) => {}
+                other => panic!("wanted an answer, not {other:?}"),
             }
         }
     }
 
     fn done(&mut self, request: Request<'_>) {
         self.send([request]);
-        self.expect(1, |reply| matches!(reply, Reply::Done { .. }));
+        self.expect(1, |reply| !matches!(reply, Reply::Refused { .. }));
     }
 
     fn ping(&mut self) {
-        self.send([Request::Ping(b"?")]);
-        self.expect(1, |reply| *reply == Reply::Pong(b"?"));
+        self.send([Request::Ping { payload: b"?" }]);
+        self.expect(1, |reply| *reply == Reply::Pong { payload: b"?" });
     }
 
     /// Posts `count` messages of `bytes` bytes, `at_once` in one piece before their answers are read.
@@ -122,8 +113,8 @@ impl Client {
         let text = "x".repeat(bytes);
         for start in (0..count).step_by(at_once) {
             let share = at_once.min(count - start);
-            self.send(repeat_n(Request::Post { title, text: &text }, share));
-            self.expect(share, |reply| matches!(reply, Reply::Done { .. }));
+            self.send(repeat_n(Request::Post { title, text: &text, key: None }, share));
+            self.expect(share, |reply| matches!(reply, Reply::Posted { .. }));
         }
     }
 }
@@ -159,7 +150,7 @@ fn commits(program: Option<&str>) {
 fn post_from_all(forumd: &Forumd, at_once: usize, counter: impl Fn(&Server) -> f64) -> (f64, f64) {
     const CLIENTS: usize = 50;
     let server = forumd.clone().start();
-    Client::new_user(&server, "yoda").done(Request::CreateThread { title: "t" });
+    Client::new_user(&server, "yoda").done(Request::CreateThread { title: "t", key: None });
     let new_client = |number| Client::new_user(&server, &format!("user{number}"));
     let clients: Vec<Client> = (0..CLIENTS).map(new_client).collect();
     let (before, start) = (counter(&server), Instant::now());
@@ -178,7 +169,7 @@ fn pipelined_reads(program: Option<&str>) {
     let runs = array::from_fn::<_, RUNS, _>(|_| {
         let server = forumd(program, &["--durability", "none"], &[]).start();
         let mut yoda = Client::new_user(&server, "yoda");
-        yoda.done(Request::CreateThread { title: "t" });
+        yoda.done(Request::CreateThread { title: "t", key: None });
         yoda.post("t", 2_000, 1_000, 100);
         read_late(&server, Client::new_user(&server, "greedy"), yoda)
     });
@@ -186,29 +177,30 @@ fn pipelined_reads(program: Option<&str>) {
 }
 
 fn read_late(server: &Server, mut greedy: Client, mut other: Client) -> [f64; 5] {
-    let stream = greedy.stream.try_clone().expect("a descriptor is free");
-    let mut writer = Client { stream, decoder: Decoder::default() };
+    let mut writer = greedy.0.stream().try_clone().expect("a descriptor is free");
     // 5 makes the kernel forget the peak so far: proc(5).
     fs::write(format!("/proc/{}/clear_refs", server.pid()), "5").expect("it runs");
     let peak = || proc_bytes(server, "status", "VmHWM:") / MIB;
     let before = peak();
     // The server may stop reading from who does not read: the requests need a thread of their own.
-    let read = Request::ReadThread { title: "t", range: None };
-    let writing = thread::spawn(move || writer.send(repeat_n(read, 5_000)));
+    greedy.queue(repeat_n(read("t", None), 5_000));
+    let requests = greedy.0.peer().unsent().to_vec();
+    greedy.0.peer().sent(requests.len());
+    let writing = thread::spawn(move || writer.write_all(&requests));
     let mut pings: Vec<f64> = (0..2_000).map(|_| micros(|| other.ping())).collect();
     let unread = peak() - before;
     let start = Instant::now();
     for _ in 0..5_000 {
         let mut wanted = 1..;
         greedy.expect(2_000, |reply| match reply {
-            Reply::Post { number, text, .. } => Some(*number) == wanted.next() && text.len() == 1_000,
+            Reply::PostItem { number, text, .. } => Some(*number) == wanted.next() && text.len() == 1_000,
             _ => false,
         });
-        greedy.expect(1, |reply| *reply == Reply::EndOfList);
+        greedy.expect(1, |reply| *reply == Reply::EndOfList { next: None });
         pings.push(micros(|| other.ping()));
     }
     let seconds = start.elapsed().as_secs_f64();
-    writing.join().expect("the server took all requests");
+    writing.join().expect("it has no bugs").expect("the server took all requests");
     [unread, peak() - before, seconds, quantile(&pings, 50), quantile(&pings, 99)]
 }
 

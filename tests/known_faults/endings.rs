@@ -6,9 +6,9 @@ use std::net::TcpStream;
 use std::thread;
 use std::time::Instant;
 
-use forum_common::refusal::Closing;
-use forum_common::request::{Request, VERSION};
-use forum_tests::{DEADLINE, Heard, Notice, PASSWORD, Reply, Server, Wire};
+use forum_common::wire::{Closing, OwnedFromServer, OwnedNotice, OwnedReply, Request};
+use forum_tests::outcome::Outcome;
+use forum_tests::{DEADLINE, PASSWORD, Server, Wire, hello, outcome, read};
 
 use rustix::process::Signal;
 
@@ -41,7 +41,7 @@ fn drain(wire: &mut Wire) -> usize {
     let mut frames = 0;
     loop {
         match wire.next_frame_or_reset() {
-            Ok(Some(Heard::Reply(_, Reply::Pong(_)))) => frames += 1,
+            Ok(Some(OwnedFromServer::Reply(_, OwnedReply::Pong { .. }))) => frames += 1,
             Err(error) if error.kind() == ErrorKind::WouldBlock => return frames,
             other => panic!("wanted a pong, not {other:?}"),
         }
@@ -54,8 +54,8 @@ fn b1_who_pipelines_before_the_log_in_and_reads_late_is_answered() {
     const PINGS: usize = 20_000;
     let server = Server::start(&[]);
     let (mut wire, mut other) = (server.wire(), server.wire());
-    let (_, bytes) = wire.frames(iter::repeat_n(Request::Ping(&[b'?'; 1_000]), PINGS));
-    let stream = wire.writer();
+    let (_, bytes) = wire.frames(iter::repeat_n(Request::Ping { payload: &[b'?'; 1_000] }, PINGS));
+    let stream = wire.stream();
     // Only whole frames are answered.
     let sent = fill(&stream, &bytes, &mut other) / (bytes.len() / PINGS);
     assert!(sent < PINGS, "the server has stopped reading");
@@ -82,14 +82,14 @@ fn b1_who_pipelines_before_the_log_in_and_reads_late_is_answered() {
 fn b2_a_session_in_one_write_is_answered_to_its_end() {
     let server = Server::start(&[]);
     let mut yoda = server.user("yoda");
-    yoda.done(&Request::CreateThread { title: "t" });
+    yoda.done(&Request::CreateThread { title: "t", key: None });
     yoda.log_out();
     let mut requests = vec![
-        Request::Hello { version: VERSION },
-        Request::LogIn { name: "yoda", udp_port: 0 },
-        Request::Password(PASSWORD),
+        hello(),
+        Request::LogIn { name: "yoda", udp_port: 0, take_over: None, session: None },
+        Request::Password { password: PASSWORD },
     ];
-    requests.extend([Request::Post { title: "t", text: "x" }; 10]);
+    requests.extend([Request::Post { title: "t", text: "x", key: None }; 10]);
     requests.push(Request::LogOut);
     let counts: Vec<usize> = (0..20)
         .map(|_| {
@@ -112,15 +112,15 @@ fn b2_a_sign_up_that_is_followed_by_fin_makes_an_account() {
     let mut wire = server.raw();
     let sign_up = Request::SignUp { password: PASSWORD, confirmation: PASSWORD };
     wire.send_all([
-        Request::Hello { version: VERSION },
-        Request::LogIn { name: "yoda", udp_port: 0 },
+        hello(),
+        Request::LogIn { name: "yoda", udp_port: 0, take_over: None, session: None },
         sign_up,
     ]);
     wire.close_output();
     let (replies, _) = replies_to_the_end(&mut wire);
     let known = server.wire().name("yoda");
-    assert_eq!(known, Reply::PasswordWanted { known: true }, "B2: no account; the answers were {replies:?}");
-    assert_eq!(replies.last(), Some(&Reply::welcome()), "B2: {replies:?}");
+    assert_eq!(known, Ok(true), "B2: no account; the answers were {replies:?}");
+    assert_eq!(replies.last(), Some(&outcome::welcome()), "B2: {replies:?}");
 }
 
 #[test]
@@ -128,8 +128,8 @@ fn b2_posts_that_are_followed_by_fin_are_all_answered() {
     const POSTS: usize = 1_000;
     let server = Server::start(&[]);
     let mut yoda = server.user("yoda");
-    yoda.done(&Request::CreateThread { title: "t" });
-    yoda.send_all([Request::Post { title: "t", text: "x" }; POSTS]);
+    yoda.done(&Request::CreateThread { title: "t", key: None });
+    yoda.send_all([Request::Post { title: "t", text: "x", key: None }; POSTS]);
     yoda.close_output();
     let (replies, _) = replies_to_the_end(&mut yoda);
     let posted = server.user("hans").read_thread("t").len();
@@ -142,11 +142,11 @@ fn b3_a_mail_acknowledgement_in_the_same_segment_after_xit_counts() {
     let server = Server::start(&[]);
     let [mut yoda, mut hans] = server.online(["yoda", "hans"]);
     hans.tell("yoda", "hi");
-    let Notice::Message { number, .. } = yoda.notice() else { panic!("no message") };
-    yoda.send_all([Request::LogOut, Request::Taken { up_to: number }]);
+    let OwnedNotice::Message { number, .. } = yoda.notice() else { panic!("no message") };
+    yoda.send_all([Request::LogOut, Request::AckMessages { up_to: number }]);
     yoda.close_output();
     let (replies, _) = replies_to_the_end(&mut yoda);
-    assert_eq!(replies.last(), Some(&Reply::Done("Goodbye".into())));
+    assert_eq!(replies.last(), Some(&OwnedReply::Done("Goodbye".into())));
     let again = server.user("yoda").notices_so_far();
     assert_eq!(again, [], "B3: what was acknowledged came again");
 }
@@ -157,14 +157,14 @@ fn b4_who_does_not_read_is_cut_off_with_a_word() {
     const POSTS: usize = 400;
     let mut server = Server::start(&ALARM);
     let mut yoda = server.user("yoda");
-    yoda.done(&Request::CreateThread { title: "t" });
+    yoda.done(&Request::CreateThread { title: "t", key: None });
     let text = "x".repeat(8_000);
-    let tags = yoda.send_all([Request::Post { title: "t", text: &text }; POSTS]);
-    assert!(yoda.answers(tags).iter().all(Reply::is_done));
+    let tags = yoda.send_all([Request::Post { title: "t", text: &text, key: None }; POSTS]);
+    assert!(yoda.outcomes(tags).iter().all(Outcome::is_ok));
     let mut slow = Wire::connect_with_little_room(server.address());
     slow.hello();
     slow.become_user("slow");
-    slow.send(&Request::ReadThread { title: "t", range: None });
+    slow.send(&read("t", None));
     // Nobody is cut off before 60 s are over, so the alarm may be the coarse one.
     let started = Instant::now();
     while started.elapsed().as_secs() + ALARM_SECONDS < 58 {
@@ -179,7 +179,8 @@ fn b4_who_does_not_read_is_cut_off_with_a_word() {
             Err(error) => break Err(error),
         }
     };
-    let has_word = matches!(last, Some(Heard::Closing(Closing::TooSlow, _)));
+    let has_word =
+        matches!(last, Some(OwnedFromServer::Notice(OwnedNotice::Closing { code: Closing::TooSlow, .. })));
     assert!(has_word, "B4: after {:?} it ended without a word: {end:?}", started.elapsed());
 }
 

@@ -1,19 +1,16 @@
 //! Few users, or strangers, who shut everybody else out: C2, C4 and C5.
 
-use forum_common::frame::Tag;
-use forum_common::link::LinkRequest;
-use forum_common::request::{Request, VERSION};
-use forum_common::transfer;
-use forum_tests::{Forumd, Heard, LinkNotice, PASSWORD, Reply, Server, Wire};
+use forum_common::wire::{OwnedFromServer, OwnedNotice, OwnedReply, Request, Tag, Transfer};
+use forum_tests::{Forumd, PASSWORD, Server, Wire, hello, outcome};
 
 use crate::{ALARM, ALARM_SECONDS, ring};
 
 /// A newcomer that got in, or what it heard instead.
 fn come_in(server: &Server) -> Result<Wire, String> {
     let mut wire = server.raw();
-    wire.send(&Request::Hello { version: VERSION });
+    wire.send(&hello());
     match wire.next_frame_or_reset() {
-        Ok(Some(Heard::Reply(_, Reply::Hello { .. }))) => Ok(wire),
+        Ok(Some(OwnedFromServer::Reply(_, OwnedReply::Hello { .. }))) => Ok(wire),
         other => Err(format!("{other:?}")),
     }
 }
@@ -22,14 +19,14 @@ fn come_in(server: &Server) -> Result<Wire, String> {
 /// refused.
 fn begin_transfers(wire: &mut Wire, uploads: &[String]) {
     for _ in 0..16 {
-        let tag = wire.send(&Request::Download { title: "t", file: "f" });
-        wire.send_transfer(tag, &transfer::Transfer::Credit(1));
+        let tag = wire.send(&Request::Download { title: "t", file: "f", offset: None, digest: None });
+        wire.send_transfer(tag, &Transfer::Credit { bytes: 1 });
     }
     for file in uploads {
-        wire.send(&Request::Upload { title: "t", file, size: 1_000_000 });
+        wire.send(&Request::Upload { title: "t", file, size: 1_000_000, key: None });
     }
-    let tag = wire.send(&Request::Ping(b"?"));
-    while !matches!(wire.next_frame(), Some(Heard::Reply(its_tag, _)) if its_tag == tag) {}
+    let tag = wire.send(&Request::Ping { payload: b"?" });
+    while !matches!(wire.next_frame(), Some(OwnedFromServer::Reply(its_tag, _)) if its_tag == tag) {}
 }
 
 /// Descriptors are a budget: transfers that wait hold none, and never those of connections.
@@ -38,8 +35,8 @@ fn c2_transfers_that_stand_still_leave_descriptors_for_newcomers() {
     let limit = "ulimit -n 400 && exec \"$@\"";
     let server = Forumd::new().under(&["sh", "-c", limit, "sh"]).start();
     let mut yoda = server.user("yoda");
-    yoda.done(&Request::CreateThread { title: "t" });
-    assert!(yoda.upload("t", "f", &[7; 1_000_000]).is_done());
+    yoda.done(&Request::CreateThread { title: "t", key: None });
+    assert!(yoda.upload("t", "f", &[7; 1_000_000]).is_ok());
     let mut users: Vec<Wire> = (0..19).map(|n| server.user(&format!("user{n}"))).collect();
     for (n, user) in users.iter_mut().enumerate() {
         begin_transfers(user, &[0, 1, 2, 3].map(|file| format!("{n}-{file}")));
@@ -59,7 +56,7 @@ fn c2_transfers_that_stand_still_leave_descriptors_for_newcomers() {
 fn c2_uploads_that_send_nothing_do_not_keep_others_out_for_ever() {
     let server = Server::start(&[&ALARM[..], &["--max-total-uploads", "8"]].concat());
     let mut yoda = server.user("yoda");
-    yoda.done(&Request::CreateThread { title: "t" });
+    yoda.done(&Request::CreateThread { title: "t", key: None });
     let mut silent = [server.user("one"), server.user("other")];
     for (n, user) in silent.iter_mut().enumerate() {
         for file in 0..4 {
@@ -70,7 +67,7 @@ fn c2_uploads_that_send_nothing_do_not_keep_others_out_for_ever() {
     for _ in 0..70 / ALARM_SECONDS {
         ring(&server);
     }
-    let started: Result<(Tag, u32), Reply> = yoda.start_upload("t", "f", 1);
+    let started: Result<(Tag, u32), OwnedReply> = yoda.start_upload("t", "f", 1);
     assert!(started.is_ok(), "C2: after 70 s the slots are still taken: {started:?}");
 }
 
@@ -84,7 +81,7 @@ fn c2_who_was_turned_away_keeps_nobody_out() {
     let turned_away: Vec<Wire> = (0..32)
         .map(|_| {
             let mut wire = server.raw();
-            assert!(matches!(wire.next_frame(), Some(Heard::Closing(..))));
+            assert!(matches!(wire.next_frame(), Some(OwnedFromServer::Notice(OwnedNotice::Closing { .. }))));
             wire
         })
         .collect();
@@ -122,15 +119,16 @@ fn c4_one_users_offers_leave_room_for_anothers_question() {
     let server = Server::start(&[]);
     let [mut yoda, mut mallory, mut hans] = server.online(["yoda", "mallory", "hans"]);
     for n in 0..64 {
-        mallory.send_link(&LinkRequest::OfferFile { user: "yoda", size: 1, file: &format!("f{n}") });
+        mallory.send(&Request::OfferFile { user: "yoda", size: 1, file: &format!("f{n}") });
     }
     // Each is answered, allowed or not.
     for _ in 0..64 {
-        assert!(matches!(mallory.next_frame(), Some(Heard::Link(..) | Heard::Reply(..))));
+        assert!(matches!(mallory.next_frame(), Some(OwnedFromServer::Link(..) | OwnedFromServer::Reply(..))));
     }
-    let tag = hans.send_link(&LinkRequest::StartPrivate { user: "yoda", enabled: false });
+    let tag = hans.send(&Request::AskPrivate { user: "yoda", enabled: false });
     let answer = hans.next_frame();
-    let is_asked = matches!(&answer, Some(Heard::Link(its_tag, LinkNotice::Asked { .. })) if *its_tag == tag);
+    let is_asked =
+        matches!(&answer, Some(OwnedFromServer::Link(its_tag, OwnedNotice::Asked { .. })) if *its_tag == tag);
     assert!(is_asked, "C4: 64 offers of another user are open: {answer:?}");
     yoda.ping();
 }
@@ -146,5 +144,5 @@ fn c5_a_stranger_with_wrong_passwords_does_not_keep_the_owner_out() {
         stranger.log_in("yoda", "guess");
     }
     let owner = server.wire().log_in("yoda", PASSWORD);
-    assert_eq!(owner, Reply::welcome(), "C5: the owner, from another address");
+    assert_eq!(owner, outcome::welcome(), "C5: the owner, from another address");
 }

@@ -14,8 +14,8 @@ mod stalls;
 use std::fs;
 use std::time::Duration;
 
-use forum_common::refusal::Closing;
-use forum_tests::{Heard, Reply, Server, Wire};
+use forum_common::wire::{Closing, OwnedFromServer, OwnedReply};
+use forum_tests::{Server, Wire};
 
 /// The option that makes a server an alarm clock: see [`ring`].
 const ALARM: [&str; 2] = ["--login-timeout", "5"];
@@ -37,11 +37,11 @@ fn loop_cpu(server: &Server) -> Duration {
 }
 
 /// All replies until the server ends the connection, and whether it did that in order.
-fn replies_to_the_end(wire: &mut Wire) -> (Vec<Reply>, Result<(), String>) {
+fn replies_to_the_end(wire: &mut Wire) -> (Vec<OwnedReply>, Result<(), String>) {
     let mut replies = Vec::new();
     loop {
         match wire.next_frame_or_reset() {
-            Ok(Some(Heard::Reply(_, reply))) => replies.push(reply),
+            Ok(Some(OwnedFromServer::Reply(_, reply))) => replies.push(reply),
             Ok(Some(_)) => {}
             Ok(None) => return (replies, Ok(())),
             Err(error) => return (replies, Err(error.to_string())),

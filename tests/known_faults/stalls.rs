@@ -2,8 +2,9 @@
 
 use std::time::Duration;
 
-use forum_common::request::Request;
-use forum_tests::{Disk, Forumd, Reply, Server, Wire, until};
+use forum_common::wire::{OwnedReply, Request};
+use forum_tests::outcome::Outcome;
+use forum_tests::{Disk, Forumd, Server, Wire, until};
 
 use crate::loop_cpu;
 
@@ -17,7 +18,7 @@ const ROUND_TRIP_CPU_MAX: Duration = Duration::from_millis(15);
 fn hold(disk: &Disk, somebody: &mut Wire, other: &mut Wire) {
     let before = disk.syncs(WAL).len();
     disk.hold(WAL);
-    somebody.send(&Request::PostToBoard { text: "holds up everybody" });
+    somebody.send(&Request::PostToBoard { text: "holds up everybody", key: None });
     until("a commit to be under way", || {
         other.ping();
         (disk.syncs(WAL).len() > before).then_some(())
@@ -43,7 +44,7 @@ fn b5_a_message_costs_the_same_however_much_is_in_flight() {
         for (n, sender) in senders.iter_mut().enumerate() {
             // To one neighbour each, so that no mailbox is full.
             let to = &names[wave * SENDERS + (n + 1) % SENDERS];
-            sender.send_all([Request::Message { user: to, text: "x" }; MESSAGES]);
+            sender.send_all([Request::SendMessage { user: to, text: "x", key: None }; MESSAGES]);
         }
         (0..5).for_each(|_| other.ping());
         costs.push(loop_cpu(&server) - before);
@@ -73,16 +74,16 @@ fn b5_blocks_of_others_in_flight_do_not_count() {
     let tags: Vec<_> = users
         .iter_mut()
         .map(|user| {
-            let tags = user.send_all(names.iter().map(|user| Request::Block { user }));
+            let tags = user.send_all(names.iter().map(|user| Request::Block { user, key: None }));
             // What the next one sends comes to the server after this.
             (0..5).for_each(|_| other.ping());
             tags
         })
         .collect();
     disk.release();
-    let answers: Vec<Reply> =
-        users.iter_mut().zip(tags).flat_map(|(user, tags)| user.answers(tags)).collect();
-    let refused: Vec<&Reply> = answers.iter().filter(|answer| !answer.is_done()).collect();
+    let answers: Vec<OwnedReply> =
+        users.iter_mut().zip(tags).flat_map(|(user, tags)| user.outcomes(tags)).collect();
+    let refused: Vec<&OwnedReply> = answers.iter().filter(|answer| !answer.is_ok()).collect();
     let count = refused.len();
     assert!(refused.is_empty(), "B5: {count} of 3 times {BLOCKS} blocks were refused: {:?}", refused.first());
 }
@@ -94,20 +95,20 @@ fn b6_the_removal_of_a_large_thread_does_not_stop_the_loop() {
     let text = "x".repeat(100);
     let server = Server::start(&["--durability", "none", "-q"]);
     let [mut yoda, mut hans] = server.online(["yoda", "hans"]);
-    yoda.done(&Request::CreateThread { title: "t" });
+    yoda.done(&Request::CreateThread { title: "t", key: None });
     for _ in 0..POSTS / 1_000 {
-        let tags = yoda.send_all([Request::Post { title: "t", text: &text }; 1_000]);
-        assert!(yoda.answers(tags).iter().all(Reply::is_done));
+        let tags = yoda.send_all([Request::Post { title: "t", text: &text, key: None }; 1_000]);
+        assert!(yoda.outcomes(tags).iter().all(Outcome::is_ok));
     }
     let mut longest = Duration::ZERO;
     let mut last = loop_cpu(&server);
-    let tag = yoda.send(&Request::RemoveThread { title: "t" });
+    let tag = yoda.send(&Request::RemoveThread { title: "t", key: None });
     for _ in 0..100 {
         hans.ping();
         let now = loop_cpu(&server);
         longest = longest.max(now - last);
         last = now;
     }
-    assert!(yoda.answer(tag).is_done());
+    assert!(yoda.answer(tag).is_ok());
     assert!(longest <= ROUND_TRIP_CPU_MAX, "B6: a ping waited for {longest:?} of the loop's CPU time");
 }

@@ -12,9 +12,10 @@ mod client;
 mod directory;
 mod disk;
 mod gate;
-mod heard;
 mod lossy;
 mod nat;
+pub mod notice;
+pub mod outcome;
 mod process;
 mod server;
 mod sockets;
@@ -29,16 +30,16 @@ pub use client::{Client, Forum};
 pub use directory::files_below;
 pub use disk::{Disk, Sync, killed_at_change, with_clock_ahead};
 pub use gate::Gate;
-pub use heard::{Heard, LinkNotice, Notice, Reply, Transfer};
 pub use lossy::{Counts, Lossy, Side, Weather};
 pub use nat::Nat;
 pub use process::{Finished, Process};
 pub use server::{ADMIN_PASSWORD, Forumd, Server};
 pub use sockets::{accept, closed_port, free_port};
 pub use terminal::Terminal;
-pub use times::{now_seconds, second_before, shown, shown_since};
+pub use times::{now_seconds, seconds_of, shown, shown_since};
 pub use volume::Volume;
-pub use wire::Wire;
+pub use wire::users::read;
+pub use wire::{Wire, hello};
 
 /// How long a test waits for anything: far more than a loaded machine needs, far less than a human's
 /// patience with a test that hangs.

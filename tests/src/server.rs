@@ -10,7 +10,7 @@ use std::sync::Arc;
 use rustix::process::Signal;
 use tempfile::TempDir;
 
-use crate::{Client, Finished, Forum, Notice, Process, Wire, binaries, until};
+use crate::{Client, Finished, Forum, Process, Wire, binaries, notice, until};
 
 /// The password for SHT, unless a test chooses another or none.
 pub const ADMIN_PASSWORD: &str = "order66";
@@ -315,7 +315,7 @@ impl Server {
     pub fn online<const N: usize>(&self, names: [&str; N]) -> [Wire; N] {
         let mut wires = names.map(|name| self.user(name));
         for (index, wire) in wires.iter_mut().enumerate() {
-            let later: Vec<Notice> = names[index + 1..].iter().map(|name| Notice::logged_in(name)).collect();
+            let later: Vec<_> = names[index + 1..].iter().map(|name| notice::logged_in(name)).collect();
             wire.expect_notices(&later);
         }
         wires

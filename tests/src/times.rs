@@ -10,7 +10,7 @@ pub fn now_seconds() -> u64 {
 
 /// That moment as people in `zone` write it: `1 Jun 2022 16:01:20`.
 pub fn shown(seconds: u64, zone: &str) -> String {
-    date(&format!("@{seconds}"), zone)
+    date(&format!("@{seconds}"), zone, "+%-d %b %Y %H:%M:%S")
 }
 
 /// Every moment from `seconds` until now, as people in `zone` write it.
@@ -18,14 +18,14 @@ pub fn shown_since(seconds: u64, zone: &str) -> Vec<String> {
     (seconds..=now_seconds()).map(|second| shown(second, zone)).collect()
 }
 
-/// One second before a moment that is shown like this.
-pub fn second_before(moment: &str) -> String {
-    date(&format!("{moment} 1 second ago"), "UTC")
+/// The moment that people in `zone` write like this, in seconds since 1970.
+pub fn seconds_of(moment: &str, zone: &str) -> u64 {
+    date(moment, zone, "+%s").parse().expect("a number of seconds")
 }
 
-fn date(moment: &str, zone: &str) -> String {
+fn date(moment: &str, zone: &str, format: &str) -> String {
     let output = Command::new("date")
-        .args(["-d", moment, "+%-d %b %Y %H:%M:%S"])
+        .args(["-d", moment, format])
         .env("TZ", zone)
         .env("LC_ALL", "C")
         .output()

@@ -1,15 +1,19 @@
 //! What a server makes of a clock that is wrong, and of one that was wrong once.
 #![forbid(unsafe_code)]
 
-use forum_common::request::Request;
+use forum_common::wire::{OwnedReply, Request};
 use forum_tests::{Forumd, Wire, with_clock_ahead};
 
 const HOUR_SECONDS: i64 = 3_600;
 
-/// Posts to the board; the time that is shown for it.
-fn post(yoda: &mut Wire, text: &str) -> String {
-    let answer = yoda.done(&Request::PostToBoard { text });
-    answer.rsplit_once(" at ").expect("a time").1.trim_end_matches('.').to_owned()
+/// Posts to the board: when that was, and how it is shown.
+fn post(yoda: &mut Wire, text: &str) -> (u64, String) {
+    match yoda.request(&Request::PostToBoard { text, key: None }) {
+        OwnedReply::Posted { at_ms, text, .. } => {
+            (at_ms, text.rsplit_once(" at ").expect("a time").1.trim_end_matches('.').to_owned())
+        }
+        other => panic!("{other:?}"),
+    }
 }
 
 /// Each message is found from the time that was shown for the one before it.
@@ -17,18 +21,22 @@ fn post(yoda: &mut Wire, text: &str) -> String {
 fn after_a_clock_that_was_an_hour_ahead_each_message_is_found_from_the_last_time_seen_over_restarts() {
     let launch = Forumd::new();
     let mut server = with_clock_ahead(launch.clone(), HOUR_SECONDS).start();
-    let mut last_seen = post(&mut server.user("yoda"), "from the future");
+    let (mut last_seen_ms, _) = post(&mut server.user("yoda"), "from the future");
     server.stop();
     for start in 0..3 {
         let mut server = launch.clone().start();
         let mut yoda = server.user("yoda");
         for number in 0..3 {
             let text = format!("{start}-{number}");
-            let seen = post(&mut yoda, &text);
-            let lines = yoda.lines(&Request::ReadBoard { after: &last_seen });
+            let (seen_ms, seen) = post(&mut yoda, &text);
+            let lines = yoda.lines(&Request::ReadBoard {
+                later_than_ms: Some(last_seen_ms),
+                after: None,
+                at_most: None,
+            });
             assert_eq!(lines.len(), 1, "{lines:?}");
             assert!(lines[0].contains(&text) && lines[0].contains(&seen), "{lines:?}");
-            last_seen = seen;
+            last_seen_ms = seen_ms;
         }
         drop(yoda);
         server.stop();
@@ -42,9 +50,9 @@ fn a_clock_beyond_the_year_9999_stops_nothing() {
     // Year 11,000 or so.
     let mut server = with_clock_ahead(Forumd::new(), 285_000_000_000).start();
     let mut yoda = server.user("yoda");
-    assert_eq!(post(&mut yoda, "hello"), "30 Dec 9999 22:00:00");
-    yoda.done(&Request::CreateThread { title: "t" });
-    assert!(yoda.upload("t", "f", b"bytes").is_done());
+    assert_eq!(post(&mut yoda, "hello").1, "30 Dec 9999 22:00:00");
+    yoda.done(&Request::CreateThread { title: "t", key: None });
+    assert!(yoda.upload("t", "f", b"bytes").is_ok());
     drop(yoda);
     server.stop();
     assert!(server.log().iter().any(|line| line.starts_with("9999-12-30T22:00:00")));
@@ -65,7 +73,7 @@ fn times_that_no_deadline_can_have_are_usage_errors_and_the_longest_allowed_ones
     let server = Forumd::new().args(&options).args(&["--max-attempts", "1"]).start();
     server.user("yoda").ping();
     let mut wrong = server.wire();
-    wrong.name("yoda");
-    wrong.refused(&Request::Password("wrong"));
+    assert_eq!(wrong.name("yoda"), Ok(true));
+    wrong.refused(&Request::Password { password: "wrong" });
     server.user("hans").ping();
 }

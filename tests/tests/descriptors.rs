@@ -2,8 +2,8 @@
 //! refused. And who is turned away is counted in the log, not listed.
 #![forbid(unsafe_code)]
 
-use forum_common::refusal::Closing;
-use forum_tests::{Finished, Forumd, Heard, Server, Wire};
+use forum_common::wire::{Closing, OwnedFromServer, OwnedNotice};
+use forum_tests::{Finished, Forumd, Server, Wire};
 
 /// A server that may have so many files open.
 fn forumd_with(descriptors: u32) -> Forumd {
@@ -12,7 +12,10 @@ fn forumd_with(descriptors: u32) -> Forumd {
 }
 
 fn is_turned_away(wire: &mut Wire) -> bool {
-    matches!(wire.next_frame(), Some(Heard::Closing(Closing::ServerFull, _)))
+    matches!(
+        wire.next_frame(),
+        Some(OwnedFromServer::Notice(OwnedNotice::Closing { code: Closing::ServerFull, .. }))
+    )
 }
 
 #[test]

@@ -7,9 +7,9 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use forum_common::refusal::Refusal;
-use forum_common::request::Request;
-use forum_tests::{Forumd, Reply, Server, Wire};
+use forum_common::wire::{Refusal, Request};
+use forum_tests::outcome::Refused;
+use forum_tests::{Forumd, Server, Wire};
 
 const DISK_KIB: usize = 6 * 1_024;
 const BALLAST_BYTES: usize = 1 << 20;
@@ -32,8 +32,8 @@ fn seen_by(server: &Server, path: &Path) -> PathBuf {
     PathBuf::from(format!("/proc/{}/root{}", server.pid(), path.display()))
 }
 
-fn no_space() -> Reply {
-    Reply::refused(Refusal::NoSpace, "No space left on the server. Nothing was changed")
+fn no_space() -> Refused {
+    (Refusal::NoSpace, "No space left on the server. Nothing was changed".to_owned())
 }
 
 /// Fills the disk beside the server's data.
@@ -48,9 +48,9 @@ fn post_until_full(yoda: &mut Wire) -> usize {
     let text = "x".repeat(8_000);
     let mut posted = 0;
     loop {
-        match yoda.request(&Request::Post { title: "t", text: &text }) {
-            Reply::Done(_) => posted += 1,
-            refused => {
+        match yoda.outcome(&Request::Post { title: "t", text: &text, key: None }) {
+            Ok(_) => posted += 1,
+            Err(refused) => {
                 assert_eq!(refused, no_space());
                 return posted;
             }
@@ -82,7 +82,7 @@ fn copy_directory(from: &Path, to: &Path) {
 fn a_full_disk_refuses_changes(durability: &str) {
     let server = server_on_a_small_disk(&["--durability", durability]);
     let mut yoda = server.user("yoda");
-    yoda.done(&Request::CreateThread { title: "t" });
+    yoda.done(&Request::CreateThread { title: "t", key: None });
     let ballast = put_ballast(&server);
     let posted = post_until_full(&mut yoda);
     assert!(posted > 10, "only {posted}");
@@ -92,7 +92,7 @@ fn a_full_disk_refuses_changes(durability: &str) {
     let burst = burst_of_posts(&mut yoda);
     assert_eq!(yoda.read_thread("t").len(), posted + burst);
     fs::remove_file(ballast).unwrap();
-    yoda.done(&Request::Post { title: "t", text: "room again" });
+    yoda.done(&Request::Post { title: "t", text: "room again", key: None });
     let lines = yoda.read_thread("t");
     assert_eq!(lines.len(), posted + burst + 1);
     assert_eq!(listing_after_restart(&server), lines);
@@ -101,10 +101,10 @@ fn a_full_disk_refuses_changes(durability: &str) {
 /// Sends 60 posts at once to a full server; how many were done.
 fn burst_of_posts(yoda: &mut Wire) -> usize {
     let text = "y".repeat(8_000);
-    let tags = yoda.send_all([Request::Post { title: "t", text: &text }; 60]);
-    let answers = yoda.answers(tags);
-    let done = answers.iter().filter(|answer| answer.is_done()).count();
-    let refused = answers.iter().filter(|answer| **answer == no_space()).count();
+    let tags = yoda.send_all([Request::Post { title: "t", text: &text, key: None }; 60]);
+    let answers = yoda.outcomes(tags);
+    let done = answers.iter().filter(|answer| answer.is_ok()).count();
+    let refused = answers.iter().filter(|answer| **answer == Err(no_space())).count();
     assert_eq!(done + refused, answers.len(), "{answers:?}");
     assert!(refused > 0);
     done
@@ -124,7 +124,7 @@ fn a_full_disk_refuses_changes_and_changes_nothing_with_durability_interval() {
 fn people_are_told_that_the_disk_is_full() {
     let server = server_on_a_small_disk(&[]);
     let mut yoda = server.user("yoda");
-    yoda.done(&Request::CreateThread { title: "t" });
+    yoda.done(&Request::CreateThread { title: "t", key: None });
     let mut hans = server.sign_up("hans");
     post_until_full(&mut yoda);
     let text = "x".repeat(8_000);
@@ -136,7 +136,7 @@ fn people_are_told_that_the_disk_is_full() {
 fn an_upload_that_finds_no_space_is_refused_and_leaves_no_trace() {
     let server = server_on_a_small_disk(&[]);
     let mut yoda = server.user("yoda");
-    yoda.done(&Request::CreateThread { title: "t" });
+    yoda.done(&Request::CreateThread { title: "t", key: None });
     let bytes = vec![7; DISK_KIB * 1_024 + 1];
     let (tag, credit) = match yoda.start_upload("t", "f", bytes.len() as u64) {
         Ok(started) => started,
@@ -146,10 +146,7 @@ fn an_upload_that_finds_no_space_is_refused_and_leaves_no_trace() {
             return;
         }
     };
-    let refused = yoda.try_send_data(tag, credit, &bytes).and_then(|_| match yoda.end_upload(tag, &bytes) {
-        Reply::Done(text) => panic!("{text}, on a disk that is too small"),
-        refused => Err::<u32, _>(refused),
-    });
+    let refused = yoda.try_send_data(tag, credit, &bytes).and_then(|_| yoda.end_upload(tag, &bytes));
     assert_eq!(refused, Err(no_space()));
     let files = seen_by(&server, &server.launch().data().join("files"));
     forum_tests::until("the beginning to be gone", || {
@@ -157,8 +154,8 @@ fn an_upload_that_finds_no_space_is_refused_and_leaves_no_trace() {
         (fs::read_dir(&files).unwrap().count() == 0).then_some(())
     });
     assert_eq!(yoda.read_thread("t"), Vec::<String>::new());
-    assert!(yoda.upload("t", "f", b"a small one").is_done(), "there is room again");
-    yoda.done(&Request::Post { title: "t", text: "m" });
+    assert!(yoda.upload("t", "f", b"a small one").is_ok(), "there is room again");
+    yoda.done(&Request::Post { title: "t", text: "m", key: None });
 }
 
 /// A disk of its own, mounted over the directory `$0`.
@@ -171,8 +168,8 @@ const EXT4_WITH_SMALL_BLOCKS: &str =
 fn server_on_a_full_disk(mount: &str) -> Server {
     let mut killed = Server::start(&[]);
     let mut yoda = killed.user("yoda");
-    yoda.done(&Request::CreateThread { title: "t" });
-    yoda.done(&Request::Post { title: "t", text: "before" });
+    yoda.done(&Request::CreateThread { title: "t", key: None });
+    yoda.done(&Request::Post { title: "t", text: "before", key: None });
     killed.kill();
     let launch = Forumd::new();
     let (directory, data) = (launch.directory().to_owned(), killed.launch().data());
@@ -201,7 +198,7 @@ fn a_full_disk_starts(mount: &str) {
     assert_eq!(check.code, Some(1), "{check:#?}");
     assert!(check.stdout.iter().any(|line| line.contains("make room and restart it")), "{check:#?}");
     fs::remove_file(seen_by(&server, &server.launch().directory().join("ballast"))).unwrap();
-    yoda.done(&Request::Post { title: "t", text: "room again" });
+    yoda.done(&Request::Post { title: "t", text: "room again", key: None });
 }
 
 #[test]

@@ -4,8 +4,9 @@
 use std::fs::{self, Permissions};
 use std::os::unix::fs::PermissionsExt;
 
-use forum_common::request::Request;
-use forum_tests::{Forumd, Heard, Reply, Server, Wire};
+use forum_common::wire::{OwnedFromServer, OwnedReply, Request};
+use forum_tests::outcome::Outcome;
+use forum_tests::{Forumd, Server, Wire, read};
 
 /// How often the server is killed in one test.
 const ROUNDS: usize = 6;
@@ -17,24 +18,24 @@ const POSTS: usize = 200;
 /// many answers came in the end.
 fn post_until_killed(server: &mut Server, yoda: &mut Wire, round: usize, acknowledged: usize) -> usize {
     let texts: Vec<String> = (0..POSTS).map(|number| format!("{round}-{number}")).collect();
-    yoda.send_all(texts.iter().map(|text| Request::Post { title: "t", text }));
+    yoda.send_all(texts.iter().map(|text| Request::Post { title: "t", text, key: None }));
     let mut answered = 0;
     while answered < acknowledged {
-        let Some(Heard::Reply(_, Reply::Done(_))) = yoda.next_frame() else { panic!("wanted an answer") };
+        let Some(OwnedFromServer::Reply(_, OwnedReply::Posted { .. })) = yoda.next_frame() else {
+            panic!("wanted an answer")
+        };
         answered += 1;
     }
     server.kill();
     // What was on its way counts as well: it was acknowledged.
-    while let Ok(Some(heard)) = yoda.next_frame_or_reset() {
-        assert!(matches!(heard, Heard::Reply(_, Reply::Done(_))), "{heard:?}");
-        answered += 1;
-    }
-    answered
+    let rest = yoda.outcomes_to_the_end();
+    assert!(rest.iter().all(Outcome::is_ok), "{rest:?}");
+    answered + rest.len()
 }
 
 fn kill_9_loses_nothing(durability: &str) {
     let mut server = Forumd::new().args(&["--durability", durability]).start();
-    server.user("yoda").done(&Request::CreateThread { title: "t" });
+    server.user("yoda").done(&Request::CreateThread { title: "t", key: None });
     let mut kept: Vec<String> = Vec::new();
     for round in 0..ROUNDS {
         let mut yoda = server.user("yoda");
@@ -76,22 +77,30 @@ fn every_kind_of_change_outlives_kill_9_from_the_moment_of_its_answer() {
     let mut server = Server::start(&[]);
     let bytes: Vec<u8> = (0..200_000_u32).map(|index| (index / 3) as u8).collect();
     let steps: [Step<'_>; 7] = [
-        (&|yoda| drop(yoda.done(&Request::CreateThread { title: "t" })), &[]),
-        (&|yoda| drop(yoda.done(&Request::Post { title: "t", text: "a" })), &["1 yoda: a"]),
-        (&|yoda| drop(yoda.done(&Request::Post { title: "t", text: "b" })), &["1 yoda: a", "2 yoda: b"]),
+        (&|yoda| drop(yoda.done(&Request::CreateThread { title: "t", key: None })), &[]),
+        (&|yoda| drop(yoda.done(&Request::Post { title: "t", text: "a", key: None })), &["1 yoda: a"]),
         (
-            &|yoda| drop(yoda.done(&Request::EditPost { title: "t", number: 1, text: "A" })),
+            &|yoda| drop(yoda.done(&Request::Post { title: "t", text: "b", key: None })),
+            &["1 yoda: a", "2 yoda: b"],
+        ),
+        (
+            &|yoda| {
+                drop(yoda.done(&Request::EditPost { title: "t", number: 1, text: "A", id: None, key: None }))
+            },
             &["1 yoda: A", "2 yoda: b"],
         ),
         (
-            &|yoda| assert!(yoda.upload("t", "f", &bytes).is_done()),
+            &|yoda| assert!(yoda.upload("t", "f", &bytes).is_ok()),
             &["1 yoda: A", "2 yoda: b", "yoda uploaded f"],
         ),
         (
-            &|yoda| drop(yoda.done(&Request::DeletePost { title: "t", number: 1 })),
+            &|yoda| drop(yoda.done(&Request::DeletePost { title: "t", number: 1, id: None, key: None })),
             &["1 yoda: b", "yoda uploaded f"],
         ),
-        (&|yoda| drop(yoda.done(&Request::CreateThread { title: "u" })), &["1 yoda: b", "yoda uploaded f"]),
+        (
+            &|yoda| drop(yoda.done(&Request::CreateThread { title: "u", key: None })),
+            &["1 yoda: b", "yoda uploaded f"],
+        ),
     ];
     for (step, lines) in steps {
         step(&mut server.user("yoda"));
@@ -100,7 +109,7 @@ fn every_kind_of_change_outlives_kill_9_from_the_moment_of_its_answer() {
         assert_eq!(server.user("hans").read_thread("t"), lines);
     }
     assert!(server.user("hans").download("t", "f", 1 << 20) == Ok(bytes));
-    server.user("yoda").done(&Request::RemoveThread { title: "t" });
+    server.user("yoda").done(&Request::RemoveThread { title: "t", key: None });
     server.kill();
     server.start_again();
     let mut yoda = server.user("yoda");
@@ -115,8 +124,8 @@ fn every_kind_of_change_outlives_kill_9_from_the_moment_of_its_answer() {
 fn a_start_deletes_beginnings_and_moves_whole_files_that_nothing_names_aside() {
     let mut server = Server::start(&[]);
     let mut yoda = server.user("yoda");
-    yoda.done(&Request::CreateThread { title: "t" });
-    assert!(yoda.upload("t", "f", b"named").is_done());
+    yoda.done(&Request::CreateThread { title: "t", key: None });
+    assert!(yoda.upload("t", "f", b"named").is_ok());
     server.stop();
     let (files, orphan) = (server.launch().data().join("files"), "0123456789abcdef0123456789abcdef");
     std::fs::write(files.join(orphan), "somebody may miss it").unwrap();
@@ -143,17 +152,17 @@ fn hundreds_of_accounts_come_back() {
     let mut server = Server::start(&["--durability", "interval"]);
     for number in 0..300 {
         let mut wire = server.wire();
-        assert!(matches!(wire.sign_up(&format!("user{number}"), "pw"), Reply::Welcome(_)));
+        assert!(wire.sign_up(&format!("user{number}"), "pw").is_ok());
     }
     server.kill();
     server.start_again();
     let mut wire = server.wire();
     for number in 0..300 {
-        assert_eq!(wire.name(&format!("user{number}")), Reply::PasswordWanted { known: true });
-        let wrong = wire.request(&Request::Password("not it"));
-        assert!(matches!(wrong, Reply::Refused(..)), "{wrong:?}");
+        assert_eq!(wire.name(&format!("user{number}")), Ok(true));
+        let wrong = wire.outcome(&Request::Password { password: "not it" });
+        assert!(wrong.is_err(), "{wrong:?}");
     }
-    assert!(matches!(wire.log_in("user7", "pw"), Reply::Welcome(_)));
+    assert!(wire.log_in("user7", "pw").is_ok());
 }
 
 /// Whatever a long log is turned into while the server runs or starts, it stays the same forum: after kill -9
@@ -166,12 +175,12 @@ fn a_long_log_is_the_same_forum_after_every_start() {
     let text = "x".repeat(8_192);
     for title in 0..17 {
         let title = title.to_string();
-        yoda.done(&Request::CreateThread { title: &title });
-        let post = Request::Post { title: &title, text: &text };
+        yoda.done(&Request::CreateThread { title: &title, key: None });
+        let post = Request::Post { title: &title, text: &text, key: None };
         let tags = yoda.send_all(std::iter::repeat_n(post, POSTS_EACH));
-        assert!(yoda.answers(tags).iter().all(Reply::is_done));
+        assert!(yoda.outcomes(tags).iter().all(Outcome::is_ok));
     }
-    assert!(yoda.upload("7", "f", b"bytes").is_done());
+    assert!(yoda.upload("7", "f", b"bytes").is_ok());
     drop(yoda);
     for start in 0..3 {
         if start % 2 == 0 {
@@ -184,15 +193,14 @@ fn a_long_log_is_the_same_forum_after_every_start() {
         let mut yoda = server.user("yoda");
         assert_eq!(yoda.titles().len(), 17);
         let number = (POSTS_EACH + start) as u32;
-        let refused =
-            yoda.refused(&Request::ReadThread { title: "7", range: Some((number + 1, number + 1)) });
+        let refused = yoda.refused(&read("7", Some((number + 1, number + 1))));
         assert_eq!(refused.1, "Invalid message number");
-        let last = yoda.list(&Request::ReadThread { title: "7", range: Some((POSTS_EACH as u32, number)) });
-        assert_eq!(last[0].line(), Some(format!("{POSTS_EACH} yoda: {text}")));
+        let last = yoda.lines(&read("7", Some((POSTS_EACH as u32, number))));
+        assert_eq!(last[0], format!("{POSTS_EACH} yoda: {text}"));
         // The file stands behind the last of the first messages: in the range only once others follow it.
         assert_eq!(last.len(), if start == 0 { 1 } else { start + 2 });
         assert_eq!(yoda.download("7", "f", 100), Ok(b"bytes".to_vec()));
-        yoda.done(&Request::Post { title: "7", text: "one more" });
+        yoda.done(&Request::Post { title: "7", text: "one more", key: None });
     }
     assert!(server.launch().offline(&["check"], "").code == Some(0));
 }
@@ -201,9 +209,9 @@ fn a_long_log_is_the_same_forum_after_every_start() {
 fn a_server_killed_while_it_starts_starts_again() {
     let mut server = Server::start(&[]);
     let mut yoda = server.user("yoda");
-    yoda.done(&Request::CreateThread { title: "t" });
+    yoda.done(&Request::CreateThread { title: "t", key: None });
     for number in 0..50 {
-        yoda.done(&Request::Post { title: "t", text: &number.to_string() });
+        yoda.done(&Request::Post { title: "t", text: &number.to_string(), key: None });
     }
     server.kill();
     for _ in 0..10 {
@@ -218,9 +226,9 @@ fn a_server_killed_while_it_starts_starts_again() {
 fn a_log_that_lost_something_is_refused_before_listening_and_in_the_words_of_check() {
     let mut server = Server::start(&[]);
     let mut yoda = server.user("yoda");
-    yoda.done(&Request::CreateThread { title: "t" });
-    yoda.done(&Request::Post { title: "t", text: "m" });
-    assert!(yoda.upload("t", "f", b"bytes").is_done());
+    yoda.done(&Request::CreateThread { title: "t", key: None });
+    yoda.done(&Request::Post { title: "t", text: "m", key: None });
+    assert!(yoda.upload("t", "f", b"bytes").is_ok());
     server.kill();
     let (launch, data) = (server.launch(), server.launch().data());
     let log = data.join("journal.sqlite3-wal");

@@ -4,9 +4,8 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use forum_common::refusal::Refusal;
-use forum_common::request::Request;
-use forum_tests::{Notice, Reply, Server, Wire};
+use forum_common::wire::{OwnedNotice, OwnedReply, Refusal, Request};
+use forum_tests::{Server, Wire, notice};
 
 /// The users who block each other.
 const USERS: [&str; 3] = ["yoda", "hans", "luke"];
@@ -42,7 +41,7 @@ struct Model {
 }
 
 /// What each user is shown, in order.
-type Shown = BTreeMap<&'static str, Vec<Notice>>;
+type Shown = BTreeMap<&'static str, Vec<OwnedNotice>>;
 
 impl Model {
     fn has_blocked(&self, blocker: &'static str, blocked: &'static str) -> bool {
@@ -59,14 +58,14 @@ impl Model {
     }
 
     /// Shows something of `actor` to all of these who have not blocked `actor`.
-    fn show(&self, actor: &'static str, to: &[&'static str], notice: &Notice, shown: &mut Shown) {
+    fn show(&self, actor: &'static str, to: &[&'static str], notice: &OwnedNotice, shown: &mut Shown) {
         for receiver in to.iter().filter(|receiver| !self.has_blocked(receiver, actor)) {
             shown.entry(receiver).or_default().push(notice.clone());
         }
     }
 
     /// Presence asks the other way round: who is blocked by `actor` does not see `actor` come and go.
-    fn show_presence(&self, actor: &'static str, notice: &Notice, shown: &mut Shown) {
+    fn show_presence(&self, actor: &'static str, notice: &OwnedNotice, shown: &mut Shown) {
         for receiver in self.others(actor).filter(|receiver| !self.has_blocked(actor, receiver)) {
             shown.entry(receiver).or_default().push(notice.clone());
         }
@@ -74,16 +73,16 @@ impl Model {
 
     fn log_in(&mut self, user: &'static str, shown: &mut Shown) {
         let (waiting, _) = self.mail.entry(user).or_default();
-        let late = waiting.drain(..).map(|(number, from, text)| Notice::late_message(number, from, &text));
+        let late = waiting.drain(..).map(|(number, from, text)| notice::late_message(number, from, &text));
         shown.entry(user).or_default().extend(late);
-        self.show_presence(user, &Notice::logged_in(user), shown);
+        self.show_presence(user, &notice::logged_in(user), shown);
         self.online.push(user);
         self.gone.retain(|gone| *gone != user);
     }
 
     fn log_out(&mut self, user: &'static str, shown: &mut Shown) {
         self.online.retain(|online| *online != user);
-        self.show_presence(user, &Notice::logged_out(user), shown);
+        self.show_presence(user, &notice::logged_out(user), shown);
         self.gone.push(user);
     }
 
@@ -98,7 +97,7 @@ impl Model {
         let (waiting, newest) = self.mail.entry(to).or_default();
         *newest += 1;
         if is_online {
-            shown.entry(to).or_default().push(Notice::message(*newest, from, text));
+            shown.entry(to).or_default().push(notice::message(*newest, from, text));
         } else {
             waiting.push((*newest, from, text.to_owned()));
         }
@@ -107,7 +106,7 @@ impl Model {
 
     fn broadcast(&self, from: &'static str, text: &str, shown: &mut Shown) -> Answer {
         let others: Vec<_> = self.others(from).collect();
-        self.show(from, &others, &Notice::broadcast(from, text), shown);
+        self.show(from, &others, &notice::broadcast(from, text), shown);
         let was_skipped = others.iter().any(|other| self.has_blocked(other, from));
         if was_skipped { Answer::Refused(Refusal::NotToAll) } else { Answer::Done }
     }
@@ -115,7 +114,7 @@ impl Model {
     fn post_to_board(&mut self, author: &'static str, text: &str, shown: &mut Shown) -> Answer {
         self.board_posts += 1;
         let others: Vec<_> = self.others(author).collect();
-        self.show(author, &others, &Notice::board_post(self.board_posts, author, text), shown);
+        self.show(author, &others, &notice::board_post(self.board_posts, author, text), shown);
         Answer::Done
     }
 
@@ -128,7 +127,7 @@ impl Model {
         if self.rooms.iter().any(|(members, _)| members.iter().collect::<BTreeSet<_>>() == set) {
             return Answer::Refused(Refusal::RoomExists);
         }
-        let notice = Notice::put_in_room(self.rooms.len() as u32 + 1, creator, &members.join(", "));
+        let notice = notice::put_in_room(self.rooms.len() as u32 + 1, creator, &members.join(" "));
         self.show(creator, others, &notice, shown);
         self.rooms.push((members, 0));
         Answer::Done
@@ -144,7 +143,7 @@ impl Model {
         *posts += 1;
         let (members, number) = (members.clone(), *posts);
         let others: Vec<_> = self.others(author).filter(|other| members.contains(other)).collect();
-        self.show(author, &others, &Notice::room_post(room, number, author, text), shown);
+        self.show(author, &others, &notice::room_post(room, number, author, text), shown);
         Answer::Done
     }
 
@@ -200,7 +199,7 @@ impl Stage {
                 self.model.blocks
             );
             let messages = wanted.iter().filter_map(|notice| match notice {
-                Notice::Message { number, .. } => Some(*number),
+                OwnedNotice::Message { number, .. } => Some(*number),
                 _ => None,
             });
             if let Some(newest) = messages.max() {
@@ -239,11 +238,7 @@ impl Stage {
         let wire = self.wires.get_mut(actor).expect("online");
         let answer = match wanted {
             Answer::Lines(_) => Answer::Lines(wire.lines(request)),
-            _ => match wire.request(request) {
-                Reply::Done(_) => Answer::Done,
-                Reply::Refused(code, _) => Answer::Refused(code),
-                other => panic!("{other:?}"),
-            },
+            _ => wire.outcome(request).map_or_else(|(code, _)| Answer::Refused(code), |_| Answer::Done),
         };
         assert!(
             answer == *wanted,
@@ -257,13 +252,13 @@ impl Stage {
         for user in USERS {
             let text = self.text();
             let wanted = self.model.message(actor, user, &text, &mut self.shown);
-            self.expect_answer(actor, &Request::Message { user, text: &text }, &wanted);
+            self.expect_answer(actor, &Request::SendMessage { user, text: &text, key: None }, &wanted);
         }
         let text = self.text();
         let wanted = self.model.broadcast(actor, &text, &mut self.shown);
-        self.expect_answer(actor, &Request::Broadcast { text: &text }, &wanted);
+        self.expect_answer(actor, &Request::SendBroadcast { text: &text }, &wanted);
         let wanted = self.model.post_to_board(actor, &text, &mut self.shown);
-        self.expect_answer(actor, &Request::PostToBoard { text: &text }, &wanted);
+        self.expect_answer(actor, &Request::PostToBoard { text: &text, key: None }, &wanted);
         self.look_around(actor);
         self.use_rooms(actor);
         self.expect_shown("when somebody acted");
@@ -272,14 +267,19 @@ impl Stage {
     fn look_around(&mut self, actor: &'static str) {
         let online = self.model.who_else(actor);
         let since = self.model.who_else_since(actor);
-        self.expect_answer(actor, &Request::WhoElse, &online);
-        self.expect_answer(actor, &Request::WhoElseSince { seconds: "100000" }, &since);
+        self.expect_answer(actor, &Request::WhoElse { after: None, at_most: None }, &online);
+        self.expect_answer(
+            actor,
+            &Request::WhoElseSince { seconds: 100_000, after: None, at_most: None },
+            &since,
+        );
         let wire = self.wires.get_mut(actor).expect("online");
-        let name = |item: &Reply| match item {
-            Reply::ActiveUser { name, .. } => name.clone(),
+        let name = |item: &OwnedReply| match item {
+            OwnedReply::ActiveUserItem { name, .. } => name.clone(),
             other => panic!("{other:?} is no active user"),
         };
-        let active = wire.list(&Request::ListActive).iter().map(name).collect();
+        let active =
+            wire.list(&Request::ListActive { after: None, at_most: None }).iter().map(name).collect();
         assert_eq!(Answer::Lines(active), online, "of ATU for {actor}");
     }
 
@@ -288,7 +288,7 @@ impl Stage {
         let chosen = (0..).zip(WITNESSES).filter(|(bit, _)| self.witnesses >> bit & 1 == 1);
         let members: Vec<_> = others.chain(chosen.map(|(_, witness)| witness)).collect();
         let wanted = self.model.create_room(actor, &members, &mut self.shown);
-        self.expect_answer(actor, &Request::CreateRoom { users: &members.join(" ") }, &wanted);
+        self.expect_answer(actor, &Request::CreateRoom { users: &members.join(" "), key: None }, &wanted);
         if wanted == Answer::Done {
             self.witnesses += 1;
         }
@@ -296,7 +296,7 @@ impl Stage {
         for room in [1, newest, newest + 1] {
             let text = self.text();
             let wanted = self.model.post_to_room(actor, room, &text, &mut self.shown);
-            self.expect_answer(actor, &Request::PostToRoom { room, text: &text }, &wanted);
+            self.expect_answer(actor, &Request::PostToRoom { room, text: &text, key: None }, &wanted);
         }
     }
 

@@ -2,24 +2,15 @@
 //! client, as people see them and as programs do.
 #![forbid(unsafe_code)]
 
-use forum_common::refusal::Refusal;
-use forum_common::request::Request;
-use forum_tests::{Server, Wire};
-
-fn read(title: &str, from: u32, to: u32) -> Request<'_> {
-    Request::ReadThread { title, range: Some((from, to)) }
-}
-
-fn lines(wire: &mut Wire, request: &Request<'_>) -> Vec<String> {
-    wire.list(request).iter().map(|item| item.line().expect("an item of a thread")).collect()
-}
+use forum_common::wire::{Refusal, Request};
+use forum_tests::{Server, Wire, read};
 
 /// A thread of yoda's with messages `m1` to `m{count}`.
 fn thread_with(wire: &mut Wire, title: &str, count: usize) {
-    assert_eq!(wire.done(&Request::CreateThread { title }), format!("Thread {title} created"));
+    assert_eq!(wire.done(&Request::CreateThread { title, key: None }), format!("Thread {title} created"));
     for number in 1..=count {
         let text = format!("m{number}");
-        let posted = wire.done(&Request::Post { title, text: &text });
+        let posted = wire.done(&Request::Post { title, text: &text, key: None });
         assert_eq!(posted, format!("Message posted to {title} thread"));
     }
 }
@@ -82,30 +73,33 @@ fn the_wire_gives_every_refusal_its_code() {
     let not_yours =
         |verb| (Refusal::NotYourMessage, format!("The message belongs to another user and cannot be {verb}"));
     let table = [
-        (Request::CreateThread { title: "t" }, (Refusal::ThreadExists, "Thread t exists".to_owned())),
-        (Request::Post { title: "x", text: "m" }, no_thread.clone()),
-        (Request::DeletePost { title: "x", number: 1 }, no_thread.clone()),
-        (Request::DeletePost { title: "t", number: 2 }, bad_number.clone()),
-        (Request::DeletePost { title: "t", number: 0 }, bad_number.clone()),
-        (Request::DeletePost { title: "t", number: u32::MAX }, bad_number.clone()),
-        (Request::DeletePost { title: "t", number: 1 }, not_yours("deleted")),
-        (Request::EditPost { title: "x", number: 1, text: "m" }, no_thread.clone()),
-        (Request::EditPost { title: "t", number: 0, text: "m" }, bad_number.clone()),
-        (Request::EditPost { title: "t", number: 2, text: "m" }, bad_number.clone()),
-        (Request::EditPost { title: "t", number: 1, text: "m" }, not_yours("edited")),
-        (Request::ReadThread { title: "x", range: None }, no_thread.clone()),
-        (read("x", 0, 0), no_thread.clone()),
-        (read("t", 2, 2), bad_number.clone()),
-        (read("t", 0, 1), bad_number.clone()),
-        (Request::Upload { title: "x", file: "f", size: 1 }, no_thread.clone()),
-        (Request::Download { title: "x", file: "f" }, no_thread.clone()),
         (
-            Request::Download { title: "t", file: "f" },
+            Request::CreateThread { title: "t", key: None },
+            (Refusal::ThreadExists, "Thread t exists".to_owned()),
+        ),
+        (Request::Post { title: "x", text: "m", key: None }, no_thread.clone()),
+        (Request::DeletePost { title: "x", number: 1, id: None, key: None }, no_thread.clone()),
+        (Request::DeletePost { title: "t", number: 2, id: None, key: None }, bad_number.clone()),
+        (Request::DeletePost { title: "t", number: 0, id: None, key: None }, bad_number.clone()),
+        (Request::DeletePost { title: "t", number: u32::MAX, id: None, key: None }, bad_number.clone()),
+        (Request::DeletePost { title: "t", number: 1, id: None, key: None }, not_yours("deleted")),
+        (Request::EditPost { title: "x", number: 1, text: "m", id: None, key: None }, no_thread.clone()),
+        (Request::EditPost { title: "t", number: 0, text: "m", id: None, key: None }, bad_number.clone()),
+        (Request::EditPost { title: "t", number: 2, text: "m", id: None, key: None }, bad_number.clone()),
+        (Request::EditPost { title: "t", number: 1, text: "m", id: None, key: None }, not_yours("edited")),
+        (read("x", None), no_thread.clone()),
+        (read("x", Some((0, 0))), no_thread.clone()),
+        (read("t", Some((2, 2))), bad_number.clone()),
+        (read("t", Some((0, 1))), bad_number.clone()),
+        (Request::Upload { title: "x", file: "f", size: 1, key: None }, no_thread.clone()),
+        (Request::Download { title: "x", file: "f", offset: None, digest: None }, no_thread.clone()),
+        (
+            Request::Download { title: "t", file: "f", offset: None, digest: None },
             (Refusal::NoSuchFile, "File does not exist in Thread t".to_owned()),
         ),
-        (Request::RemoveThread { title: "x" }, no_thread),
+        (Request::RemoveThread { title: "x", key: None }, no_thread),
         (
-            Request::RemoveThread { title: "t" },
+            Request::RemoveThread { title: "t", key: None },
             (
                 Refusal::NotYourThread,
                 "The thread was created by another user and cannot be removed".to_owned(),
@@ -130,25 +124,37 @@ fn names_and_texts_are_checked_by_the_server() {
     let bad_text = (Refusal::InvalidText, "Invalid text".to_owned());
     for title in ["", "a b", "a/b", "a\\b", "ü", "\x1b[2J", &long_title] {
         for request in [
-            Request::CreateThread { title },
-            Request::Post { title, text: "m" },
-            Request::DeletePost { title, number: 1 },
-            Request::EditPost { title, number: 1, text: "m" },
-            Request::ReadThread { title, range: None },
-            Request::Upload { title, file: "f", size: 0 },
-            Request::Download { title, file: "f" },
-            Request::RemoveThread { title },
+            Request::CreateThread { title, key: None },
+            Request::Post { title, text: "m", key: None },
+            Request::DeletePost { title, number: 1, id: None, key: None },
+            Request::EditPost { title, number: 1, text: "m", id: None, key: None },
+            read(title, None),
+            Request::Upload { title, file: "f", size: 0, key: None },
+            Request::Download { title, file: "f", offset: None, digest: None },
+            Request::RemoveThread { title, key: None },
         ] {
             assert_eq!(yoda.refused(&request), bad_name, "{request:?}");
         }
     }
     for file in ["", "a b", "../x", ".x", "-x", "a/b", "a\\b", "ü", &long_file] {
-        assert_eq!(yoda.refused(&Request::Upload { title: "t", file, size: 0 }), bad_name, "{file}");
-        assert_eq!(yoda.refused(&Request::Download { title: "t", file }), bad_name, "{file}");
+        assert_eq!(
+            yoda.refused(&Request::Upload { title: "t", file, size: 0, key: None }),
+            bad_name,
+            "{file}"
+        );
+        assert_eq!(
+            yoda.refused(&Request::Download { title: "t", file, offset: None, digest: None }),
+            bad_name,
+            "{file}"
+        );
     }
     for text in ["", "a\nb", "\x1b[31m", "\x7f", "\u{9b}", "\u{202e}", &long_text] {
-        assert_eq!(yoda.refused(&Request::Post { title: "t", text }), bad_text, "{text:?}");
-        assert_eq!(yoda.refused(&Request::EditPost { title: "t", number: 1, text }), bad_text, "{text:?}");
+        assert_eq!(yoda.refused(&Request::Post { title: "t", text, key: None }), bad_text, "{text:?}");
+        assert_eq!(
+            yoda.refused(&Request::EditPost { title: "t", number: 1, text, id: None, key: None }),
+            bad_text,
+            "{text:?}"
+        );
     }
     assert_eq!(yoda.read_thread("t"), ["1 yoda: m1"], "nothing of it changed anything");
     assert_eq!(yoda.titles(), ["t"]);
@@ -161,10 +167,10 @@ fn the_longest_names_and_texts_are_taken() {
     let mut user = server.user(&name);
     let title = "!".repeat(64);
     let text = "é".repeat(4_096);
-    user.done(&Request::CreateThread { title: &title });
-    user.done(&Request::Post { title: &title, text: &text });
+    user.done(&Request::CreateThread { title: &title, key: None });
+    user.done(&Request::Post { title: &title, text: &text, key: None });
     let file = "x".repeat(128);
-    assert!(user.upload(&title, &file, b"bytes").is_done());
+    assert!(user.upload(&title, &file, b"bytes").is_ok());
     assert_eq!(user.read_thread(&title), [format!("1 {name}: {text}"), format!("{name} uploaded {file}")]);
 }
 
@@ -179,14 +185,20 @@ fn messages_beyond_nine_keep_their_order_and_their_numbers() {
         kept.enumerate().map(|(index, number)| format!("{} yoda: m{number}", index + 1)).collect()
     };
     assert_eq!(hans.read_thread("t"), all(&[]));
-    assert_eq!(yoda.done(&Request::DeletePost { title: "t", number: 10 }), "The message has been deleted");
+    assert_eq!(
+        yoda.done(&Request::DeletePost { title: "t", number: 10, id: None, key: None }),
+        "The message has been deleted"
+    );
     assert_eq!(hans.read_thread("t"), all(&[10]));
-    assert_eq!(yoda.done(&Request::DeletePost { title: "t", number: 1 }), "The message has been deleted");
+    assert_eq!(
+        yoda.done(&Request::DeletePost { title: "t", number: 1, id: None, key: None }),
+        "The message has been deleted"
+    );
     assert_eq!(hans.read_thread("t"), all(&[1, 10]));
-    let edit = Request::EditPost { title: "t", number: 10, text: "last" };
+    let edit = Request::EditPost { title: "t", number: 10, text: "last", id: None, key: None };
     assert_eq!(yoda.done(&edit), "The message has been edited");
     assert_eq!(hans.read_thread("t")[9], "10 yoda: last");
-    let past = yoda.refused(&Request::DeletePost { title: "t", number: 11 });
+    let past = yoda.refused(&Request::DeletePost { title: "t", number: 11, id: None, key: None });
     assert_eq!(past.0, Refusal::InvalidMessageNumber);
 }
 
@@ -195,19 +207,19 @@ fn titles_are_exact_and_no_prefixes() {
     let server = Server::start(&[]);
     let mut yoda = server.user("yoda");
     for title in ["333", "3331", "33", "33311", "T", "t"] {
-        assert_eq!(yoda.done(&Request::CreateThread { title }), format!("Thread {title} created"));
+        assert_eq!(yoda.done(&Request::CreateThread { title, key: None }), format!("Thread {title} created"));
         assert_eq!(
-            yoda.done(&Request::Post { title, text: title }),
+            yoda.done(&Request::Post { title, text: title, key: None }),
             format!("Message posted to {title} thread")
         );
     }
-    assert_eq!(yoda.done(&Request::RemoveThread { title: "333" }), "Thread 333 removed");
-    assert_eq!(yoda.done(&Request::RemoveThread { title: "t" }), "Thread t removed");
+    assert_eq!(yoda.done(&Request::RemoveThread { title: "333", key: None }), "Thread 333 removed");
+    assert_eq!(yoda.done(&Request::RemoveThread { title: "t", key: None }), "Thread t removed");
     assert_eq!(yoda.titles(), ["3331", "33", "33311", "T"], "oldest first");
     for title in ["3331", "33", "33311", "T"] {
         assert_eq!(yoda.read_thread(title), [format!("1 yoda: {title}")]);
     }
-    assert_eq!(yoda.refused(&Request::ReadThread { title: "3", range: None }).0, Refusal::NoSuchThread);
+    assert_eq!(yoda.refused(&read("3", None)).0, Refusal::NoSuchThread);
 }
 
 #[test]
@@ -216,25 +228,28 @@ fn a_removed_title_can_be_used_again_by_anyone_and_starts_empty() {
     let mut yoda = server.user("yoda");
     let mut hans = server.user("hans");
     thread_with(&mut yoda, "t", 3);
-    yoda.done(&Request::CreateThread { title: "u" });
-    assert!(yoda.upload("t", "f", b"bytes").is_done());
-    yoda.done(&Request::RemoveThread { title: "t" });
-    assert_eq!(hans.done(&Request::CreateThread { title: "t" }), "Thread t created");
+    yoda.done(&Request::CreateThread { title: "u", key: None });
+    assert!(yoda.upload("t", "f", b"bytes").is_ok());
+    yoda.done(&Request::RemoveThread { title: "t", key: None });
+    assert_eq!(hans.done(&Request::CreateThread { title: "t", key: None }), "Thread t created");
     assert_eq!(hans.read_thread("t"), Vec::<String>::new());
     assert_eq!(hans.titles(), ["u", "t"]);
-    assert_eq!(hans.refused(&Request::Download { title: "t", file: "f" }).0, Refusal::NoSuchFile);
-    assert_eq!(yoda.refused(&Request::RemoveThread { title: "t" }).0, Refusal::NotYourThread);
+    assert_eq!(
+        hans.refused(&Request::Download { title: "t", file: "f", offset: None, digest: None }).0,
+        Refusal::NoSuchFile
+    );
+    assert_eq!(yoda.refused(&Request::RemoveThread { title: "t", key: None }).0, Refusal::NotYourThread);
 }
 
 #[test]
 fn a_range_is_read_with_both_ends_and_the_uploads_between() {
     let server = Server::start(&[]);
     let mut yoda = server.user("yoda");
-    yoda.done(&Request::CreateThread { title: "t" });
-    let upload = |yoda: &mut Wire, file| assert!(yoda.upload("t", file, b"x").is_done());
+    yoda.done(&Request::CreateThread { title: "t", key: None });
+    let upload = |yoda: &mut Wire, file| assert!(yoda.upload("t", file, b"x").is_ok());
     upload(&mut yoda, "first");
     for text in ["a", "b", "c"] {
-        yoda.done(&Request::Post { title: "t", text });
+        yoda.done(&Request::Post { title: "t", text, key: None });
         if text == "b" {
             upload(&mut yoda, "middle");
         }
@@ -249,25 +264,29 @@ fn a_range_is_read_with_both_ends_and_the_uploads_between() {
         "yoda uploaded last",
     ];
     assert_eq!(yoda.read_thread("t"), whole);
-    assert_eq!(lines(&mut yoda, &read("t", 2, 2)), ["2 yoda: b"]);
-    assert_eq!(lines(&mut yoda, &read("t", 1, 2)), ["1 yoda: a", "2 yoda: b"]);
-    assert_eq!(lines(&mut yoda, &read("t", 2, 3)), ["2 yoda: b", "yoda uploaded middle", "3 yoda: c"]);
-    assert_eq!(lines(&mut yoda, &read("t", 1, 3)), whole[1..5]);
-    assert_eq!(lines(&mut yoda, &read("t", 1, 3)), lines(&mut yoda, &read("t", 1, 3_000)), "the end is cut");
+    assert_eq!(yoda.lines(&read("t", Some((2, 2)))), ["2 yoda: b"]);
+    assert_eq!(yoda.lines(&read("t", Some((1, 2)))), ["1 yoda: a", "2 yoda: b"]);
+    assert_eq!(yoda.lines(&read("t", Some((2, 3)))), ["2 yoda: b", "yoda uploaded middle", "3 yoda: c"]);
+    assert_eq!(yoda.lines(&read("t", Some((1, 3)))), whole[1..5]);
+    assert_eq!(
+        yoda.lines(&read("t", Some((1, 3)))),
+        yoda.lines(&read("t", Some((1, 3_000)))),
+        "the end is cut"
+    );
     for (from, to) in [(4, 4), (4, 9), (3, 2), (0, 2), (0, 0), (u32::MAX, u32::MAX)] {
-        let refusal = yoda.refused(&read("t", from, to));
+        let refusal = yoda.refused(&read("t", Some((from, to))));
         assert_eq!(refusal, (Refusal::InvalidMessageNumber, "Invalid message number".to_owned()));
     }
     // The upload goes on standing where it stood among the messages that are left.
-    yoda.done(&Request::DeletePost { title: "t", number: 1 });
+    yoda.done(&Request::DeletePost { title: "t", number: 1, id: None, key: None });
     assert_eq!(
         yoda.read_thread("t"),
         ["yoda uploaded first", "1 yoda: b", "yoda uploaded middle", "2 yoda: c", "yoda uploaded last"]
     );
-    yoda.done(&Request::DeletePost { title: "t", number: 1 });
-    yoda.done(&Request::DeletePost { title: "t", number: 1 });
+    yoda.done(&Request::DeletePost { title: "t", number: 1, id: None, key: None });
+    yoda.done(&Request::DeletePost { title: "t", number: 1, id: None, key: None });
     assert_eq!(yoda.read_thread("t"), ["yoda uploaded first", "yoda uploaded middle", "yoda uploaded last"]);
-    assert_eq!(yoda.refused(&read("t", 1, 1)).0, Refusal::InvalidMessageNumber);
+    assert_eq!(yoda.refused(&read("t", Some((1, 1)))).0, Refusal::InvalidMessageNumber);
 }
 
 #[test]
@@ -360,11 +379,11 @@ fn the_forum_outlives_the_server() {
     let mut yoda = server.user("yoda");
     let mut hans = server.user("hans");
     thread_with(&mut yoda, "t", 3);
-    hans.done(&Request::Post { title: "t", text: "mine" });
-    hans.done(&Request::CreateThread { title: "u" });
-    assert!(hans.upload("t", "f", b"bytes").is_done());
-    yoda.done(&Request::DeletePost { title: "t", number: 2 });
-    yoda.done(&Request::EditPost { title: "t", number: 2, text: "edited" });
+    hans.done(&Request::Post { title: "t", text: "mine", key: None });
+    hans.done(&Request::CreateThread { title: "u", key: None });
+    assert!(hans.upload("t", "f", b"bytes").is_ok());
+    yoda.done(&Request::DeletePost { title: "t", number: 2, id: None, key: None });
+    yoda.done(&Request::EditPost { title: "t", number: 2, text: "edited", id: None, key: None });
     let before = yoda.read_thread("t");
     assert_eq!(before, ["1 yoda: m1", "2 yoda: edited", "3 hans: mine", "hans uploaded f"]);
     // Their clients close, or the server would wait for that.
@@ -376,7 +395,7 @@ fn the_forum_outlives_the_server() {
         assert_eq!(yoda.read_thread("t"), before);
         assert_eq!(yoda.titles(), ["t", "u"]);
         assert_eq!(yoda.download("t", "f", 1_000), Ok(b"bytes".to_vec()));
-        assert_eq!(yoda.refused(&Request::RemoveThread { title: "u" }).0, Refusal::NotYourThread);
+        assert_eq!(yoda.refused(&Request::RemoveThread { title: "u", key: None }).0, Refusal::NotYourThread);
     }
 }
 
@@ -385,14 +404,14 @@ fn clients_that_write_at_once_lose_nothing() {
     const CLIENTS: usize = 8;
     const POSTS: usize = 40;
     let server = Server::start(&[]);
-    server.user("yoda").done(&Request::CreateThread { title: "t" });
+    server.user("yoda").done(&Request::CreateThread { title: "t", key: None });
     std::thread::scope(|scope| {
         for client in 0..CLIENTS {
             let server = &server;
             scope.spawn(move || {
                 let mut wire = server.user(&format!("user{client}"));
                 for number in 0..POSTS {
-                    wire.done(&Request::Post { title: "t", text: &number.to_string() });
+                    wire.done(&Request::Post { title: "t", text: &number.to_string(), key: None });
                 }
             });
         }

@@ -2,10 +2,8 @@
 //! nothing else changes.
 #![forbid(unsafe_code)]
 
-use forum_common::refusal::{Closing, Refusal};
-use forum_common::request::Request;
-use forum_common::transfer;
-use forum_tests::{Forumd, Heard, PASSWORD, Reply, SAFE_TIMEOUT_SECONDS, Server, Wire, until};
+use forum_common::wire::{Closing, OwnedFromServer, OwnedNotice, Refusal, Request, Transfer};
+use forum_tests::{Forumd, PASSWORD, SAFE_TIMEOUT_SECONDS, Server, Wire, hello, outcome, until};
 use rustix::process::Signal;
 
 fn limit_reached(text: &str) -> (Refusal, String) {
@@ -13,14 +11,7 @@ fn limit_reached(text: &str) -> (Refusal, String) {
 }
 
 fn create(wire: &mut Wire, title: &str) {
-    assert_eq!(wire.done(&Request::CreateThread { title }), format!("Thread {title} created"));
-}
-
-fn upload_refusal(reply: Reply) -> (Refusal, String) {
-    match reply {
-        Reply::Refused(code, text) => (code, text),
-        other => panic!("{other:?}"),
-    }
+    assert_eq!(wire.done(&Request::CreateThread { title, key: None }), format!("Thread {title} created"));
 }
 
 #[test]
@@ -30,9 +21,9 @@ fn threads_are_limited_and_a_removal_makes_room() {
     create(&mut yoda, "a");
     create(&mut yoda, "b");
     let full = limit_reached("at most 2 threads");
-    assert_eq!(yoda.refused(&Request::CreateThread { title: "c" }), full);
+    assert_eq!(yoda.refused(&Request::CreateThread { title: "c", key: None }), full);
     assert_eq!(yoda.titles(), ["a", "b"]);
-    yoda.done(&Request::RemoveThread { title: "a" });
+    yoda.done(&Request::RemoveThread { title: "a", key: None });
     create(&mut yoda, "c");
     assert_eq!(yoda.titles(), ["b", "c"]);
 }
@@ -50,14 +41,14 @@ fn limits_count_what_is_still_on_its_way() {
     let server = Server::start(&["--max-threads", "5", "--max-posts", "7"]);
     let mut yoda = server.user("yoda");
     let titles: Vec<String> = (0..40).map(|number| format!("t{number}")).collect();
-    let tags = yoda.send_all(titles.iter().map(|title| Request::CreateThread { title }));
-    let answers = yoda.answers(tags);
-    assert_eq!(answers.iter().filter(|answer| answer.is_done()).count(), 5, "{answers:?}");
+    let tags = yoda.send_all(titles.iter().map(|title| Request::CreateThread { title, key: None }));
+    let answers = yoda.outcomes(tags);
+    assert_eq!(answers.iter().filter(|answer| answer.is_ok()).count(), 5, "{answers:?}");
     assert_eq!(yoda.titles().len(), 5);
 
-    let tags = yoda.send_all([Request::Post { title: "t0", text: "m" }; 40]);
-    let answers = yoda.answers(tags);
-    assert_eq!(answers.iter().filter(|answer| answer.is_done()).count(), 7, "{answers:?}");
+    let tags = yoda.send_all([Request::Post { title: "t0", text: "m", key: None }; 40]);
+    let answers = yoda.outcomes(tags);
+    assert_eq!(answers.iter().filter(|answer| answer.is_ok()).count(), 7, "{answers:?}");
     assert_eq!(yoda.read_thread("t0").len(), 7);
 }
 
@@ -69,14 +60,14 @@ fn posts_of_a_thread_are_limited() {
     create(&mut yoda, "b");
     for title in ["a", "b"] {
         for _ in 0..2 {
-            yoda.done(&Request::Post { title, text: "m" });
+            yoda.done(&Request::Post { title, text: "m", key: None });
         }
-        let (code, text) = yoda.refused(&Request::Post { title, text: "m" });
+        let (code, text) = yoda.refused(&Request::Post { title, text: "m", key: None });
         assert_eq!(code, Refusal::LimitReached);
         assert!(text.starts_with("Limit reached: at most 2 "), "{text}");
     }
-    yoda.done(&Request::DeletePost { title: "a", number: 1 });
-    yoda.done(&Request::Post { title: "a", text: "room again" });
+    yoda.done(&Request::DeletePost { title: "a", number: 1, id: None, key: None });
+    yoda.done(&Request::Post { title: "a", text: "room again", key: None });
     assert_eq!(yoda.read_thread("a"), ["1 yoda: m", "2 yoda: room again"]);
 }
 
@@ -85,7 +76,7 @@ fn accounts_are_limited() {
     let server = Server::start(&["--max-accounts", "2"]);
     let (_yoda, _hans) = (server.user("yoda"), server.user("hans"));
     let mut third = server.wire();
-    let (code, text) = upload_refusal(third.sign_up("vader", PASSWORD));
+    let (code, text) = third.sign_up("vader", PASSWORD).unwrap_err();
     assert_eq!(code, Refusal::LimitReached);
     assert!(text.starts_with("Limit reached: at most 2 "), "{text}");
     third.ping();
@@ -96,9 +87,9 @@ fn files_of_a_thread_are_limited() {
     let server = Server::start(&["--max-files", "2"]);
     let mut yoda = server.user("yoda");
     create(&mut yoda, "t");
-    assert!(yoda.upload("t", "a", b"x").is_done());
-    assert!(yoda.upload("t", "b", b"x").is_done());
-    let (code, text) = upload_refusal(yoda.upload("t", "c", b"x"));
+    assert!(yoda.upload("t", "a", b"x").is_ok());
+    assert!(yoda.upload("t", "b", b"x").is_ok());
+    let (code, text) = yoda.upload("t", "c", b"x").unwrap_err();
     assert_eq!(code, Refusal::LimitReached);
     assert!(text.starts_with("Limit reached: at most 2 "), "{text}");
     assert_eq!(server.stored_files(), 2);
@@ -109,10 +100,9 @@ fn a_file_s_size_is_limited() {
     let server = Server::start(&["--max-file-bytes", "1000"]);
     let mut yoda = server.user("yoda");
     create(&mut yoda, "t");
-    assert!(matches!(yoda.upload("t", "fits", &[7; 1_000]), Reply::Done(_)));
+    assert!(yoda.upload("t", "fits", &[7; 1_000]).is_ok());
     for size in [1_001, u64::MAX] {
-        let refused = yoda.start_upload("t", "large", size).unwrap_err();
-        let (code, text) = upload_refusal(refused);
+        let (code, text) = yoda.start_upload("t", "large", size).unwrap_err();
         assert_eq!(code, Refusal::LimitReached);
         assert!(text.starts_with("Limit reached: at most 1000 "), "{text}");
     }
@@ -125,21 +115,18 @@ fn a_user_s_files_are_limited_in_all_and_a_removal_makes_room() {
     let mut hans = server.user("hans");
     create(&mut yoda, "t");
     create(&mut yoda, "u");
-    assert!(matches!(yoda.upload("t", "a", &[7; 600]), Reply::Done(_)));
-    let (code, text) = upload_refusal(yoda.upload("u", "b", &[7; 401]));
+    assert!(yoda.upload("t", "a", &[7; 600]).is_ok());
+    let (code, text) = yoda.upload("u", "b", &[7; 401]).unwrap_err();
     assert_eq!(code, Refusal::LimitReached);
     assert!(text.starts_with("Limit reached: at most 1000 "), "{text}");
     // What is announced counts before it has come.
     let (tag, _) = yoda.start_upload("u", "b", 400).unwrap();
-    assert_eq!(upload_refusal(yoda.start_upload("u", "c", 1).unwrap_err()).0, Refusal::LimitReached);
-    assert!(
-        matches!(hans.upload("t", "of-hans", &[7; 1_000]), Reply::Done(_)),
-        "others have their own limit"
-    );
-    yoda.send_transfer(tag, &transfer::Transfer::Abort);
-    yoda.last_word(tag);
-    yoda.done(&Request::RemoveThread { title: "t" });
-    assert!(matches!(yoda.upload("u", "whole", &[7; 1_000]), Reply::Done(_)));
+    assert_eq!(yoda.start_upload("u", "c", 1).unwrap_err().0, Refusal::LimitReached);
+    assert!(hans.upload("t", "of-hans", &[7; 1_000]).is_ok(), "others have their own limit");
+    yoda.send_transfer(tag, &Transfer::Abort);
+    assert_eq!(yoda.last_word(tag).unwrap_err().0, Refusal::TransferAborted);
+    yoda.done(&Request::RemoveThread { title: "t", key: None });
+    assert!(yoda.upload("u", "whole", &[7; 1_000]).is_ok());
 }
 
 #[test]
@@ -149,11 +136,11 @@ fn uploads_of_one_user_at_once_are_limited() {
     create(&mut yoda, "t");
     let (first, credit) = yoda.start_upload("t", "a", 1).unwrap();
     yoda.start_upload("t", "b", 1).unwrap();
-    let (code, text) = upload_refusal(yoda.start_upload("t", "c", 1).unwrap_err());
+    let (code, text) = yoda.start_upload("t", "c", 1).unwrap_err();
     assert_eq!(code, Refusal::LimitReached);
     assert!(text.starts_with("Limit reached: at most 2 "), "{text}");
     yoda.send_data(first, credit, b"x");
-    assert!(matches!(yoda.end_upload(first, b"x"), Reply::Done(_)));
+    assert!(yoda.end_upload(first, b"x").is_ok());
     yoda.start_upload("t", "c", 1).unwrap();
 }
 
@@ -165,7 +152,7 @@ fn uploads_of_all_users_at_once_are_limited() {
     create(&mut yoda, "t");
     yoda.start_upload("t", "a", 1).unwrap();
     hans.start_upload("t", "b", 1).unwrap();
-    let (code, text) = upload_refusal(hans.start_upload("t", "c", 1).unwrap_err());
+    let (code, text) = hans.start_upload("t", "c", 1).unwrap_err();
     assert_eq!(code, Refusal::LimitReached);
     assert!(text.starts_with("Limit reached: at most 2 "), "{text}");
     // Who leaves gives back what was being uploaded.
@@ -178,15 +165,15 @@ fn downloads_of_a_connection_at_once_are_limited() {
     let server = Server::start(&["--max-downloads", "2"]);
     let mut yoda = server.user("yoda");
     create(&mut yoda, "t");
-    assert!(yoda.upload("t", "f", &[7; 100_000]).is_done());
+    assert!(yoda.upload("t", "f", &[7; 100_000]).is_ok());
     let (first, _) = yoda.start_download("t", "f").unwrap();
     yoda.start_download("t", "f").unwrap();
-    let (code, text) = upload_refusal(yoda.start_download("t", "f").unwrap_err());
+    let (code, text) = yoda.start_download("t", "f").unwrap_err();
     assert_eq!(code, Refusal::LimitReached);
     assert!(text.starts_with("Limit reached: at most 2 "), "{text}");
     assert!(server.user("hans").download("t", "f", 1 << 20).is_ok(), "others have their own limit");
-    yoda.send_transfer(first, &transfer::Transfer::Abort);
-    yoda.last_word(first);
+    yoda.send_transfer(first, &Transfer::Abort);
+    assert_eq!(yoda.last_word(first).unwrap_err().0, Refusal::TransferAborted);
     yoda.start_download("t", "f").unwrap();
 }
 
@@ -196,22 +183,22 @@ fn a_full_queue_of_passwords_is_said_and_harms_nobody() {
     let server = Forumd::with_dear_hashes().args(&narrow).start();
     let mut wires: Vec<Wire> = (0..12).map(|_| server.wire()).collect();
     for (number, wire) in wires.iter_mut().enumerate() {
-        assert_eq!(wire.name(&format!("user{number}")), Reply::PasswordWanted { known: false });
+        assert_eq!(wire.name(&format!("user{number}")), Ok(false));
     }
     let sign_up = Request::SignUp { password: PASSWORD, confirmation: PASSWORD };
     // They wait for the server, and so it finds them all at once.
     server.signal(Signal::STOP);
     let tags: Vec<u32> = wires.iter_mut().map(|wire| wire.send(&sign_up)).collect();
     server.signal(Signal::CONT);
-    let answers: Vec<Reply> = wires.iter_mut().zip(tags).map(|(wire, tag)| wire.answer(tag)).collect();
-    let busy = Reply::refused(Refusal::Busy, "Server busy. Please try again later");
-    assert!(answers.iter().all(|answer| *answer == busy || *answer == Reply::welcome()), "{answers:?}");
+    let answers: Vec<_> = wires.iter_mut().zip(tags).map(|(wire, tag)| wire.outcome_of(tag)).collect();
+    let busy = outcome::refused(Refusal::Busy, "Server busy. Please try again later");
+    assert!(answers.iter().all(|answer| *answer == busy || *answer == outcome::welcome()), "{answers:?}");
     assert!(answers.contains(&busy), "twelve at once fit a queue of one");
-    assert!(answers.contains(&Reply::welcome()));
+    assert!(answers.contains(&outcome::welcome()));
     for (number, (wire, answer)) in wires.iter_mut().zip(&answers).enumerate() {
         if *answer == busy {
             until("a place in the queue", || {
-                (wire.sign_up(&format!("user{number}"), PASSWORD) == Reply::welcome()).then_some(())
+                (wire.sign_up(&format!("user{number}"), PASSWORD) == outcome::welcome()).then_some(())
             });
         }
     }
@@ -222,14 +209,14 @@ fn requests_a_second_are_limited_when_asked_for() {
     let server = Server::start(&["--max-requests-per-second", "20"]);
     let mut yoda = server.user("yoda");
     let titles: Vec<String> = (0..200).map(|number| format!("t{number}")).collect();
-    let tags = yoda.send_all(titles.iter().map(|title| Request::CreateThread { title }));
-    let slow_down = Reply::refused(Refusal::SlowDown, "Slow down. Please try again later");
-    let answers = yoda.answers(tags);
-    assert!(answers.iter().all(|answer| answer.is_done() || *answer == slow_down));
+    let tags = yoda.send_all(titles.iter().map(|title| Request::CreateThread { title, key: None }));
+    let slow_down = outcome::refused(Refusal::SlowDown, "Slow down. Please try again later");
+    let answers = yoda.outcomes(tags);
+    assert!(answers.iter().all(|answer| answer.is_ok() || *answer == slow_down));
     let refused = answers.iter().filter(|answer| **answer == slow_down).count();
     assert!((100..200).contains(&refused), "{refused} of 200 were refused");
     until("the next second", || {
-        matches!(yoda.request(&Request::CreateThread { title: "later" }), Reply::Done(_)).then_some(())
+        yoda.outcome(&Request::CreateThread { title: "later", key: None }).is_ok().then_some(())
     });
 }
 
@@ -248,15 +235,10 @@ fn a_full_server_says_so_and_has_room_again_when_somebody_leaves() {
     drop((yoda, third));
     until("room", || {
         let mut wire = server.raw();
-        wire.send_bytes_regardless(&hello());
-        matches!(wire.next_frame(), Some(Heard::Reply(..))).then_some(())
+        let (_, hello) = wire.frame(&hello());
+        wire.send_bytes_regardless(&hello);
+        matches!(wire.next_frame(), Some(OwnedFromServer::Reply(..))).then_some(())
     });
-}
-
-fn hello() -> Vec<u8> {
-    let mut bytes = Vec::new();
-    Request::Hello { version: forum_common::request::VERSION }.encode(1, &mut bytes);
-    bytes
 }
 
 #[test]
@@ -271,11 +253,10 @@ fn who_does_nothing_is_logged_out_and_who_does_something_is_not() {
         busy.titles();
         active.send(&Request::Active);
         active.ping();
-        let mut bytes = Vec::new();
-        Request::Ping(b"").encode(1, &mut bytes);
-        pinging.send_bytes_regardless(&bytes);
+        let (_, ping) = pinging.frame(&Request::Ping { payload: b"" });
+        pinging.send_bytes_regardless(&ping);
         match pinging.next_frame() {
-            Some(Heard::Closing(code, text)) => Some((code, text)),
+            Some(OwnedFromServer::Notice(OwnedNotice::Closing { code, text })) => Some((code, text)),
             Some(_) => None,
             None => panic!("it ended without a word"),
         }

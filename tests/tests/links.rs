@@ -2,24 +2,22 @@
 //! server passes on what they say.
 #![forbid(unsafe_code)]
 
-use forum_common::link::{LinkId, LinkRequest, Token};
-use forum_common::refusal::{Closing, Refusal};
-use forum_common::request::Request;
-use forum_tests::{LinkNotice, Notice, Reply, SAFE_TIMEOUT_SECONDS, Server, Wire, until};
+use forum_common::wire::{Key, LinkId, OwnedNotice, Refusal, Request};
+use forum_tests::{SAFE_TIMEOUT_SECONDS, Server, Wire, notice, outcome, until};
 
 const SIZE: u64 = 1_234;
 
-fn private(user: &str) -> LinkRequest<'_> {
-    LinkRequest::StartPrivate { user, enabled: false }
+fn private(user: &str) -> Request<'_> {
+    Request::AskPrivate { user, enabled: false }
 }
 
-fn file(user: &str) -> LinkRequest<'_> {
-    LinkRequest::OfferFile { user, size: SIZE, file: "a.txt" }
+fn file(user: &str) -> Request<'_> {
+    Request::OfferFile { user, size: SIZE, file: "a.txt" }
 }
 
 fn user_at_port(server: &Server, name: &str, udp_port: u16) -> Wire {
     let mut wire = server.wire();
-    wire.sign_up_at_port(name, udp_port);
+    wire.become_user_at_port(name, udp_port);
     wire
 }
 
@@ -28,40 +26,40 @@ fn pair(server: &Server) -> (Wire, Wire) {
 }
 
 /// Asks, and has the other one say yes.
-fn agree(asker: &mut Wire, request: &LinkRequest<'_>, asked: &mut Wire) -> LinkId {
+fn agree(asker: &mut Wire, request: &Request<'_>, asked: &mut Wire) -> LinkId {
     let (link, _) = asker.ask(request);
     match asked.link_notice() {
-        LinkNotice::PrivateQuestion { link: of, .. } | LinkNotice::FileQuestion { link: of, .. } => {
+        OwnedNotice::PrivateQuestion { link: of, .. } | OwnedNotice::FileQuestion { link: of, .. } => {
             assert_eq!(of, link);
         }
         other => panic!("wanted a question, not {other:?}"),
     }
-    asked.send_link(&LinkRequest::Answer { link, yes: true });
+    asked.send(&Request::AnswerQuestion { link, yes: true });
     link
 }
 
-fn token(wire: &mut Wire) -> Token {
+fn token(wire: &mut Wire) -> Key {
     match wire.link_notice() {
-        LinkNotice::Prepare { token, .. } => token,
+        OwnedNotice::PrepareLink { token, .. } => token,
         other => panic!("wanted a token, not {other:?}"),
     }
 }
 
-fn introduction(link: LinkId, token: Token, port: u16) -> LinkNotice {
-    LinkNotice::Introduction { link, token, address: "127.0.0.1".into(), port }
+fn introduction(link: LinkId, token: Key, port: u16) -> OwnedNotice {
+    OwnedNotice::LinkIntroduction { link, token, address: "127.0.0.1".into(), port }
 }
 
 /// A link that goes through the server.
-fn relayed(asker: &mut Wire, request: &LinkRequest<'_>, asked: &mut Wire) -> LinkId {
+fn relayed(asker: &mut Wire, request: &Request<'_>, asked: &mut Wire) -> LinkId {
     let link = agree(asker, request, asked);
-    let preparing = if matches!(request, LinkRequest::OfferFile { .. }) { &mut *asker } else { &mut *asked };
+    let preparing = if matches!(request, Request::OfferFile { .. }) { &mut *asker } else { &mut *asked };
     token(preparing);
-    preparing.send_link(&LinkRequest::Listening { link, port: 0 });
+    preparing.send(&Request::LinkListening { link, port: 0 });
     for wire in [asker, asked] {
         loop {
             match wire.link_notice() {
-                LinkNotice::Introduction { .. } => {}
-                stands => break assert_eq!(stands, LinkNotice::Stands { link, relayed: true }),
+                OwnedNotice::LinkIntroduction { .. } => {}
+                stands => break assert_eq!(stands, OwnedNotice::LinkEstablished { link, relayed: true }),
             }
         }
     }
@@ -74,24 +72,24 @@ fn two_who_agree_to_talk_are_introduced_and_the_link_stands_when_both_have_met()
     let (mut yoda, mut hans) = pair(&server);
     let (link, text) = yoda.ask(&private("hans"));
     assert_eq!(text, "Start private messaging with hans");
-    assert_eq!(hans.link_notice(), LinkNotice::PrivateQuestion { link, from: "yoda".into() });
-    hans.send_link(&LinkRequest::Answer { link, yes: true });
+    assert_eq!(hans.link_notice(), OwnedNotice::PrivateQuestion { link, from: "yoda".into() });
+    hans.send(&Request::AnswerQuestion { link, yes: true });
     let token = token(&mut hans);
-    hans.send_link(&LinkRequest::Listening { link, port: 6_001 });
+    hans.send(&Request::LinkListening { link, port: 6_001 });
     assert_eq!(yoda.link_notice(), introduction(link, token, 6_001));
-    hans.send_link(&LinkRequest::Up { link });
+    hans.send(&Request::LinkReached { link });
     hans.ping();
     assert_eq!(yoda.link_notices_so_far(), []);
-    yoda.send_link(&LinkRequest::Up { link });
+    yoda.send(&Request::LinkReached { link });
     for wire in [&mut yoda, &mut hans] {
-        assert_eq!(wire.link_notice(), LinkNotice::Stands { link, relayed: false });
+        assert_eq!(wire.link_notice(), OwnedNotice::LinkEstablished { link, relayed: false });
     }
     server.wait_log("yoda issued startprivate command");
     server.wait_log(&format!("yoda and hans: private link {link} direct"));
     let hex: String = token.iter().map(|byte| format!("{byte:02x}")).collect();
     assert!(!server.log().concat().contains(&hex), "a token is nobody else's business");
     drop(hans);
-    assert_eq!(yoda.link_notice(), LinkNotice::Ended { link, stopped: false });
+    assert_eq!(yoda.link_notice(), OwnedNotice::LinkEnded { link, stopped: false });
     server.wait_log(&format!("yoda and hans: private link {link} ended"));
 }
 
@@ -101,7 +99,7 @@ fn sender_and_receiver_of_a_file_are_told_where_the_other_is() {
     let (mut yoda, mut hans) = pair(&server);
     let link = agree(&mut yoda, &file("hans"), &mut hans);
     let token = token(&mut yoda);
-    yoda.send_link(&LinkRequest::Listening { link, port: 6_001 });
+    yoda.send(&Request::LinkListening { link, port: 6_001 });
     assert_eq!(yoda.link_notice(), introduction(link, token, 7_002));
     assert_eq!(hans.link_notice(), introduction(link, token, 6_001));
 }
@@ -110,10 +108,10 @@ fn sender_and_receiver_of_a_file_are_told_where_the_other_is() {
 fn a_file_offer_says_what_it_is() {
     let server = Server::start(&[]);
     let (mut yoda, mut hans) = pair(&server);
-    let (link, text) = yoda.ask(&LinkRequest::OfferFile { user: "hans", size: u64::MAX, file: "x.tar.gz" });
+    let (link, text) = yoda.ask(&Request::OfferFile { user: "hans", size: u64::MAX, file: "x.tar.gz" });
     assert_eq!(text, "");
     let (from, file) = ("yoda".into(), "x.tar.gz".into());
-    assert_eq!(hans.link_notice(), LinkNotice::FileQuestion { link, from, size: u64::MAX, file });
+    assert_eq!(hans.link_notice(), OwnedNotice::FileQuestion { link, from, size: u64::MAX, file });
 }
 
 #[test]
@@ -123,7 +121,7 @@ fn those_who_do_not_meet_in_time_talk_through_the_server() {
     let link = agree(&mut yoda, &private("hans"), &mut hans);
     token(&mut hans);
     for wire in [&mut yoda, &mut hans] {
-        assert_eq!(wire.link_notice(), LinkNotice::Stands { link, relayed: true });
+        assert_eq!(wire.link_notice(), OwnedNotice::LinkEstablished { link, relayed: true });
     }
 }
 
@@ -133,16 +131,15 @@ fn a_thousand_texts_in_one_go_arrive_in_order_each_once() {
     let (mut yoda, mut hans) = pair(&server);
     let link = relayed(&mut yoda, &private("hans"), &mut hans);
     let texts: Vec<String> = (0..1_000).map(|number| format!("text {number}")).collect();
-    let tags: Vec<_> =
-        texts.iter().map(|text| yoda.send_link(&LinkRequest::RelayText { link, text })).collect();
+    let tags: Vec<_> = texts.iter().map(|text| yoda.send(&Request::RelayText { link, text })).collect();
     for text in texts {
-        assert_eq!(hans.link_notice(), LinkNotice::RelayedText { link, text });
+        assert_eq!(hans.link_notice(), OwnedNotice::RelayedText { link, text });
     }
-    assert!(yoda.answers(tags).iter().all(|answer| *answer == Reply::done("")));
-    hans.send_link(&LinkRequest::End { link, stopped: true });
-    assert_eq!(yoda.link_notice(), LinkNotice::Ended { link, stopped: true });
+    assert!(yoda.outcomes(tags).iter().all(|answer| *answer == outcome::done("")));
+    hans.send(&Request::EndLink { link, stopped: true });
+    assert_eq!(yoda.link_notice(), OwnedNotice::LinkEnded { link, stopped: true });
     let not_enabled = (Refusal::NotPrivate, "Error. Private messaging not enabled".to_owned());
-    assert_eq!(yoda.ask_refused(&LinkRequest::RelayText { link, text: "there?" }), not_enabled);
+    assert_eq!(yoda.refused(&Request::RelayText { link, text: "there?" }), not_enabled);
 }
 
 #[test]
@@ -152,17 +149,17 @@ fn datagrams_pass_both_ways_between_other_requests() {
     let link = relayed(&mut yoda, &file("hans"), &mut hans);
     for number in 0..1_000_u32 {
         let datagram = number.to_be_bytes().repeat(300);
-        yoda.send_link(&LinkRequest::RelayDatagram { link, datagram: &datagram });
-        assert_eq!(hans.link_notice(), LinkNotice::RelayedDatagram { link, datagram });
+        yoda.send(&Request::RelayDatagram { link, datagram: &datagram });
+        assert_eq!(hans.link_notice(), OwnedNotice::RelayedDatagram { link, datagram });
         let heard = number.to_be_bytes().to_vec();
-        hans.send_link(&LinkRequest::RelayDatagram { link, datagram: &heard });
-        assert_eq!(yoda.link_notice(), LinkNotice::RelayedDatagram { link, datagram: heard });
+        hans.send(&Request::RelayDatagram { link, datagram: &heard });
+        assert_eq!(yoda.link_notice(), OwnedNotice::RelayedDatagram { link, datagram: heard });
     }
     yoda.ping();
     for wire in [&mut hans, &mut yoda] {
-        wire.send_link(&LinkRequest::End { link, stopped: false });
+        wire.send(&Request::EndLink { link, stopped: false });
     }
-    assert_eq!(yoda.link_notice(), LinkNotice::Ended { link, stopped: false });
+    assert_eq!(yoda.link_notice(), OwnedNotice::LinkEnded { link, stopped: false });
     assert_eq!(hans.link_notices_so_far(), []);
 }
 
@@ -174,33 +171,33 @@ fn datagrams_to_who_does_not_read_are_lost_and_cost_the_server_no_memory() {
     let link = relayed(&mut yoda, &file("hans"), &mut hans);
     let before = server.rss_bytes();
     for _ in 0..2_000 {
-        yoda.send_link(&LinkRequest::RelayDatagram { link, datagram: &[7; 32 * 1_024] });
+        yoda.send(&Request::RelayDatagram { link, datagram: &[7; 32 * 1_024] });
     }
     yoda.ping();
     let grown = server.peak_rss_bytes().saturating_sub(before);
     assert!(grown < 8 << 20, "{grown} bytes for 64 MiB that nobody read");
     // It is not cut off, and what comes later arrives again.
     assert!(hans.link_notices_so_far().len() < 2_000);
-    yoda.send_link(&LinkRequest::RelayDatagram { link, datagram: b"now" });
-    assert_eq!(hans.link_notice(), LinkNotice::RelayedDatagram { link, datagram: b"now".into() });
+    yoda.send(&Request::RelayDatagram { link, datagram: b"now" });
+    assert_eq!(hans.link_notice(), OwnedNotice::RelayedDatagram { link, datagram: b"now".into() });
 }
 
 #[test]
 fn private_texts_keep_their_sender_from_being_idle() {
     whoever_sends_is_not_idle(&private("hans"), |yoda, link| {
-        let tag = yoda.send_link(&LinkRequest::RelayText { link, text: "still here" });
-        assert_eq!(yoda.answer(tag), Reply::done(""));
+        let tag = yoda.send(&Request::RelayText { link, text: "still here" });
+        assert_eq!(yoda.outcome_of(tag), outcome::done(""));
     });
 }
 
 #[test]
 fn datagrams_keep_their_sender_from_being_idle() {
     whoever_sends_is_not_idle(&file("hans"), |yoda, link| {
-        yoda.send_link(&LinkRequest::RelayDatagram { link, datagram: b"still here" });
+        yoda.send(&Request::RelayDatagram { link, datagram: b"still here" });
     });
 }
 
-fn whoever_sends_is_not_idle(request: &LinkRequest<'_>, send: impl Fn(&mut Wire, LinkId)) {
+fn whoever_sends_is_not_idle(request: &Request<'_>, send: impl Fn(&mut Wire, LinkId)) {
     let server = Server::start(&["-q", "--timeout", &SAFE_TIMEOUT_SECONDS.to_string()]);
     let (mut yoda, mut hans) = pair(&server);
     let link = relayed(&mut yoda, request, &mut hans);
@@ -210,26 +207,8 @@ fn whoever_sends_is_not_idle(request: &LinkRequest<'_>, send: impl Fn(&mut Wire,
         hans.send(&Request::Active);
         send(&mut yoda, link);
         hans.link_notice();
-        yoda.notices_so_far().contains(&Notice::logged_out("witness")).then_some(())
+        yoda.notices_so_far().contains(&notice::logged_out("witness")).then_some(())
     });
-}
-
-#[test]
-fn a_session_of_version_1_has_no_links_and_declines_at_once() {
-    let server = Server::start(&[]);
-    let mut yoda = server.user("yoda");
-    let mut old = server.raw();
-    assert_eq!(old.request(&Request::Hello { version: 1 }), Reply::Hello { version: 1 });
-    old.become_user("old");
-    for request in [private("old"), file("old")] {
-        let (link, _) = yoda.ask(&request);
-        assert_eq!(yoda.link_notice(), LinkNotice::Declined { link });
-    }
-    assert_eq!(old.notices_so_far(), []);
-    old.send_link(&private("yoda"));
-    let reason = "Unknown frame kind 0x50".to_owned();
-    assert_eq!(old.expect_closing(), (Closing::ProtocolError, reason));
-    yoda.expect_notices(&[Notice::logged_in("old"), Notice::logged_out("old")]);
 }
 
 #[test]
@@ -240,22 +219,22 @@ fn what_is_said_to_two_stays_between_them() {
     let talk = relayed(&mut yoda, &private("hans"), &mut hans);
     let send = relayed(&mut yoda, &file("hans"), &mut hans);
     for link in [talk, send] {
-        leia.send_link(&LinkRequest::RelayDatagram { link, datagram: b"forged" });
-        leia.send_link(&LinkRequest::End { link, stopped: true });
-        leia.send_link(&LinkRequest::Up { link });
-        let forged = LinkRequest::RelayText { link, text: "forged" };
+        leia.send(&Request::RelayDatagram { link, datagram: b"forged" });
+        leia.send(&Request::EndLink { link, stopped: true });
+        leia.send(&Request::LinkReached { link });
+        let forged = Request::RelayText { link, text: "forged" };
         let not_enabled = (Refusal::NotPrivate, "Error. Private messaging not enabled".to_owned());
-        assert_eq!(leia.ask_refused(&forged), not_enabled);
+        assert_eq!(leia.refused(&forged), not_enabled);
     }
-    let tag = yoda.send_link(&LinkRequest::RelayText { link: talk, text: "between us" });
-    assert_eq!(yoda.answer(tag), Reply::done(""));
-    yoda.send_link(&LinkRequest::RelayDatagram { link: send, datagram: b"between us" });
+    let tag = yoda.send(&Request::RelayText { link: talk, text: "between us" });
+    assert_eq!(yoda.outcome_of(tag), outcome::done(""));
+    yoda.send(&Request::RelayDatagram { link: send, datagram: b"between us" });
     yoda.ping();
     assert_eq!(
         hans.link_notices_so_far(),
         [
-            LinkNotice::RelayedText { link: talk, text: "between us".into() },
-            LinkNotice::RelayedDatagram { link: send, datagram: b"between us".into() },
+            OwnedNotice::RelayedText { link: talk, text: "between us".into() },
+            OwnedNotice::RelayedDatagram { link: send, datagram: b"between us".into() },
         ]
     );
     assert_eq!(leia.link_notices_so_far(), []);

@@ -1,23 +1,23 @@
 //! Guessing: the N-th failure in a row blocks a name, over all connections, however the guesses are sent.
 #![forbid(unsafe_code)]
 
-use forum_common::refusal::Refusal;
-use forum_common::request::Request;
-use forum_tests::{ADMIN_PASSWORD, Forumd, Heard, PASSWORD, Reply, Server, Wire, until};
+use forum_common::wire::{OwnedFromServer, OwnedReply, Refusal, Request};
+use forum_tests::outcome::Outcome;
+use forum_tests::{ADMIN_PASSWORD, Forumd, PASSWORD, Server, Wire, outcome, until};
 
 const BLOCKED_NOW: &str = "Invalid password. Your account has been blocked. Please try again later";
 const BLOCKED: &str = "Your account is blocked due to multiple login failures. Please try again later";
 
-fn blocked_now() -> Reply {
-    Reply::refused(Refusal::BlockedNow, BLOCKED_NOW)
+fn blocked_now() -> Outcome {
+    outcome::refused(Refusal::BlockedNow, BLOCKED_NOW)
 }
 
-fn blocked() -> Reply {
-    Reply::refused(Refusal::Blocked, BLOCKED)
+fn blocked() -> Outcome {
+    outcome::refused(Refusal::Blocked, BLOCKED)
 }
 
-fn wrong() -> Reply {
-    Reply::refused(Refusal::InvalidPassword, "Invalid password")
+fn wrong() -> Outcome {
+    outcome::refused(Refusal::InvalidPassword, "Invalid password")
 }
 
 /// A server that knows yoda, who is not online.
@@ -29,7 +29,7 @@ fn server_of_yoda(arguments: &[&str]) -> Server {
     server
 }
 
-fn guess(wire: &mut Wire) -> Reply {
+fn guess(wire: &mut Wire) -> Outcome {
     wire.log_in("yoda", "guess")
 }
 
@@ -69,7 +69,7 @@ fn failures_count_over_several_connections() {
     first.expect_closed();
     assert_eq!(server.wire().log_in("yoda", PASSWORD), blocked());
     // Others are not concerned.
-    assert_eq!(second.sign_up("hans", PASSWORD), Reply::welcome());
+    assert_eq!(second.sign_up("hans", PASSWORD), outcome::welcome());
 }
 
 #[test]
@@ -94,7 +94,7 @@ fn a_block_ends_and_the_count_starts_anew() {
         }
     });
     assert_eq!(after.1, wrong(), "the first failure behind the block is the first again");
-    assert_eq!(after.0.log_in("yoda", PASSWORD), Reply::welcome());
+    assert_eq!(after.0.log_in("yoda", PASSWORD), outcome::welcome());
 }
 
 #[test]
@@ -103,7 +103,7 @@ fn a_success_resets_the_count() {
     for _ in 0..4 {
         let mut wire = server.wire();
         assert_eq!(guess(&mut wire), wrong());
-        assert_eq!(wire.log_in("yoda", PASSWORD), Reply::welcome());
+        assert_eq!(wire.log_in("yoda", PASSWORD), outcome::welcome());
         assert_eq!(wire.done(&Request::LogOut), "Goodbye");
         wire.expect_closed();
     }
@@ -126,11 +126,12 @@ fn guesses_sent_in_parallel_are_no_more_than_allowed() {
     assert_eq!(server.user("yoda").done(&Request::LogOut), "Goodbye");
     let mut wires: Vec<Wire> = (0..20).map(|_| server.wire()).collect();
     for wire in &mut wires {
-        assert_eq!(wire.name("yoda"), Reply::PasswordWanted { known: true });
+        assert_eq!(wire.name("yoda"), Ok(true));
     }
-    let guesses: Vec<_> = wires.iter_mut().map(|wire| wire.send(&Request::Password("guess"))).collect();
-    let answers: Vec<_> = wires.iter_mut().zip(guesses).map(|(wire, tag)| wire.answer(tag)).collect();
-    let count = |reply: &Reply| answers.iter().filter(|answer| *answer == reply).count();
+    let guesses: Vec<_> =
+        wires.iter_mut().map(|wire| wire.send(&Request::Password { password: "guess" })).collect();
+    let answers: Vec<_> = wires.iter_mut().zip(guesses).map(|(wire, tag)| wire.outcome_of(tag)).collect();
+    let count = |wanted: &Outcome| answers.iter().filter(|answer| *answer == wanted).count();
     assert_eq!((count(&wrong()), count(&blocked_now()), count(&blocked())), (2, 1, 17), "{answers:?}");
 }
 
@@ -141,12 +142,16 @@ fn attempts_that_are_still_being_hashed_count_at_once() {
     assert_eq!(server.user("yoda").done(&Request::LogOut), "Goodbye");
     // Pipelined by one connection that does not wait for any answer.
     let mut wire = server.wire();
-    let attempt = [Request::LogIn { name: "yoda", udp_port: 0 }, Request::Password("guess")];
+    let attempt = [
+        Request::LogIn { name: "yoda", udp_port: 0, take_over: None, session: None },
+        Request::Password { password: "guess" },
+    ];
     wire.send_all([attempt; 10].into_iter().flatten());
     let mut tried = 0;
     while let Some(heard) = wire.next_frame() {
-        let Heard::Reply(_, reply) = heard else { panic!("{heard:?}") };
-        tried += usize::from(reply == wrong() || reply == blocked_now());
+        let OwnedFromServer::Reply(_, reply) = heard else { panic!("{heard:?}") };
+        let is_tried = |code| [Refusal::InvalidPassword, Refusal::BlockedNow].contains(&code);
+        tried += usize::from(matches!(reply, OwnedReply::Refused { code, .. } if is_tried(code)));
     }
     assert_eq!(tried, 3);
 }
@@ -155,14 +160,14 @@ fn attempts_that_are_still_being_hashed_count_at_once() {
 fn guesses_of_the_admin_password_are_few_and_in_the_log() {
     let mut server = Server::start(&["--max-attempts", "2", "--block-duration", "600"]);
     let mut yoda = server.user("yoda");
-    let incorrect = Reply::refused(Refusal::IncorrectAdminPassword, "Incorrect password");
-    let too_many = Reply::refused(Refusal::TooManyAttempts, "Too many attempts. Please try again later");
-    let guesses: Vec<_> = (0..50).map(|_| yoda.send(&Request::ShutDown { password: "guess" })).collect();
-    let answers: Vec<_> = guesses.into_iter().map(|tag| yoda.answer(tag)).collect();
+    let incorrect = outcome::refused(Refusal::IncorrectAdminPassword, "Incorrect password");
+    let too_many = outcome::refused(Refusal::TooManyAttempts, "Too many attempts. Please try again later");
+    let guesses = yoda.send_all([Request::ShutDown { password: "guess" }; 50]);
+    let answers = yoda.outcomes(guesses);
     assert_eq!(answers[..2], [incorrect.clone(), incorrect]);
     assert!(answers[2..].iter().all(|answer| *answer == too_many), "{answers:?}");
     // Over another connection, too, and the right one.
-    assert_eq!(server.user("hans").request(&Request::ShutDown { password: ADMIN_PASSWORD }), too_many);
+    assert_eq!(server.user("hans").outcome(&Request::ShutDown { password: ADMIN_PASSWORD }), too_many);
     server.wait_log("yoda gave a wrong admin password");
     server.wait_log("yoda gave a wrong admin password; no more are checked for 600 s");
     server.wait_log("hans too many wrong passwords: not checked");

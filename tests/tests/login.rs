@@ -5,9 +5,9 @@
 use std::sync::{Arc, Barrier};
 use std::thread;
 
-use forum_common::refusal::{Closing, Refusal};
-use forum_common::request::Request;
-use forum_tests::{PASSWORD, Reply, SAFE_TIMEOUT_SECONDS, Server};
+use forum_common::wire::{Closing, Refusal, Request};
+use forum_tests::outcome::Outcome;
+use forum_tests::{PASSWORD, SAFE_TIMEOUT_SECONDS, Server, outcome};
 use rustix::process::Signal;
 
 #[test]
@@ -70,25 +70,25 @@ fn the_wire_says_why_a_log_in_fails_and_stays_open() {
     let mut online = server.user("yoda");
     let mut wire = server.wire();
     let differ = Request::SignUp { password: "a", confirmation: "b" };
-    assert_eq!(wire.name("hans solo"), Reply::refused(Refusal::InvalidName, "Invalid name"));
-    assert_eq!(wire.name(""), Reply::refused(Refusal::InvalidName, "Invalid name"));
-    assert_eq!(wire.name("yoda"), Reply::refused(Refusal::AlreadyLoggedIn, "yoda has already logged in"));
-    assert_eq!(wire.name("hans"), Reply::PasswordWanted { known: false });
-    assert_eq!(wire.request(&differ), Reply::refused(Refusal::PasswordsDiffer, "Passwords do not match"));
+    assert_eq!(wire.name("hans solo"), outcome::refused(Refusal::InvalidName, "Invalid name"));
+    assert_eq!(wire.name(""), outcome::refused(Refusal::InvalidName, "Invalid name"));
+    assert_eq!(wire.name("yoda"), outcome::refused(Refusal::AlreadyLoggedIn, "yoda has already logged in"));
+    assert_eq!(wire.name("hans"), Ok(false));
+    assert_eq!(wire.outcome(&differ), outcome::refused(Refusal::PasswordsDiffer, "Passwords do not match"));
     assert_eq!(
         wire.sign_up("hans", ""),
-        Reply::refused(Refusal::InvalidPasswordFormat, "Invalid password format")
+        outcome::refused(Refusal::InvalidPasswordFormat, "Invalid password format")
     );
     assert_eq!(
         wire.sign_up("hans", "a\tb"),
-        Reply::refused(Refusal::InvalidPasswordFormat, "Invalid password format")
+        outcome::refused(Refusal::InvalidPasswordFormat, "Invalid password format")
     );
-    assert_eq!(wire.sign_up("hans", PASSWORD), Reply::welcome());
+    assert_eq!(wire.sign_up("hans", PASSWORD), outcome::welcome());
     assert_eq!(online.done(&Request::LogOut), "Goodbye");
     online.expect_closed();
     let mut again = server.wire();
-    assert_eq!(again.log_in("yoda", "guess"), Reply::refused(Refusal::InvalidPassword, "Invalid password"));
-    assert_eq!(again.log_in("yoda", PASSWORD), Reply::welcome());
+    assert_eq!(again.log_in("yoda", "guess"), outcome::refused(Refusal::InvalidPassword, "Invalid password"));
+    assert_eq!(again.log_in("yoda", PASSWORD), outcome::welcome());
 }
 
 #[test]
@@ -99,22 +99,25 @@ fn names_are_exact_and_no_prefixes() {
         wire.ping();
     }
     let mut wire = server.wire();
-    assert_eq!(wire.name("yoda"), Reply::refused(Refusal::AlreadyLoggedIn, "yoda has already logged in"));
-    assert_eq!(wire.name("YODA"), Reply::PasswordWanted { known: false });
-    assert_eq!(wire.name("y"), Reply::PasswordWanted { known: false });
+    assert_eq!(wire.name("yoda"), outcome::refused(Refusal::AlreadyLoggedIn, "yoda has already logged in"));
+    assert_eq!(wire.name("YODA"), Ok(false));
+    assert_eq!(wire.name("y"), Ok(false));
 }
 
 #[test]
 fn passwords_are_exact() {
     let server = Server::start(&["--max-attempts", "5"]);
     let mut wire = server.wire();
-    assert_eq!(wire.sign_up("yoda", " pass word "), Reply::welcome());
+    assert_eq!(wire.sign_up("yoda", " pass word "), outcome::welcome());
     assert_eq!(wire.done(&Request::LogOut), "Goodbye");
     let mut wire = server.wire();
     for wrong in ["pass word", " pass word", " Pass word ", " pass word  "] {
-        assert_eq!(wire.log_in("yoda", wrong), Reply::refused(Refusal::InvalidPassword, "Invalid password"));
+        assert_eq!(
+            wire.log_in("yoda", wrong),
+            outcome::refused(Refusal::InvalidPassword, "Invalid password")
+        );
     }
-    assert_eq!(wire.log_in("yoda", " pass word "), Reply::welcome());
+    assert_eq!(wire.log_in("yoda", " pass word "), outcome::welcome());
 }
 
 #[test]
@@ -141,7 +144,7 @@ fn a_client_that_dies_frees_its_name() {
         // The server learns of it by an event of its own; the name may take it a moment.
         forum_tests::until("the name to be free", || {
             let mut wire = server.wire();
-            matches!(wire.log_in("yoda", PASSWORD), Reply::Welcome(_)).then(|| {
+            wire.log_in("yoda", PASSWORD).is_ok().then(|| {
                 assert_eq!(wire.done(&Request::LogOut), "Goodbye");
                 wire.expect_closed();
             })
@@ -153,8 +156,8 @@ fn a_client_that_dies_frees_its_name() {
 fn at_once(
     server: &Server,
     count: usize,
-    act: impl Fn(&mut forum_tests::Wire) -> Reply + Sync,
-) -> Vec<Reply> {
+    act: impl Fn(&mut forum_tests::Wire) -> Outcome + Sync,
+) -> Vec<Outcome> {
     let start = Arc::new(Barrier::new(count));
     // The winners must stay connected until all are done, or their names would be free again.
     let end = Barrier::new(count);
@@ -183,17 +186,17 @@ fn of_sign_ups_racing_for_a_name_one_wins() {
         let name = format!("clone{round}");
         let mut first = server.wire();
         let mut second = server.wire();
-        assert_eq!(first.name(&name), Reply::PasswordWanted { known: false });
-        assert_eq!(second.name(&name), Reply::PasswordWanted { known: false });
+        assert_eq!(first.name(&name), Ok(false));
+        assert_eq!(second.name(&name), Ok(false));
         let sign_up = Request::SignUp { password: PASSWORD, confirmation: PASSWORD };
         let (tag_1, tag_2) = (first.send(&sign_up), second.send(&sign_up));
-        let replies = [first.answer(tag_1), second.answer(tag_2)];
-        let taken = Reply::refused(Refusal::NameTaken, &format!("Username {name} is taken"));
-        assert!(replies.contains(&Reply::welcome()), "{replies:?}");
+        let replies = [first.outcome_of(tag_1), second.outcome_of(tag_2)];
+        let taken = outcome::refused(Refusal::NameTaken, &format!("Username {name} is taken"));
+        assert!(replies.contains(&outcome::welcome()), "{replies:?}");
         assert!(replies.contains(&taken), "{replies:?}");
         // The loser is back to the username.
         let loser = if replies[0] == taken { &mut first } else { &mut second };
-        assert_eq!(loser.sign_up(&format!("{name}-2"), PASSWORD), Reply::welcome());
+        assert_eq!(loser.sign_up(&format!("{name}-2"), PASSWORD), outcome::welcome());
     }
 }
 
@@ -205,8 +208,8 @@ fn of_log_ins_racing_for_a_name_one_wins() {
         let mut founder = server.user(&name);
         assert_eq!(founder.done(&Request::LogOut), "Goodbye");
         let replies = at_once(&server, 6, |wire| wire.log_in(&name, PASSWORD));
-        let late = Reply::refused(Refusal::AlreadyLoggedIn, &format!("{name} has already logged in"));
-        assert_eq!(replies.iter().filter(|reply| **reply == Reply::welcome()).count(), 1, "{replies:?}");
+        let late = outcome::refused(Refusal::AlreadyLoggedIn, &format!("{name} has already logged in"));
+        assert_eq!(replies.iter().filter(|reply| **reply == outcome::welcome()).count(), 1, "{replies:?}");
         assert_eq!(replies.iter().filter(|reply| **reply == late).count(), 5, "{replies:?}");
     }
 }
@@ -216,12 +219,12 @@ fn of_two_who_were_both_asked_for_the_password_one_gets_in() {
     let server = Server::start(&[]);
     assert_eq!(server.user("yoda").done(&Request::LogOut), "Goodbye");
     let (mut first, mut second) = (server.wire(), server.wire());
-    assert_eq!(first.name("yoda"), Reply::PasswordWanted { known: true });
-    assert_eq!(second.name("yoda"), Reply::PasswordWanted { known: true });
-    assert_eq!(first.request(&Request::Password(PASSWORD)), Reply::welcome());
-    let late = second.request(&Request::Password(PASSWORD));
-    assert_eq!(late, Reply::refused(Refusal::AlreadyLoggedIn, "yoda has already logged in"));
-    assert_eq!(second.sign_up("hans", PASSWORD), Reply::welcome());
+    assert_eq!(first.name("yoda"), Ok(true));
+    assert_eq!(second.name("yoda"), Ok(true));
+    assert_eq!(first.outcome(&Request::Password { password: PASSWORD }), outcome::welcome());
+    let late = second.outcome(&Request::Password { password: PASSWORD });
+    assert_eq!(late, outcome::refused(Refusal::AlreadyLoggedIn, "yoda has already logged in"));
+    assert_eq!(second.sign_up("hans", PASSWORD), outcome::welcome());
 }
 
 #[test]
@@ -231,12 +234,12 @@ fn a_sign_up_whose_connection_dies_leaves_the_server_well() {
         // A name of its own each: a hash may be done before the end of its connection is seen, and then
         // there is an account.
         let mut wire = server.wire();
-        assert_eq!(wire.name(&format!("ghost{number}")), Reply::PasswordWanted { known: false });
+        assert_eq!(wire.name(&format!("ghost{number}")), Ok(false));
         wire.send(&Request::SignUp { password: PASSWORD, confirmation: PASSWORD });
         drop(wire);
     }
     let mut wire = server.wire();
-    assert_eq!(wire.sign_up("yoda", PASSWORD), Reply::welcome());
+    assert_eq!(wire.sign_up("yoda", PASSWORD), outcome::welcome());
 }
 
 #[test]
@@ -258,8 +261,8 @@ fn passwd_changes_the_password() {
     assert_eq!(client.finish().code, Some(1), "some commands were refused");
 
     let mut wire = server.wire();
-    assert_eq!(wire.log_in("yoda", PASSWORD), Reply::refused(Refusal::InvalidPassword, "Invalid password"));
-    assert_eq!(wire.log_in("yoda", "new one"), Reply::welcome());
+    assert_eq!(wire.log_in("yoda", PASSWORD), outcome::refused(Refusal::InvalidPassword, "Invalid password"));
+    assert_eq!(wire.log_in("yoda", "new one"), outcome::welcome());
 }
 
 #[test]
@@ -270,7 +273,7 @@ fn a_changed_password_outlives_kill_9() {
     assert_eq!(wire.done(&change), "Password changed");
     server.kill();
     server.start_again();
-    assert_eq!(server.wire().log_in("yoda", "n"), Reply::welcome());
+    assert_eq!(server.wire().log_in("yoda", "n"), outcome::welcome());
 }
 
 #[test]
@@ -281,7 +284,7 @@ fn who_does_not_log_in_in_time_is_told_and_let_go() {
     let mut silent = server.raw();
     let mut greeted = server.wire();
     let mut named = server.wire();
-    assert_eq!(named.name("hans"), Reply::PasswordWanted { known: false });
+    assert_eq!(named.name("hans"), Ok(false));
     let mut client = server.forum().start();
     assert_eq!(silent.expect_closing(), timed_out);
     assert_eq!(greeted.expect_closing(), timed_out);

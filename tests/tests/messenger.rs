@@ -1,15 +1,15 @@
 //! The messenger: who may write to whom, what each of them sees of it, and every refusal.
 #![forbid(unsafe_code)]
 
-use forum_common::refusal::Refusal;
-use forum_common::request::Request;
-use forum_tests::{Notice, Reply, Server};
+use forum_common::wire::{OwnedNotice, Refusal, Request};
+use forum_tests::outcome::Outcome;
+use forum_tests::{Server, notice, outcome};
 
 const BLOCKED: &str = "Your message could not be delivered as the recipient has blocked you";
 const NOT_TO_ALL: &str = "Your message could not be delivered to some recipients";
 
 fn message<'a>(user: &'a str, text: &'a str) -> Request<'a> {
-    Request::Message { user, text }
+    Request::SendMessage { user, text, key: None }
 }
 
 #[test]
@@ -20,12 +20,12 @@ fn a_message_is_shown_to_its_receiver_and_to_nobody_else() {
     luke.tell("hans", "  verbatim \t spaces  ");
     yoda.tell("hans", "grüße 🙂");
     hans.expect_notices(&[
-        Notice::message(1, "yoda", "hello"),
-        Notice::message(2, "luke", "  verbatim \t spaces  "),
-        Notice::message(3, "yoda", "grüße 🙂"),
+        notice::message(1, "yoda", "hello"),
+        notice::message(2, "luke", "  verbatim \t spaces  "),
+        notice::message(3, "yoda", "grüße 🙂"),
     ]);
     hans.tell("yoda", "and back");
-    yoda.expect_notices(&[Notice::message(1, "hans", "and back")]);
+    yoda.expect_notices(&[notice::message(1, "hans", "and back")]);
     luke.expect_notices(&[]);
     hans.expect_notices(&[]);
 }
@@ -45,14 +45,14 @@ fn a_message_that_cannot_be_is_refused_with_the_reason() {
     assert_eq!(yoda.refused(&message("yoda", "hello")), to_self);
     for text in ["", &long, "a\x1b[2Jb", "a\nb", "a\u{202e}b", "a\u{85}b", "a\x7fb"] {
         assert_eq!(yoda.refused(&message("hans", text)), invalid_text, "{text:?}");
-        assert_eq!(yoda.refused(&Request::Broadcast { text }), invalid_text, "{text:?}");
+        assert_eq!(yoda.refused(&Request::SendBroadcast { text }), invalid_text, "{text:?}");
     }
     hans.block("yoda");
     assert_eq!(yoda.refused(&message("hans", "hello")), (Refusal::BlockedByUser, BLOCKED.into()));
     hans.expect_notices(&[]);
     let longest = "x".repeat(8_192);
     hans.tell("yoda", &longest);
-    yoda.expect_notices(&[Notice::message(1, "hans", &longest)]);
+    yoda.expect_notices(&[notice::message(1, "hans", &longest)]);
 }
 
 #[test]
@@ -65,13 +65,13 @@ fn a_block_works_in_one_direction_until_it_is_lifted() {
     hans.tell("yoda", "2");
     luke.tell("hans", "3");
     yoda.tell("luke", "4");
-    yoda.expect_notices(&[Notice::message(1, "hans", "2")]);
-    hans.expect_notices(&[Notice::message(1, "luke", "3")]);
-    luke.expect_notices(&[Notice::message(1, "yoda", "4")]);
+    yoda.expect_notices(&[notice::message(1, "hans", "2")]);
+    hans.expect_notices(&[notice::message(1, "luke", "3")]);
+    luke.expect_notices(&[notice::message(1, "yoda", "4")]);
     hans.unblock("yoda");
     yoda.expect_notices(&[]);
     yoda.tell("hans", "5");
-    hans.expect_notices(&[Notice::message(2, "yoda", "5")]);
+    hans.expect_notices(&[notice::message(2, "yoda", "5")]);
 }
 
 #[test]
@@ -86,7 +86,7 @@ fn a_block_holds_while_the_blocker_is_away() {
     hans.unblock("yoda");
     hans.log_out();
     yoda.tell("hans", "2");
-    server.user("hans").expect_notices(&[Notice::late_message(1, "yoda", "2")]);
+    server.user("hans").expect_notices(&[notice::late_message(1, "yoda", "2")]);
 }
 
 #[test]
@@ -101,16 +101,16 @@ fn blocks_outlive_kill_9_from_the_moment_of_their_answer() {
     let [mut hans, mut yoda, mut luke] = server.online(["hans", "yoda", "luke"]);
     assert_eq!(yoda.refused(&message("hans", "1")), (Refusal::BlockedByUser, BLOCKED.into()));
     luke.tell("hans", "2");
-    hans.expect_notices(&[Notice::message(1, "luke", "2")]);
+    hans.expect_notices(&[notice::message(1, "luke", "2")]);
     let again = (Refusal::AlreadyBlocked, "Error. yoda is already blocked".into());
-    assert_eq!(hans.refused(&Request::Block { user: "yoda" }), again);
+    assert_eq!(hans.refused(&Request::Block { user: "yoda", key: None }), again);
     hans.unblock("yoda");
     server.kill();
     server.start_again();
     let (mut yoda, mut hans) = (server.user("yoda"), server.user("hans"));
-    hans.expect_notices(&[Notice::late_message(1, "luke", "2")]);
+    hans.expect_notices(&[notice::late_message(1, "luke", "2")]);
     yoda.tell("hans", "3");
-    hans.expect_notices(&[Notice::message(2, "yoda", "3")]);
+    hans.expect_notices(&[notice::message(2, "yoda", "3")]);
 }
 
 #[test]
@@ -118,11 +118,11 @@ fn what_was_stored_before_a_block_is_still_delivered() {
     let server = Server::start(&[]);
     let [mut yoda, mut hans] = server.online(["yoda", "hans"]);
     yoda.tell("hans", "before");
-    hans.expect_notices(&[Notice::message(1, "yoda", "before")]);
+    hans.expect_notices(&[notice::message(1, "yoda", "before")]);
     hans.block("yoda");
     hans.log_out();
     let mut hans = server.user("hans");
-    hans.expect_notices(&[Notice::late_message(1, "yoda", "before")]);
+    hans.expect_notices(&[notice::late_message(1, "yoda", "before")]);
 }
 
 #[test]
@@ -130,21 +130,21 @@ fn a_block_that_cannot_be_is_refused_with_the_reason() {
     let server = Server::start(&[]);
     let [mut yoda, _hans] = server.online(["yoda", "hans"]);
     let refusals = [
-        (Request::Block { user: "yoda" }, Refusal::NotToSelf, "Error. Cannot block self"),
-        (Request::Unblock { user: "yoda" }, Refusal::NotToSelf, "Error. Cannot unblock self"),
-        (Request::Block { user: "nobody" }, Refusal::InvalidUser, "Error. Invalid user"),
-        (Request::Unblock { user: "nobody" }, Refusal::InvalidUser, "Error. Invalid user"),
-        (Request::Unblock { user: "hans" }, Refusal::NotBlocked, "Error. hans was not blocked"),
+        (Request::Block { user: "yoda", key: None }, Refusal::NotToSelf, "Error. Cannot block self"),
+        (Request::Unblock { user: "yoda", key: None }, Refusal::NotToSelf, "Error. Cannot unblock self"),
+        (Request::Block { user: "nobody", key: None }, Refusal::InvalidUser, "Error. Invalid user"),
+        (Request::Unblock { user: "nobody", key: None }, Refusal::InvalidUser, "Error. Invalid user"),
+        (Request::Unblock { user: "hans", key: None }, Refusal::NotBlocked, "Error. hans was not blocked"),
     ];
     for (request, code, text) in refusals {
         assert_eq!(yoda.refused(&request), (code, text.into()), "{request:?}");
     }
     yoda.block("hans");
     let again = (Refusal::AlreadyBlocked, "Error. hans is already blocked".into());
-    assert_eq!(yoda.refused(&Request::Block { user: "hans" }), again);
+    assert_eq!(yoda.refused(&Request::Block { user: "hans", key: None }), again);
     yoda.unblock("hans");
     let gone = (Refusal::NotBlocked, "Error. hans was not blocked".into());
-    assert_eq!(yoda.refused(&Request::Unblock { user: "hans" }), gone);
+    assert_eq!(yoda.refused(&Request::Unblock { user: "hans", key: None }), gone);
 }
 
 #[test]
@@ -153,7 +153,7 @@ fn blocks_of_a_user_are_limited_and_an_unblock_makes_room() {
     let [mut yoda, mut hans, _luke, _vader] = server.online(["yoda", "hans", "luke", "vader"]);
     yoda.block("hans");
     yoda.block("luke");
-    let (code, text) = yoda.refused(&Request::Block { user: "vader" });
+    let (code, text) = yoda.refused(&Request::Block { user: "vader", key: None });
     assert_eq!(code, Refusal::LimitReached);
     assert!(text.starts_with("Limit reached: at most 2 "), "{text}");
     hans.block("vader");
@@ -165,12 +165,13 @@ fn blocks_of_a_user_are_limited_and_an_unblock_makes_room() {
 fn pipelined_blocks_are_decided_in_their_order() {
     let server = Server::start(&[]);
     let [mut yoda, mut hans] = server.online(["yoda", "hans"]);
-    let (on, off) = (Request::Block { user: "hans" }, Request::Unblock { user: "hans" });
+    let (on, off) =
+        (Request::Block { user: "hans", key: None }, Request::Unblock { user: "hans", key: None });
     let tags = yoda.send_all([off, on, on, off, off, on]);
-    let answers = yoda.answers(tags);
-    let not_blocked = Reply::refused(Refusal::NotBlocked, "Error. hans was not blocked");
-    let already = Reply::refused(Refusal::AlreadyBlocked, "Error. hans is already blocked");
-    let (blocked, unblocked) = (Reply::done("hans is blocked"), Reply::done("hans is unblocked"));
+    let answers = yoda.outcomes(tags);
+    let not_blocked = outcome::refused(Refusal::NotBlocked, "Error. hans was not blocked");
+    let already = outcome::refused(Refusal::AlreadyBlocked, "Error. hans is already blocked");
+    let (blocked, unblocked) = (outcome::done("hans is blocked"), outcome::done("hans is unblocked"));
     let wanted = [not_blocked.clone(), blocked.clone(), already, unblocked, not_blocked, blocked];
     assert_eq!(answers, wanted);
     assert_eq!(hans.refused(&message("yoda", "1")).0, Refusal::BlockedByUser);
@@ -182,11 +183,11 @@ fn a_broadcast_reaches_everyone_online_but_its_sender_and_is_not_stored() {
     let [mut yoda, mut hans, mut luke, vader] = server.online(["yoda", "hans", "luke", "vader"]);
     vader.log_out();
     for wire in [&mut yoda, &mut hans, &mut luke] {
-        wire.expect_notices(&[Notice::logged_out("vader")]);
+        wire.expect_notices(&[notice::logged_out("vader")]);
     }
-    assert_eq!(yoda.done(&Request::Broadcast { text: " hello all" }), "");
-    hans.expect_notices(&[Notice::broadcast("yoda", " hello all")]);
-    luke.expect_notices(&[Notice::broadcast("yoda", " hello all")]);
+    assert_eq!(yoda.done(&Request::SendBroadcast { text: " hello all" }), "");
+    hans.expect_notices(&[notice::broadcast("yoda", " hello all")]);
+    luke.expect_notices(&[notice::broadcast("yoda", " hello all")]);
     yoda.expect_notices(&[]);
     server.user("vader").expect_notices(&[]);
 }
@@ -195,7 +196,7 @@ fn a_broadcast_reaches_everyone_online_but_its_sender_and_is_not_stored() {
 fn a_broadcast_to_nobody_is_fine() {
     let server = Server::start(&[]);
     let mut yoda = server.user("yoda");
-    assert_eq!(yoda.done(&Request::Broadcast { text: "anybody?" }), "");
+    assert_eq!(yoda.done(&Request::SendBroadcast { text: "anybody?" }), "");
     yoda.expect_notices(&[]);
 }
 
@@ -206,29 +207,30 @@ fn a_broadcast_says_when_a_block_kept_it_from_somebody_online() {
     hans.block("yoda");
     // The other direction is none of its business.
     yoda.block("luke");
-    let skipped = yoda.refused(&Request::Broadcast { text: "1" });
+    let skipped = yoda.refused(&Request::SendBroadcast { text: "1" });
     assert_eq!(skipped, (Refusal::NotToAll, NOT_TO_ALL.into()));
-    luke.expect_notices(&[Notice::broadcast("yoda", "1")]);
+    luke.expect_notices(&[notice::broadcast("yoda", "1")]);
     hans.expect_notices(&[]);
-    assert_eq!(hans.done(&Request::Broadcast { text: "2" }), "");
-    yoda.expect_notices(&[Notice::broadcast("hans", "2")]);
-    luke.expect_notices(&[Notice::broadcast("hans", "2")]);
+    assert_eq!(hans.done(&Request::SendBroadcast { text: "2" }), "");
+    yoda.expect_notices(&[notice::broadcast("hans", "2")]);
+    luke.expect_notices(&[notice::broadcast("hans", "2")]);
     // Who is away was not skipped for a block.
     hans.log_out();
-    assert_eq!(yoda.done(&Request::Broadcast { text: "3" }), "");
-    luke.expect_notices(&[Notice::logged_out("hans"), Notice::broadcast("yoda", "3")]);
+    assert_eq!(yoda.done(&Request::SendBroadcast { text: "3" }), "");
+    luke.expect_notices(&[notice::logged_out("hans"), notice::broadcast("yoda", "3")]);
 }
 
 #[test]
 fn a_broadcast_between_two_messages_keeps_its_place() {
     let server = Server::start(&[]);
     let [mut yoda, mut hans] = server.online(["yoda", "hans"]);
-    let tags = yoda.send_all([message("hans", "1"), Request::Broadcast { text: "2" }, message("hans", "3")]);
-    assert_eq!(yoda.answers(tags), vec![Reply::done(""); 3]);
+    let tags =
+        yoda.send_all([message("hans", "1"), Request::SendBroadcast { text: "2" }, message("hans", "3")]);
+    assert_eq!(yoda.outcomes(tags), vec![outcome::done(""); 3]);
     hans.expect_notices(&[
-        Notice::message(1, "yoda", "1"),
-        Notice::broadcast("yoda", "2"),
-        Notice::message(2, "yoda", "3"),
+        notice::message(1, "yoda", "1"),
+        notice::broadcast("yoda", "2"),
+        notice::message(2, "yoda", "3"),
     ]);
 }
 
@@ -242,19 +244,19 @@ fn two_senders_at_once_are_each_heard_in_order_without_a_gap() {
             scope.spawn(move || {
                 let texts: Vec<String> = (0..MESSAGES).map(|number| format!("{name} {number}")).collect();
                 let tags = wire.send_all(texts.iter().map(|text| message("hans", text)));
-                assert!(wire.answers(tags).iter().all(Reply::is_done));
+                assert!(wire.outcomes(tags).iter().all(Outcome::is_ok));
             });
         }
         let mut heard = [Vec::new(), Vec::new()];
         let mut number = 0;
         while number < 2 * MESSAGES as u64 {
             match hans.notice() {
-                Notice::Message { number: its_number, late: false, from, text, .. } => {
+                OwnedNotice::Message { number: its_number, late: false, from, text, .. } => {
                     number += 1;
                     assert_eq!(its_number, number);
                     heard[usize::from(from == "luke")].push(text);
                 }
-                Notice::LoggedOut(_) => {}
+                OwnedNotice::LoggedOut { .. } => {}
                 other => panic!("{other:?} is no message"),
             }
         }
@@ -281,9 +283,9 @@ fn everybody_writing_to_everybody_loses_nothing() {
     for (receiver, wire) in NAMES.iter().zip(&mut wires) {
         let senders = || NAMES.iter().filter(|sender| *sender != receiver);
         let texts = (0..20).flat_map(|round| senders().map(move |sender| (sender, round)));
-        let wanted: Vec<Notice> = (1..)
+        let wanted: Vec<OwnedNotice> = (1..)
             .zip(texts)
-            .map(|(number, (sender, round))| Notice::message(number, sender, &format!("{sender} {round}")))
+            .map(|(number, (sender, round))| notice::message(number, sender, &format!("{sender} {round}")))
             .collect();
         wire.expect_notices(&wanted);
     }

@@ -1,7 +1,7 @@
 //! The client in pipes: which line goes where, what counts as a line, and how it ends.
 #![forbid(unsafe_code)]
 
-use forum_common::request::Request;
+use forum_common::wire::Request;
 use forum_tests::{ADMIN_PASSWORD, Finished, Forum, PASSWORD, Server, closed_port};
 
 /// Runs a client that is logged in by its options, with these lines as its input.

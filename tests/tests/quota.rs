@@ -4,24 +4,24 @@
 
 use std::process::Command;
 
-use forum_common::refusal::Refusal;
-use forum_common::request::Request;
-use forum_tests::{Disk, Forumd, PASSWORD, Process, Reply, Server, Wire};
+use forum_common::wire::{Refusal, Request};
+use forum_tests::outcome::Outcome;
+use forum_tests::{Disk, Forumd, PASSWORD, Process, Server, Wire, outcome};
 
 /// The longest file that a program may write, in tests that limit it.
 const FILE_BYTES_MAX: usize = 2_000_000;
 const POST_BYTES: usize = 8_000;
 
-fn no_space() -> Reply {
-    Reply::refused(Refusal::NoSpace, "No space left on the server. Nothing was changed")
+fn no_space() -> Outcome {
+    outcome::refused(Refusal::NoSpace, "No space left on the server. Nothing was changed")
 }
 
 /// Posts until the server refuses; how many messages it took.
 fn post_until_refused(yoda: &mut Wire) -> usize {
     let text = "x".repeat(POST_BYTES);
     for posted in 0..2 * FILE_BYTES_MAX / POST_BYTES {
-        match yoda.request(&Request::Post { title: "t", text: &text }) {
-            Reply::Done(_) => {}
+        match yoda.outcome(&Request::Post { title: "t", text: &text, key: None }) {
+            Ok(_) => {}
             refused => {
                 assert_eq!(refused, no_space());
                 return posted;
@@ -35,17 +35,17 @@ fn a_used_up_quota_refuses_changes(durability: &str) {
     let disk = Disk::new();
     let server = disk.under(Forumd::new().args(&["--durability", durability])).start();
     let mut yoda = server.user("yoda");
-    yoda.done(&Request::CreateThread { title: "t" });
-    yoda.done(&Request::Post { title: "t", text: "before" });
+    yoda.done(&Request::CreateThread { title: "t", key: None });
+    yoda.done(&Request::Post { title: "t", text: "before", key: None });
     disk.use_up_quota("/data/");
     for _ in 0..3 {
-        assert_eq!(yoda.request(&Request::Post { title: "t", text: "refused" }), no_space());
+        assert_eq!(yoda.outcome(&Request::Post { title: "t", text: "refused", key: None }), no_space());
         assert_eq!(yoda.upload("t", "f", b"refused"), no_space());
         assert_eq!(yoda.read_thread("t"), ["1 yoda: before"]);
     }
     disk.free_quota();
-    yoda.done(&Request::Post { title: "t", text: "after" });
-    assert!(yoda.upload("t", "f", b"stored").is_done());
+    yoda.done(&Request::Post { title: "t", text: "after", key: None });
+    assert!(yoda.upload("t", "f", b"stored").is_ok());
     assert_eq!(yoda.read_thread("t"), ["1 yoda: before", "2 yoda: after", "yoda uploaded f"]);
 }
 
@@ -68,7 +68,7 @@ fn limited_server(arguments: &[&str]) -> Server {
 fn a_limit_for_the_size_of_files_refuses_changes(durability: &str) {
     let mut server = limited_server(&["--durability", durability]);
     let mut yoda = server.user("yoda");
-    yoda.done(&Request::CreateThread { title: "t" });
+    yoda.done(&Request::CreateThread { title: "t", key: None });
     let first = post_until_refused(&mut yoda);
     assert!(first > 50, "only {first}");
     // The log has been moved into the database, and has its room back.
@@ -96,24 +96,24 @@ fn a_limit_for_the_size_of_files_refuses_changes_with_durability_interval() {
 fn an_upload_past_the_limit_for_the_size_of_files_is_refused_and_leaves_no_trace() {
     let server = limited_server(&[]);
     let mut yoda = server.user("yoda");
-    yoda.done(&Request::CreateThread { title: "t" });
+    yoda.done(&Request::CreateThread { title: "t", key: None });
     let bytes = vec![7; FILE_BYTES_MAX + 1];
     let (tag, credit) = yoda.start_upload("t", "f", bytes.len() as u64).unwrap();
-    let refused = yoda.try_send_data(tag, credit, &bytes).map(|_| yoda.end_upload(tag, &bytes));
-    assert_eq!(refused.unwrap_or_else(|refused| refused), no_space());
+    let refused = yoda.try_send_data(tag, credit, &bytes).and_then(|_| yoda.end_upload(tag, &bytes));
+    assert_eq!(refused, no_space());
     forum_tests::until("the beginning to be gone", || {
         yoda.ping();
         (server.stored_files() == 0).then_some(())
     });
-    assert!(yoda.upload("t", "f", b"a small one").is_done());
+    assert!(yoda.upload("t", "f", b"a small one").is_ok());
 }
 
 #[test]
 fn a_download_past_the_limit_for_the_size_of_files_fails_and_the_client_goes_on() {
     let server = Server::start(&[]);
     let mut yoda = server.user("yoda");
-    yoda.done(&Request::CreateThread { title: "t" });
-    assert!(yoda.upload("t", "f", &vec![7; 300_000]).is_done());
+    yoda.done(&Request::CreateThread { title: "t", key: None });
+    assert!(yoda.upload("t", "f", &vec![7; 300_000]).is_ok());
     yoda.log_out();
     let forum = server.forum();
     let inner = forum.command();

@@ -5,16 +5,15 @@
 use std::fs;
 use std::path::PathBuf;
 
-use forum_common::refusal::Closing;
-use forum_common::request::{Request, VERSION};
-use forum_tests::{ADMIN_PASSWORD, Forumd, Heard, PASSWORD, Process, Reply, Server, Wire, until};
+use forum_common::wire::{Closing, OwnedFromServer, OwnedNotice, Request};
+use forum_tests::{ADMIN_PASSWORD, Forumd, PASSWORD, Process, Server, Wire, hello, until};
 
 /// A server with thread `t`, and file `f` in it.
 fn server_with_file(bytes: &[u8]) -> Server {
     let server = Server::start(&[]);
     let mut yoda = server.user("yoda");
-    yoda.done(&Request::CreateThread { title: "t" });
-    assert!(yoda.upload("t", "f", bytes).is_done());
+    yoda.done(&Request::CreateThread { title: "t", key: None });
+    assert!(yoda.upload("t", "f", bytes).is_ok());
     server
 }
 
@@ -61,9 +60,7 @@ fn a_client_whose_output_nobody_reads_ends_without_a_crash() {
     assert_eq!(finished.stdout, ["Welcome to the forum"]);
     assert!(!finished.stderr.iter().any(|line| line.contains("panicked")), "{finished:#?}");
     assert_ne!(finished.code, Some(101), "{finished:#?}");
-    until("the name to be free", || {
-        matches!(server.wire().log_in("yoda", PASSWORD), Reply::Welcome(_)).then_some(())
-    });
+    until("the name to be free", || server.wire().log_in("yoda", PASSWORD).is_ok().then_some(()));
 }
 
 #[test]
@@ -89,13 +86,16 @@ fn a_stored_file_that_is_gone_is_refused() {
     for _ in 0..2 {
         let mut hans = server.user("hans");
         let answer = hans.download("t", "f", 100);
-        assert!(matches!(answer, Err(Reply::Refused(..))), "{answer:?}");
+        assert!(answer.is_err(), "{answer:?}");
         hans.ping();
         server.stop();
         assert_eq!(server.launch().offline(&["check"], "").code, Some(1));
         server.start_again();
     }
-    assert_eq!(server.user("yoda").done(&Request::RemoveThread { title: "t" }), "Thread t removed");
+    assert_eq!(
+        server.user("yoda").done(&Request::RemoveThread { title: "t", key: None }),
+        "Thread t removed"
+    );
 }
 
 #[test]
@@ -104,7 +104,7 @@ fn a_stored_file_that_was_cut_is_refused_or_ended() {
     fs::File::options().write(true).open(only_stored_file(&server)).unwrap().set_len(100_000).unwrap();
     let mut hans = server.user("hans");
     let answer = hans.download("t", "f", 1 << 20);
-    assert!(matches!(answer, Err(Reply::Refused(..))), "{answer:?}");
+    assert!(answer.is_err(), "{answer:?}");
     hans.ping();
 }
 
@@ -168,19 +168,26 @@ fn tags_used_twice_and_tag_0_confuse_nobody() {
     let mut yoda = server.user("yoda");
     let mut bytes = Vec::new();
     for request in [
-        Request::Upload { title: "t", file: "a", size: 10 },
-        Request::Upload { title: "t", file: "b", size: 10 },
-        Request::Download { title: "t", file: "f" },
-        Request::Download { title: "t", file: "f" },
-        Request::ListThreads,
+        Request::Upload { title: "t", file: "a", size: 10, key: None },
+        Request::Upload { title: "t", file: "b", size: 10, key: None },
+        Request::Download { title: "t", file: "f", offset: None, digest: None },
+        Request::Download { title: "t", file: "f", offset: None, digest: None },
+        Request::ListThreads { after: None, at_most: None },
     ] {
         request.encode(0, &mut bytes);
     }
     yoda.send_bytes(&bytes);
     yoda.close_output();
     while let Some(heard) = yoda.next_frame() {
-        let is_answer = matches!(heard, Heard::Reply(0, _) | Heard::Transfer(0, _));
-        assert!(is_answer || matches!(heard, Heard::Closing(Closing::ProtocolError, _)), "{heard:?}");
+        let is_answer = matches!(heard, OwnedFromServer::Reply(0, _) | OwnedFromServer::Transfer(0, _));
+        assert!(
+            is_answer
+                || matches!(
+                    heard,
+                    OwnedFromServer::Notice(OwnedNotice::Closing { code: Closing::ProtocolError, .. })
+                ),
+            "{heard:?}"
+        );
     }
     let mut hans = server.user("hans");
     assert_eq!(hans.titles(), ["t"]);
@@ -194,13 +201,13 @@ fn tags_used_twice_and_tag_0_confuse_nobody() {
 fn who_only_pings_does_not_stay_without_logging_in() {
     let server = Server::start(&["--login-timeout", "1"]);
     let mut wire = server.raw();
-    let (_, hello) = wire.frame(&Request::Hello { version: VERSION });
-    let (_, ping) = wire.frame(&Request::Ping(b""));
+    let (_, hello) = wire.frame(&hello());
+    let (_, ping) = wire.frame(&Request::Ping { payload: b"" });
     wire.send_bytes_regardless(&hello);
     let last = until("the end", || {
         wire.send_bytes_regardless(&ping);
         match wire.next_frame() {
-            Some(Heard::Closing(_, text)) => Some(text),
+            Some(OwnedFromServer::Notice(OwnedNotice::Closing { text, .. })) => Some(text),
             _ => None,
         }
     });
@@ -211,11 +218,11 @@ fn who_only_pings_does_not_stay_without_logging_in() {
 fn hundreds_of_users_are_served() {
     let server = Server::start(&["--durability", "none"]);
     let mut wires: Vec<Wire> = (0..300).map(|number| server.user(&format!("user{number}"))).collect();
-    wires[0].done(&Request::CreateThread { title: "t" });
-    let post = Request::Post { title: "t", text: "m" };
+    wires[0].done(&Request::CreateThread { title: "t", key: None });
+    let post = Request::Post { title: "t", text: "m", key: None };
     let tags: Vec<u32> = wires.iter_mut().map(|wire| wire.send(&post)).collect();
     for (wire, tag) in wires.iter_mut().zip(tags) {
-        assert!(wire.answer(tag).is_done());
+        assert!(wire.outcome_of(tag).is_ok());
     }
     for wire in &mut wires {
         assert_eq!(wire.read_thread("t").len(), 300);

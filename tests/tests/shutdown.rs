@@ -3,9 +3,8 @@
 
 use std::fs;
 
-use forum_common::refusal::{Closing, Refusal};
-use forum_common::request::{Request, VERSION};
-use forum_tests::{ADMIN_PASSWORD, Forumd, Heard, PASSWORD, Reply, Server, Wire};
+use forum_common::wire::{Closing, OwnedFromServer, OwnedNotice, OwnedReply, Refusal, Request};
+use forum_tests::{ADMIN_PASSWORD, Forumd, PASSWORD, Server, Wire, hello, outcome};
 use rustix::process::Signal;
 
 const GOODBYE: &str = "Goodbye. Server shutting down";
@@ -20,9 +19,9 @@ fn one_of_each_phase(server: &Server) -> Vec<Wire> {
     let silent = server.raw();
     let greeted = server.wire();
     let mut new = server.wire();
-    assert_eq!(new.name("new"), Reply::PasswordWanted { known: false });
+    assert_eq!(new.name("new"), Ok(false));
     let mut known = server.wire();
-    assert_eq!(known.name("known"), Reply::PasswordWanted { known: true });
+    assert_eq!(known.name("known"), Ok(true));
     let logged_in = server.user("yoda");
     // A round trip, so that the server has accepted the silent one as well.
     server.wire().ping();
@@ -170,28 +169,23 @@ fn what_comes_behind_the_end_is_thrown_away_and_what_came_before_is_answered() {
     let mut server = Server::start(&[]);
     let mut yoda = server.user("yoda");
     let mut admin = server.user("admin");
-    yoda.done(&Request::CreateThread { title: "t" });
+    yoda.done(&Request::CreateThread { title: "t", key: None });
     // In one piece: what stands in front of SHT is done and answered, what stands behind it is neither.
-    let post = |text| Request::Post { title: "t", text };
+    let post = |text| Request::Post { title: "t", text, key: None };
     let end = Request::ShutDown { password: ADMIN_PASSWORD };
     let tags = admin.send_all([post("a"), post("b"), post("c"), end, post("too late")]);
     for tag in &tags[..3] {
-        assert_eq!(admin.answer(*tag), Reply::done("Message posted to t thread"));
+        assert_eq!(admin.outcome_of(*tag), outcome::done("Message posted to t thread"));
     }
     assert_eq!(admin.expect_closing(), shutting_down());
     assert_eq!(yoda.expect_closing(), shutting_down());
-    yoda.send_bytes_regardless(&yoda_too_late());
+    let (_, too_late) = yoda.frame(&post("too late"));
+    yoda.send_bytes_regardless(&too_late);
     drop((yoda, admin));
     server.expect_exit_0();
     server.start_again();
     let lines = server.user("yoda").read_thread("t");
     assert_eq!(lines, ["1 admin: a", "2 admin: b", "3 admin: c"]);
-}
-
-fn yoda_too_late() -> Vec<u8> {
-    let mut bytes = Vec::new();
-    Request::Post { title: "t", text: "too late" }.encode(99, &mut bytes);
-    bytes
 }
 
 #[test]
@@ -202,12 +196,11 @@ fn nobody_is_let_in_while_the_server_shuts_down() {
     assert_eq!(clinging.expect_closing(), shutting_down());
     if let Ok(stream) = std::net::TcpStream::connect(server.address()) {
         drop(stream);
-        let mut hello = Vec::new();
-        Request::Hello { version: VERSION }.encode(1, &mut hello);
         let mut late = server.raw();
+        let (_, hello) = late.frame(&hello());
         late.send_bytes_regardless(&hello);
         let heard = late.next_frame_or_reset();
-        assert!(!matches!(heard, Ok(Some(Heard::Reply(..)))), "{heard:?}");
+        assert!(!matches!(heard, Ok(Some(OwnedFromServer::Reply(..)))), "{heard:?}");
     }
     drop(clinging);
     server.expect_exit_0();
@@ -217,14 +210,14 @@ fn nobody_is_let_in_while_the_server_shuts_down() {
 fn changes_in_flight_at_sigterm_are_kept_as_they_are_answered() {
     let mut server = Server::start(&[]);
     let mut yoda = server.user("yoda");
-    yoda.done(&Request::CreateThread { title: "t" });
-    yoda.send_all([Request::Post { title: "t", text: "m" }; 500]);
+    yoda.done(&Request::CreateThread { title: "t", key: None });
+    yoda.send_all([Request::Post { title: "t", text: "m", key: None }; 500]);
     server.signal(Signal::TERM);
     let mut answered = 0;
     let goodbye = loop {
         match yoda.next_frame() {
-            Some(Heard::Reply(_, Reply::Done(_))) => answered += 1,
-            Some(Heard::Closing(code, text)) => break (code, text),
+            Some(OwnedFromServer::Reply(_, OwnedReply::Posted { .. })) => answered += 1,
+            Some(OwnedFromServer::Notice(OwnedNotice::Closing { code, text })) => break (code, text),
             other => panic!("{other:?}"),
         }
     };
@@ -240,8 +233,8 @@ fn changes_in_flight_at_sigterm_are_kept_as_they_are_answered() {
 fn server_to_wipe() -> (Server, Wire) {
     let server = Server::start(&["--wipe-on-shutdown"]);
     let mut yoda = server.user("yoda");
-    yoda.done(&Request::CreateThread { title: "t" });
-    assert!(yoda.upload("t", "f", b"bytes").is_done());
+    yoda.done(&Request::CreateThread { title: "t", key: None });
+    assert!(yoda.upload("t", "f", b"bytes").is_ok());
     (server, yoda)
 }
 
@@ -257,7 +250,7 @@ fn an_accepted_sht_wipes_when_asked_to() {
     assert_eq!(server.stored_files(), 0);
     server.start_again();
     let mut wire = server.wire();
-    assert_eq!(wire.sign_up("yoda", "another"), Reply::welcome());
+    assert_eq!(wire.sign_up("yoda", "another"), outcome::welcome());
     assert_eq!(wire.titles(), Vec::<String>::new());
 }
 
@@ -279,7 +272,7 @@ fn nothing_but_sht_wipes() {
 fn sht_keeps_everything_unless_told_to_wipe() {
     let mut server = Server::start(&[]);
     let mut yoda = server.user("yoda");
-    yoda.done(&Request::CreateThread { title: "t" });
+    yoda.done(&Request::CreateThread { title: "t", key: None });
     yoda.send(&Request::ShutDown { password: ADMIN_PASSWORD });
     yoda.expect_closing();
     drop(yoda);

@@ -3,7 +3,7 @@
 
 use std::fs;
 
-use forum_common::refusal::Closing;
+use forum_common::wire::Closing;
 use forum_tests::{Forumd, Server, until};
 use rustix::process::Signal;
 

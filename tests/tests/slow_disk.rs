@@ -2,9 +2,9 @@
 //! and the event loop never waits at all. Time is measured in fsyncs, which the test lets pass when it likes.
 #![forbid(unsafe_code)]
 
-use forum_common::request::Request;
-use forum_common::transfer::Transfer;
-use forum_tests::{Disk, Forumd, Reply, Server, Wire, until};
+use forum_common::wire::{Request, Transfer};
+use forum_tests::outcome::Outcome;
+use forum_tests::{Disk, Forumd, Server, Wire, until};
 
 const WAL: &str = "journal.sqlite3-wal";
 const DATABASE: &str = "journal.sqlite3";
@@ -19,7 +19,7 @@ const FLOODERS: usize = 20;
 fn server_with_thread(disk: &Disk, arguments: &[&str]) -> (Server, Wire) {
     let server = disk.under(Forumd::new().args(arguments)).start();
     let mut yoda = server.user("yoda");
-    yoda.done(&Request::CreateThread { title: "t" });
+    yoda.done(&Request::CreateThread { title: "t", key: None });
     (server, yoda)
 }
 
@@ -30,7 +30,7 @@ fn flood(server: &Server, disk: &Disk, yoda: &mut Wire) -> Vec<(Wire, Vec<u32>)>
     let mut hans = server.user("hans");
     let before = disk.syncs(WAL).len();
     disk.hold(WAL);
-    yoda.send(&Request::Post { title: "t", text: "holds up everybody" });
+    yoda.send(&Request::Post { title: "t", text: "holds up everybody", key: None });
     until("a commit to be under way", || {
         hans.ping();
         (disk.syncs(WAL).len() > before).then_some(())
@@ -38,7 +38,7 @@ fn flood(server: &Server, disk: &Disk, yoda: &mut Wire) -> Vec<(Wire, Vec<u32>)>
     let text = "x".repeat(POST_BYTES);
     let tags: Vec<_> = clients
         .iter_mut()
-        .map(|client| client.send_all([Request::Post { title: "t", text: &text }; POSTS]))
+        .map(|client| client.send_all([Request::Post { title: "t", text: &text, key: None }; POSTS]))
         .collect();
     // Each answer is a turn of the loop, in which each client gets its share; a flood takes four of them.
     (0..FLOODERS).for_each(|_| hans.ping());
@@ -52,14 +52,14 @@ fn a_small_post_is_durable_after_two_commits_however_much_others_post() {
     let mut hans = server.user("late");
     let before = disk.syncs(WAL).len();
     let flooders = flood(&server, &disk, &mut yoda);
-    let tag = hans.send(&Request::Post { title: "t", text: "small" });
+    let tag = hans.send(&Request::Post { title: "t", text: "small", key: None });
     let during = disk.syncs(WAL).len();
     disk.release();
-    assert!(hans.answer(tag).is_done());
+    assert!(hans.outcome_of(tag).is_ok());
     let commits = disk.syncs(WAL).len() - during + 1;
     assert!(commits <= 3, "it was answered after {commits} commits");
     for (mut client, tags) in flooders {
-        assert!(client.answers(tags).iter().all(Reply::is_done));
+        assert!(client.outcomes(tags).iter().all(Outcome::is_ok));
     }
     let commits = disk.syncs(WAL).len() - before - FLOODERS - 2;
     assert!(commits <= 5, "{commits} commits in all");
@@ -77,7 +77,7 @@ fn sigterm_ends_the_server_after_two_commits_however_much_is_in_flight() {
     server.wait_log("shutting down");
     disk.release();
     for (mut client, tags) in flooders {
-        assert!(client.answers(tags).iter().all(Reply::is_done), "what was taken is committed");
+        assert!(client.outcomes(tags).iter().all(Outcome::is_ok), "what was taken is committed");
         client.expect_closing();
     }
     drop(yoda);
@@ -101,7 +101,7 @@ fn uploads_that_wait(server: &Server, disk: &Disk, yoda: &mut Wire, bytes: &[u8]
         let mut wire = server.user(&format!("u{number}"));
         let (tag, credit) = wire.start_upload("t", &format!("f{number}"), bytes.len() as u64).unwrap();
         wire.send_data(tag, credit, bytes);
-        wire.send_transfer(tag, &Transfer::End(blake3::hash(bytes).into()));
+        wire.send_transfer(tag, &Transfer::DataEnd { digest: Some(blake3::hash(bytes).into()) });
         (wire, tag)
     };
     let uploaders = (0..UPLOADERS).map(start).collect();
@@ -117,7 +117,7 @@ fn downloads_go_on_while_uploads_wait_for_the_disk() {
     let disk = Disk::new();
     let (server, mut yoda) = server_with_thread(&disk, &[]);
     let bytes: Vec<u8> = (0..300_000_u32).map(|index| (index / 7) as u8).collect();
-    assert!(yoda.upload("t", "f", &bytes).is_done());
+    assert!(yoda.upload("t", "f", &bytes).is_ok());
     let before = disk.syncs(FILES).len();
     let uploaders = uploads_that_wait(&server, &disk, &mut yoda, &bytes);
     for _ in 0..SYNCS_AT_ONCE {
@@ -126,7 +126,7 @@ fn downloads_go_on_while_uploads_wait_for_the_disk() {
     assert!(disk.syncs(FILES)[before..].iter().all(|sync| !sync.is_over));
     disk.release();
     for (mut wire, tag) in uploaders {
-        assert!(wire.last_word(tag).is_done());
+        assert!(wire.last_word(tag).is_ok());
     }
 }
 
@@ -159,7 +159,7 @@ fn with_an_interval_the_loop_makes_no_fsync_whether_the_log_grows_or_starts_anew
     // Posts that come one by one are what the loop commits itself.
     until("two checkpoints", || {
         for _ in 0..200 {
-            yoda.done(&Request::Post { title: "t", text: &text });
+            yoda.done(&Request::Post { title: "t", text: &text, key: None });
         }
         (databases() >= before + 2).then_some(())
     });
@@ -172,7 +172,7 @@ fn with_an_interval_the_loop_makes_no_fsync_whether_the_log_grows_or_starts_anew
 fn with_an_interval_posts_are_answered_while_the_log_is_fsynced() {
     let disk = Disk::new();
     let (server, mut yoda) = server_with_thread(&disk, &["--durability", "interval"]);
-    yoda.done(&Request::Post { title: "t", text: "one" });
+    yoda.done(&Request::Post { title: "t", text: "one", key: None });
     let before = disk.syncs(WAL).len();
     disk.hold(WAL);
     until("the fsync of this second", || {
@@ -180,7 +180,7 @@ fn with_an_interval_posts_are_answered_while_the_log_is_fsynced() {
         (disk.syncs(WAL).len() > before).then_some(())
     });
     for _ in 0..100 {
-        yoda.done(&Request::Post { title: "t", text: "more" });
+        yoda.done(&Request::Post { title: "t", text: "more", key: None });
     }
     assert!(!disk.syncs(WAL)[before].is_over);
     disk.release();

@@ -2,9 +2,9 @@
 //! waits for them, and what is stored is there when they come back.
 #![forbid(unsafe_code)]
 
-use forum_common::refusal::Closing;
-use forum_common::request::Request;
-use forum_tests::{Heard, Notice, PASSWORD, Reply, Server, Wire, until};
+use forum_common::wire::{Closing, OwnedFromServer, OwnedNotice, OwnedReply, Request};
+use forum_tests::outcome::Outcome;
+use forum_tests::{PASSWORD, Server, Wire, hello, notice, outcome, until};
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
 const TOO_SLOW: &str = "You have been disconnected: too slow";
@@ -27,15 +27,15 @@ fn narrow_user(server: &Server, name: &str) -> Wire {
 type Reason = Option<(Closing, String)>;
 
 /// What is left to be read on a connection: notices, and why it ends.
-fn read_to_the_end(wire: &mut Wire) -> std::io::Result<(Vec<Notice>, Reason)> {
+fn read_to_the_end(wire: &mut Wire) -> std::io::Result<(Vec<OwnedNotice>, Reason)> {
     let mut notices = Vec::new();
     loop {
         match wire.next_heard_or_reset()? {
-            Some(Heard::Notice(notice)) => notices.push(notice.timeless()),
-            Some(Heard::Closing(code, text)) => {
+            Some(OwnedFromServer::Notice(OwnedNotice::Closing { code, text })) => {
                 wire.expect_closed();
                 return Ok((notices, Some((code, text))));
             }
+            Some(OwnedFromServer::Notice(notice)) => notices.push(notice::timeless(notice)),
             None => return Ok((notices, None)),
             other => panic!("wanted a notice or the end, not {other:?}"),
         }
@@ -47,16 +47,16 @@ fn who_does_not_read_is_cut_off_with_the_reason_at_a_frame_s_end() {
     let server = Server::start(&["--max-notice-bytes", "65536"]);
     let mut yoda = server.user("yoda");
     let mut hans = narrow_user(&server, "hans");
-    yoda.expect_notices(&[Notice::logged_in("hans")]);
+    yoda.expect_notices(&[notice::logged_in("hans")]);
     let text = "x".repeat(4_000);
     let mut broadcasts = 0;
     until("hans is cut off", || {
         broadcasts += 1;
         let numbered = format!("{broadcasts} {text}");
-        assert_eq!(yoda.done(&Request::Broadcast { text: &numbered }), "");
+        assert_eq!(yoda.done(&Request::SendBroadcast { text: &numbered }), "");
         match &yoda.notices_so_far()[..] {
             [] => None,
-            [Notice::LoggedOut(name)] if name == "hans" => Some(()),
+            [OwnedNotice::LoggedOut { name }] if name == "hans" => Some(()),
             other => panic!("{other:?}"),
         }
     });
@@ -65,7 +65,7 @@ fn who_does_not_read_is_cut_off_with_the_reason_at_a_frame_s_end() {
     assert_eq!(closing, Some((Closing::TooSlow, TOO_SLOW.into())));
     // What was read is what was sent first, without a gap.
     for (number, notice) in (1..).zip(&notices) {
-        assert_eq!(*notice, Notice::broadcast("yoda", &format!("{number} {text}")));
+        assert_eq!(*notice, notice::broadcast("yoda", &format!("{number} {text}")));
     }
     assert!(notices.len() < broadcasts);
     // The name is free at once.
@@ -79,9 +79,9 @@ fn who_reads_late_but_in_time_loses_nothing() {
     let mut hans = narrow_user(&server, "hans");
     let texts: Vec<String> = (0..100).map(|number| format!("{number} {}", "x".repeat(8_000))).collect();
     for text in &texts {
-        assert_eq!(yoda.done(&Request::Broadcast { text }), "");
+        assert_eq!(yoda.done(&Request::SendBroadcast { text }), "");
     }
-    let wanted: Vec<Notice> = texts.iter().map(|text| Notice::broadcast("yoda", text)).collect();
+    let wanted: Vec<OwnedNotice> = texts.iter().map(|text| notice::broadcast("yoda", text)).collect();
     hans.expect_notices(&wanted);
 }
 
@@ -94,9 +94,10 @@ fn a_mailbox_is_no_pile_of_notices() {
     let before = server.rss_bytes();
     let texts: Vec<String> = (0..MESSAGES).map(|number| format!("{number:01000}")).collect();
     for texts in texts.chunks(500) {
-        let tags = yoda.send_all(texts.iter().map(|text| Request::Message { user: "hans", text }));
-        let answers = yoda.answers(tags);
-        assert!(answers.iter().all(Reply::is_done));
+        let tags =
+            yoda.send_all(texts.iter().map(|text| Request::SendMessage { user: "hans", text, key: None }));
+        let answers = yoda.outcomes(tags);
+        assert!(answers.iter().all(Outcome::is_ok));
     }
     // What is stored once is not queued a second time.
     let grown = server.peak_rss_bytes().saturating_sub(before);
@@ -106,10 +107,12 @@ fn a_mailbox_is_no_pile_of_notices() {
         assert_eq!(closing, (Closing::TooSlow, TOO_SLOW.to_owned()));
     }
     drop(hans);
-    until("hans is gone", || yoda.list(&Request::WhoElse).is_empty().then_some(()));
+    until("hans is gone", || {
+        yoda.list(&Request::WhoElse { after: None, at_most: None }).is_empty().then_some(())
+    });
     let mut hans = server.user("hans");
-    let wanted: Vec<Notice> =
-        (1..).zip(&texts).map(|(number, text)| Notice::late_message(number, "yoda", text)).collect();
+    let wanted: Vec<OwnedNotice> =
+        (1..).zip(&texts).map(|(number, text)| notice::late_message(number, "yoda", text)).collect();
     hans.expect_notices(&wanted);
 }
 
@@ -117,8 +120,12 @@ fn a_mailbox_is_no_pile_of_notices() {
 fn read_messages(wire: &mut Wire, newest: u64) -> Reason {
     for wanted in 1..=newest {
         match wire.next_heard_or_reset() {
-            Ok(Some(Heard::Notice(Notice::Message { number, .. }))) => assert_eq!(number, wanted),
-            Ok(Some(Heard::Closing(code, text))) => return Some((code, text)),
+            Ok(Some(OwnedFromServer::Notice(OwnedNotice::Message { number, .. }))) => {
+                assert_eq!(number, wanted)
+            }
+            Ok(Some(OwnedFromServer::Notice(OwnedNotice::Closing { code, text }))) => {
+                return Some((code, text));
+            }
             other => panic!("wanted a message, not {other:?}"),
         }
     }
@@ -148,19 +155,19 @@ fn deaf_users(server: &Server) -> Vec<Wire> {
     let mut wires: Vec<Wire> = (0..DEAF).map(connect).collect();
     for (number, wire) in wires.iter_mut().enumerate() {
         wire.send_all([
-            Request::Hello { version: 1 },
-            Request::LogIn { name: &format!("deaf{number}"), udp_port: 0 },
+            hello(),
+            Request::LogIn { name: &format!("deaf{number}"), udp_port: 0, take_over: None, session: None },
             Request::SignUp { password: PASSWORD, confirmation: PASSWORD },
         ]);
     }
     for wire in &mut wires {
         let mut next = || match wire.next_frame() {
-            Some(Heard::Reply(_, reply)) => reply,
+            Some(OwnedFromServer::Reply(_, reply)) => reply,
             other => panic!("{other:?}"),
         };
         next();
-        assert_eq!(next(), Reply::PasswordWanted { known: false });
-        assert_eq!(next(), Reply::welcome());
+        assert_eq!(next(), OwnedReply::PasswordWanted { known: false });
+        assert_eq!(outcome::of(next()), outcome::welcome());
     }
     wires
 }
@@ -184,19 +191,19 @@ fn thousands_who_never_read_cost_bounded_memory_and_nobody_else_waits_for_them()
     let mut luke = server.user("luke");
     for number in (0..DEAF).step_by(10) {
         let user = format!("deaf{number}");
-        assert_eq!(yoda.done(&Request::Message { user: &user, text: "stored" }), "");
+        assert_eq!(yoda.done(&Request::SendMessage { user: &user, text: "stored", key: None }), "");
     }
     let (mut texts, mut heard, mut gone) = (Vec::new(), Vec::new(), Vec::new());
     luke.notices_so_far();
     for number in 0..BROADCASTS {
         texts.push(format!("{number} {}", "x".repeat(8_000)));
-        let request = Request::Broadcast { text: &texts[number] };
+        let request = Request::SendBroadcast { text: &texts[number] };
         // A server that waits for one of the deaf never answers.
         assert_eq!(yoda.done(&request), "");
         for notice in luke.notices_so_far() {
             match notice {
-                Notice::Broadcast { from, text } => heard.push((from, text)),
-                Notice::LoggedOut(name) => gone.push(name),
+                OwnedNotice::Broadcast { from, text, .. } => heard.push((from, text)),
+                OwnedNotice::LoggedOut { name } => gone.push(name),
                 other => panic!("{other:?}"),
             }
         }
@@ -228,6 +235,6 @@ fn expect_cut_off(server: &Server, mut deaf: Vec<Wire>, gone: &[String]) {
     drop(deaf);
     for number in numbers.iter().filter(|number| *number % 10 == 0).take(20) {
         let mut wire = server.user(&format!("deaf{number}"));
-        assert_eq!(wire.notice().timeless(), Notice::late_message(1, "yoda", "stored"));
+        assert_eq!(notice::timeless(wire.notice()), notice::late_message(1, "yoda", "stored"));
     }
 }

@@ -2,10 +2,10 @@
 //! trace.
 #![forbid(unsafe_code)]
 
-use forum_common::refusal::{Closing, Refusal};
-use forum_common::request::Request;
-use forum_common::transfer;
-use forum_tests::{Forum, Gate, Heard, Reply, Server, Transfer, Wire, until};
+use forum_common::wire::{
+    Closing, OwnedFromServer, OwnedNotice, OwnedReply, OwnedTransfer, Refusal, Request, Transfer,
+};
+use forum_tests::{Forum, Gate, Server, Wire, outcome, until};
 use rustix::process::Signal;
 
 /// Bytes that repeat nowhere near any size of a buffer.
@@ -16,7 +16,7 @@ fn bytes_of(length: usize) -> Vec<u8> {
 /// Yoda, logged in on the wire, and an empty thread `t` of yoda's.
 fn yoda_with_thread(server: &Server) -> Wire {
     let mut yoda = server.user("yoda");
-    assert_eq!(yoda.done(&Request::CreateThread { title: "t" }), "Thread t created");
+    assert_eq!(yoda.done(&Request::CreateThread { title: "t", key: None }), "Thread t created");
     yoda
 }
 
@@ -77,7 +77,7 @@ fn an_upload_takes_a_path_and_its_last_part_is_the_name() {
 fn downloads_go_where_they_are_told_and_overwrite_by_force_alone() {
     let server = Server::start(&[]);
     let mut wire = yoda_with_thread(&server);
-    assert_eq!(wire.upload("t", "f", b"new"), Reply::done("f uploaded to t thread"));
+    assert_eq!(wire.upload("t", "f", b"new"), outcome::done("f uploaded to t thread"));
     let forum = server.forum().args(&["--download-dir", "down", "--force"]);
     std::fs::create_dir(forum.directory().join("down")).unwrap();
     let mut hans = forum.sign_up("hans");
@@ -95,7 +95,7 @@ fn files_of_every_size_around_a_frame_come_back_as_they_went() {
     for size in [0, 1, 2, 65_526, 65_527, 65_528, 131_054, 262_143, 262_144, 262_145, 3_000_000] {
         let file = format!("f{size}");
         let bytes = bytes_of(size);
-        assert_eq!(yoda.upload("t", &file, &bytes), Reply::done(&format!("{file} uploaded to t thread")));
+        assert_eq!(yoda.upload("t", &file, &bytes), outcome::done(&format!("{file} uploaded to t thread")));
         for credit in [70_000, u32::MAX / 2] {
             assert!(
                 hans.download("t", &file, credit) == Ok(bytes.clone()),
@@ -111,7 +111,7 @@ fn a_download_never_exceeds_a_tiny_credit() {
     let server = Server::start(&[]);
     let mut yoda = yoda_with_thread(&server);
     let bytes = bytes_of(500);
-    assert_eq!(yoda.upload("t", "f", &bytes), Reply::done("f uploaded to t thread"));
+    assert_eq!(yoda.upload("t", "f", &bytes), outcome::done("f uploaded to t thread"));
     assert_eq!(yoda.download("t", "f", 7), Ok(bytes));
 }
 
@@ -126,15 +126,19 @@ fn two_uploads_of_one_user_and_everything_else_go_on_side_by_side() {
         credit_a > 30_000 && credit_b > 30_000,
         "too little credit to begin with: {credit_a}, {credit_b}"
     );
-    yoda.send_transfer(tag_a, &transfer::Transfer::Data(&a[..30_000]));
-    yoda.send_transfer(tag_b, &transfer::Transfer::Data(&b[..30_000]));
-    let post = yoda.send(&Request::Post { title: "t", text: "meanwhile" });
+    yoda.send_transfer(tag_a, &Transfer::Data { piece: &a[..30_000] });
+    yoda.send_transfer(tag_b, &Transfer::Data { piece: &b[..30_000] });
+    let post = yoda.send(&Request::Post { title: "t", text: "meanwhile", key: None });
     let said = until("the post between the pieces", || match yoda.next_frame() {
-        Some(Heard::Transfer(tag, Transfer::Credit(_))) if tag == tag_a || tag == tag_b => None,
-        Some(Heard::Reply(tag, reply)) if tag == post => Some(reply),
+        Some(OwnedFromServer::Transfer(tag, OwnedTransfer::Credit { .. }))
+            if tag == tag_a || tag == tag_b =>
+        {
+            None
+        }
+        Some(OwnedFromServer::Reply(tag, reply)) if tag == post => Some(outcome::of(reply)),
         other => panic!("{other:?}"),
     });
-    assert_eq!(said, Reply::done("Message posted to t thread"));
+    assert_eq!(said, outcome::done("Message posted to t thread"));
     finish_two(&mut yoda, (tag_a, &a), (tag_b, &b), credit_a - 30_000, credit_b - 30_000);
     let mut hans = server.user("hans");
     assert!(hans.download("t", "a", 1 << 20) == Ok(a));
@@ -152,11 +156,11 @@ fn finish_two(wire: &mut Wire, a: (u32, &[u8]), b: (u32, &[u8]), credit_a: u32, 
             if length == 0 {
                 continue;
             }
-            wire.send_transfer(*tag, &transfer::Transfer::Data(&bytes[*sent..*sent + length]));
+            wire.send_transfer(*tag, &Transfer::Data { piece: &bytes[*sent..*sent + length] });
             *sent += length;
             *credit -= length as u32;
             if *sent == bytes.len() {
-                wire.send_transfer(*tag, &transfer::Transfer::End(*blake3::hash(bytes).as_bytes()));
+                wire.send_transfer(*tag, &Transfer::DataEnd { digest: Some(blake3::hash(bytes).into()) });
             }
         }
         let all_sent = left.iter().all(|((_, bytes), sent, _)| *sent == bytes.len());
@@ -165,11 +169,11 @@ fn finish_two(wire: &mut Wire, a: (u32, &[u8]), b: (u32, &[u8]), credit_a: u32, 
             continue;
         }
         match wire.next_frame() {
-            Some(Heard::Transfer(tag, Transfer::Credit(more))) => {
+            Some(OwnedFromServer::Transfer(tag, OwnedTransfer::Credit { bytes: more })) => {
                 let one = left.iter_mut().find(|((its_tag, _), ..)| *its_tag == tag).expect("one of the two");
                 one.2 += more;
             }
-            Some(Heard::Reply(_, Reply::Done(text))) => said.push(text),
+            Some(OwnedFromServer::Reply(_, OwnedReply::Uploaded { text, .. })) => said.push(text),
             other => panic!("{other:?}"),
         }
     }
@@ -182,7 +186,7 @@ fn many_who_take_and_send_at_once_all_get_their_bytes() {
     let server = Server::start(&[]);
     let mut yoda = yoda_with_thread(&server);
     let common = bytes_of(2_000_000);
-    assert!(yoda.upload("t", "common", &common).is_done());
+    assert!(yoda.upload("t", "common", &common).is_ok());
     std::thread::scope(|scope| {
         for number in 0..10 {
             let (server, common) = (&server, &common);
@@ -190,7 +194,7 @@ fn many_who_take_and_send_at_once_all_get_their_bytes() {
                 let mut wire = server.user(&format!("user{number}"));
                 let own = vec![number as u8; 300_000 + number];
                 assert!(wire.download("t", "common", 150_000).is_ok_and(|bytes| bytes == *common));
-                assert!(wire.upload("t", &format!("own{number}"), &own).is_done());
+                assert!(wire.upload("t", &format!("own{number}"), &own).is_ok());
                 assert!(wire.download("t", &format!("own{number}"), 1 << 20).is_ok_and(|bytes| bytes == own));
             });
         }
@@ -205,11 +209,11 @@ fn a_digest_that_differs_refuses_the_file() {
     let mut yoda = yoda_with_thread(&server);
     let (tag, credit) = yoda.start_upload("t", "f", 5).unwrap();
     yoda.send_data(tag, credit, b"hello");
-    yoda.send_transfer(tag, &transfer::Transfer::End(*blake3::hash(b"hullo").as_bytes()));
-    assert!(matches!(yoda.last_word(tag), Reply::Refused(Refusal::DigestDiffers, _)));
+    yoda.send_transfer(tag, &Transfer::DataEnd { digest: Some(blake3::hash(b"hullo").into()) });
+    assert!(matches!(yoda.last_word(tag), Err((Refusal::DigestDiffers, _))));
     until_stored(&server, &mut yoda, 0);
     assert_eq!(yoda.read_thread("t"), Vec::<String>::new());
-    assert_eq!(yoda.upload("t", "f", b"hello"), Reply::done("f uploaded to t thread"));
+    assert_eq!(yoda.upload("t", "f", b"hello"), outcome::done("f uploaded to t thread"));
 }
 
 #[test]
@@ -221,16 +225,16 @@ fn more_data_than_credit_breaks_the_protocol() {
     let piece = vec![0; 60_000];
     let mut bytes = Vec::new();
     for _ in 0..=u64::from(credit) / 60_000 {
-        transfer::Transfer::Data(&piece).encode(tag, &mut bytes);
+        Transfer::Data { piece: &piece }.encode(tag, &mut bytes);
     }
     yoda.send_bytes_regardless(&bytes);
     let code = loop {
         match yoda.next_frame() {
-            Some(Heard::Transfer(_, Transfer::Credit(_))) => {
+            Some(OwnedFromServer::Transfer(_, OwnedTransfer::Credit { .. })) => {
                 // The server was fast enough to grant more meanwhile: then this was allowed. Overdo it.
                 yoda.send_bytes_regardless(&bytes);
             }
-            Some(Heard::Closing(code, _)) => break code,
+            Some(OwnedFromServer::Notice(OwnedNotice::Closing { code, .. })) => break code,
             other => panic!("{other:?}"),
         }
     };
@@ -245,10 +249,12 @@ fn more_data_than_announced_is_not_stored() {
     let server = Server::start(&[]);
     let mut yoda = yoda_with_thread(&server);
     let (tag, _) = yoda.start_upload("t", "f", 3).unwrap();
-    yoda.send_transfer(tag, &transfer::Transfer::Data(b"four"));
+    yoda.send_transfer(tag, &Transfer::Data { piece: b"four" });
     match yoda.next_frame() {
-        Some(Heard::Closing(Closing::ProtocolError, _)) => yoda.expect_closed(),
-        Some(Heard::Reply(its_tag, Reply::Refused(..))) if its_tag == tag => {}
+        Some(OwnedFromServer::Notice(OwnedNotice::Closing { code: Closing::ProtocolError, .. })) => {
+            yoda.expect_closed()
+        }
+        Some(OwnedFromServer::Reply(its_tag, OwnedReply::Refused { .. })) if its_tag == tag => {}
         other => panic!("{other:?}"),
     }
     let mut hans = server.user("hans");
@@ -261,11 +267,13 @@ fn an_end_before_the_last_byte_is_not_a_file() {
     let server = Server::start(&[]);
     let mut yoda = yoda_with_thread(&server);
     let (tag, _) = yoda.start_upload("t", "f", 10).unwrap();
-    yoda.send_transfer(tag, &transfer::Transfer::Data(b"nine byte"));
-    yoda.send_transfer(tag, &transfer::Transfer::End(*blake3::hash(b"nine byte").as_bytes()));
+    yoda.send_transfer(tag, &Transfer::Data { piece: b"nine byte" });
+    yoda.send_transfer(tag, &Transfer::DataEnd { digest: Some(blake3::hash(b"nine byte").into()) });
     match yoda.next_frame() {
-        Some(Heard::Closing(Closing::ProtocolError, _)) => yoda.expect_closed(),
-        Some(Heard::Reply(its_tag, Reply::Refused(..))) if its_tag == tag => {}
+        Some(OwnedFromServer::Notice(OwnedNotice::Closing { code: Closing::ProtocolError, .. })) => {
+            yoda.expect_closed()
+        }
+        Some(OwnedFromServer::Reply(its_tag, OwnedReply::Refused { .. })) if its_tag == tag => {}
         other => panic!("{other:?}"),
     }
     let mut hans = server.user("hans");
@@ -279,11 +287,11 @@ fn an_upload_given_up_leaves_no_trace() {
     let mut yoda = yoda_with_thread(&server);
     let (tag, credit) = yoda.start_upload("t", "f", 1 << 20).unwrap();
     yoda.send_data(tag, credit, &bytes_of(50_000));
-    yoda.send_transfer(tag, &transfer::Transfer::Abort);
-    assert!(matches!(yoda.last_word(tag), Reply::Refused(Refusal::TransferAborted, _)));
+    yoda.send_transfer(tag, &Transfer::Abort);
+    assert!(matches!(yoda.last_word(tag), Err((Refusal::TransferAborted, _))));
     until_stored(&server, &mut yoda, 0);
     assert_eq!(yoda.read_thread("t"), Vec::<String>::new());
-    assert_eq!(yoda.upload("t", "f", b"again"), Reply::done("f uploaded to t thread"));
+    assert_eq!(yoda.upload("t", "f", b"again"), outcome::done("f uploaded to t thread"));
 }
 
 #[test]
@@ -296,14 +304,14 @@ fn an_upload_cut_off_by_the_line_leaves_no_trace() {
     let mut hans = server.user("hans");
     until_stored(&server, &mut hans, 0);
     assert_eq!(hans.read_thread("t"), Vec::<String>::new());
-    assert_eq!(hans.upload("t", "f", b"mine"), Reply::done("f uploaded to t thread"));
+    assert_eq!(hans.upload("t", "f", b"mine"), outcome::done("f uploaded to t thread"));
 }
 
 #[test]
 fn an_upload_cut_off_by_kill_9_leaves_no_trace() {
     let mut server = Server::start(&[]);
     let mut yoda = yoda_with_thread(&server);
-    assert_eq!(yoda.upload("t", "kept", b"whole"), Reply::done("kept uploaded to t thread"));
+    assert_eq!(yoda.upload("t", "kept", b"whole"), outcome::done("kept uploaded to t thread"));
     let (tag, credit) = yoda.start_upload("t", "f", 1 << 20).unwrap();
     yoda.send_data(tag, credit, &bytes_of(100_000));
     yoda.ping_between_credits();
@@ -324,8 +332,8 @@ fn of_two_uploads_of_one_name_the_later_to_finish_is_refused() {
     yoda.send_data(yodas, credit, b"yoda");
     let (hanss, credit) = hans.start_upload("t", "f", 4).unwrap();
     hans.send_data(hanss, credit, b"hans");
-    assert_eq!(hans.end_upload(hanss, b"hans"), Reply::done("f uploaded to t thread"));
-    let late = Reply::refused(Refusal::FileExists, "File f already exists in Thread t");
+    assert_eq!(hans.end_upload(hanss, b"hans"), outcome::done("f uploaded to t thread"));
+    let late = outcome::refused(Refusal::FileExists, "File f already exists in Thread t");
     assert_eq!(yoda.end_upload(yodas, b"yoda"), late);
     assert_eq!(yoda.upload("t", "f", b"again"), late);
     assert_eq!(yoda.download("t", "f", 100), Ok(b"hans".to_vec()));
@@ -341,18 +349,18 @@ fn a_thread_removed_during_an_upload_refuses_it_even_under_its_old_title() {
     let bytes = bytes_of(100_000);
     for made_again in [false, true] {
         if made_again {
-            yoda.done(&Request::CreateThread { title: "t" });
+            yoda.done(&Request::CreateThread { title: "t", key: None });
         }
         let (tag, credit) = hans.start_upload("t", "f", bytes.len() as u64).unwrap();
         let credit = hans.send_data(tag, credit, &bytes[..60_000]);
-        assert_eq!(yoda.done(&Request::RemoveThread { title: "t" }), "Thread t removed");
+        assert_eq!(yoda.done(&Request::RemoveThread { title: "t", key: None }), "Thread t removed");
         if made_again {
-            yoda.done(&Request::CreateThread { title: "t" });
+            yoda.done(&Request::CreateThread { title: "t", key: None });
         }
         hans.send_data(tag, credit, &bytes[60_000..]);
         assert_eq!(
             hans.end_upload(tag, &bytes),
-            Reply::refused(Refusal::NoSuchThread, "Thread t does not exist")
+            outcome::refused(Refusal::NoSuchThread, "Thread t does not exist")
         );
         until_stored(&server, &mut hans, 0);
     }
@@ -364,21 +372,22 @@ fn a_thread_removed_during_a_download_ends_it_with_its_reason() {
     let server = Server::start(&[]);
     let mut yoda = yoda_with_thread(&server);
     let mut hans = server.user("hans");
-    assert!(yoda.upload("t", "f", &bytes_of(2_000_000)).is_done());
+    assert!(yoda.upload("t", "f", &bytes_of(2_000_000)).is_ok());
     let (tag, size) = hans.start_download("t", "f").unwrap();
     assert_eq!(size, 2_000_000);
-    hans.send_transfer(tag, &transfer::Transfer::Credit(1_000));
+    hans.send_transfer(tag, &Transfer::Credit { bytes: 1_000 });
     let mut taken = 0;
     while taken < 1_000 {
-        let Transfer::Data(piece) = hans.transfer(tag) else { panic!("wanted data") };
+        let OwnedTransfer::Data { piece } = hans.transfer(tag) else { panic!("wanted data") };
         taken += piece.len();
     }
-    assert_eq!(yoda.done(&Request::RemoveThread { title: "t" }), "Thread t removed");
-    let removed = Reply::refused(Refusal::RemovedDuringDownload, "Thread t was removed during the download");
-    assert_eq!(hans.answer(tag), removed, "without any more credit");
+    assert_eq!(yoda.done(&Request::RemoveThread { title: "t", key: None }), "Thread t removed");
+    let removed =
+        outcome::refused(Refusal::RemovedDuringDownload, "Thread t was removed during the download");
+    assert_eq!(hans.outcome_of(tag), removed, "without any more credit");
     until_stored(&server, &mut yoda, 0);
     // What the client had on its way for the dead transfer does no harm.
-    hans.send_transfer(tag, &transfer::Transfer::Credit(1_000));
+    hans.send_transfer(tag, &Transfer::Credit { bytes: 1_000 });
     hans.ping();
 }
 
@@ -387,17 +396,17 @@ fn a_download_given_up_ends_and_can_be_started_again() {
     let server = Server::start(&[]);
     let mut yoda = yoda_with_thread(&server);
     let bytes = bytes_of(300_000);
-    assert!(yoda.upload("t", "f", &bytes).is_done());
+    assert!(yoda.upload("t", "f", &bytes).is_ok());
     for _ in 0..50 {
         let (tag, _) = yoda.start_download("t", "f").unwrap();
-        yoda.send_transfer(tag, &transfer::Transfer::Credit(10));
-        yoda.send_transfer(tag, &transfer::Transfer::Abort);
+        yoda.send_transfer(tag, &Transfer::Credit { bytes: 10 });
+        yoda.send_transfer(tag, &Transfer::Abort);
         let last = until("the end of the download", || match yoda.next_frame() {
-            Some(Heard::Transfer(its_tag, Transfer::Data(_))) if its_tag == tag => None,
-            Some(Heard::Reply(its_tag, reply)) if its_tag == tag => Some(reply),
+            Some(OwnedFromServer::Transfer(its_tag, OwnedTransfer::Data { .. })) if its_tag == tag => None,
+            Some(OwnedFromServer::Reply(its_tag, reply)) if its_tag == tag => Some(outcome::of(reply)),
             other => panic!("{other:?}"),
         });
-        assert!(matches!(last, Reply::Refused(Refusal::TransferAborted, _)), "{last:?}");
+        assert!(matches!(last, Err((Refusal::TransferAborted, _))), "{last:?}");
     }
     assert!(yoda.download("t", "f", 100_000) == Ok(bytes));
 }
@@ -407,40 +416,42 @@ fn a_download_nobody_reads_disturbs_nobody() {
     let server = Server::start(&[]);
     let mut yoda = yoda_with_thread(&server);
     let bytes = bytes_of(20_000_000);
-    assert!(yoda.upload("t", "f", &bytes).is_done());
+    assert!(yoda.upload("t", "f", &bytes).is_ok());
     let mut lazy = server.user("lazy");
     lazy.shrink_receive_buffer();
     let (tag, _) = lazy.start_download("t", "f").unwrap();
-    lazy.send_transfer(tag, &transfer::Transfer::Credit(u32::MAX));
+    lazy.send_transfer(tag, &Transfer::Credit { bytes: u32::MAX });
     for number in 0..200 {
-        yoda.done(&Request::Post { title: "t", text: &number.to_string() });
+        yoda.done(&Request::Post { title: "t", text: &number.to_string(), key: None });
     }
     assert!(yoda.download("t", "f", 1 << 20) == Ok(bytes.clone()));
     let mut taken = Vec::new();
-    while let Transfer::Data(piece) = lazy.transfer(tag) {
+    while let OwnedTransfer::Data { piece } = lazy.transfer(tag) {
         taken.extend_from_slice(&piece);
         if taken.len() == bytes.len() {
             break;
         }
     }
     assert!(taken == bytes);
-    assert_eq!(lazy.transfer(tag), Transfer::End(*blake3::hash(&bytes).as_bytes()));
+    assert_eq!(lazy.transfer(tag), OwnedTransfer::DataEnd { digest: Some(blake3::hash(&bytes).into()) });
 }
 
 #[test]
 fn other_frames_pass_between_the_pieces_of_a_download() {
     let server = Server::start(&[]);
     let mut yoda = yoda_with_thread(&server);
-    assert!(yoda.upload("t", "f", &bytes_of(5_000_000)).is_done());
+    assert!(yoda.upload("t", "f", &bytes_of(5_000_000)).is_ok());
     let (tag, _) = yoda.start_download("t", "f").unwrap();
-    yoda.send_transfer(tag, &transfer::Transfer::Credit(200_000));
-    let post = yoda.send(&Request::Post { title: "t", text: "meanwhile" });
+    yoda.send_transfer(tag, &Transfer::Credit { bytes: 200_000 });
+    let post = yoda.send(&Request::Post { title: "t", text: "meanwhile", key: None });
     let mut taken = 0;
     loop {
         match yoda.next_frame() {
-            Some(Heard::Transfer(its_tag, Transfer::Data(piece))) if its_tag == tag => taken += piece.len(),
-            Some(Heard::Reply(its_tag, reply)) if its_tag == post => {
-                assert_eq!(reply, Reply::done("Message posted to t thread"));
+            Some(OwnedFromServer::Transfer(its_tag, OwnedTransfer::Data { piece })) if its_tag == tag => {
+                taken += piece.len()
+            }
+            Some(OwnedFromServer::Reply(its_tag, reply)) if its_tag == post => {
+                assert_eq!(outcome::of(reply), outcome::done("Message posted to t thread"));
                 break;
             }
             other => panic!("{other:?}"),
@@ -454,10 +465,10 @@ fn a_removed_thread_takes_its_files_along() {
     let server = Server::start(&[]);
     let mut yoda = yoda_with_thread(&server);
     for file in ["a", "b", "c"] {
-        assert!(yoda.upload("t", file, b"bytes").is_done());
+        assert!(yoda.upload("t", file, b"bytes").is_ok());
     }
     assert_eq!(server.stored_files(), 3);
-    assert_eq!(yoda.done(&Request::RemoveThread { title: "t" }), "Thread t removed");
+    assert_eq!(yoda.done(&Request::RemoveThread { title: "t", key: None }), "Thread t removed");
     until_stored(&server, &mut yoda, 0);
 }
 
@@ -468,12 +479,12 @@ const BEGINNING_BYTES: usize = 500_000;
 fn people_whose_thread_goes_during_a_download_are_told_and_keep_no_partial_file() {
     let server = Server::start(&[]);
     let mut yoda = yoda_with_thread(&server);
-    assert!(yoda.upload("t", "f", &bytes_of(20_000_000)).is_done());
+    assert!(yoda.upload("t", "f", &bytes_of(20_000_000)).is_ok());
     let gate = Gate::before(server.address(), BEGINNING_BYTES);
     let mut hans = Forum::at(gate.address()).sign_up("hans");
     hans.says("DWN t f");
     gate.wait_full();
-    assert_eq!(yoda.done(&Request::RemoveThread { title: "t" }), "Thread t removed");
+    assert_eq!(yoda.done(&Request::RemoveThread { title: "t", key: None }), "Thread t removed");
     gate.open();
     hans.complains("Thread t was removed during the download");
     assert_eq!(hans.finish().code, Some(1));
@@ -484,7 +495,7 @@ fn people_whose_thread_goes_during_a_download_are_told_and_keep_no_partial_file(
 fn a_download_of_people_that_is_cut_off_leaves_nothing_under_its_name() {
     let mut server = Server::start(&[]);
     let mut yoda = yoda_with_thread(&server);
-    assert!(yoda.upload("t", "f", &bytes_of(20_000_000)).is_done());
+    assert!(yoda.upload("t", "f", &bytes_of(20_000_000)).is_ok());
     let gate = Gate::before(server.address(), BEGINNING_BYTES);
     let mut hans = Forum::at(gate.address()).sign_up("hans");
     hans.says("DWN t f");
@@ -499,7 +510,7 @@ fn a_download_of_people_that_is_cut_off_leaves_nothing_under_its_name() {
 fn a_shutdown_reaches_people_in_the_middle_of_a_download() {
     let mut server = Server::start(&[]);
     let mut yoda = yoda_with_thread(&server);
-    assert!(yoda.upload("t", "f", &bytes_of(20_000_000)).is_done());
+    assert!(yoda.upload("t", "f", &bytes_of(20_000_000)).is_ok());
     let gate = Gate::before(server.address(), BEGINNING_BYTES);
     let mut hans = Forum::at(gate.address()).sign_up("hans");
     hans.says("DWN t f");

@@ -9,9 +9,7 @@ use std::sync::{Arc, PoisonError};
 use std::thread;
 use std::time::Duration;
 
-use forum_common::frame::{self, Decoder, Frame};
-use forum_common::link::LinkRequest;
-use forum_common::request::Request;
+use forum_common::wire::{Frame, Input, Request, frame};
 use socket2::{Domain, Socket, Type};
 
 use super::{Shared, Side, State};
@@ -51,13 +49,12 @@ fn connect(server: SocketAddr) -> TcpStream {
 
 /// Brings to the server what the client says, with the front's port for its own.
 fn speak(mut client: TcpStream, mut server: TcpStream, side: Side, front_port: u16, shared: &Shared) {
-    let mut decoder = Decoder::default();
-    let mut bytes = [0; 16 * 1024];
+    let mut input = Input::default();
     let mut own_port = None;
-    while let Ok(count @ 1..) = client.read(&mut bytes) {
-        decoder.feed(&bytes[..count]);
+    while let Ok(count @ 1..) = client.read(input.space()) {
+        input.filled(count);
         let mut said = Vec::new();
-        while let Some(frame) = decoder.next_frame().expect("a client sends frames") {
+        while let Some(frame) = input.take().expect("a client sends frames") {
             if let (None, Some(udp_port)) = (own_port, udp_port_of(&frame)) {
                 own_port = Some(udp_port);
                 let at = SocketAddr::from((Ipv4Addr::LOCALHOST, udp_port));
@@ -82,14 +79,14 @@ fn udp_port_of(frame: &Frame<'_>) -> Option<u16> {
 
 /// Appends the frame, with the front's port where the client names its own.
 fn name_front(frame: &Frame<'_>, own_port: Option<u16>, front_port: u16, said: &mut Vec<u8>) {
-    match (Request::decode(frame), LinkRequest::decode(frame)) {
-        (Ok(Request::LogIn { name, .. }), _) => {
-            Request::LogIn { name, udp_port: front_port }.encode(frame.tag, said);
-        }
-        (_, Ok(LinkRequest::Listening { link, port })) if Some(port) == own_port => {
-            LinkRequest::Listening { link, port: front_port }.encode(frame.tag, said);
-        }
-        _ => frame::append(said, frame.kind, frame.tag, |body| body.extend_from_slice(frame.body)),
+    let mut request = Request::decode(frame);
+    match &mut request {
+        Ok(Request::LogIn { udp_port: port, .. }) => *port = front_port,
+        Ok(Request::LinkListening { port, .. }) if Some(*port) == own_port => *port = front_port,
+        _ => return frame::append(said, frame.kind, frame.tag, frame.body),
+    }
+    if let Ok(request) = request {
+        request.encode(frame.tag, said);
     }
 }
 

@@ -5,11 +5,9 @@ use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use forum_common::frame::Tag;
 use forum_common::limits::DATA_BYTES_MAX;
-use forum_common::request::Request;
-use forum_common::transfer::Transfer as Piece;
-use forum_tests::{DEADLINE, Heard, Reply, Server, Wire};
+use forum_common::wire::{OwnedFromServer, OwnedReply, Request, Tag, Transfer};
+use forum_tests::{DEADLINE, Server, Wire};
 use rustix::process::Signal;
 
 use crate::model::{Author, Loss, Mailbox, Passing, RECEIVER, Sent, titles};
@@ -139,7 +137,7 @@ impl Writer<'_> {
         if self.author.posts.is_empty() {
             // A thread without a post may be there from an earlier round.
             let title = self.author.title.clone();
-            self.ask(&Request::CreateThread { title: &title })?;
+            self.ask(&Request::CreateThread { title: &title, key: None })?;
         }
         match self.random.usize(..8) {
             0..4 => self.post(),
@@ -153,7 +151,8 @@ impl Writer<'_> {
     fn post(&mut self) -> Result<(), Gone> {
         let texts: Vec<String> = (0..1 + self.random.usize(..8)).map(|_| self.author.fresh("post")).collect();
         let title = self.author.title.clone();
-        let (tags, bytes) = self.wire.frames(texts.iter().map(|text| Request::Post { title: &title, text }));
+        let (tags, bytes) =
+            self.wire.frames(texts.iter().map(|text| Request::Post { title: &title, text, key: None }));
         let first = self.author.posts.len();
         self.author.posts.extend(texts.into_iter().map(Sent::new));
         self.wire.send_bytes_regardless(&bytes);
@@ -166,7 +165,7 @@ impl Writer<'_> {
     fn mail(&mut self) -> Result<(), Gone> {
         let text = self.author.fresh("mail");
         self.author.mail.push(Sent::new(text.clone()));
-        let answered = self.ask_done(&Request::Message { user: RECEIVER, text: &text })?;
+        let answered = self.ask_done(&Request::SendMessage { user: RECEIVER, text: &text, key: None })?;
         self.author.mail.last_mut().expect("just pushed").answered = Some(answered);
         Ok(())
     }
@@ -178,16 +177,22 @@ impl Writer<'_> {
         self.random.fill(&mut bytes);
         let (created, uploaded) = (Sent::new(()), Sent::new(bytes.clone()));
         self.author.passing.push(Passing { title: title.clone(), created, uploaded, removed: None });
-        let answered = self.ask_done(&Request::CreateThread { title: &title })?;
+        let answered = self.ask_done(&Request::CreateThread { title: &title, key: None })?;
         self.author.passing.last_mut().expect("just pushed").created.answered = Some(answered);
-        let (tag, frame) =
-            self.wire.frame(&Request::Upload { title: &title, file: "f", size: bytes.len() as u64 });
+        let (tag, frame) = self.wire.frame(&Request::Upload {
+            title: &title,
+            file: "f",
+            size: bytes.len() as u64,
+            key: None,
+        });
         self.wire.send_bytes_regardless(&frame);
-        let Some(Heard::Reply(_, Reply::UploadStarts { .. })) = self.next() else { return Err(Gone) };
+        let Some(OwnedFromServer::Reply(_, OwnedReply::UploadStarts { .. })) = self.next() else {
+            return Err(Gone);
+        };
         let mut frames = Vec::new();
         // The first credit covers all of it.
-        bytes.chunks(DATA_BYTES_MAX).for_each(|piece| Piece::Data(piece).encode(tag, &mut frames));
-        Piece::End(*blake3::hash(&bytes).as_bytes()).encode(tag, &mut frames);
+        bytes.chunks(DATA_BYTES_MAX).for_each(|piece| Transfer::Data { piece }.encode(tag, &mut frames));
+        Transfer::DataEnd { digest: Some(blake3::hash(&bytes).into()) }.encode(tag, &mut frames);
         self.wire.send_bytes_regardless(&frames);
         let answered = self.done(tag)?;
         self.author.passing.last_mut().expect("just pushed").uploaded.answered = Some(answered);
@@ -204,7 +209,7 @@ impl Writer<'_> {
         };
         thread.removed = Some(Sent::new(()));
         let title = thread.title.clone();
-        let answered = self.ask_done(&Request::RemoveThread { title: &title })?;
+        let answered = self.ask_done(&Request::RemoveThread { title: &title, key: None })?;
         let removed = self.author.passing.iter_mut().find(|thread| thread.title == title);
         if let Some(Passing { removed: Some(removed), .. }) = removed {
             removed.answered = Some(answered);
@@ -213,10 +218,10 @@ impl Writer<'_> {
     }
 
     /// The next frame that matters, or none when the server is gone.
-    fn next(&mut self) -> Option<Heard> {
+    fn next(&mut self) -> Option<OwnedFromServer> {
         loop {
             match self.wire.next_frame_or_reset() {
-                Ok(Some(Heard::Transfer(..))) => {}
+                Ok(Some(OwnedFromServer::Transfer(..))) => {}
                 Ok(heard) => return heard,
                 Err(_) => return None,
             }
@@ -226,7 +231,9 @@ impl Writer<'_> {
     /// When `tag` was answered; a server that says anything but that it was done is on its way out.
     fn done(&mut self, tag: Tag) -> Result<Instant, Gone> {
         match self.next() {
-            Some(Heard::Reply(its_tag, Reply::Done(_))) if its_tag == tag => {
+            Some(OwnedFromServer::Reply(its_tag, reply))
+                if its_tag == tag && !matches!(reply, OwnedReply::Refused { .. }) =>
+            {
                 // After the end nobody counts any more.
                 let _ = self.told.send(());
                 Ok(Instant::now())
@@ -235,7 +242,7 @@ impl Writer<'_> {
         }
     }
 
-    fn ask(&mut self, request: &Request<'_>) -> Result<Heard, Gone> {
+    fn ask(&mut self, request: &Request<'_>) -> Result<OwnedFromServer, Gone> {
         let (_, frame) = self.wire.frame(request);
         self.wire.send_bytes_regardless(&frame);
         self.next().ok_or(Gone)

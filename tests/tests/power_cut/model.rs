@@ -6,7 +6,8 @@
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
-use forum_tests::{Notice, Reply, Server};
+use forum_common::wire::{OwnedNotice, Refusal};
+use forum_tests::Server;
 
 /// With `--durability interval`, how old an answer is whose change survives a power cut: the second that is
 /// promised, and time for the fsync on a busy machine.
@@ -129,7 +130,7 @@ impl Passing {
                 assert!(bytes == self.uploaded.what, "{} has other bytes", self.title);
                 self.uploaded.owed = true;
             }
-            Err(Reply::Refused(_, text)) if text.starts_with("File does not exist") => {
+            Err((Refusal::NoSuchFile, text)) if text.starts_with("File does not exist") => {
                 assert!(!self.uploaded.owed, "the file of {} is lost", self.title);
             }
             Err(other) => panic!("the file of {}: {other:?}", self.title),
@@ -162,7 +163,7 @@ impl Mailbox {
         let mut hans = server.user(RECEIVER);
         let mut there = BTreeMap::new();
         for notice in hans.notices_so_far() {
-            if let Notice::Message { number, from, text, .. } = notice {
+            if let OwnedNotice::Message { number, from, text, .. } = notice {
                 let message = (from, text);
                 let before = self.shown.insert(number, message.clone());
                 assert!(

@@ -2,8 +2,9 @@
 
 use std::fs;
 
-use forum_common::request::Request;
-use forum_tests::{Disk, Notice, Reply, Wire, until};
+use forum_common::wire::{OwnedNotice, Request};
+use forum_tests::outcome::Outcome;
+use forum_tests::{Disk, Wire, notice, until};
 
 use crate::{Site, rounds};
 
@@ -15,8 +16,8 @@ const FILE: &[u8] = b"an upload that was acknowledged";
 fn site_with_file(disk: &Disk, arguments: &[&str]) -> Option<(Site, Wire)> {
     let mut site = Site::new(arguments, |launch| disk.under(launch))?;
     let mut yoda = site.user("yoda");
-    yoda.done(&Request::CreateThread { title: "t" });
-    assert!(yoda.upload("t", "f", FILE).is_done());
+    yoda.done(&Request::CreateThread { title: "t", key: None });
+    assert!(yoda.upload("t", "f", FILE).is_ok());
     // A start makes everything durable.
     site.stop();
     site.start_again();
@@ -58,18 +59,18 @@ fn a_log_that_an_fsync_did_not_reach_is_not_built_upon() {
     for _ in 0..rounds() {
         let disk = Disk::new();
         let Some((mut site, mut yoda)) = site_with_file(&disk, &[]) else { return };
-        yoda.done(&Request::Post { title: "t", text: "before" });
+        yoda.done(&Request::Post { title: "t", text: "before", key: None });
         let old = fs::read(site.volume.seen(&site.wal())).unwrap();
         disk.fail_once(WAL);
-        yoda.send(&Request::Post { title: "t", text: "in doubt" });
+        yoda.send(&Request::Post { title: "t", text: "in doubt", key: None });
         assert_eq!(site.wait_exit().code(), Some(1));
         site.volume.forget_written(&site.wal(), &old);
         site.start_again();
         let mut yoda = site.user("yoda");
         let shown = yoda.read_thread("t");
         let texts: Vec<String> = (0..POSTS).map(|number| number.to_string()).collect();
-        let tags = yoda.send_all(texts.iter().map(|text| Request::Post { title: "t", text }));
-        assert!(yoda.answers(tags).iter().all(Reply::is_done));
+        let tags = yoda.send_all(texts.iter().map(|text| Request::Post { title: "t", text, key: None }));
+        assert!(yoda.outcomes(tags).iter().all(Outcome::is_ok));
         let all = yoda.read_thread("t");
         assert_eq!(all.len(), shown.len() + POSTS);
         site.cut();
@@ -83,7 +84,7 @@ fn a_removal_that_was_not_durable_when_the_server_was_killed_takes_no_file_of_a_
     for _ in 0..rounds() {
         let disk = Disk::new();
         let Some((mut site, mut yoda)) = site_with_file(&disk, &[]) else { return };
-        kill_before_the_fsync(&mut site, &disk, &mut yoda, &Request::RemoveThread { title: "t" });
+        kill_before_the_fsync(&mut site, &disk, &mut yoda, &Request::RemoveThread { title: "t", key: None });
         assert!(is_removed(&site), "the page cache had it");
         let mut hans = site.user("hans");
         until("the file to be deleted", || {
@@ -101,9 +102,9 @@ fn what_an_interval_acknowledged_before_kill_9_survives_a_power_cut_after_the_re
     for _ in 0..rounds() {
         let Some(mut site) = Site::new(&INTERVAL, |launch| launch) else { return };
         let mut yoda = site.user("yoda");
-        yoda.done(&Request::CreateThread { title: "t" });
+        yoda.done(&Request::CreateThread { title: "t", key: None });
         for number in 0..20 {
-            yoda.done(&Request::Post { title: "t", text: &number.to_string() });
+            yoda.done(&Request::Post { title: "t", text: &number.to_string(), key: None });
         }
         site.kill();
         site.cut();
@@ -117,7 +118,12 @@ fn a_post_that_was_shown_after_a_restart_survives_a_power_cut() {
     for _ in 0..rounds() {
         let disk = Disk::new();
         let Some((mut site, mut yoda)) = site_with_file(&disk, &[]) else { return };
-        kill_before_the_fsync(&mut site, &disk, &mut yoda, &Request::Post { title: "t", text: "unanswered" });
+        kill_before_the_fsync(
+            &mut site,
+            &disk,
+            &mut yoda,
+            &Request::Post { title: "t", text: "unanswered", key: None },
+        );
         let shown = site.user("hans").read_thread("t");
         assert_eq!(shown, ["yoda uploaded f", "1 yoda: unanswered"], "the page cache had it");
         site.cut();
@@ -131,15 +137,15 @@ fn a_mailbox_number_that_was_shown_is_given_to_no_other_message_after_a_power_cu
     for _ in 0..rounds() {
         let disk = Disk::new();
         let Some((mut site, mut yoda)) = site_with_file(&disk, &[]) else { return };
-        let unanswered = Request::Message { user: "hans", text: "unanswered" };
+        let unanswered = Request::SendMessage { user: "hans", text: "unanswered", key: None };
         kill_before_the_fsync(&mut site, &disk, &mut yoda, &unanswered);
         let both =
-            [Notice::late_message(1, "yoda", "unanswered"), Notice::late_message(2, "yoda", "another")];
+            [notice::late_message(1, "yoda", "unanswered"), notice::late_message(2, "yoda", "another")];
         assert_eq!(site.user("hans").notices_so_far(), both[..1], "the page cache had it");
         site.cut();
         site.user("yoda").tell("hans", "another");
         let mut heard = site.user("hans").notices_so_far();
-        heard.retain(|notice| matches!(notice, Notice::Message { .. }));
+        heard.retain(|notice| matches!(notice, OwnedNotice::Message { .. }));
         assert_eq!(heard, both);
         site.check();
     }
@@ -151,7 +157,7 @@ fn a_removal_that_an_interval_had_not_made_durable_comes_back_with_its_files() {
         let disk = Disk::new();
         let Some((mut site, mut yoda)) = site_with_file(&disk, &INTERVAL) else { return };
         disk.hold(WAL);
-        assert_eq!(yoda.done(&Request::RemoveThread { title: "t" }), "Thread t removed");
+        assert_eq!(yoda.done(&Request::RemoveThread { title: "t", key: None }), "Thread t removed");
         let before = disk.syncs(WAL).len();
         until("the fsync to begin", || {
             yoda.ping();
@@ -174,9 +180,9 @@ fn control_durability_none_does_lose() {
     const POSTS: usize = 50;
     let Some(mut site) = Site::new(&["--durability", "none"], |launch| launch) else { return };
     let mut yoda = site.user("yoda");
-    yoda.done(&Request::CreateThread { title: "t" });
+    yoda.done(&Request::CreateThread { title: "t", key: None });
     for number in 0..POSTS {
-        yoda.done(&Request::Post { title: "t", text: &number.to_string() });
+        yoda.done(&Request::Post { title: "t", text: &number.to_string(), key: None });
     }
     site.cut();
     let mut yoda = site.user("yoda");

@@ -4,22 +4,22 @@
 use std::io::{Read, Write};
 use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
 
-use forum_common::link::{LinkId, LinkRequest, TOKEN_BYTES, Token};
-use forum_common::peer::PeerFrame;
-use forum_tests::{Client, DEADLINE, LinkNotice, Server, Wire, accept};
+use forum_common::wire::field::KEY_BYTES;
+use forum_common::wire::{Direct, Key, LinkId, NO_TAG, OwnedNotice, Request};
+use forum_tests::{Client, DEADLINE, Server, Wire, accept};
 
 use crate::{accepts, asked, not_enabled, question, said};
 
 /// Strangers at a door, more than stand there at once.
 const STRANGERS: usize = 30;
 
-fn ask(user: &str) -> LinkRequest<'_> {
-    LinkRequest::StartPrivate { user, enabled: false }
+fn ask(user: &str) -> Request<'_> {
+    Request::AskPrivate { user, enabled: false }
 }
 
-fn bytes_of(frame: &PeerFrame<'_>) -> Vec<u8> {
+fn bytes_of(frame: &Direct<'_>) -> Vec<u8> {
     let mut bytes = Vec::new();
-    frame.encode(&mut bytes);
+    frame.encode(NO_TAG, &mut bytes);
     bytes
 }
 
@@ -50,7 +50,7 @@ struct Introduced {
     yoda: Wire,
     hans: Client,
     link: LinkId,
-    token: Token,
+    token: Key,
     door: SocketAddr,
 }
 
@@ -62,7 +62,7 @@ impl Introduced {
         assert_eq!(text, asked("hans"));
         hans.hears(&question("yoda"));
         hans.says("y");
-        let LinkNotice::Introduction { token, address, port, .. } = yoda.link_notice() else {
+        let OwnedNotice::LinkIntroduction { token, address, port, .. } = yoda.link_notice() else {
             panic!("no introduction")
         };
         let door = SocketAddr::new(address.parse().expect("an address"), port);
@@ -72,18 +72,18 @@ impl Introduced {
     /// Comes in by the door, and both have a session.
     fn come_in(&mut self) -> TcpStream {
         let mut line = call(self.door);
-        line.write_all(&bytes_of(&PeerFrame::Prove(self.token))).expect("hans listens");
-        expect_bytes(&mut line, &bytes_of(&PeerFrame::Ready));
-        self.yoda.send_link(&LinkRequest::Up { link: self.link });
-        assert_eq!(self.yoda.link_notice(), LinkNotice::Stands { link: self.link, relayed: false });
+        line.write_all(&bytes_of(&Direct::Prove { token: self.token })).expect("hans listens");
+        expect_bytes(&mut line, &bytes_of(&Direct::Ready));
+        self.yoda.send(&Request::LinkReached { link: self.link });
+        assert_eq!(self.yoda.link_notice(), OwnedNotice::LinkEstablished { link: self.link, relayed: false });
         line
     }
 
     fn talk(&mut self, line: &mut TcpStream) {
-        line.write_all(&bytes_of(&PeerFrame::Text("hello"))).expect("hans listens");
+        line.write_all(&bytes_of(&Direct::PrivateText { text: "hello" })).expect("hans listens");
         self.hans.hears(&said("yoda", "hello"));
         self.hans.says("private yoda  hello  yourself");
-        expect_bytes(line, &bytes_of(&PeerFrame::Text(" hello  yourself")));
+        expect_bytes(line, &bytes_of(&Direct::PrivateText { text: " hello  yourself" }));
     }
 }
 
@@ -92,21 +92,24 @@ fn nobody_is_told_anything_but_the_question_before_the_yes() {
     let server = Server::start(&[]);
     let (mut yoda, mut hans) = (server.user("yoda"), server.user("hans"));
     let (link, _) = yoda.ask(&ask("hans"));
-    assert_eq!(hans.link_notices_so_far(), [LinkNotice::PrivateQuestion { link, from: "yoda".into() }]);
+    assert_eq!(hans.link_notices_so_far(), [OwnedNotice::PrivateQuestion { link, from: "yoda".into() }]);
     // Whoever says where it is without having been asked to changes nothing.
     for wire in [&mut yoda, &mut hans] {
-        wire.send_link(&LinkRequest::Listening { link, port: 6_001 });
-        wire.send_link(&LinkRequest::Up { link });
+        wire.send(&Request::LinkListening { link, port: 6_001 });
+        wire.send(&Request::LinkReached { link });
         assert_eq!(wire.link_notices_so_far(), []);
     }
-    hans.send_link(&LinkRequest::Answer { link, yes: true });
+    hans.send(&Request::AnswerQuestion { link, yes: true });
     let prepared = hans.link_notices_so_far();
-    let [LinkNotice::Prepare { token, .. }] = prepared[..] else { panic!("{prepared:?}") };
+    let [OwnedNotice::PrepareLink { token, .. }] = prepared[..] else { panic!("{prepared:?}") };
     assert_eq!(yoda.link_notices_so_far(), []);
-    hans.send_link(&LinkRequest::Listening { link, port: 6_001 });
+    hans.send(&Request::LinkListening { link, port: 6_001 });
     assert_eq!(hans.link_notices_so_far(), []);
     let address = "127.0.0.1".to_owned();
-    assert_eq!(yoda.link_notices_so_far(), [LinkNotice::Introduction { link, token, address, port: 6_001 }]);
+    assert_eq!(
+        yoda.link_notices_so_far(),
+        [OwnedNotice::LinkIntroduction { link, token, address, port: 6_001 }]
+    );
 }
 
 #[test]
@@ -123,10 +126,10 @@ fn a_wrong_token_is_answered_by_nothing_but_the_end() {
     let server = Server::start(&[]);
     let mut introduced = Introduced::on(&server);
     let mut almost = introduced.token;
-    almost[TOKEN_BYTES - 1] ^= 1;
-    for wrong in [almost, [0; TOKEN_BYTES]] {
+    almost[KEY_BYTES - 1] ^= 1;
+    for wrong in [almost, [0; KEY_BYTES]] {
         let mut stranger = call(introduced.door);
-        stranger.write_all(&bytes_of(&PeerFrame::Prove(wrong))).expect("it is taken");
+        stranger.write_all(&bytes_of(&Direct::Prove { token: wrong })).expect("it is taken");
         expect_end(stranger);
     }
     let mut line = introduced.come_in();
@@ -137,7 +140,8 @@ fn a_wrong_token_is_answered_by_nothing_but_the_end() {
 fn garbage_is_answered_by_nothing_but_the_end() {
     let server = Server::start(&[]);
     let mut introduced = Introduced::on(&server);
-    let frames = [bytes_of(&PeerFrame::Text(&"x".repeat(50))), bytes_of(&PeerFrame::Ready).repeat(10)];
+    let frames =
+        [bytes_of(&Direct::PrivateText { text: &"x".repeat(50) }), bytes_of(&Direct::Ready).repeat(10)];
     let http = b"GET / HTTP/1.1\r\nHost: hans\r\n\r\n".to_vec();
     for garbage in [http, vec![0; 100], vec![0xff; 100_000], frames.concat()] {
         let mut stranger = call(introduced.door);
@@ -162,14 +166,14 @@ fn who_says_nothing_holds_up_nobody() {
 #[test]
 fn a_peer_that_talks_nonsense_is_heard_no_more_and_the_user_is_told() {
     let server = Server::start(&[]);
-    let forged = bytes_of(&PeerFrame::Text("\u{1b}[2J"));
-    let again = bytes_of(&PeerFrame::Prove([7; TOKEN_BYTES]));
+    let forged = bytes_of(&Direct::PrivateText { text: "\u{1b}[2J" });
+    let again = bytes_of(&Direct::Prove { token: [7; KEY_BYTES] });
     let mut introduced: Vec<_> = Vec::new();
     for nonsense in [forged, again, vec![0xff; 16]] {
         let server = Server::start(&[]);
         let mut each = Introduced::on(&server);
         let mut line = each.come_in();
-        let last = bytes_of(&PeerFrame::Text("so far so good"));
+        let last = bytes_of(&Direct::PrivateText { text: "so far so good" });
         line.write_all(&[last, nonsense].concat()).expect("hans listens");
         introduced.push((server, each, line));
     }
@@ -191,7 +195,7 @@ fn a_bye_ends_it_at_once() {
     let server = Server::start(&[]);
     let mut introduced = Introduced::on(&server);
     let mut line = introduced.come_in();
-    let bye = [bytes_of(&PeerFrame::Text("over")), bytes_of(&PeerFrame::Bye)].concat();
+    let bye = [bytes_of(&Direct::PrivateText { text: "over" }), bytes_of(&Direct::Bye)].concat();
     line.write_all(&bye).expect("hans listens");
     introduced.hans.hears(&said("yoda", "over"));
     introduced.hans.hears("yoda stopped private messaging");
@@ -202,15 +206,15 @@ fn a_bye_ends_it_at_once() {
 
 /// The real yoda, who has a yes of hans, made of nothing but the protocol: the link and its token. hans is to
 /// be found at this listener.
-fn yoda_is_sent_to(listener: &TcpListener, server: &Server) -> (Client, Wire, LinkId, Token) {
+fn yoda_is_sent_to(listener: &TcpListener, server: &Server) -> (Client, Wire, LinkId, Key) {
     let mut hans = server.user("hans");
     let mut yoda = server.sign_up("yoda");
     yoda.does("startprivate hans", &asked("hans"));
-    let LinkNotice::PrivateQuestion { link, .. } = hans.link_notice() else { panic!("no question") };
-    hans.send_link(&LinkRequest::Answer { link, yes: true });
-    let LinkNotice::Prepare { token, .. } = hans.link_notice() else { panic!("no token") };
+    let OwnedNotice::PrivateQuestion { link, .. } = hans.link_notice() else { panic!("no question") };
+    hans.send(&Request::AnswerQuestion { link, yes: true });
+    let OwnedNotice::PrepareLink { token, .. } = hans.link_notice() else { panic!("no token") };
     let port = listener.local_addr().expect("it is bound").port();
-    hans.send_link(&LinkRequest::Listening { link, port });
+    hans.send(&Request::LinkListening { link, port });
     (yoda, hans, link, token)
 }
 
@@ -220,18 +224,18 @@ fn who_calls_proves_itself_and_waits_for_the_other() {
     let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("a port is free");
     let (mut yoda, mut hans, link, token) = yoda_is_sent_to(&listener, &server);
     let mut line = accept(&listener);
-    expect_bytes(&mut line, &bytes_of(&PeerFrame::Prove(token)));
-    hans.send_link(&LinkRequest::Up { link });
+    expect_bytes(&mut line, &bytes_of(&Direct::Prove { token: token }));
+    hans.send(&Request::LinkReached { link });
     assert_eq!(hans.link_notices_so_far(), []);
     yoda.fails("private hans too early", &not_enabled("hans"));
     yoda.hears_nothing_else();
-    line.write_all(&bytes_of(&PeerFrame::Ready)).expect("yoda listens");
-    assert_eq!(hans.link_notice(), LinkNotice::Stands { link, relayed: false });
+    line.write_all(&bytes_of(&Direct::Ready)).expect("yoda listens");
+    assert_eq!(hans.link_notice(), OwnedNotice::LinkEstablished { link, relayed: false });
     yoda.hears(&accepts("hans"));
     yoda.says("private hans in time");
-    expect_bytes(&mut line, &bytes_of(&PeerFrame::Text("in time")));
+    expect_bytes(&mut line, &bytes_of(&Direct::PrivateText { text: "in time" }));
     yoda.does("stopprivate hans", "Stop private messaging with hans");
-    expect_bytes(&mut line, &bytes_of(&PeerFrame::Bye));
+    expect_bytes(&mut line, &bytes_of(&Direct::Bye));
     expect_end(line);
 }
 
@@ -241,12 +245,12 @@ fn who_finds_a_stranger_talks_through_the_server() {
     let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("a port is free");
     let (mut yoda, mut hans, link, token) = yoda_is_sent_to(&listener, &server);
     let mut line = accept(&listener);
-    expect_bytes(&mut line, &bytes_of(&PeerFrame::Prove(token)));
+    expect_bytes(&mut line, &bytes_of(&Direct::Prove { token: token }));
     line.write_all(b"220 mail.example.org ESMTP\r\n").expect("yoda listens");
     expect_end(line);
-    assert_eq!(hans.link_notice(), LinkNotice::Stands { link, relayed: true });
+    assert_eq!(hans.link_notice(), OwnedNotice::LinkEstablished { link, relayed: true });
     yoda.hears(&accepts("hans"));
     yoda.hears("Private messages with hans go through the server: no direct connection could be made");
     yoda.says("private hans hello");
-    assert_eq!(hans.link_notice(), LinkNotice::RelayedText { link, text: "hello".into() });
+    assert_eq!(hans.link_notice(), OwnedNotice::RelayedText { link, text: "hello".into() });
 }

@@ -1,8 +1,8 @@
 //! The question whether somebody would talk privately, in pipes: shown once as a whole line, answered once,
 //! also by somebody who is in the middle of another command.
 
-use forum_common::link::{LinkId, LinkRequest};
-use forum_tests::{Client, LinkNotice, Server, Wire};
+use forum_common::wire::{LinkId, OwnedNotice, Request};
+use forum_tests::{Client, Server, Wire};
 
 use crate::{accepts, agree, asked, not_enabled, pair, question, talk};
 
@@ -22,13 +22,13 @@ impl BusyHans {
         let mut hans = server.sign_up("hans");
         hans.put_file("a.txt", b"hello");
         hans.write(&format!("UDP leia a.txt\n{lines}"));
-        let LinkNotice::FileQuestion { link: offer, .. } = leia.link_notice() else { panic!("no question") };
+        let OwnedNotice::FileQuestion { link: offer, .. } = leia.link_notice() else { panic!("no question") };
         Self { hans, leia, offer }
     }
 
     /// leia says no, which answers his command.
     fn is_answered(&mut self) {
-        self.leia.send_link(&LinkRequest::Answer { link: self.offer, yes: false });
+        self.leia.send(&Request::AnswerQuestion { link: self.offer, yes: false });
         self.hans.complains("leia declined a.txt");
     }
 }

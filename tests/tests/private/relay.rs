@@ -1,8 +1,7 @@
 //! Private messaging of two who can't reach each other: the server passes on what they say.
 
-use forum_common::link::LinkRequest;
-use forum_common::request::Request;
-use forum_tests::{Client, Forum, Gate, LinkNotice, Nat, Server, Wire};
+use forum_common::wire::{OwnedNotice, Request};
+use forum_tests::{Client, Forum, Gate, Nat, Server, Wire};
 use rustix::process::Signal;
 
 use crate::{accepts, agree, asked, not_enabled, question, said, talk};
@@ -75,11 +74,11 @@ fn relayed_to_wire(server: &Server, forum: &Forum) -> (Client, Wire, u64) {
     let mut hans = server.user("hans");
     let mut yoda = forum.sign_up("yoda");
     yoda.does("startprivate hans", &asked("hans"));
-    let LinkNotice::PrivateQuestion { link, .. } = hans.link_notice() else { panic!("no question") };
-    hans.send_link(&LinkRequest::Answer { link, yes: true });
-    assert!(matches!(hans.link_notice(), LinkNotice::Prepare { .. }));
-    hans.send_link(&LinkRequest::Listening { link, port: 0 });
-    assert_eq!(hans.link_notice(), LinkNotice::Stands { link, relayed: true });
+    let OwnedNotice::PrivateQuestion { link, .. } = hans.link_notice() else { panic!("no question") };
+    hans.send(&Request::AnswerQuestion { link, yes: true });
+    assert!(matches!(hans.link_notice(), OwnedNotice::PrepareLink { .. }));
+    hans.send(&Request::LinkListening { link, port: 0 });
+    assert_eq!(hans.link_notice(), OwnedNotice::LinkEstablished { link, relayed: true });
     yoda.hears(&accepts("hans"));
     yoda.hears(&goes_through_the_server("hans"));
     (yoda, hans, link)
@@ -93,10 +92,10 @@ fn a_message_that_crosses_the_end_is_refused_like_any_other() {
     let (mut yoda, mut hans, link) = relayed_to_wire(&server, &Forum::at(gate.address()));
     yoda.write(&"private hans there?\n".repeat(500));
     for _ in 0..10 {
-        assert_eq!(hans.link_notice(), LinkNotice::RelayedText { link, text: "there?".into() });
+        assert_eq!(hans.link_notice(), OwnedNotice::RelayedText { link, text: "there?".into() });
     }
     gate.wait_full();
-    hans.send_link(&LinkRequest::End { link, stopped: true });
+    hans.send(&Request::EndLink { link, stopped: true });
     hans.ping();
     gate.open();
     yoda.hears("hans stopped private messaging");
@@ -111,9 +110,9 @@ fn a_yes_that_comes_to_nothing_is_told_to_the_asker() {
     let mut hans = server.user("hans");
     let mut yoda = server.sign_up("yoda");
     yoda.does("startprivate hans", &asked("hans"));
-    let LinkNotice::PrivateQuestion { link, .. } = hans.link_notice() else { panic!("no question") };
-    hans.send_link(&LinkRequest::Answer { link, yes: true });
-    hans.send_link(&LinkRequest::End { link, stopped: false });
+    let OwnedNotice::PrivateQuestion { link, .. } = hans.link_notice() else { panic!("no question") };
+    hans.send(&Request::AnswerQuestion { link, yes: true });
+    hans.send(&Request::EndLink { link, stopped: false });
     yoda.hears("Private messaging to hans could not be set up");
     yoda.fails("private hans hello?", &not_enabled("hans"));
     yoda.does("startprivate hans", &asked("hans"));
@@ -124,13 +123,13 @@ fn a_yes_that_comes_to_nothing_is_told_to_nobody_else() {
     let server = Server::start(&[]);
     let mut hans = server.user("hans");
     let mut leia = server.sign_up("leia");
-    let (link, _) = hans.ask(&LinkRequest::StartPrivate { user: "leia", enabled: false });
+    let (link, _) = hans.ask(&Request::AskPrivate { user: "leia", enabled: false });
     leia.hears(&question("hans"));
     leia.says("y");
-    assert!(matches!(hans.link_notice(), LinkNotice::Introduction { .. }));
-    hans.send_link(&LinkRequest::End { link, stopped: false });
+    assert!(matches!(hans.link_notice(), OwnedNotice::LinkIntroduction { .. }));
+    hans.send(&Request::EndLink { link, stopped: false });
     // What hans said is with leia before what he says to all.
-    hans.done(&Request::Broadcast { text: "never mind" });
+    hans.done(&Request::SendBroadcast { text: "never mind" });
     leia.hears("hans: never mind");
     leia.fails("private hans hello?", &not_enabled("hans"));
     leia.hears_nothing_else();

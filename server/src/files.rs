@@ -29,7 +29,9 @@ use forum_common::wire::Tag;
 use self::id::PART;
 pub use self::id::{FileId, NotAFileId};
 pub use self::report::{Announced, Expected, Failure, FileSync, Report};
-pub use self::survey::{Kind, Survey, is_lost_and_found, move_aside, orphaned, survey, sync_orphaned};
+pub use self::survey::{
+    Kind, Survey, bring_back, is_lost_and_found, move_aside, orphaned, survey, sync_orphaned,
+};
 use self::threads::{News, Workers};
 use self::worker::{Direction, Done, Order, TransferNumber};
 

@@ -245,12 +245,22 @@ fn start_helpers(
 
 /// Looks after the files that no entry names. What an upload left that a crash cut short was never
 /// acknowledged and goes; the files of removed threads are unlinked by the service. Whole files that nothing
-/// names may be missed by somebody: they are moved aside, and nothing of this stops a start.
+/// names may be missed by somebody: they are moved aside, and back should a thread have them after all. Nothing
+/// of this stops a start.
 fn tidy_files(forum: &Forum, dir: &Path) -> Result<(), Failed> {
     let survey = files::survey(dir, forum.files().map(|(_, upload)| upload.id))
         .map_err(|error| Failed::because(format_args!("can't read {}: {error}", dir.display())))?;
-    for missing in &survey.missing {
-        warn!("file {missing} is missing from {}; downloads of it will fail", dir.display());
+    let mut moved = 0;
+    for &id in &survey.missing {
+        // With another log nobody had it, an older one that was put there for a while for instance.
+        match survey.orphaned.binary_search(&id).map(|_| files::bring_back(dir, id)) {
+            Ok(Ok(())) => {
+                warn!("file {id} was in {}: moved back", files::orphaned(dir).display());
+                moved += 1;
+            }
+            Ok(Err(error)) => warn!("file {id} can't be moved back: {error}"),
+            Err(_) => warn!("file {id} is missing from {}; downloads of it will fail", dir.display()),
+        }
     }
     for id in &survey.parts {
         let part = id.part_in(dir);
@@ -259,7 +269,6 @@ fn tidy_files(forum: &Forum, dir: &Path) -> Result<(), Failed> {
             Err(error) => warn!("can't delete {}: {error}", part.display()),
         }
     }
-    let mut moved = 0;
     for &id in survey.unnamed.iter().filter(|id| !forum.is_removed_file(**id)) {
         match files::move_aside(dir, id) {
             Ok(aside) => {

@@ -55,6 +55,8 @@ pub struct StoreError {
 enum Trouble {
     InUse,
     NotADirectory,
+    /// A FIFO, a socket or a device where a file of ours should be.
+    NoFile(OsString),
     /// Something that forumd did not put there, and no forum.
     Foreign(OsString),
     /// Files of a forum, and no forum. Starting an empty one would delete them.
@@ -173,6 +175,11 @@ impl fmt::Display for StoreError {
         match &self.trouble {
             Trouble::InUse => write!(f, "data directory {root} is in use by another forumd"),
             Trouble::NotADirectory => write!(f, "data directory {root} is not a directory"),
+            Trouble::NoFile(name) => write!(
+                f,
+                "data directory {root}: {} is a FIFO, a socket or a device, not a file; move it away",
+                name.display()
+            ),
             Trouble::Foreign(name) => write!(
                 f,
                 "data directory {root} holds no forum, but {}; choose an empty directory",

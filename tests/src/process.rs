@@ -134,6 +134,7 @@ impl fmt::Display for Process {
     }
 }
 
+#[expect(clippy::print_stderr, reason = "the test harness shows it with the failed test")]
 impl Drop for Process {
     fn drop(&mut self) {
         self.signal(Signal::KILL);

@@ -148,6 +148,26 @@ fn a_start_deletes_beginnings_and_moves_whole_files_that_nothing_names_aside() {
 }
 
 #[test]
+fn a_start_brings_back_what_was_moved_aside_if_a_thread_has_it() {
+    let mut server = Server::start(&[]);
+    let mut yoda = server.user("yoda");
+    yoda.done(&Request::CreateThread { title: "t" });
+    assert!(yoda.upload("t", "f", b"named").is_done());
+    server.stop();
+    let files = server.launch().data().join("files");
+    let [name] =
+        &std::fs::read_dir(&files).unwrap().map(|file| file.unwrap().file_name()).collect::<Vec<_>>()[..]
+    else {
+        panic!("one file")
+    };
+    // As a start with an older log would have done.
+    std::fs::create_dir(files.join("orphaned")).unwrap();
+    std::fs::rename(files.join(name), files.join("orphaned").join(name)).unwrap();
+    server.start_again();
+    assert_eq!(server.user("yoda").download("t", "f", 100), Ok(b"named".to_vec()));
+}
+
+#[test]
 fn hundreds_of_accounts_come_back() {
     let mut server = Server::start(&["--durability", "interval"]);
     for number in 0..300 {

@@ -123,7 +123,15 @@ pub fn move_aside(dir: &Path, id: FileId) -> io::Result<PathBuf> {
     Ok(target)
 }
 
-/// Makes what was moved aside durable: first that it is there, then that it is no longer here.
+/// Moves a file that a thread has back from where [`move_aside`] put it; durable likewise.
+///
+/// # Errors
+/// Those of the file system. The file is where it was.
+pub fn bring_back(dir: &Path, id: FileId) -> io::Result<()> {
+    fs::rename(id.path_in(&orphaned(dir)), id.path_in(dir))
+}
+
+/// Makes moves between the two directories durable.
 ///
 /// # Errors
 /// Those of fsync.

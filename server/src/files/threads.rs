@@ -136,7 +136,7 @@ impl<K> Drop for Workers<K> {
             let _ = thread.join();
         }
         for item in news.try_iter() {
-            if let News::Transfer(_, Done::Stored(id)) = item {
+            if let News::Transfer(_, Done::Stored(id, _)) = item {
                 // What stays is found by the next start.
                 let _ = fs::remove_file(id.path_in(dir));
             }

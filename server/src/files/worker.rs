@@ -268,10 +268,16 @@ struct Download {
 
 impl Download {
     fn open(id: FileId, tag: Tag, dir: &Path) -> Result<Self, Failure> {
-        let file = File::open(id.path_in(dir)).map_err(|error| match error.kind() {
+        let path = id.path_in(dir);
+        let missing_or = |error: io::Error| match error.kind() {
             ErrorKind::NotFound => Failure::Missing,
             _ => error.into(),
-        })?;
+        };
+        // Opening a FIFO would wait for whoever writes into it.
+        if !path.metadata().map_err(missing_or)?.is_file() {
+            return Err(Failure::Missing);
+        }
+        let file = File::open(path).map_err(missing_or)?;
         let size = file.metadata()?.len();
         Ok(Self { file, tag, size, offset: 0 })
     }

@@ -32,7 +32,7 @@ pub(super) fn run(
     interrupts: &Interrupts,
 ) -> Result<(), Failed> {
     let path = dir.join(RECORDS);
-    let records = File::open(&path).map_err(|error| no_export(dir, error))?;
+    let records = open_records(&path).map_err(|error| no_export(dir, error))?;
     let fresh = Fresh::begin(data)?;
     let import = Import { from: &dir.join(FILES), to: &fresh.store().files(), interrupts };
     let forum = import.read(BufReader::new(records)).map_err(|failure| failure.of(&path))?;
@@ -41,6 +41,15 @@ pub(super) fn run(
         .map_err(Failed::because)?;
     fresh.keep()?;
     say(out, format_args!("imported {} from {} into {}", Totals::of(&forum), dir.display(), data.display()))
+}
+
+/// Opening a FIFO would wait for whoever writes into it.
+fn open_records(path: &Path) -> io::Result<File> {
+    if path.metadata()?.is_file() {
+        File::open(path)
+    } else {
+        Err(io::Error::new(io::ErrorKind::InvalidInput, "it is not a file"))
+    }
 }
 
 fn no_export(dir: &Path, error: io::Error) -> Failed {

@@ -136,6 +136,7 @@ impl Places {
 
     /// What is there; an error if it is nothing that a server should start from.
     fn examine(&self) -> Result<Found, Trouble> {
+        self.insist_on_files()?;
         let tag = self.read_tag()?;
         if matches!(tag, Tag::Signed) {
             // A wipe may have been what ended an import, not the other way round.
@@ -171,6 +172,21 @@ impl Places {
             }
         }
         Ok(Found::Nothing)
+    }
+
+    /// Opening a FIFO would wait for its other end, and a device may do anything: none of what is opened here and
+    /// in the journal may be one.
+    fn insist_on_files(&self) -> Result<(), Trouble> {
+        let markers = [self.tag(), self.wiping(), self.importing()];
+        for path in markers.into_iter().chain(parts(&self.journal())) {
+            match fs::metadata(&path) {
+                Ok(found) if found.is_file() || found.is_dir() => {}
+                Ok(_) => return Err(Trouble::NoFile(path.file_name().unwrap_or_default().to_owned())),
+                Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+                Err(error) => return Err(Trouble::Io("look at it", error)),
+            }
+        }
+        Ok(())
     }
 
     fn read_tag(&self) -> Result<Tag, Trouble> {

@@ -343,3 +343,26 @@ fn a_journal_runs_in_the_store_with_everything_private() {
     }
     assert!(root.join("journal.sqlite3-wal").exists());
 }
+
+#[test]
+fn a_fifo_in_the_place_of_a_file_is_refused_in_words_and_not_waited_for() {
+    let (_dir, root) = place();
+    fill(&Store::open(&root).unwrap());
+    for name in ["forumd.tag", "journal.sqlite3", "journal.sqlite3-wal", "journal.anchor", "wiping"] {
+        let (path, aside) = (root.join(name), root.join("aside"));
+        let was_there = fs::rename(&path, &aside).is_ok();
+        rustix::fs::mkfifoat(rustix::fs::CWD, &path, rustix::fs::Mode::RUSR | rustix::fs::Mode::WUSR)
+            .unwrap();
+        let expected = format!(
+            "data directory {}: {name} is a FIFO, a socket or a device, not a file; move it away",
+            root.display()
+        );
+        assert_eq!(text(Store::open(&root)), expected);
+        assert_eq!(text(Look::open(&root)), expected);
+        fs::remove_file(&path).unwrap();
+        if was_there {
+            fs::rename(&aside, &path).unwrap();
+        }
+    }
+    drop(Store::open(&root).unwrap());
+}

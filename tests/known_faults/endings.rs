@@ -8,7 +8,7 @@ use std::time::Instant;
 
 use forum_common::wire::{Closing, OwnedFromServer, OwnedNotice, OwnedReply, Request};
 use forum_tests::outcome::Outcome;
-use forum_tests::{DEADLINE, PASSWORD, Server, Wire, hello, outcome, read};
+use forum_tests::{DEADLINE, PASSWORD, Server, Wire, hello, read};
 
 use rustix::process::Signal;
 
@@ -120,7 +120,7 @@ fn b2_a_sign_up_that_is_followed_by_fin_makes_an_account() {
     let (replies, _) = replies_to_the_end(&mut wire);
     let known = server.wire().name("yoda");
     assert_eq!(known, Ok(true), "B2: no account; the answers were {replies:?}");
-    assert_eq!(replies.last(), Some(&outcome::welcome()), "B2: {replies:?}");
+    assert!(matches!(replies.last(), Some(OwnedReply::Welcome { .. })), "B2: {replies:?}");
 }
 
 #[test]
@@ -146,7 +146,7 @@ fn b3_a_mail_acknowledgement_in_the_same_segment_after_xit_counts() {
     yoda.send_all([Request::LogOut, Request::AckMessages { up_to: number }]);
     yoda.close_output();
     let (replies, _) = replies_to_the_end(&mut yoda);
-    assert_eq!(replies.last(), Some(&OwnedReply::Done("Goodbye".into())));
+    assert!(matches!(replies.last(), Some(OwnedReply::Done { .. })), "{replies:?}");
     let again = server.user("yoda").notices_so_far();
     assert_eq!(again, [], "B3: what was acknowledged came again");
 }

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use forum_common::wire::{OwnedReply, Request};
+use forum_common::wire::Request;
 use forum_tests::outcome::Outcome;
 use forum_tests::{Disk, Forumd, Server, Wire, until};
 
@@ -81,9 +81,9 @@ fn b5_blocks_of_others_in_flight_do_not_count() {
         })
         .collect();
     disk.release();
-    let answers: Vec<OwnedReply> =
+    let answers: Vec<Outcome> =
         users.iter_mut().zip(tags).flat_map(|(user, tags)| user.outcomes(tags)).collect();
-    let refused: Vec<&OwnedReply> = answers.iter().filter(|answer| !answer.is_ok()).collect();
+    let refused: Vec<&Outcome> = answers.iter().filter(|answer| !answer.is_ok()).collect();
     let count = refused.len();
     assert!(refused.is_empty(), "B5: {count} of 3 times {BLOCKS} blocks were refused: {:?}", refused.first());
 }
@@ -109,6 +109,6 @@ fn b6_the_removal_of_a_large_thread_does_not_stop_the_loop() {
         longest = longest.max(now - last);
         last = now;
     }
-    assert!(yoda.answer(tag).is_ok());
+    assert!(yoda.outcome_of(tag).is_ok());
     assert!(longest <= ROUND_TRIP_CPU_MAX, "B6: a ping waited for {longest:?} of the loop's CPU time");
 }

@@ -151,8 +151,8 @@ fn a_start_deletes_beginnings_and_moves_whole_files_that_nothing_names_aside() {
 fn a_start_brings_back_what_was_moved_aside_if_a_thread_has_it() {
     let mut server = Server::start(&[]);
     let mut yoda = server.user("yoda");
-    yoda.done(&Request::CreateThread { title: "t" });
-    assert!(yoda.upload("t", "f", b"named").is_done());
+    yoda.done(&Request::CreateThread { title: "t", key: None });
+    assert!(yoda.upload("t", "f", b"named").is_ok());
     server.stop();
     let files = server.launch().data().join("files");
     let [name] =

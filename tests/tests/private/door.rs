@@ -224,7 +224,7 @@ fn who_calls_proves_itself_and_waits_for_the_other() {
     let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("a port is free");
     let (mut yoda, mut hans, link, token) = yoda_is_sent_to(&listener, &server);
     let mut line = accept(&listener);
-    expect_bytes(&mut line, &bytes_of(&Direct::Prove { token: token }));
+    expect_bytes(&mut line, &bytes_of(&Direct::Prove { token }));
     hans.send(&Request::LinkReached { link });
     assert_eq!(hans.link_notices_so_far(), []);
     yoda.fails("private hans too early", &not_enabled("hans"));
@@ -245,7 +245,7 @@ fn who_finds_a_stranger_talks_through_the_server() {
     let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("a port is free");
     let (mut yoda, mut hans, link, token) = yoda_is_sent_to(&listener, &server);
     let mut line = accept(&listener);
-    expect_bytes(&mut line, &bytes_of(&Direct::Prove { token: token }));
+    expect_bytes(&mut line, &bytes_of(&Direct::Prove { token }));
     line.write_all(b"220 mail.example.org ESMTP\r\n").expect("yoda listens");
     expect_end(line);
     assert_eq!(hans.link_notice(), OwnedNotice::LinkEstablished { link, relayed: true });

@@ -7,9 +7,11 @@ use std::io::{Read, Write};
 use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
 use std::thread;
 
-use forum_common::wire::{Closing, OwnedFromServer, OwnedNotice, OwnedReply, Refusal, Request};
+use forum_common::wire::{Closing, OwnedFromServer, OwnedNotice, OwnedReply, Refusal, Reply, Request};
 use forum_tests::outcome::Outcome;
-use forum_tests::{DEADLINE, Forum, Forumd, PASSWORD, Server, Wire, notice, now_seconds, outcome, until};
+use forum_tests::{
+    DEADLINE, Forum, Forumd, PASSWORD, Server, Wire, hello, notice, now_seconds, outcome, until,
+};
 
 fn message<'a>(user: &'a str, text: &'a str) -> Request<'a> {
     Request::SendMessage { user, text, key: None }
@@ -308,14 +310,20 @@ fn cut_after(server: SocketAddr, bytes: usize) -> SocketAddr {
 
 /// `hans` on a connection that is cut when this many bytes have come behind the welcome.
 fn hans_cut_after(server: &Server, bytes: usize) -> Wire {
-    let mut hans = Wire::connect(cut_after(server.address(), WELCOME_BYTES + bytes));
+    let mut hans = Wire::connect(cut_after(server.address(), welcome_bytes(server) + bytes));
     hans.hello();
     hans.become_user("hans");
     hans
 }
 
 /// Bytes from the server up to the end of the welcome: hello, password wanted, welcome.
-const WELCOME_BYTES: usize = 11 + 10 + 29;
+fn welcome_bytes(server: &Server) -> usize {
+    let mut bytes = Vec::new();
+    server.raw().request(&hello()).as_ref().encode(1, &mut bytes);
+    Reply::PasswordWanted { known: true }.encode(2, &mut bytes);
+    Reply::Welcome { session: 0, since_ms: 0, text: "Welcome to the forum" }.encode(3, &mut bytes);
+    bytes.len()
+}
 
 /// Waits until `hans` has come and gone.
 fn wait_for_the_end_of(hans: &str, yoda: &mut Wire) {
@@ -368,7 +376,7 @@ fn the_real_client_cut_off_at_any_byte_has_shown_what_it_acknowledged() {
             sent += 1;
             yoda.tell("hans", &format!("m{sent}"));
         }
-        let address = cut_after(server.address(), WELCOME_BYTES + 7 * round);
+        let address = cut_after(server.address(), welcome_bytes(&server) + 7 * round);
         let mut client = Forum::at(address).start();
         client.write(&format!("hans\n{PASSWORD}\n"));
         assert_eq!(client.wait_exit(), Some(69));

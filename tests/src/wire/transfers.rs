@@ -9,8 +9,16 @@ use crate::outcome::{self, Outcome, Refused};
 impl Wire {
     /// The next frame, which must be one of the transfer `tag`.
     pub fn transfer(&mut self, tag: Tag) -> OwnedTransfer {
+        self.transfer_or_end(tag).expect("the transfer goes on")
+    }
+
+    /// The same, or why the server has ended it.
+    fn transfer_or_end(&mut self, tag: Tag) -> Result<OwnedTransfer, Refused> {
         match self.next_frame() {
-            Some(OwnedFromServer::Transfer(its_tag, transfer)) if its_tag == tag => transfer,
+            Some(OwnedFromServer::Transfer(its_tag, transfer)) if its_tag == tag => Ok(transfer),
+            Some(OwnedFromServer::Reply(its_tag, reply)) if its_tag == tag => {
+                Err(outcome::of(reply).expect_err("a refusal"))
+            }
             other => panic!("wanted a frame of transfer {tag}, not {other:?}"),
         }
     }
@@ -69,15 +77,8 @@ impl Wire {
     pub fn try_send_data(&mut self, tag: Tag, mut credit: u32, mut bytes: &[u8]) -> Result<u32, Refused> {
         while !bytes.is_empty() {
             while credit == 0 {
-                match self.next_frame() {
-                    Some(OwnedFromServer::Transfer(its_tag, OwnedTransfer::Credit { bytes }))
-                        if its_tag == tag =>
-                    {
-                        credit += bytes;
-                    }
-                    Some(OwnedFromServer::Reply(its_tag, reply)) if its_tag == tag => {
-                        return Err(outcome::of(reply).expect_err("a refusal"));
-                    }
+                match self.transfer_or_end(tag)? {
+                    OwnedTransfer::Credit { bytes } => credit += bytes,
                     other => panic!("wanted credit, not {other:?}"),
                 }
             }
@@ -132,21 +133,16 @@ impl Wire {
             if let Some(bytes) = credit.take() {
                 self.send_transfer(tag, &Transfer::Credit { bytes });
             }
-            match self.next_frame() {
-                Some(OwnedFromServer::Transfer(its_tag, OwnedTransfer::Data { piece })) if its_tag == tag => {
+            match self.transfer_or_end(tag)? {
+                OwnedTransfer::Data { piece } => {
                     window.received(piece.len()).expect("no more than was asked for");
                     credit = window.stored(piece.len());
                     bytes.extend_from_slice(&piece);
                 }
-                Some(OwnedFromServer::Transfer(its_tag, OwnedTransfer::DataEnd { digest }))
-                    if its_tag == tag =>
-                {
+                OwnedTransfer::DataEnd { digest } => {
                     assert_eq!(bytes.len() as u64, size);
                     assert_eq!(digest, Some(*blake3::hash(&bytes).as_bytes()));
                     return Ok(bytes);
-                }
-                Some(OwnedFromServer::Reply(its_tag, reply)) if its_tag == tag => {
-                    return Err(outcome::of(reply).expect_err("a refusal"));
                 }
                 other => panic!("wanted a piece of {file}, not {other:?}"),
             }

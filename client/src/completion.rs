@@ -6,10 +6,11 @@
 use std::fs;
 use std::path::Path;
 
+use forum_common::text::commands::row;
+use forum_common::text::table::{COMMANDS, Row};
 use unicode_width::UnicodeWidthStr;
 
 use crate::names::{Listed, Names};
-use crate::prompt::table::{COMMANDS, Row};
 
 /// Entries of a directory that are looked at.
 const ENTRIES_MAX: usize = 10_000;
@@ -59,7 +60,7 @@ impl<'a> Word<'a> {
         let mut words = done.split(' ').filter(|word| !word.is_empty());
         let names = match words.next() {
             None => Named::Command,
-            Some(command) => named(COMMANDS.iter().find(|row| row.word == command)?, words.count())?,
+            Some(command) => named(row(command).ok()?, words.count())?,
         };
         Some(Self { names, start })
     }
@@ -164,19 +165,18 @@ pub fn in_columns(choices: &[String], width: usize) -> Vec<String> {
 
 #[cfg(test)]
 mod tests {
-    use forum_common::reply::Reply;
-
     use super::*;
+    use crate::names::tests::{room_created, thread, user};
 
     fn names() -> Names {
         let mut names = Names::default();
         for title in ["3331", "3911", "9331"] {
-            names.learn_reply(&Reply::Title(title));
+            names.learn_reply(&thread(title));
         }
-        for user in ["hans", "hanna", "yoda"] {
-            names.learn_reply(&Reply::User(user));
+        for name in ["hans", "hanna", "yoda"] {
+            names.learn_reply(&user(name));
         }
-        names.learn_room_in("ID: 12");
+        names.learn_reply(&room_created(12));
         names
     }
 

@@ -1,116 +1,36 @@
-//! The connection to the server: bytes in, bytes out, and frames cut out of them.
+//! The connection to the server: a socket that is polled, and a [`Peer`] that speaks the protocol over it.
 //!
-//! It knows sockets and frames and refuses to know what a request or a reply means to the user.
+//! It knows bytes and signs of life and refuses to know what a request or a reply means to the user.
 
 use std::io::{self, Read, Write};
 use std::net::TcpStream;
 use std::os::fd::{AsFd, BorrowedFd};
 use std::time::{Duration, Instant};
 
-use forum_common::frame::{Decoder, Frame, NO_TAG, Tag};
-use forum_common::link::{LinkNotice, LinkRequest};
-use forum_common::notice::Notice;
-use forum_common::reader::Malformed;
-use forum_common::reply::Reply;
-use forum_common::request::Request;
-use forum_common::transfer::Transfer;
+use forum_common::wire::{Peer, Request};
 use rustix::event::PollFlags;
 use rustix::net::sockopt;
 
-/// Bytes taken from the socket at a time; also what a turn of the loop may spend on the server.
-const READ_BYTES: usize = 65_536;
+use crate::asked::{Asked, Awaits};
 
-/// Bytes that wait in the outbox when files stop adding to it. What else is to be sent waits behind them, so they
+/// Bytes that wait to be sent when files stop adding to them. What else is to be sent waits behind them, so they
 /// are few.
 const AHEAD_BYTES: usize = 256 << 10;
 
-/// What waits to be sent, and the tags that requests get.
-#[derive(Debug, Default)]
-pub struct Outbox {
-    bytes: Vec<u8>,
-    last_tag: Tag,
-}
+/// The server, as it is spoken to. While there is no connection, what is said to it goes nowhere.
+pub type Server = Peer<Asked>;
 
-impl Outbox {
-    /// Queues a request; the tag that its answer will carry.
-    pub fn ask(&mut self, request: &Request<'_>) -> Tag {
-        let tag = self.next_tag();
-        request.encode(tag, &mut self.bytes);
-        tag
-    }
-
-    /// Queues what there is to say about a link; the tag that its answer, if it has one, will carry.
-    pub fn link(&mut self, request: &LinkRequest<'_>) -> Tag {
-        let tag = self.next_tag();
-        request.encode(tag, &mut self.bytes);
-        tag
-    }
-
-    /// Queues a frame of a transfer.
-    pub fn transfer(&mut self, tag: Tag, transfer: &Transfer<'_>) {
-        transfer.encode(tag, &mut self.bytes);
-    }
-
-    /// Whether there is room for more of a file.
-    pub fn has_room(&self) -> bool {
-        self.bytes.len() < AHEAD_BYTES
-    }
-
-    fn next_tag(&mut self) -> Tag {
-        self.last_tag = self.last_tag.checked_add(1).unwrap_or(NO_TAG + 1);
-        self.last_tag
-    }
-
-    /// What waits.
-    pub fn unsent(&self) -> &[u8] {
-        &self.bytes
-    }
-
-    /// Notes that the first `count` bytes have gone.
-    pub fn sent(&mut self, count: usize) {
-        self.bytes.drain(..count);
-    }
-}
-
-/// One frame of the server, understood.
-#[derive(Debug)]
-pub enum Incoming<'a> {
-    /// An answer.
-    Reply(Tag, Reply<'a>),
-    /// Part of a file, or credit for one.
-    Transfer(Tag, Transfer<'a>),
-    /// What nobody asked for.
-    Notice(Notice<'a>),
-    /// What there is to know of a link.
-    Link(Tag, LinkNotice<'a>),
-}
-
-impl<'a> Incoming<'a> {
-    /// Reads a frame.
-    ///
-    /// # Errors
-    /// No server of this version sends it.
-    pub fn decode(frame: &Frame<'a>) -> Result<Self, Malformed> {
-        if Notice::is_kind(frame.kind) {
-            Ok(Self::Notice(Notice::decode(frame)?))
-        } else if Transfer::is_kind(frame.kind) {
-            Ok(Self::Transfer(frame.tag, Transfer::decode(frame)?))
-        } else if LinkNotice::is_kind(frame.kind) {
-            Ok(Self::Link(frame.tag, LinkNotice::decode(frame)?))
-        } else {
-            Ok(Self::Reply(frame.tag, Reply::decode(frame)?))
-        }
-    }
+/// Whether there is room for more of a file among what waits to be sent.
+pub fn has_room(server: &Server) -> bool {
+    server.unsent().len() < AHEAD_BYTES
 }
 
 /// The connection.
 #[derive(Debug)]
 pub struct Connection {
     stream: TcpStream,
-    /// What came and has not been read.
-    pub decoder: Decoder,
-    /// What waits to be sent.
-    pub outbox: Outbox,
+    /// What is said over it.
+    pub server: Server,
     /// When the server was last heard.
     heard: Instant,
     /// When it was asked for a sign of life that has not come.
@@ -136,8 +56,7 @@ impl Connection {
         sockopt::set_tcp_user_timeout(&stream, user_timeout_ms)?;
         Ok(Self {
             stream,
-            decoder: Decoder::default(),
-            outbox: Outbox::default(),
+            server: Server::default(),
             heard: now,
             asked: None,
             silence_max,
@@ -148,10 +67,10 @@ impl Connection {
 
     /// Whether there is something to be sent when the socket takes it.
     pub fn wants_to_write(&self) -> bool {
-        !self.deaf && !self.outbox.bytes.is_empty()
+        !self.deaf && !self.server.unsent().is_empty()
     }
 
-    /// What to poll for; `has_more`: something would be put into the outbox if it had room.
+    /// What to poll for; `has_more`: something would be added to what waits if there was room.
     pub fn interest(&self, has_more: bool) -> PollFlags {
         let writes = self.wants_to_write() || (has_more && !self.deaf);
         if writes { PollFlags::IN | PollFlags::OUT } else { PollFlags::IN }
@@ -161,9 +80,9 @@ impl Connection {
     /// closed, and reading comes to that first.
     pub fn write(&mut self, now: Instant) {
         while self.wants_to_write() {
-            match self.stream.write(&self.outbox.bytes) {
+            match self.stream.write(self.server.unsent()) {
                 Ok(count) => {
-                    self.outbox.sent(count);
+                    self.server.sent(count);
                     self.noted_progress(now);
                 }
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
@@ -185,16 +104,15 @@ impl Connection {
         }
     }
 
-    /// Takes in what has come, up to a share.
+    /// Takes in what has come, up to a frame. Take all events before the next read.
     ///
     /// # Errors
     /// The connection is over, regularly (`UnexpectedEof`) or not.
     pub fn read(&mut self, now: Instant) -> io::Result<()> {
-        let mut bytes = [0; READ_BYTES];
-        match self.stream.read(&mut bytes) {
+        match self.stream.read(self.server.input().space()) {
             Ok(0) => Err(io::ErrorKind::UnexpectedEof.into()),
             Ok(count) => {
-                self.decoder.feed(&bytes[..count]);
+                self.server.input().filled(count);
                 self.heard = now;
                 self.asked = None;
                 Ok(())
@@ -212,7 +130,7 @@ impl Connection {
         match self.asked {
             Some(_) if now >= self.probe_at() => Err(io::ErrorKind::TimedOut.into()),
             None if now >= self.probe_at() => {
-                self.outbox.ask(&Request::Ping(&[]));
+                self.server.ask(&Request::Ping { payload: &[] }, Asked::silently(Awaits::Pong));
                 self.asked = Some(now);
                 Ok(())
             }
@@ -241,6 +159,7 @@ pub(crate) fn is_passing(error: &io::Error) -> bool {
 mod tests {
     use std::net::TcpListener;
 
+    use forum_common::wire::{Event, Notice};
     use rustix::event::{PollFd, Timespec, poll};
     use rustix::io::retry_on_intr;
 
@@ -265,13 +184,6 @@ mod tests {
     }
 
     #[test]
-    fn tags_count_up_and_are_never_zero() {
-        let mut outbox = Outbox { bytes: Vec::new(), last_tag: u32::MAX - 1 };
-        let tags = [(); 3].map(|()| outbox.ask(&Request::ListThreads));
-        assert_eq!(tags, [u32::MAX, 1, 2]);
-    }
-
-    #[test]
     fn a_silent_server_is_asked_once_and_then_given_up() {
         let (mut connection, _server, start) = pair();
         connection.probe(start + PING_AFTER / 2).unwrap();
@@ -279,9 +191,9 @@ mod tests {
         let asked = connection.probe_at();
         connection.probe(asked).unwrap();
         assert!(connection.wants_to_write());
-        let length = connection.outbox.unsent().len();
+        let length = connection.server.unsent().len();
         connection.probe(asked + PING_AFTER / 2).unwrap();
-        assert_eq!(connection.outbox.unsent().len(), length);
+        assert_eq!(connection.server.unsent().len(), length);
         assert_eq!(connection.probe_at(), start + SILENCE_MAX);
         let error = connection.probe(connection.probe_at()).unwrap_err();
         assert_eq!(error.kind(), io::ErrorKind::TimedOut);
@@ -290,7 +202,7 @@ mod tests {
     /// Fills the kernel until it takes no more.
     fn fill(connection: &mut Connection, now: Instant) {
         while !connection.is_full {
-            connection.outbox.ask(&Request::Ping(&[0; 1_024]));
+            connection.server.tell(&Request::Ping { payload: &[0; 1_024] });
             connection.write(now);
         }
     }
@@ -332,15 +244,14 @@ mod tests {
     #[test]
     fn what_the_server_said_before_closing_is_still_read() {
         let (mut connection, mut server, now) = pair();
-        server.write_all(&[0, 0, 0, 5, 0x88, 0, 0, 0, 1]).unwrap();
+        server.write_all(&[0, 0, 0, 5, 0xc8, 0, 0, 0, 0]).unwrap();
         drop(server);
-        connection.outbox.ask(&Request::ListThreads);
+        connection.server.tell(&Request::Active);
         connection.write(now);
-        connection.outbox.ask(&Request::ListThreads);
+        connection.server.tell(&Request::Active);
         connection.write(now);
         readable(&connection);
         connection.read(now).unwrap();
-        let frame = connection.decoder.next_frame().unwrap().unwrap();
-        assert!(matches!(Incoming::decode(&frame), Ok(Incoming::Reply(1, Reply::EndOfList))));
+        assert!(matches!(connection.server.next_event(), Ok(Some(Event::Notice(Notice::Probe)))));
     }
 }

@@ -8,6 +8,8 @@ use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::time::{Duration, Instant};
 
+use forum_common::text::commands::may_be_kept;
+use forum_common::text::prompts;
 use rustix::io::Errno;
 use zeroize::Zeroizing;
 
@@ -17,7 +19,6 @@ use crate::keys::{Key, KeyDecoder};
 use crate::lines::{Line, Lines};
 use crate::login::Question;
 use crate::output::Output;
-use crate::prompt;
 use crate::wording::cause;
 
 /// Bytes read at a time.
@@ -130,7 +131,7 @@ impl Input {
             (Self::Terminal(terminal), Ok(count)) if count > 0 => terminal.take(&bytes[..count], now),
             (Self::Pipe(pipe), read) => {
                 if let Err(error) = read {
-                    output.refuse(&format!("Cannot read standard input: {}", cause(&error.into())));
+                    output.refuse(format_args!("Cannot read standard input: {}", cause(&error.into())));
                 }
                 pipe.lines.end();
                 pipe.refill();
@@ -153,7 +154,7 @@ impl Input {
     pub fn take_answer(&mut self) -> Option<bool> {
         let Self::Pipe(pipe) = self else { return None };
         let Some(Line::Text(text)) = &pipe.ahead else { return None };
-        let yes = prompt::answer(text)?;
+        let yes = prompts::answer(text)?;
         pipe.ahead = None;
         pipe.refill();
         Some(yes)
@@ -261,7 +262,7 @@ impl TerminalInput {
             Edit::Submitted(line) => {
                 let shown = if question.purpose == Purpose::Secret { "" } else { &line };
                 output.echo(&question.prompt, shown);
-                if question.purpose == Purpose::Command && prompt::may_be_kept(&line) {
+                if question.purpose == Purpose::Command && may_be_kept(&line) {
                     self.remember(&line, output);
                 }
                 Some(Entered::Line(line))
@@ -286,7 +287,7 @@ impl TerminalInput {
 
     fn keep(&mut self, write: impl FnOnce(&mut HistoryFile) -> io::Result<()>, output: &mut Output) {
         if let Some(Err(error)) = self.history.as_mut().map(write) {
-            output.warn(&history::not_kept(&error));
+            output.warn(history::not_kept(&error));
             self.history = None;
         }
     }

@@ -1,127 +1,110 @@
 //! Lists that are fetched for the Tab key, whose answers nobody sees.
 //!
-//! It knows tags and frames and refuses to know what is completed with the names.
+//! It refuses to know what is completed with the names.
 
 use std::collections::BTreeSet;
 use std::time::Instant;
 
-use forum_common::frame::Tag;
-use forum_common::reply::Reply;
-use forum_common::request::Request;
+use forum_common::wire::{Reply, Request};
 
-use crate::connection::Outbox;
+use crate::asked::{Asked, Awaits};
+use crate::connection::Server;
 use crate::names::{Listed, Names, learn};
 
-/// Lists on their way, at most one of a kind.
-#[derive(Debug, Default)]
-pub struct Lookups {
-    under_way: Vec<Lookup>,
-}
-
+/// A list on its way.
 #[derive(Debug)]
-struct Lookup {
-    tag: Tag,
+pub struct Lookup {
     listed: Listed,
     asked: Instant,
     came: BTreeSet<String>,
 }
 
-/// What a reply means for the lists on their way.
-#[derive(Debug, PartialEq, Eq)]
-#[must_use]
-pub enum Progress {
-    /// It belongs to none of them.
-    NoLookup,
-    /// It was taken in.
-    Going,
-    /// With it, one has ended, and the names are known.
-    Ended,
-    /// The server sent what has no place in a list.
-    Unexpected,
-}
-
-impl Lookups {
+impl Lookup {
     /// Asks for a list, unless it is on its way.
-    pub fn ask(&mut self, listed: Listed, now: Instant, outbox: &mut Outbox) {
-        if self.under_way.iter().any(|lookup| lookup.listed == listed) {
+    pub fn begin(listed: Listed, now: Instant, server: &mut Server) {
+        let is_this = |asked: &Asked| matches!(&asked.awaits, Awaits::Names(it) if it.listed == listed);
+        if server.unanswered().any(is_this) {
             return;
         }
-        let tag = outbox.ask(&match listed {
-            Listed::Titles => Request::ListThreads,
-            Listed::Users => Request::WhoElse,
-        });
-        self.under_way.push(Lookup { tag, listed, asked: now, came: BTreeSet::new() });
+        let request = match listed {
+            Listed::Titles => Request::ListThreads { after: None, at_most: None },
+            Listed::Users => Request::WhoElse { after: None, at_most: None },
+        };
+        let lookup = Self { listed, asked: now, came: BTreeSet::new() };
+        server.ask(&request, Asked::silently(Awaits::Names(lookup)));
     }
 
-    /// Takes in a reply, if it belongs to a lookup; what came is added to `names`. A refusal is taken as it
-    /// is: what was known before has to do.
-    pub fn replied(&mut self, tag: Tag, reply: &Reply<'_>, names: &mut Names) -> Progress {
-        let Some(at) = self.under_way.iter().position(|lookup| lookup.tag == tag) else {
-            return Progress::NoLookup;
-        };
-        match (self.under_way[at].listed, reply) {
-            (Listed::Titles, Reply::Title(name)) | (Listed::Users, Reply::User(name)) => {
-                learn(&mut self.under_way[at].came, name);
-                Progress::Going
-            }
-            (_, Reply::EndOfList) => {
-                let lookup = self.under_way.remove(at);
-                names.refresh(lookup.listed, lookup.came, lookup.asked);
-                Progress::Ended
-            }
-            (_, Reply::Refused { .. }) => {
-                let lookup = self.under_way.remove(at);
-                names.settle(lookup.listed, lookup.asked);
-                Progress::Ended
-            }
-            _ => Progress::Unexpected,
+    /// Takes in an item. Returns whether it is one of this list.
+    #[must_use]
+    pub fn take(&mut self, item: &Reply<'_>) -> bool {
+        match (self.listed, item) {
+            (Listed::Titles, Reply::ThreadItem { title: name, .. })
+            | (Listed::Users, Reply::UserItem { name, .. }) => learn(&mut self.came, name),
+            _ => return false,
         }
+        true
+    }
+
+    /// Takes in the end; what came is added to `names`. A refusal is taken as it is: what was known before has to
+    /// do. Returns whether it is an end.
+    #[must_use]
+    pub fn end(self, reply: &Reply<'_>, names: &mut Names) -> bool {
+        match reply {
+            Reply::EndOfList { .. } => names.refresh(self.listed, self.came, self.asked),
+            Reply::Refused { .. } => names.settle(self.listed, self.asked),
+            _ => return false,
+        }
+        true
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use forum_common::refusal::Refusal;
+    use forum_common::wire::Refusal;
 
     use super::*;
+    use crate::names::tests::{thread, user};
+
+    const END: Reply<'_> = Reply::EndOfList { next: None };
+
+    fn lookup(listed: Listed, asked: Instant) -> Lookup {
+        Lookup { listed, asked, came: BTreeSet::new() }
+    }
 
     #[test]
     fn one_list_of_a_kind_is_fetched_at_a_time() {
-        let (mut lookups, mut outbox) = (Lookups::default(), Outbox::default());
+        let mut server = Server::default();
         for _ in 0..3 {
-            lookups.ask(Listed::Titles, Instant::now(), &mut outbox);
-            lookups.ask(Listed::Users, Instant::now(), &mut outbox);
+            Lookup::begin(Listed::Titles, Instant::now(), &mut server);
+            Lookup::begin(Listed::Users, Instant::now(), &mut server);
         }
         let mut wanted = Vec::new();
-        Request::ListThreads.encode(1, &mut wanted);
-        Request::WhoElse.encode(2, &mut wanted);
-        assert_eq!(outbox.unsent(), wanted);
+        Request::ListThreads { after: None, at_most: None }.encode(1, &mut wanted);
+        Request::WhoElse { after: None, at_most: None }.encode(2, &mut wanted);
+        assert_eq!(server.unsent(), wanted);
     }
 
     #[test]
     fn names_are_known_when_the_list_has_ended() {
         let (now, mut names) = (Instant::now(), Names::default());
-        let (mut lookups, mut outbox) = (Lookups::default(), Outbox::default());
-        lookups.ask(Listed::Titles, now, &mut outbox);
-        assert_eq!(lookups.replied(9, &Reply::EndOfList, &mut names), Progress::NoLookup);
-        assert_eq!(lookups.replied(1, &Reply::Title("a"), &mut names), Progress::Going);
+        let mut titles = lookup(Listed::Titles, now);
+        assert!(titles.take(&thread("a")));
+        assert!(!titles.take(&user("a")));
         assert_eq!(names.listed(Listed::Titles, ""), Vec::<String>::new());
-        assert_eq!(lookups.replied(1, &Reply::EndOfList, &mut names), Progress::Ended);
+        assert!(titles.end(&END, &mut names));
         assert_eq!(names.listed(Listed::Titles, ""), ["a"]);
         assert!(!names.is_stale(Listed::Titles, now));
-        assert_eq!(lookups.replied(1, &Reply::EndOfList, &mut names), Progress::NoLookup);
     }
 
     #[test]
     fn a_refused_list_leaves_what_was_known() {
         let (now, mut names) = (Instant::now(), Names::default());
-        let (mut lookups, mut outbox) = (Lookups::default(), Outbox::default());
-        names.learn_reply(&Reply::User("hans"));
-        lookups.ask(Listed::Users, now, &mut outbox);
-        assert_eq!(lookups.replied(1, &Reply::Title("a"), &mut names), Progress::Unexpected);
-        let refusal = Reply::Refused { code: Refusal::SlowDown, text: "Slow down" };
-        assert_eq!(lookups.replied(1, &refusal, &mut names), Progress::Ended);
+        names.learn_reply(&user("hans"));
+        let code = Refusal::SlowDown;
+        let refusal = Reply::Refused { code, limit: None, value: None, name: None, text: "Slow down" };
+        assert!(lookup(Listed::Users, now).end(&refusal, &mut names));
         assert!(!names.is_stale(Listed::Users, now));
         assert_eq!(names.listed(Listed::Users, ""), ["hans"]);
+        assert!(!lookup(Listed::Users, now).end(&Reply::Done { at_ms: 1, text: "" }, &mut names));
     }
 }

@@ -40,7 +40,7 @@ const NOT_LOGGED_IN: u8 = 77;
 /// Talk to a forumd server: on a terminal with prompts, in pipes a command a line.
 ///
 /// Exit status: 0 all went well, 1 some command was refused or invalid (or a standard stream is closed or can't be
-/// used), 2 usage, 69 no connection or lost without a goodbye, 77 not logged in.
+/// used), 2 usage, 69 no connection or lost without a goodbye, 77 not logged in or put out.
 #[derive(Debug, Parser)]
 #[command(name = "forum", version)]
 struct Args {
@@ -73,6 +73,10 @@ struct Args {
     /// What to answer when other users want to talk privately or send a file
     #[arg(long, value_name = "WHEN", value_enum, default_value_t = Accept::Ask)]
     accept: Accept,
+
+    /// Don't show who logs in and out
+    #[arg(long)]
+    no_presence: bool,
 
     /// Give the server up when it has given no sign of life for so many seconds. It is asked for one after half of
     /// them; what it takes for its answer to come, a slow disk of the server included, is part of the other half
@@ -160,7 +164,7 @@ fn terminal(stdin: OwnedFd, output: &mut Output) -> Input {
     match history.lines() {
         Ok(earlier) => Input::terminal(stdin, Some(history), &earlier),
         Err(error) => {
-            output.warn(&history::not_kept(&error));
+            output.warn(history::not_kept(&error));
             Input::terminal(stdin, None, &[])
         }
     }
@@ -197,6 +201,7 @@ fn options(args: Args) -> Result<Options, Failure> {
         accept: args.accept,
         known,
         folder: Folder { path: args.download_dir, overwrites: args.force },
+        presence: !args.no_presence,
         server_timeout: Duration::from_secs(args.server_timeout.into()),
     })
 }

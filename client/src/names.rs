@@ -6,8 +6,7 @@
 use std::collections::BTreeSet;
 use std::time::{Duration, Instant};
 
-use forum_common::notice::Notice;
-use forum_common::reply::Reply;
+use forum_common::wire::{Notice, Refusal, Reply};
 
 /// Names kept of a kind. Nobody finds a name among more of them by pressing Tab.
 const NAMES_MAX: usize = 10_000;
@@ -42,17 +41,21 @@ impl Names {
         own.clone_into(&mut self.own);
     }
 
-    /// Learns from an item that was shown.
+    /// Learns from an item or an answer that was shown.
     pub fn learn_reply(&mut self, reply: &Reply<'_>) {
         match *reply {
-            Reply::Title(title) => learn(&mut self.titles, title),
-            Reply::User(name) | Reply::ActiveUser { name, .. } => learn(&mut self.users, name),
-            Reply::Post { author, .. } | Reply::Uploaded { author, .. } | Reply::BoardPost { author, .. } => {
-                learn(&mut self.users, author);
-            }
-            Reply::RoomPost { room, author, .. } => {
+            Reply::ThreadItem { title, .. } => learn(&mut self.titles, title),
+            Reply::UserItem { name, .. } | Reply::ActiveUserItem { name, .. } => learn(&mut self.users, name),
+            Reply::PostItem { author, .. }
+            | Reply::UploadItem { author, .. }
+            | Reply::BoardItem { author, .. } => learn(&mut self.users, author),
+            Reply::RoomItem { room, author, .. } => {
                 self.learn_room(room);
                 learn(&mut self.users, author);
+            }
+            Reply::RoomCreated { room, .. } => self.learn_room(room),
+            Reply::Refused { code: Refusal::RoomExists, value: Some(room), .. } => {
+                u32::try_from(room).into_iter().for_each(|room| self.learn_room(room));
             }
             _ => {}
         }
@@ -61,7 +64,7 @@ impl Names {
     /// Learns from a notice that was shown.
     pub fn learn_notice(&mut self, notice: &Notice<'_>) {
         match *notice {
-            Notice::LoggedIn(name) | Notice::LoggedOut(name) => learn(&mut self.users, name),
+            Notice::LoggedIn { name } | Notice::LoggedOut { name } => learn(&mut self.users, name),
             Notice::Message { from, .. } | Notice::Broadcast { from, .. } => learn(&mut self.users, from),
             Notice::BoardPost { author, .. } => learn(&mut self.users, author),
             Notice::RoomPost { room, author, .. } => {
@@ -70,19 +73,9 @@ impl Names {
             }
             Notice::PutInRoom { room, users, .. } => {
                 self.learn_room(room);
-                users.split(", ").for_each(|name| learn(&mut self.users, name));
+                users.split(' ').for_each(|name| learn(&mut self.users, name));
             }
-            Notice::Closing { .. } => {}
-        }
-    }
-
-    /// Learns the room that a text for people names: `room ID: 1`. There is no field for it, and should the
-    /// words ever change, nothing is learnt.
-    pub fn learn_room_in(&mut self, text: &str) {
-        let Some((_, behind)) = text.split_once("ID: ") else { return };
-        let digits = behind.split(|c: char| !c.is_ascii_digit()).next().unwrap_or_default();
-        if let Ok(room) = digits.parse() {
-            self.learn_room(room);
+            _ => {}
         }
     }
 
@@ -145,39 +138,53 @@ pub fn learn(names: &mut BTreeSet<String>, name: &str) {
 }
 
 #[cfg(test)]
-mod tests {
+pub(crate) mod tests {
     use super::*;
+
+    pub(crate) fn thread(title: &str) -> Reply<'_> {
+        let (last_author, last_at_ms) = (None, None);
+        Reply::ThreadItem { thread: 1, title, creator: "z", posts: 0, uploads: 0, last_author, last_at_ms }
+    }
+
+    pub(crate) fn user(name: &str) -> Reply<'_> {
+        Reply::UserItem { name, left_ms: None }
+    }
+
+    pub(crate) fn room_created(room: u32) -> Reply<'static> {
+        Reply::RoomCreated { room, at_ms: 1, text: "" }
+    }
 
     #[test]
     fn names_are_learnt_from_whatever_goes_by() {
-        let (at, text) = ("1 Jun 2022 16:00:01", "hi");
+        let (at_ms, text) = (1, "hi");
         let mut names = Names::default();
+        let (limit, name) = (None, None);
         for reply in [
-            Reply::Title("t"),
-            Reply::Post { number: 1, author: "a", text },
-            Reply::Uploaded { author: "b", file: "f" },
-            Reply::User("c"),
-            Reply::ActiveUser { name: "d", address: "::1", udp_port: 0, since: at },
-            Reply::BoardPost { number: 1, author: "e", at, text },
-            Reply::RoomPost { room: 2, number: 1, author: "f", at, text },
-            Reply::Done { text: "Thread x created" },
+            thread("t"),
+            Reply::PostItem { number: 1, id: 1, at_ms, author: "a", text },
+            Reply::UploadItem { id: 2, at_ms, author: "b", file: "f", size: 3 },
+            user("c"),
+            Reply::ActiveUserItem { name: "d", address: "::1", udp_port: 0, since_ms: at_ms },
+            Reply::BoardItem { number: 1, author: "e", at_ms, text },
+            Reply::RoomItem { room: 2, number: 1, author: "f", at_ms, text },
+            room_created(12),
+            Reply::Refused { code: Refusal::RoomExists, limit, value: Some(7), name, text },
+            Reply::Refused { code: Refusal::LimitReached, limit, value: Some(100), name, text },
+            Reply::ThreadCreated { thread: 9, at_ms, text: "Thread x created" },
         ] {
             names.learn_reply(&reply);
         }
         for notice in [
-            Notice::LoggedIn("g"),
-            Notice::LoggedOut("h"),
-            Notice::Message { number: 1, late: false, from: "i", at, text },
-            Notice::Broadcast { from: "j", text },
-            Notice::BoardPost { number: 1, author: "k", text },
-            Notice::RoomPost { room: 10, number: 1, author: "l", text },
-            Notice::PutInRoom { room: 3, by: "m", users: "m, n, no\x1bname, " },
+            Notice::LoggedIn { name: "g" },
+            Notice::LoggedOut { name: "h" },
+            Notice::Message { number: 1, late: false, from: "i", at_ms, text },
+            Notice::Broadcast { at_ms, from: "j", text },
+            Notice::BoardPost { number: 1, at_ms, author: "k", text },
+            Notice::RoomPost { room: 10, number: 1, at_ms, author: "l", text },
+            Notice::PutInRoom { room: 3, by: "m", users: "m n no\x1bname " },
         ] {
             names.learn_notice(&notice);
         }
-        names.learn_room_in("Separate chat room has been created, room ID: 12, users in this room: a, b");
-        names.learn_room_in("a separate room (ID: 7) already created for these users");
-        names.learn_room_in("no room at all");
         names.belong_to("m");
         assert_eq!(names.listed(Listed::Titles, ""), ["t"]);
         assert_eq!(names.listed(Listed::Users, "").concat(), "abcdefghijkln");
@@ -189,8 +196,8 @@ mod tests {
     fn a_fetched_list_replaces_threads_and_adds_users_and_ages() {
         let now = Instant::now();
         let mut names = Names::default();
-        names.learn_reply(&Reply::Title("old"));
-        names.learn_reply(&Reply::User("offline"));
+        names.learn_reply(&thread("old"));
+        names.learn_reply(&user("offline"));
         for listed in [Listed::Titles, Listed::Users] {
             assert!(names.is_stale(listed, now));
             names.refresh(listed, BTreeSet::from(["new".to_owned()]), now);
@@ -206,8 +213,8 @@ mod tests {
     fn what_is_learnt_is_bounded() {
         let mut names = Names::default();
         for n in 0..NAMES_MAX as u32 + 10 {
-            names.learn_reply(&Reply::Title(&n.to_string()));
-            names.learn_room_in(&format!("ID: {n}"));
+            names.learn_reply(&thread(&n.to_string()));
+            names.learn_reply(&room_created(n));
         }
         assert_eq!(names.listed(Listed::Titles, "").len(), NAMES_MAX);
         assert_eq!(names.rooms("").len(), NAMES_MAX);

@@ -6,6 +6,7 @@
 //! something is said.
 
 use std::collections::VecDeque;
+use std::fmt;
 use std::fs::File;
 use std::io::{self, Write};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
@@ -85,19 +86,19 @@ impl Output {
     }
 
     /// A reply or a notice.
-    pub fn say(&mut self, text: &str) {
-        self.line(Stream::Out, text);
+    pub fn say(&mut self, text: impl fmt::Display) {
+        self.line(Stream::Out, &text.to_string());
     }
 
     /// A command was refused. This shows in the exit status.
-    pub fn refuse(&mut self, text: &str) {
+    pub fn refuse(&mut self, text: impl fmt::Display) {
         self.failed = true;
-        text.lines().for_each(|line| self.line(Stream::Err, line));
+        text.to_string().lines().for_each(|line| self.line(Stream::Err, line));
     }
 
     /// Something went wrong, but no command was refused.
-    pub fn warn(&mut self, text: &str) {
-        self.line(Stream::Err, text);
+    pub fn warn(&mut self, text: impl fmt::Display) {
+        self.line(Stream::Err, &text.to_string());
     }
 
     /// A line that was entered stays on the terminal, its prompt broken into rows as it was.
@@ -380,7 +381,7 @@ mod tests {
         let (mut output, out, _err, _interrupt) = piped(Some(Stream::Out));
         let view = View { status: Vec::new(), prompt: "> ", text: "LS", cursor: 2 };
         output.settle(Some(&view)).unwrap();
-        (0..500).for_each(|n| output.say(&format!("notice {n}")));
+        (0..500).for_each(|n| output.say(format_args!("notice {n}")));
         output.settle(Some(&view)).unwrap();
         drop(output);
         let notices: String = (0..500).map(|n| format!("notice {n}\n")).collect();

@@ -14,19 +14,19 @@ pub mod udp;
 
 use std::time::Instant;
 
-use crate::connection::Outbox;
+use crate::connection::Server;
 use crate::output::Output;
 
 /// Why something goes through the server, for people.
 const NO_DIRECT_WAY: &str = "no direct connection could be made";
 
-/// What there is at hand to act with: the time of this turn, what goes to the server, and what is printed.
+/// What there is at hand to act with: the time of this turn, the server, and what is printed.
 #[derive(Debug)]
 pub struct Desk<'a> {
     /// When this turn of the loop began.
     pub now: Instant,
-    /// To the server. While there is no connection, what is put here goes nowhere.
-    pub outbox: &'a mut Outbox,
+    /// To the server. While there is no connection, what is said to it goes nowhere.
+    pub server: &'a mut Server,
     /// To the user.
     pub output: &'a mut Output,
 }

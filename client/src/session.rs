@@ -5,6 +5,7 @@
 
 mod completing;
 mod entering;
+mod events;
 mod offline;
 mod server;
 mod waiting;
@@ -13,8 +14,10 @@ use std::io;
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
-use crate::commands::Commands;
-use crate::connection::{Connection, Outbox};
+use crate::asked::Asked;
+use crate::clock::Clock;
+use crate::commands::{self, Commands};
+use crate::connection::{Connection, Server};
 use crate::editor::Purpose;
 use crate::input::Input;
 use crate::layout::View;
@@ -29,6 +32,9 @@ use crate::signals::{self, Call, Signals};
 use crate::terminal::RawMode;
 use crate::transfer::Folder;
 use crate::wording::cause;
+
+/// What a terminal shows once, before the first prompt.
+const BANNER: &str = "Type help for all commands, messenger and rooms included.";
 
 /// How often the lines above the prompt are brought up to date.
 const STATUS_EVERY: Duration = Duration::from_millis(200);
@@ -55,6 +61,8 @@ pub struct Options {
     pub known: Known,
     /// Where downloads go.
     pub folder: Folder,
+    /// Whether it is shown who comes and goes.
+    pub presence: bool,
     /// How long the server may give no sign of life.
     pub server_timeout: Duration,
 }
@@ -64,7 +72,7 @@ pub struct Options {
 pub enum Ending {
     /// With a goodbye.
     Goodbye,
-    /// Before anybody was logged in.
+    /// Before anybody was logged in, or because the user was put out.
     NotLoggedIn,
     /// There is no connection, or it was lost without a goodbye.
     Lost,
@@ -84,6 +92,8 @@ pub struct Session {
     /// On a terminal.
     raw_mode: Option<RawMode>,
     phase: Phase,
+    /// The server's, as it said last.
+    clock: Clock,
     /// What there is between this user and others; it outlives a connection to the server.
     links: Links,
     /// What a lost connection leads to: on a terminal, once logged in, another log-in.
@@ -112,6 +122,8 @@ enum Phase {
 struct Again {
     identity: Identity,
     memory: Memory,
+    /// What the server has not answered, and is to be asked again.
+    unanswered: Vec<Asked>,
     back_off: BackOff,
 }
 
@@ -134,6 +146,7 @@ impl Session {
             signals,
             raw_mode,
             phase,
+            clock: Clock::default(),
             links,
             again: None,
             transfers_shown: None,
@@ -174,12 +187,12 @@ impl Session {
 
     /// Lets the links do something. What they have to say to a server that is not there goes nowhere.
     fn with_links<R>(&mut self, act: impl FnOnce(&mut Links, &mut Desk<'_>) -> R) -> R {
-        let mut nowhere = Outbox::default();
-        let outbox = match &mut self.phase {
-            Phase::LoggedIn { connection, .. } => &mut connection.outbox,
-            _ => &mut nowhere,
+        let mut nobody = Server::default();
+        let server = match &mut self.phase {
+            Phase::LoggedIn { connection, .. } => &mut connection.server,
+            _ => &mut nobody,
         };
-        act(&mut self.links, &mut Desk { now: self.now, outbox, output: &mut self.output })
+        act(&mut self.links, &mut Desk { now: self.now, server, output: &mut self.output })
     }
 
     /// Tells the server of the messages that have been shown, which is only sure once they are written.
@@ -187,7 +200,7 @@ impl Session {
         if let Phase::LoggedIn { connection, commands } = &mut self.phase
             && !self.output.is_interrupted()
         {
-            commands.acknowledge(&mut connection.outbox);
+            commands.acknowledge(&mut connection.server);
         }
     }
 
@@ -201,8 +214,11 @@ impl Session {
         if !matches!(ending, Ending::Killed(_)) {
             self.wind_up();
         }
-        if let Phase::LoggedIn { commands, .. } = self.phase {
-            commands.abandon(&mut self.output);
+        let waiting = self.again.into_iter().flat_map(|again| again.unanswered);
+        waiting.for_each(|asked| asked.abandon(&mut self.output));
+        if let Phase::LoggedIn { connection, .. } = self.phase {
+            let unanswered = connection.server.into_unanswered();
+            unanswered.for_each(|(_, asked)| asked.abandon(&mut self.output));
         }
         if let Ending::Killed(_) = ending {
             self.output.hurry_out();
@@ -229,7 +245,10 @@ impl Session {
         match &self.phase {
             // In a pipe, a command is answered when its file has arrived.
             Phase::LoggedIn { .. } if !self.input.is_terminal() && self.links.files.is_sending() => None,
-            Phase::LoggedIn { commands, .. } => commands.question(self.input.is_terminal()),
+            Phase::LoggedIn { connection, commands } => {
+                let (on_terminal, columns) = (self.input.is_terminal(), self.output.columns());
+                commands.question(&connection.server, on_terminal, columns)
+            }
             Phase::LoggingIn { login, .. } => login.question().or_else(|| login.is_again().then(offline)),
             Phase::Dialing(_) | Phase::Resting { .. } => self.again.as_ref().map(|_| offline()),
         }
@@ -238,15 +257,16 @@ impl Session {
     /// Brings what waits to the socket, as far as it goes without waiting.
     fn send(&mut self) {
         match &mut self.phase {
-            Phase::LoggedIn { connection, commands } => {
+            Phase::LoggedIn { connection, .. } => {
                 for _ in 0..SEND_ROUNDS {
-                    commands.pump(&mut connection.outbox, &mut self.output);
+                    commands::pump(&mut connection.server, &mut self.output);
                     if self.links.files.is_held() {
-                        let (outbox, output) = (&mut connection.outbox, &mut self.output);
-                        self.links.files.attend(&mut Desk { now: self.now, outbox, output });
+                        let (server, output) = (&mut connection.server, &mut self.output);
+                        self.links.files.attend(&mut Desk { now: self.now, server, output });
                     }
                     connection.write(self.now);
-                    if connection.wants_to_write() || !(commands.can_pump() || self.links.files.is_held()) {
+                    let has_more = commands::can_pump(&connection.server) || self.links.files.is_held();
+                    if connection.wants_to_write() || !has_more {
                         break;
                     }
                 }
@@ -268,7 +288,7 @@ impl Session {
                 io::ErrorKind::BrokenPipe => "its reader has gone".to_owned(),
                 _ => cause(&error),
             };
-            self.output.warn(&format!("Cannot write to standard output: {why}"));
+            self.output.warn(format_args!("Cannot write to standard output: {why}"));
             Ending::OutputClosed
         })
     }
@@ -288,15 +308,20 @@ impl Session {
     }
 
     fn is_transferring(&self) -> bool {
-        let with_server =
-            matches!(&self.phase, Phase::LoggedIn { commands, .. } if commands.is_transferring());
+        let with_server = match &self.phase {
+            Phase::LoggedIn { connection, .. } => connection.server.unanswered().any(Asked::is_transfer),
+            _ => false,
+        };
         with_server || self.links.files.is_transferring()
     }
 
     fn present_status(&mut self) -> Vec<String> {
         let mut lines = self.links.files.status(self.now);
         match &mut self.phase {
-            Phase::LoggedIn { commands, .. } => lines.extend(commands.status(self.now)),
+            Phase::LoggedIn { connection, .. } => {
+                let transfers = connection.server.unanswered_mut();
+                lines.extend(transfers.filter_map(|(_, asked)| asked.status(self.now)));
+            }
             Phase::LoggingIn { .. } => {}
             Phase::Dialing(_) => lines.push(format!("Connecting to {}", self.options.server)),
             Phase::Resting { until, why } => {

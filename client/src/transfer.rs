@@ -1,14 +1,13 @@
 //! Files on their way: what is sent against the server's credit, and what is taken in against ours.
 //!
-//! Two state machines over the frames of `forum_common::transfer`. They know local files and refuse to know
-//! sockets, terminals and clocks: frames come in as values and go out into an
-//! [`Outbox`](crate::connection::Outbox).
+//! Two state machines. They know local files and refuse to know sockets, terminals and clocks: messages come in as
+//! values, and what is to be sent goes out as values.
 
 mod download;
 mod upload;
 
 pub use download::{Download, Folder};
-pub use upload::{Sent, Upload};
+pub use upload::{Next, Upload};
 
 /// Bytes between two syncs of a file that arrives. One sync of a gigabyte at its end would leave the loop,
 /// and whoever types, waiting for seconds; many short ones are not felt.
@@ -20,7 +19,9 @@ pub(crate) const SYNC_EVERY_BYTES: u64 = 8 << 20;
 pub enum Step {
     /// It goes on; nothing to say.
     Going,
-    /// This end gives it up, for this reason. The server's last word about it is still to come.
+    /// It goes on, and the server is to be given so much credit.
+    Credit(u32),
+    /// This end gives it up, for this reason, and the server is to be told. Its last word is still to come.
     GaveUp(String),
     /// It is over, and went well.
     Done(String),
@@ -42,43 +43,28 @@ pub(crate) fn names_in(directory: &std::path::Path) -> Vec<String> {
 }
 
 #[cfg(test)]
-mod frames {
+mod values {
     //! What the tests of both directions share.
 
-    use forum_common::frame::{Decoder, Tag};
-    use forum_common::refusal::Refusal;
-    use forum_common::reply::Reply;
-    use forum_common::transfer::Transfer;
-
-    use crate::connection::Outbox;
-
-    pub(super) const TAG: Tag = 7;
-
-    /// Every transfer frame in the outbox, as (kind, body).
-    pub(super) fn frames(outbox: &mut Outbox) -> Vec<(u8, Vec<u8>)> {
-        let mut decoder = Decoder::default();
-        decoder.feed(outbox.unsent());
-        let mut frames = Vec::new();
-        while let Some(frame) = decoder.next_frame().unwrap() {
-            assert_eq!(frame.tag, TAG);
-            assert!(Transfer::is_kind(frame.kind));
-            frames.push((frame.kind, frame.body.to_vec()));
-        }
-        outbox.sent(outbox.unsent().len());
-        frames
-    }
-
-    pub(super) fn encoded(transfer: &Transfer<'_>) -> Vec<(u8, Vec<u8>)> {
-        let mut outbox = Outbox::default();
-        outbox.transfer(TAG, transfer);
-        frames(&mut outbox)
-    }
+    use forum_common::wire::{Digest, Refusal, Reply, Transfer};
 
     pub(super) fn content(length: usize) -> Vec<u8> {
         (0..length).map(|n| (n * 31 % 251) as u8).collect()
     }
 
+    pub(super) fn digest(content: &[u8]) -> Digest {
+        *blake3::hash(content).as_bytes()
+    }
+
+    pub(super) fn end_of(content: &[u8]) -> Transfer<'static> {
+        Transfer::DataEnd { digest: Some(digest(content)) }
+    }
+
+    pub(super) fn refused(code: Refusal, text: &str) -> Reply<'_> {
+        Reply::Refused { code, limit: None, value: None, name: None, text }
+    }
+
     pub(super) fn aborted() -> Reply<'static> {
-        Reply::Refused { code: Refusal::TransferAborted, text: "Transfer aborted" }
+        refused(Refusal::TransferAborted, "The transfer was given up")
     }
 }

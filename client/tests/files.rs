@@ -7,12 +7,9 @@ use std::fs::File;
 use std::io::Write;
 use std::os::unix::process::ExitStatusExt;
 
-use forum_common::refusal::Refusal;
-use forum_common::reply::Reply;
-use forum_common::request::Request;
-use forum_common::transfer::Transfer;
+use forum_common::wire::{Refusal, Reply, Request, Transfer};
 use rustix::process::Signal;
-use stage::{Place, Script};
+use stage::{END, LIST_THREADS, Place, Script, digest, download_of};
 
 #[test]
 fn an_upload_is_answered_when_it_ends_and_obeys_credit() {
@@ -23,24 +20,24 @@ fn an_upload_is_answered_when_it_ends_and_obeys_credit() {
     std::fs::rename(place.directory.path().join("f"), place.directory.path().join("d/f")).unwrap();
     let client = place.pipe_all("UPD a d/f\nLST\n");
     let mut peer = script.admit();
-    let tag = peer.hears(&Request::Upload { title: "a", file: "f", size: 200_000 });
+    let tag = peer.hears(&Request::Upload { title: "a", file: "f", size: 200_000, key: None });
     peer.reply(tag, &Reply::UploadStarts { credit: 1_000 });
-    peer.takes(tag, &Transfer::Data(&content[..1_000]));
+    peer.takes(tag, &Transfer::Data { piece: &content[..1_000] });
     peer.expect_silence();
-    peer.transfer(tag, &Transfer::Credit(1_000_000));
+    peer.transfer(tag, &Transfer::Credit { bytes: 1_000_000 });
     let mut arrived = content[..1_000].to_vec();
     while arrived.len() < content.len() {
         peer.transferred(tag, |transfer| match transfer {
-            Transfer::Data(bytes) => arrived.extend_from_slice(bytes),
+            Transfer::Data { piece: bytes } => arrived.extend_from_slice(bytes),
             other => panic!("{other:?}"),
         });
     }
     assert!(arrived == content);
-    peer.takes(tag, &Transfer::End(*blake3::hash(&content).as_bytes()));
+    peer.takes(tag, &Transfer::DataEnd { digest: Some(digest(&content)) });
     peer.expect_silence();
     peer.done(tag, "f uploaded to a thread");
-    let tag = peer.hears(&Request::ListThreads);
-    peer.reply(tag, &Reply::EndOfList);
+    let tag = peer.hears(&LIST_THREADS);
+    peer.reply(tag, &END);
     peer.say_goodbye();
     let (status, out, _) = client.end();
     assert_eq!((status, out[1].as_str()), (Some(0), "f uploaded to a thread"));
@@ -51,9 +48,9 @@ fn an_upload_refused_in_the_middle_stops() {
     let script = Script::new();
     let client = Place::of_yoda(&script).file("f", &[7; 500_000]).pipe_all("UPD a f\n");
     let mut peer = script.admit();
-    let tag = peer.hears(&Request::Upload { title: "a", file: "f", size: 500_000 });
+    let tag = peer.hears(&Request::Upload { title: "a", file: "f", size: 500_000, key: None });
     peer.reply(tag, &Reply::UploadStarts { credit: 10 });
-    peer.takes(tag, &Transfer::Data(&[7; 10]));
+    peer.takes(tag, &Transfer::Data { piece: &[7; 10] });
     peer.refuse(tag, Refusal::NoSuchThread, "Thread a does not exist");
     peer.say_goodbye();
     let (status, _, err) = client.end();
@@ -66,12 +63,12 @@ fn a_download_arrives_whole_under_its_name() {
     let mut place = Place::of_yoda(&script);
     let client = place.pipe_all("DWN a f\n");
     let mut peer = script.admit();
-    let tag = peer.hears(&Request::Download { title: "a", file: "f" });
-    peer.reply(tag, &Reply::DownloadStarts { size: 6 });
-    peer.transferred(tag, |transfer| assert!(matches!(transfer, Transfer::Credit(6..))));
-    peer.transfer(tag, &Transfer::Data(b"abc"));
-    peer.transfer(tag, &Transfer::Data(b"def"));
-    peer.transfer(tag, &Transfer::End(*blake3::hash(b"abcdef").as_bytes()));
+    let tag = peer.hears(&Request::Download { title: "a", file: "f", offset: None, digest: None });
+    peer.reply(tag, &download_of(b"abcdef"));
+    peer.transferred(tag, |transfer| assert!(matches!(transfer, Transfer::Credit { bytes: 6.. })));
+    peer.transfer(tag, &Transfer::Data { piece: b"abc" });
+    peer.transfer(tag, &Transfer::Data { piece: b"def" });
+    peer.transfer(tag, &Transfer::DataEnd { digest: Some(digest(b"abcdef")) });
     peer.say_goodbye();
     let (status, out, _) = client.end();
     assert_eq!((status, out[1].as_str()), (Some(0), "f successfully downloaded"));
@@ -84,15 +81,15 @@ fn a_file_that_is_here_is_refused_after_the_server_agreed() {
     let script = Script::new();
     let client = Place::of_yoda(&script).file("f", b"mine").pipe_all("DWN b f\nDWN a f\nLST\n");
     let mut peer = script.admit();
-    let tag = peer.hears(&Request::Download { title: "b", file: "f" });
+    let tag = peer.hears(&Request::Download { title: "b", file: "f", offset: None, digest: None });
     peer.refuse(tag, Refusal::NoSuchThread, "Thread b does not exist");
-    let tag = peer.hears(&Request::Download { title: "a", file: "f" });
-    peer.reply(tag, &Reply::DownloadStarts { size: 6 });
+    let tag = peer.hears(&Request::Download { title: "a", file: "f", offset: None, digest: None });
+    peer.reply(tag, &download_of(b"abcdef"));
     peer.takes(tag, &Transfer::Abort);
     peer.expect_silence();
-    peer.refuse(tag, Refusal::TransferAborted, "Transfer aborted");
-    let tag = peer.hears(&Request::ListThreads);
-    peer.reply(tag, &Reply::EndOfList);
+    peer.refuse(tag, Refusal::TransferAborted, "The transfer was given up");
+    let tag = peer.hears(&LIST_THREADS);
+    peer.reply(tag, &END);
     peer.say_goodbye();
     let (status, _, err) = client.end();
     let said = ["Thread b does not exist", "File f exists here. Use --force to overwrite"];
@@ -107,10 +104,10 @@ fn a_download_cut_off_leaves_no_trace_whatever_cuts_it() {
         let mut place = Place::of_yoda(&script);
         let mut client = place.pipe_all("DWN a f\n");
         let mut peer = script.admit();
-        let tag = peer.hears(&Request::Download { title: "a", file: "f" });
-        peer.reply(tag, &Reply::DownloadStarts { size: 6 });
+        let tag = peer.hears(&Request::Download { title: "a", file: "f", offset: None, digest: None });
+        peer.reply(tag, &download_of(b"abcdef"));
         peer.transferred(tag, |_| ());
-        peer.transfer(tag, &Transfer::Data(b"abc"));
+        peer.transfer(tag, &Transfer::Data { piece: b"abc" });
         stage::until("the partial file", || (place.names().len() == 1).then_some(()));
         match signal {
             Some(signal) => {
@@ -136,17 +133,17 @@ fn changed_meanwhile(change: impl FnOnce(File)) -> (Option<i32>, Vec<String>) {
     File::options().write(true).open(&path).unwrap().set_modified(std::time::SystemTime::UNIX_EPOCH).unwrap();
     let client = place.pipe_all("UPD a f\n");
     let mut peer = script.admit();
-    let tag = peer.hears(&Request::Upload { title: "a", file: "f", size: 3_000 });
+    let tag = peer.hears(&Request::Upload { title: "a", file: "f", size: 3_000, key: None });
     peer.reply(tag, &Reply::UploadStarts { credit: 1_000 });
-    peer.takes(tag, &Transfer::Data(&[7; 1_000]));
+    peer.takes(tag, &Transfer::Data { piece: &[7; 1_000] });
     change(File::options().append(true).open(&path).unwrap());
-    peer.transfer(tag, &Transfer::Credit(1_000_000));
+    peer.transfer(tag, &Transfer::Credit { bytes: 1_000_000 });
     while peer.transferred(tag, |transfer| match transfer {
-        Transfer::Data(_) => true,
+        Transfer::Data { piece: _ } => true,
         Transfer::Abort => false,
         other => panic!("{other:?}: sent as if whole"),
     }) {}
-    peer.refuse(tag, Refusal::TransferAborted, "Transfer aborted");
+    peer.refuse(tag, Refusal::TransferAborted, "The transfer was given up");
     peer.say_goodbye();
     let (status, _, err) = client.end();
     (status, err)
@@ -189,12 +186,12 @@ const TOO_LARGE: &str = "f was not downloaded: File too large. It is over the li
 
 /// Sends more of a download than the client may store.
 fn send_too_much(peer: &mut stage::Peer) {
-    let tag = peer.hears(&Request::Download { title: "a", file: "f" });
-    peer.reply(tag, &Reply::DownloadStarts { size: 10_000 });
-    peer.transferred(tag, |transfer| assert!(matches!(transfer, Transfer::Credit(10_000..))));
-    peer.transfer(tag, &Transfer::Data(&[7; 10_000]));
+    let tag = peer.hears(&Request::Download { title: "a", file: "f", offset: None, digest: None });
+    peer.reply(tag, &download_of(&[7; 10_000]));
+    peer.transferred(tag, |transfer| assert!(matches!(transfer, Transfer::Credit { bytes: 10_000.. })));
+    peer.transfer(tag, &Transfer::Data { piece: &[7; 10_000] });
     peer.takes(tag, &Transfer::Abort);
-    peer.refuse(tag, Refusal::TransferAborted, "Transfer aborted");
+    peer.refuse(tag, Refusal::TransferAborted, "The transfer was given up");
 }
 
 #[test]
@@ -208,8 +205,8 @@ fn a_download_that_the_disk_does_not_take_is_said_and_leaves_no_trace() {
     client.write(b"DWN a f\nLST\n");
     send_too_much(&mut peer);
     client.complains(TOO_LARGE);
-    let tag = peer.hears(&Request::ListThreads);
-    peer.reply(tag, &Reply::EndOfList);
+    let tag = peer.hears(&LIST_THREADS);
+    peer.reply(tag, &END);
     client.close();
     peer.say_goodbye();
     assert_eq!(client.end().0, Some(1));

@@ -9,21 +9,19 @@ use std::net::{SocketAddr, UdpSocket};
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::process::ExitStatusExt;
 
-use forum_common::refusal::{Closing, Refusal};
-use forum_common::reply::Reply;
-use forum_common::request::{Request, VERSION};
+use forum_common::wire::{Closing, Notice, Refusal, Reply, Request, VERSION};
 use rustix::net::{AddressFamily, SocketType};
 use rustix::process::Signal;
-use stage::{Place, Script};
+use stage::{AT_MS, END, LIST_THREADS, PING, Place, Script, WELCOME, post, read_thread, thread};
 
 #[test]
 fn lines_answer_the_log_in_and_then_are_commands() {
     let script = Script::new();
     let client = Place::new(&script).pipe_all("\n yoda \r\njedi\nCRT a\n\nMSG a  hi \nXIT\nLST\n");
     let mut peer = script.admit();
-    let tag = peer.hears(&Request::CreateThread { title: "a" });
+    let tag = peer.hears(&Request::CreateThread { title: "a", key: None });
     peer.done(tag, "Thread a created");
-    let tag = peer.hears(&Request::Post { title: "a", text: " hi " });
+    let tag = peer.hears(&Request::Post { title: "a", text: " hi ", key: None });
     peer.done(tag, "Message posted to a thread");
     peer.say_goodbye();
     let (status, out, err) = client.end();
@@ -40,17 +38,17 @@ fn a_new_name_signs_up_and_refusals_lead_back_to_the_name() {
     let mut place = Place::new(&script).arg(&udp_port.to_string());
     let client = place.pipe_all("luke\na\nb\nyoda\njedi\nyoda\njedi\n");
     let mut peer = script.greet();
-    let tag = peer.hears(&Request::LogIn { name: "luke", udp_port });
+    let tag = peer.hears(&Request::LogIn { name: "luke", udp_port, take_over: None, session: None });
     peer.reply(tag, &Reply::PasswordWanted { known: false });
     let tag = peer.hears(&Request::SignUp { password: "a", confirmation: "b" });
     peer.refuse(tag, Refusal::PasswordsDiffer, "Passwords do not match");
     for (code, text) in [(Some(Refusal::Busy), "Server busy. Please try again later"), (None, "")] {
-        let tag = peer.hears(&Request::LogIn { name: "yoda", udp_port });
+        let tag = peer.hears(&Request::LogIn { name: "yoda", udp_port, take_over: None, session: None });
         peer.reply(tag, &Reply::PasswordWanted { known: true });
-        let tag = peer.hears(&Request::Password("jedi"));
+        let tag = peer.hears(&Request::Password { password: "jedi" });
         match code {
             Some(code) => peer.refuse(tag, code, text),
-            None => peer.reply(tag, &Reply::Welcome { text: "Welcome to the forum" }),
+            None => peer.reply(tag, &WELCOME),
         }
     }
     peer.say_goodbye();
@@ -64,10 +62,10 @@ fn a_command_is_sent_when_the_one_before_is_answered() {
     let script = Script::new();
     let _client = Place::of_yoda(&script).pipe_all("CRT a\nCRT b\n");
     let mut peer = script.admit();
-    let tag = peer.hears(&Request::CreateThread { title: "a" });
+    let tag = peer.hears(&Request::CreateThread { title: "a", key: None });
     peer.expect_silence();
     peer.done(tag, "Thread a created");
-    peer.hears(&Request::CreateThread { title: "b" });
+    peer.hears(&Request::CreateThread { title: "b", key: None });
 }
 
 #[test]
@@ -76,12 +74,12 @@ fn refusals_go_to_stderr_and_into_the_status() {
     let mut place = Place::of_yoda(&script);
     let client = place.pipe_all("CRT\nfoo\nFoo\nCRT a\nUPD a none\nLST\n");
     let mut peer = script.admit();
-    let tag = peer.hears(&Request::CreateThread { title: "a" });
+    let tag = peer.hears(&Request::CreateThread { title: "a", key: None });
     peer.refuse(tag, Refusal::ThreadExists, "Thread a exists");
     // A known word, refused by the client alone, is still activity; a mistake in a line is none.
     peer.hears(&Request::Active);
-    let tag = peer.hears(&Request::ListThreads);
-    peer.reply(tag, &Reply::EndOfList);
+    let tag = peer.hears(&LIST_THREADS);
+    peer.reply(tag, &END);
     peer.say_goodbye();
     let (status, out, err) = client.end();
     assert_eq!(out, ["Welcome to the forum", "No threads to list", "Goodbye"]);
@@ -104,17 +102,17 @@ fn lists_are_printed_as_the_forum_prints_them() {
     let script = Script::new();
     let client = Place::of_yoda(&script).pipe_all("LST\nRDT a\nRDT b 1-2\n");
     let mut peer = script.admit();
-    let tag = peer.hears(&Request::ListThreads);
+    let tag = peer.hears(&LIST_THREADS);
     for title in ["a", "b"] {
-        peer.reply(tag, &Reply::Title(title));
+        peer.reply(tag, &thread(title));
     }
-    peer.reply(tag, &Reply::EndOfList);
-    let tag = peer.hears(&Request::ReadThread { title: "a", range: None });
-    peer.reply(tag, &Reply::Post { number: 1, author: "yoda", text: "hi \x1b[31mthere" });
-    peer.reply(tag, &Reply::Uploaded { author: "yoda", file: "test.exe" });
-    peer.reply(tag, &Reply::EndOfList);
-    let tag = peer.hears(&Request::ReadThread { title: "b", range: Some((1, 2)) });
-    peer.reply(tag, &Reply::EndOfList);
+    peer.reply(tag, &END);
+    let tag = peer.hears(&read_thread("a", None));
+    peer.reply(tag, &post(1, "yoda", "hi \x1b[31mthere"));
+    peer.reply(tag, &Reply::UploadItem { id: 2, at_ms: AT_MS, author: "yoda", file: "test.exe", size: 3 });
+    peer.reply(tag, &END);
+    let tag = peer.hears(&read_thread("b", Some((1, 2))));
+    peer.reply(tag, &END);
     peer.say_goodbye();
     let (_, out, _) = client.end();
     let lists = ["The list of active threads:", "a", "b", "1 yoda: hi \\u{1b}[31mthere"];
@@ -148,8 +146,8 @@ fn lines_that_are_no_text_are_refused_and_it_goes_on() {
     client.write(&[b'x'; 200_000]);
     client.write(b"\nLST\n");
     client.close();
-    let tag = peer.hears(&Request::ListThreads);
-    peer.reply(tag, &Reply::EndOfList);
+    let tag = peer.hears(&LIST_THREADS);
+    peer.reply(tag, &END);
     peer.say_goodbye();
     let (status, _, err) = client.end();
     let said =
@@ -174,18 +172,21 @@ fn closed(code: Closing, logged_in: bool) -> (Option<i32>, Vec<String>, Vec<Stri
 fn the_last_words_of_the_server_decide_the_status() {
     let said = vec!["because".to_owned()];
     for (code, before, after) in [
-        (Closing::Goodbye, 77, 0),
+        (Closing::EndOfInput, 77, 0),
         (Closing::ShuttingDown, 77, 0),
         (Closing::Idle, 77, 0),
         (Closing::LoginTimedOut, 77, 69),
         (Closing::ServerFull, 77, 69),
         (Closing::TooSlow, 69, 69),
         (Closing::ProtocolError, 69, 69),
+        (Closing::LoggedInElsewhere, 77, 77),
+        (Closing::Disconnected, 77, 77),
+        (Closing::Other(999), 77, 69),
     ] {
         for (logged_in, status) in [(false, before), (true, after)] {
             let (code_seen, out, err) = closed(code, logged_in);
             assert_eq!(code_seen, Some(status), "{code:?}, logged in: {logged_in}");
-            let polite = matches!(code, Closing::Goodbye | Closing::ShuttingDown | Closing::Idle);
+            let polite = matches!(code, Closing::EndOfInput | Closing::ShuttingDown | Closing::Idle);
             let (spoken, silent) = if polite { (out, err) } else { (err, out) };
             assert_eq!((spoken, silent), (said.clone(), vec![]), "{code:?}");
         }
@@ -213,7 +214,7 @@ fn a_blocked_account_ends_the_log_in() {
     let mut peer = script.greet();
     let tag = peer.hears_log_in("yoda");
     peer.reply(tag, &Reply::PasswordWanted { known: true });
-    let tag = peer.hears(&Request::Password("guess"));
+    let tag = peer.hears(&Request::Password { password: "guess" });
     peer.refuse(tag, Refusal::BlockedNow, "Invalid password. Your account has been blocked.");
     peer.expect_end();
     let (status, _, err) = client.end();
@@ -251,9 +252,9 @@ fn options_log_in_without_questions_and_the_first_line_is_a_command() {
     let tag = peer.hears_log_in("yoda");
     peer.reply(tag, &Reply::PasswordWanted { known: false });
     let tag = peer.hears(&Request::SignUp { password: "jedi", confirmation: "jedi" });
-    peer.reply(tag, &Reply::Welcome { text: "Welcome to the forum" });
-    let tag = peer.hears(&Request::ListThreads);
-    peer.reply(tag, &Reply::EndOfList);
+    peer.reply(tag, &WELCOME);
+    let tag = peer.hears(&LIST_THREADS);
+    peer.reply(tag, &END);
     peer.say_goodbye();
     assert_eq!(client.end().0, Some(0));
 }
@@ -327,7 +328,7 @@ fn a_connection_lost_without_a_word_ends_with_69() {
     let script = Script::new();
     let client = Place::of_yoda(&script).pipe_all("CRT a\n");
     let mut peer = script.admit();
-    peer.hears(&Request::CreateThread { title: "a" });
+    peer.hears(&Request::CreateThread { title: "a", key: None });
     drop(peer);
     let (status, _, err) = client.end();
     assert_eq!(err, ["Connection lost: the server closed it", "Not answered: CRT a"]);
@@ -335,50 +336,81 @@ fn a_connection_lost_without_a_word_ends_with_69() {
 }
 
 #[test]
-fn a_server_that_answers_pings_is_waited_for() {
+fn a_server_that_gives_signs_of_life_is_waited_for() {
     let script = Script::new();
     let client = Place::of_yoda(&script).arg("--server-timeout").arg("8").pipe_all("CRT a\n");
     let mut peer = script.admit();
-    let tag = peer.hears(&Request::CreateThread { title: "a" });
-    for _ in 0..2 {
-        let ping = peer.hears(&Request::Ping(&[]));
-        peer.reply(ping, &Reply::Pong(&[]));
-    }
+    let tag = peer.hears(&Request::CreateThread { title: "a", key: None });
+    // Answers come in the order of the requests, so the pong has to wait; any byte will do.
+    let first = peer.hears(&PING);
+    peer.notice(&Notice::Probe);
+    let second = peer.hears(&PING);
     peer.done(tag, "Thread a created");
-    peer.say_goodbye();
-    assert_eq!(client.end().0, Some(0));
-}
-
-#[test]
-fn a_server_of_the_first_version_is_served_and_asked_for_nothing_that_it_does_not_know() {
-    let script = Script::new();
-    let client = Place::new(&script)
-        .pipe_all("yoda\njedi\nstartprivate hans\nUDP hans /dev/null\nprivate hans hi\nXIT\n");
-    let mut peer = script.accept();
-    let tag = peer.hears(&Request::Hello { version: VERSION });
-    peer.reply(tag, &Reply::Hello { version: 1 });
-    let tag = peer.hears_log_in("yoda");
-    peer.reply(tag, &Reply::PasswordWanted { known: true });
-    let tag = peer.hears(&Request::Password("jedi"));
-    peer.reply(tag, &Reply::Welcome { text: "Welcome to the forum" });
-    for _ in 0..3 {
-        peer.hears(&Request::Active);
+    for ping in [first, second] {
+        peer.reply(ping, &Reply::Pong { payload: &[] });
     }
     peer.say_goodbye();
     let (status, out, err) = client.end();
-    assert_eq!((status, out), (Some(1), vec!["Welcome to the forum".into(), "Goodbye".into()]));
-    let too_old =
-        "The server is too old for this: it can't bring you together with other users. It needs an update";
-    assert_eq!(err, [too_old, too_old, "Error. Private messaging to hans not enabled"]);
+    assert_eq!((status, err), (Some(0), vec![]));
+    assert_eq!(out, ["Welcome to the forum", "Thread a created", "Goodbye"]);
+}
+
+#[test]
+fn a_server_of_another_version_is_said_to_be_one() {
+    let script = Script::new();
+    let [host, port] = script.place();
+    let client = Place::of_yoda(&script).pipe();
+    let mut peer = script.accept();
+    let tag = peer.hears_hello(true);
+    peer.hello(tag, VERSION + 1, "UTC");
+    peer.expect_end();
+    let said = format!(
+        "{host}:{port} is no forum server for this client: it speaks version 4, this client version 3. Check the \
+        host and the port"
+    );
+    assert_eq!(client.end(), (Some(69), vec![], vec![said]));
+}
+
+#[test]
+fn presence_is_wanted_unless_the_user_says_otherwise() {
+    for (arg, presence) in [("--force", true), ("--no-presence", false)] {
+        let script = Script::new();
+        let client = Place::of_yoda(&script).arg(arg).pipe_all("");
+        let mut peer = script.accept();
+        let tag = peer.hears_hello(presence);
+        peer.hello(tag, VERSION, "UTC");
+        peer.admits();
+        peer.say_goodbye();
+        assert_eq!(client.end().0, Some(0));
+    }
+}
+
+#[test]
+fn a_zone_that_is_not_known_here_is_said_and_times_are_in_utc() {
+    let script = Script::new();
+    let client = Place::of_yoda(&script).pipe_all("RDM b 1 Jun 2022 06:00:00\n");
+    let mut peer = script.accept();
+    let tag = peer.hears_hello(true);
+    peer.hello(tag, VERSION, "Nowhere/At_all");
+    peer.admits();
+    let later_than_ms = Some(AT_MS - 1_000);
+    let tag = peer.hears(&Request::ReadBoard { later_than_ms, after: None, at_most: None });
+    peer.reply(tag, &Reply::BoardItem { number: 1, at_ms: AT_MS, author: "hans", text: "hi" });
+    peer.reply(tag, &END);
+    peer.say_goodbye();
+    let (status, out, err) = client.end();
+    assert_eq!((status, out[1].as_str()), (Some(0), "#1; hans: hi at 1 Jun 2022 06:00:01."));
+    assert_eq!(err, ["The server's time zone Nowhere/At_all is not known here: all times are in UTC"]);
 }
 
 #[test]
 fn whoever_is_no_forum_server_is_left() {
-    for bytes in [&b"HTTP/1.1 400 Bad Request\r\n\r\n"[..], &[0, 0, 0, 7, 0x80, 0, 0, 0, 1, 0, 9]] {
+    // A stranger; and a server of an older version.
+    for bytes in [&b"HTTP/1.1 400 Bad Request\r\n\r\n"[..], &[0, 0, 0, 7, 0x80, 0, 0, 0, 1, 0, 2]] {
         let script = Script::new();
         let client = Place::new(&script).pipe();
         let mut peer = script.accept();
-        peer.hears(&Request::Hello { version: VERSION });
+        peer.hears_hello(true);
         peer.send(bytes);
         peer.expect_end();
         let (status, out, err) = client.end();
@@ -402,10 +434,10 @@ fn a_signal_ends_a_client_whose_output_nobody_reads() {
     let mut place = Place::of_yoda(&script);
     let mut client = place.pipe_stuck("RDT a\n");
     let mut peer = script.admit();
-    let tag = peer.hears(&Request::ReadThread { title: "a", range: None });
+    let tag = peer.hears(&read_thread("a", None));
     let text = "x".repeat(8_000);
     for number in 1..=100 {
-        peer.reply(tag, &Reply::Post { number, author: "yoda", text: &text });
+        peer.reply(tag, &post(number, "yoda", &text));
     }
     client.wait_stuck();
     client.signal(Signal::TERM);

@@ -7,9 +7,7 @@ use std::fs::File;
 use std::process::{Output, Stdio};
 use std::thread;
 
-use forum_common::reply::Reply;
-use forum_common::request::Request;
-use stage::{Place, Script};
+use stage::{END, LIST_THREADS, Place, Script};
 
 /// The exit status of a client with these redirections, what it said on stdout, and what on stderr.
 fn redirected(place: &mut Place, redirections: &str) -> (Option<i32>, String, String) {
@@ -81,8 +79,8 @@ fn a_full_disk_below_stdout_is_said_and_one_below_stderr_shows_in_the_status() {
     let mut place = Place::of_yoda(&script).file("input", b"nonsense\nLST\n");
     let client = thread::spawn(move || redirected(&mut place, "< input 2> /dev/full"));
     let mut peer = script.admit();
-    let tag = peer.hears(&Request::ListThreads);
-    peer.reply(tag, &Reply::EndOfList);
+    let tag = peer.hears(&LIST_THREADS);
+    peer.reply(tag, &END);
     peer.say_goodbye();
     let out = "Welcome to the forum\nNo threads to list\nGoodbye\n".to_owned();
     assert_eq!(client.join().unwrap(), (Some(1), out, String::new()));

@@ -6,17 +6,12 @@ mod stage;
 
 use std::os::unix::process::ExitStatusExt;
 
-use forum_common::notice::Notice;
-use forum_common::refusal::{Closing, Refusal};
-use forum_common::reply::Reply;
-use forum_common::request::Request;
-use forum_common::transfer::Transfer;
+use forum_common::wire::{Closing, Notice, Refusal, Reply, Request, Transfer};
 use rustix::process::Signal;
-use stage::{Peer, Place, Script, Terminal};
+use stage::{AT_MS, END, LIST_THREADS, Peer, Place, Script, Terminal, WELCOME, digest, thread, user};
 
-/// The prompt with the full list, as it lies on 80 columns.
-const FULL_PROMPT: &str =
-    "Enter one of the following commands: CRT, MSG, DLT, EDT, LST, RDT, UPD, DWN, \r\nRMV, XIT, SHT: ";
+/// The first prompt on 80 columns.
+const FULL_PROMPT: &str = forum_common::text::prompts::NARROW;
 
 /// What makes the line being typed disappear, if it is one row.
 const ERASE: &str = "\x1b[1G\x1b[J";
@@ -47,8 +42,8 @@ fn yoda(script: &Script, place: &mut Place) -> (Terminal, Peer) {
 /// Types a command and has it answered; the short prompt is there then.
 fn warm_up(terminal: &mut Terminal, peer: &mut Peer) {
     terminal.types("LST\r");
-    let tag = peer.hears(&Request::ListThreads);
-    peer.reply(tag, &Reply::EndOfList);
+    let tag = peer.hears(&LIST_THREADS);
+    peer.reply(tag, &END);
     terminal.shows("No threads to list\r\n> ");
 }
 
@@ -74,8 +69,8 @@ fn the_log_in_is_prompted_and_passwords_stay_unseen() {
     peer.reply(tag, &Reply::PasswordWanted { known: true });
     terminal.shows("Enter password: ");
     terminal.types("s3cret\r");
-    let tag = peer.hears(&Request::Password("s3cret"));
-    peer.reply(tag, &Reply::Welcome { text: "Welcome to the forum" });
+    let tag = peer.hears(&Request::Password { password: "s3cret" });
+    peer.reply(tag, &WELCOME);
     terminal.shows("Welcome to the forum\r\n");
     terminal.shows(FULL_PROMPT);
     assert!(!terminal.seen().contains("s3cret"), "{}", terminal.seen());
@@ -92,13 +87,13 @@ fn what_arrives_is_printed_above_what_is_being_typed() {
     let (mut terminal, mut peer) = yoda(&script, &mut place);
     warm_up(&mut terminal, &mut peer);
     terminal.types("CRT a\r");
-    let tag = peer.hears(&Request::CreateThread { title: "a" });
+    let tag = peer.hears(&Request::CreateThread { title: "a", key: None });
     terminal.types("MSG a hellp\x08o\x01");
     terminal.shows("> MSG a hello\x1b[3G");
     peer.done(tag, "Thread a created");
     terminal.shows(&format!("{ERASE}Thread a created\r\n> MSG a hello\x1b[3G"));
     terminal.types("\x05!\r");
-    peer.hears(&Request::Post { title: "a", text: "hello!" });
+    peer.hears(&Request::Post { title: "a", text: "hello!", key: None });
 }
 
 #[test]
@@ -107,14 +102,14 @@ fn the_history_has_commands_but_no_secrets() {
     let mut place = Place::of_yoda(&script);
     let (mut terminal, mut peer) = yoda(&script, &mut place);
     terminal.types("CRT a\rSHT s3cret\rpasswd\rold\rnew\rnew\r");
-    peer.hears(&Request::CreateThread { title: "a" });
+    peer.hears(&Request::CreateThread { title: "a", key: None });
     peer.hears(&Request::ShutDown { password: "s3cret" });
     peer.hears(&Request::Active);
     peer.hears(&Request::ChangePassword { old: "old", new: "new", confirmation: "new" });
     terminal.shows("Enter old password: \r\n");
     terminal.types("\x1b[A\x1b[A\x1b[A\r");
     // Up: passwd. Up again: CRT a. There is nothing above it.
-    peer.hears(&Request::CreateThread { title: "a" });
+    peer.hears(&Request::CreateThread { title: "a", key: None });
 }
 
 #[test]
@@ -142,17 +137,20 @@ fn ctrl_c_at_the_log_in_leaves() {
     assert_eq!(terminal.end().code(), Some(77));
 }
 
+/// What is said of a command that a lost connection has left unanswered.
+const SENT_AGAIN: &str = "Not answered yet: CRT a. It is sent again after the next log-in\r\n";
+
 #[test]
 fn a_lost_connection_is_made_again_and_what_was_typed_stays() {
     let script = Script::new();
     let mut place = Place::of_yoda(&script);
     let (mut terminal, mut peer) = yoda(&script, &mut place);
     warm_up(&mut terminal, &mut peer);
-    terminal.types("CRT a\rMSG a hello");
-    peer.hears(&Request::CreateThread { title: "a" });
+    terminal.types("LST\rMSG a hello");
+    peer.hears(&LIST_THREADS);
     terminal.shows("> MSG a hello");
     drop(peer);
-    terminal.shows("Connection lost: the server closed it\r\nNot answered: CRT a\r\n");
+    terminal.shows("Connection lost: the server closed it\r\nNot answered: LST\r\n");
     terminal.shows("Not connected. Next attempt in ");
     terminal.shows("(not connected) > MSG a hello");
     // The server has not noticed yet; the client waits it out.
@@ -164,11 +162,71 @@ fn a_lost_connection_is_made_again_and_what_was_typed_stays() {
     let mut peer = script.admit();
     terminal.shows("Welcome to the forum\r\n> MSG a hello");
     terminal.types("!\r");
-    let tag = peer.hears(&Request::Post { title: "a", text: "hello!" });
+    let tag = peer.hears(&Request::Post { title: "a", text: "hello!", key: None });
     peer.done(tag, "Message posted to a thread");
     terminal.types("\x04");
     peer.say_goodbye();
-    assert_eq!(terminal.end().code(), Some(1), "CRT was never answered");
+    assert_eq!(terminal.end().code(), Some(1), "LST was never answered");
+}
+
+#[test]
+fn unanswered_changes_are_sent_again_in_order_with_their_keys_after_a_lost_connection() {
+    let script = Script::new();
+    let mut place = Place::of_yoda(&script).file("f", b"abc");
+    let (mut terminal, mut peer) = yoda(&script, &mut place);
+    terminal.types("UPD a f\rCRT a\rMSG a hi\r");
+    let upload = Request::Upload { title: "a", file: "f", size: 3, key: None };
+    let create = Request::CreateThread { title: "a", key: None };
+    let post = Request::Post { title: "a", text: "hi", key: None };
+    let (tag, upload_key) = peer.hears_key(&upload);
+    peer.reply(tag, &Reply::UploadStarts { credit: 2 });
+    let (_, create_key) = peer.hears_key(&create);
+    let (_, post_key) = peer.hears_key(&post);
+    peer.takes(tag, &Transfer::Data { piece: b"ab" });
+    drop(peer);
+    terminal.shows("Connection lost: the server closed it\r\n");
+    terminal.shows(SENT_AGAIN);
+    let mut peer = script.admit();
+    let again = [&upload, &create, &post].map(|wanted| peer.hears_key(wanted));
+    assert_eq!(again.map(|(_, key)| key), [upload_key, create_key, post_key]);
+    let [(upload, _), (create, _), (post, _)] = again;
+    peer.reply(upload, &Reply::UploadStarts { credit: 3 });
+    peer.takes(upload, &Transfer::Data { piece: b"abc" });
+    peer.takes(upload, &Transfer::DataEnd { digest: Some(digest(b"abc")) });
+    peer.done(create, "Thread a created");
+    peer.done(post, "Message posted to a thread");
+    peer.done(upload, "f uploaded to a thread");
+    for line in ["Thread a created\r\n", "Message posted to a thread\r\n", "f uploaded to a thread\r\n"] {
+        terminal.shows(line);
+    }
+    terminal.types("\x04");
+    peer.say_goodbye();
+    assert_eq!(terminal.end().code(), Some(0));
+}
+
+#[test]
+fn what_one_user_has_not_had_answered_is_not_sent_for_another() {
+    let script = Script::new();
+    let mut place = Place::of_yoda(&script);
+    let (mut terminal, mut peer) = yoda(&script, &mut place);
+    terminal.types("CRT a\r");
+    peer.hears(&Request::CreateThread { title: "a", key: None });
+    drop(peer);
+    terminal.shows(SENT_AGAIN);
+    let mut peer = script.greet();
+    let tag = peer.hears_log_in("yoda");
+    peer.reply(tag, &Reply::PasswordWanted { known: true });
+    let tag = peer.hears(&Request::Password { password: "jedi" });
+    peer.refuse(tag, Refusal::InvalidPassword, "Invalid password");
+    terminal.shows("Enter username: ");
+    terminal.types("hans\r");
+    let tag = peer.hears_log_in("hans");
+    peer.reply(tag, &Reply::PasswordWanted { known: true });
+    terminal.types("solo\r");
+    let tag = peer.hears(&Request::Password { password: "solo" });
+    peer.reply(tag, &WELCOME);
+    terminal.shows("Welcome to the forum\r\nNot answered: CRT a\r\n");
+    peer.expect_silence();
 }
 
 #[test]
@@ -184,7 +242,7 @@ fn after_a_passwd_it_logs_in_again_with_the_new_password() {
     let mut peer = script.greet();
     let tag = peer.hears_log_in("yoda");
     peer.reply(tag, &Reply::PasswordWanted { known: true });
-    peer.hears(&Request::Password("sith"));
+    peer.hears(&Request::Password { password: "sith" });
 }
 
 #[test]
@@ -194,17 +252,17 @@ fn a_transfer_shows_its_progress_and_leaves_the_prompt_usable() {
     let (mut terminal, mut peer) = yoda(&script, &mut place);
     terminal.types("UPD a f\r");
     terminal.shows(&format!("{FULL_PROMPT}UPD a f\r\n"));
-    let tag = peer.hears(&Request::Upload { title: "a", file: "f", size: 1_000 });
+    let tag = peer.hears(&Request::Upload { title: "a", file: "f", size: 1_000, key: None });
     peer.reply(tag, &Reply::UploadStarts { credit: 500 });
-    peer.takes(tag, &Transfer::Data(&[7; 500]));
+    peer.takes(tag, &Transfer::Data { piece: &[7; 500] });
     terminal.shows("Uploading f [==========>         ]  50% 500 B of 1000 B");
     terminal.types("LST\r");
-    let list = peer.hears(&Request::ListThreads);
-    peer.reply(list, &Reply::EndOfList);
+    let list = peer.hears(&LIST_THREADS);
+    peer.reply(list, &END);
     terminal.shows("No threads to list\r\nUploading f [");
-    peer.transfer(tag, &Transfer::Credit(500));
-    peer.takes(tag, &Transfer::Data(&[7; 500]));
-    peer.takes(tag, &Transfer::End(*blake3::hash(&[7; 1_000]).as_bytes()));
+    peer.transfer(tag, &Transfer::Credit { bytes: 500 });
+    peer.takes(tag, &Transfer::Data { piece: &[7; 500] });
+    peer.takes(tag, &Transfer::DataEnd { digest: Some(digest(&[7; 1_000])) });
     peer.done(tag, "f uploaded to a thread");
     terminal.shows("f uploaded to a thread\r\n> ");
 }
@@ -217,7 +275,7 @@ fn a_line_longer_than_the_screen_is_wrapped_and_erased_as_a_whole() {
     warm_up(&mut terminal, &mut peer);
     terminal.resize(10, 24);
     terminal.types("CRT a\rMSG a 語語語語語");
-    let tag = peer.hears(&Request::CreateThread { title: "a" });
+    let tag = peer.hears(&Request::CreateThread { title: "a", key: None });
     // The second wide character would begin in the last column.
     terminal.shows("> MSG a 語\r\n語語語語\x1b[9G");
     peer.done(tag, "Thread a created");
@@ -230,7 +288,7 @@ fn a_paste_of_several_lines_is_one_line() {
     let mut place = Place::of_yoda(&script);
     let (terminal, mut peer) = yoda(&script, &mut place);
     terminal.types("MSG a \x1b[200~one\ntwo\x03\x1b[201~\r");
-    peer.hears(&Request::Post { title: "a", text: "one two" });
+    peer.hears(&Request::Post { title: "a", text: "one two", key: None });
 }
 
 #[test]
@@ -310,7 +368,7 @@ fn ctrl_z_gives_the_terminal_back_until_it_is_continued() {
     terminal.shows("\x1b[?2004h");
     terminal.shows("> CRT a");
     terminal.types("\r");
-    peer.hears(&Request::CreateThread { title: "a" });
+    peer.hears(&Request::CreateThread { title: "a", key: None });
 }
 
 #[test]
@@ -322,17 +380,17 @@ fn notices_are_printed_above_what_is_being_typed_and_drawn_once() {
     terminal.types("message hans hel");
     terminal.shows("> message hans hel\x1b[19G");
     peer.notices(&[
-        Notice::LoggedIn("hans"),
-        Notice::Broadcast { from: "hans", text: "hi" },
-        Notice::RoomPost { room: 1, number: 2, author: "hans", text: "ho" },
+        Notice::LoggedIn { name: "hans" },
+        Notice::Broadcast { at_ms: AT_MS, from: "hans", text: "hi" },
+        Notice::RoomPost { at_ms: AT_MS, room: 1, number: 2, author: "hans", text: "ho" },
     ]);
     terminal.shows(&format!(
         "{ERASE}hans logged in\r\nhans: hi\r\nhans (room-1 #2): ho\r\n> message hans hel\x1b[19G"
     ));
     terminal.types("lo\r");
-    let tag = peer.hears(&Request::Message { user: "hans", text: "hello" });
+    let tag = peer.hears(&Request::SendMessage { user: "hans", text: "hello", key: None });
     peer.done(tag, "");
-    peer.notice(&Notice::LoggedOut("hans"));
+    peer.notice(&Notice::LoggedOut { name: "hans" });
     terminal.shows("> message hans hello\r\n");
     terminal.shows("hans logged out\r\n> ");
 }
@@ -343,16 +401,15 @@ fn late_messages_have_their_time_and_are_shown_once_whatever_becomes_of_the_conn
     let mut place = Place::of_yoda(&script);
     let mut terminal = place.terminal();
     let mut peer = script.admit();
-    let at = "1 Jun 2022 16:00:01";
-    let message = |number, late, text| Notice::Message { number, late, from: "hans", at, text };
+    let message = |number, late, text| Notice::Message { number, late, at_ms: AT_MS, from: "hans", text };
     peer.notices(&[message(1, true, "one"), message(2, false, "two")]);
     terminal.shows("hans: one  (1 Jun 2022 16:00:01)\r\nhans: two\r\n");
-    peer.hears(&Request::Taken { up_to: 2 });
+    peer.hears(&Request::AckMessages { up_to: 2 });
     drop(peer);
     let mut peer = script.admit();
     peer.notices(&[message(1, true, "one"), message(2, true, "two"), message(3, true, "three")]);
     terminal.shows("hans: three  (1 Jun 2022 16:00:01)\r\n");
-    peer.hears(&Request::Taken { up_to: 3 });
+    peer.hears(&Request::AckMessages { up_to: 3 });
     assert_eq!(terminal.seen().matches("hans: two").count(), 1);
 }
 
@@ -367,7 +424,7 @@ fn tab_completes_commands_and_shows_a_choice() {
     terminal.types("\t");
     terminal.shows(&format!("{ERASE}whoelse       whoelsesince\r\n> whoelse\x1b[10G"));
     terminal.types("s\t60\r");
-    peer.hears(&Request::WhoElseSince { seconds: "60" });
+    peer.hears(&Request::WhoElseSince { seconds: 60, after: None, at_most: None });
 }
 
 #[test]
@@ -377,28 +434,28 @@ fn tab_asks_for_names_whose_list_nobody_sees() {
     let (mut terminal, mut peer) = yoda(&script, &mut place);
     warm_up(&mut terminal, &mut peer);
     terminal.types("MSG 3\t");
-    let tag = peer.hears(&Request::ListThreads);
+    let tag = peer.hears(&LIST_THREADS);
     for title in ["3331", "9331"] {
-        peer.reply(tag, &Reply::Title(title));
+        peer.reply(tag, &thread(title));
     }
-    peer.reply(tag, &Reply::EndOfList);
+    peer.reply(tag, &END);
     terminal.shows("> MSG 3331 \x1b[12G");
     terminal.types("hi\r");
     // Asked once, the titles are known for a while.
-    let tag = peer.hears(&Request::Post { title: "3331", text: "hi" });
+    let tag = peer.hears(&Request::Post { title: "3331", text: "hi", key: None });
     peer.done(tag, "Message posted to 3331 thread");
     terminal.shows("Message posted to 3331 thread\r\n> ");
     terminal.types("RDT 9\t");
     terminal.shows("> RDT 9331 \x1b[12G");
     terminal.types("\x15message h\t");
-    let tag = peer.hears(&Request::WhoElse);
+    let tag = peer.hears(&Request::WhoElse { after: None, at_most: None });
     // Whoever types on before they have come meant the whole word.
     terminal.types("you");
     peer.expect_silence();
-    peer.reply(tag, &Reply::User("hans"));
-    peer.reply(tag, &Reply::EndOfList);
+    peer.reply(tag, &user("hans"));
+    peer.reply(tag, &END);
     terminal.shows("> message hans you\x1b[19G");
-    peer.notice(&Notice::PutInRoom { room: 12, by: "hans", users: "hans, yoda" });
+    peer.notice(&Notice::PutInRoom { room: 12, by: "hans", users: "hans yoda" });
     terminal.shows("hans put you in separate room 12: hans, yoda\r\n");
     terminal.types("\x15SRM \t");
     terminal.shows("> SRM 12 \x1b[10G");
@@ -414,8 +471,8 @@ fn tab_does_not_wait_for_names_for_ever() {
     let (mut terminal, mut peer) = yoda(&script, &mut place);
     warm_up(&mut terminal, &mut peer);
     terminal.types("MSG 3\t331 hi\r");
-    peer.hears(&Request::ListThreads);
-    peer.hears(&Request::Post { title: "3331", text: "hi" });
+    peer.hears(&LIST_THREADS);
+    peer.hears(&Request::Post { title: "3331", text: "hi", key: None });
 }
 
 #[test]
@@ -428,7 +485,7 @@ fn the_history_outlives_the_client_and_has_no_secrets() {
     peer.hears(&Request::ShutDown { password: "s3cret" });
     peer.hears(&Request::Active);
     peer.hears(&Request::ChangePassword { old: "old", new: "new", confirmation: "new" });
-    peer.hears(&Request::CreateThread { title: "a" });
+    peer.hears(&Request::CreateThread { title: "a", key: None });
     terminal.child.signal(Signal::TERM);
     terminal.end();
     let kept = std::fs::read_to_string(place.state.path().join("forumd/history")).unwrap();
@@ -437,7 +494,7 @@ fn the_history_outlives_the_client_and_has_no_secrets() {
     terminal.types("\x1b[A");
     terminal.shows("CRT a");
     terminal.types("\r");
-    peer.hears(&Request::CreateThread { title: "a" });
+    peer.hears(&Request::CreateThread { title: "a", key: None });
 }
 
 #[test]

@@ -255,8 +255,12 @@ fn a_log_with_a_flipped_byte_or_a_cut_is_whole_or_reaches_its_anchor_or_is_refus
     let mut harms = harms(&sample.files);
     if std::env::var_os("EVERY_BYTE").is_none() {
         let total = harms.len();
+        // Beside an empty database SQLite behaves in its own way.
+        let ends = harms.iter().copied().filter(|harm| matches!(harm, Harm::Cut(_, 0 | 1)));
+        let ends: Vec<_> = ends.collect();
         // A stride that has no divisor in common with a page, so that all parts of pages come up.
-        harms = (0..SAMPLE).map(|n| harms[(n * ((total / SAMPLE) | 1) + n % 7) % total]).collect();
+        harms =
+            (0..SAMPLE).map(|n| harms[(n * ((total / SAMPLE) | 1) + n % 7) % total]).chain(ends).collect();
     }
     let began = Instant::now();
     let found = tally(&sample, harms.len(), |index| {

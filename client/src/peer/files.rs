@@ -11,8 +11,7 @@ use std::io;
 use std::net::{SocketAddr, UdpSocket};
 use std::time::{Duration, Instant};
 
-use forum_common::link::{LinkId, LinkRequest, Token};
-use forum_common::request::Request;
+use forum_common::wire::{Key, LinkId, Request};
 use rustix::event::{PollFd, PollFlags};
 
 use self::incoming::Incoming;
@@ -91,7 +90,7 @@ impl Files {
             Ok(outgoing) => self.outgoing.push(outgoing),
             Err(reason) => {
                 desk.output.refuse(&reason);
-                desk.outbox.link(&LinkRequest::End { link, stopped: false });
+                desk.server.tell(&Request::EndLink { link, stopped: false });
             }
         }
     }
@@ -106,8 +105,8 @@ impl Files {
             }
             // It has come into being since the question was asked.
             Err(problem) => {
-                desk.output.say(&problem.to_string());
-                desk.outbox.link(&LinkRequest::Answer { link, yes: false });
+                desk.output.say(problem);
+                desk.server.tell(&Request::AnswerQuestion { link, yes: false });
             }
         }
     }
@@ -120,7 +119,7 @@ impl Files {
     }
 
     /// The other user takes it.
-    pub fn prepare(&mut self, link: LinkId, token: Token, desk: &mut Desk<'_>) {
+    pub fn prepare(&mut self, link: LinkId, token: Key, desk: &mut Desk<'_>) {
         let at = self.outgoing.iter().position(|outgoing| outgoing.link == Some(link));
         if let Some(outgoing) = at.map(|at| &mut self.outgoing[at]) {
             outgoing.prepare(token);
@@ -129,7 +128,7 @@ impl Files {
     }
 
     /// The other end is there; with no address there is no way but through the server.
-    pub fn introduced(&mut self, link: LinkId, token: Token, there: Option<SocketAddr>, desk: &mut Desk<'_>) {
+    pub fn introduced(&mut self, link: LinkId, token: Key, there: Option<SocketAddr>, desk: &mut Desk<'_>) {
         if let Some(outgoing) = self.sent_over(link) {
             outgoing.introduced(there, desk.now);
         }
@@ -144,11 +143,11 @@ impl Files {
             return;
         }
         if let Some(outgoing) = self.sent_over(link) {
-            desk.output.say(&format!("{} goes through the server: {NO_DIRECT_WAY}", outgoing.name()));
+            desk.output.say(format_args!("{} goes through the server: {NO_DIRECT_WAY}", outgoing.name()));
             outgoing.transfer().into_iter().for_each(|transfer| transfer.relay());
         }
         if let Some(incoming) = self.received_over(link) {
-            desk.output.say(&format!("{} comes through the server: {NO_DIRECT_WAY}", incoming.name()));
+            desk.output.say(format_args!("{} comes through the server: {NO_DIRECT_WAY}", incoming.name()));
             incoming.transfer().into_iter().for_each(|transfer| transfer.relay());
         }
     }
@@ -285,7 +284,7 @@ impl Files {
         let bytes: u64 = outgoing.chain(self.incoming.iter().filter_map(Incoming::bytes_done)).sum();
         let (told, at) = self.told_active;
         if bytes != told && at.is_none_or(|at| desk.now >= at + ACTIVE_EVERY) {
-            desk.outbox.ask(&Request::Active);
+            desk.server.tell(&Request::Active);
             self.told_active = (bytes, Some(desk.now));
         }
     }

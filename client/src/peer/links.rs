@@ -9,7 +9,8 @@ use std::net::{IpAddr, SocketAddr};
 use std::time::Instant;
 
 use clap::ValueEnum;
-use forum_common::link::{LinkId, LinkNotice, LinkRequest};
+use forum_common::text::prompts;
+use forum_common::wire::{LinkId, Notice, Request};
 use rustix::event::PollFd;
 
 use super::Desk;
@@ -76,41 +77,41 @@ impl Links {
         self.files.settle_at(SocketAddr::new(here, udp_port))
     }
 
-    /// Takes in what the server says.
-    pub fn noticed(&mut self, notice: &LinkNotice<'_>, desk: &mut Desk<'_>) {
+    /// Takes in what the server says of a link.
+    pub fn noticed(&mut self, notice: &Notice<'_>, desk: &mut Desk<'_>) {
         match *notice {
-            LinkNotice::PrivateQuestion { link, from } => self.asked(link, from, About::Private, desk),
-            LinkNotice::FileQuestion { link, from, size, file } => {
+            Notice::PrivateQuestion { link, from } => self.asked(link, from, About::Private, desk),
+            Notice::FileQuestion { link, from, size, file } => {
                 self.asked(link, from, About::File { file: file.to_owned(), size }, desk);
             }
-            LinkNotice::Withdrawn { link } => self.withdrawn(link, desk),
-            LinkNotice::Declined { link } => {
+            Notice::QuestionWithdrawn { link } => self.withdrawn(link, desk),
+            Notice::QuestionDeclined { link } => {
                 self.privates.declined(link, desk);
                 self.files.declined(link, desk);
             }
-            LinkNotice::Prepare { link, token } => {
+            Notice::PrepareLink { link, token } => {
                 self.privates.prepare(link, token, self.here, desk);
                 self.files.prepare(link, token, desk);
             }
-            LinkNotice::Introduction { link, token, address, port } => {
+            Notice::LinkIntroduction { link, token, address, port } => {
                 let there = address.parse().ok().map(|address| SocketAddr::new(address, port));
                 if let Some(there) = there {
                     self.privates.introduced(link, token, there, desk.now);
                 }
                 self.files.introduced(link, token, there, desk);
             }
-            LinkNotice::Stands { link, relayed } => {
+            Notice::LinkEstablished { link, relayed } => {
                 self.privates.stands(link, relayed, desk);
                 self.files.stands(link, relayed, desk);
             }
-            LinkNotice::Ended { link, stopped } => {
+            Notice::LinkEnded { link, stopped } => {
                 self.privates.ended(link, stopped, desk);
                 self.files.ended(link, desk);
             }
-            LinkNotice::RelayedText { link, text } => self.privates.relayed(link, text, desk),
-            LinkNotice::RelayedDatagram { link, datagram } => self.files.relayed(link, datagram, desk.now),
-            // An answer to a command, which went there.
-            LinkNotice::Asked { .. } => {}
+            Notice::RelayedText { link, text } => self.privates.relayed(link, text, desk),
+            Notice::RelayedDatagram { link, datagram } => self.files.relayed(link, datagram, desk.now),
+            // It is about no link.
+            _ => return,
         }
         self.privates.sweep();
         self.files.sweep();
@@ -121,12 +122,12 @@ impl Links {
         if let About::File { file, size } = &question.about
             && let Err(problem) = self.files.place_for(from, file, *size)
         {
-            desk.output.say(&problem.to_string());
+            desk.output.say(problem);
             return self.answer_with(&question, false, desk);
         }
         match self.accept {
             Accept::Ask if self.questions.len() < QUESTIONS_MAX => {
-                desk.output.say(&question.text());
+                desk.output.say(question.text());
                 self.questions.push_back(question);
             }
             Accept::Always => self.answer_with(&question, true, desk),
@@ -165,7 +166,7 @@ impl Links {
             About::Private if yes => self.privates.agreed(link, &question.from),
             _ => {}
         }
-        desk.outbox.link(&LinkRequest::Answer { link, yes });
+        desk.server.tell(&Request::AnswerQuestion { link, yes });
     }
 
     /// The server says that a user has logged out; call it before that is shown.
@@ -212,12 +213,9 @@ impl Links {
 
 impl Question {
     fn text(&self) -> String {
-        let from = &self.from;
         match &self.about {
-            About::Private => format!("{from} would like to private message, enter y or n: "),
-            About::File { file, size } => {
-                format!("{from} would like to send you {file} ({size} bytes), enter y or n: ")
-            }
+            About::Private => prompts::private_question(&self.from),
+            About::File { file, size } => prompts::file_question(&self.from, file, *size),
         }
     }
 }

@@ -11,9 +11,9 @@ use std::net::{IpAddr, SocketAddr};
 use std::os::fd::AsFd;
 use std::time::{Duration, Instant};
 
-use forum_common::link::{LinkId, LinkRequest, Token};
-use forum_common::names::Text;
-use forum_common::request::Request;
+use forum_common::names::{Text, UserName};
+use forum_common::text::{Answer, Rejection, lines};
+use forum_common::wire::{Key, LinkId, Request};
 use rustix::event::{PollFd, PollFlags};
 
 use self::line::{Door, Heard, Line};
@@ -52,7 +52,7 @@ enum Stage {
     /// The other end is awaited.
     Awaiting(Door),
     /// A connection to the other end is being made.
-    Dialing(Dial, Token),
+    Dialing(Dial, Key),
     /// Connected; the other end has yet to say that it is the right one.
     Proving(Line),
     /// Both ends have found each other; the server has yet to say that it stands.
@@ -90,7 +90,7 @@ pub enum Way {
     /// The server is to take it there, on this link.
     Relay(LinkId),
     /// It does not, for this reason.
-    Refused(String),
+    Refused(Rejection),
 }
 
 impl Privates {
@@ -124,18 +124,18 @@ impl Privates {
     }
 
     /// The other end will come here; says where. `here` is our address as the server knows it.
-    pub fn prepare(&mut self, link: LinkId, token: Token, here: Option<IpAddr>, desk: &mut Desk<'_>) {
+    pub fn prepare(&mut self, link: LinkId, token: Key, here: Option<IpAddr>, desk: &mut Desk<'_>) {
         let Some(private) = self.of_link(link) else { return };
         let door = here.and_then(|address| Door::open(address, token).ok());
         let port = door.as_ref().and_then(|door| door.port().ok()).unwrap_or(0);
         if let Some(door) = door {
             private.stage = Stage::Awaiting(door);
         }
-        desk.outbox.link(&LinkRequest::Listening { link, port });
+        desk.server.tell(&Request::LinkListening { link, port });
     }
 
     /// The other end is there.
-    pub fn introduced(&mut self, link: LinkId, token: Token, there: SocketAddr, now: Instant) {
+    pub fn introduced(&mut self, link: LinkId, token: Key, there: SocketAddr, now: Instant) {
         // If it can't be reached, the server will notice, and help out.
         if let Some(private) = self.of_link(link)
             && let Ok(dial) = Dial::start([there], now)
@@ -151,16 +151,16 @@ impl Privates {
             _ if relayed => Stage::Relayed,
             Stage::Found(line) => Stage::Direct(line),
             // The server knows from both ends that it stands; so this is none that follows its rules.
-            _ => return desk.output.warn(&could_not_be_set_up(&private.user)),
+            _ => return desk.output.warn(Answer::PrivateFailed { user: &private.user }),
         };
         if private.has_asked {
-            desk.output.say(&format!("{} accepts private messaging", private.user));
+            desk.output.say(Answer::PrivateAccepted { user: &private.user });
         } else {
             let user = &private.user;
             desk.output.show(&format!("Private messaging with {user} is on: private {user} text"));
         }
         if relayed {
-            desk.output.say(&format!(
+            desk.output.say(format_args!(
                 "Private messages with {} go through the server: {NO_DIRECT_WAY}",
                 private.user
             ));
@@ -170,7 +170,7 @@ impl Privates {
     /// The other user does not want to.
     pub fn declined(&mut self, link: LinkId, desk: &mut Desk<'_>) {
         if let Some(private) = self.of_link(link) {
-            desk.output.say(&format!("{} declines private messaging", private.user));
+            desk.output.say(Answer::PrivateDeclined { user: &private.user });
             private.stage = Stage::Over;
         }
     }
@@ -182,7 +182,7 @@ impl Privates {
         match private.stage {
             Stage::Direct(_) => {}
             Stage::Relayed if stopped => {
-                desk.output.say(&stopped_by(&private.user));
+                desk.output.say(Answer::PrivateStoppedBy { user: &private.user });
                 private.stage = Stage::Over;
             }
             Stage::Relayed => private.stage = Stage::Lost(desk.now + WORD_TIMEOUT),
@@ -195,7 +195,7 @@ impl Privates {
         if let Some(private) = self.of_link(link)
             && matches!(private.stage, Stage::Relayed)
         {
-            desk.output.say(&said_by(&private.user, text));
+            desk.output.say(lines::private(&private.user, text));
         }
     }
 
@@ -216,13 +216,13 @@ impl Privates {
     pub fn say(&mut self, user: &str, text: &str) -> Way {
         let Some(at) = self.standing(user) else { return Way::Refused(not_enabled(user)) };
         if let Err(invalid) = Text::parse(text) {
-            return Way::Refused(invalid.to_string());
+            return Way::Refused(invalid.into());
         }
         let private = &mut self.sessions[at];
         match (&mut private.stage, private.link) {
             (Stage::Direct(line), _) => match line.say(text) {
                 true => Way::Gone,
-                false => Way::Refused(format!("{user} reads too slowly. Your message was not delivered")),
+                false => Way::Refused(too_slow(user)),
             },
             (_, Some(link)) => Way::Relay(link),
             (_, None) => Way::Refused(not_enabled(user)),
@@ -232,8 +232,8 @@ impl Privates {
     /// Ends a session because this user wants to.
     ///
     /// # Errors
-    /// There is none; the text says so.
-    pub fn stop(&mut self, user: &str, desk: &mut Desk<'_>) -> Result<(), String> {
+    /// There is none.
+    pub fn stop(&mut self, user: &str, desk: &mut Desk<'_>) -> Result<(), Rejection> {
         let at = self.standing(user).ok_or_else(|| not_enabled(user))?;
         let private = &mut self.sessions[at];
         private.stage = match std::mem::replace(&mut private.stage, Stage::Over) {
@@ -244,7 +244,7 @@ impl Privates {
             _ => Stage::Over,
         };
         private.tell_end(true, desk);
-        desk.output.say(&format!("Stop private messaging with {user}"));
+        desk.output.say(Answer::PrivateStopped { user });
         Ok(())
     }
 
@@ -268,7 +268,7 @@ impl Privates {
             match private.stage {
                 Stage::Direct(_) | Stage::Ending(..) | Stage::Lost(_) | Stage::Over => {}
                 Stage::Relayed => {
-                    desk.output.say(&has_ended(&private.user));
+                    desk.output.say(has_ended(&private.user));
                     private.stage = Stage::Over;
                 }
                 _ => private.fail(desk),
@@ -351,14 +351,14 @@ impl Private {
             Stage::Direct(line) => self.listen(line, desk),
             Stage::Ending(line, until) => self.listen_out(line, until, desk),
             Stage::Lost(until) if desk.now >= until => {
-                desk.output.say(&has_ended(&self.user));
+                desk.output.say(has_ended(&self.user));
                 Stage::Over
             }
             stage => stage,
         }
     }
 
-    fn look_at_dial(&mut self, dial: Dial, token: Token, desk: &mut Desk<'_>) -> Stage {
+    fn look_at_dial(&mut self, dial: Dial, token: Key, desk: &mut Desk<'_>) -> Stage {
         match dial.look_closely(desk.now) {
             Ok(Dialed::Still(dial)) => Stage::Dialing(dial, token),
             Ok(Dialed::Through(stream)) => {
@@ -372,7 +372,7 @@ impl Private {
     fn found(&mut self, line: Line, desk: &mut Desk<'_>) -> Stage {
         match self.link {
             Some(link) => {
-                desk.outbox.link(&LinkRequest::Up { link });
+                desk.server.tell(&Request::LinkReached { link });
                 Stage::Found(line)
             }
             None => Stage::Over,
@@ -382,7 +382,7 @@ impl Private {
     fn listen(&mut self, mut line: Line, desk: &mut Desk<'_>) -> Stage {
         let (heard, goes_on) = line.attend();
         if self.show(heard, desk) {
-            desk.output.say(&stopped_by(&self.user));
+            desk.output.say(Answer::PrivateStoppedBy { user: &self.user });
             // The other end tells the server as well, but this user may ask for a new one before it is there.
             self.tell_end(false, desk);
             Stage::Over
@@ -402,7 +402,7 @@ impl Private {
             let is_all = heard.is_empty();
             let has_stopped = self.show(heard, desk);
             if has_stopped && is_news {
-                desk.output.say(&stopped_by(&self.user));
+                desk.output.say(Answer::PrivateStoppedBy { user: &self.user });
             }
             if has_stopped || !goes_on {
                 return Stage::Over;
@@ -425,7 +425,7 @@ impl Private {
     fn show(&self, heard: Vec<Heard>, desk: &mut Desk<'_>) -> bool {
         for next in heard {
             match next {
-                Heard::Text(text) => desk.output.say(&said_by(&self.user, &text)),
+                Heard::Text(text) => desk.output.say(lines::private(&self.user, &text)),
                 Heard::Bye => return true,
                 Heard::Ready => {}
             }
@@ -436,7 +436,7 @@ impl Private {
     /// What was being arranged came to nothing.
     fn fail(&mut self, desk: &mut Desk<'_>) {
         if self.has_asked {
-            desk.output.say(&could_not_be_set_up(&self.user));
+            desk.output.say(Answer::PrivateFailed { user: &self.user });
         }
         self.stage = Stage::Over;
     }
@@ -444,31 +444,23 @@ impl Private {
     /// Tells the server that this end has done with it.
     fn tell_end(&self, stopped: bool, desk: &mut Desk<'_>) {
         match self.link {
-            Some(link) => drop(desk.outbox.link(&LinkRequest::End { link, stopped })),
+            Some(link) => drop(desk.server.tell(&Request::EndLink { link, stopped })),
             // It still was the user who did something.
-            None if stopped => drop(desk.outbox.ask(&Request::Active)),
+            None if stopped => drop(desk.server.tell(&Request::Active)),
             None => {}
         }
     }
-}
-
-fn said_by(user: &str, text: &str) -> String {
-    format!("{user}(private): {text}")
-}
-
-fn stopped_by(user: &str) -> String {
-    format!("{user} stopped private messaging")
 }
 
 fn has_ended(user: &str) -> String {
     format!("Private messaging with {user} has ended: the connection is gone")
 }
 
-fn could_not_be_set_up(user: &str) -> String {
-    format!("Private messaging to {user} could not be set up")
+/// The refusal of a private message to a user with whom there is no session.
+pub fn not_enabled(user: &str) -> Rejection {
+    UserName::parse(user).map_or_else(Rejection::from, |user| Rejection::NotPrivate(Some(user)))
 }
 
-/// The refusal of a private message to a user with whom there is no session.
-pub fn not_enabled(user: &str) -> String {
-    format!("Error. Private messaging to {user} not enabled")
+fn too_slow(user: &str) -> Rejection {
+    UserName::parse(user).map_or_else(Rejection::from, Rejection::PeerTooSlow)
 }

@@ -11,7 +11,7 @@ impl Session {
         let at_end = !behind.starts_with(' ');
         let completion = match &mut self.phase {
             Phase::LoggedIn { connection, commands } => {
-                commands.complete(before, at_end, self.now, &mut connection.outbox)
+                commands.complete(before, at_end, self.now, &mut connection.server)
             }
             _ => completion::without_names(before, at_end),
         };

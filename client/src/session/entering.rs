@@ -1,11 +1,13 @@
 //! What the user enters, and who gets it: a question of the log-in, another user's question, a command.
 
+use forum_common::text::prompts;
+
 use super::{Ending, Phase, Session, offline};
+use crate::commands;
 use crate::editor::Purpose;
 use crate::input::Entered;
 use crate::lines::LINE_BYTES_MAX;
 use crate::peer::Desk;
-use crate::prompt;
 
 impl Session {
     /// Takes what was entered, as far as this phase wants it.
@@ -45,12 +47,12 @@ impl Session {
         let output = &mut self.output;
         match &mut self.phase {
             Phase::LoggedIn { connection, commands } => {
-                let outbox = &mut connection.outbox;
-                let was_leaving = commands.is_leaving();
+                let server = &mut connection.server;
+                let was_leaving = commands::is_leaving(server);
                 match entered {
                     Entered::Line(line) => {
-                        let mut desk = Desk { now: self.now, outbox, output };
-                        match prompt::answer(line) {
+                        let mut desk = Desk { now: self.now, server, output };
+                        match prompts::answer(line) {
                             Some(yes) if self.links.has_question() && !commands.wants_password() => {
                                 self.links.answer(yes, &mut desk);
                             }
@@ -58,10 +60,10 @@ impl Session {
                         }
                     }
                     Entered::Interrupt if was_leaving => return Err(Ending::Lost),
-                    Entered::End | Entered::Interrupt => commands.leave(outbox, output),
-                    unreadable => commands.enter_unreadable(&reason(unreadable), outbox, output),
+                    Entered::End | Entered::Interrupt => commands.leave(server, output),
+                    unreadable => commands.enter_unreadable(&reason(unreadable), server, output),
                 }
-                if commands.is_leaving() && !was_leaving {
+                if commands::is_leaving(&connection.server) && !was_leaving {
                     // What was said privately must be on its way before anybody hears that we have gone.
                     self.with_links(|links, desk| links.hang_up(desk));
                 }
@@ -76,9 +78,9 @@ impl Session {
                     }
                     Err(Ending::NotLoggedIn)
                 }
-                (entered, None) => offline::enter(entered, &mut self.links, self.now, output),
+                (entered, None) => offline::enter(entered, &self.clock, &mut self.links, self.now, output),
                 (Entered::Line(line), Some(_)) => {
-                    login.answer(line, &mut connection.outbox);
+                    login.answer(line, &mut connection.server);
                     Ok(())
                 }
                 (_, Some(question)) if question.purpose == Purpose::Answer => {
@@ -87,12 +89,12 @@ impl Session {
                 }
                 // As a password it is just a bad one, which is the server's to refuse.
                 (_, Some(_)) => {
-                    login.answer("", &mut connection.outbox);
+                    login.answer("", &mut connection.server);
                     Ok(())
                 }
             },
             Phase::Dialing(_) | Phase::Resting { .. } => {
-                offline::enter(entered, &mut self.links, self.now, output)
+                offline::enter(entered, &self.clock, &mut self.links, self.now, output)
             }
         }
     }

@@ -8,6 +8,7 @@ use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::io::Errno;
 
 use super::{Ending, Phase, STATUS_EVERY, Session};
+use crate::commands;
 
 /// What a wait ended with.
 #[derive(Debug)]
@@ -52,7 +53,7 @@ impl Session {
         self.now = Instant::now();
         let mut ready = Ready { signals: false, input: false, server: PollFlags::empty(), peers: false };
         if let Err(error) = polled {
-            self.output.warn(&format!("Cannot wait: {error}"));
+            self.output.warn(format_args!("Cannot wait: {error}"));
             return Err(Ending::Lost);
         }
         for (fd, source) in fds.iter().zip(sources) {
@@ -117,8 +118,9 @@ impl Phase {
             Self::Resting { .. } => return None,
             Self::Dialing(dial) => (dial.as_fd(), PollFlags::OUT),
             Self::LoggingIn { connection, .. } => (connection.as_fd(), connection.interest(false)),
-            Self::LoggedIn { connection, commands } => {
-                (connection.as_fd(), connection.interest(commands.can_pump() || is_held))
+            Self::LoggedIn { connection, .. } => {
+                let has_more = commands::can_pump(&connection.server) || is_held;
+                (connection.as_fd(), connection.interest(has_more))
             }
         };
         Some(PollFd::from_borrowed_fd(fd, wanted))

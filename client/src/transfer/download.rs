@@ -5,24 +5,16 @@ use std::io::{self, Write};
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
-use forum_common::frame::Tag;
-use forum_common::limits::{DATA_BYTES_MAX, DIGEST_BYTES};
 use forum_common::names::FileName;
-use forum_common::reply::Reply;
-use forum_common::transfer::Transfer;
+use forum_common::text::{Answer, Rejection};
+use forum_common::wire::{Digest, Reply, Transfer, Window};
 use tempfile::NamedTempFile;
 
 use super::{SYNC_EVERY_BYTES, Step};
-use crate::connection::Outbox;
 use crate::wording::cause;
 
 /// Bytes that a download may be ahead of the disk: enough for 1 Gbit/s over 30 ms.
 const WINDOW_BYTES: u32 = 4 << 20;
-
-/// Bytes of credit saved up before more is given: a frame of credit for each frame of data would be waste.
-const CREDIT_STEP_BYTES: u64 = WINDOW_BYTES as u64 / 4;
-
-const _: () = assert!(CREDIT_STEP_BYTES + DATA_BYTES_MAX as u64 <= WINDOW_BYTES as u64);
 
 /// Where downloads go.
 #[derive(Debug, Clone)]
@@ -57,10 +49,11 @@ struct Partial {
     file: NamedTempFile,
     target: PathBuf,
     digest: blake3::Hasher,
+    /// What the digest is to become.
+    wanted: Digest,
     size: u64,
     taken: u64,
-    /// Bytes that the server may still send.
-    credit: u64,
+    window: Window,
 }
 
 impl Download {
@@ -82,17 +75,23 @@ impl Download {
         }
     }
 
-    /// Takes in the server's answer: the go-ahead, or a refusal at any time.
-    pub fn answered(&mut self, reply: &Reply<'_>, tag: Tag, outbox: &mut Outbox) -> Step {
+    /// Takes in the go-ahead.
+    pub fn started(&mut self, reply: &Reply<'_>) -> Step {
+        let (Taking::Asked, Reply::DownloadStarts { size, digest, offset: 0 }) = (&self.stage, reply) else {
+            return Step::Unexpected;
+        };
+        match self.open(*size, *digest) {
+            Ok((partial, credit)) => {
+                self.stage = Taking::Going(Box::new(partial));
+                Step::Credit(credit)
+            }
+            Err(reason) => self.give_up(reason),
+        }
+    }
+
+    /// Takes in the server's last word, if that is no file.
+    pub fn answered(&self, reply: &Reply<'_>) -> Step {
         match (&self.stage, reply) {
-            (Taking::Asked, Reply::DownloadStarts { size }) => match self.open(*size) {
-                Ok(partial) => {
-                    self.stage = Taking::Going(Box::new(partial));
-                    outbox.transfer(tag, &Transfer::Credit(WINDOW_BYTES));
-                    Step::Going
-                }
-                Err(reason) => self.give_up(reason, tag, outbox),
-            },
             (Taking::GivenUp, Reply::Refused { .. }) => Step::Over,
             (_, Reply::Refused { text, .. }) => Step::Refused((*text).to_owned()),
             _ => Step::Unexpected,
@@ -100,32 +99,37 @@ impl Download {
     }
 
     /// Takes in a frame of the transfer itself.
-    pub fn received(&mut self, transfer: &Transfer<'_>, tag: Tag, outbox: &mut Outbox) -> Step {
+    pub fn received(&mut self, transfer: &Transfer<'_>) -> Step {
         match (&mut self.stage, transfer) {
-            (Taking::Going(partial), Transfer::Data(bytes)) => match partial.take(bytes) {
-                Ok(credit) => {
-                    if let Some(credit) = credit {
-                        outbox.transfer(tag, &Transfer::Credit(credit));
-                    }
-                    Step::Going
-                }
-                Err(error) => self.give_up(self.failure(&error), tag, outbox),
+            (Taking::Going(partial), Transfer::Data { piece }) => match partial.take(piece) {
+                Ok(credit) => credit.map_or(Step::Going, Step::Credit),
+                Err(error) => self.give_up(self.failure(&error)),
             },
-            (Taking::Going(_), Transfer::End(digest)) => {
-                match std::mem::replace(&mut self.stage, Taking::GivenUp) {
-                    Taking::Going(partial) => self.finish(*partial, digest),
-                    Taking::Asked | Taking::GivenUp => Step::Unexpected,
-                }
-            }
-            (Taking::GivenUp, Transfer::Data(_)) => Step::Going,
-            // The end was on its way when this end gave up: to the server, it all went well.
-            (Taking::GivenUp, Transfer::End(_)) => Step::Over,
+            (Taking::GivenUp, Transfer::Data { .. }) => Step::Going,
             _ => Step::Unexpected,
         }
     }
 
-    fn give_up(&mut self, reason: String, tag: Tag, outbox: &mut Outbox) -> Step {
-        outbox.transfer(tag, &Transfer::Abort);
+    /// All frames are here; gives the file its name if they are what was sent.
+    pub fn finish(mut self) -> Step {
+        let partial = match std::mem::replace(&mut self.stage, Taking::GivenUp) {
+            Taking::Going(partial) => partial,
+            // The end was on its way when this end gave up: to the server, it all went well.
+            Taking::GivenUp => return Step::Over,
+            Taking::Asked => return Step::Unexpected,
+        };
+        if partial.taken != partial.size || partial.digest.finalize() != partial.wanted {
+            let what = "what arrived is not what the server sent. Try again";
+            return Step::Refused(format!("{} was not downloaded: {what}", self.name));
+        }
+        match partial.keep(self.folder.overwrites) {
+            Ok(()) => Step::Done(Answer::Downloaded { file: &self.name }.to_string()),
+            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Step::Refused(self.exists_here()),
+            Err(error) => Step::Refused(self.failure(&error)),
+        }
+    }
+
+    fn give_up(&mut self, reason: String) -> Step {
         self.stage = Taking::GivenUp;
         Step::GaveUp(reason)
     }
@@ -138,9 +142,10 @@ impl Download {
         format!("File {} exists here. Use --force to overwrite", self.name)
     }
 
-    /// A place for the file, if it may be put here. The name is judged here too: it becomes a path.
-    fn open(&self, size: u64) -> Result<Partial, String> {
-        let name = FileName::parse(&self.name).map_err(|invalid| invalid.to_string())?;
+    /// A place for the file, if it may be put here, and the first credit. The name is judged here too: it becomes a
+    /// path.
+    fn open(&self, size: u64, wanted: Digest) -> Result<(Partial, u32), String> {
+        let name = FileName::parse(&self.name).map_err(|invalid| Rejection::from(invalid).to_string())?;
         let target = self.folder.path.join(name.as_str());
         if !self.folder.overwrites && target.symlink_metadata().is_ok() {
             return Err(self.exists_here());
@@ -152,50 +157,26 @@ impl Download {
             .permissions(Permissions::from_mode(0o666))
             .tempfile_in(&self.folder.path)
             .map_err(|error| self.failure(&error))?;
-        Ok(Partial {
-            file,
-            target,
-            digest: blake3::Hasher::new(),
-            size,
-            taken: 0,
-            credit: u64::from(WINDOW_BYTES),
-        })
-    }
-
-    /// All frames are here; gives the file its name if they are what was sent.
-    fn finish(&self, partial: Partial, digest: &[u8; DIGEST_BYTES]) -> Step {
-        if partial.taken != partial.size || partial.digest.finalize() != *digest {
-            let what = "what arrived is not what the server sent. Try again";
-            return Step::Refused(format!("{} was not downloaded: {what}", self.name));
-        }
-        match partial.keep(self.folder.overwrites) {
-            Ok(()) => Step::Done(format!("{} successfully downloaded", self.name)),
-            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Step::Refused(self.exists_here()),
-            Err(error) => Step::Refused(self.failure(&error)),
-        }
+        let (window, credit) = Window::new(size, WINDOW_BYTES);
+        let digest = blake3::Hasher::new();
+        Ok((Partial { file, target, digest, wanted, size, taken: 0, window }, credit))
     }
 }
 
 impl Partial {
     /// Stores the next bytes; the credit to give for more, when there is enough of it.
-    fn take(&mut self, bytes: &[u8]) -> io::Result<Option<u32>> {
-        let length = bytes.len() as u64;
-        if length > self.credit || self.taken + length > self.size {
-            return Err(io::Error::other("the server sent more than it may"));
-        }
-        self.file.write_all(bytes)?;
-        self.digest.update(bytes);
-        if (self.taken + length) / SYNC_EVERY_BYTES > self.taken / SYNC_EVERY_BYTES {
+    fn take(&mut self, piece: &[u8]) -> io::Result<Option<u32>> {
+        self.window
+            .received(piece.len())
+            .map_err(|_| io::Error::other("the server sent more than it may"))?;
+        self.file.write_all(piece)?;
+        self.digest.update(piece);
+        let before = self.taken;
+        self.taken += piece.len() as u64;
+        if self.taken / SYNC_EVERY_BYTES > before / SYNC_EVERY_BYTES {
             self.file.as_file().sync_data()?;
         }
-        self.taken += length;
-        self.credit -= length;
-        let used = u64::from(WINDOW_BYTES) - self.credit;
-        if used < CREDIT_STEP_BYTES || self.taken == self.size {
-            return Ok(None);
-        }
-        self.credit = u64::from(WINDOW_BYTES);
-        Ok(Some(u32::try_from(used).expect("no more than the window was used")))
+        Ok(self.window.stored(piece.len()))
     }
 
     /// Makes it durable under its real name.
@@ -216,31 +197,38 @@ impl Partial {
 mod tests {
     use std::fs;
 
-    use forum_common::refusal::Refusal;
+    use forum_common::limits::DATA_BYTES_MAX;
+    use forum_common::wire::Refusal;
 
     use super::*;
-    use crate::transfer::frames::{TAG, aborted, content, encoded, frames};
     use crate::transfer::names_in;
+    use crate::transfer::values::{aborted, content, digest, refused};
 
     struct Fetch {
         directory: tempfile::TempDir,
         download: Download,
-        outbox: Outbox,
     }
 
     impl Fetch {
         fn new(name: &str, overwrites: bool) -> Self {
             let directory = tempfile::tempdir().unwrap();
             let folder = Folder { path: directory.path().to_owned(), overwrites };
-            Self { directory, download: Download::new(name, &folder), outbox: Outbox::default() }
+            Self { directory, download: Download::new(name, &folder) }
         }
 
-        fn start(&mut self, size: u64) -> Step {
-            self.download.answered(&Reply::DownloadStarts { size }, TAG, &mut self.outbox)
+        /// The server is about to send this.
+        fn start(&mut self, content: &[u8]) -> Step {
+            let (size, digest) = (content.len() as u64, digest(content));
+            self.download.started(&Reply::DownloadStarts { size, digest, offset: 0 })
         }
 
-        fn receive(&mut self, transfer: &Transfer<'_>) -> Step {
-            self.download.received(transfer, TAG, &mut self.outbox)
+        fn receive(&mut self, piece: &[u8]) -> Step {
+            self.download.received(&Transfer::Data { piece })
+        }
+
+        /// What comes of it at the end, and the directory.
+        fn finish(self) -> (Step, tempfile::TempDir) {
+            (self.download.finish(), self.directory)
         }
 
         /// The names in the directory.
@@ -253,43 +241,43 @@ mod tests {
     fn a_download_gives_credit_as_it_writes_and_keeps_what_is_whole() {
         let content = content(9 << 20);
         let mut fetch = Fetch::new("f", false);
-        assert_eq!(fetch.start(content.len() as u64), Step::Going);
-        let mut credit = i64::from(WINDOW_BYTES);
-        assert_eq!(frames(&mut fetch.outbox), encoded(&Transfer::Credit(WINDOW_BYTES)));
+        let Step::Credit(first) = fetch.start(&content) else { panic!("it did not start") };
+        assert_eq!(first, WINDOW_BYTES);
+        let mut credit = i64::from(first);
         for piece in content.chunks(DATA_BYTES_MAX) {
             credit -= piece.len() as i64;
             assert!(credit >= 0, "it starved");
-            assert_eq!(fetch.receive(&Transfer::Data(piece)), Step::Going);
-            for (kind, body) in frames(&mut fetch.outbox) {
-                assert_eq!(kind, 0x41);
-                credit += i64::from(u32::from_be_bytes(body.try_into().unwrap()));
+            match fetch.receive(piece) {
+                Step::Going => {}
+                Step::Credit(more) => credit += i64::from(more),
+                other => panic!("{other:?}"),
             }
             assert!(credit <= i64::from(WINDOW_BYTES));
         }
-        let end = Transfer::End(*blake3::hash(&content).as_bytes());
-        assert_eq!(fetch.receive(&end), Step::Done("f successfully downloaded".into()));
-        assert_eq!(fetch.left(), ["f"]);
-        assert_eq!(fs::read(fetch.directory.path().join("f")).unwrap(), content);
+        let (step, directory) = fetch.finish();
+        assert_eq!(step, Step::Done("f successfully downloaded".into()));
+        assert_eq!(names_in(directory.path()), ["f"]);
+        assert!(fs::read(directory.path().join("f")).unwrap() == content);
     }
 
     #[test]
     fn an_empty_file_is_downloaded() {
         let mut fetch = Fetch::new("f", false);
-        assert_eq!(fetch.start(0), Step::Going);
-        let end = Transfer::End(*blake3::hash(b"").as_bytes());
-        assert_eq!(fetch.receive(&end), Step::Done("f successfully downloaded".into()));
-        assert_eq!(fs::read(fetch.directory.path().join("f")).unwrap(), b"");
+        assert_eq!(fetch.start(b""), Step::Credit(1));
+        let (step, directory) = fetch.finish();
+        assert_eq!(step, Step::Done("f successfully downloaded".into()));
+        assert_eq!(fs::read(directory.path().join("f")).unwrap(), b"");
     }
+
+    const EXISTS: &str = "File f exists here. Use --force to overwrite";
 
     #[test]
     fn a_file_that_is_here_is_kept_without_force() {
         let mut fetch = Fetch::new("f", false);
         fs::write(fetch.directory.path().join("f"), b"mine").unwrap();
-        let said = "File f exists here. Use --force to overwrite";
-        assert_eq!(fetch.start(3), Step::GaveUp(said.into()));
-        assert_eq!(frames(&mut fetch.outbox), encoded(&Transfer::Abort));
-        assert_eq!(fetch.receive(&Transfer::Data(b"abc")), Step::Going);
-        assert_eq!(fetch.download.answered(&aborted(), TAG, &mut fetch.outbox), Step::Over);
+        assert_eq!(fetch.start(b"abc"), Step::GaveUp(EXISTS.into()));
+        assert_eq!(fetch.receive(b"abc"), Step::Going);
+        assert_eq!(fetch.download.answered(&aborted()), Step::Over);
         assert_eq!(fs::read(fetch.directory.path().join("f")).unwrap(), b"mine");
         assert_eq!(fetch.left(), ["f"]);
     }
@@ -297,67 +285,66 @@ mod tests {
     #[test]
     fn a_file_that_appears_meanwhile_is_kept_without_force() {
         let mut fetch = Fetch::new("f", false);
-        assert_eq!(fetch.start(3), Step::Going);
-        assert_eq!(fetch.receive(&Transfer::Data(b"abc")), Step::Going);
+        assert_eq!(fetch.start(b"abc"), Step::Credit(3));
+        assert_eq!(fetch.receive(b"abc"), Step::Going);
         fs::write(fetch.directory.path().join("f"), b"mine").unwrap();
-        let said = "File f exists here. Use --force to overwrite";
-        let end = Transfer::End(*blake3::hash(b"abc").as_bytes());
-        assert_eq!(fetch.receive(&end), Step::Refused(said.into()));
-        assert_eq!(fs::read(fetch.directory.path().join("f")).unwrap(), b"mine");
-        assert_eq!(fetch.left(), ["f"]);
+        let (step, directory) = fetch.finish();
+        assert_eq!(step, Step::Refused(EXISTS.into()));
+        assert_eq!(fs::read(directory.path().join("f")).unwrap(), b"mine");
+        assert_eq!(names_in(directory.path()), ["f"]);
     }
 
     #[test]
     fn with_force_the_file_is_replaced() {
         let mut fetch = Fetch::new("f", true);
         fs::write(fetch.directory.path().join("f"), b"mine").unwrap();
-        assert_eq!(fetch.start(3), Step::Going);
-        assert_eq!(fetch.receive(&Transfer::Data(b"abc")), Step::Going);
-        let end = Transfer::End(*blake3::hash(b"abc").as_bytes());
-        assert_eq!(fetch.receive(&end), Step::Done("f successfully downloaded".into()));
-        assert_eq!(fs::read(fetch.directory.path().join("f")).unwrap(), b"abc");
+        assert_eq!(fetch.start(b"abc"), Step::Credit(3));
+        assert_eq!(fetch.receive(b"abc"), Step::Going);
+        let (step, directory) = fetch.finish();
+        assert_eq!(step, Step::Done("f successfully downloaded".into()));
+        assert_eq!(fs::read(directory.path().join("f")).unwrap(), b"abc");
     }
 
     #[test]
     fn what_arrived_wrong_leaves_nothing() {
-        for (bytes, digest) in [(&b"abd"[..], blake3::hash(b"abc")), (b"ab", blake3::hash(b"ab"))] {
+        for bytes in [&b"abd"[..], b"ab"] {
             let mut fetch = Fetch::new("f", false);
-            assert_eq!(fetch.start(3), Step::Going);
-            assert_eq!(fetch.receive(&Transfer::Data(bytes)), Step::Going);
+            assert_eq!(fetch.start(b"abc"), Step::Credit(3));
+            assert_eq!(fetch.receive(bytes), Step::Going);
+            let (step, directory) = fetch.finish();
             let said = "f was not downloaded: what arrived is not what the server sent. Try again";
-            assert_eq!(fetch.receive(&Transfer::End(*digest.as_bytes())), Step::Refused(said.into()));
-            assert!(fetch.left().is_empty());
+            assert_eq!(step, Step::Refused(said.into()));
+            assert!(names_in(directory.path()).is_empty());
         }
     }
 
     #[test]
     fn more_than_was_announced_is_given_up() {
         let mut fetch = Fetch::new("f", false);
-        assert_eq!(fetch.start(3), Step::Going);
+        assert_eq!(fetch.start(b"abc"), Step::Credit(3));
         let said = "f was not downloaded: the server sent more than it may";
-        assert_eq!(fetch.receive(&Transfer::Data(b"abcd")), Step::GaveUp(said.into()));
+        assert_eq!(fetch.receive(b"abcd"), Step::GaveUp(said.into()));
         assert!(fetch.left().is_empty());
-        assert_eq!(fetch.receive(&Transfer::End([0; DIGEST_BYTES])), Step::Over);
+        assert_eq!(fetch.finish().0, Step::Over);
     }
 
     #[test]
     fn a_download_refused_in_the_middle_leaves_nothing() {
         let mut fetch = Fetch::new("f", false);
-        assert_eq!(fetch.start(3), Step::Going);
-        assert_eq!(fetch.receive(&Transfer::Data(b"ab")), Step::Going);
+        assert_eq!(fetch.start(b"abc"), Step::Credit(3));
+        assert_eq!(fetch.receive(b"ab"), Step::Going);
         let text = "Thread T was removed during the download";
-        let refusal = Reply::Refused { code: Refusal::RemovedDuringDownload, text };
-        let step = fetch.download.answered(&refusal, TAG, &mut fetch.outbox);
+        let step = fetch.download.answered(&refused(Refusal::RemovedDuringDownload, text));
         assert_eq!(step, Step::Refused(text.into()));
         drop(fetch.download);
-        assert_eq!(fs::read_dir(fetch.directory.path()).unwrap().count(), 0);
+        assert!(names_in(fetch.directory.path()).is_empty());
     }
 
     #[test]
     fn a_name_that_is_a_path_never_becomes_one() {
         for name in ["../f", "/tmp/f", ".profile", ".."] {
             let mut fetch = Fetch::new(name, true);
-            assert_eq!(fetch.start(3), Step::GaveUp("Invalid name".into()), "{name}");
+            assert_eq!(fetch.start(b"abc"), Step::GaveUp("Invalid name".into()), "{name}");
             assert!(fetch.left().is_empty());
         }
     }
@@ -366,7 +353,14 @@ mod tests {
     fn a_folder_that_is_missing_is_said() {
         let mut fetch = Fetch::new("f", false);
         fetch.download.folder.path.push("missing");
-        let Step::GaveUp(said) = fetch.start(3) else { panic!("it started") };
+        let Step::GaveUp(said) = fetch.start(b"abc") else { panic!("it started") };
         assert!(said.starts_with("f was not downloaded: No such file or directory"), "{said}");
+    }
+
+    #[test]
+    fn a_download_that_does_not_begin_at_its_beginning_is_unexpected() {
+        let mut fetch = Fetch::new("f", false);
+        let reply = Reply::DownloadStarts { size: 3, digest: digest(b"abc"), offset: 1 };
+        assert_eq!(fetch.download.started(&reply), Step::Unexpected);
     }
 }

@@ -2,13 +2,10 @@
 
 use std::io;
 
-use forum_common::frame::Tag;
 use forum_common::limits::DATA_BYTES_MAX;
-use forum_common::reply::Reply;
-use forum_common::transfer::Transfer;
+use forum_common::wire::{Credit, Reply, Transfer};
 
 use super::Step;
-use crate::connection::Outbox;
 use crate::original::{Original, Source};
 use crate::wording::cause;
 
@@ -16,30 +13,30 @@ use crate::wording::cause;
 #[derive(Debug)]
 pub struct Upload {
     name: String,
-    size: u64,
+    original: Original,
     stage: Sending,
 }
 
 #[derive(Debug)]
 enum Sending {
     /// The server was asked.
-    Asked(Original),
+    Asked,
     /// It said yes.
-    Going { original: Original, digest: Box<blake3::Hasher>, sent: u64, credit: u64 },
+    Going { digest: Box<blake3::Hasher>, sent: u64, credit: Credit },
     /// All is sent; the server has the word.
     Sent,
     /// Given up, and said so; the server has the word.
     GivenUp,
 }
 
-/// What [`Upload::send_one`] did.
+/// What is to be sent next.
 #[derive(Debug, PartialEq, Eq)]
-pub enum Sent {
-    /// One frame is in the outbox.
-    Frame,
+pub enum Next<'b> {
+    /// This.
+    Frame(Transfer<'b>),
     /// Nothing: there is no credit, or nothing left to send.
     Nothing,
-    /// The local file failed; this end gives up, for this reason.
+    /// The local file failed: this end gives up, for this reason, and the server is to be told.
     GaveUp(String),
 }
 
@@ -47,7 +44,7 @@ impl Upload {
     /// The transfer of `source`, for which the server has just been asked.
     pub fn new(source: Source) -> Self {
         let Source { name, original } = source;
-        Self { name, size: original.size(), stage: Sending::Asked(original) }
+        Self { name, original, stage: Sending::Asked }
     }
 
     /// The file's name in the forum.
@@ -57,29 +54,45 @@ impl Upload {
 
     /// Its size in bytes.
     pub fn size(&self) -> u64 {
-        self.size
+        self.original.size()
     }
 
     /// Bytes sent and bytes in all, while they are being sent.
     pub fn progress(&self) -> Option<(u64, u64)> {
         match self.stage {
-            Sending::Going { sent, .. } => Some((sent, self.size)),
-            Sending::Sent => Some((self.size, self.size)),
-            Sending::Asked(_) | Sending::GivenUp => None,
+            Sending::Going { sent, .. } => Some((sent, self.size())),
+            Sending::Sent => Some((self.size(), self.size())),
+            Sending::Asked | Sending::GivenUp => None,
         }
     }
 
-    /// Takes in the server's answer, of which there are up to two: the go-ahead and the end.
-    pub fn answered(&mut self, reply: &Reply<'_>) -> Step {
-        let stage = std::mem::replace(&mut self.stage, Sending::GivenUp);
-        match (stage, reply) {
-            (Sending::Asked(original), Reply::UploadStarts { credit }) => {
-                let digest = Box::new(blake3::Hasher::new());
-                self.stage = Sending::Going { original, digest, sent: 0, credit: u64::from(*credit) };
-                Step::Going
-            }
-            (Sending::GivenUp, Reply::Refused { .. } | Reply::Done { .. }) => Step::Over,
-            (Sending::Sent, Reply::Done { text }) => Step::Done((*text).to_owned()),
+    /// The server will be asked once more. Returns whether there is any sense in that: not if it was given up.
+    pub fn begin_again(&mut self) -> bool {
+        let is_whole = !matches!(self.stage, Sending::GivenUp);
+        if is_whole {
+            self.stage = Sending::Asked;
+        }
+        is_whole
+    }
+
+    /// Takes in the go-ahead.
+    pub fn started(&mut self, reply: &Reply<'_>) -> Step {
+        let (Sending::Asked, Reply::UploadStarts { credit: bytes }) = (&self.stage, reply) else {
+            return Step::Unexpected;
+        };
+        let mut credit = Credit::default();
+        if credit.give(*bytes).is_err() {
+            return Step::Unexpected;
+        }
+        self.stage = Sending::Going { digest: Box::default(), sent: 0, credit };
+        Step::Going
+    }
+
+    /// Takes in the server's last word. A file that it has stored already, on another connection, needs no go-ahead.
+    pub fn answered(&self, reply: &Reply<'_>) -> Step {
+        match (&self.stage, reply) {
+            (Sending::GivenUp, Reply::Refused { .. } | Reply::Uploaded { .. }) => Step::Over,
+            (Sending::Asked | Sending::Sent, Reply::Uploaded { text, .. }) => Step::Done((*text).to_owned()),
             (_, Reply::Refused { text, .. }) => Step::Refused((*text).to_owned()),
             _ => Step::Unexpected,
         }
@@ -88,53 +101,54 @@ impl Upload {
     /// Takes in a frame of the transfer itself.
     pub fn credited(&mut self, transfer: &Transfer<'_>) -> Step {
         match (&mut self.stage, transfer) {
-            (Sending::Going { credit, .. }, Transfer::Credit(bytes)) => {
-                *credit += u64::from(*bytes);
-                Step::Going
+            (Sending::Going { credit, .. }, Transfer::Credit { bytes }) => {
+                credit.give(*bytes).map_or(Step::Unexpected, |()| Step::Going)
             }
             // Credit may cross the last byte, or the abort, on its way.
-            (Sending::Sent | Sending::GivenUp, Transfer::Credit(_)) => Step::Going,
+            (Sending::Sent | Sending::GivenUp, Transfer::Credit { .. }) => Step::Going,
             _ => Step::Unexpected,
         }
     }
 
-    /// Whether [`Upload::send_one`] would send something.
+    /// Whether there is something to send.
     pub fn can_send(&self) -> bool {
-        matches!(&self.stage, Sending::Going { sent, credit, .. } if *credit > 0 || *sent == self.size)
+        matches!(&self.stage,
+            Sending::Going { sent, credit, .. } if credit.bytes() > 0 || *sent == self.original.size())
     }
 
-    /// Puts the next frame into the outbox, if the server has given credit for it.
-    pub fn send_one(&mut self, tag: Tag, outbox: &mut Outbox) -> Sent {
+    /// The next frame, if the server has given credit for it; its bytes are put into `buffer`.
+    pub fn next<'b>(&mut self, buffer: &'b mut [u8; DATA_BYTES_MAX]) -> Next<'b> {
         if !self.can_send() {
-            return Sent::Nothing;
+            return Next::Nothing;
         }
-        match self.send_next(tag, outbox) {
-            Ok(()) => Sent::Frame,
+        match self.read_next(buffer) {
+            Ok(transfer) => Next::Frame(transfer),
             Err(error) => {
-                outbox.transfer(tag, &Transfer::Abort);
                 self.stage = Sending::GivenUp;
-                Sent::GaveUp(format!("{} was not uploaded: {}", self.name, cause(&error)))
+                Next::GaveUp(format!("{} was not uploaded: {}", self.name, cause(&error)))
             }
         }
     }
 
-    /// Sends the next bytes, or the end: what is said to be whole has not changed since it was opened.
-    fn send_next(&mut self, tag: Tag, outbox: &mut Outbox) -> io::Result<()> {
-        let Sending::Going { original, digest, sent, credit } = &mut self.stage else { return Ok(()) };
-        if *sent == self.size {
-            original.verify()?;
-            outbox.transfer(tag, &Transfer::End(*digest.finalize().as_bytes()));
+    /// The next bytes, or the end: what is said to be whole has not changed since it was opened.
+    fn read_next<'b>(&mut self, buffer: &'b mut [u8; DATA_BYTES_MAX]) -> io::Result<Transfer<'b>> {
+        let size = self.original.size();
+        let Sending::Going { digest, sent, credit } = &mut self.stage else {
+            return Err(io::Error::other("it was not asked for"));
+        };
+        if *sent == size {
+            self.original.verify()?;
+            let digest = Some(*digest.finalize().as_bytes());
             self.stage = Sending::Sent;
-            return Ok(());
+            return Ok(Transfer::DataEnd { digest });
         }
-        let mut bytes = [0; DATA_BYTES_MAX];
-        let wanted = (self.size - *sent).min(*credit).min(DATA_BYTES_MAX as u64);
-        let count = original.read_some_at(&mut bytes[..wanted as usize], *sent)?;
-        digest.update(&bytes[..count]);
-        outbox.transfer(tag, &Transfer::Data(&bytes[..count]));
+        let wanted = (size - *sent).min(credit.bytes().into()).min(DATA_BYTES_MAX as u64);
+        let count = self.original.read_some_at(&mut buffer[..wanted as usize], *sent)?;
+        credit.spend(count).map_err(io::Error::other)?;
+        let piece = &buffer[..count];
+        digest.update(piece);
         *sent += count as u64;
-        *credit -= count as u64;
-        Ok(())
+        Ok(Transfer::Data { piece })
     }
 }
 
@@ -145,11 +159,11 @@ mod tests {
     use std::os::unix::fs::FileExt;
     use std::time::SystemTime;
 
-    use forum_common::refusal::Refusal;
+    use forum_common::wire::Refusal;
     use tempfile::NamedTempFile;
 
     use super::*;
-    use crate::transfer::frames::{TAG, aborted, content, encoded, frames};
+    use crate::transfer::values::{aborted, content, end_of, refused};
 
     /// The upload of a file `f` with this content, last changed long ago, and the name by which others change that.
     fn upload_of(content: &[u8]) -> (NamedTempFile, Upload) {
@@ -160,64 +174,86 @@ mod tests {
         (file, Upload::new(Source { name: "f".to_owned(), original }))
     }
 
+    /// Everything that may be sent now: the bytes, and the end if that is among it.
+    fn sent(upload: &mut Upload) -> (Vec<u8>, Option<Transfer<'static>>) {
+        let mut bytes = Vec::new();
+        loop {
+            match upload.next(&mut [0; DATA_BYTES_MAX]) {
+                Next::Frame(Transfer::Data { piece }) => bytes.extend_from_slice(piece),
+                Next::Frame(Transfer::DataEnd { digest }) => {
+                    return (bytes, Some(Transfer::DataEnd { digest }));
+                }
+                Next::Nothing => return (bytes, None),
+                other => panic!("{other:?}"),
+            }
+        }
+    }
+
+    fn stored(text: &str) -> Reply<'_> {
+        Reply::Uploaded { id: 1, at_ms: 2, digest: [0; 32], text }
+    }
+
     #[test]
     fn an_upload_sends_against_credit_and_ends_with_the_digest() {
         let content = content(150_000);
         let (_file, mut upload) = upload_of(&content);
-        let mut outbox = Outbox::default();
-        assert_eq!(upload.send_one(TAG, &mut outbox), Sent::Nothing, "nothing before the go-ahead");
-        assert_eq!(upload.answered(&Reply::UploadStarts { credit: 100_000 }), Step::Going);
-
-        let mut arrived = Vec::new();
-        let mut pump = |upload: &mut Upload| {
-            while upload.send_one(TAG, &mut outbox) == Sent::Frame {}
-            let frames = frames(&mut outbox);
-            for (kind, body) in &frames {
-                if *kind == forum_common::transfer::DATA {
-                    assert!(body.len() <= DATA_BYTES_MAX);
-                    arrived.extend_from_slice(body);
-                }
-            }
-            (arrived.clone(), frames)
-        };
-        let (arrived, _) = pump(&mut upload);
-        assert_eq!(arrived.len(), 100_000, "never more than the credit");
+        assert_eq!(sent(&mut upload), (vec![], None), "nothing before the go-ahead");
+        assert_eq!(upload.started(&Reply::UploadStarts { credit: 100_000 }), Step::Going);
+        let (first, end) = sent(&mut upload);
+        assert_eq!((first.len(), end), (100_000, None), "never more than the credit");
         assert_eq!(upload.progress(), Some((100_000, 150_000)));
-        assert_eq!(upload.credited(&Transfer::Credit(1_000_000)), Step::Going);
-        let (arrived, frames) = pump(&mut upload);
-        assert_eq!(arrived, content);
-        assert_eq!(frames.last(), encoded(&Transfer::End(*blake3::hash(&content).as_bytes())).first());
+        assert_eq!(upload.credited(&Transfer::Credit { bytes: 1_000_000 }), Step::Going);
+        let (rest, end) = sent(&mut upload);
+        assert!([first, rest].concat() == content);
+        assert_eq!(end, Some(end_of(&content)));
         assert!(!upload.can_send());
-        let done = Reply::Done { text: "f uploaded to T thread" };
+        let done = stored("f uploaded to T thread");
         assert_eq!(upload.answered(&done), Step::Done("f uploaded to T thread".into()));
     }
 
     #[test]
     fn an_empty_file_is_its_digest_alone() {
         let (_file, mut upload) = upload_of(b"");
-        let mut outbox = Outbox::default();
-        assert_eq!(upload.answered(&Reply::UploadStarts { credit: 0 }), Step::Going);
-        assert_eq!(upload.send_one(TAG, &mut outbox), Sent::Frame);
-        assert_eq!(upload.send_one(TAG, &mut outbox), Sent::Nothing);
-        assert_eq!(frames(&mut outbox), encoded(&Transfer::End(*blake3::hash(b"").as_bytes())));
+        assert_eq!(upload.started(&Reply::UploadStarts { credit: 0 }), Step::Going);
+        assert_eq!(sent(&mut upload), (vec![], Some(end_of(b""))));
+        assert_eq!(sent(&mut upload), (vec![], None));
+    }
+
+    #[test]
+    fn an_upload_begins_again_on_another_connection_unless_it_is_stored_already() {
+        let (_file, mut upload) = upload_of(b"abc");
+        assert_eq!(upload.started(&Reply::UploadStarts { credit: 2 }), Step::Going);
+        assert_eq!(sent(&mut upload).0, b"ab");
+        assert!(upload.begin_again());
+        assert_eq!(upload.started(&Reply::UploadStarts { credit: 9 }), Step::Going);
+        assert_eq!(sent(&mut upload), (b"abc".to_vec(), Some(end_of(b"abc"))));
+        assert!(upload.begin_again());
+        assert_eq!(upload.answered(&stored("done")), Step::Done("done".into()));
+    }
+
+    #[test]
+    fn more_credit_than_there_are_numbers_is_unexpected() {
+        let (_file, mut upload) = upload_of(b"abc");
+        assert_eq!(upload.started(&Reply::UploadStarts { credit: u32::MAX }), Step::Going);
+        assert_eq!(upload.credited(&Transfer::Credit { bytes: 1 }), Step::Unexpected);
     }
 
     /// An upload of 100,000 bytes whose file is changed like this after the first of them have been sent.
     fn changed_meanwhile(change: impl FnOnce(&File)) -> String {
         let (file, mut upload) = upload_of(&content(100_000));
-        let mut outbox = Outbox::default();
-        assert_eq!(upload.answered(&Reply::UploadStarts { credit: 1_000_000 }), Step::Going);
-        assert_eq!(upload.send_one(TAG, &mut outbox), Sent::Frame);
+        assert_eq!(upload.started(&Reply::UploadStarts { credit: 1_000_000 }), Step::Going);
+        let mut buffer = [0; DATA_BYTES_MAX];
+        assert!(matches!(upload.next(&mut buffer), Next::Frame(_)));
         change(file.as_file());
         let reason = loop {
-            match upload.send_one(TAG, &mut outbox) {
-                Sent::Frame => {}
-                Sent::GaveUp(reason) => break reason,
-                Sent::Nothing => panic!("it was sent as if whole"),
+            match upload.next(&mut buffer) {
+                Next::Frame(Transfer::Data { .. }) => {}
+                Next::GaveUp(reason) => break reason,
+                other => panic!("{other:?}: sent as if whole"),
             }
         };
-        assert_eq!(frames(&mut outbox).last(), encoded(&Transfer::Abort).first());
-        assert_eq!(upload.send_one(TAG, &mut outbox), Sent::Nothing);
+        assert_eq!(upload.next(&mut buffer), Next::Nothing);
+        assert!(!upload.begin_again());
         assert_eq!(upload.answered(&aborted()), Step::Over, "the server's word is swallowed");
         reason
     }
@@ -235,20 +271,18 @@ mod tests {
     }
 
     #[test]
-    fn an_upload_refused_in_the_middle_sends_nothing_more() {
-        let content = content(100);
-        let (_file, mut upload) = upload_of(&content);
-        let mut outbox = Outbox::default();
-        assert_eq!(upload.answered(&Reply::UploadStarts { credit: 50 }), Step::Going);
-        let refusal = Reply::Refused { code: Refusal::NoSuchThread, text: "Thread T does not exist" };
+    fn an_upload_refused_in_the_middle_says_why() {
+        let (_file, mut upload) = upload_of(&content(100));
+        assert_eq!(upload.started(&Reply::UploadStarts { credit: 50 }), Step::Going);
+        let refusal = refused(Refusal::NoSuchThread, "Thread T does not exist");
         assert_eq!(upload.answered(&refusal), Step::Refused("Thread T does not exist".into()));
-        assert_eq!(upload.send_one(TAG, &mut outbox), Sent::Nothing);
-        assert!(outbox.unsent().is_empty());
     }
 
     #[test]
-    fn a_done_without_a_go_ahead_is_unexpected() {
-        let (_file, mut upload) = upload_of(b"");
-        assert_eq!(upload.answered(&Reply::Done { text: "?" }), Step::Unexpected);
+    fn an_answer_in_the_middle_is_unexpected() {
+        let (_file, mut upload) = upload_of(b"abc");
+        assert_eq!(upload.started(&Reply::UploadStarts { credit: 1 }), Step::Going);
+        assert_eq!(upload.answered(&stored("?")), Step::Unexpected);
+        assert_eq!(upload.started(&Reply::UploadStarts { credit: 1 }), Step::Unexpected);
     }
 }

@@ -1,6 +1,7 @@
 //! A server that says what a test tells it to, and the real client in front of it. Every wait has a deadline.
 #![allow(dead_code, reason = "each test binary uses a part of it")]
 
+use std::collections::HashMap;
 use std::fs::File;
 use std::io::{self, BufRead, BufReader, Read, Write};
 use std::net::{TcpListener, TcpStream};
@@ -12,12 +13,10 @@ use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use forum_common::frame::{Decoder, NO_TAG, Tag};
-use forum_common::notice::Notice;
-use forum_common::refusal::{Closing, Refusal};
-use forum_common::reply::Reply;
-use forum_common::request::{Request, VERSION};
-use forum_common::transfer::Transfer;
+use forum_common::wire::{
+    Closing, Digest, Frame, Input, Key, LimitListBuf, NO_TAG, Notice, OwnedReply, Refusal, Reply, Request,
+    Tag, Transfer, VERSION, kinds,
+};
 use rustix::io::ioctl_fionread;
 use rustix::process::{Pid, Resource, Rlimit, Signal, WaitOptions, kill_process, prlimit, waitpid};
 use rustix::pty::{OpenptFlags, grantpt, openpt, ptsname, unlockpt};
@@ -26,6 +25,49 @@ use tempfile::TempDir;
 
 /// How long anything may take.
 pub(crate) const DEADLINE: Duration = Duration::from_secs(60);
+
+/// When everything happens.
+pub(crate) const AT_MS: u64 = 1_654_063_201_000;
+
+/// The same as the client shows it: the script's zone is that of Sydney.
+pub(crate) const AT: &str = "1 Jun 2022 16:00:01";
+
+pub(crate) const END: Reply<'_> = Reply::EndOfList { next: None };
+
+const WELCOME_TEXT: &str = "Welcome to the forum";
+
+pub(crate) const WELCOME: Reply<'_> = Reply::Welcome { session: 1, since_ms: AT_MS, text: WELCOME_TEXT };
+
+pub(crate) const LIST_THREADS: Request<'_> = Request::ListThreads { after: None, at_most: None };
+
+pub(crate) const PING: Request<'_> = Request::Ping { payload: &[] };
+
+pub(crate) fn thread(title: &str) -> Reply<'_> {
+    let (last_author, last_at_ms) = (None, None);
+    Reply::ThreadItem { thread: 1, title, creator: "yoda", posts: 0, uploads: 0, last_author, last_at_ms }
+}
+
+pub(crate) fn user(name: &str) -> Reply<'_> {
+    Reply::UserItem { name, left_ms: None }
+}
+
+pub(crate) fn post<'a>(number: u32, author: &'a str, text: &'a str) -> Reply<'a> {
+    Reply::PostItem { number, id: number.into(), at_ms: AT_MS, author, text }
+}
+
+/// Asks for a thread, as `RDT` does.
+pub(crate) fn read_thread(title: &str, range: Option<(u32, u32)>) -> Request<'_> {
+    Request::ReadThread { title, range, after: None, at_most: None, last: None, unread: None }
+}
+
+/// The go-ahead for the download of a file.
+pub(crate) fn download_of(content: &[u8]) -> Reply<'static> {
+    Reply::DownloadStarts { size: content.len() as u64, digest: digest(content), offset: 0 }
+}
+
+pub(crate) fn digest(content: &[u8]) -> Digest {
+    *blake3::hash(content).as_bytes()
+}
 
 /// Bytes that wait in a pipe which can't take a long line more: a pipe holds 64 KiB.
 const STUCK_BYTES: u64 = 56 << 10;
@@ -61,7 +103,7 @@ impl Script {
         stream.set_nonblocking(false).unwrap();
         stream.set_read_timeout(Some(DEADLINE)).unwrap();
         stream.set_write_timeout(Some(DEADLINE)).unwrap();
-        Peer { stream, decoder: Decoder::default() }
+        Peer { stream, input: Input::default(), asked: HashMap::new() }
     }
 
     /// Insists that no client, all of which have ended, has connected.
@@ -74,18 +116,15 @@ impl Script {
     /// The next client, to which hello has been said.
     pub(crate) fn greet(&self) -> Peer {
         let mut peer = self.accept();
-        let tag = peer.hears(&Request::Hello { version: VERSION });
-        peer.reply(tag, &Reply::Hello { version: VERSION });
+        let tag = peer.hears_hello(true);
+        peer.hello(tag, VERSION, "Australia/Sydney");
         peer
     }
 
     /// The next client, logged in as yoda with the password `jedi`, which it had to know.
     pub(crate) fn admit(&self) -> Peer {
         let mut peer = self.greet();
-        let tag = peer.hears_log_in("yoda");
-        peer.reply(tag, &Reply::PasswordWanted { known: true });
-        let tag = peer.hears(&Request::Password("jedi"));
-        peer.reply(tag, &Reply::Welcome { text: "Welcome to the forum" });
+        peer.admits();
         peer
     }
 }
@@ -105,21 +144,22 @@ pub(crate) fn until<T>(what: &str, mut attempt: impl FnMut() -> Option<T>) -> T 
 /// The server's end of one connection.
 pub(crate) struct Peer {
     stream: TcpStream,
-    decoder: Decoder,
+    input: Input,
+    /// The kinds of the requests, by tag.
+    asked: HashMap<Tag, u8>,
 }
 
 impl Peer {
     /// The next frame; `None` when the client has closed.
-    fn next<T>(&mut self, read: impl FnOnce(&forum_common::frame::Frame<'_>) -> T) -> Option<T> {
-        let mut bytes = [0; 65_536];
+    fn next<T>(&mut self, read: impl FnOnce(&Frame<'_>) -> T) -> Option<T> {
         loop {
-            // Asked twice, because the borrow of a found frame must not outlive the loop's turn.
-            if let Some(frame) = self.decoder.next_frame().unwrap() {
+            if let Some(frame) = self.input.take().unwrap() {
+                self.asked.entry(frame.tag).or_insert(frame.kind);
                 return Some(read(&frame));
             }
-            match self.stream.read(&mut bytes) {
+            match self.stream.read(self.input.space()) {
                 Ok(0) => return None,
-                Ok(count) => self.decoder.feed(&bytes[..count]),
+                Ok(count) => self.input.filled(count),
                 // With a time limit, the kernel does not go on by itself when the process was stopped meanwhile.
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
                 // It was killed before it had read everything.
@@ -129,16 +169,51 @@ impl Peer {
         }
     }
 
-    /// Insists on this request; its tag.
+    /// Insists on this request, which has a key if it can have one; its tag.
     pub(crate) fn hears(&mut self, wanted: &Request<'_>) -> Tag {
-        let tag = self.next(|frame| {
-            let request = Request::decode(frame).unwrap_or_else(|error| panic!("{error}, not {wanted:?}"));
+        self.hears_key(wanted).0
+    }
+
+    /// The same with the key.
+    pub(crate) fn hears_key(&mut self, wanted: &Request<'_>) -> (Tag, Option<Key>) {
+        let heard = self.next(|frame| {
+            let mut request =
+                Request::decode(frame).unwrap_or_else(|error| panic!("{error}, not {wanted:?}"));
+            let key = request.key_mut().map(|key| key.take().expect("a change has a key"));
             assert_eq!(request, *wanted);
-            frame.tag
+            (frame.tag, key)
         });
-        let tag = tag.unwrap_or_else(|| panic!("the client left instead of {wanted:?}"));
+        let (tag, key) = heard.unwrap_or_else(|| panic!("the client left instead of {wanted:?}"));
         assert_ne!(tag, NO_TAG);
-        tag
+        (tag, key)
+    }
+
+    /// Insists on a hello that wants presence or not; its tag.
+    pub(crate) fn hears_hello(&mut self, presence: bool) -> Tag {
+        let client = concat!("forum ", env!("CARGO_PKG_VERSION"));
+        self.hears(&Request::ClientHello { version: VERSION, client, presence })
+    }
+
+    /// Says hello.
+    pub(crate) fn hello(&mut self, tag: Tag, version: u16, zone: &str) {
+        let hello = OwnedReply::ServerHello {
+            version,
+            server: "script".to_owned(),
+            features: String::new(),
+            limits: LimitListBuf::default(),
+            zone: zone.to_owned(),
+            now_ms: AT_MS,
+            servers: None,
+        };
+        self.reply(tag, &hello.as_ref());
+    }
+
+    /// Lets yoda in, who has to know the password `jedi`.
+    pub(crate) fn admits(&mut self) {
+        let tag = self.hears_log_in("yoda");
+        self.reply(tag, &Reply::PasswordWanted { known: true });
+        let tag = self.hears(&Request::Password { password: "jedi" });
+        self.reply(tag, &WELCOME);
     }
 
     /// Insists on a log-in with this name, and a UDP port for files; its tag.
@@ -146,7 +221,7 @@ impl Peer {
         let tag = self.next(|frame| {
             let request = Request::decode(frame).unwrap();
             assert!(
-                matches!(request, Request::LogIn { name, udp_port: 1.. } if name == wanted),
+                matches!(request, Request::LogIn { name, udp_port: 1.., take_over: None, session: None } if name == wanted),
                 "{request:?}"
             );
             frame.tag
@@ -187,9 +262,9 @@ impl Peer {
         static NEXT: AtomicU64 = AtomicU64::new(1_000_000);
         for _ in 0..2 {
             let number = NEXT.fetch_add(1, Ordering::Relaxed);
-            let at = "1 Jun 2022 16:00:01";
-            self.notice(&Notice::Message { number, late: false, from: "nobody", at, text: "?" });
-            self.hears(&Request::Taken { up_to: number });
+            let (late, at_ms) = (false, AT_MS);
+            self.notice(&Notice::Message { number, late, at_ms, from: "nobody", text: "?" });
+            self.hears(&Request::AckMessages { up_to: number });
         }
     }
 
@@ -206,16 +281,29 @@ impl Peer {
     /// Sends these in one piece, so that they are read together.
     pub(crate) fn notices(&mut self, notices: &[Notice<'_>]) {
         let mut bytes = Vec::new();
-        notices.iter().for_each(|notice| notice.encode(&mut bytes));
+        notices.iter().for_each(|notice| notice.encode(NO_TAG, &mut bytes));
         self.send(&bytes);
     }
 
+    /// Says that it was done, as this request is answered.
     pub(crate) fn done(&mut self, tag: Tag, text: &str) {
-        self.reply(tag, &Reply::Done { text });
+        let at_ms = AT_MS;
+        self.reply(
+            tag,
+            &match self.asked[&tag] {
+                kinds::CreateThread => Reply::ThreadCreated { thread: 1, at_ms, text },
+                kinds::Post | kinds::PostToBoard | kinds::PostToRoom => {
+                    Reply::Posted { number: 1, id: 1, at_ms, text }
+                }
+                kinds::CreateRoom => Reply::RoomCreated { room: 1, at_ms, text },
+                kinds::Upload => Reply::Uploaded { id: 1, at_ms, digest: [0; 32], text },
+                _ => Reply::Done { at_ms, text },
+            },
+        );
     }
 
     pub(crate) fn refuse(&mut self, tag: Tag, code: Refusal, text: &str) {
-        self.reply(tag, &Reply::Refused { code, text });
+        self.reply(tag, &Reply::Refused { code, limit: None, value: None, name: None, text });
     }
 
     pub(crate) fn transfer(&mut self, tag: Tag, transfer: &Transfer<'_>) {
@@ -227,7 +315,7 @@ impl Peer {
     /// The last words, and the end.
     pub(crate) fn close(mut self, code: Closing, text: &str) {
         let mut bytes = Vec::new();
-        Notice::Closing { code, text }.encode(&mut bytes);
+        Notice::Closing { code, text }.encode(NO_TAG, &mut bytes);
         self.send(&bytes);
     }
 

@@ -3,7 +3,8 @@
 use std::net::SocketAddr;
 use std::time::Instant;
 
-use forum_common::link::{LinkId, LinkRequest, Token};
+use forum_common::text::Answer;
+use forum_common::wire::{Key, LinkId, Request};
 
 use super::transfer::Transfer;
 use crate::peer::Desk;
@@ -75,7 +76,7 @@ impl Incoming {
     /// Says yes to the server, unless something has to be looked at first.
     pub(super) fn answer(&self, desk: &mut Desk<'_>) {
         if let (Taking::Agreed(_), Some(link)) = (&self.stage, self.link) {
-            desk.outbox.link(&LinkRequest::Answer { link, yes: true });
+            desk.server.tell(&Request::AnswerQuestion { link, yes: true });
         }
     }
 
@@ -104,7 +105,7 @@ impl Incoming {
     }
 
     /// The other end is there, or there is no way but through the server.
-    pub(super) fn introduced(&mut self, token: Token, there: Option<SocketAddr>, now: Instant) {
+    pub(super) fn introduced(&mut self, token: Key, there: Option<SocketAddr>, now: Instant) {
         self.stage = match std::mem::replace(&mut self.stage, Taking::Over) {
             Taking::Agreed(begun) => {
                 let receiver = Receiver::new(now, &udp::Token::new(token));
@@ -165,12 +166,12 @@ impl Incoming {
                 matches!(self.stage, Taking::Looking(..))
             }
             Taking::Going(mut transfer, begun) => {
-                let has_more = transfer.advance(desk.now, self.link, socket, desk.outbox);
+                let has_more = transfer.advance(desk.now, self.link, socket, desk.server);
                 self.stage = Taking::Going(transfer, begun);
                 self.take_events(desk) || has_more
             }
             Taking::Told(mut transfer, end) => {
-                let has_more = transfer.advance(desk.now, self.link, socket, desk.outbox);
+                let has_more = transfer.advance(desk.now, self.link, socket, desk.server);
                 if transfer.due().is_some() {
                     self.stage = Taking::Told(transfer, end);
                 } else {
@@ -194,7 +195,8 @@ impl Incoming {
                 Event::Started { .. } => {}
                 Event::Offered(offer) => self.offered(&offer, desk),
                 Event::Done => {
-                    desk.output.say(&format!("Received {} from {}", self.name, self.from));
+                    let received = Answer::FileReceived { file: &self.name, user: &self.from };
+                    desk.output.say(received);
                     self.settle(End::Stored, desk);
                 }
                 Event::Failed(failure) => {
@@ -211,7 +213,7 @@ impl Incoming {
     fn offered(&mut self, offer: &Offer, desk: &mut Desk<'_>) {
         let now = desk.now;
         if let Some(link) = self.link {
-            desk.outbox.link(&LinkRequest::Up { link });
+            desk.server.tell(&Request::LinkReached { link });
         }
         let Taking::Going(transfer, begun) = &mut self.stage else { return };
         if offer.size != self.size {
@@ -221,7 +223,7 @@ impl Incoming {
         match self.place.store(offer, begun.take()) {
             Ok((start, kept)) => transfer.endpoint().accept(now, start, kept),
             Err(error) => {
-                desk.output.warn(&format!("{} can't be stored: {}", self.name, cause(&error)));
+                desk.output.warn(format_args!("{} can't be stored: {}", self.name, cause(&error)));
                 transfer.endpoint().abort(now, Reason::NotStored);
             }
         }
@@ -234,11 +236,11 @@ impl Incoming {
             _ => None,
         };
         match sink.and_then(Kept::problem) {
-            Some(problem @ Problem::Exists(_)) => desk.output.say(&problem.to_string()),
-            Some(problem) => desk.output.warn(&format!("{} can't be stored: {problem}", self.name)),
+            Some(problem @ Problem::Exists(_)) => desk.output.say(problem),
+            Some(problem) => desk.output.warn(format_args!("{} can't be stored: {problem}", self.name)),
             None => {}
         }
-        desk.output.say(&format!("{} from {} was not received", self.name, self.from));
+        desk.output.say(format_args!("{} from {} was not received", self.name, self.from));
     }
 
     /// It does not come to a result by itself any more. What is here stays, to be resumed one day.
@@ -251,7 +253,7 @@ impl Incoming {
     /// The user knows the result.
     fn settle(&mut self, end: End, desk: &mut Desk<'_>) {
         if let Some(link) = self.link {
-            desk.outbox.link(&LinkRequest::End { link, stopped: false });
+            desk.server.tell(&Request::EndLink { link, stopped: false });
         }
         self.stage = match std::mem::replace(&mut self.stage, Taking::Over) {
             Taking::Going(transfer, _) => Taking::Told(transfer, end),

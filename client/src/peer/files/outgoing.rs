@@ -4,7 +4,8 @@ use std::net::SocketAddr;
 use std::time::Instant;
 
 use forum_common::limits::DIGEST_BYTES;
-use forum_common::link::{LinkId, LinkRequest, Token};
+use forum_common::text::Answer;
+use forum_common::wire::{Key, LinkId, Request};
 
 use super::transfer::Transfer;
 use crate::original::{Original, Source};
@@ -33,9 +34,9 @@ enum Sending {
     /// The other user is being asked.
     Asked(Content),
     /// The other user has said yes; before anything is sent, the whole file's digest must be known.
-    Agreed(Content, Token),
+    Agreed(Content, Key),
     /// Both are known; the server has still to say where the other end is.
-    Ready(Original, [u8; DIGEST_BYTES], Token),
+    Ready(Original, [u8; DIGEST_BYTES], Key),
     /// It is being sent.
     Going(Box<Transfer<Sender<FileSource>>>),
     /// The user knows the result; the other end may not.
@@ -115,12 +116,12 @@ impl Outgoing {
 
     /// The other user does not want it.
     pub(super) fn declined(&mut self, desk: &mut Desk<'_>) {
-        desk.output.refuse(&format!("{} declined {}", self.user, self.name));
+        desk.output.refuse(format_args!("{} declined {}", self.user, self.name));
         self.stage = Sending::Over;
     }
 
     /// The other user wants it, and proves that with this token.
-    pub(super) fn prepare(&mut self, token: Token) {
+    pub(super) fn prepare(&mut self, token: Key) {
         self.stage = match std::mem::replace(&mut self.stage, Sending::Over) {
             Sending::Asked(content) => Sending::Agreed(content, token),
             stage => stage,
@@ -186,7 +187,7 @@ impl Outgoing {
                 self.stage = Sending::Ready(original, digest, token);
                 let port = socket.and_then(|socket| socket.local_addr().ok()).map_or(0, |here| here.port());
                 if let Some(link) = self.link {
-                    desk.outbox.link(&LinkRequest::Listening { link, port });
+                    desk.server.tell(&Request::LinkListening { link, port });
                 }
                 false
             }
@@ -196,13 +197,13 @@ impl Outgoing {
                 true
             }
             Sending::Going(mut transfer) => {
-                let has_more = transfer.advance(desk.now, self.link, socket, desk.outbox);
+                let has_more = transfer.advance(desk.now, self.link, socket, desk.server);
                 self.stage = Sending::Going(transfer);
                 self.take_events(desk);
                 has_more
             }
             Sending::Told(mut transfer) => {
-                let has_more = transfer.advance(desk.now, self.link, socket, desk.outbox);
+                let has_more = transfer.advance(desk.now, self.link, socket, desk.server);
                 if transfer.due().is_some() {
                     self.stage = Sending::Told(transfer);
                 }
@@ -240,11 +241,11 @@ impl Outgoing {
                 Event::Offered(_) => {}
                 Event::Started { .. } => {
                     if let Some(link) = self.link {
-                        desk.outbox.link(&LinkRequest::Up { link });
+                        desk.server.tell(&Request::LinkReached { link });
                     }
                 }
                 Event::Done => {
-                    desk.output.say(&format!("{} has been uploaded", self.name));
+                    desk.output.say(Answer::FileSent { file: &self.name });
                     self.settle(desk);
                 }
                 Event::Failed(failure) => {
@@ -256,7 +257,7 @@ impl Outgoing {
     }
 
     fn say_failed(&self, why: &str, desk: &mut Desk<'_>) {
-        desk.output.refuse(&format!("{} was not uploaded: {why}", self.name));
+        desk.output.refuse(format_args!("{} was not uploaded: {why}", self.name));
     }
 
     /// Why it came to nothing.
@@ -291,7 +292,7 @@ impl Outgoing {
     /// The user knows the result.
     fn settle(&mut self, desk: &mut Desk<'_>) {
         if let Some(link) = self.link {
-            desk.outbox.link(&LinkRequest::End { link, stopped: false });
+            desk.server.tell(&Request::EndLink { link, stopped: false });
         }
         self.stage = match std::mem::replace(&mut self.stage, Sending::Over) {
             Sending::Going(transfer) => Sending::Told(transfer),

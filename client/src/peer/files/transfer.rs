@@ -4,14 +4,14 @@
 use std::net::{Ipv4Addr, SocketAddr};
 use std::time::{Duration, Instant};
 
-use forum_common::link::{LinkId, LinkRequest};
+use forum_common::wire::{LinkId, Request};
 
-use crate::connection::Outbox;
+use crate::connection::{Server, has_room};
 use crate::peer::udp::packet::DATAGRAM_BYTES_MAX;
 use crate::peer::udp::socket::{Link, PeerSocket};
 use crate::peer::udp::{Endpoint, Event, LINGER, Reason};
 
-const _: () = assert!(forum_common::link::RELAYED_BYTES_MAX >= DATAGRAM_BYTES_MAX);
+const _: () = assert!(forum_common::wire::RELAYED_BYTES_MAX >= DATAGRAM_BYTES_MAX);
 
 /// How long a transfer is waited for whose other end has left: what it sent last may still be on its way.
 const LAST_WORD_TIMEOUT: Duration = LINGER;
@@ -106,7 +106,7 @@ impl<E: Endpoint> Transfer<E> {
         now: Instant,
         link: Option<LinkId>,
         socket: Option<&mut PeerSocket>,
-        outbox: &mut Outbox,
+        server: &mut Server,
     ) -> bool {
         if self.gone_at.is_some_and(|gone_at| now >= gone_at) {
             self.link.endpoint.abort(now, Reason::Cancelled);
@@ -115,7 +115,7 @@ impl<E: Endpoint> Transfer<E> {
         let has_more = match (self.path, link, socket) {
             (Path::Direct, _, Some(socket)) => socket.transmit(now, &mut self.link),
             (Path::Relayed, Some(link), _) => {
-                self.relay_out(now, link, outbox);
+                self.relay_out(now, link, server);
                 false
             }
             _ => false,
@@ -125,18 +125,18 @@ impl<E: Endpoint> Transfer<E> {
     }
 
     /// Gives datagrams to the server, as long as there is room for them.
-    fn relay_out(&mut self, now: Instant, link: LinkId, outbox: &mut Outbox) {
+    fn relay_out(&mut self, now: Instant, link: LinkId, server: &mut Server) {
         self.is_held = true;
-        while outbox.has_room() {
+        while has_room(server) {
             let Some(transmit) = self.link.endpoint.poll_transmit(now, 1, &mut self.buffer) else {
                 self.is_held = false;
                 return;
             };
-            outbox.link(&LinkRequest::RelayDatagram { link, datagram: &self.buffer[..transmit.bytes] });
+            server.tell(&Request::RelayDatagram { link, datagram: &self.buffer[..transmit.bytes] });
         }
     }
 
-    /// Whether it goes on as soon as there is room in the outbox.
+    /// Whether it goes on as soon as the server takes more.
     pub(super) fn is_held(&self) -> bool {
         self.is_held
     }

@@ -5,26 +5,24 @@ use std::fs::{self, File};
 use std::net::IpAddr;
 use std::time::Duration;
 
-use forum_common::frame::Decoder;
-use forum_common::link::Token;
-use forum_common::request::Request;
+use forum_common::wire::{Input, Key, OwnedRequest};
 use rustix::event::{Timespec, poll};
 use tempfile::TempDir;
 
 use super::*;
-use crate::connection::Outbox;
+use crate::connection::Server;
 use crate::original::Source;
 use crate::output::{Output, Streams};
 use crate::peer::private::Way;
 
 const HERE: IpAddr = IpAddr::V4(std::net::Ipv4Addr::LOCALHOST);
-const TOKEN: Token = [9; 16];
+const TOKEN: Key = [9; 16];
 const LINK: LinkId = 7;
 
 /// A user with a client, of which all is there but the loop.
 struct Party {
     links: Links,
-    outbox: Outbox,
+    server: Server,
     output: Output,
     directory: TempDir,
     now: Instant,
@@ -44,16 +42,16 @@ impl Party {
         let folder = Folder { path: directory.path().to_owned(), overwrites: false };
         let mut links = Links::new(accept, folder);
         assert_ne!(links.settle_at(HERE, 0).unwrap(), 0);
-        let (outbox, output) = (Outbox::default(), Output::new(streams));
-        Self { links, outbox, output, directory, now: Instant::now(), seen: 0, _quiet_end: quiet_end }
+        let (server, output) = (Server::default(), Output::new(streams));
+        Self { links, server, output, directory, now: Instant::now(), seen: 0, _quiet_end: quiet_end }
     }
 
     fn with<R>(&mut self, act: impl FnOnce(&mut Links, &mut Desk<'_>) -> R) -> R {
-        let mut desk = Desk { now: self.now, outbox: &mut self.outbox, output: &mut self.output };
+        let mut desk = Desk { now: self.now, server: &mut self.server, output: &mut self.output };
         act(&mut self.links, &mut desk)
     }
 
-    fn hear(&mut self, notice: &LinkNotice<'_>) {
+    fn hear(&mut self, notice: &Notice<'_>) {
         self.with(|links, desk| links.noticed(notice, desk));
     }
 
@@ -68,17 +66,8 @@ impl Party {
 
     /// What was sent to the server since the last look.
     fn sent(&mut self) -> Vec<String> {
-        let mut decoder = Decoder::default();
-        decoder.feed(self.outbox.unsent());
-        let mut sent = Vec::new();
-        while let Some(frame) = decoder.next_frame().unwrap() {
-            sent.push(match LinkRequest::is_kind(frame.kind) {
-                true => format!("{:?}", LinkRequest::decode(&frame).unwrap()),
-                false => format!("{:?}", Request::decode(&frame).unwrap()),
-            });
-        }
-        self.outbox.sent(self.outbox.unsent().len());
-        sent
+        let said = said(self);
+        said.iter().map(|request| format!("{:?}", request.as_ref())).collect()
     }
 
     fn say(&mut self, user: &str, text: &str) -> Way {
@@ -87,7 +76,10 @@ impl Party {
 
     fn refuses_to_say(&mut self, user: &str) {
         let text = format!("Error. Private messaging to {user} not enabled");
-        assert_eq!(self.say(user, "x"), Way::Refused(text));
+        match self.say(user, "x") {
+            Way::Refused(rejection) => assert_eq!(rejection.to_string(), text),
+            other => panic!("{other:?}"),
+        }
     }
 
     /// Attends to the sockets until the condition holds.
@@ -111,20 +103,33 @@ impl Party {
     }
 }
 
+/// What a user has said to the server since the last look.
+fn said(party: &mut Party) -> Vec<OwnedRequest> {
+    let (mut input, mut said) = (Input::default(), Vec::new());
+    while !party.server.unsent().is_empty() {
+        let count = input.feed(party.server.unsent());
+        party.server.sent(count);
+        while let Some(frame) = input.take().unwrap() {
+            said.push(Request::decode(&frame).unwrap().owned());
+        }
+    }
+    said
+}
+
 /// yoda has asked hans, and a session stands between the two, directly.
 fn couple() -> (Party, Party) {
     let (mut yoda, mut hans) = (Party::new(Accept::Ask), Party::new(Accept::Ask));
     yoda.links.privates.asked(LINK, "hans");
-    hans.hear(&LinkNotice::PrivateQuestion { link: LINK, from: "yoda" });
+    hans.hear(&Notice::PrivateQuestion { link: LINK, from: "yoda" });
     assert_eq!(hans.printed(), ["yoda would like to private message, enter y or n: "]);
     hans.with(|links, desk| links.answer(true, desk));
-    assert_eq!(hans.sent(), ["Answer { link: 7, yes: true }"]);
-    hans.hear(&LinkNotice::Prepare { link: LINK, token: TOKEN });
+    assert_eq!(hans.sent(), ["AnswerQuestion { link: 7, yes: true }"]);
+    hans.hear(&Notice::PrepareLink { link: LINK, token: TOKEN });
     let [listening] = &hans.sent()[..] else { panic!("no port") };
     let port = listening.split("port: ").nth(1).unwrap().trim_end_matches(" }").parse().unwrap();
-    yoda.hear(&LinkNotice::Introduction { link: LINK, token: TOKEN, address: "127.0.0.1", port });
+    yoda.hear(&Notice::LinkIntroduction { link: LINK, token: TOKEN, address: "127.0.0.1", port });
     let (mut yoda_is_up, mut hans_is_up) = (false, false);
-    let up = ["Up { link: 7 }".to_owned()];
+    let up = ["LinkReached { link: 7 }".to_owned()];
     yoda.attend_until("both to be up", |yoda| {
         hans.with(|links, desk| links.attend(desk));
         yoda_is_up |= yoda.sent() == up;
@@ -133,7 +138,7 @@ fn couple() -> (Party, Party) {
     });
     yoda.refuses_to_say("hans");
     for party in [&mut hans, &mut yoda] {
-        party.hear(&LinkNotice::Stands { link: LINK, relayed: false });
+        party.hear(&Notice::LinkEstablished { link: LINK, relayed: false });
     }
     assert_eq!(yoda.printed(), ["hans accepts private messaging"]);
     assert_eq!(hans.printed(), [""; 0]);
@@ -148,11 +153,11 @@ fn both_talk_once_it_stands_and_a_stop_ends_it_for_both() {
     assert_eq!(hans.say("yoda", "hi"), Way::Gone);
     yoda.hears("hans(private): hi");
     yoda.with(|links, desk| links.privates.stop("hans", desk)).unwrap();
-    assert_eq!(yoda.sent(), ["End { link: 7, stopped: true }"]);
+    assert_eq!(yoda.sent(), ["EndLink { link: 7, stopped: true }"]);
     yoda.refuses_to_say("hans");
     hans.hears("yoda stopped private messaging");
     // So hans may ask for another session at once, wherever yoda's word to the server is.
-    assert_eq!(hans.sent(), ["End { link: 7, stopped: false }"]);
+    assert_eq!(hans.sent(), ["EndLink { link: 7, stopped: false }"]);
     hans.refuses_to_say("yoda");
 }
 
@@ -161,7 +166,7 @@ fn what_was_said_last_comes_before_the_end_whatever_the_server_says_first() {
     let (mut yoda, mut hans) = couple();
     assert_eq!(yoda.say("hans", "last words"), Way::Gone);
     yoda.with(|links, desk| links.hang_up(desk));
-    hans.hear(&LinkNotice::Ended { link: LINK, stopped: false });
+    hans.hear(&Notice::LinkEnded { link: LINK, stopped: false });
     hans.with(|links, desk| links.logged_out("yoda", desk));
     assert_eq!(hans.printed(), ["yoda(private): last words"]);
     hans.refuses_to_say("yoda");
@@ -185,7 +190,7 @@ fn a_line_that_ends_without_a_word_is_told_unless_the_user_has_logged_out() {
         let (yoda, mut hans) = couple();
         drop(yoda);
         hans.attend_until("the end of the line", |hans| !hans.links.privates.is_enabled("yoda"));
-        assert_eq!(hans.sent(), ["End { link: 7, stopped: false }"]);
+        assert_eq!(hans.sent(), ["EndLink { link: 7, stopped: false }"]);
         assert_eq!(hans.printed(), [""; 0]);
         if logs_out {
             hans.with(|links, desk| links.logged_out("yoda", desk));
@@ -205,9 +210,9 @@ fn what_stands_directly_outlives_the_server_and_what_does_not_is_told() {
     let (mut yoda, mut hans) = couple();
     hans.links.privates.asked(8, "luke");
     hans.links.privates.asked(9, "leia");
-    hans.hear(&LinkNotice::Prepare { link: 9, token: TOKEN });
-    hans.hear(&LinkNotice::Stands { link: 9, relayed: true });
-    hans.hear(&LinkNotice::PrivateQuestion { link: 10, from: "obi" });
+    hans.hear(&Notice::PrepareLink { link: 9, token: TOKEN });
+    hans.hear(&Notice::LinkEstablished { link: 9, relayed: true });
+    hans.hear(&Notice::PrivateQuestion { link: 10, from: "obi" });
     assert_eq!(hans.printed().len(), 3);
     hans.with(|links, desk| links.disconnected(desk));
     let told = [
@@ -219,7 +224,7 @@ fn what_stands_directly_outlives_the_server_and_what_does_not_is_told() {
     assert_eq!(hans.say("yoda", "still here"), Way::Gone);
     yoda.hears("hans(private): still here");
     // The next server counts its links from the beginning.
-    hans.hear(&LinkNotice::Ended { link: LINK, stopped: true });
+    hans.hear(&Notice::LinkEnded { link: LINK, stopped: true });
     assert_eq!(yoda.say("hans", "me too"), Way::Gone);
     hans.hears("yoda(private): me too");
 }
@@ -228,12 +233,12 @@ fn what_stands_directly_outlives_the_server_and_what_does_not_is_told() {
 fn through_the_server_messages_come_and_go_and_a_stop_is_told() {
     let mut yoda = Party::new(Accept::Ask);
     yoda.links.privates.asked(LINK, "hans");
-    yoda.hear(&LinkNotice::RelayedText { link: LINK, text: "too early" });
-    yoda.hear(&LinkNotice::Stands { link: LINK, relayed: true });
-    yoda.hear(&LinkNotice::RelayedText { link: LINK, text: "hi" });
-    yoda.hear(&LinkNotice::RelayedText { link: LINK + 1, text: "whose?" });
+    yoda.hear(&Notice::RelayedText { link: LINK, text: "too early" });
+    yoda.hear(&Notice::LinkEstablished { link: LINK, relayed: true });
+    yoda.hear(&Notice::RelayedText { link: LINK, text: "hi" });
+    yoda.hear(&Notice::RelayedText { link: LINK + 1, text: "whose?" });
     assert_eq!(yoda.say("hans", "hello"), Way::Relay(LINK));
-    yoda.hear(&LinkNotice::Ended { link: LINK, stopped: true });
+    yoda.hear(&Notice::LinkEnded { link: LINK, stopped: true });
     yoda.refuses_to_say("hans");
     let printed = [
         "hans accepts private messaging",
@@ -252,8 +257,8 @@ fn a_yes_that_comes_to_nothing_is_told_to_who_has_asked_and_to_nobody_else() {
             true => yoda.links.privates.asked(LINK, "hans"),
             false => yoda.links.privates.agreed(LINK, "hans"),
         }
-        yoda.hear(&LinkNotice::Prepare { link: LINK, token: TOKEN });
-        yoda.hear(&LinkNotice::Ended { link: LINK, stopped: false });
+        yoda.hear(&Notice::PrepareLink { link: LINK, token: TOKEN });
+        yoda.hear(&Notice::LinkEnded { link: LINK, stopped: false });
         let told: &[&str] = if has_asked { &["Private messaging to hans could not be set up"] } else { &[] };
         assert_eq!(yoda.printed(), told);
         yoda.refuses_to_say("hans");
@@ -264,13 +269,16 @@ fn a_yes_that_comes_to_nothing_is_told_to_who_has_asked_and_to_nobody_else() {
 fn questions_are_answered_oldest_first_and_withdrawn_ones_not_at_all() {
     let mut hans = Party::new(Accept::Ask);
     for (link, from) in [(1, "yoda"), (2, "luke"), (3, "leia")] {
-        hans.hear(&LinkNotice::PrivateQuestion { link, from });
+        hans.hear(&Notice::PrivateQuestion { link, from });
     }
-    hans.hear(&LinkNotice::Withdrawn { link: 1 });
-    hans.hear(&LinkNotice::Withdrawn { link: 99 });
+    hans.hear(&Notice::QuestionWithdrawn { link: 1 });
+    hans.hear(&Notice::QuestionWithdrawn { link: 99 });
     hans.with(|links, desk| links.answer(false, desk));
     hans.with(|links, desk| links.answer(true, desk));
-    assert_eq!(hans.sent(), ["Answer { link: 2, yes: false }", "Answer { link: 3, yes: true }"]);
+    assert_eq!(
+        hans.sent(),
+        ["AnswerQuestion { link: 2, yes: false }", "AnswerQuestion { link: 3, yes: true }"]
+    );
     assert!(!hans.links.has_question());
     hans.with(|links, desk| links.answer(true, desk));
     assert_eq!(hans.sent(), [""; 0]);
@@ -280,20 +288,20 @@ fn questions_are_answered_oldest_first_and_withdrawn_ones_not_at_all() {
 fn one_question_too_many_is_a_no() {
     let mut hans = Party::new(Accept::Ask);
     for link in 1..=QUESTIONS_MAX as LinkId + 1 {
-        hans.hear(&LinkNotice::PrivateQuestion { link, from: "yoda" });
+        hans.hear(&Notice::PrivateQuestion { link, from: "yoda" });
     }
     assert_eq!(hans.printed().len(), QUESTIONS_MAX);
-    assert_eq!(hans.sent(), [format!("Answer {{ link: {}, yes: false }}", QUESTIONS_MAX + 1)]);
+    assert_eq!(hans.sent(), [format!("AnswerQuestion {{ link: {}, yes: false }}", QUESTIONS_MAX + 1)]);
 }
 
 #[test]
 fn who_has_decided_beforehand_is_not_asked() {
     for (accept, yes) in [(Accept::Always, true), (Accept::Never, false)] {
         let mut hans = Party::new(accept);
-        hans.hear(&LinkNotice::PrivateQuestion { link: 1, from: "yoda" });
-        hans.hear(&LinkNotice::FileQuestion { link: 2, from: "yoda", size: 3, file: "f" });
+        hans.hear(&Notice::PrivateQuestion { link: 1, from: "yoda" });
+        hans.hear(&Notice::FileQuestion { link: 2, from: "yoda", size: 3, file: "f" });
         assert_eq!(hans.printed(), [""; 0]);
-        let answers = [1, 2].map(|link| format!("Answer {{ link: {link}, yes: {yes} }}"));
+        let answers = [1, 2].map(|link| format!("AnswerQuestion {{ link: {link}, yes: {yes} }}"));
         assert_eq!(hans.sent(), answers);
     }
 }
@@ -302,9 +310,9 @@ fn who_has_decided_beforehand_is_not_asked() {
 fn a_file_that_is_here_is_no_question() {
     let mut hans = Party::new(Accept::Always);
     fs::write(hans.directory.path().join("yoda_f"), b"mine").unwrap();
-    hans.hear(&LinkNotice::FileQuestion { link: 1, from: "yoda", size: 3, file: "f" });
+    hans.hear(&Notice::FileQuestion { link: 1, from: "yoda", size: 3, file: "f" });
     assert_eq!(hans.printed(), ["yoda_f exists here. Use --force to overwrite"]);
-    assert_eq!(hans.sent(), ["Answer { link: 1, yes: false }"]);
+    assert_eq!(hans.sent(), ["AnswerQuestion { link: 1, yes: false }"]);
 }
 
 #[test]
@@ -316,13 +324,13 @@ fn a_file_goes_through_the_server_when_there_is_no_other_way() {
     let source = Source::open(path.to_str().unwrap()).unwrap();
     let size = source.original.size();
     yoda.with(|links, desk| links.files.asked(LINK, "hans", source, desk));
-    hans.hear(&LinkNotice::FileQuestion { link: LINK, from: "yoda", size, file: "f" });
-    assert_eq!(hans.sent(), ["Answer { link: 7, yes: true }"]);
-    yoda.hear(&LinkNotice::Prepare { link: LINK, token: TOKEN });
-    yoda.attend_until("the digest", |yoda| yoda.sent().iter().any(|sent| sent.starts_with("Listening")));
+    hans.hear(&Notice::FileQuestion { link: LINK, from: "yoda", size, file: "f" });
+    assert_eq!(hans.sent(), ["AnswerQuestion { link: 7, yes: true }"]);
+    yoda.hear(&Notice::PrepareLink { link: LINK, token: TOKEN });
+    yoda.attend_until("the digest", |yoda| yoda.sent().iter().any(|sent| sent.starts_with("LinkListening")));
     for party in [&mut hans, &mut yoda] {
-        party.hear(&LinkNotice::Introduction { link: LINK, token: TOKEN, address: "", port: 0 });
-        party.hear(&LinkNotice::Stands { link: LINK, relayed: true });
+        party.hear(&Notice::LinkIntroduction { link: LINK, token: TOKEN, address: "", port: 0 });
+        party.hear(&Notice::LinkEstablished { link: LINK, relayed: true });
     }
     let why = "through the server: no direct connection could be made";
     assert_eq!(yoda.printed(), [format!("f goes {why}")]);
@@ -347,13 +355,13 @@ fn reading_a_large_file_through_keeps_its_sender_from_being_idle() {
     File::create(&path).unwrap().set_len(3 * crate::peer::digest::SLICE_BYTES).unwrap();
     let source = Source::open(path.to_str().unwrap()).unwrap();
     yoda.with(|links, desk| links.files.asked(LINK, "hans", source, desk));
-    yoda.hear(&LinkNotice::Prepare { link: LINK, token: TOKEN });
+    yoda.hear(&Notice::PrepareLink { link: LINK, token: TOKEN });
     let mut active = 0;
     yoda.attend_until("the digest", |yoda| {
         yoda.now += Duration::from_secs(1);
         let sent = yoda.sent();
         active += sent.iter().filter(|sent| *sent == "Active").count();
-        sent.iter().any(|sent| sent.starts_with("Listening"))
+        sent.iter().any(|sent| sent.starts_with("LinkListening"))
     });
     assert!(active >= 2, "{active}");
 }
@@ -365,11 +373,11 @@ fn who_leaves_while_a_file_is_on_its_way_has_given_it_up() {
     fs::write(&path, b"abc").unwrap();
     let source = Source::open(path.to_str().unwrap()).unwrap();
     yoda.with(|links, desk| links.files.asked(LINK, "hans", source, desk));
-    yoda.hear(&LinkNotice::Prepare { link: LINK, token: TOKEN });
-    yoda.attend_until("the digest", |yoda| yoda.sent().iter().any(|sent| sent.starts_with("Listening")));
+    yoda.hear(&Notice::PrepareLink { link: LINK, token: TOKEN });
+    yoda.attend_until("the digest", |yoda| yoda.sent().iter().any(|sent| sent.starts_with("LinkListening")));
     let nobody = std::net::UdpSocket::bind((HERE, 0)).unwrap();
     let port = nobody.local_addr().unwrap().port();
-    yoda.hear(&LinkNotice::Introduction { link: LINK, token: TOKEN, address: "127.0.0.1", port });
+    yoda.hear(&Notice::LinkIntroduction { link: LINK, token: TOKEN, address: "127.0.0.1", port });
     assert!(yoda.links.files.is_sending());
     yoda.with(|links, desk| links.hang_up(desk));
     assert_eq!(yoda.printed(), [""; 0]);
@@ -381,10 +389,10 @@ fn who_leaves_while_a_file_is_on_its_way_has_given_it_up() {
 #[test]
 fn who_leaves_while_a_file_comes_in_leaves_at_once() {
     let mut hans = Party::new(Accept::Always);
-    hans.hear(&LinkNotice::FileQuestion { link: LINK, from: "yoda", size: 3, file: "f" });
+    hans.hear(&Notice::FileQuestion { link: LINK, from: "yoda", size: 3, file: "f" });
     let silent = std::net::UdpSocket::bind((HERE, 0)).unwrap();
     let port = silent.local_addr().unwrap().port();
-    hans.hear(&LinkNotice::Introduction { link: LINK, token: TOKEN, address: "127.0.0.1", port });
+    hans.hear(&Notice::LinkIntroduction { link: LINK, token: TOKEN, address: "127.0.0.1", port });
     hans.with(|links, desk| links.hang_up(desk));
     assert_eq!(hans.printed(), ["f from yoda was not received"]);
     assert!(!hans.links.is_busy());
@@ -393,11 +401,11 @@ fn who_leaves_while_a_file_comes_in_leaves_at_once() {
 #[test]
 fn nobody_waits_for_a_sender_that_has_left() {
     let mut hans = Party::new(Accept::Always);
-    hans.hear(&LinkNotice::FileQuestion { link: LINK, from: "yoda", size: 3, file: "f" });
+    hans.hear(&Notice::FileQuestion { link: LINK, from: "yoda", size: 3, file: "f" });
     let nobody = std::net::UdpSocket::bind((HERE, 0)).unwrap();
     let port = nobody.local_addr().unwrap().port();
-    hans.hear(&LinkNotice::Introduction { link: LINK, token: TOKEN, address: "127.0.0.1", port });
-    hans.hear(&LinkNotice::Ended { link: LINK, stopped: false });
+    hans.hear(&Notice::LinkIntroduction { link: LINK, token: TOKEN, address: "127.0.0.1", port });
+    hans.hear(&Notice::LinkEnded { link: LINK, stopped: false });
     assert_eq!(hans.printed(), [""; 0], "its last word may be on its way");
     hans.now += Duration::from_secs(3);
     hans.with(|links, desk| links.attend(desk));
@@ -405,14 +413,11 @@ fn nobody_waits_for_a_sender_that_has_left() {
     assert!(!hans.links.is_busy());
 }
 
-/// Takes datagrams from one user's outbox to the other one, as the server would.
+/// Takes datagrams from one user to the other one, as the server would.
 fn pass_on(from: &mut Party, to: &mut Party) {
-    let mut decoder = Decoder::default();
-    decoder.feed(from.outbox.unsent());
-    from.outbox.sent(from.outbox.unsent().len());
-    while let Some(frame) = decoder.next_frame().unwrap() {
-        if let Ok(LinkRequest::RelayDatagram { link, datagram }) = LinkRequest::decode(&frame) {
-            to.hear(&LinkNotice::RelayedDatagram { link, datagram });
+    for request in said(from) {
+        if let Request::RelayDatagram { link, datagram } = request.as_ref() {
+            to.hear(&Notice::RelayedDatagram { link, datagram });
         }
     }
 }
@@ -421,17 +426,17 @@ fn pass_on(from: &mut Party, to: &mut Party) {
 fn what_the_server_says_of_links_that_nobody_knows_has_no_effect() {
     let mut hans = Party::new(Accept::Ask);
     for notice in [
-        LinkNotice::Asked { link: 1, text: "" },
-        LinkNotice::Withdrawn { link: 1 },
-        LinkNotice::Declined { link: 1 },
-        LinkNotice::Prepare { link: 1, token: TOKEN },
-        LinkNotice::Introduction { link: 1, token: TOKEN, address: "127.0.0.1", port: 1 },
-        LinkNotice::Introduction { link: 1, token: TOKEN, address: "nonsense", port: 1 },
-        LinkNotice::Stands { link: 1, relayed: true },
-        LinkNotice::Stands { link: 1, relayed: false },
-        LinkNotice::Ended { link: 1, stopped: true },
-        LinkNotice::RelayedText { link: 1, text: "x" },
-        LinkNotice::RelayedDatagram { link: 1, datagram: &[0; 100] },
+        Notice::LoggedIn { name: "yoda" },
+        Notice::QuestionWithdrawn { link: 1 },
+        Notice::QuestionDeclined { link: 1 },
+        Notice::PrepareLink { link: 1, token: TOKEN },
+        Notice::LinkIntroduction { link: 1, token: TOKEN, address: "127.0.0.1", port: 1 },
+        Notice::LinkIntroduction { link: 1, token: TOKEN, address: "nonsense", port: 1 },
+        Notice::LinkEstablished { link: 1, relayed: true },
+        Notice::LinkEstablished { link: 1, relayed: false },
+        Notice::LinkEnded { link: 1, stopped: true },
+        Notice::RelayedText { link: 1, text: "x" },
+        Notice::RelayedDatagram { link: 1, datagram: &[0; 100] },
     ] {
         hans.hear(&notice);
     }
@@ -441,11 +446,11 @@ fn what_the_server_says_of_links_that_nobody_knows_has_no_effect() {
 #[test]
 fn a_door_that_is_not_needed_any_more_is_closed() {
     let mut hans = Party::new(Accept::Always);
-    hans.hear(&LinkNotice::PrivateQuestion { link: LINK, from: "yoda" });
-    hans.hear(&LinkNotice::Prepare { link: LINK, token: TOKEN });
+    hans.hear(&Notice::PrivateQuestion { link: LINK, from: "yoda" });
+    hans.hear(&Notice::PrepareLink { link: LINK, token: TOKEN });
     let port: u16 = hans.sent()[1].split("port: ").nth(1).unwrap().trim_end_matches(" }").parse().unwrap();
     drop(std::net::TcpStream::connect((HERE, port)).expect("it is open"));
-    hans.hear(&LinkNotice::Stands { link: LINK, relayed: true });
+    hans.hear(&Notice::LinkEstablished { link: LINK, relayed: true });
     let refused = std::net::TcpStream::connect((HERE, port)).unwrap_err();
     assert_eq!(refused.kind(), std::io::ErrorKind::ConnectionRefused);
 }

@@ -1,7 +1,7 @@
 //! The TCP connection of a private session: a door where the other end is awaited, and the line between the
 //! two once it has come in.
 //!
-//! It knows sockets and the frames of `forum_common::peer`. It refuses to know users, the server and what is
+//! It knows sockets and the messages between clients of `forum_common::wire`. It refuses to know users, the server and what is
 //! printed. Nothing here waits: sockets are nonblocking, and somebody else polls them.
 
 use std::io::{self, ErrorKind, Read, Write};
@@ -9,11 +9,10 @@ use std::net::{IpAddr, Shutdown, TcpListener, TcpStream};
 use std::os::fd::AsFd;
 use std::time::{Duration, Instant};
 
-use forum_common::frame::{self, Decoder};
 use forum_common::limits::HEADER_BYTES;
-use forum_common::link::{TOKEN_BYTES, Token};
 use forum_common::names::Text;
-use forum_common::peer::PeerFrame;
+use forum_common::wire::field::KEY_BYTES;
+use forum_common::wire::{Direct, Input, Key, NO_TAG};
 use rustix::event::{PollFd, PollFlags};
 use subtle::ConstantTimeEq;
 
@@ -28,19 +27,16 @@ const PROVE_TIMEOUT: Duration = Duration::from_secs(5);
 const CALLERS_MAX: usize = 8;
 
 /// Bytes of the frame that proves it. A stranger's are never more than these in memory.
-const PROVE_BYTES: usize = HEADER_BYTES + TOKEN_BYTES;
+const PROVE_BYTES: usize = HEADER_BYTES + KEY_BYTES;
 
 /// Bytes that may wait for a peer that does not read. Past it, nothing more is said: the user is told.
 const UNSENT_BYTES_MAX: usize = 256 << 10;
-
-/// Bytes taken from a line in a turn of the loop.
-const READ_BYTES: usize = 64 << 10;
 
 /// Where one peer is awaited.
 #[derive(Debug)]
 pub(super) struct Door {
     listener: TcpListener,
-    token: Token,
+    token: Key,
     callers: Vec<Caller>,
 }
 
@@ -48,7 +44,7 @@ pub(super) struct Door {
 #[derive(Debug)]
 struct Caller {
     stream: TcpStream,
-    said: Vec<u8>,
+    said: Input,
     until: Instant,
 }
 
@@ -57,7 +53,7 @@ impl Door {
     ///
     /// # Errors
     /// Those of the kernel.
-    pub(super) fn open(address: IpAddr, token: Token) -> io::Result<Self> {
+    pub(super) fn open(address: IpAddr, token: Key) -> io::Result<Self> {
         let listener = TcpListener::bind((address, 0))?;
         listener.set_nonblocking(true)?;
         Ok(Self { listener, token, callers: Vec::new() })
@@ -88,7 +84,11 @@ impl Door {
         for _ in 0..CALLERS_MAX {
             let Ok((stream, _)) = self.listener.accept() else { break };
             if stream.set_nonblocking(true).is_ok() {
-                self.callers.push(Caller { stream, said: Vec::new(), until: now + PROVE_TIMEOUT });
+                self.callers.push(Caller {
+                    stream,
+                    said: Input::new(PROVE_BYTES),
+                    until: now + PROVE_TIMEOUT,
+                });
             }
         }
         let mut proved = None;
@@ -117,22 +117,16 @@ enum Verdict {
 }
 
 impl Caller {
-    fn listen(&mut self, token: &Token) -> Verdict {
-        let mut bytes = [0; PROVE_BYTES];
-        match self.stream.read(&mut bytes[self.said.len()..]) {
+    fn listen(&mut self, token: &Key) -> Verdict {
+        match self.stream.read(self.said.space()) {
             Ok(0) => return Verdict::Stranger,
-            Ok(count) => {
-                let said = self.said.len();
-                self.said.extend_from_slice(&bytes[said..said + count]);
-            }
+            Ok(count) => self.said.filled(count),
             Err(error) if is_passing(&error) => {}
             Err(_) => return Verdict::Stranger,
         }
-        if self.said.len() < PROVE_BYTES {
-            return Verdict::Unknown;
-        }
-        match frame::split(&self.said).map(|split| split.map(|(frame, _)| PeerFrame::decode(&frame))) {
-            Ok(Some(Ok(PeerFrame::Prove(shown)))) if bool::from(shown.ct_eq(token)) => Verdict::Proved,
+        match self.said.take().map(|frame| frame.map(|frame| Direct::decode(&frame))) {
+            Ok(None) => Verdict::Unknown,
+            Ok(Some(Ok(Direct::Prove { token: shown }))) if bool::from(shown.ct_eq(token)) => Verdict::Proved,
             _ => Verdict::Stranger,
         }
     }
@@ -153,10 +147,8 @@ pub(super) enum Heard {
 #[derive(Debug)]
 pub(super) struct Line {
     stream: TcpStream,
-    decoder: Decoder,
+    input: Input,
     unsent: Vec<u8>,
-    /// Where what comes is read to.
-    buffer: Box<[u8]>,
     /// Nothing more will be sent, and once `unsent` has gone, the peer is to see that.
     hung_up: bool,
     /// The peer takes no more, or has broken the rules: nothing can be said any more.
@@ -168,23 +160,21 @@ impl Line {
     ///
     /// # Errors
     /// The kernel refuses an option.
-    pub(super) fn calling(stream: TcpStream, token: Token) -> io::Result<Self> {
+    pub(super) fn calling(stream: TcpStream, token: Key) -> io::Result<Self> {
         let mut line = Self::over(stream)?;
-        line.put(&PeerFrame::Prove(token));
+        line.put(&Direct::Prove { token });
         Ok(line)
     }
 
     fn answering(stream: TcpStream) -> io::Result<Self> {
         let mut line = Self::over(stream)?;
-        line.put(&PeerFrame::Ready);
+        line.put(&Direct::Ready);
         Ok(line)
     }
 
     fn over(stream: TcpStream) -> io::Result<Self> {
         keep_alive(&stream)?;
-        let (decoder, unsent) = (Decoder::default(), Vec::new());
-        let buffer = vec![0; READ_BYTES].into();
-        Ok(Self { stream, decoder, unsent, buffer, hung_up: false, broken: false })
+        Ok(Self { stream, input: Input::default(), unsent: Vec::new(), hung_up: false, broken: false })
     }
 
     /// What to poll for.
@@ -200,14 +190,14 @@ impl Line {
     pub(super) fn say(&mut self, text: &str) -> bool {
         let has_room = self.unsent.len() < UNSENT_BYTES_MAX;
         if has_room {
-            self.put(&PeerFrame::Text(text));
+            self.put(&Direct::PrivateText { text });
         }
         has_room
     }
 
     /// Tells the peer that its counterpart has stopped the session, and hangs up.
     pub(super) fn say_bye(&mut self) {
-        self.put(&PeerFrame::Bye);
+        self.put(&Direct::Bye);
         self.hang_up();
     }
 
@@ -222,8 +212,8 @@ impl Line {
         self.unsent.is_empty() || self.broken
     }
 
-    fn put(&mut self, peer_frame: &PeerFrame<'_>) {
-        peer_frame.encode(&mut self.unsent);
+    fn put(&mut self, message: &Direct<'_>) {
+        message.encode(NO_TAG, &mut self.unsent);
         self.write();
     }
 
@@ -247,9 +237,9 @@ impl Line {
     /// more to come: a peer that has hung up, or says what no peer says, is heard no more.
     pub(super) fn attend(&mut self) -> (Vec<Heard>, bool) {
         self.write();
-        let goes_on = match self.stream.read(&mut self.buffer) {
+        let goes_on = match self.stream.read(self.input.space()) {
             Ok(count) => {
-                self.decoder.feed(&self.buffer[..count]);
+                self.input.filled(count);
                 count > 0
             }
             Err(error) => is_passing(&error),
@@ -265,15 +255,15 @@ impl Line {
     }
 
     fn next_heard(&mut self) -> Result<Option<Heard>, Nonsense> {
-        let Some(frame) = self.decoder.next_frame().map_err(|_| Nonsense)? else { return Ok(None) };
-        match PeerFrame::decode(&frame).map_err(|_| Nonsense)? {
-            PeerFrame::Ready => Ok(Some(Heard::Ready)),
-            PeerFrame::Text(text) => match Text::parse(text) {
+        let Some(frame) = self.input.take().map_err(|_| Nonsense)? else { return Ok(None) };
+        match Direct::decode(&frame).map_err(|_| Nonsense)? {
+            Direct::Ready => Ok(Some(Heard::Ready)),
+            Direct::PrivateText { text } => match Text::parse(text) {
                 Ok(_) => Ok(Some(Heard::Text(text.to_owned()))),
                 Err(_) => Err(Nonsense),
             },
-            PeerFrame::Bye => Ok(Some(Heard::Bye)),
-            PeerFrame::Prove(_) => Err(Nonsense),
+            Direct::Bye => Ok(Some(Heard::Bye)),
+            Direct::Prove { .. } => Err(Nonsense),
         }
     }
 }
@@ -291,7 +281,7 @@ mod tests {
 
     use super::*;
 
-    const TOKEN: Token = [7; TOKEN_BYTES];
+    const TOKEN: Key = [7; KEY_BYTES];
 
     fn wait(fds: &mut [PollFd<'_>]) {
         let deadline = Timespec { tv_sec: 60, tv_nsec: 0 };
@@ -321,7 +311,7 @@ mod tests {
         TcpStream::connect(address).unwrap()
     }
 
-    fn line_of(stream: TcpStream, token: Token) -> Line {
+    fn line_of(stream: TcpStream, token: Key) -> Line {
         stream.set_nonblocking(true).unwrap();
         Line::calling(stream, token).unwrap()
     }
@@ -362,13 +352,13 @@ mod tests {
     #[test]
     fn a_wrong_token_gets_nothing_but_the_end() {
         let (mut door, address) = door();
-        for wrong in [[8; TOKEN_BYTES], [0; TOKEN_BYTES]] {
+        for wrong in [[8; KEY_BYTES], [0; KEY_BYTES]] {
             let mut stranger = line_of(call(address), wrong);
             assert!(open_to_callers(&mut door).is_none());
             assert_eq!(hear(&mut stranger, 1), (vec![], false));
         }
         let mut almost = TOKEN;
-        almost[TOKEN_BYTES - 1] ^= 1;
+        almost[KEY_BYTES - 1] ^= 1;
         let _stranger = line_of(call(address), almost);
         assert!(open_to_callers(&mut door).is_none());
     }
@@ -417,7 +407,7 @@ mod tests {
     fn a_token_that_comes_byte_by_byte_is_a_token() {
         let (mut door, address) = door();
         let mut prove = Vec::new();
-        PeerFrame::Prove(TOKEN).encode(&mut prove);
+        Direct::Prove { token: TOKEN }.encode(NO_TAG, &mut prove);
         let mut slow = call(address);
         let mut line = None;
         for byte in prove {
@@ -437,7 +427,7 @@ mod tests {
 
     #[test]
     fn what_a_peer_may_not_say_ends_the_line_behind_what_it_said_before() {
-        for nonsense in [&b"\0\0\0\x05\x99\0\0\0\0"[..], &[0xff; 9], b"\0\0\0\x06\x72\0\0\0\0\x1b"] {
+        for nonsense in [&b"\0\0\0\x05\x99\0\0\0\0"[..], &[0xff; 9], b"\0\0\0\x08\x72\0\0\0\0\0\x01\x1b"] {
             let (mut calling, mut answering) = pair();
             assert!(calling.say("first"));
             calling.unsent.extend_from_slice(nonsense);

@@ -26,7 +26,7 @@ pub const DATAGRAM_BYTES_MAX: usize = 65_488;
 /// Ranges of packet numbers in one Ack, the first included; an Ack still fits the smallest datagram.
 pub const ACK_RANGES_MAX: usize = 56;
 /// Bytes of the token that the server gives to both ends.
-pub use forum_common::link::TOKEN_BYTES;
+pub use forum_common::wire::field::KEY_BYTES as TOKEN_BYTES;
 
 const DIGEST_BYTES: usize = blake3::OUT_LEN;
 const ACK_BYTES: usize = HEADER_BYTES + 32;

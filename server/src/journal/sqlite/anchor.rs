@@ -131,7 +131,9 @@ impl Anchor {
         let mut slots = Slots { file, counter, slot: (newest + 1) % SLOTS, tip, due: None };
         slots.write(tip)?;
         slots.sync()?;
-        sync_directory(parent(path))?;
+        if bytes.is_empty() {
+            sync_directory(parent(path))?;
+        }
         Ok(Self(Arc::new(Mutex::new(slots))))
     }
 

@@ -14,7 +14,7 @@ use rusqlite::config::DbConfig;
 use rusqlite::{Connection, OpenFlags};
 
 use super::chain::Tip;
-use super::error::{JournalError, Trouble, io, sqlite};
+use super::error::{JournalError, Place, Trouble, io, sqlite};
 use super::structure::or_unreadable;
 use super::{FORMAT, anchor, index};
 
@@ -231,7 +231,10 @@ pub(super) fn open_to_write(path: &Path) -> Result<Database, JournalError> {
 /// Opens a journal at one point of its log, and changes nothing: no file appears, none is written.
 pub(super) fn open_to_read(path: &Path, beside: Beside) -> Result<Database, JournalError> {
     let opened = || -> Result<Connection, Trouble> {
-        fs::metadata(path).map_err(io("open it"))?;
+        let bytes = fs::metadata(path).map_err(io("open it"))?.len();
+        if bytes < PAGE_BYTES as u64 {
+            return Err(less_than_a_page(path, bytes));
+        }
         let wal_bytes = fs::metadata(wal(path)).map_or(0, |wal| wal.len());
         let conn = match beside {
             Beside::Server => open_connection(path, OpenFlags::SQLITE_OPEN_READ_ONLY),
@@ -246,6 +249,16 @@ pub(super) fn open_to_read(path: &Path, beside: Beside) -> Result<Database, Jour
     };
     let conn = opened().map_err(|trouble| JournalError::new(path, or_unreadable(path, trouble)))?;
     Ok(Database { conn, path: path.to_owned(), index: None })
+}
+
+/// What is wrong with a database of so few bytes. SQLite must not see it: beside an empty database it deletes
+/// the write-ahead log, even when it only reads.
+fn less_than_a_page(path: &Path, bytes: u64) -> Trouble {
+    if wal(path).exists() || anchor::path_of(path).exists() {
+        Trouble::Damaged(Place::File, format!("the file is cut short: it has {bytes} bytes"))
+    } else {
+        Trouble::Foreign
+    }
 }
 
 /// Everything is in the one file: no log, no locks, no shared memory.

@@ -191,3 +191,22 @@ fn a_page_that_no_replay_reads_and_the_next_commit_needs_is_found_when_it_is_dam
         assert!(error.to_string().to_lowercase().contains("freelist"), "{error}");
     }
 }
+
+#[test]
+fn a_database_that_was_emptied_does_not_take_its_log_with_it() {
+    let (_dir, path) = place();
+    let mut running = Running::open(&path);
+    running.commit(&[b"1"]);
+    let (_crash_dir, crashed) = crash(&path);
+    for bytes in [0, 1, file::PAGE_BYTES - 1] {
+        fs::write(&crashed, vec![0; bytes]).unwrap();
+        let before = trace(&crashed);
+        for error in
+            [look(&crashed).unwrap_err(), Stored::open(&crashed).and_then(read_all).map(drop).unwrap_err()]
+        {
+            let expected = format!("damaged: the file is cut short: it has {bytes} bytes");
+            assert_eq!(error.to_string(), format!("journal {}: {expected}", crashed.display()));
+        }
+        assert_eq!(trace(&crashed), before, "nothing was changed or deleted");
+    }
+}

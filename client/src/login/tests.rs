@@ -1,0 +1,217 @@
+//! A log-in whose server is the test.
+
+use forum_common::wire::{Input, LimitListBuf, OwnedReply};
+
+use super::*;
+
+struct Scene {
+    login: Login,
+    server: Server,
+}
+
+fn hello(version: u16, zone: &str) -> OwnedReply {
+    OwnedReply::ServerHello {
+        version,
+        server: "script".into(),
+        features: String::new(),
+        limits: LimitListBuf::default(),
+        zone: zone.into(),
+        now_ms: 1_654_063_201_000,
+        servers: None,
+    }
+}
+
+impl Scene {
+    fn new(known: Known) -> Self {
+        let mut server = Server::default();
+        let login = Login::start(known, 8_001, true, &mut server);
+        let mut scene = Self { login, server };
+        scene.sent(&format!("ClientHello {{ version: 3, client: \"{CLIENT}\", presence: true }}"));
+        assert!(matches!(scene.reply(&hello(VERSION, "UTC").as_ref()), Step::Greeted(_, None)));
+        scene
+    }
+
+    fn reply(&mut self, reply: &Reply<'_>) -> Step {
+        self.login.replied(reply, Instant::now(), &mut self.server)
+    }
+
+    fn refuse(&mut self, code: Refusal) -> Step {
+        self.reply(&Reply::Refused { code, limit: None, value: None, name: None, text: "no" })
+    }
+
+    fn want(&mut self, known: bool) {
+        assert!(matches!(self.reply(&Reply::PasswordWanted { known }), Step::Going));
+    }
+
+    fn answer(&mut self, prompt: &str, line: &str) {
+        assert_eq!(self.login.question().expect("a question").prompt, prompt);
+        self.login.answer(line, &mut self.server);
+    }
+
+    /// What was sent since the last look, as requests.
+    fn sent(&mut self, wanted: &str) {
+        let mut input = Input::default();
+        assert_eq!(input.feed(self.server.unsent()), self.server.unsent().len());
+        let frame = input.take().unwrap().expect("a request");
+        assert_eq!(format!("{:?}", Request::decode(&frame).unwrap()), wanted);
+        assert_eq!(input.take().unwrap(), None);
+        self.server.sent(self.server.unsent().len());
+    }
+
+    fn welcome(&mut self) -> Identity {
+        match self.reply(&welcome("Welcome to the forum")) {
+            Step::In { identity, greeting, .. } => {
+                assert_eq!(greeting, "Welcome to the forum");
+                identity
+            }
+            other => panic!("{other:?}"),
+        }
+    }
+}
+
+fn welcome(text: &str) -> Reply<'_> {
+    Reply::Welcome { session: 1, since_ms: 2, text }
+}
+
+fn user() -> Known {
+    Known::User { name: "yoda".into(), password: Secret::new("jedi".into()) }
+}
+
+fn again() -> Known {
+    Known::Again(Identity { name: "yoda".into(), password: Secret::new("jedi".into()) })
+}
+
+#[test]
+fn a_known_name_is_asked_for_its_password() {
+    let mut scene = Scene::new(Known::Nothing);
+    scene.answer("Enter username: ", " yoda ");
+    scene.sent("LogIn { name: \"yoda\", udp_port: 8001, take_over: None, session: None }");
+    assert_eq!(scene.login.question(), None);
+    scene.want(true);
+    scene.answer("Enter password: ", " jedi ");
+    scene.sent("Password { password: \" jedi \" }");
+    let identity = scene.welcome();
+    assert_eq!((identity.name.as_str(), identity.password.as_str()), ("yoda", " jedi "));
+}
+
+#[test]
+fn a_new_name_chooses_and_confirms_a_password() {
+    let mut scene = Scene::new(Known::Nothing);
+    scene.answer("Enter username: ", "yoda");
+    scene.sent("LogIn { name: \"yoda\", udp_port: 8001, take_over: None, session: None }");
+    scene.want(false);
+    scene.answer("Enter new password for yoda: ", "jedi");
+    scene.answer("Confirm password: ", "jedo");
+    scene.sent("SignUp { password: \"jedi\", confirmation: \"jedo\" }");
+    assert!(matches!(scene.refuse(Refusal::PasswordsDiffer), Step::Again(_)));
+    assert_eq!(scene.login.question().unwrap().prompt, "Enter username: ");
+}
+
+#[test]
+fn every_refusal_leads_back_to_the_name_unless_the_server_closes() {
+    for code in Refusal::ALL {
+        let mut scene = Scene::new(Known::Nothing);
+        scene.login.answer("yoda", &mut scene.server);
+        scene.want(true);
+        scene.login.answer("jedi", &mut scene.server);
+        let step = scene.refuse(*code);
+        if code.closes() {
+            assert!(matches!(step, Step::Failed(_)), "{code:?}");
+        } else {
+            assert!(matches!(step, Step::Again(_)), "{code:?}");
+            assert_eq!(scene.login.question().unwrap().prompt, "Enter username: ");
+        }
+    }
+}
+
+#[test]
+fn an_empty_name_is_no_answer_but_an_empty_password_is_one() {
+    let mut scene = Scene::new(Known::Nothing);
+    scene.answer("Enter username: ", "");
+    scene.answer("Enter username: ", "   ");
+    assert!(scene.server.unsent().is_empty());
+    scene.answer("Enter username: ", "yoda");
+    scene.sent("LogIn { name: \"yoda\", udp_port: 8001, take_over: None, session: None }");
+    scene.want(true);
+    scene.answer("Enter password: ", "");
+    scene.sent("Password { password: \"\" }");
+}
+
+#[test]
+fn options_log_in_or_sign_up_without_a_question() {
+    for (known, request) in [
+        (true, "Password { password: \"jedi\" }"),
+        (false, "SignUp { password: \"jedi\", confirmation: \"jedi\" }"),
+    ] {
+        let mut scene = Scene::new(user());
+        scene.sent("LogIn { name: \"yoda\", udp_port: 8001, take_over: None, session: None }");
+        scene.want(known);
+        assert_eq!(scene.login.question(), None);
+        scene.sent(request);
+        scene.welcome();
+    }
+}
+
+#[test]
+fn with_options_any_refusal_is_final() {
+    for code in Refusal::ALL {
+        let mut scene = Scene::new(user());
+        assert!(matches!(scene.refuse(*code), Step::Failed(_)), "{code:?}");
+    }
+}
+
+#[test]
+fn after_a_lost_connection_the_old_session_is_waited_out() {
+    let mut scene = Scene::new(again());
+    scene.sent("LogIn { name: \"yoda\", udp_port: 8001, take_over: None, session: None }");
+    assert!(matches!(scene.refuse(Refusal::AlreadyLoggedIn), Step::Later(_)));
+}
+
+#[test]
+fn after_a_lost_connection_a_password_that_is_wrong_now_is_asked_for() {
+    let mut scene = Scene::new(again());
+    scene.sent("LogIn { name: \"yoda\", udp_port: 8001, take_over: None, session: None }");
+    scene.want(true);
+    scene.sent("Password { password: \"jedi\" }");
+    assert!(matches!(scene.refuse(Refusal::InvalidPassword), Step::Again(_)));
+    scene.answer("Enter username: ", "yoda");
+}
+
+#[test]
+fn after_a_lost_connection_no_account_is_made_unasked() {
+    let mut scene = Scene::new(again());
+    scene.sent("LogIn { name: \"yoda\", udp_port: 8001, take_over: None, session: None }");
+    scene.want(false);
+    assert!(scene.server.unsent().is_empty());
+    assert_eq!(scene.login.question().unwrap().prompt, "Enter new password for yoda: ");
+}
+
+#[test]
+fn another_version_is_foreign_and_a_misplaced_reply_unexpected() {
+    let (mut server, now) = (Server::default(), Instant::now());
+    for version in [2, 4] {
+        let mut login = Login::start(Known::Nothing, 0, true, &mut server);
+        let step = login.replied(&hello(version, "UTC").as_ref(), now, &mut server);
+        assert!(matches!(step, Step::Foreign(it) if it == version));
+    }
+    let mut scene = Scene::new(Known::Nothing);
+    assert!(matches!(scene.reply(&welcome("")), Step::Unexpected));
+}
+
+#[test]
+fn times_are_those_of_the_servers_zone_or_of_utc_if_that_is_not_known() {
+    for (name, unknown, shown) in [
+        ("Australia/Sydney", None, "1 Jun 2022 16:00:01"),
+        ("Nowhere/At_all", Some("Nowhere/At_all"), "1 Jun 2022 06:00:01"),
+    ] {
+        let (mut server, now) = (Server::default(), Instant::now());
+        let mut login = Login::start(Known::Nothing, 0, false, &mut server);
+        match login.replied(&hello(VERSION, name).as_ref(), now, &mut server) {
+            Step::Greeted(clock, zone) => {
+                assert_eq!((zone.as_deref(), clock.now(now).ms), (unknown, 1_654_063_201_000));
+                assert_eq!(clock.zone().shown(1_654_063_201_000), shown);
+            }
+            other => panic!("{other:?}"),
+        }
+    }
+}

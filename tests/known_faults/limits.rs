@@ -94,25 +94,6 @@ fn c2_who_was_turned_away_keeps_nobody_out() {
     assert!(newcomer.is_ok(), "C2: {left} have left, {waiting} who were turned away remain: {newcomer:?}");
 }
 
-/// Before the welcome a frame has at most 2 KiB.
-#[test]
-fn c4_strangers_with_unfinished_frames_cost_little_memory() {
-    const STRANGERS: usize = 500;
-    const EACH_BYTES_MAX: usize = 8 * 1_024;
-    let server = Server::start(&[]);
-    let mut strangers: Vec<Wire> = (0..STRANGERS).map(|_| server.wire()).collect();
-    let mut other = server.wire();
-    let before = server.rss_bytes();
-    let mut unfinished = vec![0; 61_000];
-    unfinished[..4].copy_from_slice(&62_000_u32.to_be_bytes());
-    for stranger in &mut strangers {
-        stranger.send_bytes_regardless(&unfinished);
-    }
-    (0..5).for_each(|_| other.ping());
-    let each = server.rss_bytes().saturating_sub(before) / STRANGERS;
-    assert!(each <= EACH_BYTES_MAX, "C4: {each} bytes of memory for each stranger with an unfinished frame");
-}
-
 /// Open questions are limited per pair, so nobody uses up another's.
 #[test]
 fn c4_one_users_offers_leave_room_for_anothers_question() {

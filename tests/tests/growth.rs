@@ -159,6 +159,24 @@ fn before_the_welcome_frames_are_small_and_after_it_they_fill_64_kib() {
 }
 
 #[test]
+fn strangers_with_unfinished_frames_cost_little_memory() {
+    const STRANGERS: usize = 500;
+    const EACH_BYTES_MAX: usize = 8 * 1_024;
+    let server = Server::start(&[]);
+    let mut strangers: Vec<Wire> = (0..STRANGERS).map(|_| server.wire()).collect();
+    let mut other = server.wire();
+    let before = server.rss_bytes();
+    let mut unfinished = vec![0; EARLY_FRAME_BYTES_MAX - 1];
+    unfinished[..4].copy_from_slice(&(EARLY_FRAME_BYTES_MAX as u32 - 4).to_be_bytes());
+    for stranger in &mut strangers {
+        stranger.send_bytes(&unfinished);
+    }
+    (0..5).for_each(|_| other.ping());
+    let each = server.rss_bytes().saturating_sub(before) / STRANGERS;
+    assert!(each <= EACH_BYTES_MAX, "{each} bytes for each stranger with an unfinished frame");
+}
+
+#[test]
 fn an_upload_may_end_without_a_digest_and_the_answer_has_it() {
     let server = Server::start(&[]);
     let mut yoda = server.user("yoda");

@@ -14,14 +14,14 @@ impl Keys {
     }
 
     /// The next one.
-    pub fn next(&mut self) -> Option<Key> {
+    pub fn make(&mut self) -> Option<Key> {
         Some(self.0.as_mut()?.u128(..).to_be_bytes())
     }
 
     /// Puts the next one where that of a request is, which `out` ends with.
     #[inline]
     pub fn renew(&mut self, out: &mut [u8]) {
-        if let (Some(key), Some(place)) = (self.next(), out.last_chunk_mut()) {
+        if let (Some(key), Some(place)) = (self.make(), out.last_chunk_mut()) {
             *place = key;
         }
     }
@@ -43,7 +43,7 @@ mod tests {
     fn each_copy_of_a_request_gets_a_key_of_its_own() {
         let mut keys = Keys::new(true);
         let mut post = Vec::new();
-        Request::Post { title: "thread", text: "text", key: keys.next() }.encode(1, &mut post);
+        Request::Post { title: "thread", text: "text", key: keys.make() }.encode(1, &mut post);
         let first = key_of(&post);
         keys.renew(&mut post);
         assert!(first.is_some() && key_of(&post).is_some() && key_of(&post) != first);
@@ -53,7 +53,7 @@ mod tests {
     fn without_keys_a_request_stays_as_it_is() {
         let mut keys = Keys::new(false);
         let mut post = Vec::new();
-        Request::Post { title: "thread", text: "0123456789abcdef", key: keys.next() }.encode(1, &mut post);
+        Request::Post { title: "thread", text: "0123456789abcdef", key: keys.make() }.encode(1, &mut post);
         let before = post.clone();
         keys.renew(&mut post);
         assert_eq!((&post, key_of(&post)), (&before, None));

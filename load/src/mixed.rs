@@ -105,7 +105,7 @@ impl Mixed {
             Kind::Message => Request::Ping { payload: b"" },
         };
         if let Some(key) = request.key_mut() {
-            *key = self.keys.next();
+            *key = self.keys.make();
         }
         request.encode(TAG, out);
     }

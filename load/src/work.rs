@@ -154,7 +154,7 @@ fn posts(arguments: &Arguments) -> Work {
         }
     }
     let mut keys = Keys::new(arguments.keys);
-    let mut post = |title| encoded(|out| arguments.protocol.post(title, &text, keys.next(), out));
+    let mut post = |title| encoded(|out| arguments.protocol.post(title, &text, keys.make(), out));
     let requests = titles.iter().map(|title| post(title)).collect();
     Work::Stock { preparation, requests, next: 0, keys }
 }
@@ -215,7 +215,7 @@ impl Chat {
     }
 
     fn append(&mut self, number: u32, out: &mut Vec<u8>) {
-        let (text, key) = (&self.text, self.keys.next());
+        let (text, key) = (&self.text, self.keys.make());
         if self.random.u32(..10) < DIRECT_IN_TEN {
             let first = number - number % self.members;
             let other = first + (number - first + self.random.u32(1..self.members)) % self.members;

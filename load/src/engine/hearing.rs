@@ -46,15 +46,12 @@ impl Engine<'_> {
         let mut prepared = false;
         let scanned = protocol.scan(&self.input[..count], |event| match (event, connection.phase) {
             (Event::Answer | Event::Room(_), Phase::Ready) => answer(connection, fan, meter, now),
-            (Event::Answer | Event::Room(_), Phase::Entering(0 | 1)) => {
-                connection.phase = Phase::Ready;
-                entered = true;
-                if connect {
+            (Event::Answer | Event::Room(_), Phase::Entering(answers)) => {
+                entered = answers <= 1;
+                connection.phase = if entered { Phase::Ready } else { Phase::Entering(answers - 1) };
+                if entered && connect {
                     meter.answer(connection.begun_ns, now);
                 }
-            }
-            (Event::Answer | Event::Room(_), Phase::Entering(answers)) => {
-                connection.phase = Phase::Entering(answers - 1);
             }
             (event @ (Event::Answer | Event::Room(_) | Event::Refused(_)), Phase::Preparing(answers)) => {
                 if let Event::Room(room) = event {

@@ -6,7 +6,7 @@ import subprocess
 import time
 
 from . import Failed, servers
-from .forum import CREATE_THREAD, Session, delete, edit, frame, message, post, read, short
+from .forum import CREATE_THREAD, Session, delete, edit, frame, message, post, read, string
 
 POSTS, ACCOUNTS = 1_000_000, 100_000
 # What the "empty" one holds: there must be something to edit and delete.
@@ -79,7 +79,7 @@ def operations(posts):
     last -= deletions
     yield "delete middle", [delete(LONG, last // 2)] * deletions
     yield "post", [post(LONG, TEXT)] * count
-    yield "create thread", [frame(CREATE_THREAD, short(f"new{n}")) for n in range(count)]
+    yield "create thread", [frame(CREATE_THREAD, string(f"new{n}")) for n in range(count)]
 
 
 OPERATIONS = [name for name, _ in operations(FEW_POSTS)] + ["log in"]

@@ -11,7 +11,7 @@ import time
 from contextlib import contextmanager
 
 from . import Failed, servers
-from .forum import CREATE_THREAD, DATA_BYTES_MAX, Session, frame, short
+from .forum import CREATE_THREAD, DATA_BYTES_MAX, Session, frame, string
 from .generator import figures, load
 
 PIECE = bytes(range(256)) * 256
@@ -140,13 +140,13 @@ def download(place, session, file):
 def to_forumd(place, server):
     digest(place)
     with Session(server.port, "yoda", "secret") as session:
-        session.ask(frame(CREATE_THREAD, short(THREAD)))
+        session.ask(frame(CREATE_THREAD, string(THREAD)))
         return cost(place, server, lambda: upload(place, session, FILE))
 
 
 def from_forumd(place, server):
     with Session(server.port, "yoda", "secret") as session:
-        session.ask(frame(CREATE_THREAD, short(THREAD)))
+        session.ask(frame(CREATE_THREAD, string(THREAD)))
         upload(place, session, FILE)
         return cost(place, server, lambda: download(place, session, FILE))
 
@@ -156,7 +156,7 @@ def ping_beside(direction):
 
     def measure(place, server):
         with Session(server.port, "yoda", "secret") as session:
-            session.ask(frame(CREATE_THREAD, short(THREAD)))
+            session.ask(frame(CREATE_THREAD, string(THREAD)))
             if direction == "down":
                 upload(place, session, FILE)
             with moving(place, session, direction):

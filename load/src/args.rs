@@ -110,6 +110,9 @@ pub struct Arguments {
     /// Beside a transfer, ping so many times a second on one more connection, and report those pings
     #[arg(long, value_name = "R", value_parser = parse_rate, help_heading = "What")]
     pub ping_beside: Option<f64>,
+    /// Give each change a key, as a client does that may have to repeat it
+    #[arg(long, help_heading = "What")]
+    pub keys: bool,
     /// Where random choices begin
     #[arg(long, value_name = "N", default_value_t = 1, help_heading = "What")]
     pub seed: u64,
@@ -120,6 +123,9 @@ pub struct Arguments {
     /// The password of all of them
     #[arg(long, value_name = "PASSWORD", default_value = "load", help_heading = "Who")]
     pub password: String,
+    /// Ask forumd to tell every connection who comes and goes
+    #[arg(long, help_heading = "Who")]
+    pub presence: bool,
     /// The server's process, whose CPU and memory are looked at; that of a local server is found without
     #[arg(long, value_name = "PID", help_heading = "Who")]
     pub server_pid: Option<u32>,
@@ -187,6 +193,10 @@ impl Scenario {
     fn is_of_the_forum_alone(self) -> bool {
         matches!(self, Self::Read | Self::Mixed | Self::Chat | Self::Transfer)
     }
+
+    fn makes_changes(self) -> bool {
+        matches!(self, Self::Post | Self::Mixed | Self::Chat)
+    }
 }
 
 /// Which way files go.
@@ -221,6 +231,12 @@ impl Arguments {
             return Err(format!(
                 "{scenario} is for --protocol forum: {protocol} has connect, ping, post and fanout"
             ));
+        }
+        if self.keys && !(self.protocol == Protocol::Forum && self.scenario.makes_changes()) {
+            return Err("--keys is for post, mixed and chat of --protocol forum".to_owned());
+        }
+        if self.presence && self.protocol != Protocol::Forum {
+            return Err("--presence is for --protocol forum".to_owned());
         }
         if self.scenario != Scenario::Transfer && self.text_bytes() > TEXT_BYTES_MAX {
             return Err(format!("--size: a message has at most {TEXT_BYTES_MAX} bytes"));
@@ -290,6 +306,11 @@ impl Arguments {
             }
             Scenario::Connect | Scenario::Ping => {}
         }
+        for (name, is_set) in [("keys", self.keys), ("presence", self.presence)] {
+            if is_set {
+                options.push((name, is_set.to_string()));
+            }
+        }
         if self.processes > 1 {
             options.push(("processes", self.processes.to_string()));
         }
@@ -335,6 +356,14 @@ mod tests {
         assert!(check("ping -c 30000").unwrap_err().contains("--source-ips"));
         assert_eq!(check("ping -c 30000 --source-ips 2"), Ok(()));
         assert_eq!(check("ping -c 30000 --source-ips 127.0.0.5-127.0.0.6"), Ok(()));
+    }
+
+    #[test]
+    fn keys_and_presence_are_for_what_has_them() {
+        assert_eq!(check("post --keys --presence"), Ok(()));
+        assert!(check("read --keys").unwrap_err().contains("post, mixed and chat"));
+        assert!(check("post --keys --protocol resp").is_err());
+        assert!(check("ping --presence --protocol nats").is_err());
     }
 
     #[test]

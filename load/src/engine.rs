@@ -37,7 +37,7 @@ const SENT_IN_TURN_MAX: u32 = 1_024;
 const LAST_TURN_NS: u64 = 1_000_000;
 /// How long answers are waited for that are missing when the warm-up or the measured time ends.
 const GRACE: Duration = Duration::from_secs(2);
-/// Before it is measured nothing has to have come for so long: log-ins are told to everybody.
+/// Before it is measured nothing has to have come for so long: log-ins and new rooms may be told to others.
 const QUIET: Duration = Duration::from_millis(200);
 /// And for so much longer for each connection: a server may tell of many log-ins at intervals.
 const QUIET_EACH: Duration = Duration::from_micros(100);

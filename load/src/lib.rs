@@ -8,6 +8,7 @@ pub mod connection;
 pub mod dialect;
 pub mod engine;
 pub mod floor;
+pub mod keys;
 pub mod live;
 pub mod meter;
 pub mod mixed;

@@ -1,10 +1,12 @@
 //! Different requests by chance, each connection with a thread of its own: so it knows which messages are
 //! there to be read, edited and deleted, and nothing is refused.
 
-use forum_common::request::Request;
+use forum_common::wire::Request;
 
 use crate::args::Arguments;
-use crate::work::{Preparation, TAG, text_of, user_name};
+use crate::dialect::forum::TAG;
+use crate::keys::Keys;
+use crate::work::{Preparation, read_thread, text_of, user_name};
 
 /// What may be asked for, by its name on the command line.
 const KINDS: [(&str, Kind); 6] = [
@@ -38,6 +40,7 @@ pub struct Mixed {
     /// Messages in the thread of each connection.
     posts: Vec<u32>,
     random: fastrand::Rng,
+    keys: Keys,
 }
 
 impl Mixed {
@@ -52,6 +55,7 @@ impl Mixed {
             connections: arguments.connections,
             posts: vec![0; arguments.connections as usize],
             random: fastrand::Rng::with_seed(arguments.seed),
+            keys: Keys::new(arguments.keys),
         })
     }
 
@@ -59,10 +63,10 @@ impl Mixed {
     pub(crate) fn prepare(&mut self, number: u32, out: &mut Vec<u8>) -> u32 {
         let title = &self.title(number);
         let mut preparation = Preparation::default();
-        preparation.ask(&Request::RemoveThread { title });
-        preparation.ask(&Request::CreateThread { title });
+        preparation.ask(&Request::RemoveThread { title, key: None });
+        preparation.ask(&Request::CreateThread { title, key: None });
         for _ in 0..self.page {
-            preparation.ask(&Request::Post { title, text: &self.text });
+            preparation.ask(&Request::Post { title, text: &self.text, key: None });
         }
         self.posts[number as usize] = self.page;
         preparation.send(out)
@@ -73,29 +77,36 @@ impl Mixed {
         let title = &self.title(number);
         let text = &self.text;
         let posts = &mut self.posts[number as usize];
-        let request = match kind {
-            Kind::Ping => Request::Ping(b""),
+        let user;
+        let mut request = match kind {
+            Kind::Ping => Request::Ping { payload: b"" },
             Kind::Read => {
                 let from = (*posts).saturating_sub(self.page) + 1;
-                Request::ReadThread { title, range: Some((from, *posts)) }
+                read_thread(title, from, *posts)
             }
-            Kind::Edit => Request::EditPost { title, number: self.random.u32(1..=*posts), text },
+            Kind::Edit => {
+                let number = self.random.u32(1..=*posts);
+                Request::EditPost { title, number, text, id: None, key: None }
+            }
             Kind::Delete if *posts > 1 => {
                 *posts -= 1;
-                Request::DeletePost { title, number: self.random.u32(1..=*posts) }
+                Request::DeletePost { title, number: self.random.u32(1..=*posts), id: None, key: None }
             }
             // The last message stays, so that there is always one to read and edit.
             Kind::Post | Kind::Delete => {
                 *posts += 1;
-                Request::Post { title, text }
+                Request::Post { title, text, key: None }
             }
             Kind::Message if self.connections > 1 => {
                 let other = (number + self.random.u32(1..self.connections)) % self.connections;
-                Request::Message { user: &user_name(&self.prefix, other), text }.encode(TAG, out);
-                return;
+                user = user_name(&self.prefix, other);
+                Request::SendMessage { user: &user, text, key: None }
             }
-            Kind::Message => Request::Ping(b""),
+            Kind::Message => Request::Ping { payload: b"" },
         };
+        if let Some(key) = request.key_mut() {
+            *key = self.keys.make();
+        }
         request.encode(TAG, out);
     }
 

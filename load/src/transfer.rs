@@ -120,7 +120,7 @@ impl Log {
 /// Shuts the connections of the carriers when the process is to end: they block, and end by that.
 fn end_on_interrupt(carriers: &[Carrier], interrupted: Arc<AtomicBool>) -> io::Result<()> {
     let mut signals = Signals::new([SIGINT, SIGTERM])?;
-    let streams: io::Result<Vec<_>> = carriers.iter().map(|carrier| carrier.stream.try_clone()).collect();
+    let streams: io::Result<Vec<_>> = carriers.iter().map(|carrier| carrier.stream().try_clone()).collect();
     let streams = streams?;
     thread::spawn(move || {
         if signals.forever().next().is_some() {

@@ -1,14 +1,13 @@
 //! What the scenarios ask for: which bytes each connection sends next, and what has to be made before.
 //! Requests are encoded once where they can be. Nothing here knows a socket or a clock.
 
-use forum_common::request::Request;
+use forum_common::wire::Request;
 
 use crate::args::{Arguments, Scenario};
 use crate::dialect::Protocol;
+use crate::dialect::forum::TAG;
+use crate::keys::Keys;
 use crate::mixed::Mixed;
-
-/// One tag does for all requests.
-pub(crate) const TAG: u32 = 1;
 
 /// Of ten messages of chat, those that go to one member alone.
 const DIRECT_IN_TEN: u32 = 2;
@@ -26,6 +25,8 @@ pub enum Work {
         requests: Vec<Vec<u8>>,
         /// Which of them is next.
         next: usize,
+        /// For what they end with.
+        keys: Keys,
     },
     /// Different requests by chance.
     Mixed(Mixed),
@@ -73,17 +74,13 @@ impl Work {
     pub fn new(arguments: &Arguments) -> Result<Self, String> {
         Ok(match arguments.scenario {
             Scenario::Connect | Scenario::Transfer => Self::Nothing,
-            Scenario::Ping => {
-                Self::stock(Preparation::default(), vec![encoded(|out| arguments.protocol.ping(out))])
-            }
+            Scenario::Ping => Self::pings(arguments.protocol),
             Scenario::Post => posts(arguments),
             Scenario::Read => pages(arguments),
             Scenario::Fanout => {
                 let text = text_of(arguments.text_bytes());
-                Self::stock(
-                    Preparation::default(),
-                    vec![encoded(|out| arguments.protocol.publish(&text, out))],
-                )
+                let request = encoded(|out| arguments.protocol.publish(&text, out));
+                Self::stock(Preparation::default(), request)
             }
             Scenario::Mixed => Self::Mixed(Mixed::new(arguments)?),
             Scenario::Chat => Self::Chat(Chat::new(arguments)),
@@ -92,11 +89,11 @@ impl Work {
 
     /// Pings, whatever the arguments say.
     pub fn pings(protocol: Protocol) -> Self {
-        Self::stock(Preparation::default(), vec![encoded(|out| protocol.ping(out))])
+        Self::stock(Preparation::default(), encoded(|out| protocol.ping(out)))
     }
 
-    fn stock(preparation: Preparation, requests: Vec<Vec<u8>>) -> Self {
-        Self::Stock { preparation, requests, next: 0 }
+    fn stock(preparation: Preparation, request: Vec<u8>) -> Self {
+        Self::Stock { preparation, requests: vec![request], next: 0, keys: Keys::new(false) }
     }
 
     /// Appends what connection `number` needs made before it asks. Returns how many answers that brings.
@@ -109,10 +106,10 @@ impl Work {
         }
     }
 
-    /// Hears what came of the preparation of connection `number`.
-    pub fn learn(&mut self, number: u32, text: &[u8]) {
+    /// Hears which room the preparation of connection `number` was about.
+    pub fn learn(&mut self, number: u32, room: u32) {
         if let Self::Chat(chat) = self {
-            chat.learn(number, &String::from_utf8_lossy(text));
+            chat.rooms[(number / chat.members) as usize] = room;
         }
     }
 
@@ -121,14 +118,21 @@ impl Work {
     pub fn append(&mut self, number: u32, out: &mut Vec<u8>) {
         match self {
             Self::Nothing => {}
-            Self::Stock { requests, next, .. } => {
+            Self::Stock { requests, next, keys, .. } => {
                 out.extend_from_slice(&requests[*next]);
+                keys.renew(out);
                 *next = if *next + 1 == requests.len() { 0 } else { *next + 1 };
             }
             Self::Mixed(mixed) => mixed.append(number, out),
             Self::Chat(chat) => chat.append(number, out),
         }
     }
+}
+
+/// Asks for these messages of a thread.
+pub(crate) fn read_thread(title: &str, from: u32, to: u32) -> Request<'_> {
+    let range = Some((from, to));
+    Request::ReadThread { title, range, after: None, at_most: None, last: None, unread: None }
 }
 
 fn encoded(write: impl FnOnce(&mut Vec<u8>)) -> Vec<u8> {
@@ -146,11 +150,13 @@ fn posts(arguments: &Arguments) -> Work {
     let mut preparation = Preparation::default();
     if arguments.protocol == Protocol::Forum && arguments.thread.is_none() {
         for title in &titles {
-            preparation.ask(&Request::CreateThread { title });
+            preparation.ask(&Request::CreateThread { title, key: None });
         }
     }
-    let requests = titles.iter().map(|title| encoded(|out| arguments.protocol.post(title, &text, out)));
-    Work::stock(preparation, requests.collect())
+    let mut keys = Keys::new(arguments.keys);
+    let mut post = |title| encoded(|out| arguments.protocol.post(title, &text, keys.make(), out));
+    let requests = titles.iter().map(|title| post(title)).collect();
+    Work::Stock { preparation, requests, next: 0, keys }
 }
 
 fn pages(arguments: &Arguments) -> Work {
@@ -161,16 +167,16 @@ fn pages(arguments: &Arguments) -> Work {
         None => {
             let title = format!("{}-page", arguments.user_prefix);
             let text = text_of(arguments.text_bytes());
-            preparation.ask(&Request::RemoveThread { title: &title });
-            preparation.ask(&Request::CreateThread { title: &title });
+            preparation.ask(&Request::RemoveThread { title: &title, key: None });
+            preparation.ask(&Request::CreateThread { title: &title, key: None });
             for _ in 0..to {
-                preparation.ask(&Request::Post { title: &title, text: &text });
+                preparation.ask(&Request::Post { title: &title, text: &text, key: None });
             }
             title
         }
     };
-    let request = Request::ReadThread { title: &title, range: Some((from, to)) };
-    Work::stock(preparation, vec![encoded(|out| request.encode(TAG, out))])
+    let request = read_thread(&title, from, to);
+    Work::stock(preparation, encoded(|out| request.encode(TAG, out)))
 }
 
 /// Rooms of neighbouring connections. Every member speaks to its room, and now and then to one member.
@@ -182,6 +188,7 @@ pub struct Chat {
     /// The server's numbers of the rooms; 0 = not known yet.
     rooms: Vec<u32>,
     random: fastrand::Rng,
+    keys: Keys,
 }
 
 impl Chat {
@@ -192,6 +199,7 @@ impl Chat {
             members: arguments.room_size,
             rooms: vec![0; (arguments.connections / arguments.room_size) as usize],
             random: fastrand::Rng::with_seed(arguments.seed),
+            keys: Keys::new(arguments.keys),
         }
     }
 
@@ -202,28 +210,19 @@ impl Chat {
         }
         let others = number + 1..number + self.members;
         let names: Vec<String> = others.map(|other| user_name(&self.prefix, other)).collect();
-        Request::CreateRoom { users: &names.join(" ") }.encode(TAG, out);
+        Request::CreateRoom { users: &names.join(" "), key: None }.encode(TAG, out);
         1
     }
 
-    /// The number stands in the text of the answer, and in that of the refusal when there is such a room.
-    fn learn(&mut self, number: u32, text: &str) {
-        let digits = text.split_once("ID: ").map_or("", |(_, rest)| rest);
-        let end = digits.find(|c: char| !c.is_ascii_digit()).unwrap_or(digits.len());
-        if let Ok(room) = digits[..end].parse() {
-            self.rooms[(number / self.members) as usize] = room;
-        }
-    }
-
     fn append(&mut self, number: u32, out: &mut Vec<u8>) {
-        let text = &self.text;
+        let (text, key) = (&self.text, self.keys.make());
         if self.random.u32(..10) < DIRECT_IN_TEN {
             let first = number - number % self.members;
             let other = first + (number - first + self.random.u32(1..self.members)) % self.members;
-            Request::Message { user: &user_name(&self.prefix, other), text }.encode(TAG, out);
+            Request::SendMessage { user: &user_name(&self.prefix, other), text, key }.encode(TAG, out);
         } else {
             let room = self.rooms[(number / self.members) as usize];
-            Request::PostToRoom { room, text }.encode(TAG, out);
+            Request::PostToRoom { room, text, key }.encode(TAG, out);
         }
     }
 }

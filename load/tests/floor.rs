@@ -50,6 +50,9 @@ impl Drop for Floor {
     }
 }
 
+/// What the log answers to each frame, as long as forumd's answer to a post.
+const ANSWER_BYTES: usize = 62;
+
 fn frame(tag: u32, body: &[u8]) -> Vec<u8> {
     let length = u32::try_from(5 + body.len()).unwrap();
     [&length.to_be_bytes()[..], &[0x21], &tag.to_be_bytes(), body].concat()
@@ -100,9 +103,12 @@ fn the_log_has_every_frame_that_is_answered(sync: &str) {
         let (head, tail) = frame.split_at(7);
         one.write_all(head).unwrap();
         other.write_all(&frame).unwrap();
-        assert_eq!(read(&mut other, 50)[..9], [&[0, 0, 0, 46, 0x84][..], &tag.to_be_bytes()].concat());
+        assert_eq!(
+            read(&mut other, ANSWER_BYTES)[..9],
+            [&[0, 0, 0, 58, 0x8a][..], &tag.to_be_bytes()].concat()
+        );
         one.write_all(tail).unwrap();
-        assert_eq!(read(&mut one, 50)[5..9], tag.to_be_bytes());
+        assert_eq!(read(&mut one, ANSWER_BYTES)[5..9], tag.to_be_bytes());
         logged.extend([&frame[..], &frame].concat());
         assert_eq!(fs::read(&path).unwrap()[..logged.len()], logged);
     }
@@ -110,7 +116,7 @@ fn the_log_has_every_frame_that_is_answered(sync: &str) {
     let many: Vec<u8> = (100..1100).flat_map(|tag| frame(tag, &[b'x'; 100])).collect();
     one.write_all(&many).unwrap();
     for tag in 100_u32..1100 {
-        assert_eq!(read(&mut one, 50)[5..9], tag.to_be_bytes());
+        assert_eq!(read(&mut one, ANSWER_BYTES)[5..9], tag.to_be_bytes());
     }
     logged.extend(many);
     let log = fs::read(&path).unwrap();

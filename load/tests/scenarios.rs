@@ -28,6 +28,9 @@ fn a_count_of_operations_is_met_exactly() {
         "mixed -c 3 --weights ping=1,post=3,read=5,edit=3,delete=3,message=2 -n 1000",
         "chat -c 4 --room-size 2 -n 1000",
         "fanout -c 10 --burst 5 -n 1000",
+        "post -c 3 -p 7 --threads 2 --keys -n 1000",
+        "mixed -c 3 --weights ping=1,post=3,read=5,edit=3,delete=3,message=2 --keys -n 1000",
+        "chat -c 4 --room-size 2 --keys --presence -n 1000",
     ] {
         let json = run(&server, words);
         assert_eq!(json["operations"], 1000, "{words}");
@@ -39,10 +42,12 @@ fn a_count_of_operations_is_met_exactly() {
 #[test]
 fn what_was_posted_is_there() {
     let server = server();
-    run(&server, "post -c 2 -n 30 --threads 3");
-    let mut reader = server.user("reader");
-    for thread in ["load-0", "load-1", "load-2"] {
-        assert_eq!(reader.read_thread(thread).len(), 10, "{thread}");
+    for (posts, keys) in [(10, ""), (20, " --keys"), (30, " --keys")] {
+        run(&server, &format!("post -c 2 -n 30 --threads 3{keys}"));
+        let mut reader = server.user("reader");
+        for thread in ["load-0", "load-1", "load-2"] {
+            assert_eq!(reader.read_thread(thread).len(), posts, "{thread}{keys}");
+        }
     }
 }
 

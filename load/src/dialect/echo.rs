@@ -1,19 +1,19 @@
 //! `forum-floor`: frames of forumd's shape, which come back as they are, or as an answer of fixed length.
 
-use forum_common::frame;
+use forum_common::limits::FRAME_BYTES_MAX;
+use forum_common::wire::{frame, kinds};
 
 use super::{Event, Identity, Split, forum};
 use crate::connection::Role;
 
-/// The kind of a frame that the floor is to pass on to all others: forumd's broadcast.
-const BROADCAST: u8 = 0x31;
+/// The kind of a frame that the floor is to pass on to all others.
+const BROADCAST: u8 = kinds::SendBroadcast;
 
 #[inline]
 pub(super) fn split(bytes: &[u8]) -> Split<'_> {
-    let Some((frame, length)) = frame::split(bytes).map_err(|error| error.to_string())? else {
-        return Ok(None);
-    };
-    let event = if frame.kind == BROADCAST { Event::Delivery } else { Event::Answer(frame.body) };
+    let frame = frame::split(bytes, FRAME_BYTES_MAX).map_err(|error| error.to_string())?;
+    let Some((frame, length)) = frame else { return Ok(None) };
+    let event = if frame.kind == BROADCAST { Event::Delivery } else { Event::Answer };
     Ok(Some((Some(event), length)))
 }
 
@@ -27,5 +27,5 @@ pub(super) fn greet(who: Identity<'_>, out: &mut Vec<u8>) -> u32 {
 }
 
 pub(super) fn publish(text: &str, out: &mut Vec<u8>) {
-    frame::append(out, BROADCAST, forum::TAG, |body| body.extend_from_slice(text.as_bytes()));
+    frame::append(out, BROADCAST, forum::TAG, text.as_bytes());
 }

@@ -4,13 +4,15 @@
 //! Answers are only counted, so they are recognised by their first bytes and skipped by their length.
 
 mod echo;
-mod forum;
+pub(crate) mod forum;
 mod mqtt;
 mod nats;
 mod resp;
 
 use clap::ValueEnum;
+use forum_common::wire::Key;
 
+use crate::args::Arguments;
 use crate::connection::Role;
 
 /// Who is asked, and in which language.
@@ -31,8 +33,10 @@ pub enum Protocol {
 /// What a server has said.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Event<'a> {
-    /// The next request in order was done; with what the server had to say of it.
-    Answer(&'a [u8]),
+    /// The next request in order was done.
+    Answer,
+    /// The next request in order was about a room, which is there now: its number.
+    Room(u32),
     /// The next request in order was not done, and why.
     Refused(&'a [u8]),
     /// What somebody else said has arrived here.
@@ -60,6 +64,15 @@ pub struct Identity<'a> {
     pub password: &'a str,
     /// What it is for: a listener is to hear what is published.
     pub role: Role,
+    /// Whether it wants to hear who comes and goes, where the server tells that on request.
+    pub presence: bool,
+}
+
+impl<'a> Identity<'a> {
+    /// The user with this name, as the arguments have it.
+    pub fn new(arguments: &'a Arguments, name: &'a str, role: Role) -> Self {
+        Self { name, password: &arguments.password, role, presence: arguments.presence }
+    }
 }
 
 impl Protocol {
@@ -107,6 +120,13 @@ impl Protocol {
         }
     }
 
+    /// Writes the answer to [`Event::Mail`].
+    pub fn acknowledge(self, up_to: u64, out: &mut Vec<u8>) {
+        if self == Self::Forum {
+            forum::acknowledge(up_to, out);
+        }
+    }
+
     /// Writes the answer to [`Event::Probe`].
     pub fn live(self, out: &mut Vec<u8>) {
         if self == Self::Nats {
@@ -124,10 +144,11 @@ impl Protocol {
         }
     }
 
-    /// Writes a message that is to be kept in `place` (a thread, a list), as far as the server keeps any.
-    pub fn post(self, place: &str, text: &str, out: &mut Vec<u8>) {
+    /// Writes a message that is to be kept in `place` (a thread, a list), as far as the server keeps any; the key is
+    /// the end of it, where there is such a thing.
+    pub fn post(self, place: &str, text: &str, key: Option<Key>, out: &mut Vec<u8>) {
         match self {
-            Self::Forum | Self::Echo => forum::post(place, text, out),
+            Self::Forum | Self::Echo => forum::post(place, text, key, out),
             Self::Resp => resp::post(place, text, out),
             Self::Nats => nats::publish(place, text, out),
             Self::Mqtt => mqtt::post(place, text, out),
@@ -184,7 +205,13 @@ fn shown(bytes: &[u8]) -> String {
 
 #[cfg(test)]
 mod tests {
+    use forum_common::wire::{NO_TAG, Notice, Refusal, Reply};
+
     use super::*;
+
+    fn refusal(code: Refusal, value: Option<u64>) -> Reply<'static> {
+        Reply::Refused { code, limit: None, value, name: None, text: "no" }
+    }
 
     fn events(protocol: Protocol, pieces: &[&[u8]]) -> Vec<String> {
         let mut heard = Vec::new();
@@ -200,11 +227,11 @@ mod tests {
 
     fn samples() -> [(Protocol, Vec<u8>, usize); 5] {
         let mut forum = Vec::new();
-        forum::ping(&mut forum);
-        forum[4] = 0x81;
-        forum.extend_from_slice(b"\0\0\0\x09\xc4\0\0\0\0\x01ahi");
-        forum.extend_from_slice(b"\0\0\0\x09\x85\0\0\0\x01\0\x02no");
-        forum.extend_from_slice(b"\0\0\0\x06\xc1\0\0\0\0a");
+        Reply::Pong { payload: b"" }.encode(forum::TAG, &mut forum);
+        Notice::Broadcast { at_ms: 1, from: "a", text: "hi" }.encode(NO_TAG, &mut forum);
+        refusal(Refusal::InvalidText, None).encode(forum::TAG, &mut forum);
+        Notice::LoggedIn { name: "a" }.encode(NO_TAG, &mut forum);
+        Reply::UserItem { name: "a", left_ms: None }.encode(forum::TAG, &mut forum);
         let resp =
             b"+PONG\r\n:12\r\n-ERR no\r\n*3\r\n$7\r\nmessage\r\n$4\r\nload\r\n$2\r\nhi\r\n$-1\r\n*0\r\n"
                 .to_vec();
@@ -242,6 +269,24 @@ mod tests {
             let heard = events(protocol, &[&bytes]).concat();
             assert!(heard.contains("Answer") && heard.contains("Delivery"), "{protocol:?}: {heard}");
         }
+    }
+
+    #[test]
+    fn a_room_is_known_by_its_number_whether_it_was_there_or_not() {
+        for reply in
+            [Reply::RoomCreated { room: 7, at_ms: 1, text: "" }, refusal(Refusal::RoomExists, Some(7))]
+        {
+            let mut bytes = Vec::new();
+            reply.encode(forum::TAG, &mut bytes);
+            assert_eq!(events(Protocol::Forum, &[&bytes]), ["Room(7)"], "{reply:?}");
+        }
+    }
+
+    #[test]
+    fn what_no_server_sends_is_an_error() {
+        let mut request = Vec::new();
+        forum::ping(&mut request);
+        assert_eq!(Protocol::Forum.scan(&request, |_| {}), Err("Unknown frame kind 0x02".to_owned()));
     }
 
     #[test]

@@ -21,7 +21,7 @@ pub(super) fn split(bytes: &[u8]) -> Split<'_> {
         2 if body.get(1) != Some(&0) => Event::Refused(b"the broker refused the connection"),
         // SUBACK with a failure.
         9 if body.get(2) == Some(&0x80) => Event::Refused(b"the broker refused the subscription"),
-        2 | 4 | 9 | 13 => Event::Answer(body),
+        2 | 4 | 9 | 13 => Event::Answer,
         3 => Event::Delivery,
         kind => return Err(format!("MQTT packet of kind {kind}")),
     };

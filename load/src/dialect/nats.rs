@@ -11,7 +11,7 @@ pub(super) const PONG: &[u8] = b"PONG\r\n";
 pub(super) fn split(bytes: &[u8]) -> Split<'_> {
     let Some((head, used)) = line(bytes) else { return Ok(None) };
     let event = match head {
-        b"PONG" | b"+OK" => Some(Event::Answer(head)),
+        b"PONG" | b"+OK" => Some(Event::Answer),
         b"PING" => Some(Event::Probe),
         _ if head.starts_with(b"INFO") => None,
         _ if head.starts_with(b"-ERR") => Some(Event::Refused(head)),

@@ -16,7 +16,7 @@ pub(super) fn split(bytes: &[u8]) -> Split<'_> {
         b'-' => Event::Refused(bytes[1..length].trim_ascii_end()),
         // The confirmation of a subscription is an array as well, and begins with another word.
         b'*' if bytes.starts_with(b"*3\r\n$7\r\nmessage\r\n") => Event::Delivery,
-        _ => Event::Answer(&bytes[..length]),
+        _ => Event::Answer,
     };
     Ok(Some((Some(event), length)))
 }

@@ -6,9 +6,7 @@ use crate::args::Scenario;
 use crate::connection::{Connection, Phase, Role};
 use crate::dialect::{Event, Identity};
 use crate::meter::Meter;
-use crate::work::{TAG, user_name};
-
-use forum_common::request::Request;
+use crate::work::user_name;
 
 impl Engine<'_> {
     /// Reads what has come for connection `key`, and sends what is to be said to it.
@@ -47,17 +45,18 @@ impl Engine<'_> {
         let mut entered = false;
         let mut prepared = false;
         let scanned = protocol.scan(&self.input[..count], |event| match (event, connection.phase) {
-            (Event::Answer(_), Phase::Ready) => answer(connection, fan, meter, now),
-            (Event::Answer(_), Phase::Entering(0 | 1)) => {
-                connection.phase = Phase::Ready;
-                entered = true;
-                if connect {
+            (Event::Answer | Event::Room(_), Phase::Ready) => answer(connection, fan, meter, now),
+            (Event::Answer | Event::Room(_), Phase::Entering(answers)) => {
+                entered = answers <= 1;
+                connection.phase = if entered { Phase::Ready } else { Phase::Entering(answers - 1) };
+                if entered && connect {
                     meter.answer(connection.begun_ns, now);
                 }
             }
-            (Event::Answer(_), Phase::Entering(answers)) => connection.phase = Phase::Entering(answers - 1),
-            (Event::Answer(text) | Event::Refused(text), Phase::Preparing(answers)) => {
-                work.learn(connection.number, text);
+            (event @ (Event::Answer | Event::Room(_) | Event::Refused(_)), Phase::Preparing(answers)) => {
+                if let Event::Room(room) = event {
+                    work.learn(connection.number, room);
+                }
                 prepared = answers == 1;
                 connection.phase = if prepared { Phase::Ready } else { Phase::Preparing(answers - 1) };
             }
@@ -79,14 +78,13 @@ impl Engine<'_> {
             }
             (Event::PasswordWanted(known), _) => {
                 let name = user_name(&arguments.user_prefix, connection.number);
-                let who = Identity { name: &name, password: &arguments.password, role: connection.role };
-                protocol.prove(who, known, output);
+                protocol.prove(Identity::new(arguments, &name, connection.role), known, output);
             }
             (Event::Probe, _) => protocol.live(output),
-            (Event::Answer(_), Phase::Gone) => {}
+            (Event::Answer | Event::Room(_), Phase::Gone) => {}
         });
         if let Some(up_to) = connection.mail.take() {
-            Request::Taken { up_to }.encode(TAG, output);
+            protocol.acknowledge(up_to, output);
         }
         self.preparing -= u32::from(prepared);
         if entered {

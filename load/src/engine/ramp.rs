@@ -111,7 +111,7 @@ impl Engine<'_> {
         self.poll.registry().register(&mut stream, token, Interest::READABLE | Interest::WRITABLE)?;
         let mut connection = Connection::new(stream, number, role, due);
         let name = user_name(&self.arguments.user_prefix, number);
-        let who = Identity { name: &name, password: &self.arguments.password, role };
+        let who = Identity::new(self.arguments, &name, role);
         self.output.clear();
         connection.phase = Phase::Entering(self.arguments.protocol.greet(who, &mut self.output));
         connection.write(&self.output)?;

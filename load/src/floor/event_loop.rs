@@ -15,7 +15,7 @@ use rustix::io::Errno;
 use rustix::net::{RecvFlags, SendFlags, SocketFlags, accept_with, recv, send, sockopt};
 use slab::Slab;
 
-use super::frames::FRAME_BYTES_MAX;
+use forum_common::limits::FRAME_BYTES_MAX;
 
 /// Events taken at once.
 const EVENTS_MAX: usize = 1024;

@@ -15,6 +15,7 @@ use std::thread;
 use std::time::Duration;
 
 use clap::ValueEnum;
+use forum_common::wire::{Tag, frame, kinds};
 
 use super::event_loop::{Peers, Service, run};
 use super::frames::whole_frames;
@@ -24,9 +25,8 @@ const RECYCLED_BYTES: u64 = 64 << 20;
 /// A batch that is not kept waiting for more.
 const BATCH_BYTES_FULL: usize = 64 * 1024;
 const SYNC_INTERVAL: Duration = Duration::from_secs(1);
-/// An answer, as long as forumd's to a post: its length, its kind, the tag, and a text.
-const ANSWER_BYTES: usize = 50;
-const TAG: std::ops::Range<usize> = 5..9;
+/// What is in an answer: as much as in forumd's to a post (its number, id and time, and a text of 31 bytes).
+const ANSWER_BODY: &[u8] = &[b'.'; 53];
 
 /// When what was written is synced.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -45,10 +45,7 @@ pub enum Sync {
 /// The file can't be written or synced; the listener or epoll fails.
 pub fn serve(listener: TcpListener, path: &Path, sync: Sync) -> io::Result<Infallible> {
     let sink = Sink::create(path, sync)?;
-    let mut answer = [b'.'; ANSWER_BYTES];
-    answer[..4].copy_from_slice(&(ANSWER_BYTES as u32 - 4).to_be_bytes());
-    answer[4] = 0x84;
-    run(listener, Log { sink, batch: Vec::new(), due: Vec::new(), answer, answers: Vec::new() })
+    run(listener, Log { sink, batch: Vec::new(), due: Vec::new(), answers: Vec::new() })
 }
 
 enum Sink {
@@ -95,20 +92,15 @@ struct Log {
     sink: Sink,
     batch: Vec<u8>,
     /// Who waits for which answers, in the order of the batch.
-    due: Vec<(usize, [u8; 4])>,
-    answer: [u8; ANSWER_BYTES],
+    due: Vec<(usize, Tag)>,
     answers: Vec<u8>,
 }
 
 impl Service for Log {
     fn take(&mut self, from: usize, bytes: &[u8], _peers: &mut Peers) -> Option<usize> {
-        let mut whole = true;
-        let taken = whole_frames(bytes, |frame| match frame.get(TAG) {
-            Some(tag) => self.due.push((from, tag.try_into().expect("a tag has four bytes"))),
-            None => whole = false,
-        })?;
+        let taken = whole_frames(bytes, |frame| self.due.push((from, frame.tag)))?;
         self.batch.extend_from_slice(&bytes[..taken]);
-        whole.then_some(taken)
+        Some(taken)
     }
 
     fn gathers(&self) -> bool {
@@ -127,8 +119,7 @@ impl Service for Log {
         for of_one in self.due.chunk_by(|(one, _), (next, _)| one == next) {
             self.answers.clear();
             for (_, tag) in of_one {
-                self.answer[TAG].copy_from_slice(tag);
-                self.answers.extend_from_slice(&self.answer);
+                frame::append(&mut self.answers, kinds::Posted, *tag, ANSWER_BODY);
             }
             peers.send(of_one[0].0, &self.answers);
         }

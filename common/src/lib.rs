@@ -6,16 +6,7 @@
 #![forbid(unsafe_code)]
 
 pub mod escape;
-pub mod frame;
 pub mod limits;
-pub mod link;
 pub mod names;
-pub mod notice;
-pub mod peer;
-pub mod reader;
-pub mod refusal;
-pub mod reply;
-pub mod request;
 pub mod text;
-pub mod transfer;
 pub mod wire;

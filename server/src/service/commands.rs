@@ -15,6 +15,7 @@ use super::commit::Origin;
 use super::intake::{Fault, Taken};
 use super::keyed::keyed;
 use super::links::is_about_link;
+use super::transfers::TransferKey;
 use crate::clock::Clock;
 use crate::connection::{OUTGOING_BYTES_LOW, Stream};
 use crate::forum::{AccountId, Change, History, ItemId, Keyed, RoomId, RoomsFilter};
@@ -174,8 +175,8 @@ impl<S: Stream, J: Journal, C: Clock> Service<S, J, C> {
             Request::Ping { payload } => return self.pong(id, tag, payload),
             Request::Active => return Ok(()),
             Request::Upload { title, file, size, key } => {
-                let key = key.and_then(|_| keyed(&request));
-                self.start_upload(id, tag, account, title, file, size, key)?
+                let keyed = key.and_then(|_| keyed(&request));
+                self.start_upload(TransferKey { peer: id, tag }, account, title, file, size, keyed)?
             }
             Request::Download { title, file, .. } => self.start_download(id, tag, title, file)?,
             Request::ChangePassword { old, new, confirmation } => {

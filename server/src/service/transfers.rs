@@ -84,15 +84,13 @@ impl<S: Stream, J: Journal, C: Clock> Service<S, J, C> {
     /// UPD: says whether the file may come.
     pub(super) fn start_upload(
         &mut self,
-        peer: PeerId,
-        tag: Tag,
+        key: TransferKey,
         account: AccountId,
         title: &str,
         file: &str,
         size: u64,
         keyed: Option<Keyed>,
     ) -> Result<Result<(), Rejection>, Fault> {
-        let key = TransferKey { peer, tag };
         self.insist_on_new(key)?;
         Ok(self.check_upload(account, title, file, size).map(|(thread, title, file)| {
             let credit = size.min(UPLOAD_CREDIT_BYTES.into());
@@ -114,7 +112,7 @@ impl<S: Stream, J: Journal, C: Clock> Service<S, J, C> {
                 stage,
             };
             self.uploads.insert(key, upload);
-            self.peers.reply(peer, tag, &Reply::UploadStarts { credit: credit as u32 });
+            self.peers.reply(key.peer, key.tag, &Reply::UploadStarts { credit: credit as u32 });
         }))
     }
 

@@ -74,7 +74,7 @@ fn datagrams_go_both_ways_and_nobody_elses_do() {
     hans.expect(&[Notice::RelayedDatagram { link: 1, datagram: b"data" }]);
     assert_eq!(stage.link(&mut hans, &datagram(b"")), NOTHING);
     yoda.expect(&[Notice::RelayedDatagram { link: 1, datagram: b"" }]);
-    let largest = vec![7; forum_common::link::RELAYED_BYTES_MAX];
+    let largest = vec![7; forum_common::wire::RELAYED_BYTES_MAX];
     stage.link(&mut yoda, &datagram(&largest));
     hans.expect(&[Notice::RelayedDatagram { link: 1, datagram: &largest }]);
 }

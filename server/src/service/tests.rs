@@ -271,7 +271,7 @@ impl Client {
 
     fn send_log_in(&mut self, name: &str, password: &str) {
         self.send(2, &Request::LogIn { name, udp_port: NO_PORT, take_over: None, session: None });
-        self.send(3, &Request::Password { password: password });
+        self.send(3, &Request::Password { password });
     }
 
     fn send_transfer(&mut self, tag: Tag, transfer: &Transfer<'_>) {

@@ -13,7 +13,7 @@ fn a_file_goes_up_and_comes_down_within_its_credit() {
     let start = stage.ask(&mut yoda, 5, &Request::Upload { title: "t", file: "f", size, key: None });
     assert_eq!(start, ["5 UploadStarts { credit: 200000 }"]);
     for piece in bytes.chunks(60_000) {
-        yoda.send_transfer(5, &Transfer::Data { piece: piece });
+        yoda.send_transfer(5, &Transfer::Data { piece });
     }
     yoda.send_transfer(5, &Transfer::DataEnd { digest: Some(*blake3::hash(&bytes).as_bytes()) });
     stage.settle(&yoda);

@@ -32,6 +32,12 @@ pub const MEETING_MAX: Duration = Duration::from_secs(3);
 pub const LINKS_OF_A_USER_MAX: usize = 64;
 /// Questions that wait for one user; past it, one more is refused, so that nobody is flooded with them.
 pub const QUESTIONS_TO_A_USER_MAX: usize = 64;
+/// Questions of one user that wait for one other. Few, so that nobody uses up what others may ask that user; and
+/// enough for a handful of files at once.
+pub const QUESTIONS_OF_A_PAIR_MAX: usize = 8;
+
+// It takes several users to ask so much of one that nobody else can.
+const _: () = assert!(QUESTIONS_OF_A_PAIR_MAX * 8 <= QUESTIONS_TO_A_USER_MAX);
 
 /// What a link is for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -126,6 +132,8 @@ impl Link {
 pub enum Full {
     /// The asker has [`LINKS_OF_A_USER_MAX`].
     LinksOfAsker,
+    /// [`QUESTIONS_OF_A_PAIR_MAX`] of the asker's wait for the one to be asked.
+    QuestionsOfPair,
     /// [`QUESTIONS_TO_A_USER_MAX`] wait for the one to be asked.
     QuestionsToAsked,
 }
@@ -166,15 +174,23 @@ impl Links {
     /// Whether `asker` may ask `asked` for one link more.
     ///
     /// # Errors
-    /// The limit that is reached; that of the asker first.
+    /// The limit that is reached; those of the asker first.
     pub fn check_room(&self, asker: AccountId, asked: AccountId) -> Result<(), Full> {
         // A question to the asker is no link of its own yet: others can't use up what it may have.
         let own = self.of(asker).filter(|(_, link)| link.asker == asker || !link.is_question());
         if own.take(LINKS_OF_A_USER_MAX).count() == LINKS_OF_A_USER_MAX {
             return Err(Full::LinksOfAsker);
         }
-        let questions = self.of(asked).filter(|(_, link)| link.asked == asked && link.is_question());
-        if questions.take(QUESTIONS_TO_A_USER_MAX).count() == QUESTIONS_TO_A_USER_MAX {
+        let to_asked = self.of(asked).filter(|(_, link)| link.asked == asked && link.is_question());
+        let (mut questions, mut of_asker) = (0, 0);
+        for (_, question) in to_asked {
+            questions += 1;
+            of_asker += usize::from(question.asker == asker);
+        }
+        if of_asker >= QUESTIONS_OF_A_PAIR_MAX {
+            return Err(Full::QuestionsOfPair);
+        }
+        if questions >= QUESTIONS_TO_A_USER_MAX {
             return Err(Full::QuestionsToAsked);
         }
         Ok(())

@@ -293,6 +293,8 @@ limits! {
     Questions = 16, "open questions to a user";
     /// Threads that a user watches.
     Watches = 17, "watched threads";
+    /// Questions of one user that wait for one other's answer.
+    PairQuestions = 18, "open questions from one user to another";
     /// Changes of a connection that are not answered yet; more wait.
     ChangesInFlight = 20, "changes in flight";
     /// Requests a second on a connection; 0 = any number.

@@ -187,6 +187,22 @@ fn questions_of_others_use_up_nothing_but_what_may_be_asked() {
     assert_eq!(links.check_room(YODA, HANS), Ok(()));
 }
 
+#[test]
+fn one_user_asks_another_few_things_at_once_and_answers_make_room() {
+    let (mut links, now) = (Links::default(), Instant::now());
+    for number in 0..QUESTIONS_OF_A_PAIR_MAX {
+        assert_eq!(links.check_room(YODA, HANS), Ok(()), "{number}");
+        let purpose = if number == 0 { Purpose::Private } else { Purpose::File };
+        links.ask(purpose, YODA, HANS, now);
+    }
+    assert_eq!(links.check_room(YODA, HANS), Err(Full::QuestionsOfPair));
+    for (asker, asked) in [(YODA, LEIA), (LEIA, HANS), (HANS, YODA)] {
+        assert_eq!(links.check_room(asker, asked), Ok(()));
+    }
+    links.accept(1, HANS, TOKEN, now).unwrap();
+    assert_eq!(links.check_room(YODA, HANS), Ok(()));
+}
+
 proptest! {
     #[test]
     fn whatever_users_do_the_tables_agree_and_time_passes_for_all_that_wait(

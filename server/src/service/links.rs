@@ -19,7 +19,9 @@ use crate::clock::Clock;
 use crate::connection::Stream;
 use crate::forum::AccountId;
 use crate::journal::Journal;
-use crate::links::{Full, LINKS_OF_A_USER_MAX, Link, Purpose, QUESTIONS_TO_A_USER_MAX, Stage};
+use crate::links::{
+    Full, LINKS_OF_A_USER_MAX, Link, Purpose, QUESTIONS_OF_A_PAIR_MAX, QUESTIONS_TO_A_USER_MAX, Stage,
+};
 use crate::session::PeerId;
 
 /// A member who asks for something, and the tag of its request.
@@ -143,6 +145,9 @@ impl<S: Stream, J: Journal, C: Clock> Service<S, J, C> {
     fn check_room(&self, asker: AccountId, asked: AccountId) -> Result<(), Rejection> {
         self.links.check_room(asker, asked).map_err(|full| match full {
             Full::LinksOfAsker => Rejection::LimitReached(Limit::Links, LINKS_OF_A_USER_MAX as u64),
+            Full::QuestionsOfPair => {
+                Rejection::LimitReached(Limit::PairQuestions, QUESTIONS_OF_A_PAIR_MAX as u64)
+            }
             Full::QuestionsToAsked => {
                 Rejection::LimitReached(Limit::Questions, QUESTIONS_TO_A_USER_MAX as u64)
             }

@@ -16,7 +16,7 @@ use crate::clock::Clock;
 use crate::connection::Stream;
 use crate::forum::{AccountId, Change};
 use crate::journal::Journal;
-use crate::links::{LINKS_OF_A_USER_MAX, QUESTIONS_TO_A_USER_MAX};
+use crate::links::{LINKS_OF_A_USER_MAX, QUESTIONS_OF_A_PAIR_MAX, QUESTIONS_TO_A_USER_MAX};
 use crate::lockout::{Begin, Ruling, Verdict};
 use crate::online::OnlineUser;
 use crate::passwords::{HashResult, Job};
@@ -114,6 +114,7 @@ impl<S: Stream, J: Journal, C: Clock> Service<S, J, C> {
             (Limit::Blocks, limits.max_blocks as u64),
             (Limit::Links, LINKS_OF_A_USER_MAX as u64),
             (Limit::Questions, QUESTIONS_TO_A_USER_MAX as u64),
+            (Limit::PairQuestions, QUESTIONS_OF_A_PAIR_MAX as u64),
             (Limit::ChangesInFlight, ENTRIES_MAX.into()),
             (Limit::RequestsPerSecond, limits.max_requests_per_second.into()),
             (Limit::LoginSeconds, login_timeout.as_secs()),

@@ -1,17 +1,24 @@
 //! How many questions there may be, which requests wait for others or are counted, and which are activity.
 
 use super::*;
-use crate::links::{LINKS_OF_A_USER_MAX, QUESTIONS_TO_A_USER_MAX};
+use crate::links::{LINKS_OF_A_USER_MAX, QUESTIONS_OF_A_PAIR_MAX, QUESTIONS_TO_A_USER_MAX};
 
 // One loop reaches both.
 const _: () = assert!(LINKS_OF_A_USER_MAX == QUESTIONS_TO_A_USER_MAX);
+const _: () = assert!(QUESTIONS_TO_A_USER_MAX.is_multiple_of(QUESTIONS_OF_A_PAIR_MAX));
 
 #[test]
 fn questions_to_one_user_and_links_of_one_user_are_limited() {
     let mut stage = stage(&[]);
+    let names: Vec<String> =
+        (0..QUESTIONS_TO_A_USER_MAX / QUESTIONS_OF_A_PAIR_MAX).map(|n| format!("u{n}")).collect();
+    let mut users: Vec<Client> = names.iter().map(|name| stage.user(name)).collect();
     let (mut yoda, mut hans, mut leia) = (stage.user("yoda"), stage.user("hans"), stage.user("leia"));
-    for _ in 0..QUESTIONS_TO_A_USER_MAX {
-        stage.link(&mut yoda, &file("hans"));
+    for (user, name) in users.iter_mut().zip(&names) {
+        for _ in 0..QUESTIONS_OF_A_PAIR_MAX {
+            stage.link(user, &file("hans"));
+            stage.link(&mut yoda, &file(name));
+        }
     }
     let links = refused_link(Refusal::LimitReached, "Limit reached: at most 64 links of a user");
     let questions = refused_link(Refusal::LimitReached, "Limit reached: at most 64 open questions to a user");
@@ -19,10 +26,26 @@ fn questions_to_one_user_and_links_of_one_user_are_limited() {
     assert_eq!(stage.link(&mut leia, &file("hans")), questions);
     assert_eq!(hans.answers().len(), QUESTIONS_TO_A_USER_MAX);
     // Being asked takes nothing away from whoever is asked.
-    assert_eq!(stage.link(&mut hans, &file("leia")), [asked(65, "")]);
+    assert_eq!(stage.link(&mut hans, &file("leia")), [asked(129, "")]);
     stage.link(&mut hans, &no(1));
     leia.answers();
-    assert_eq!(stage.link(&mut leia, &file("hans")), [asked(66, "")]);
+    assert_eq!(stage.link(&mut leia, &file("hans")), [asked(130, "")]);
+}
+
+#[test]
+fn one_users_questions_leave_room_for_those_of_others() {
+    let mut stage = stage(&[]);
+    let (mut mallory, mut hans, _yoda) = (stage.user("mallory"), stage.user("hans"), stage.user("yoda"));
+    for n in 1..=8 {
+        assert_eq!(stage.link(&mut mallory, &file("yoda")), [asked(n, "")]);
+    }
+    let text = "Limit reached: at most 8 open questions from one user to another";
+    for question in [file("yoda"), private("yoda")] {
+        assert_eq!(stage.link(&mut mallory, &question), refused_link(Refusal::LimitReached, text));
+    }
+    assert_eq!(stage.link(&mut mallory, &file("hans")), [asked(9, "")]);
+    hans.answers();
+    assert_eq!(stage.link(&mut hans, &private("yoda")), [asked_privately(10, "yoda")]);
 }
 
 #[test]

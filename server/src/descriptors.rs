@@ -5,14 +5,14 @@
 use std::fmt;
 
 use crate::args::Limits;
-use crate::service::FAREWELLS_MAX;
+use crate::service::TURNED_AWAY_MAX;
 
 /// What the server itself has open, with room to spare: the standard streams, log file, lock, database with its
 /// write-ahead log (twice while a snapshot is written), poll, waker, signals, listener, reserve, directories
 /// that are synced.
 const OWN: usize = 32;
 /// Beside its own, and those who are told that it is full.
-const RESERVED: usize = OWN + FAREWELLS_MAX;
+const RESERVED: usize = OWN + TURNED_AWAY_MAX;
 /// With fewer for connections and transfers together, nobody is served well.
 const SHARED_MIN: usize = 32;
 /// The fewest that a forumd runs with.

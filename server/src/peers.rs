@@ -21,6 +21,8 @@ pub struct Peer<S> {
     /// Its meaning.
     pub session: Session,
     generation: u32,
+    /// There was no room for it, and it is told so.
+    turned_away: bool,
     /// It stands in the queue for a turn already.
     awaits_turn: bool,
     awaits_flush: AwaitsFlush,
@@ -40,10 +42,19 @@ enum AwaitsFlush {
     Answers,
 }
 
+impl<S> Peer<S> {
+    /// Whether there was no room for it.
+    pub fn was_turned_away(&self) -> bool {
+        self.turned_away
+    }
+}
+
 /// All connections.
 #[derive(Debug)]
 pub struct Peers<S> {
     slab: Slab<Peer<S>>,
+    /// How many of them were turned away.
+    turned_away: usize,
     generation: u32,
     pool: Pool,
     shared_bytes: SharedBytes,
@@ -81,6 +92,7 @@ impl<S: Stream> Peers<S> {
     pub fn new(notice_cost_max: usize) -> Self {
         Self {
             slab: Slab::new(),
+            turned_away: 0,
             generation: 0,
             pool: Pool::default(),
             shared_bytes: SharedBytes::default(),
@@ -94,9 +106,14 @@ impl<S: Stream> Peers<S> {
         }
     }
 
-    /// How many connections there are.
+    /// How many connections there are, those that were turned away included.
     pub fn len(&self) -> usize {
         self.slab.len()
+    }
+
+    /// How many connections were turned away and are not closed yet.
+    pub fn turned_away(&self) -> usize {
+        self.turned_away
     }
 
     /// Whether there is none.
@@ -112,6 +129,7 @@ impl<S: Stream> Peers<S> {
             connection: Connection::new(stream),
             session,
             generation,
+            turned_away: false,
             awaits_turn: false,
             awaits_flush: AwaitsFlush::Not,
             condemned: false,
@@ -120,6 +138,15 @@ impl<S: Stream> Peers<S> {
             PeerId { slot: u32::try_from(slot).expect("descriptors are fewer than 4 billion"), generation };
         self.wake(id);
         id
+    }
+
+    /// There is no room for this connection: from now on it counts among those that were turned away.
+    pub fn turn_away(&mut self, id: PeerId) {
+        if let Some(peer) = alive(&mut self.slab, id)
+            && !std::mem::replace(&mut peer.turned_away, true)
+        {
+            self.turned_away += 1;
+        }
     }
 
     /// The connection, while it lives.
@@ -328,6 +355,7 @@ impl<S: Stream> Peers<S> {
         let count = self.condemned.len();
         for id in self.condemned.drain(..) {
             let peer = self.slab.remove(id.slot as usize);
+            self.turned_away -= usize::from(peer.turned_away);
             self.notices -= peer.connection.outgoing.notices();
         }
         count

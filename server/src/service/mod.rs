@@ -59,8 +59,11 @@ use forum_common::text::{Answer, Rejection, Zone};
 
 /// How long a connection that was told its end may take to read it and close.
 const FAREWELL: Duration = Duration::from_secs(5);
-/// Connections past the limit that are told so at one time; more are closed without a word.
-pub(crate) const FAREWELLS_MAX: usize = 32;
+/// Connections past the limit that are told so at one time; more are closed without a word. They count apart from
+/// those that are in, so they keep nobody out.
+pub(crate) const TURNED_AWAY_MAX: usize = 32;
+/// How long one of them may take to read it and close: less than [`FAREWELL`], because the next are waiting.
+const TURNED_AWAY_FAREWELL: Duration = Duration::from_secs(2);
 
 /// Receivers of notices that are written to in one turn: a broadcast to ten thousand takes tens of
 /// milliseconds, which those who ask something meanwhile are not to wait for.
@@ -203,13 +206,14 @@ impl<S: Stream, J: Journal, C: Clock> Service<S, J, C> {
         service
     }
 
-    /// Takes in a connection that was just accepted; none when there are so many that not even a word of
-    /// farewell is possible.
+    /// Takes in a connection that was just accepted, or tells it that the server is full; none when
+    /// [`TURNED_AWAY_MAX`] others are being told so: then it is closed without a word.
     pub fn admit(&mut self, stream: S, address: SocketAddr) -> Option<PeerId> {
         // The last turn may be long ago, and this one begins only when all newcomers are in.
         self.read_clock();
-        let full = self.peers.len() >= self.settings.connections_max;
-        if self.peers.len() >= self.settings.connections_max + FAREWELLS_MAX {
+        let turned_away = self.peers.turned_away();
+        let full = self.peers.len() - turned_away >= self.settings.connections_max;
+        if full && turned_away >= TURNED_AWAY_MAX {
             return None;
         }
         let address = Address::from(address);
@@ -218,6 +222,7 @@ impl<S: Stream, J: Journal, C: Clock> Service<S, J, C> {
         if full {
             let limit = self.settings.connections_max;
             warn!("#{} {address} turned away: {limit} connections are the limit", id.generation);
+            self.peers.turn_away(id);
             self.close(id, Closing::ServerFull, "Server is full. Please try again later");
         } else {
             self.login_deadlines.push(id, self.now + self.settings.login_timeout);
@@ -420,8 +425,9 @@ impl<S: Stream, J: Journal, C: Clock> Service<S, J, C> {
     /// Ends a connection whose last word is queued already.
     fn finish(&mut self, id: PeerId) {
         self.depart(id);
-        let deadline = self.now + FAREWELL;
         if let Some(peer) = self.peers.get_mut(id) {
+            let farewell = if peer.was_turned_away() { TURNED_AWAY_FAREWELL } else { FAREWELL };
+            let deadline = self.now + farewell;
             let mail = peer.session.member().map(|member| Box::new((member.account, member.mail)));
             peer.session.phase = Phase::Closing(Farewell { fin_sent: false, mail });
             peer.connection.received = Vec::new();

@@ -4,6 +4,7 @@
 mod broadcasts;
 mod checks;
 mod commits;
+mod doors;
 mod intake;
 mod links;
 mod login;

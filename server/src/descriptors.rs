@@ -1,27 +1,30 @@
 //! Descriptors are a budget: what this process may have open at once, shared out at start between itself,
-//! transfers of files, and connections. A small limit gives fewer of each, and is said; one that is too small to
+//! downloads, uploads, and connections. A small limit gives fewer of each, and is said; one that is too small to
 //! serve anybody is refused.
 
 use std::fmt;
 
 use crate::args::Limits;
+use crate::files::THREADS;
 use crate::service::TURNED_AWAY_MAX;
 
 /// What the server itself has open, with room to spare: the standard streams, log file, lock, database with its
 /// write-ahead log (twice while a snapshot is written), poll, waker, signals, listener, reserve, directories
 /// that are synced.
 const OWN: usize = 32;
-/// Beside its own, and those who are told that it is full.
-const RESERVED: usize = OWN + TURNED_AWAY_MAX;
-/// With fewer for connections and transfers together, nobody is served well.
+/// Downloads have a file open only while a chunk is read: one for each thread that reads, however many there are.
+const DOWNLOADS: usize = THREADS;
+/// Beside its own and those of downloads, connections that are told that it is full.
+const RESERVED: usize = OWN + DOWNLOADS + TURNED_AWAY_MAX;
+/// With fewer for connections and uploads together, nobody is served well.
 const SHARED_MIN: usize = 32;
 /// The fewest that a forumd runs with.
 pub const DESCRIPTORS_MIN: usize = RESERVED + SHARED_MIN;
 
-/// Transfers may have this part of what is shared, if they may be that many and nobody asks for more
-/// connections; and at least [`TRANSFERS_PART_MIN`].
-const TRANSFERS_PART: usize = 4;
-const TRANSFERS_PART_MIN: usize = 16;
+/// Uploads hold one each. They may have this part of what is shared, if they may be that many and nobody asks for
+/// more connections; and at least [`UPLOADS_PART_MIN`].
+const UPLOADS_PART: usize = 4;
+const UPLOADS_PART_MIN: usize = 16;
 
 /// Who gets how many.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -50,8 +53,8 @@ impl Budget {
         let shared = limit - RESERVED;
         let part = |part: usize| (shared / part).min(wanted.max_total_uploads);
         let connections = match wanted.max_connections {
-            0 => shared - part(TRANSFERS_PART),
-            wanted => wanted.min(shared - part(TRANSFERS_PART_MIN)),
+            0 => shared - part(UPLOADS_PART),
+            wanted => wanted.min(shared - part(UPLOADS_PART_MIN)),
         };
         let uploads = wanted.max_total_uploads.min(shared - connections);
         Ok(Self { limit, connections, uploads })
@@ -96,7 +99,7 @@ mod tests {
     #[test]
     fn a_small_limit_is_shared_and_said() {
         let wanted = limits(&[]);
-        for (limit, connections, uploads) in [(96, 24, 8), (256, 144, 48), (1_024, 720, 240)] {
+        for (limit, connections, uploads) in [(100, 24, 8), (256, 141, 47), (1_024, 717, 239)] {
             let budget = Budget::of(limit, &wanted).unwrap();
             assert_eq!(budget, Budget { limit, connections, uploads });
             let warning = budget.warning(&wanted).unwrap();
@@ -122,7 +125,7 @@ mod tests {
     fn who_asks_for_connections_gets_as_many_as_can_be() {
         let wanted = limits(&["--max-connections", "10000"]);
         let budget = Budget::of(1_024, &wanted).unwrap();
-        assert_eq!((budget.connections, budget.uploads), (900, 60));
+        assert_eq!((budget.connections, budget.uploads), (897, 59));
         assert!(budget.warning(&wanted).is_some());
     }
 

@@ -9,7 +9,8 @@
 //! [`end`](FileWorkers::end) says so; after that, no report mentions it any more.
 //!
 //! Memory is bounded by what is granted: an upload holds no more bytes than the credit its client has, and
-//! at most two buffers; a download has one chunk under way.
+//! at most two buffers; a download has one chunk under way. So are descriptors: an upload holds one, a download
+//! only while a chunk is read, which makes one for each thread.
 
 mod id;
 mod report;
@@ -171,7 +172,7 @@ impl<K: Copy + Eq + Hash + Send + 'static> FileWorkers<K> {
         }
     }
 
-    /// Deletes stored files. Downloads that have one open go on. When they are gone for good (with
+    /// Deletes stored files; downloads of them fail at their next chunk. When they are gone for good (with
     /// [`FileSync::Never`]: from the directory) [`Self::take_unlinked`] tells of them. One that can't be
     /// deleted is logged and never told of.
     pub fn unlink(&mut self, ids: Vec<FileId>) {

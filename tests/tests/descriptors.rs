@@ -20,7 +20,7 @@ fn is_turned_away(wire: &mut Wire) -> bool {
 
 #[test]
 fn a_small_limit_lets_in_as_many_as_it_says() {
-    for (descriptors, connections) in [(96, 24), (256, 144)] {
+    for (descriptors, connections) in [(100, 24), (256, 141)] {
         let mut server = forumd_with(descriptors).start();
         let warning =
             format!("at most {descriptors} files may be open, which allows {connections} connections");
@@ -39,7 +39,7 @@ fn a_limit_that_is_too_small_is_refused_in_words() {
     let launch = forumd_with(80);
     let Finished { code, stderr, .. } = launch.run("");
     assert_eq!(code, Some(1), "{stderr:?}");
-    let wanted = "forumd: at most 80 files may be open, but forumd needs 96: raise the limit (ulimit -Hn, LimitNOFILE)";
+    let wanted = "forumd: at most 80 files may be open, but forumd needs 100: raise the limit (ulimit -Hn, LimitNOFILE)";
     assert_eq!(stderr, [wanted]);
     assert!(!launch.data().exists(), "nothing was changed");
 }
@@ -47,7 +47,7 @@ fn a_limit_that_is_too_small_is_refused_in_words() {
 #[test]
 fn connections_that_were_asked_for_and_cant_be_are_said() {
     let server = forumd_with(256).args(&["--max-connections", "1000"]).start();
-    server.logged("which allows 180 connections and 12 uploads at once");
+    server.logged("which allows 177 connections and 11 uploads at once");
 }
 
 #[test]

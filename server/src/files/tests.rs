@@ -260,8 +260,39 @@ fn a_file_that_is_not_there_cannot_be_opened() {
     assert_eq!(desk.report(), Report::Failed(Failure::Missing));
 }
 
+/// Descriptors of this process for files of a directory.
+fn open_files(dir: &TempDir) -> usize {
+    let descriptors = fs::read_dir("/proc/self/fd").unwrap().map(|entry| entry.unwrap().path());
+    let files = descriptors.filter_map(|link| fs::read_link(link).ok());
+    files.filter(|file| file.parent() == Some(dir.path())).count()
+}
+
 #[test]
-fn a_file_that_is_deleted_meanwhile_is_read_to_its_end() {
+fn a_download_that_waits_holds_no_descriptor() {
+    for threads in [0, 2] {
+        let mut desk = Desk::new(threads);
+        let bytes = noise(100_000);
+        desk.upload(&bytes);
+        for read in [0, 1, 60_000] {
+            desk.files.open(KEY, ID, 1);
+            assert_eq!(desk.report(), Report::Opened { size: 100_000 });
+            if read > 0 {
+                desk.files.read(KEY, read);
+                let Report::Chunk { bytes, .. } = desk.report() else { panic!("no chunk") };
+                assert_eq!(bytes, read);
+            }
+            assert_eq!(open_files(&desk.dir), 0, "{threads} threads, {read} bytes read");
+        }
+        // An upload does, as long as it lasts.
+        desk.files.create(KEY, FileId(1));
+        desk.files.write(KEY, b"some");
+        assert_eq!(desk.report(), Report::Written { bytes: 4 });
+        assert_eq!(open_files(&desk.dir), 1);
+    }
+}
+
+#[test]
+fn a_download_of_a_file_that_is_deleted_meanwhile_fails() {
     let mut desk = Desk::new(0);
     desk.upload(b"going, going");
     desk.files.open(KEY, ID, 1);
@@ -270,7 +301,8 @@ fn a_file_that_is_deleted_meanwhile_is_read_to_its_end() {
     desk.files.unlink(vec![ID]);
     assert!(names(&desk.dir).is_empty());
     desk.files.read(KEY, u64::MAX);
-    assert!(matches!(desk.report(), Report::Chunk { bytes: 12, .. }));
+    assert_eq!(desk.report(), Report::Failed(Failure::Missing));
+    assert!(desk.files.transfers.is_empty());
 }
 
 #[test]

@@ -125,7 +125,7 @@ impl Worker {
                 Some(Done::Stored(upload.id, digest))
             }
             (Order::Open(id, tag), None) => {
-                let download = Download::open(id, tag, &self.dir)?;
+                let download = Download::begin(id, tag, &self.dir)?;
                 let size = download.size;
                 self.transfers.insert(number, Transfer::Download(download));
                 Some(Done::Opened { size })
@@ -257,9 +257,11 @@ impl Upload {
     }
 }
 
+/// A download holds no descriptor while it waits: its client may let it wait for a minute, and may have others. So
+/// its file is opened for each chunk, which costs a few microseconds beside 256 KiB to read.
 #[derive(Debug)]
 struct Download {
-    file: File,
+    path: PathBuf,
     tag: Tag,
     size: u64,
     /// The next byte to be read.
@@ -267,24 +269,16 @@ struct Download {
 }
 
 impl Download {
-    fn open(id: FileId, tag: Tag, dir: &Path) -> Result<Self, Failure> {
+    fn begin(id: FileId, tag: Tag, dir: &Path) -> Result<Self, Failure> {
         let path = id.path_in(dir);
-        let missing_or = |error: io::Error| match error.kind() {
-            ErrorKind::NotFound => Failure::Missing,
-            _ => error.into(),
-        };
-        // Opening a FIFO would wait for whoever writes into it.
-        if !path.metadata().map_err(missing_or)?.is_file() {
-            return Err(Failure::Missing);
-        }
-        let file = File::open(path).map_err(missing_or)?;
-        let size = file.metadata()?.len();
-        Ok(Self { file, tag, size, offset: 0 })
+        let size = open_stored(&path)?.metadata()?.len();
+        Ok(Self { path, tag, size, offset: 0 })
     }
 
     /// Fills `frames` with the next bytes of the file, cut into frames that are ready for the wire: each is
     /// read to where it stays until the socket takes it.
-    fn read(&mut self, bytes_max: u64, mut frames: Vec<u8>) -> io::Result<Done> {
+    fn read(&mut self, bytes_max: u64, mut frames: Vec<u8>) -> Result<Done, Failure> {
+        let file = open_stored(&self.path)?;
         let start = self.offset;
         let end = self.size.min(start.saturating_add(bytes_max));
         while self.offset < end {
@@ -292,9 +286,21 @@ impl Download {
             frames.extend_from_slice(&frame::header(kinds::Data, self.tag, bytes));
             let body = frames.len();
             frames.resize(body + bytes, 0);
-            self.file.read_exact_at(&mut frames[body..], self.offset)?;
+            file.read_exact_at(&mut frames[body..], self.offset)?;
             self.offset += bytes as u64;
         }
         Ok(Done::Read { frames, bytes: end - start, last: end == self.size })
     }
+}
+
+fn open_stored(path: &Path) -> Result<File, Failure> {
+    let missing_or = |error: io::Error| match error.kind() {
+        ErrorKind::NotFound => Failure::Missing,
+        _ => error.into(),
+    };
+    // Opening a FIFO would wait for whoever writes into it.
+    if !path.metadata().map_err(missing_or)?.is_file() {
+        return Err(Failure::Missing);
+    }
+    File::open(path).map_err(missing_or)
 }

@@ -104,8 +104,12 @@ pub struct ServeArguments {
     pub timeout: u64,
     /// How long a client may be silent, all in all, before it is logged in
     #[arg(long, value_name = "SECONDS", default_value_t = 60, help_heading = "Log-in",
-          value_parser = parse_login_timeout)]
+          value_parser = parse_positive_seconds)]
     pub login_timeout: u64,
+    /// How long an upload that sends nothing, or a download that takes nothing, is kept
+    #[arg(long, value_name = "SECONDS", default_value_t = 60, help_heading = "Transfers",
+          value_parser = parse_positive_seconds)]
+    pub transfer_timeout: u64,
     /// Argon2id memory for new passwords
     #[arg(long, value_name = "KIB", default_value_t = 19_456, help_heading = "Password hashes")]
     pub hash_memory_kib: u32,
@@ -200,8 +204,8 @@ fn parse_seconds(raw: &str) -> Result<u64, String> {
     }
 }
 
-/// Nobody could log in without any time for it.
-fn parse_login_timeout(raw: &str) -> Result<u64, String> {
+/// The same for what can't be done without any time for it.
+fn parse_positive_seconds(raw: &str) -> Result<u64, String> {
     match parse_seconds(raw) {
         Ok(seconds @ 1..) => Ok(seconds),
         _ => Err(format!("not a whole number from 1 to {SECONDS_MAX}")),
@@ -313,9 +317,12 @@ mod tests {
     #[test]
     fn times_that_no_deadline_can_have_are_usage_errors() {
         assert!(parse(&["--login-timeout", "0"]).is_err() && parse(&["--timeout", "0"]).is_ok());
-        for option in ["--timeout", "--block-duration", "--login-timeout"] {
+        assert!(parse(&["--transfer-timeout", "0"]).is_err());
+        for option in ["--timeout", "--block-duration", "--login-timeout", "--transfer-timeout"] {
             let longest = parse(&[option, &SECONDS_MAX.to_string()]).unwrap().serve;
-            for seconds in [longest.timeout, longest.block_duration, longest.login_timeout] {
+            let times =
+                [longest.timeout, longest.block_duration, longest.login_timeout, longest.transfer_timeout];
+            for seconds in times {
                 let deadline = std::time::Instant::now().checked_add(std::time::Duration::from_secs(seconds));
                 assert!(deadline.is_some(), "{option}");
             }

@@ -42,6 +42,8 @@ pub struct Connection<S> {
     pub received: Vec<u8>,
     /// Bytes that wait for the kernel.
     pub outgoing: Outgoing,
+    /// Bytes that the kernel has taken, ever.
+    written: u64,
     /// Edge-triggered: stays true until a read says would-block.
     readable: bool,
     /// Likewise for writing.
@@ -70,6 +72,7 @@ impl<S: Stream> Connection<S> {
             stream,
             received: Vec::new(),
             outgoing: Outgoing::default(),
+            written: 0,
             readable: false,
             writable: true,
             end_announced: false,
@@ -141,9 +144,16 @@ impl<S: Stream> Connection<S> {
     /// The connection is broken.
     pub fn flush(&mut self, pool: &mut Pool) -> io::Result<()> {
         if self.writable {
+            let before = self.outgoing.len();
             self.writable = self.outgoing.write_to(&mut self.stream, pool)?;
+            self.written += (before - self.outgoing.len()) as u64;
         }
         Ok(())
+    }
+
+    /// How many bytes the kernel has taken in all.
+    pub fn written(&self) -> u64 {
+        self.written
     }
 
     /// Sends FIN behind everything that was written.

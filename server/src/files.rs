@@ -211,6 +211,14 @@ impl<K: Copy + Eq + Hash + Send + 'static> FileWorkers<K> {
         }
     }
 
+    /// For tests: a slow disk, of which nothing is heard until it is released. Only without threads.
+    pub fn hold(&mut self, hold: bool) {
+        match &mut self.workers {
+            Workers::Inline { held, .. } => *held = hold,
+            Workers::Threads { .. } => debug_assert!(false, "threads can't be held"),
+        }
+    }
+
     fn begin(&mut self, key: K, direction: Direction) -> Ticket<K> {
         self.end(key);
         let number = TransferNumber { number: self.next_number, direction };

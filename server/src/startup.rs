@@ -107,6 +107,7 @@ fn settings(
         attempts_max,
         block_duration: Duration::from_secs(arguments.block_duration),
         login_timeout: Duration::from_secs(arguments.login_timeout),
+        transfer_timeout: Duration::from_secs(arguments.transfer_timeout),
         idle_timeout: (arguments.timeout > 0).then(|| Duration::from_secs(arguments.timeout)),
         zone,
         admin_password: admin_password(arguments, hash_parameters)?,

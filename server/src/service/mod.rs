@@ -40,7 +40,7 @@ use self::commit::Pending;
 use self::log_time::LogTime;
 use self::presence::{Comings, Said};
 use self::shutdown::Lifecycle;
-use self::transfers::{Download, TransferKey, Upload};
+use self::transfers::{Download, TransferDeadlines, TransferKey, Upload};
 use self::unlinking::Unlinking;
 use crate::args::Limits;
 use crate::clock::Clock;
@@ -84,6 +84,8 @@ pub struct Settings {
     pub login_timeout: Duration,
     /// How long a user may be idle; none = for ever.
     pub idle_timeout: Option<Duration>,
+    /// How long an upload or a download may stand still for want of something from its client.
+    pub transfer_timeout: Duration,
     /// The zone that times are shown in.
     pub zone: Zone,
     /// The hash of the password for SHT; without one it is always refused.
@@ -147,6 +149,7 @@ pub struct Service<S, J, C> {
     files: FileWorkers<TransferKey>,
     uploads: BTreeMap<TransferKey, Upload>,
     downloads: BTreeMap<TransferKey, Download>,
+    transfer_deadlines: TransferDeadlines,
     links: Links,
     login_deadlines: DeadlineQueue<PeerId>,
     idle_deadlines: DeadlineQueue<PeerId>,
@@ -192,6 +195,7 @@ impl<S: Stream, J: Journal, C: Clock> Service<S, J, C> {
             files: helpers.files,
             uploads: BTreeMap::new(),
             downloads: BTreeMap::new(),
+            transfer_deadlines: TransferDeadlines::default(),
             links: Links::default(),
             login_deadlines: DeadlineQueue::default(),
             idle_deadlines: DeadlineQueue::default(),
@@ -292,6 +296,7 @@ impl<S: Stream, J: Journal, C: Clock> Service<S, J, C> {
         let deadlines = [&self.login_deadlines, &self.idle_deadlines, &self.farewells];
         let deadlines = deadlines.into_iter().filter_map(DeadlineQueue::next_due);
         let deadlines = deadlines.chain(self.comings_due()).chain(self.links.next_due());
+        let deadlines = deadlines.chain(self.transfer_deadlines.next_due());
         let next = deadlines.chain(self.take_again_at).min()?;
         Some(next.saturating_duration_since(self.clock.now()))
     }
@@ -334,7 +339,9 @@ impl<S: Stream, J: Journal, C: Clock> Service<S, J, C> {
     }
 
     fn flush_one(&mut self, id: PeerId) {
-        match self.peers.flush(id) {
+        let flushed = self.peers.flush(id);
+        self.note_output(id);
+        match flushed {
             Ok(()) => self.after_flush(id),
             Err(error) => self.lost(id, &error),
         }
@@ -388,6 +395,7 @@ impl<S: Stream, J: Journal, C: Clock> Service<S, J, C> {
         while let Some(id) = self.farewells.pop_due(self.now) {
             self.peers.condemn(id);
         }
+        self.expire_transfers();
         self.expire_links();
         self.take_again_if_due();
     }

@@ -12,6 +12,7 @@ mod mailbox;
 mod presence;
 mod rooms;
 mod shutdown;
+mod stalled_transfers;
 mod transfers;
 mod typed;
 
@@ -134,6 +135,7 @@ fn stage_on(options: &[&str], forum: Forum, journal: MemoryJournal) -> Stage {
         attempts_max: arguments.attempts_max().unwrap(),
         block_duration: Duration::from_secs(arguments.block_duration),
         login_timeout: Duration::from_secs(arguments.login_timeout),
+        transfer_timeout: Duration::from_secs(arguments.transfer_timeout),
         idle_timeout: (arguments.timeout > 0).then(|| Duration::from_secs(arguments.timeout)),
         zone: Zone::utc(),
         admin_password: hash_all(&[Password::parse("s3cret").unwrap()], weak, |_| {}).pop(),

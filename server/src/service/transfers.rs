@@ -4,12 +4,17 @@
 //! upload has at most [`UPLOAD_CREDIT_BYTES`] between socket and disk, a download one chunk in memory. The
 //! disk itself is touched by the file workers only.
 
+mod progress;
+
+use std::time::Instant;
+
 use forum_common::names::{FileName, Title};
 use forum_common::text::Rejection;
 use forum_common::wire::credit::CreditError;
 use forum_common::wire::{Digest, Limit, Reply, Tag, Transfer};
 use log::{info, warn};
 
+pub(super) use self::progress::TransferDeadlines;
 use super::Service;
 use super::commit::Origin;
 use super::intake::{Fault, Taken};
@@ -52,6 +57,8 @@ pub(super) struct Upload {
     credit: u64,
     /// Written, and not given back as credit yet.
     written: u64,
+    /// When data came last, or could come again.
+    progress_at: Instant,
     stage: UploadStage,
 }
 
@@ -78,6 +85,11 @@ pub(super) struct Download {
     credit: u64,
     /// A chunk is being read.
     reading: bool,
+    /// When something was taken last, or could be again.
+    progress_at: Instant,
+    /// All that its connection had written at the last look, and up to where of that its own bytes are queued.
+    written: u64,
+    queued_up_to: u64,
 }
 
 impl<S: Stream, J: Journal, C: Clock> Service<S, J, C> {
@@ -97,7 +109,7 @@ impl<S: Stream, J: Journal, C: Clock> Service<S, J, C> {
             let id = FileId::random();
             self.files.create(key, id);
             let stage = UploadStage::Receiving;
-            let (received, written) = (0, 0);
+            let (received, written, progress_at) = (0, 0, self.now);
             let upload = Upload {
                 account,
                 thread,
@@ -109,9 +121,11 @@ impl<S: Stream, J: Journal, C: Clock> Service<S, J, C> {
                 received,
                 credit,
                 written,
+                progress_at,
                 stage,
             };
             self.uploads.insert(key, upload);
+            self.watch_transfers(key.peer);
             self.peers.reply(key.peer, key.tag, &Reply::UploadStarts { credit: credit as u32 });
         }))
     }
@@ -167,6 +181,7 @@ impl<S: Stream, J: Journal, C: Clock> Service<S, J, C> {
             );
             self.files.open(key, id, tag);
             self.downloads.insert(key, download);
+            self.watch_transfers(peer);
         }))
     }
 
@@ -187,6 +202,9 @@ impl<S: Stream, J: Journal, C: Clock> Service<S, J, C> {
             sent: 0,
             credit: 0,
             reading: false,
+            progress_at: self.now,
+            written: self.peers.get(peer).map_or(0, |peer| peer.connection.written()),
+            queued_up_to: 0,
         };
         Ok((found.id, download))
     }
@@ -216,7 +234,12 @@ impl<S: Stream, J: Journal, C: Clock> Service<S, J, C> {
             Transfer::Data { piece } => self.take_data(key, piece)?,
             Transfer::DataEnd { digest } => self.end_upload(key, digest)?,
             Transfer::Credit { bytes } => {
+                let now = self.now;
                 if let Some(download) = self.downloads.get_mut(&key) {
+                    // Further credit takes nothing while what there is waits to be read.
+                    if download.credit == 0 && bytes > 0 {
+                        download.progress_at = now;
+                    }
                     download.credit += u64::from(bytes);
                     if download.credit > u32::MAX.into() {
                         return Err(Fault(CreditError::Overflow.to_string()));
@@ -240,6 +263,9 @@ impl<S: Stream, J: Journal, C: Clock> Service<S, J, C> {
         }
         upload.credit -= length;
         upload.received += length;
+        if length > 0 {
+            upload.progress_at = self.now;
+        }
         self.files.write(key, bytes);
         Ok(())
     }
@@ -300,6 +326,7 @@ impl<S: Stream, J: Journal, C: Clock> Service<S, J, C> {
             let credit = upload.written.min(to_come);
             upload.written -= credit;
             upload.credit += credit;
+            upload.progress_at = self.now;
             self.peers.transfer(key.peer, key.tag, &Transfer::Credit { bytes: credit as u32 });
         }
     }
@@ -347,10 +374,11 @@ impl<S: Stream, J: Journal, C: Clock> Service<S, J, C> {
         download.reading = false;
         download.sent += bytes;
         download.credit = download.credit.saturating_sub(bytes);
-        let now = self.now;
+        download.progress_at = self.now;
         self.peers.push(key.peer, frames);
         if let Some(peer) = self.peers.get_mut(key.peer) {
-            peer.session.active_at = now;
+            peer.session.active_at = self.now;
+            download.queued_up_to = peer.connection.written() + peer.connection.outgoing.len() as u64;
         }
         self.pump(key);
     }

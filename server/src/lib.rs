@@ -20,6 +20,7 @@ mod listen;
 pub mod listing;
 pub mod lockout;
 pub mod logging;
+pub mod network;
 pub mod offline;
 pub mod online;
 pub mod outgoing;

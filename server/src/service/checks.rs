@@ -22,8 +22,18 @@ use crate::connection::Stream;
 use crate::forum::{AccountId, Change};
 use crate::journal::Journal;
 use crate::lockout::{Begin, Ruling, Verdict};
+use crate::network::Network;
 use crate::passwords::{HashResult, Job};
 use crate::session::{CheckFor, NewPassword, PasswordCheck, PeerId, Task};
+
+/// A password that is being hashed, as the lock-out knows it.
+#[derive(Debug)]
+pub(super) struct Attempt {
+    /// What it counts for if it is wrong.
+    pub(super) target: Target,
+    /// Where it comes from, if a block of the target is not for everybody.
+    pub(super) from: Option<Network>,
+}
 
 /// What wrong passwords are counted for.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
@@ -45,13 +55,8 @@ pub(super) struct AddressGroup(u16);
 impl AddressGroup {
     /// The group of an address; `random` must be the same each time.
     pub(super) fn of(ip: IpAddr, random: &RandomState) -> Self {
-        let network = match ip {
-            IpAddr::V4(ip) => ip.octets().to_vec(),
-            // Who has one IPv6 address has its whole /64.
-            IpAddr::V6(ip) => ip.octets()[..8].to_vec(),
-        };
         // The lowest 16 bits of a hash are as good as any.
-        Self(random.hash_one(network) as u16)
+        Self(random.hash_one(Network::from(ip)) as u16)
     }
 }
 
@@ -107,7 +112,8 @@ impl<S: Stream, J: Journal, C: Clock> Service<S, J, C> {
             CheckFor::ChangePassword(_) => Target::ChangePassword(member.account),
             CheckFor::ShutDown => Target::ShutDown(AddressGroup::of(ip, &self.address_groups)),
         };
-        match self.lockout.begin(&target, id, self.now) {
+        // Others don't share these targets, so a block keeps out nobody but whoever guessed.
+        match self.lockout.begin(&target, id, None, self.now) {
             Begin::Wait => {}
             Begin::Blocked => {
                 info!("{} too many wrong passwords: not checked", self.label(id));
@@ -116,27 +122,29 @@ impl<S: Stream, J: Journal, C: Clock> Service<S, J, C> {
             Begin::Hash => {
                 let job = check.job.take();
                 debug_assert!(job.is_some(), "a check is begun once");
+                let attempt = Attempt { target, from: None };
                 if job.is_some_and(|job| self.passwords.submit(id, job).is_ok()) {
-                    self.attempts.insert(id, target);
+                    self.attempts.insert(id, attempt);
                 } else {
                     self.refuse_check(id, &Rejection::Busy);
-                    self.conclude_attempt(&target, Verdict::Dropped);
+                    self.conclude_attempt(&attempt, Verdict::Dropped);
                 }
             }
         }
     }
 
     /// A member's password was checked. Right or wrong, it counts, whatever has become of the connection.
-    pub(super) fn check_hashed(&mut self, id: PeerId, target: &Target, result: HashResult) {
+    pub(super) fn check_hashed(&mut self, id: PeerId, attempt: &Attempt, result: HashResult) {
+        let target = &attempt.target;
         let verdict = if result == HashResult::Wrong { Verdict::Wrong } else { Verdict::Right };
         let what = if matches!(target, Target::ShutDown(_)) { "admin" } else { "old" };
-        match self.conclude_attempt(target, verdict) {
+        match self.conclude_attempt(attempt, verdict) {
             Ruling::BlockedNow => warn!(
                 "{} gave a wrong {what} password; no more are checked for {} s",
                 self.label(id),
                 self.settings.block_duration.as_secs()
             ),
-            Ruling::Failed => warn!("{} gave a wrong {what} password", self.label(id)),
+            Ruling::Failed | Ruling::Blocked => warn!("{} gave a wrong {what} password", self.label(id)),
             Ruling::Accepted | Ruling::Void => {}
         }
         match target {

@@ -7,7 +7,7 @@ use forum_common::text::{Answer, Rejection};
 use forum_common::wire::{Closing, Limit, LimitListBuf, Reply, Request, Tag, VERSION};
 use log::{info, warn};
 
-use super::checks::Target;
+use super::checks::{Attempt, Target};
 use super::commit::{ENTRIES_MAX, Origin};
 use super::intake::{Fault, Taken};
 use super::rooms::HISTORY_MAX;
@@ -18,6 +18,7 @@ use crate::forum::{AccountId, Change};
 use crate::journal::Journal;
 use crate::links::{LINKS_OF_A_USER_MAX, QUESTIONS_OF_A_PAIR_MAX, QUESTIONS_TO_A_USER_MAX};
 use crate::lockout::{Begin, Ruling, Verdict};
+use crate::network::Network;
 use crate::online::OnlineUser;
 use crate::passwords::{HashResult, Job};
 use crate::session::{Claim, Deciding, Member, Patience, PeerId, Phase, Task, Unapplied};
@@ -218,7 +219,8 @@ impl<S: Stream, J: Journal, C: Clock> Service<S, J, C> {
             return self.back_to_name(id, &Rejection::AlreadyLoggedIn(claim.name));
         }
         let target = Target::LogIn(claim.name.clone());
-        match self.lockout.begin(&target, id, self.now) {
+        let from = Some(Network::from(peer.session.address.ip));
+        match self.lockout.begin(&target, id, from, self.now) {
             Begin::Wait => {}
             Begin::Blocked => {
                 info!("{} {} is blocked", self.label(id), claim.name);
@@ -228,21 +230,22 @@ impl<S: Stream, J: Journal, C: Clock> Service<S, J, C> {
             Begin::Hash => {
                 let against = self.forum.accounts[account].hash;
                 **deciding = Deciding::Hashing(claim.clone());
+                let attempt = Attempt { target, from };
                 if self.passwords.submit(id, Job::Verify { password, against }).is_ok() {
-                    self.attempts.insert(id, target);
+                    self.attempts.insert(id, attempt);
                 } else {
                     self.back_to_name(id, &Rejection::Busy);
-                    self.conclude_attempt(&target, Verdict::Dropped);
+                    self.conclude_attempt(&attempt, Verdict::Dropped);
                 }
             }
         }
     }
 
     /// Tells the lock-out how an attempt ended, and lets those go on who waited for that.
-    pub(super) fn conclude_attempt(&mut self, target: &Target, verdict: Verdict) -> Ruling {
-        let finish = self.lockout.finish(target, verdict, self.now);
+    pub(super) fn conclude_attempt(&mut self, attempt: &Attempt, verdict: Verdict) -> Ruling {
+        let finish = self.lockout.finish(&attempt.target, attempt.from, verdict, self.now);
         for waiter in finish.released {
-            match target {
+            match attempt.target {
                 Target::LogIn(_) => self.begin_attempt(waiter),
                 Target::ChangePassword(_) | Target::ShutDown(_) => self.try_check(waiter),
             }
@@ -254,15 +257,19 @@ impl<S: Stream, J: Journal, C: Clock> Service<S, J, C> {
     pub(super) fn take_hashes(&mut self) {
         while let Some((id, result)) = self.passwords.next_result() {
             match self.attempts.remove(&id) {
-                Some(Target::LogIn(name)) => self.attempt_hashed(id, &name, result),
-                Some(target) => self.check_hashed(id, &target, result),
+                Some(attempt) => match &attempt.target {
+                    Target::LogIn(name) => self.attempt_hashed(id, name, &attempt, result),
+                    Target::ChangePassword(_) | Target::ShutDown(_) => {
+                        self.check_hashed(id, &attempt, result)
+                    }
+                },
                 None => self.new_password_hashed(id, result),
             }
         }
     }
 
     /// A log-in's password was checked. If its connection died meanwhile, nobody will ever know the result.
-    fn attempt_hashed(&mut self, id: PeerId, name: &UserName, result: HashResult) {
+    fn attempt_hashed(&mut self, id: PeerId, name: &UserName, attempt: &Attempt, result: HashResult) {
         let verdict = match self.peers.get(id) {
             Some(peer) if !peer.session.is_closing() && !peer.connection.end_announced() => match result {
                 HashResult::Right => Verdict::Right,
@@ -274,7 +281,7 @@ impl<S: Stream, J: Journal, C: Clock> Service<S, J, C> {
         let account = self.forum.accounts.find(name);
         let claimed = verdict == Verdict::Right
             && account.is_some_and(|account| self.online.find(account).is_none() && self.log_in(id, account));
-        match self.conclude_attempt(&Target::LogIn(name.clone()), verdict) {
+        match self.conclude_attempt(attempt, verdict) {
             Ruling::Accepted if claimed => {}
             Ruling::Accepted => self.back_to_name(id, &Rejection::AlreadyLoggedIn(name.clone())),
             Ruling::Failed => {
@@ -284,6 +291,11 @@ impl<S: Stream, J: Journal, C: Clock> Service<S, J, C> {
             Ruling::BlockedNow => {
                 warn!("{} failed to log in as {name}, which is blocked now", self.label(id));
                 self.refuse_decided(id, &Rejection::BlockedNow);
+                self.finish(id);
+            }
+            Ruling::Blocked => {
+                info!("{} failed to log in as {name}, which is blocked", self.label(id));
+                self.refuse_decided(id, &Rejection::Blocked);
                 self.finish(id);
             }
             Ruling::Void => self.gone(id),

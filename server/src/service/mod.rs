@@ -35,7 +35,7 @@ use forum_common::wire::Reply;
 use forum_common::wire::Tag;
 use log::{info, warn};
 
-use self::checks::Target;
+use self::checks::{Attempt, Target};
 use self::commit::Pending;
 use self::log_time::LogTime;
 use self::presence::{Comings, Said};
@@ -142,8 +142,8 @@ pub struct Service<S, J, C> {
     refused_for_space: usize,
     passwords: PasswordHasher<PeerId>,
     lockout: Lockout<Target, PeerId>,
-    /// What is attempted with passwords that are being hashed, by the connection that tries.
-    attempts: HashMap<PeerId, Target>,
+    /// Passwords that are being hashed, by the connection that tries them.
+    attempts: HashMap<PeerId, Attempt>,
     /// Makes groups of addresses; random, so that nobody knows which addresses share one.
     address_groups: RandomState,
     files: FileWorkers<TransferKey>,

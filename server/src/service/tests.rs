@@ -7,6 +7,7 @@ mod commits;
 mod doors;
 mod intake;
 mod links;
+mod lockout;
 mod login;
 mod mailbox;
 mod presence;

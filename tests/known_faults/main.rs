@@ -8,7 +8,6 @@
 #![forbid(unsafe_code)]
 
 mod endings;
-mod limits;
 mod stalls;
 
 use std::fs;

@@ -23,7 +23,7 @@ use crate::forum::{AccountId, Change};
 use crate::journal::Journal;
 use crate::lockout::{Begin, Ruling, Verdict};
 use crate::passwords::{HashResult, Job};
-use crate::session::{CheckFor, NewPassword, PasswordCheck, PeerId, Task};
+use crate::session::{CheckFor, NewPassword, PasswordCheck, PeerId, Task, Wait};
 
 /// What wrong passwords are counted for.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
@@ -141,7 +141,8 @@ impl<S: Stream, J: Journal, C: Clock> Service<S, J, C> {
         }
         match target {
             Target::ShutDown(_) if verdict == Verdict::Right => {
-                if self.is_accepting() {
+                // Whoever asked must still be there.
+                if self.take_check(id).is_some() && self.is_accepting() {
                     self.told_to_end = true;
                     self.shut_down();
                 }
@@ -182,7 +183,7 @@ impl<S: Stream, J: Journal, C: Clock> Service<S, J, C> {
             debug_assert!(false, "a hash that nobody asked for");
             return None;
         };
-        self.peers.wake(id);
+        self.wait_ended(id, Wait::PasswordCheck);
         Some(*check)
     }
 }

@@ -4,6 +4,7 @@
 mod broadcasts;
 mod checks;
 mod commits;
+mod endings;
 mod intake;
 mod links;
 mod login;
@@ -11,6 +12,7 @@ mod mailbox;
 mod presence;
 mod rooms;
 mod shutdown;
+mod stalls;
 mod transfers;
 mod typed;
 
@@ -91,6 +93,10 @@ impl Write for Pipe {
 }
 
 impl Stream for Pipe {
+    fn take_death(&mut self) -> Option<io::Error> {
+        self.0.borrow().broken.then(|| ErrorKind::ConnectionReset.into())
+    }
+
     fn shutdown_write(&mut self) -> io::Result<()> {
         self.0.borrow_mut().server_closed = true;
         Ok(())
@@ -133,6 +139,7 @@ fn stage_on(options: &[&str], forum: Forum, journal: MemoryJournal) -> Stage {
         attempts_max: arguments.attempts_max().unwrap(),
         block_duration: Duration::from_secs(arguments.block_duration),
         login_timeout: Duration::from_secs(arguments.login_timeout),
+        stall_timeout: Duration::from_secs(arguments.stall_timeout),
         idle_timeout: (arguments.timeout > 0).then(|| Duration::from_secs(arguments.timeout)),
         zone: Zone::utc(),
         admin_password: hash_all(&[Password::parse("s3cret").unwrap()], weak, |_| {}).pop(),
@@ -202,8 +209,12 @@ impl Stage {
 
     /// Tells the service that the client's bytes or its room have changed.
     fn nudge(&mut self, client: &Client) {
-        let ended = client.link.borrow().client_closed || client.link.borrow().broken;
-        self.service.readable(client.id, ended);
+        let peer_end = match &*client.link.borrow() {
+            Link { broken: true, .. } => PeerEnd::Died,
+            Link { client_closed: true, .. } => PeerEnd::Finished,
+            _ => PeerEnd::Open,
+        };
+        self.service.readable(client.id, peer_end);
         self.service.writable(client.id);
     }
 

@@ -15,6 +15,9 @@ const DEFAULT_LISTEN: &str = "127.0.0.1:12345";
 /// The longest time that an option may name: 31 years. Deadlines so far away can still be computed.
 const SECONDS_MAX: u64 = 1_000_000_000;
 
+/// The longest `--stall-timeout`, a day: with what comes on top, the kernel can count it in milliseconds.
+const STALL_TIMEOUT_MAX_SECONDS: u64 = 24 * 60 * 60;
+
 /// A forum, messenger and rooms server: one event loop, every change durable.
 #[derive(Debug, Parser)]
 #[command(name = "forumd", version, max_term_width = 100, subcommand_precedence_over_arg = true)]
@@ -110,6 +113,10 @@ pub struct ServeArguments {
     #[arg(long, value_name = "SECONDS", default_value_t = 60, help_heading = "Transfers",
           value_parser = parse_positive_seconds)]
     pub transfer_timeout: u64,
+    /// How long a client may take nothing of what waits for it before it is cut off as too slow
+    #[arg(long, value_name = "SECONDS", default_value_t = 60,
+          value_parser = clap::value_parser!(u64).range(1..=STALL_TIMEOUT_MAX_SECONDS))]
+    pub stall_timeout: u64,
     /// Argon2id memory for new passwords
     #[arg(long, value_name = "KIB", default_value_t = 19_456, help_heading = "Password hashes")]
     pub hash_memory_kib: u32,

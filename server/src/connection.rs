@@ -3,6 +3,7 @@
 
 use std::io::{self, ErrorKind, Read, Write};
 use std::net::Shutdown;
+use std::time::Instant;
 
 use forum_common::limits::FRAME_BYTES_MAX;
 
@@ -26,12 +27,30 @@ pub trait Stream: Read + Write {
     /// # Errors
     /// Those of the operating system.
     fn shutdown_write(&mut self) -> io::Result<()>;
+
+    /// Why the connection died; none if it lives.
+    fn take_death(&mut self) -> Option<io::Error>;
 }
 
 impl Stream for mio::net::TcpStream {
     fn shutdown_write(&mut self) -> io::Result<()> {
         self.shutdown(Shutdown::Write)
     }
+
+    fn take_death(&mut self) -> Option<io::Error> {
+        self.take_error().unwrap_or_else(Some)
+    }
+}
+
+/// What the kernel has said of the other end. Of what it says it takes nothing back.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum PeerEnd {
+    /// It may send more.
+    Open,
+    /// It has sent FIN, which may wait after bytes.
+    Finished,
+    /// It has reset the connection, or answers no more.
+    Died,
 }
 
 /// A socket with its buffers. Idle, it owns none.
@@ -48,8 +67,9 @@ pub struct Connection<S> {
     readable: bool,
     /// Likewise for writing.
     writable: bool,
-    /// The kernel said that the peer sent FIN, which may wait behind bytes.
-    end_announced: bool,
+    /// Since when the kernel has taken nothing of what waits; none while it takes all.
+    stalled_since: Option<Instant>,
+    peer_end: PeerEnd,
     /// The peer's FIN was read.
     input_ended: bool,
 }
@@ -75,7 +95,8 @@ impl<S: Stream> Connection<S> {
             written: 0,
             readable: false,
             writable: true,
-            end_announced: false,
+            stalled_since: None,
+            peer_end: PeerEnd::Open,
             input_ended: false,
         }
     }
@@ -85,10 +106,10 @@ impl<S: Stream> Connection<S> {
         &mut self.stream
     }
 
-    /// The kernel says that reading may bring something, and whether that ends with a FIN.
-    pub fn mark_readable(&mut self, end_announced: bool) {
+    /// The kernel says that reading may bring something, and what it knows of the other end.
+    pub fn mark_readable(&mut self, peer_end: PeerEnd) {
         self.readable = true;
-        self.end_announced |= end_announced;
+        self.peer_end = self.peer_end.max(peer_end);
     }
 
     /// The kernel says that it takes bytes; says whether it took none before.
@@ -106,9 +127,15 @@ impl<S: Stream> Connection<S> {
         self.input_ended
     }
 
-    /// Whether the peer sent FIN, as far as the kernel has told; bytes may still wait before it.
-    pub fn end_announced(&self) -> bool {
-        self.end_announced
+    /// Why the connection died, once the kernel has said so. Bytes that came before may still be there to be read.
+    pub fn death(&mut self) -> Option<io::Error> {
+        let has_died = self.peer_end == PeerEnd::Died;
+        has_died.then(|| self.stream.take_death().unwrap_or_else(|| ErrorKind::ConnectionReset.into()))
+    }
+
+    /// Since when the kernel has taken nothing of what waits; none while nothing waits for it.
+    pub fn stalled_since(&self) -> Option<Instant> {
+        self.stalled_since
     }
 
     /// Reads once into `buffer`, which must not be empty.
@@ -123,9 +150,9 @@ impl<S: Stream> Connection<S> {
                     Ok(Received::End)
                 }
                 Ok(count) => {
-                    // A short read emptied the socket: what comes later raises a new edge. Only a FIN that
+                    // A short read emptied the socket: what comes later raises a new edge. Only an end that
                     // was announced already would not, so then the next read has to find it.
-                    self.readable = count == buffer.len() || self.end_announced;
+                    self.readable = count == buffer.len() || self.peer_end != PeerEnd::Open;
                     Ok(Received::Bytes(count))
                 }
                 Err(error) if error.kind() == ErrorKind::WouldBlock => {
@@ -138,16 +165,23 @@ impl<S: Stream> Connection<S> {
         }
     }
 
-    /// Writes what waits; stops at would-block until the kernel says that it takes bytes again.
+    /// Writes what waits, `now`; stops at would-block until the kernel says that it takes bytes again.
     ///
     /// # Errors
     /// The connection is broken.
-    pub fn flush(&mut self, pool: &mut Pool) -> io::Result<()> {
-        if self.writable {
-            let before = self.outgoing.len();
-            self.writable = self.outgoing.write_to(&mut self.stream, pool)?;
-            self.written += (before - self.outgoing.len()) as u64;
+    pub fn flush(&mut self, pool: &mut Pool, now: Instant) -> io::Result<()> {
+        if !self.writable {
+            return Ok(());
         }
+        let before = self.outgoing.len();
+        self.writable = self.outgoing.write_to(&mut self.stream, pool)?;
+        let taken = (before - self.outgoing.len()) as u64;
+        self.written += taken;
+        self.stalled_since = match self.stalled_since {
+            _ if self.writable => None,
+            Some(since) if taken == 0 => Some(since),
+            _ => Some(now),
+        };
         Ok(())
     }
 

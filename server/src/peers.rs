@@ -1,7 +1,10 @@
 //! All connections, and who of them wants a turn. Slots are freed only at the end of a turn, because the
 //! batch at hand may still hold events for the dead.
 
+mod stalls;
+
 use std::collections::VecDeque;
+use std::time::{Duration, Instant};
 
 use forum_common::wire::{NO_TAG, Notice, Reply, Tag, Transfer};
 use slab::Slab;
@@ -9,6 +12,7 @@ use slab::Slab;
 use crate::connection::{Connection, Stream};
 use crate::outgoing::{NOTICE_PLACE_BYTES, Pool, Shared, SharedBytes};
 use crate::session::{PeerId, Session};
+use crate::timers::DeadlineQueue;
 
 /// Places that a queue of connections keeps while it is empty.
 const KEPT_PLACES_MAX: usize = 2_048;
@@ -28,6 +32,16 @@ pub struct Peer<S> {
     awaits_flush: AwaitsFlush,
     /// It is dead and waits to be reaped.
     condemned: bool,
+    /// It has a place among those who may have stalled.
+    is_watched: bool,
+}
+
+#[cfg(test)]
+impl<S> Peer<S> {
+    /// Whether it is to have a turn anyway.
+    pub fn is_awaiting_turn(&self) -> bool {
+        self.awaits_turn
+    }
 }
 
 /// In which queue for writing a connection stands.
@@ -71,6 +85,12 @@ pub struct Peers<S> {
     /// Who has notices to write, in the order of getting them.
     notice_flushes: VecDeque<PeerId>,
     condemned: Vec<PeerId>,
+    /// The time of this turn.
+    now: Instant,
+    /// How long the kernel may take nothing of what waits for a connection.
+    stall_timeout: Duration,
+    /// When to look at those of whom the kernel took nothing.
+    stalls: DeadlineQueue<PeerId>,
 }
 
 /// The first of a queue. One that a rush of connections made long gives its memory back when it is empty.
@@ -87,9 +107,15 @@ fn alive<S>(slab: &mut Slab<Peer<S>>, id: PeerId) -> Option<&mut Peer<S>> {
     slab.get_mut(id.slot as usize).filter(|peer| peer.generation == id.generation && !peer.condemned)
 }
 
+/// The connection, until its last word is said.
+fn open<S>(slab: &mut Slab<Peer<S>>, id: PeerId) -> Option<&mut Peer<S>> {
+    alive(slab, id).filter(|peer| !peer.session.is_closing())
+}
+
 impl<S: Stream> Peers<S> {
-    /// Nobody yet. The unread notices of each may cost `notice_cost_max`.
-    pub fn new(notice_cost_max: usize) -> Self {
+    /// Nobody yet, at the time `now`. The unread notices of each may cost `notice_cost_max`, and its output may
+    /// stand still for `stall_timeout`.
+    pub fn new(notice_cost_max: usize, stall_timeout: Duration, now: Instant) -> Self {
         Self {
             slab: Slab::new(),
             turned_away: 0,
@@ -103,7 +129,15 @@ impl<S: Stream> Peers<S> {
             flushes: Vec::new(),
             notice_flushes: VecDeque::new(),
             condemned: Vec::new(),
+            now,
+            stall_timeout,
+            stalls: DeadlineQueue::default(),
         }
+    }
+
+    /// A turn begins.
+    pub fn set_time(&mut self, now: Instant) {
+        self.now = now;
     }
 
     /// How many connections there are, those that were turned away included.
@@ -133,6 +167,7 @@ impl<S: Stream> Peers<S> {
             awaits_turn: false,
             awaits_flush: AwaitsFlush::Not,
             condemned: false,
+            is_watched: false,
         });
         let id =
             PeerId { slot: u32::try_from(slot).expect("descriptors are fewer than 4 billion"), generation };
@@ -165,7 +200,8 @@ impl<S: Stream> Peers<S> {
         alive.map(|(slot, peer)| PeerId { slot: slot as u32, generation: peer.generation }).collect()
     }
 
-    /// Queues an answer.
+    /// Queues an answer. Nothing follows the last word: what comes after that, of this kind and the others, is
+    /// dropped.
     pub fn reply(&mut self, id: PeerId, tag: Tag, reply: &Reply<'_>) {
         self.append(id, |out| reply.encode(tag, out));
     }
@@ -197,7 +233,7 @@ impl<S: Stream> Peers<S> {
     /// [`Peers::next_too_slow`].
     pub fn push_shared(&mut self, id: PeerId, shared: Shared, start: usize) {
         let limit = self.notice_cost_max;
-        let Some(peer) = alive(&mut self.slab, id) else { return };
+        let Some(peer) = open(&mut self.slab, id) else { return };
         if peer.connection.outgoing.notice_cost() > limit {
             return;
         }
@@ -208,10 +244,14 @@ impl<S: Stream> Peers<S> {
             peer.awaits_flush = AwaitsFlush::Notices;
             self.notice_flushes.push_back(id);
         }
-        // A connection that is broken will say so again when it is flushed at the end of the turn.
-        if is_over && (self.flush(id).is_err() || self.unread_cost(id) > limit) {
+        if is_over {
+            // A connection that is broken will say so again when it is flushed at the end of the turn. One that
+            // was written to goes on then with what had no room.
+            let is_broken = self.flush(id).is_err();
             self.want_flush(id);
-            self.too_slow.push(id);
+            if is_broken || self.unread_cost(id) > limit {
+                self.too_slow.push(id);
+            }
         }
     }
 
@@ -255,14 +295,14 @@ impl<S: Stream> Peers<S> {
 
     /// Queues whole frames as they are.
     pub fn push(&mut self, id: PeerId, frames: Vec<u8>) {
-        if let Some(peer) = alive(&mut self.slab, id) {
+        if let Some(peer) = open(&mut self.slab, id) {
             peer.connection.outgoing.push_own(&mut self.pool, frames);
             self.want_flush(id);
         }
     }
 
     fn append(&mut self, id: PeerId, encode: impl FnOnce(&mut Vec<u8>)) {
-        let Some(peer) = alive(&mut self.slab, id) else { return };
+        let Some(peer) = open(&mut self.slab, id) else { return };
         peer.connection.outgoing.append(&mut self.pool, encode);
         self.want_flush(id);
     }
@@ -337,8 +377,9 @@ impl<S: Stream> Peers<S> {
         let Some(peer) = alive(&mut self.slab, id) else { return Ok(()) };
         peer.awaits_flush = AwaitsFlush::Not;
         let before = peer.connection.outgoing.notices();
-        let result = peer.connection.flush(&mut self.pool);
+        let result = peer.connection.flush(&mut self.pool, self.now);
         self.notices -= before - peer.connection.outgoing.notices();
+        self.watch_for_stall(id);
         result
     }
 

@@ -17,6 +17,7 @@ use signal_hook_mio::v1_0::Signals;
 use socket2::{Domain, Protocol, SockRef, Socket, TcpKeepalive, Type};
 
 use crate::clock::Clock;
+use crate::connection::PeerEnd;
 use crate::journal::Journal;
 use crate::logging::Reopener;
 use crate::service::Service;
@@ -38,20 +39,24 @@ const LOOKS_MAX: u32 = 5;
 /// How long no connection is accepted after the descriptors ran out, unless one is closed before.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(200);
 
-/// Silence after which the kernel asks whether the peer is still there, how often, and how many times. With
-/// [`USER_TIMEOUT`], a peer that vanished is noticed within 80 s, whether or not something was sent to it.
+/// Silence after which the kernel asks whether the peer is still there, how often, and how many times. A peer that
+/// vanished is noticed after 80 s, or if something was sent to it, at the latest when the user time-out is over.
 const KEEPALIVE_IDLE: Duration = Duration::from_secs(30);
 const KEEPALIVE_INTERVAL: Duration = Duration::from_secs(10);
 const KEEPALIVE_PROBES: u32 = 5;
-/// How long sent bytes may stay unacknowledged.
-const USER_TIMEOUT: Duration = Duration::from_secs(80);
+/// How much longer than the stall time-out sent bytes may stay unacknowledged. This user time-out counts the time in
+/// which a live peer's window is closed as well, and resets without a word: so our own limit has to come first, with
+/// its last word and the time to read it, though the kernel's buffer took bytes when the window was closed already.
+const USER_TIMEOUT_MARGIN: Duration = Duration::from_secs(20);
 
 /// Binds the address that will be listened on, without letting anybody in yet. Connections inherit the
 /// options of their listener, so they are set here once instead of at every accept.
 ///
+/// `stall_timeout`: after which the service ends a connection whose output stands still.
+///
 /// # Errors
 /// The port is taken, or the address is none of this machine's.
-pub fn bind(address: SocketAddr) -> io::Result<Socket> {
+pub fn bind(address: SocketAddr, stall_timeout: Duration) -> io::Result<Socket> {
     let socket = Socket::new(Domain::for_address(address), Type::STREAM, Some(Protocol::TCP))?;
     socket.set_reuse_address(true)?;
     socket.set_nonblocking(true)?;
@@ -61,7 +66,7 @@ pub fn bind(address: SocketAddr) -> io::Result<Socket> {
         .with_interval(KEEPALIVE_INTERVAL)
         .with_retries(KEEPALIVE_PROBES);
     socket.set_tcp_keepalive(&keepalive)?;
-    socket.set_tcp_user_timeout(Some(USER_TIMEOUT))?;
+    socket.set_tcp_user_timeout(Some(stall_timeout + USER_TIMEOUT_MARGIN))?;
     socket.bind(&address.into())?;
     Ok(socket)
 }
@@ -208,8 +213,13 @@ impl Reactor {
             SIGNALS => self.take_signals(service),
             token => {
                 let id = peer_of(token);
-                if event.is_readable() || event.is_read_closed() || event.is_error() {
-                    service.readable(id, event.is_read_closed() || event.is_error());
+                let peer_end = match (event.is_error(), event.is_read_closed()) {
+                    (true, _) => PeerEnd::Died,
+                    (false, true) => PeerEnd::Finished,
+                    (false, false) => PeerEnd::Open,
+                };
+                if event.is_readable() || peer_end != PeerEnd::Open {
+                    service.readable(id, peer_end);
                 }
                 if event.is_writable() {
                     service.writable(id);

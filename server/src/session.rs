@@ -1,9 +1,30 @@
-//! What a connection is to the forum: the phases of a session. States only; what moves a session from one
-//! to the next is the business of `service`.
+//! What a connection is to the forum: the phases of a session, and how one leads to the next. States only; when
+//! that happens is the business of `service`.
+//!
+//! ```text
+//!            greet           name           decide             log_in
+//!  Greeting ──────► Naming ──────► Proving ───────► Deciding ─────────► Member
+//!                    ▲  ▲           │  ▲ │             │
+//!                    │  └─ unname ──┘  └─┘ name        │
+//!                    └──────────── undecide ───────────┘
+//!
+//!                           close                   sent_fin
+//!  each of these five phases ────► Closing(Sending) ────────► Closing(AwaitingEnd)
+//! ```
+//!
+//! A connection ends in three ways:
+//! - The client sends FIN. That is the end of its input and nothing else: what came before it is done and answered,
+//!   and then the connection is closed with a word.
+//! - The last word is said, whatever the reason: `Closing`. First all that is queued is sent, then FIN; the session
+//!   ends at the client's FIN, or at a deadline.
+//! - It dies: a reset, a time-out, a failed write. Then it is gone from any phase at once, with all that is not on
+//!   its way through the log.
 
-use std::fmt;
-use std::net::{IpAddr, SocketAddr};
-use std::time::{Duration, Instant};
+mod address;
+mod patience;
+mod rate;
+
+use std::time::Instant;
 
 use forum_common::names::{Password, UserName};
 use forum_common::wire::Tag;
@@ -11,6 +32,10 @@ use forum_common::wire::Tag;
 use crate::forum::{AccountId, MailNumber};
 use crate::listing::Listing;
 use crate::passwords::Job;
+
+pub use self::address::Address;
+pub use self::patience::Patience;
+pub use self::rate::Rate;
 
 /// Names one connection for as long as it lives. The slot is used again at once by the next connection, so
 /// a generation tells the two apart: events for the dead one find nobody.
@@ -35,6 +60,27 @@ pub struct Session {
     pub active_at: Instant,
     /// Requests taken in the second that began then; for the limit of requests a second.
     pub rate: Rate,
+    /// What it waited for when its last turn was over; none = for the client.
+    pub waits_for: Option<Wait>,
+}
+
+/// What a connection waits for, besides its client. `service::waiting` says what wakes it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Wait {
+    /// Its output is not read, or not yet written.
+    Output,
+    /// The decision on a log-in or a sign-up.
+    Decision,
+    /// A password that came with a command is being checked.
+    PasswordCheck,
+    /// Its own entries on their way through the log.
+    OwnEntries,
+    /// Room among the entries of all.
+    Room,
+    /// Entries that say what an earlier session has taken from the mailbox.
+    Acknowledgements,
+    /// Uploads that have come whole and downloads that have credit.
+    Transfers,
 }
 
 /// Where a session stands.
@@ -50,7 +96,7 @@ pub enum Phase {
     Deciding(Patience, Tag, Box<Deciding>),
     /// Logged in.
     Member(Member),
-    /// The last word is said. It is being sent, then FIN, then input is thrown away until the client's FIN.
+    /// The last word is said. Of what still comes only acknowledgements of messages count.
     Closing(Farewell),
 }
 
@@ -95,41 +141,6 @@ impl Deciding {
         match self {
             Self::InLine(claim, _) | Self::Hashing(claim) | Self::SigningUp(claim) => claim,
         }
-    }
-}
-
-/// How long a client may still be silent before it is logged in. Only its own silence counts: what the
-/// server takes for hashing does not.
-#[derive(Debug, Clone, Copy)]
-pub struct Patience {
-    /// Silence of the past.
-    spent: Duration,
-    /// When the present silence began; none while the server is at work.
-    since: Option<Instant>,
-}
-
-impl Patience {
-    /// A new client's, which is silent from now on.
-    pub fn new(now: Instant) -> Self {
-        Self { spent: Duration::ZERO, since: Some(now) }
-    }
-
-    /// The server is at work.
-    pub fn pause(mut self, now: Instant) -> Self {
-        self.spent = self.spent(now);
-        self.since = None;
-        self
-    }
-
-    /// It is the client's turn again.
-    pub fn resume(mut self, now: Instant) -> Self {
-        self.since = self.since.or(Some(now));
-        self
-    }
-
-    /// All silence until `now`.
-    pub fn spent(&self, now: Instant) -> Duration {
-        self.spent + self.since.map_or(Duration::ZERO, |since| now.saturating_duration_since(since))
     }
 }
 
@@ -219,75 +230,105 @@ pub enum NewPassword {
     Malformed,
 }
 
-/// How far a connection's end has come.
+/// The end of a connection whose last word is said.
 #[derive(Debug)]
 pub struct Farewell {
-    /// Whether FIN was sent.
-    pub fin_sent: bool,
+    /// How far it has come.
+    pub stage: FarewellStage,
+    /// When it is over, whatever the client does.
+    pub due: Instant,
     /// Whose session it was, and its messages: the client may still say that it has them.
     pub mail: Option<Box<(AccountId, Delivery)>>,
 }
 
-/// Counts requests in windows of one second. Without a limit nothing is counted.
-#[derive(Debug, Default)]
-pub struct Rate(Option<Box<Window>>);
-
-#[derive(Debug)]
-struct Window {
-    since: Instant,
-    taken: u32,
-}
-
-impl Rate {
-    /// Counts a request.
-    pub fn count(&mut self, now: Instant) {
-        let window = self.0.get_or_insert_with(|| Box::new(Window { since: now, taken: 0 }));
-        if window.is_over(now) {
-            **window = Window { since: now, taken: 0 };
-        }
-        window.taken = window.taken.saturating_add(1);
-    }
-
-    /// Whether `limit` requests were taken in this second.
-    pub fn is_reached(&self, limit: u32, now: Instant) -> bool {
-        self.0.as_ref().is_some_and(|window| !window.is_over(now) && window.taken >= limit)
-    }
-}
-
-impl Window {
-    fn is_over(&self, now: Instant) -> bool {
-        now.saturating_duration_since(self.since) >= Duration::from_secs(1)
-    }
-}
-
-/// An address and a port, in 20 bytes instead of the 32 that the standard library's type takes with its
-/// fields for IPv6.
+/// How far a connection's end has come.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Address {
-    /// The machine.
-    pub ip: IpAddr,
-    /// The port.
-    pub port: u16,
-}
-
-impl From<SocketAddr> for Address {
-    /// A socket that takes both families shows IPv4 addresses in disguise; here they are themselves.
-    fn from(address: SocketAddr) -> Self {
-        Self { ip: address.ip().to_canonical(), port: address.port() }
-    }
-}
-
-impl fmt::Display for Address {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        SocketAddr::new(self.ip, self.port).fmt(f)
-    }
+pub enum FarewellStage {
+    /// What is queued is being sent.
+    Sending,
+    /// FIN was sent; the client's is awaited.
+    AwaitingEnd,
 }
 
 impl Session {
     /// The session of a connection that was just accepted.
     pub fn new(address: Address, now: Instant) -> Self {
         let phase = Phase::Greeting(Patience::new(now));
-        Self { address, phase, wants_presence: false, active_at: now, rate: Rate::default() }
+        let rate = Rate::default();
+        Self { address, phase, wants_presence: false, active_at: now, rate, waits_for: None }
+    }
+
+    /// The hello was said: a name is due.
+    pub fn greet(&mut self, wants_presence: bool) {
+        let Phase::Greeting(patience) = self.phase else { return self.out_of_phase("greet") };
+        self.wants_presence = wants_presence;
+        self.phase = Phase::Naming(patience);
+    }
+
+    /// A name was given: its password is due.
+    pub fn name(&mut self, claim: Claim) {
+        let (Phase::Naming(patience) | Phase::Proving(patience, _)) = self.phase else {
+            return self.out_of_phase("name");
+        };
+        self.phase = Phase::Proving(patience, Box::new(claim));
+    }
+
+    /// The name that was given is given up, and another one due; none if none was given.
+    pub fn unname(&mut self) -> Option<Claim> {
+        let Phase::Proving(patience, _) = self.phase else { return None };
+        match std::mem::replace(&mut self.phase, Phase::Naming(patience)) {
+            Phase::Proving(_, claim) => Some(*claim),
+            _ => None,
+        }
+    }
+
+    /// A password was given, in the request with this tag, after [`Session::unname`]: it is the server's turn.
+    pub fn decide(&mut self, tag: Tag, deciding: Deciding, now: Instant) {
+        let Phase::Naming(patience) = self.phase else { return self.out_of_phase("decide") };
+        self.phase = Phase::Deciding(patience.pause(now), tag, Box::new(deciding));
+    }
+
+    /// The password was refused: a name is due again.
+    pub fn undecide(&mut self, now: Instant) {
+        let Phase::Deciding(patience, ..) = self.phase else { return self.out_of_phase("undecide") };
+        self.phase = Phase::Naming(patience.resume(now));
+    }
+
+    /// The password is right.
+    pub fn log_in(&mut self, account: AccountId, mail: Delivery, now: Instant) {
+        let Phase::Deciding(..) = self.phase else { return self.out_of_phase("log_in") };
+        let unapplied = Unapplied::default();
+        self.phase = Phase::Member(Member { account, unapplied, mail, task: Task::Backlog });
+        self.active_at = now;
+    }
+
+    /// The last word is said; the session is over when `due` has come, if not before.
+    pub fn close(&mut self, due: Instant) {
+        if self.is_closing() {
+            return self.out_of_phase("close");
+        }
+        let mail = self.member().map(|member| Box::new((member.account, member.mail)));
+        self.phase = Phase::Closing(Farewell { stage: FarewellStage::Sending, due, mail });
+        self.waits_for = None;
+    }
+
+    /// All was sent, and FIN: the client's is awaited until `due`, but no longer than before.
+    pub fn sent_fin(&mut self, due: Instant) {
+        let Phase::Closing(farewell) = &mut self.phase else { return self.out_of_phase("sent_fin") };
+        debug_assert_eq!(farewell.stage, FarewellStage::Sending, "FIN is sent once");
+        farewell.stage = FarewellStage::AwaitingEnd;
+        farewell.due = farewell.due.min(due);
+    }
+
+    /// The server ends: nobody has longer than until `due`.
+    pub fn hurry(&mut self, due: Instant) {
+        let Phase::Closing(farewell) = &mut self.phase else { return self.out_of_phase("hurry") };
+        farewell.due = farewell.due.min(due);
+    }
+
+    /// A transition that the diagram doesn't have.
+    fn out_of_phase(&self, transition: &str) {
+        debug_assert!(false, "{transition} out of {:?}", self.phase);
     }
 
     /// The member, once logged in.
@@ -315,9 +356,24 @@ impl Session {
         }
     }
 
+    /// What comes after the last word is not to be trusted: no acknowledgement counts any more.
+    pub fn forget_mail(&mut self) {
+        if let Phase::Closing(farewell) = &mut self.phase {
+            farewell.mail = None;
+        }
+    }
+
+    /// How far the end has come, once the last word was said.
+    pub fn farewell(&self) -> Option<&Farewell> {
+        match &self.phase {
+            Phase::Closing(farewell) => Some(farewell),
+            _ => None,
+        }
+    }
+
     /// Whether the last word was said.
     pub fn is_closing(&self) -> bool {
-        matches!(self.phase, Phase::Closing(_))
+        self.farewell().is_some()
     }
 }
 
@@ -326,31 +382,10 @@ mod tests {
     use super::*;
 
     #[test]
-    fn only_the_clients_own_silence_counts() {
-        let start = Instant::now();
-        let at = |seconds| start + Duration::from_secs(seconds);
-        let patience = Patience::new(start).pause(at(10));
-        assert_eq!(patience.spent(at(1_000)), Duration::from_secs(10));
-        assert_eq!(patience.resume(at(1_000)).spent(at(1_005)), Duration::from_secs(15));
-    }
-
-    #[test]
-    fn an_address_of_the_old_family_is_shown_as_such() {
-        let shown = |address: &str| Address::from(address.parse::<SocketAddr>().unwrap()).to_string();
-        assert_eq!(shown("[::ffff:192.0.2.1]:7"), "192.0.2.1:7");
-        assert_eq!(shown("192.0.2.1:7"), "192.0.2.1:7");
-        assert_eq!(shown("[2001:db8::1]:7"), "[2001:db8::1]:7");
-    }
-
-    #[test]
-    fn the_rate_limit_counts_by_the_second() {
-        let start = Instant::now();
-        let mut rate = Rate::default();
-        for _ in 0..3 {
-            assert!(!rate.is_reached(3, start));
-            rate.count(start);
-        }
-        assert!(rate.is_reached(3, start));
-        assert!(!rate.is_reached(3, start + Duration::from_secs(1)));
+    #[should_panic(expected = "log_in out of Greeting")]
+    fn nobody_is_logged_in_without_a_decision() {
+        let now = Instant::now();
+        let address = Address::from(std::net::SocketAddr::from(([127, 0, 0, 1], 1)));
+        Session::new(address, now).log_in(AccountId(0), Delivery::default(), now);
     }
 }

@@ -53,7 +53,7 @@ pub fn serve(arguments: &ServeArguments, data: &Path) -> Result<(), Failed> {
     let hash_parameters = hash_parameters(arguments)?;
     let mut warnings = risks(arguments, hash_parameters);
     let settings = settings(arguments, hash_parameters, &mut warnings)?;
-    let socket = reactor::bind(arguments.address())
+    let socket = reactor::bind(arguments.address(), Duration::from_secs(arguments.stall_timeout))
         .map_err(|error| Failed::because(format_args!("can't listen on {}: {error}", arguments.address())))?;
     let store = Store::open(data).map_err(Failed::because)?;
     let log = logging::init(log_level(arguments), arguments.log_file.as_deref())
@@ -108,6 +108,7 @@ fn settings(
         block_duration: Duration::from_secs(arguments.block_duration),
         login_timeout: Duration::from_secs(arguments.login_timeout),
         transfer_timeout: Duration::from_secs(arguments.transfer_timeout),
+        stall_timeout: Duration::from_secs(arguments.stall_timeout),
         idle_timeout: (arguments.timeout > 0).then(|| Duration::from_secs(arguments.timeout)),
         zone,
         admin_password: admin_password(arguments, hash_parameters)?,

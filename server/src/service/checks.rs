@@ -24,7 +24,7 @@ use crate::journal::Journal;
 use crate::lockout::{Begin, Ruling, Verdict};
 use crate::network::Network;
 use crate::passwords::{HashResult, Job};
-use crate::session::{CheckFor, NewPassword, PasswordCheck, PeerId, Task};
+use crate::session::{CheckFor, NewPassword, PasswordCheck, PeerId, Task, Wait};
 
 /// A password that is being hashed, as the lock-out knows it.
 #[derive(Debug)]
@@ -149,7 +149,8 @@ impl<S: Stream, J: Journal, C: Clock> Service<S, J, C> {
         }
         match target {
             Target::ShutDown(_) if verdict == Verdict::Right => {
-                if self.is_accepting() {
+                // Whoever asked must still be there.
+                if self.take_check(id).is_some() && self.is_accepting() {
                     self.told_to_end = true;
                     self.shut_down();
                 }
@@ -190,7 +191,7 @@ impl<S: Stream, J: Journal, C: Clock> Service<S, J, C> {
             debug_assert!(false, "a hash that nobody asked for");
             return None;
         };
-        self.peers.wake(id);
+        self.wait_ended(id, Wait::PasswordCheck);
         Some(*check)
     }
 }

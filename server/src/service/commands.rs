@@ -21,7 +21,7 @@ use crate::connection::{OUTGOING_BYTES_LOW, Stream};
 use crate::forum::{AccountId, Change, History, ItemId, Keyed, RoomId, RoomsFilter};
 use crate::journal::Journal;
 use crate::listing::{Listing, Page, Rows};
-use crate::session::{PeerId, Task};
+use crate::session::{PeerId, Task, Wait};
 
 impl<S: Stream, J: Journal, C: Clock> Service<S, J, C> {
     /// Takes a request of a member, or leaves it for later.
@@ -42,7 +42,7 @@ impl<S: Stream, J: Journal, C: Clock> Service<S, J, C> {
             && self.forum.keys.find(account, key).is_some()
         {
             if in_flight {
-                return Ok(Taken::NotNow);
+                return Ok(Taken::NotNow(Wait::OwnEntries));
             }
             self.note(id, &request);
             self.answer_known(id, tag, account, key, &request);
@@ -52,16 +52,20 @@ impl<S: Stream, J: Journal, C: Clock> Service<S, J, C> {
             true => Some(Err(Rejection::SlowDown)),
             false => self.change_of(account, &request),
         };
-        let must_wait = match &change {
+        let own_entries = in_flight.then_some(Wait::OwnEntries);
+        let wait = match &change {
             // Who is online is asked at one instant, and not before what was asked earlier is done.
-            Some(Ok(Change::CreateRoom { .. })) => in_flight || !self.has_room(id),
-            Some(Ok(_)) => !self.has_room(id),
+            Some(Ok(Change::CreateRoom { .. })) => own_entries.or_else(|| self.lacks_room(id)),
+            Some(Ok(_)) => self.lacks_room(id),
             // A refusal is an answer like any other: it waits for those before it.
-            Some(Err(_)) => in_flight,
-            None => in_flight && !matches!(request, Request::Active),
+            Some(Err(_)) => own_entries,
+            None if matches!(request, Request::Active) => None,
+            // What was sent whole before the goodbye is stored and answered.
+            None if matches!(request, Request::LogOut) && self.has_whole_uploads(id) => Some(Wait::Transfers),
+            None => own_entries,
         };
-        if must_wait {
-            return Ok(Taken::NotNow);
+        if let Some(wait) = wait {
+            return Ok(Taken::NotNow(wait));
         }
         self.note(id, &request);
         match change {

@@ -18,7 +18,7 @@ use crate::connection::Stream;
 use crate::forum::{AccountId, Change, Effect, Entry, Keyed};
 use crate::journal::{Journal, Outcome, SNAPSHOT_CHUNK_BYTES};
 use crate::passwords::PasswordHash;
-use crate::session::{PeerId, Unapplied};
+use crate::session::{PeerId, Unapplied, Wait};
 
 /// Entries of one connection in flight; its next change waits.
 pub(super) const ENTRIES_MAX: u32 = 64;
@@ -113,14 +113,14 @@ impl<S: Stream, J: Journal, C: Clock> Service<S, J, C> {
         self.propose(Origin::Import, None, Change::CreateAccount { name, hash });
     }
 
-    /// Whether a connection may propose one entry more now; if not because all are too many together, it is
-    /// woken when there is room.
-    pub(super) fn has_room(&mut self, id: PeerId) -> bool {
+    /// What a connection has to wait for before it may propose one entry more.
+    pub(super) fn lacks_room(&mut self, id: PeerId) -> Option<Wait> {
         if self.pending_bytes >= ALL_ENTRY_BYTES_MAX {
             self.waiting_for_room.push(id);
-            return false;
+            return Some(Wait::Room);
         }
-        self.unapplied(id).is_none_or(|own| own.entries < ENTRIES_MAX && own.bytes < ENTRY_BYTES_MAX)
+        let own = self.unapplied(id)?;
+        (own.entries >= ENTRIES_MAX || own.bytes >= ENTRY_BYTES_MAX).then_some(Wait::OwnEntries)
     }
 
     /// What a member has in flight.
@@ -156,7 +156,7 @@ impl<S: Stream, J: Journal, C: Clock> Service<S, J, C> {
         if any {
             self.snapshot_if_due();
             for id in std::mem::take(&mut self.waiting_for_room) {
-                self.peers.wake(id);
+                self.wait_ended(id, Wait::Room);
             }
         }
     }
@@ -277,9 +277,7 @@ impl<S: Stream, J: Journal, C: Clock> Service<S, J, C> {
                     }
                     Err(no) => self.refuse(id, tag, &no),
                 }
-                if self.peers.get(id).is_some_and(|peer| !peer.connection.received.is_empty()) {
-                    self.peers.wake(id);
-                }
+                self.wait_ended(id, Wait::OwnEntries);
             }
         }
     }

@@ -22,7 +22,7 @@ use crate::journal::Journal;
 use crate::links::{
     Full, LINKS_OF_A_USER_MAX, Link, Purpose, QUESTIONS_OF_A_PAIR_MAX, QUESTIONS_TO_A_USER_MAX, Stage,
 };
-use crate::session::PeerId;
+use crate::session::{PeerId, Wait};
 
 /// A member who asks for something, and the tag of its request.
 #[derive(Debug, Clone, Copy)]
@@ -39,7 +39,7 @@ impl<S: Stream, J: Journal, C: Clock> Service<S, J, C> {
         match request {
             Request::AskPrivate { .. } | Request::OfferFile { .. } | Request::RelayText { .. } => {
                 if in_flight {
-                    return Taken::NotNow;
+                    return Taken::NotNow(Wait::OwnEntries);
                 }
                 self.take_link_command(Asker { peer, tag, account }, request);
             }
@@ -155,7 +155,7 @@ impl<S: Stream, J: Journal, C: Clock> Service<S, J, C> {
     }
 
     /// Asks the other user, and says so to the one who asks. One whose client reads nothing says no at once:
-    /// questions must not pile up in front of it.
+    /// questions must not pile up in front of it. Likewise one whose client will say nothing more.
     fn ask<'q>(
         &mut self,
         asker: Asker,
@@ -164,7 +164,7 @@ impl<S: Stream, J: Journal, C: Clock> Service<S, J, C> {
         text: &str,
         question: impl FnOnce(LinkId) -> Notice<'q>,
     ) {
-        if self.reads_too_slowly(asked) {
+        if self.reads_too_slowly(asked) || self.has_said_all(asked) {
             let link = self.links.new_id();
             self.peers.reply(asker.peer, asker.tag, &Reply::Asked { link, text });
             self.tell_link(asker.account, &Notice::QuestionDeclined { link });
@@ -175,6 +175,12 @@ impl<S: Stream, J: Journal, C: Clock> Service<S, J, C> {
         // Nobody is asked by somebody who has not come yet.
         self.publish_comings();
         self.tell_link(asked, &question(link));
+    }
+
+    /// Whether a user's client has sent FIN, and so can't answer.
+    fn has_said_all(&self, account: AccountId) -> bool {
+        let peer = self.online.find(account).and_then(|user| self.peers.get(user.peer));
+        peer.is_some_and(|peer| peer.connection.input_ended())
     }
 
     fn take_answer(&mut self, by: AccountId, id: LinkId, yes: bool) {

@@ -21,7 +21,7 @@ use crate::lockout::{Begin, Ruling, Verdict};
 use crate::network::Network;
 use crate::online::OnlineUser;
 use crate::passwords::{HashResult, Job};
-use crate::session::{Claim, Deciding, Member, Patience, PeerId, Phase, Task, Unapplied};
+use crate::session::{Claim, Deciding, PeerId, Phase, Wait};
 
 /// Answers of a log-in carry the tag of the password's request; while it is being decided, that waits here.
 type LoginTag = Tag;
@@ -30,34 +30,29 @@ impl<S: Stream, J: Journal, C: Clock> Service<S, J, C> {
     /// Takes a request of a client that is not logged in.
     pub(super) fn take_login(&mut self, id: PeerId, tag: Tag, request: Request<'_>) -> Result<Taken, Fault> {
         let Some(peer) = self.peers.get_mut(id) else { return Ok(Taken::Yes) };
-        let Some(patience) = peer.session.phase.patience() else { return Ok(Taken::Yes) };
-        // Unless something else follows, a name is due next; and what was silence stays silence.
-        let phase = std::mem::replace(&mut peer.session.phase, Phase::Naming(patience));
-        match (phase, request) {
-            (phase, Request::Ping { payload }) if !matches!(phase, Phase::Greeting(_)) => {
-                peer.session.phase = phase;
-                self.pong(id, tag, payload)?;
-            }
+        match (&peer.session.phase, request) {
             (Phase::Greeting(_), Request::ClientHello { version, client, presence }) => {
                 if version < VERSION {
                     let text = format!("Protocol version {version} is not spoken here, only {VERSION}");
                     return Err(Fault(text));
                 }
-                peer.session.wants_presence = presence;
+                peer.session.greet(presence);
                 info!("{} speaks version {VERSION}: {}", self.label(id), for_terminal(client));
                 self.greet(id, tag);
             }
             (Phase::Greeting(_), _) => {
                 return Err(Fault("Wrong phase: the first frame must be a hello".into()));
             }
-            (Phase::Naming(_) | Phase::Proving(..), Request::LogIn { name, udp_port, .. }) => {
+            (_, Request::Ping { payload }) => self.pong(id, tag, payload)?,
+            (_, Request::LogIn { name, udp_port, .. }) => {
+                peer.session.unname();
                 self.take_name(id, tag, name, udp_port);
             }
-            (Phase::Proving(_, claim), Request::Password { password }) => {
-                self.take_password(id, tag, patience, *claim, password)?;
+            (Phase::Proving(..), Request::Password { password }) => {
+                self.take_password(id, tag, password)?;
             }
-            (Phase::Proving(_, claim), Request::SignUp { password, confirmation }) => {
-                self.take_sign_up(id, tag, patience, *claim, password, confirmation)?;
+            (Phase::Proving(..), Request::SignUp { password, confirmation }) => {
+                self.take_sign_up(id, tag, password, confirmation)?;
             }
             (_, Request::ClientHello { .. }) => {
                 return Err(Fault("Wrong phase: only one hello is allowed".into()));
@@ -140,28 +135,24 @@ impl<S: Stream, J: Journal, C: Clock> Service<S, J, C> {
             return self.refuse(id, tag, &self.no_more_accounts());
         }
         self.peers.reply(id, tag, &Reply::PasswordWanted { known: account.is_some() });
-        if let Some(peer) = self.peers.get_mut(id)
-            && let Phase::Naming(patience) = peer.session.phase
-        {
-            peer.session.phase = Phase::Proving(patience, Box::new(Claim { name, account, udp_port }));
+        if let Some(peer) = self.peers.get_mut(id) {
+            peer.session.name(Claim { name, account, udp_port });
         }
     }
 
-    fn take_password(
-        &mut self,
-        id: PeerId,
-        tag: LoginTag,
-        patience: Patience,
-        claim: Claim,
-        password: &str,
-    ) -> Result<(), Fault> {
+    /// The name to which a password belongs. If nothing comes of it, a name is due again.
+    fn take_claim(&mut self, id: PeerId) -> Option<Claim> {
+        self.peers.get_mut(id)?.session.unname()
+    }
+
+    fn take_password(&mut self, id: PeerId, tag: LoginTag, password: &str) -> Result<(), Fault> {
+        let Some(claim) = self.take_claim(id) else { return Ok(()) };
         if claim.account.is_none() {
             return Err(Fault("Wrong phase: an unknown name needs a sign-up".into()));
         }
         match Password::parse(password) {
             Ok(password) => {
-                let deciding = Deciding::InLine(claim, password);
-                self.decide(id, tag, patience, deciding);
+                self.decide(id, tag, Deciding::InLine(claim, password));
                 self.begin_attempt(id);
             }
             Err(invalid) => self.refuse(id, tag, &invalid.into()),
@@ -173,11 +164,10 @@ impl<S: Stream, J: Journal, C: Clock> Service<S, J, C> {
         &mut self,
         id: PeerId,
         tag: LoginTag,
-        patience: Patience,
-        claim: Claim,
         password: &str,
         confirmation: &str,
     ) -> Result<(), Fault> {
+        let Some(claim) = self.take_claim(id) else { return Ok(()) };
         if claim.account.is_some() {
             return Err(Fault("Wrong phase: a known name needs its password".into()));
         }
@@ -192,7 +182,7 @@ impl<S: Stream, J: Journal, C: Clock> Service<S, J, C> {
                 return Ok(());
             }
         };
-        self.decide(id, tag, patience, Deciding::Hashing(claim));
+        self.decide(id, tag, Deciding::Hashing(claim));
         if self.passwords.submit(id, Job::Hash { password }).is_err() {
             self.back_to_name(id, &Rejection::Busy);
         }
@@ -200,10 +190,10 @@ impl<S: Stream, J: Journal, C: Clock> Service<S, J, C> {
     }
 
     /// From here on it is the server's turn: nothing more is read until the decision is there.
-    fn decide(&mut self, id: PeerId, tag: LoginTag, patience: Patience, deciding: Deciding) {
+    fn decide(&mut self, id: PeerId, tag: LoginTag, deciding: Deciding) {
         let now = self.now;
         if let Some(peer) = self.peers.get_mut(id) {
-            peer.session.phase = Phase::Deciding(patience.pause(now), tag, Box::new(deciding));
+            peer.session.decide(tag, deciding, now);
         }
     }
 
@@ -271,7 +261,7 @@ impl<S: Stream, J: Journal, C: Clock> Service<S, J, C> {
     /// A log-in's password was checked. If its connection died meanwhile, nobody will ever know the result.
     fn attempt_hashed(&mut self, id: PeerId, name: &UserName, attempt: &Attempt, result: HashResult) {
         let verdict = match self.peers.get(id) {
-            Some(peer) if !peer.session.is_closing() && !peer.connection.end_announced() => match result {
+            Some(peer) if !peer.session.is_closing() => match result {
                 HashResult::Right => Verdict::Right,
                 HashResult::Wrong | HashResult::Hashed(_) => Verdict::Wrong,
             },
@@ -298,7 +288,8 @@ impl<S: Stream, J: Journal, C: Clock> Service<S, J, C> {
                 self.refuse_decided(id, &Rejection::Blocked);
                 self.finish(id);
             }
-            Ruling::Void => self.gone(id),
+            // Nobody is there to be told.
+            Ruling::Void => {}
         }
     }
 
@@ -309,9 +300,6 @@ impl<S: Stream, J: Journal, C: Clock> Service<S, J, C> {
         let Some(peer) = self.peers.get_mut(id) else { return };
         let Phase::Deciding(_, _, deciding) = &mut peer.session.phase else { return };
         let (Deciding::Hashing(claim), HashResult::Hashed(hash)) = (&**deciding, result) else { return };
-        if peer.connection.end_announced() {
-            return self.gone(id);
-        }
         let claim = claim.clone();
         if full {
             return self.back_to_name(id, &self.no_more_accounts());
@@ -340,10 +328,7 @@ impl<S: Stream, J: Journal, C: Clock> Service<S, J, C> {
         let Phase::Deciding(_, tag, deciding) = &peer.session.phase else { return false };
         let (tag, udp_port, address) = (*tag, deciding.claim().udp_port, peer.session.address.ip);
         let wants_presence = peer.session.wants_presence;
-        let task = Task::Backlog;
-        let member = Member { account, unapplied: Unapplied::default(), mail, task };
-        peer.session.phase = Phase::Member(member);
-        peer.session.active_at = self.now;
+        peer.session.log_in(account, mail, self.now);
         // What was said before is not for who comes now.
         self.publish_said();
         self.online.insert(OnlineUser { account, peer: id, address, udp_port, since_ms, wants_presence });
@@ -352,7 +337,7 @@ impl<S: Stream, J: Journal, C: Clock> Service<S, J, C> {
         }
         let session = id.generation.into();
         self.peers.reply(id, tag, &Reply::Welcome { session, since_ms, text: &Answer::Welcome.to_string() });
-        self.peers.wake(id);
+        self.wait_ended(id, Wait::Decision);
         info!("{} successfully logged in", self.label(id));
         self.tell_coming(account, id);
         true
@@ -363,10 +348,10 @@ impl<S: Stream, J: Journal, C: Clock> Service<S, J, C> {
         self.refuse_decided(id, no);
         let now = self.now;
         if let Some(peer) = self.peers.get_mut(id)
-            && let Phase::Deciding(patience, ..) = peer.session.phase
+            && let Phase::Deciding(..) = peer.session.phase
         {
-            peer.session.phase = Phase::Naming(patience.resume(now));
-            self.peers.wake(id);
+            peer.session.undecide(now);
+            self.wait_ended(id, Wait::Decision);
         }
     }
 
@@ -375,13 +360,6 @@ impl<S: Stream, J: Journal, C: Clock> Service<S, J, C> {
             && let Phase::Deciding(_, tag, _) = peer.session.phase
         {
             self.refuse(id, tag, no);
-        }
-    }
-
-    /// A connection ended while the server was deciding and nobody read from it.
-    fn gone(&mut self, id: PeerId) {
-        if self.peers.get(id).is_some_and(|peer| !peer.session.is_closing()) {
-            self.finish(id);
         }
     }
 

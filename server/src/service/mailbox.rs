@@ -13,7 +13,7 @@ use crate::clock::Clock;
 use crate::connection::Stream;
 use crate::forum::{AccountId, Change, MailNumber};
 use crate::journal::Journal;
-use crate::session::{Delivery, PeerId};
+use crate::session::{Delivery, Member, PeerId, Wait};
 
 /// How long after the disk had no room for what clients have taken it is asked again: nobody waits for that,
 /// but without it a client that lives would be sent the same messages again after the next log-in.
@@ -31,8 +31,7 @@ impl<S: Stream, J: Journal, C: Clock> Service<S, J, C> {
     pub(super) fn deliver(&mut self, id: PeerId) -> bool {
         let Some(member) = self.peers.get(id).and_then(|peer| peer.session.member()) else { return true };
         let (account, mut delivery) = (member.account, member.mail);
-        // What an earlier session took must be gone before anything is written again.
-        if delivery.sent == MailNumber(0) && self.taking.contains_key(&account) {
+        if self.waits_for_earlier_session(member) {
             return false;
         }
         if self.forum.mail.of(account).is_none_or(|mailbox| mailbox.newest() <= delivery.sent) {
@@ -61,10 +60,16 @@ impl<S: Stream, J: Journal, C: Clock> Service<S, J, C> {
         done
     }
 
+    /// Whether what an earlier session took is on its way: it must be gone before anything is written again.
+    pub(super) fn waits_for_earlier_session(&self, member: &Member) -> bool {
+        member.mail.sent == MailNumber(0) && self.taking.contains_key(&member.account)
+    }
+
     /// Whether messages wait that were not written yet.
     pub(super) fn has_mail(&self, id: PeerId) -> bool {
         let Some(member) = self.peers.get(id).and_then(|peer| peer.session.member()) else { return false };
-        self.forum.mail.of(member.account).is_some_and(|mailbox| mailbox.newest() > member.mail.sent)
+        let mailbox = self.forum.mail.of(member.account);
+        mailbox.is_some_and(|mailbox| mailbox.first_behind(member.mail.sent).is_some())
     }
 
     /// A client says up to which message it has them all; a last time perhaps behind its goodbye.
@@ -116,8 +121,7 @@ impl<S: Stream, J: Journal, C: Clock> Service<S, J, C> {
         }
         self.taking.remove(&account);
         if let Some(peer) = self.online.find(account).map(|user| user.peer) {
-            // A log-in may have waited for this with its backlog.
-            self.peers.wake(peer);
+            self.wait_ended(peer, Wait::Acknowledgements);
         }
         true
     }

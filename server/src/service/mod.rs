@@ -21,6 +21,7 @@ mod rooms;
 mod shutdown;
 mod transfers;
 mod unlinking;
+mod waiting;
 
 use std::collections::{BTreeMap, HashMap, HashSet, VecDeque};
 use std::hash::RandomState;
@@ -44,7 +45,7 @@ use self::transfers::{Download, TransferDeadlines, TransferKey, Upload};
 use self::unlinking::Unlinking;
 use crate::args::Limits;
 use crate::clock::Clock;
-use crate::connection::{SCRATCH_BYTES, Stream};
+use crate::connection::{OUTGOING_BYTES_LOW, PeerEnd, SCRATCH_BYTES, Stream};
 use crate::files::FileWorkers;
 use crate::forum::{AccountId, Forum};
 use crate::journal::{Journal, Sequence};
@@ -53,11 +54,12 @@ use crate::lockout::Lockout;
 use crate::online::Online;
 use crate::passwords::{PasswordHash, PasswordHasher};
 use crate::peers::Peers;
-use crate::session::{Address, Farewell, PeerId, Phase, Session};
+use crate::session::{Address, FarewellStage, PeerId, Phase, Session, Wait};
 use crate::timers::DeadlineQueue;
 use forum_common::text::{Answer, Rejection, Zone};
 
-/// How long a connection that was told its end may take to read it and close.
+/// How long a connection may take to close once all was sent to it; and to read the last word if it was cut off, or
+/// the server ends. Others may take the stall time-out for that.
 const FAREWELL: Duration = Duration::from_secs(5);
 /// Connections past the limit that are told so at one time; more are closed without a word. They count apart from
 /// those that are in, so they keep nobody out.
@@ -86,6 +88,8 @@ pub struct Settings {
     pub idle_timeout: Option<Duration>,
     /// How long an upload or a download may stand still for want of something from its client.
     pub transfer_timeout: Duration,
+    /// How long the kernel may take nothing of what waits for a client.
+    pub stall_timeout: Duration,
     /// The zone that times are shown in.
     pub zone: Zone,
     /// The hash of the password for SHT; without one it is always refused.
@@ -169,7 +173,7 @@ impl<S: Stream, J: Journal, C: Clock> Service<S, J, C> {
             clock,
             now,
             now_ms,
-            peers: Peers::new(settings.limits.max_notice_bytes),
+            peers: Peers::new(settings.limits.max_notice_bytes, settings.stall_timeout, now),
             forum,
             // A start makes all of the log durable before it is replayed.
             applied: helpers.journal.durable(),
@@ -239,11 +243,14 @@ impl<S: Stream, J: Journal, C: Clock> Service<S, J, C> {
         self.peers.get_mut(id).map(|peer| peer.connection.stream_mut())
     }
 
-    /// The kernel says that a socket is readable; `ended`: with a FIN at the end.
-    pub fn readable(&mut self, id: PeerId, ended: bool) {
-        if let Some(peer) = self.peers.get_mut(id) {
-            peer.connection.mark_readable(ended);
-            self.peers.wake(id);
+    /// The kernel says that a socket is readable, and what it knows of the other end.
+    pub fn readable(&mut self, id: PeerId, peer_end: PeerEnd) {
+        let Some(peer) = self.peers.get_mut(id) else { return };
+        peer.connection.mark_readable(peer_end);
+        // Who waits reads nothing, and so would not find out; and what it waits for may end in this turn.
+        match peer.session.waits_for.and_then(|_| peer.connection.death()) {
+            Some(error) => self.lost(id, &error),
+            None => self.peers.wake(id),
         }
     }
 
@@ -279,6 +286,8 @@ impl<S: Stream, J: Journal, C: Clock> Service<S, J, C> {
         self.flush();
         self.flush_notices(NOTICE_SHARE);
         self.peers.reap();
+        #[cfg(test)]
+        self.assert_nobody_is_forgotten();
         gathered
     }
 
@@ -286,6 +295,7 @@ impl<S: Stream, J: Journal, C: Clock> Service<S, J, C> {
     fn read_clock(&mut self) {
         self.now = self.clock.now();
         self.now_ms = self.clock.wall_ms();
+        self.peers.set_time(self.now);
     }
 
     /// How long the poll may wait for the next event; none = as long as it likes.
@@ -295,6 +305,7 @@ impl<S: Stream, J: Journal, C: Clock> Service<S, J, C> {
         }
         let deadlines = [&self.login_deadlines, &self.idle_deadlines, &self.farewells];
         let deadlines = deadlines.into_iter().filter_map(DeadlineQueue::next_due);
+        let deadlines = deadlines.chain(self.peers.next_stall_due());
         let deadlines = deadlines.chain(self.comings_due()).chain(self.links.next_due());
         let deadlines = deadlines.chain(self.transfer_deadlines.next_due());
         let next = deadlines.chain(self.take_again_at).min()?;
@@ -347,37 +358,31 @@ impl<S: Stream, J: Journal, C: Clock> Service<S, J, C> {
         }
     }
 
-    /// What a connection does when output has left: goes on with long answers, or ends.
+    /// What a connection does when output has left: goes on with what waited for that, or ends.
     fn after_flush(&mut self, id: PeerId) {
+        let due = self.now + FAREWELL;
         let Some(peer) = self.peers.get_mut(id) else { return };
-        let drained = peer.connection.outgoing.len() < crate::connection::OUTGOING_BYTES_LOW;
-        match &mut peer.session.phase {
-            Phase::Closing(farewell) => {
-                if peer.connection.outgoing.is_empty() && !farewell.fin_sent {
-                    farewell.fin_sent = true;
-                    if peer.connection.shutdown_write().is_err() {
-                        self.peers.condemn(id);
-                    }
+        if let Some(farewell) = peer.session.farewell() {
+            if farewell.stage == FarewellStage::Sending && peer.connection.outgoing.is_empty() {
+                if peer.connection.shutdown_write().is_err() {
+                    return self.peers.condemn(id);
                 }
-                self.end_when_closed(id);
+                peer.session.sent_fin(due);
+                self.farewells.push(id, due);
             }
-            Phase::Member(_) if drained => {
-                let more = peer.session.member().is_some_and(|member| member.is_at_work())
-                    || !peer.connection.received.is_empty()
-                    || self.has_downloads(id)
-                    || self.has_mail(id);
-                if more {
-                    self.peers.wake(id);
-                }
+            self.end_when_closed(id);
+        } else if peer.connection.outgoing.len() < OUTGOING_BYTES_LOW {
+            if self.has_downloads(id) || self.has_mail(id) {
+                self.peers.wake(id);
             }
-            _ => {}
+            self.wait_ended(id, Wait::Output);
         }
     }
 
     fn end_when_closed(&mut self, id: PeerId) {
         if let Some(peer) = self.peers.get(id)
-            && let Phase::Closing(farewell) = &peer.session.phase
-            && farewell.fin_sent
+            && let Some(farewell) = peer.session.farewell()
+            && farewell.stage == FarewellStage::AwaitingEnd
             && peer.connection.input_ended()
         {
             self.peers.condemn(id);
@@ -396,6 +401,12 @@ impl<S: Stream, J: Journal, C: Clock> Service<S, J, C> {
             self.peers.condemn(id);
         }
         self.expire_transfers();
+        while let Some(id) = self.peers.next_stalled() {
+            // Who is told its end already has a deadline for that.
+            if self.peers.get(id).is_some_and(|peer| !peer.session.is_closing()) {
+                self.cut_off(id);
+            }
+        }
         self.expire_links();
         self.take_again_if_due();
     }
@@ -425,21 +436,27 @@ impl<S: Stream, J: Journal, C: Clock> Service<S, J, C> {
 
     /// Ends a connection with a last word.
     fn close(&mut self, id: PeerId, code: Closing, text: &str) {
+        let time = match code {
+            Closing::TooSlow | Closing::ShuttingDown => FAREWELL,
+            _ => self.settings.stall_timeout,
+        };
         self.publish_said();
         self.peers.notify(id, &Notice::Closing { code, text });
-        self.finish(id);
+        self.end(id, time);
     }
 
     /// Ends a connection whose last word is queued already.
     fn finish(&mut self, id: PeerId) {
+        self.end(id, self.settings.stall_timeout);
+    }
+
+    /// Ends a connection whose last word is queued, and which has so much time to read what is.
+    fn end(&mut self, id: PeerId, time: Duration) {
         self.depart(id);
         if let Some(peer) = self.peers.get_mut(id) {
-            let farewell = if peer.was_turned_away() { TURNED_AWAY_FAREWELL } else { FAREWELL };
-            let deadline = self.now + farewell;
-            let mail = peer.session.member().map(|member| Box::new((member.account, member.mail)));
-            peer.session.phase = Phase::Closing(Farewell { fin_sent: false, mail });
-            peer.connection.received = Vec::new();
-            self.farewells.push(id, deadline);
+            let due = self.now + if peer.was_turned_away() { TURNED_AWAY_FAREWELL } else { time };
+            peer.session.close(due);
+            self.farewells.push(id, due);
             self.peers.want_flush(id);
             self.peers.wake(id);
         }

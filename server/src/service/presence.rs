@@ -194,7 +194,7 @@ impl<S: Stream, J: Journal, C: Clock> Service<S, J, C> {
 
     /// Ends a connection that does not listen. What it was to be told is dropped; what is stored waits for
     /// the next log-in.
-    fn cut_off(&mut self, id: PeerId) {
+    pub(super) fn cut_off(&mut self, id: PeerId) {
         warn!("{} cut off: too slow", self.label(id));
         self.peers.cut(id);
         self.close(id, Closing::TooSlow, "You have been disconnected: too slow");

@@ -4,7 +4,7 @@
 use forum_common::wire::Closing;
 use log::info;
 
-use super::Service;
+use super::{FAREWELL, Service};
 use crate::clock::Clock;
 use crate::connection::Stream;
 use crate::journal::Journal;
@@ -84,9 +84,14 @@ impl<S: Stream, J: Journal, C: Clock> Service<S, J, C> {
             return;
         }
         self.lifecycle = Lifecycle::Leaving;
+        let due = self.now + FAREWELL;
         for id in self.peers.ids() {
-            if self.peers.get(id).is_some_and(|peer| !peer.session.is_closing()) {
-                self.close(id, Closing::ShuttingDown, GOODBYE);
+            match self.peers.get_mut(id) {
+                Some(peer) if peer.session.is_closing() => {
+                    peer.session.hurry(due);
+                    self.farewells.push(id, due);
+                }
+                _ => self.close(id, Closing::ShuttingDown, GOODBYE),
             }
         }
     }

@@ -5,6 +5,7 @@ mod broadcasts;
 mod checks;
 mod commits;
 mod doors;
+mod endings;
 mod intake;
 mod links;
 mod lockout;
@@ -14,6 +15,7 @@ mod presence;
 mod rooms;
 mod shutdown;
 mod stalled_transfers;
+mod stalls;
 mod transfers;
 mod typed;
 
@@ -94,6 +96,10 @@ impl Write for Pipe {
 }
 
 impl Stream for Pipe {
+    fn take_death(&mut self) -> Option<io::Error> {
+        self.0.borrow().broken.then(|| ErrorKind::ConnectionReset.into())
+    }
+
     fn shutdown_write(&mut self) -> io::Result<()> {
         self.0.borrow_mut().server_closed = true;
         Ok(())
@@ -137,6 +143,7 @@ fn stage_on(options: &[&str], forum: Forum, journal: MemoryJournal) -> Stage {
         block_duration: Duration::from_secs(arguments.block_duration),
         login_timeout: Duration::from_secs(arguments.login_timeout),
         transfer_timeout: Duration::from_secs(arguments.transfer_timeout),
+        stall_timeout: Duration::from_secs(arguments.stall_timeout),
         idle_timeout: (arguments.timeout > 0).then(|| Duration::from_secs(arguments.timeout)),
         zone: Zone::utc(),
         admin_password: hash_all(&[Password::parse("s3cret").unwrap()], weak, |_| {}).pop(),
@@ -206,8 +213,12 @@ impl Stage {
 
     /// Tells the service that the client's bytes or its room have changed.
     fn nudge(&mut self, client: &Client) {
-        let ended = client.link.borrow().client_closed || client.link.borrow().broken;
-        self.service.readable(client.id, ended);
+        let peer_end = match &*client.link.borrow() {
+            Link { broken: true, .. } => PeerEnd::Died,
+            Link { client_closed: true, .. } => PeerEnd::Finished,
+            _ => PeerEnd::Open,
+        };
+        self.service.readable(client.id, peer_end);
         self.service.writable(client.id);
     }
 

@@ -23,7 +23,7 @@ use crate::connection::{OUTGOING_BYTES_LOW, Stream};
 use crate::files::{Announced, CHUNK_BYTES_MAX, Failure, FileId, Report, UPLOAD_CREDIT_BYTES};
 use crate::forum::{AccountId, Change, Effect, Entry, Keyed, ThreadId};
 use crate::journal::Journal;
-use crate::session::PeerId;
+use crate::session::{PeerId, Wait};
 
 /// Which transfer: tags are unique only within a connection.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -358,6 +358,7 @@ impl<S: Stream, J: Journal, C: Clock> Service<S, J, C> {
         result: Result<Effect, Rejection>,
     ) {
         self.uploads.remove(&key);
+        self.transfer_ended(key);
         // Unless the file was added, no thread has it: the same upload may have been quicker by another way.
         if let (Ok(Effect::Repeated(_)) | Err(_), Change::AddFile { id, .. }) = (&result, &entry.change) {
             self.files.unlink(vec![*id]);
@@ -386,6 +387,33 @@ impl<S: Stream, J: Journal, C: Clock> Service<S, J, C> {
     /// Whether a connection has downloads, which go on as its output drains.
     pub(super) fn has_downloads(&self, peer: PeerId) -> bool {
         !self.downloads.is_empty() && self.downloads.range(TransferKey::of(peer)).next().is_some()
+    }
+
+    /// Whether a connection has uploads or downloads.
+    pub(super) fn has_transfers(&self, peer: PeerId) -> bool {
+        self.has_downloads(peer) || self.uploads.range(TransferKey::of(peer)).next().is_some()
+    }
+
+    /// Whether a connection has uploads that have come whole and are not answered yet.
+    pub(super) fn has_whole_uploads(&self, peer: PeerId) -> bool {
+        let mut own = self.uploads.range(TransferKey::of(peer));
+        own.any(|(_, upload)| upload.stage != UploadStage::Receiving)
+    }
+
+    /// Nothing more comes from a connection: ends its uploads that are not whole, and its downloads that have no
+    /// credit left.
+    pub(super) fn end_stuck_transfers(&mut self, peer: PeerId) {
+        let uploads = self.uploads.range(TransferKey::of(peer));
+        let uploads = uploads.filter(|(_, upload)| upload.stage == UploadStage::Receiving);
+        for key in uploads.map(|(key, _)| *key).collect::<Vec<_>>() {
+            self.uploads.remove(&key);
+            self.files.end(key);
+        }
+        let downloads = self.downloads.range(TransferKey::of(peer));
+        let downloads = downloads.filter(|(_, download)| download.credit == 0 && !download.reading);
+        for key in downloads.map(|(key, _)| *key).collect::<Vec<_>>() {
+            self.end_download(key);
+        }
     }
 
     /// Goes on with all downloads of a connection.
@@ -437,6 +465,7 @@ impl<S: Stream, J: Journal, C: Clock> Service<S, J, C> {
     fn break_upload(&mut self, key: TransferKey, no: &Rejection) {
         if self.uploads.remove(&key).is_some() {
             self.files.end(key);
+            self.transfer_ended(key);
             self.refuse(key.peer, key.tag, no);
         }
     }
@@ -451,6 +480,11 @@ impl<S: Stream, J: Journal, C: Clock> Service<S, J, C> {
     fn end_download(&mut self, key: TransferKey) {
         self.downloads.remove(&key);
         self.files.end(key);
+        self.transfer_ended(key);
+    }
+
+    fn transfer_ended(&mut self, key: TransferKey) {
+        self.wait_ended(key.peer, Wait::Transfers);
     }
 
     /// A thread is gone, and with it the files that are being downloaded from it.

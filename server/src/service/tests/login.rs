@@ -16,7 +16,9 @@ fn a_hash_that_finishes_after_its_connection_died_proposes_nothing() {
     let mut stage = stage(&[]);
     let mut ghost = stage.connect();
     ghost.send_sign_up("ghost", NO_PORT);
-    stage.close(&ghost);
+    stage.nudge(&ghost);
+    stage.service.turn(true);
+    stage.cut(&ghost);
     assert!(stage.service.journal.committed().is_empty());
     assert!(stage.service.peers.is_empty());
 }

@@ -45,6 +45,7 @@ use self::unlinking::Unlinking;
 use crate::args::Limits;
 use crate::clock::Clock;
 use crate::connection::{SCRATCH_BYTES, Stream};
+use crate::core::limits::InFlight;
 use crate::files::FileWorkers;
 use crate::forum::{AccountId, Forum};
 use crate::journal::{Journal, Sequence};
@@ -116,6 +117,8 @@ pub struct Service<S, J, C> {
     /// Entries that are proposed and not applied, oldest first.
     pending: VecDeque<Pending>,
     pending_bytes: usize,
+    /// What limits count of those entries, and of uploads.
+    in_flight: InFlight,
     log_time: LogTime,
     /// The last entry that was applied, as the journal counts them.
     applied: Sequence,
@@ -176,6 +179,7 @@ impl<S: Stream, J: Journal, C: Clock> Service<S, J, C> {
             journal: helpers.journal,
             pending: VecDeque::new(),
             pending_bytes: 0,
+            in_flight: InFlight::default(),
             log_time: LogTime::new(now),
             unlinking: Unlinking::default(),
             waiting_for_room: Vec::new(),

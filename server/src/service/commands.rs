@@ -255,10 +255,10 @@ impl<S: Stream, J: Journal, C: Clock> Service<S, J, C> {
     pub(super) fn continue_task(&mut self, id: PeerId) {
         let Some(member) = self.peers.get_mut(id).and_then(|peer| peer.session.member_mut()) else { return };
         let mut task = std::mem::replace(&mut member.task, Task::Idle);
-        if !self.advance(id, &mut task)
-            && let Some(member) = self.peers.get_mut(id).and_then(|peer| peer.session.member_mut())
-        {
-            member.task = task;
+        let is_over = self.advance(id, &mut task);
+        match self.peers.get_mut(id).and_then(|peer| peer.session.member_mut()) {
+            Some(member) if !is_over => member.task = task,
+            _ => self.drop_task(task),
         }
     }
 

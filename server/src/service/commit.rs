@@ -201,8 +201,8 @@ impl<S: Stream, J: Journal, C: Clock> Service<S, J, C> {
         for _ in 0..entries {
             let Some(pending) = self.next_pending() else { return };
             self.applied = self.applied.plus(1);
-            let result = self.forum.apply(&pending.entry);
-            if let Ok(effect) = &result {
+            let mut result = self.forum.apply(&pending.entry);
+            if let Ok(effect) = &mut result {
                 self.follow_up(&pending.entry, effect);
             }
             self.answer(pending, result.map_err(Rejection::from));
@@ -227,12 +227,9 @@ impl<S: Stream, J: Journal, C: Clock> Service<S, J, C> {
     }
 
     /// What an applied entry means for others than the one who asked.
-    fn follow_up(&mut self, entry: &Entry, effect: &Effect) {
+    fn follow_up(&mut self, entry: &Entry, effect: &mut Effect) {
         match (effect, &entry.change, entry.actor) {
-            (Effect::ThreadRemoved { thread, title, files }, ..) => {
-                self.break_downloads_of(*thread, title);
-                self.unlink_when_durable(files);
-            }
+            (Effect::ThreadRemoved { id, thread }, ..) => self.thread_removed(*id, thread),
             (Effect::MessageStored(to), ..) => {
                 if let Some(peer) = self.online.find(*to).map(|user| user.peer) {
                     self.publish_comings();

@@ -12,6 +12,7 @@ mod lockout;
 mod login;
 mod mailbox;
 mod presence;
+mod removal;
 mod rooms;
 mod shutdown;
 mod stalled_transfers;

@@ -36,6 +36,9 @@ pub struct TransferKey {
 }
 
 impl TransferKey {
+    /// The first of all, in their order.
+    pub(super) const FIRST: Self = Self { peer: PeerId { slot: 0, generation: 0 }, tag: Tag::MIN };
+
     /// All keys of one connection.
     fn of(peer: PeerId) -> std::ops::RangeInclusive<Self> {
         Self { peer, tag: Tag::MIN }..=Self { peer, tag: Tag::MAX }
@@ -181,6 +184,7 @@ impl<S: Stream, J: Journal, C: Clock> Service<S, J, C> {
                 &Reply::DownloadStarts { size: download.size, digest: download.digest, offset: 0 },
             );
             self.files.open(key, id, tag);
+            self.removal.downloads.insert((download.thread, key));
             self.downloads.insert(key, download);
             self.watch_transfers(peer);
         }))
@@ -450,7 +454,7 @@ impl<S: Stream, J: Journal, C: Clock> Service<S, J, C> {
         true
     }
 
-    fn break_download(&mut self, key: TransferKey, no: &Rejection) {
+    pub(super) fn break_download(&mut self, key: TransferKey, no: &Rejection) {
         if self.downloads.contains_key(&key) {
             self.end_download(key);
             self.refuse(key.peer, key.tag, no);
@@ -458,21 +462,10 @@ impl<S: Stream, J: Journal, C: Clock> Service<S, J, C> {
     }
 
     fn end_download(&mut self, key: TransferKey) {
-        self.downloads.remove(&key);
-        self.files.end(key);
-    }
-
-    /// A thread is gone, and with it the files that are being downloaded from it.
-    pub(super) fn break_downloads_of(&mut self, thread: ThreadId, title: &Title) {
-        let keys: Vec<_> = self
-            .downloads
-            .iter()
-            .filter(|(_, download)| download.thread == thread)
-            .map(|(key, _)| *key)
-            .collect();
-        for key in keys {
-            self.break_download(key, &Rejection::RemovedDuringDownload(title.clone()));
+        if let Some(download) = self.downloads.remove(&key) {
+            self.removal.downloads.remove(&(download.thread, key));
         }
+        self.files.end(key);
     }
 
     /// A connection ends: so do its transfers, except uploads whose entry is in the log already.

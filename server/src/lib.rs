@@ -9,6 +9,7 @@ pub mod args;
 pub mod clock;
 pub mod connection;
 pub mod console;
+mod core;
 pub mod credentials;
 pub mod descriptors;
 pub mod files;

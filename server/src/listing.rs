@@ -5,7 +5,9 @@
 
 use forum_common::wire::{Reply, Tag};
 
-use crate::forum::{Forum, History, Item, RoomId, RoomsListing, ThreadListing, ThreadsListing, TimedPost};
+use crate::forum::{
+    Forum, History, Item, Post, RoomId, RoomsListing, Sequence, ThreadListing, ThreadsListing, TimedPost,
+};
 use crate::online::OnlineListing;
 
 /// Which part of a list is wanted.
@@ -65,6 +67,14 @@ impl Listing {
         }
         let left = page.at_most.unwrap_or(u32::MAX);
         Self { tag, rows, left, last: page.after.unwrap_or(0), address: String::new(), post: None }
+    }
+
+    /// Its version of a thread's messages, if it lists a thread and is over.
+    pub fn into_posts(self) -> Option<Sequence<Post>> {
+        match self.rows {
+            Rows::Thread(rows) => Some(rows.into_posts()),
+            _ => None,
+        }
     }
 
     /// The next item, or the end of the list.

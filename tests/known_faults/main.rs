@@ -2,16 +2,9 @@
 //! that the server breaks today. They are no part of the suite; `tests/known_faults/run` runs them, and expects each
 //! of them to fail, by the assertion that begins with the name of its fault. When a fault is mended, its test moves
 //! to the suite.
-//!
-//! What is to take no time of the event loop is measured in CPU time of its thread, which does not depend on what
-//! else the machine does.
 #![forbid(unsafe_code)]
 
 mod endings;
-mod stalls;
-
-use std::fs;
-use std::time::Duration;
 
 use forum_common::wire::{Closing, OwnedFromServer, OwnedReply};
 use forum_tests::{Server, Wire};
@@ -24,15 +17,6 @@ const ALARM_SECONDS: u64 = 5;
 /// Waits for [`ALARM_SECONDS`]: as long as the server has patience with somebody who does not log in.
 fn ring(server: &Server) {
     assert_eq!(server.wire().expect_closing().0, Closing::LoginTimedOut);
-}
-
-/// The CPU time that the event loop has used so far.
-fn loop_cpu(server: &Server) -> Duration {
-    let pid = server.pid();
-    // The loop runs on the first thread of the process.
-    let schedstat = fs::read_to_string(format!("/proc/{pid}/task/{pid}/schedstat")).expect("it runs");
-    let nanoseconds = schedstat.split(' ').next().and_then(|number| number.parse().ok());
-    Duration::from_nanos(nanoseconds.expect("the first number is the time on the CPU"))
 }
 
 /// All replies until the server ends the connection, and whether it did that in order.

@@ -27,7 +27,7 @@ pub use mail::{Mail, MailNumber, Mailbox, Mailboxes};
 pub use record::{Record, Records, RestoreError, Restorer};
 pub use refused::{PostAction, Refused};
 pub use rooms::{History, Room, RoomId, Rooms, RoomsFilter, RoomsListing, TimedPost};
-pub use sequence::Sequence;
+pub use sequence::{CHUNK_MEMBERS_MAX, Sequence};
 pub use threads::{Item, ItemId, Post, Thread, ThreadId, ThreadListing, Threads, ThreadsListing, Upload};
 
 use forum_common::names::{Title, UserName};
@@ -84,11 +84,9 @@ pub enum Effect {
     /// The thread is gone, and so are its files.
     ThreadRemoved {
         /// Which thread.
-        thread: ThreadId,
-        /// The title it had.
-        title: Title,
-        /// The files nothing names any more.
-        files: Vec<FileId>,
+        id: ThreadId,
+        /// All that was in it. To free a large one at once takes tens of milliseconds.
+        thread: Thread,
     },
     /// A message more in a mailbox.
     MessageStored(AccountId),
@@ -322,9 +320,8 @@ impl Forum {
         for upload in thread.uploads() {
             self.accounts.subtract_file_bytes(upload.author, upload.size);
         }
-        let files: Vec<FileId> = thread.uploads().iter().map(|upload| upload.id).collect();
-        self.removed_files.extend(files.iter().copied());
-        Ok(Effect::ThreadRemoved { thread: id, title: title.clone(), files })
+        self.removed_files.extend(thread.uploads().iter().map(|upload| upload.id));
+        Ok(Effect::ThreadRemoved { id, thread })
     }
 
     /// The name of an account; every id in the forum's state belongs to one.

@@ -11,7 +11,7 @@
 use std::sync::Arc;
 
 /// Members of one chunk: enough for few chunks, few enough that copying one is no stall (20 KiB of posts).
-const CHUNK_MEMBERS_MAX: usize = 512;
+pub const CHUNK_MEMBERS_MAX: usize = 512;
 
 /// Members by index from 0.
 #[derive(Debug)]
@@ -39,6 +39,15 @@ impl<T> Clone for Chunk<T> {
         Self { start: self.start, members: Arc::clone(&self.members) }
     }
 }
+
+/// Equal are those with the same members, however they are cut into chunks.
+impl<T: Clone + PartialEq> PartialEq for Sequence<T> {
+    fn eq(&self, other: &Self) -> bool {
+        self.iter().eq(other.iter())
+    }
+}
+
+impl<T: Clone + Eq> Eq for Sequence<T> {}
 
 impl<T> Default for Sequence<T> {
     fn default() -> Self {
@@ -112,6 +121,16 @@ impl<T: Clone> Sequence<T> {
         Self::close_gap(chunks, at);
     }
 
+    /// Drops the last members, at most [`CHUNK_MEMBERS_MAX`]; says how many, 0 when there are none left. Freeing a long
+    /// sequence at once takes tens of milliseconds; this is one step of it, whether or not a clone goes at the same
+    /// time on another thread.
+    pub fn drop_last_chunk(&mut self) -> usize {
+        let Some(chunk) = Arc::make_mut(&mut self.chunks).pop() else { return 0 };
+        let members = chunk.members.len();
+        self.length -= members;
+        members
+    }
+
     /// Keeps the list of chunks in proportion to the members: an empty chunk goes, and one that shrank is
     /// joined with a neighbour when both fit well into one.
     fn close_gap(chunks: &mut Vec<Chunk<T>>, at: usize) {
@@ -155,6 +174,19 @@ mod tests {
 
     fn authors(posts: &Sequence<Post>) -> Vec<u32> {
         (0..posts.len()).map(|index| posts.get(index).unwrap().author.0).collect()
+    }
+
+    #[test]
+    fn a_sequence_goes_chunk_by_chunk_and_its_clones_keep_theirs() {
+        let mut posts = Sequence::default();
+        (0..1_300).for_each(|n| posts.push(post(n)));
+        let clone = posts.clone();
+        let steps: Vec<_> = std::iter::from_fn(|| Some(posts.drop_last_chunk()).filter(|n| *n > 0)).collect();
+        assert_eq!(steps, [1_300 - 2 * CHUNK_MEMBERS_MAX, CHUNK_MEMBERS_MAX, CHUNK_MEMBERS_MAX]);
+        assert!(posts.is_empty() && posts == Sequence::default() && posts != clone);
+        assert_eq!(authors(&clone), (0..1_300).collect::<Vec<_>>());
+        posts.push(post(7));
+        assert_eq!(authors(&posts), [7], "and it can be used again");
     }
 
     #[test]

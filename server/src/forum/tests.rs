@@ -167,7 +167,7 @@ fn files_count_for_their_uploader_until_the_thread_is_removed() {
     assert!(matches!(table.add_file(0, "t", "a", 5), Err(Refused::FileExists(..))));
     assert_eq!(table.forum.accounts[AccountId(1)].file_bytes, 111);
     let removed = table.apply(Some(0), Change::RemoveThread { title: title("t") }).unwrap();
-    assert!(matches!(removed, Effect::ThreadRemoved { files, .. } if files.len() == 2));
+    assert!(matches!(removed, Effect::ThreadRemoved { thread, .. } if thread.uploads().len() == 2));
     assert_eq!(table.forum.accounts[AccountId(1)].file_bytes, 0);
 }
 

@@ -55,7 +55,7 @@ pub struct Upload {
 }
 
 /// One thread. A clone is O(1) and keeps its instant.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Thread {
     title: Title,
     creator: AccountId,
@@ -86,6 +86,11 @@ impl Thread {
         let post = post.map(|post| (post.id, post.author, post.at_ms));
         let upload = self.uploads.last().map(|upload| (upload.item, upload.author, upload.at_ms));
         post.max(upload)
+    }
+
+    /// Its messages, of a thread that is removed: they are to be freed a few at a time.
+    pub fn take_posts(&mut self) -> Sequence<Post> {
+        std::mem::take(&mut self.posts)
     }
 
     /// Its files, oldest first.
@@ -202,6 +207,11 @@ pub struct ThreadListing {
 }
 
 impl ThreadListing {
+    /// Its version of the messages, once nothing more is listed: nobody else may have them any more.
+    pub fn into_posts(mut self) -> Sequence<Post> {
+        self.thread.take_posts()
+    }
+
     /// Leaves out all items up to this id.
     pub fn skip_past(&mut self, id: u64) {
         let posts = self.thread.posts.partition_point(|post| post.id.0 <= id);

@@ -18,6 +18,7 @@ use super::links::is_about_link;
 use super::transfers::TransferKey;
 use crate::clock::Clock;
 use crate::connection::{OUTGOING_BYTES_LOW, Stream};
+use crate::core::limits::Subject;
 use crate::forum::{AccountId, Change, History, ItemId, Keyed, RoomId, RoomsFilter};
 use crate::journal::Journal;
 use crate::listing::{Listing, Page, Rows};
@@ -115,8 +116,7 @@ impl<S: Stream, J: Journal, C: Clock> Service<S, J, C> {
     fn create_thread(&self, title: &str) -> Result<Change, Rejection> {
         let title = Title::parse(title)?;
         let limit = self.settings.limits.max_threads;
-        let is_creation = |change: &Change| matches!(change, Change::CreateThread { .. });
-        if self.reaches(limit, self.forum.threads.len(), is_creation)
+        if self.in_flight.reaches(limit, self.forum.threads.len(), &Subject::Threads)
             && self.forum.threads.find(&title).is_none()
         {
             return Err(Rejection::LimitReached(Limit::Threads, limit as u64));
@@ -139,8 +139,7 @@ impl<S: Stream, J: Journal, C: Clock> Service<S, J, C> {
         };
         let text = Text::parse(text)?;
         let limit = self.settings.limits.max_posts;
-        let is_post_here = |change: &Change| matches!(change, Change::Post { title: to, .. } if *to == title);
-        if self.reaches(limit, stored, is_post_here) {
+        if self.in_flight.reaches(limit, stored, &Subject::PostsIn(title.clone())) {
             return Err(Rejection::LimitReached(Limit::Posts, limit as u64));
         }
         Ok(Change::Post { title, text })
@@ -260,10 +259,10 @@ impl<S: Stream, J: Journal, C: Clock> Service<S, J, C> {
     pub(super) fn continue_task(&mut self, id: PeerId) {
         let Some(member) = self.peers.get_mut(id).and_then(|peer| peer.session.member_mut()) else { return };
         let mut task = std::mem::replace(&mut member.task, Task::Idle);
-        if !self.advance(id, &mut task)
-            && let Some(member) = self.peers.get_mut(id).and_then(|peer| peer.session.member_mut())
-        {
-            member.task = task;
+        let is_over = self.advance(id, &mut task);
+        match self.peers.get_mut(id).and_then(|peer| peer.session.member_mut()) {
+            Some(member) if !is_over => member.task = task,
+            _ => self.drop_task(task),
         }
     }
 

@@ -15,6 +15,7 @@ use super::shutdown::Lifecycle;
 use super::transfers::TransferKey;
 use crate::clock::Clock;
 use crate::connection::Stream;
+use crate::core::limits::Subject;
 use crate::forum::{AccountId, Change, Effect, Entry, Keyed};
 use crate::journal::{Journal, Outcome, SNAPSHOT_CHUNK_BYTES};
 use crate::passwords::PasswordHash;
@@ -94,6 +95,7 @@ impl<S: Stream, J: Journal, C: Clock> Service<S, J, C> {
             unapplied.entries += 1;
             unapplied.bytes += bytes;
         }
+        self.in_flight.raise_for(&entry);
         self.pending.push_back(Pending { origin, entry, bytes });
     }
 
@@ -199,8 +201,8 @@ impl<S: Stream, J: Journal, C: Clock> Service<S, J, C> {
         for _ in 0..entries {
             let Some(pending) = self.next_pending() else { return };
             self.applied = self.applied.plus(1);
-            let result = self.forum.apply(&pending.entry);
-            if let Ok(effect) = &result {
+            let mut result = self.forum.apply(&pending.entry);
+            if let Ok(effect) = &mut result {
                 self.follow_up(&pending.entry, effect);
             }
             self.answer(pending, result.map_err(Rejection::from));
@@ -220,16 +222,14 @@ impl<S: Stream, J: Journal, C: Clock> Service<S, J, C> {
         debug_assert!(pending.is_some(), "the journal reports more entries than were proposed");
         let pending = pending?;
         self.pending_bytes -= pending.bytes as usize;
+        self.in_flight.lower_for(&pending.entry);
         Some(pending)
     }
 
     /// What an applied entry means for others than the one who asked.
-    fn follow_up(&mut self, entry: &Entry, effect: &Effect) {
+    fn follow_up(&mut self, entry: &Entry, effect: &mut Effect) {
         match (effect, &entry.change, entry.actor) {
-            (Effect::ThreadRemoved { thread, title, files }, ..) => {
-                self.break_downloads_of(*thread, title);
-                self.unlink_when_durable(files);
-            }
+            (Effect::ThreadRemoved { id, thread }, ..) => self.thread_removed(*id, thread),
             (Effect::MessageStored(to), ..) => {
                 if let Some(peer) = self.online.find(*to).map(|user| user.peer) {
                     self.publish_comings();
@@ -282,40 +282,13 @@ impl<S: Stream, J: Journal, C: Clock> Service<S, J, C> {
         }
     }
 
-    /// How many entries in flight satisfy `is`: for limits, which count what is on its way. Only asked when
-    /// a limit is near, so it may look at all of them.
-    pub(super) fn count_pending(&self, is: impl Fn(&Change) -> bool) -> usize {
-        self.pending.iter().filter(|pending| is(&pending.entry.change)).count()
-    }
-
-    /// Whether `stored` and what is in flight, as far as it satisfies `is`, reach `limit`.
-    pub(super) fn reaches(&self, limit: usize, stored: usize, is: impl Fn(&Change) -> bool) -> bool {
-        stored + self.pending.len() >= limit && stored + self.count_pending(is) >= limit
-    }
-
-    /// The sum of `weight` over all changes in flight; asked as rarely as [`Self::count_pending`].
-    pub(super) fn sum_pending(&self, weight: impl Fn(&Change) -> usize) -> usize {
-        self.pending.iter().map(|pending| weight(&pending.entry.change)).sum()
-    }
-
-    /// Bytes of all entries in flight.
-    pub(super) fn pending_bytes(&self) -> usize {
-        self.pending_bytes
-    }
-
-    /// How many entries are in flight.
-    pub(super) fn pending_count(&self) -> usize {
-        self.pending.len()
-    }
-
     pub(super) fn no_more_accounts(&self) -> Rejection {
         Rejection::LimitReached(Limit::Accounts, self.settings.limits.max_accounts as u64)
     }
 
     /// Whether there are as many accounts as there may be, those in flight included.
     pub(super) fn accounts_are_full(&self) -> bool {
-        self.reaches(self.settings.limits.max_accounts, self.forum.accounts.len(), |change| {
-            matches!(change, Change::CreateAccount { .. })
-        })
+        let limit = self.settings.limits.max_accounts;
+        self.in_flight.reaches(limit, self.forum.accounts.len(), &Subject::Accounts)
     }
 }

@@ -9,6 +9,7 @@ use forum_common::wire::Notice;
 use super::Service;
 use crate::clock::Clock;
 use crate::connection::Stream;
+use crate::core::limits::Subject;
 use crate::forum::{AccountId, Change};
 use crate::journal::Journal;
 
@@ -31,17 +32,10 @@ impl<S: Stream, J: Journal, C: Clock> Service<S, J, C> {
         let limits = &self.settings.limits;
         let (messages, stored) =
             self.forum.mail.of(owner).map_or((0, 0), |mailbox| (mailbox.len(), mailbox.bytes()));
-        let is_mail_there =
-            |change: &Change| matches!(change, Change::SendMessage { to, .. } if *to == owner);
-        let in_flight = || {
-            self.sum_pending(|change| match change {
-                Change::SendMessage { to, text } if *to == owner => text.len(),
-                _ => 0,
-            })
-        };
-        self.reaches(limits.max_mailbox_messages, messages, is_mail_there)
-            || (stored + bytes + self.pending_bytes() > limits.max_mailbox_bytes
-                && stored + bytes + in_flight() > limits.max_mailbox_bytes)
+        let subject = Subject::MailTo(owner);
+        let bytes_in_flight = self.in_flight.of(&subject).bytes as usize;
+        self.in_flight.reaches(limits.max_mailbox_messages, messages, &subject)
+            || stored + bytes_in_flight + bytes > limits.max_mailbox_bytes
     }
 
     /// `broadcast`: to everyone online at this moment, stored nowhere.
@@ -60,8 +54,8 @@ impl<S: Stream, J: Journal, C: Clock> Service<S, J, C> {
         let user = self.other_user(actor, user, SelfDeed::Block)?;
         let limit = self.settings.limits.max_blocks;
         let count = self.forum.blocks.by(actor).len();
-        let pending = |pending: &Change| matches!(pending, Change::Block { .. });
-        if !self.forum.blocks.has(actor, user) && self.reaches(limit, count, pending) {
+        let is_full = self.in_flight.reaches(limit, count, &Subject::BlocksBy(actor));
+        if is_full && !self.forum.blocks.has(actor, user) {
             return Err(Rejection::LimitReached(Limit::Blocks, limit as u64));
         }
         Ok(Change::Block { user })

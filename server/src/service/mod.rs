@@ -17,6 +17,7 @@ mod login;
 mod mailbox;
 mod messenger;
 mod presence;
+mod removal;
 mod rooms;
 mod shutdown;
 mod transfers;
@@ -40,12 +41,14 @@ use self::checks::{Attempt, Target};
 use self::commit::Pending;
 use self::log_time::LogTime;
 use self::presence::{Comings, Said};
+use self::removal::Removal;
 use self::shutdown::Lifecycle;
 use self::transfers::{Download, TransferDeadlines, TransferKey, Upload};
 use self::unlinking::Unlinking;
 use crate::args::Limits;
 use crate::clock::Clock;
 use crate::connection::{OUTGOING_BYTES_LOW, PeerEnd, SCRATCH_BYTES, Stream};
+use crate::core::limits::InFlight;
 use crate::files::FileWorkers;
 use crate::forum::{AccountId, Forum};
 use crate::journal::{Journal, Sequence};
@@ -120,11 +123,15 @@ pub struct Service<S, J, C> {
     /// Entries that are proposed and not applied, oldest first.
     pending: VecDeque<Pending>,
     pending_bytes: usize,
+    /// What limits count of those entries, and of uploads.
+    in_flight: InFlight,
     log_time: LogTime,
     /// The last entry that was applied, as the journal counts them.
     applied: Sequence,
     /// Files of removed threads on their way out.
     unlinking: Unlinking,
+    /// What of removed threads is still in memory.
+    removal: Removal,
     /// Who waits for room among the entries in flight.
     waiting_for_room: Vec<PeerId>,
     /// Scratch memory for an entry, and for a text.
@@ -180,8 +187,10 @@ impl<S: Stream, J: Journal, C: Clock> Service<S, J, C> {
             journal: helpers.journal,
             pending: VecDeque::new(),
             pending_bytes: 0,
+            in_flight: InFlight::default(),
             log_time: LogTime::new(now),
             unlinking: Unlinking::default(),
+            removal: Removal::default(),
             waiting_for_room: Vec::new(),
             encoded: Vec::new(),
             text: String::new(),
@@ -280,6 +289,7 @@ impl<S: Stream, J: Journal, C: Clock> Service<S, J, C> {
         // What is committed by then is answered in the same turn.
         self.take_outcomes();
         self.unlink_durable();
+        self.continue_removals();
         self.publish_said();
         self.bound_notices();
         self.advance_shutdown();
@@ -300,7 +310,8 @@ impl<S: Stream, J: Journal, C: Clock> Service<S, J, C> {
 
     /// How long the poll may wait for the next event; none = as long as it likes.
     pub fn idle_for(&self) -> Option<Duration> {
-        if self.peers.waiting_for_turn() > 0 || self.peers.waiting_for_notice_flush() > 0 {
+        let is_waited_for = self.peers.waiting_for_turn() > 0 || self.peers.waiting_for_notice_flush() > 0;
+        if is_waited_for || self.removal.is_under_way() {
             return Some(Duration::ZERO);
         }
         let deadlines = [&self.login_deadlines, &self.idle_deadlines, &self.farewells];
@@ -483,6 +494,7 @@ impl<S: Stream, J: Journal, C: Clock> Service<S, J, C> {
             Phase::Member(member) => {
                 let account = member.account;
                 info!("{} exited", self.label(id));
+                self.drop_list_of(id);
                 self.lockout.forget(id);
                 self.propose_taken(id);
                 self.online.remove(account, self.now_ms);

@@ -11,6 +11,7 @@ use forum_common::wire::Notice;
 use super::Service;
 use crate::clock::Clock;
 use crate::connection::Stream;
+use crate::core::limits::Subject;
 use crate::forum::{AccountId, Change, RoomId};
 use crate::journal::Journal;
 
@@ -21,7 +22,7 @@ impl<S: Stream, J: Journal, C: Clock> Service<S, J, C> {
     /// BCM.
     pub(super) fn post_to_board(&self, text: &str) -> Result<Change, Rejection> {
         let text = Text::parse(text)?;
-        if self.forum.board.len() + self.pending_count() >= HISTORY_MAX {
+        if self.in_flight.reaches(HISTORY_MAX, self.forum.board.len(), &Subject::Board) {
             return Err(Rejection::LimitReached(Limit::BoardPosts, HISTORY_MAX as u64));
         }
         Ok(Change::PostToBoard { text })
@@ -32,7 +33,7 @@ impl<S: Stream, J: Journal, C: Clock> Service<S, J, C> {
         let text = Text::parse(text)?;
         let room = RoomId(room);
         let length = self.forum.rooms.get(room).map_or(0, |room| room.posts.len());
-        if length + self.pending_count() >= HISTORY_MAX {
+        if self.in_flight.reaches(HISTORY_MAX, length, &Subject::PostsInRoom(room)) {
             return Err(Rejection::LimitReached(Limit::RoomPosts, HISTORY_MAX as u64));
         }
         Ok(Change::PostToRoom { room, text })
@@ -64,8 +65,7 @@ impl<S: Stream, J: Journal, C: Clock> Service<S, J, C> {
             return Err(Rejection::RoomExists(room.0));
         }
         let limit = self.settings.limits.max_rooms;
-        let is_creation = |change: &Change| matches!(change, Change::CreateRoom { .. });
-        if self.reaches(limit, self.forum.rooms.len(), is_creation) {
+        if self.in_flight.reaches(limit, self.forum.rooms.len(), &Subject::Rooms) {
             return Err(Rejection::LimitReached(Limit::Rooms, limit as u64));
         }
         Ok(Change::CreateRoom { members })

@@ -7,11 +7,13 @@ mod commits;
 mod doors;
 mod endings;
 mod intake;
+mod limits;
 mod links;
 mod lockout;
 mod login;
 mod mailbox;
 mod presence;
+mod removal;
 mod rooms;
 mod shutdown;
 mod stalled_transfers;
@@ -138,7 +140,7 @@ fn stage_on(options: &[&str], forum: Forum, journal: MemoryJournal) -> Stage {
     };
     let settings = Settings {
         limits: arguments.limits.clone(),
-        connections_max: 100,
+        connections_max: 1_000,
         attempts_max: arguments.attempts_max().unwrap(),
         block_duration: Duration::from_secs(arguments.block_duration),
         login_timeout: Duration::from_secs(arguments.login_timeout),

@@ -20,6 +20,7 @@ use super::commit::Origin;
 use super::intake::{Fault, Taken};
 use crate::clock::Clock;
 use crate::connection::{OUTGOING_BYTES_LOW, Stream};
+use crate::core::limits::Subject;
 use crate::files::{Announced, CHUNK_BYTES_MAX, Failure, FileId, Report, UPLOAD_CREDIT_BYTES};
 use crate::forum::{AccountId, Change, Effect, Entry, Keyed, ThreadId};
 use crate::journal::Journal;
@@ -35,6 +36,9 @@ pub struct TransferKey {
 }
 
 impl TransferKey {
+    /// The first of all, in their order.
+    pub(super) const FIRST: Self = Self { peer: PeerId { slot: 0, generation: 0 }, tag: Tag::MIN };
+
     /// All keys of one connection.
     fn of(peer: PeerId) -> std::ops::RangeInclusive<Self> {
         Self { peer, tag: Tag::MIN }..=Self { peer, tag: Tag::MAX }
@@ -124,6 +128,8 @@ impl<S: Stream, J: Journal, C: Clock> Service<S, J, C> {
                 progress_at,
                 stage,
             };
+            self.in_flight.raise(Subject::FilesIn(thread), 0);
+            self.in_flight.raise(Subject::FilesOf(account), size);
             self.uploads.insert(key, upload);
             self.watch_transfers(key.peer);
             self.peers.reply(key.peer, key.tag, &Reply::UploadStarts { credit: credit as u32 });
@@ -145,19 +151,17 @@ impl<S: Stream, J: Journal, C: Clock> Service<S, J, C> {
         if size > limits.max_file_bytes {
             return Err(Rejection::LimitReached(Limit::FileBytes, limits.max_file_bytes));
         }
-        let here = self.uploads.values().filter(|upload| upload.thread == id).count();
-        if thread.uploads().len() + here >= limits.max_files {
+        if self.in_flight.reaches(limits.max_files, thread.uploads().len(), &Subject::FilesIn(id)) {
             return Err(Rejection::LimitReached(Limit::Files, limits.max_files as u64));
         }
         if self.uploads.len() >= limits.max_total_uploads {
             return Err(Rejection::LimitReached(Limit::Uploads, limits.max_total_uploads as u64));
         }
-        let own = self.uploads.values().filter(|upload| upload.account == account);
-        let (count, bytes) = own.fold((0, 0), |(count, bytes), upload| (count + 1, bytes + upload.size));
-        if count >= limits.max_uploads {
+        let own = self.in_flight.of(&Subject::FilesOf(account));
+        if own.count >= limits.max_uploads {
             return Err(Rejection::LimitReached(Limit::UserUploads, limits.max_uploads as u64));
         }
-        if self.forum.accounts[account].file_bytes + bytes + size > limits.max_user_file_bytes {
+        if self.forum.accounts[account].file_bytes + own.bytes + size > limits.max_user_file_bytes {
             return Err(Rejection::LimitReached(Limit::UserFileBytes, limits.max_user_file_bytes));
         }
         Ok((id, title, file))
@@ -180,6 +184,7 @@ impl<S: Stream, J: Journal, C: Clock> Service<S, J, C> {
                 &Reply::DownloadStarts { size: download.size, digest: download.digest, offset: 0 },
             );
             self.files.open(key, id, tag);
+            self.removal.downloads.insert((download.thread, key));
             self.downloads.insert(key, download);
             self.watch_transfers(peer);
         }))
@@ -357,7 +362,7 @@ impl<S: Stream, J: Journal, C: Clock> Service<S, J, C> {
         entry: &Entry,
         result: Result<Effect, Rejection>,
     ) {
-        self.uploads.remove(&key);
+        self.remove_upload(key);
         self.transfer_ended(key);
         // Unless the file was added, no thread has it: the same upload may have been quicker by another way.
         if let (Ok(Effect::Repeated(_)) | Err(_), Change::AddFile { id, .. }) = (&result, &entry.change) {
@@ -463,14 +468,22 @@ impl<S: Stream, J: Journal, C: Clock> Service<S, J, C> {
 
     /// Ends an upload that came to nothing; no trace of it stays.
     fn break_upload(&mut self, key: TransferKey, no: &Rejection) {
-        if self.uploads.remove(&key).is_some() {
+        if self.remove_upload(key) {
             self.files.end(key);
             self.transfer_ended(key);
             self.refuse(key.peer, key.tag, no);
         }
     }
 
-    fn break_download(&mut self, key: TransferKey, no: &Rejection) {
+    /// Forgets an upload, which no limit counts any longer; says whether there was one.
+    fn remove_upload(&mut self, key: TransferKey) -> bool {
+        let Some(upload) = self.uploads.remove(&key) else { return false };
+        self.in_flight.lower(&Subject::FilesIn(upload.thread), 0);
+        self.in_flight.lower(&Subject::FilesOf(upload.account), upload.size);
+        true
+    }
+
+    pub(super) fn break_download(&mut self, key: TransferKey, no: &Rejection) {
         if self.downloads.contains_key(&key) {
             self.end_download(key);
             self.refuse(key.peer, key.tag, no);
@@ -478,26 +491,15 @@ impl<S: Stream, J: Journal, C: Clock> Service<S, J, C> {
     }
 
     fn end_download(&mut self, key: TransferKey) {
-        self.downloads.remove(&key);
+        if let Some(download) = self.downloads.remove(&key) {
+            self.removal.downloads.remove(&(download.thread, key));
+        }
         self.files.end(key);
         self.transfer_ended(key);
     }
 
     fn transfer_ended(&mut self, key: TransferKey) {
         self.wait_ended(key.peer, Wait::Transfers);
-    }
-
-    /// A thread is gone, and with it the files that are being downloaded from it.
-    pub(super) fn break_downloads_of(&mut self, thread: ThreadId, title: &Title) {
-        let keys: Vec<_> = self
-            .downloads
-            .iter()
-            .filter(|(_, download)| download.thread == thread)
-            .map(|(key, _)| *key)
-            .collect();
-        for key in keys {
-            self.break_download(key, &Rejection::RemovedDuringDownload(title.clone()));
-        }
     }
 
     /// A connection ends: so do its transfers, except uploads whose entry is in the log already.
@@ -509,7 +511,7 @@ impl<S: Stream, J: Journal, C: Clock> Service<S, J, C> {
             .map(|(key, _)| *key)
             .collect();
         for key in uploads {
-            self.uploads.remove(&key);
+            self.remove_upload(key);
             self.files.end(key);
         }
         let downloads: Vec<_> = self.downloads.range(TransferKey::of(peer)).map(|(key, _)| *key).collect();

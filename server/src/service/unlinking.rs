@@ -7,7 +7,7 @@
 //!
 //! The state has the ids from the first step to the last, so a crash at any point forgets none of them: the next
 //! start begins anew with what the state has. No entry is proposed for its own sake; the next change takes it
-//! along, so that an idle server writes nothing.
+//! along, or a share of it, so that an idle server writes nothing.
 
 use std::collections::VecDeque;
 
@@ -18,6 +18,9 @@ use crate::connection::Stream;
 use crate::files::FileId;
 use crate::forum::Change;
 use crate::journal::{Journal, Sequence};
+
+/// Files that one entry strikes from the list, so that applying it is no stall.
+pub(super) const UNLINKED_SHARE: usize = 1_024;
 
 /// The steps between two entries of the log.
 #[derive(Debug, Default)]
@@ -35,9 +38,9 @@ impl<S: Stream, J: Journal, C: Clock> Service<S, J, C> {
     }
 
     /// A removal was applied.
-    pub(super) fn unlink_when_durable(&mut self, files: &[FileId]) {
+    pub(super) fn unlink_when_durable(&mut self, files: Vec<FileId>) {
         if !files.is_empty() {
-            self.unlinking.waiting.push_back((self.applied, files.to_vec()));
+            self.unlinking.waiting.push_back((self.applied, files));
         }
     }
 
@@ -60,10 +63,11 @@ impl<S: Stream, J: Journal, C: Clock> Service<S, J, C> {
         self.unlinking.gone.append(&mut files);
     }
 
-    /// Strikes from the list what is gone.
+    /// Strikes from the list what is gone, or a share of it.
     pub(super) fn propose_unlinked(&mut self) {
-        if !self.unlinking.gone.is_empty() {
-            let files = std::mem::take(&mut self.unlinking.gone);
+        let gone = &mut self.unlinking.gone;
+        if !gone.is_empty() {
+            let files = gone.split_off(gone.len().saturating_sub(UNLINKED_SHARE));
             self.put_in_order(Origin::Unlinked, None, None, Change::Unlinked { files });
         }
     }

@@ -65,7 +65,7 @@ impl<S: Stream, J: Journal, C: Clock> Service<S, J, C> {
             }
             Wait::Decision | Wait::PasswordCheck | Wait::Acknowledgements => self.busy(id) == Some(wait),
             Wait::OwnEntries => self.unapplied(id).is_some_and(|own| own.entries > 0),
-            Wait::Room => self.pending_count() > 0,
+            Wait::Room => !self.pending.is_empty(),
             Wait::Transfers => self.has_transfers(id),
         }
     }

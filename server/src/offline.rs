@@ -22,9 +22,11 @@ use std::io::{self, Write};
 use std::path::Path;
 
 use self::interrupts::Interrupts;
+use crate::files::has_whole;
 use crate::forum::{AccountId, Entry, Forum, Restorer};
-use crate::journal::{Access, Contents, JournalError, Stored, Unverified};
+use crate::journal::{Access, Contents, JournalError, Reading, Stored, Unverified};
 use crate::startup::Failed;
+use crate::store::Look;
 
 /// Writes everything in the data directory `data` into `dir`, which must be empty or new: as text files for
 /// people, and as what [`import`] reads. Beside a running server it is one point of the log all the same.
@@ -82,6 +84,13 @@ struct Point {
     contents: Contents,
     /// What the next start drops.
     unverified: Option<Unverified>,
+}
+
+/// Opens the journal at its present point, to be read. An upload needs an account and a thread, so beside one the
+/// log has entries.
+fn stored(look: &Look) -> Result<Stored<Reading>, JournalError> {
+    let has_uploads = has_whole(&look.files());
+    Ok(Stored::<Reading>::read(&look.journal(), look.beside())?.expecting_entries(has_uploads))
 }
 
 impl Point {

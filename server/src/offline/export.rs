@@ -20,11 +20,11 @@ use super::layout::{
     create_directory, create_file, parent, room_name, thread_name, upload_name,
 };
 use super::verify::{Fault, expected, verify};
-use super::{Point, Totals, because, say};
+use super::{Point, Totals, because, say, stored};
 use crate::console;
 use crate::files::{FileId, is_lost_and_found, survey};
 use crate::forum::{Forum, History, Item, Record, Sequence, Thread, TimedPost};
-use crate::journal::{Reading, Stored, sync_directory};
+use crate::journal::sync_directory;
 use crate::startup::Failed;
 use crate::store::Look;
 use forum_common::text::Zone;
@@ -83,7 +83,7 @@ pub(super) fn write(
 /// Opens the log at the present point and reads it. `held` gets a link to every file in between.
 fn look(data: &Path, held: &Path) -> Result<(Point, PathBuf), Failed> {
     let look = Look::open(data).map_err(Failed::because)?;
-    let stored = Stored::<Reading>::read(&look.journal(), look.beside()).map_err(Failed::because)?;
+    let stored = stored(&look).map_err(Failed::because)?;
     link_all(&look.files(), held).map_err(because("link the files"))?;
     Ok((Point::replay(stored).map_err(Failed::because)?, look.files()))
 }

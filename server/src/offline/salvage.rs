@@ -13,7 +13,7 @@ use forum_common::escape::for_terminal;
 use super::export::{drop_unnamed, hold_all, link_all, prepare, write};
 use super::interrupts::Interrupts;
 use super::verify::{Fault, expected, verify};
-use super::{Point, Totals, because, say};
+use super::{Point, Totals, because, say, stored};
 use crate::files::FileId;
 use crate::forum::{Entry, Forum, Restorer};
 use crate::journal::{Contents, JournalError, Reading, Stored, sync_directory};
@@ -29,7 +29,7 @@ pub(super) fn run(
 ) -> Result<(), Failed> {
     let look = Look::open(data).map_err(Failed::because)?;
     let (draft, held) = prepare(dir)?;
-    let stored = Stored::<Reading>::read(&look.journal(), look.beside()).map_err(Failed::because)?;
+    let stored = stored(&look).map_err(Failed::because)?;
     link_all(&look.files(), &held).map_err(because("link the files"))?;
     let (point, stopped) = read(stored);
     let gone = hold_all(&point.forum, &look.files(), &held, interrupts)?;

@@ -38,6 +38,8 @@ pub enum Trouble {
     Busy,
     /// Nobody can say how far the log has to reach.
     NoAnchor,
+    /// It has no entries, and something is there that only entries bring about.
+    Empty,
     /// There is one already, and it was to be made anew.
     Exists,
     /// What was written is not what can be read.
@@ -134,6 +136,10 @@ impl fmt::Display for Trouble {
             Self::NoAnchor => f.write_str(
                 "its anchor, which says how far the log reached, is missing or damaged; restore journal.anchor, \
                  or start once with --accept-log to take the log as it is",
+            ),
+            Self::Empty => f.write_str(
+                "it is empty, although files have been uploaded; put journal.sqlite3-wal back, or start once \
+                 with --accept-log to take the log as it is",
             ),
             Self::Exists => f.write_str("it exists already"),
             Self::Damaged(place, what) => write!(f, "damaged{place}: {what}"),

@@ -17,12 +17,13 @@ mod secret;
 mod tests;
 mod verify;
 
+use std::collections::BTreeSet;
 use std::fmt;
 use std::io::{self, Write};
 use std::path::Path;
 
 use self::interrupts::Interrupts;
-use crate::files::has_whole;
+use crate::files::{FileId, has_whole};
 use crate::forum::{AccountId, Entry, Forum, Restorer};
 use crate::journal::{Access, Contents, JournalError, Reading, Stored, Unverified};
 use crate::startup::Failed;
@@ -42,8 +43,8 @@ pub fn export(data: &Path, dir: &Path) -> Result<(), Failed> {
 /// on standard output what was saved and where the log stopped.
 ///
 /// # Errors
-/// There is no forum in `data`, its log can't be opened at all, or `dir` can't be written; then nothing is left
-/// in `dir`.
+/// There is no forum in `data`, nothing of it could be saved, or `dir` can't be written; then nothing is left in
+/// `dir`.
 pub fn salvage(data: &Path, dir: &Path) -> Result<(), Failed> {
     let interrupts = Interrupts::noticed().map_err(because("listen for signals"))?;
     salvage::run(data, dir, &mut io::stdout(), &interrupts)
@@ -90,7 +91,7 @@ struct Point {
 /// log has entries.
 fn stored(look: &Look) -> Result<Stored<Reading>, JournalError> {
     let has_uploads = has_whole(&look.files());
-    Ok(Stored::<Reading>::read(&look.journal(), look.beside())?.expecting_entries(has_uploads))
+    Ok(Stored::read(&look.journal(), look.beside())?.expecting_entries(has_uploads))
 }
 
 impl Point {
@@ -138,6 +139,16 @@ impl Totals {
         totals.board_messages = forum.board.len() as u64;
         totals.rooms = forum.rooms.len() as u64;
         totals.room_messages = forum.rooms.iter().map(|(_, room)| room.posts.len() as u64).sum();
+        totals
+    }
+
+    /// Of an export without the files that are `lost`.
+    fn without(forum: &Forum, lost: &BTreeSet<FileId>) -> Self {
+        let mut totals = Self::of(forum);
+        for (_, upload) in forum.files().filter(|(_, upload)| lost.contains(&upload.id)) {
+            totals.files -= 1;
+            totals.file_bytes -= upload.size;
+        }
         totals
     }
 }

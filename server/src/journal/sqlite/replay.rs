@@ -6,12 +6,12 @@ use std::marker::PhantomData;
 use std::path::Path;
 
 use blake3::Hash;
-use rusqlite::{OptionalExtension, Row};
+use rusqlite::{Connection, OptionalExtension, Row};
 
 use super::anchor::Anchor;
 use super::chain::{ChunkChain, Tip};
 use super::error::{JournalError, Place, Trouble, io, sqlite};
-use super::file::{Beside, Database, create, open_to_read};
+use super::file::{Beside, Database, check_format, check_readable_format, create, open_to_read};
 use super::settle::settle;
 use super::{LAYOUT, anchor, structure};
 use crate::journal::Sequence;
@@ -163,7 +163,7 @@ impl Stored<Writing> {
             Ok(()) | Err(JournalError { trouble: Trouble::Exists, .. }) => {}
             Err(error) => return Err(error),
         }
-        Self::read_anchored(path, Beside::Nobody)
+        Self::read_anchored(path, Beside::Nobody, check_format)
     }
 }
 
@@ -173,17 +173,36 @@ impl Stored<Reading> {
     /// # Errors
     /// A file that is not there, can't be opened, or that this forumd did not write.
     pub fn read(path: &Path, beside: Beside) -> Result<Self, JournalError> {
-        Self::read_anchored(path, beside)
+        Self::read_anchored(path, beside, check_format)
+    }
+
+    /// Likewise, to save what there is: a journal whose format damage made unreadable is opened all the same.
+    ///
+    /// # Errors
+    /// Those of [`Stored::read`].
+    pub fn read_damaged(path: &Path, beside: Beside) -> Result<Self, JournalError> {
+        Self::read_anchored(path, beside, check_readable_format)
+    }
+
+    /// Goes on as if there were no snapshot: with the first entry of all, if that is still there.
+    #[must_use]
+    pub fn without_snapshot(self) -> Tail<Reading> {
+        let Self { database, beside, reach, expects_entries, access } = self;
+        Tail { database, beside, reach, expects_entries, access, snapshot: None }
     }
 }
 
 impl<A> Stored<A> {
     /// Beside a server the log grows, and the anchor follows: so the anchor is read first.
-    fn read_anchored(path: &Path, beside: Beside) -> Result<Self, JournalError> {
+    fn read_anchored(
+        path: &Path,
+        beside: Beside,
+        check: fn(&Connection) -> Found<()>,
+    ) -> Result<Self, JournalError> {
         let anchor =
             anchor::read(path).map_err(|error| JournalError::new(path, io("read its anchor")(error)))?;
         let reach = anchor.map_or(Reach::Unknown { accepted: false }, Reach::Anchor);
-        let database = open_to_read(path, beside)?;
+        let database = open_to_read(path, beside, check)?;
         Ok(Self { database, beside, reach, expects_entries: false, access: PhantomData })
     }
 

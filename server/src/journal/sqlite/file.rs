@@ -181,17 +181,18 @@ fn make_private_file(path: &Path) -> io::Result<()> {
     file.set_permissions(Permissions::from_mode(0o600))
 }
 
+fn make_tables(conn: &Connection) -> rusqlite::Result<()> {
+    conn.pragma_update(None, "page_size", PAGE_BYTES as i64)?;
+    conn.pragma_update(None, "synchronous", "OFF")?;
+    conn.pragma_update(None, "application_id", APPLICATION_ID)?;
+    conn.execute_batch(SCHEMA)?;
+    conn.execute("INSERT INTO meta (format) VALUES (?1)", [FORMAT]).map(drop)
+}
+
 fn write_draft(draft: &Path, fill: impl FnOnce(&Connection) -> rusqlite::Result<()>) -> Result<(), Trouble> {
-    let prepared = || -> rusqlite::Result<Connection> {
-        let conn = open_connection(draft, OpenFlags::SQLITE_OPEN_READ_WRITE)?;
-        conn.pragma_update(None, "page_size", PAGE_BYTES as i64)?;
-        conn.pragma_update(None, "synchronous", "OFF")?;
-        conn.pragma_update(None, "application_id", APPLICATION_ID)?;
-        conn.execute_batch(SCHEMA)?;
-        conn.execute("INSERT INTO meta (format) VALUES (?1)", [FORMAT])?;
-        Ok(conn)
-    };
-    let conn = prepared().map_err(sqlite("make its tables"))?;
+    let failed = sqlite("make its tables");
+    let conn = open_connection(draft, OpenFlags::SQLITE_OPEN_READ_WRITE).map_err(&failed)?;
+    make_tables(&conn).map_err(&failed)?;
     into_wal_mode(&conn)?;
     fill(&conn).map_err(sqlite("write it"))?;
     conn.close().map_err(|(_, error)| sqlite("close it")(error))

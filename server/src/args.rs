@@ -79,7 +79,7 @@ pub struct ServeArguments {
     /// When an answer may leave: once fsynced, once handed to the operating system and fsynced each second, or never fsynced
     #[arg(long, value_enum, default_value = "always")]
     pub durability: DurabilityArgument,
-    /// Take the log as it is, though its anchor (journal.anchor) is missing or damaged
+    /// Take the log as it is, though its anchor (journal.anchor) is missing or damaged, or it is empty beside uploads
     #[arg(long)]
     pub accept_log: bool,
     /// An accepted SHT (and only SHT) deletes what forumd stored

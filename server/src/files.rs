@@ -31,7 +31,7 @@ use self::id::PART;
 pub use self::id::{FileId, NotAFileId};
 pub use self::report::{Announced, Expected, Failure, FileSync, Report};
 pub use self::survey::{
-    Kind, Survey, bring_back, is_lost_and_found, move_aside, orphaned, survey, sync_orphaned,
+    Kind, Survey, bring_back, has_whole, is_lost_and_found, move_aside, orphaned, survey, sync_orphaned,
 };
 use self::threads::{News, Workers};
 use self::worker::{Direction, Done, Order, TransferNumber};

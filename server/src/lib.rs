@@ -5,6 +5,7 @@
 //! [`journal`] (how it is kept).
 #![forbid(unsafe_code)]
 
+mod advice;
 pub mod args;
 pub mod clock;
 pub mod connection;

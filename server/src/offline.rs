@@ -17,14 +17,17 @@ mod secret;
 mod tests;
 mod verify;
 
+use std::collections::BTreeSet;
 use std::fmt;
 use std::io::{self, Write};
 use std::path::Path;
 
 use self::interrupts::Interrupts;
+use crate::files::{FileId, has_whole};
 use crate::forum::{AccountId, Entry, Forum, Restorer};
-use crate::journal::{Access, Contents, JournalError, Stored, Unverified};
+use crate::journal::{Access, Contents, JournalError, Reading, Stored, Unverified};
 use crate::startup::Failed;
+use crate::store::Look;
 
 /// Writes everything in the data directory `data` into `dir`, which must be empty or new: as text files for
 /// people, and as what [`import`] reads. Beside a running server it is one point of the log all the same.
@@ -40,8 +43,8 @@ pub fn export(data: &Path, dir: &Path) -> Result<(), Failed> {
 /// on standard output what was saved and where the log stopped.
 ///
 /// # Errors
-/// There is no forum in `data`, its log can't be opened at all, or `dir` can't be written; then nothing is left
-/// in `dir`.
+/// There is no forum in `data`, nothing of it could be saved, or `dir` can't be written; then nothing is left in
+/// `dir`.
 pub fn salvage(data: &Path, dir: &Path) -> Result<(), Failed> {
     let interrupts = Interrupts::noticed().map_err(because("listen for signals"))?;
     salvage::run(data, dir, &mut io::stdout(), &interrupts)
@@ -82,6 +85,13 @@ struct Point {
     contents: Contents,
     /// What the next start drops.
     unverified: Option<Unverified>,
+}
+
+/// Opens the journal at its present point, to be read. An upload needs an account and a thread, so beside one the
+/// log has entries.
+fn stored(look: &Look) -> Result<Stored<Reading>, JournalError> {
+    let has_uploads = has_whole(&look.files());
+    Ok(Stored::read(&look.journal(), look.beside())?.expecting_entries(has_uploads))
 }
 
 impl Point {
@@ -129,6 +139,16 @@ impl Totals {
         totals.board_messages = forum.board.len() as u64;
         totals.rooms = forum.rooms.len() as u64;
         totals.room_messages = forum.rooms.iter().map(|(_, room)| room.posts.len() as u64).sum();
+        totals
+    }
+
+    /// Of an export without the files that are `lost`.
+    fn without(forum: &Forum, lost: &BTreeSet<FileId>) -> Self {
+        let mut totals = Self::of(forum);
+        for (_, upload) in forum.files().filter(|(_, upload)| lost.contains(&upload.id)) {
+            totals.files -= 1;
+            totals.file_bytes -= upload.size;
+        }
         totals
     }
 }

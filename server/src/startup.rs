@@ -197,8 +197,13 @@ fn risks(arguments: &ServeArguments, hash_parameters: HashParameters) -> Vec<Str
 fn replay(store: &Store, accept_log: bool) -> Result<(Forum, Replayed<Writing>), Failed> {
     let began = SystemClock.now();
     let mut restorer = Restorer::default();
+    let has_uploads = files::has_whole(&store.files());
+    let trusted = |stored: Stored<Writing>| match accept_log {
+        true => stored.accept_without_anchor(),
+        false => stored.expecting_entries(has_uploads),
+    };
     let tail = Stored::<Writing>::open(&store.journal())
-        .map(|stored| if accept_log { stored.accept_without_anchor() } else { stored })
+        .map(trusted)
         .and_then(|stored| stored.chunks(|chunk| restorer.take_chunk(chunk)))
         .map_err(Failed::because)?;
     let mut forum = restorer.finish();

@@ -25,6 +25,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use self::places::{JOURNAL, Places, Purpose};
+use crate::advice::Advised;
 use crate::journal::Beside;
 
 /// A data directory that nobody else may use until this is dropped.
@@ -55,8 +56,8 @@ pub struct StoreError {
 enum Trouble {
     InUse,
     NotADirectory,
-    /// A FIFO, a socket or a device where a file of ours should be.
-    NoFile(OsString),
+    /// Something else where a file of ours should be, and what.
+    NoFile(OsString, &'static str),
     /// Something that forumd did not put there, and no forum.
     Foreign(OsString),
     /// Files of a forum, and no forum. Starting an empty one would delete them.
@@ -175,11 +176,9 @@ impl fmt::Display for StoreError {
         match &self.trouble {
             Trouble::InUse => write!(f, "data directory {root} is in use by another forumd"),
             Trouble::NotADirectory => write!(f, "data directory {root} is not a directory"),
-            Trouble::NoFile(name) => write!(
-                f,
-                "data directory {root}: {} is a FIFO, a socket or a device, not a file; move it away",
-                name.display()
-            ),
+            Trouble::NoFile(name, kind) => {
+                write!(f, "data directory {root}: {} is {kind}, not a file; move it away", name.display())
+            }
             Trouble::Foreign(name) => write!(
                 f,
                 "data directory {root} holds no forum, but {}; choose an empty directory",
@@ -197,7 +196,14 @@ impl fmt::Display for StoreError {
                  choose another directory"
             ),
             Trouble::NoForum => write!(f, "there is no forum in data directory {root}"),
-            Trouble::Io(doing, error) => write!(f, "data directory {root}: cannot {doing}: {error}"),
+            Trouble::Io(_, error) if error.kind() == io::ErrorKind::ReadOnlyFilesystem => write!(
+                f,
+                "data directory {root} is on a read-only file system; mount it writable, or choose another \
+                 directory"
+            ),
+            Trouble::Io(doing, error) => {
+                write!(f, "data directory {root}: cannot {doing}: {}", Advised(error))
+            }
         }
     }
 }

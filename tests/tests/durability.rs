@@ -274,6 +274,7 @@ fn a_log_that_lost_something_is_refused_before_listening_and_in_the_words_of_che
     // All of it was in the log that lost its header.
     let salvaged =
         launch.offline(&["export", "--salvage", launch.directory().join("out").to_str().unwrap()], "");
-    assert_eq!(salvaged.code, Some(0), "{salvaged:#?}");
-    assert!(salvaged.stdout[0].starts_with("salvaged 0 accounts"), "{salvaged:#?}");
+    assert_eq!(salvaged.code, Some(1), "{salvaged:#?}");
+    assert_eq!(salvaged.stderr, [format!("forumd: nothing could be saved: {reason}")]);
+    assert!(!launch.directory().join("out").exists());
 }

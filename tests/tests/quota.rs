@@ -128,3 +128,32 @@ fn a_download_past_the_limit_for_the_size_of_files_fails_and_the_client_goes_on(
     assert!(ended.stdout.iter().any(|line| line == "t"), "{ended:#?}");
     assert_eq!(forum_tests::files_below(forum.directory()).len(), 0, "nothing is left of it");
 }
+
+#[test]
+fn a_limit_for_the_size_of_files_that_stops_a_start_is_named_with_what_to_do() {
+    let mut server = Server::start(&[]);
+    let mut yoda = server.user("yoda");
+    yoda.done(&Request::CreateThread { title: "t", key: None });
+    yoda.done(&Request::Post { title: "t", text: "m", key: None });
+    drop(yoda);
+    server.kill();
+    let advice = "File too large (os error 27); raise the limit for the size of files (ulimit -f)";
+    let reason = |run: forum_tests::Finished| {
+        assert_eq!(run.code, Some(1), "{run:#?}");
+        run.stderr.last().expect("a reason").clone()
+    };
+    // Smaller than the write-ahead log that the kill left.
+    let limited = Forumd::new().under(&["prlimit", "--fsize=10000"]).on_data_of(server.launch()).run("");
+    let log = format!("cannot make its write-ahead log durable: {advice}");
+    assert!(reason(limited).ends_with(&log));
+    for (bytes, doing) in [(0, "write its tag"), (100, "make its tables"), (20_000, "make its tables")] {
+        let limit = format!("--fsize={bytes}");
+        let reason = reason(Forumd::new().under(&["prlimit", &limit]).run(""));
+        assert!(reason.ends_with(&format!("cannot {doing}: {advice}")), "{reason}");
+    }
+    Forumd::new().on_data_of(server.launch()).start().user("yoda").done(&Request::Post {
+        title: "t",
+        text: "m",
+        key: None,
+    });
+}

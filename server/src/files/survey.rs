@@ -104,6 +104,16 @@ fn whole_files(dir: &Path) -> io::Result<Vec<FileId>> {
     Ok(found)
 }
 
+/// Whether there is a whole file in `dir`, as far as it can be read.
+#[must_use]
+pub fn has_whole(dir: &Path) -> bool {
+    let is_whole = |entry: fs::DirEntry| {
+        matches!(Kind::of(&entry.file_name()), Some(Kind::Whole(_)))
+            && entry.file_type().is_ok_and(|found| found.is_file())
+    };
+    fs::read_dir(dir).is_ok_and(|entries| entries.flatten().any(is_whole))
+}
+
 /// Moves a whole file that nothing names aside, where it stays until somebody looks after it; durable once
 /// [`sync_orphaned`] was called. What is there already under its name is not replaced.
 ///

@@ -15,10 +15,10 @@ use forum_common::names::Title;
 
 use super::interrupts::Interrupts;
 use super::verify::{Fault, expected, verify};
-use super::{Counted, Point, Totals, because, say};
+use super::{Counted, Point, Totals, because, say, stored};
 use crate::files::{FileId, Kind, Survey, orphaned, survey};
 use crate::forum::{Forum, Upload};
-use crate::journal::{Beside, Contents, Reading, Stored, parts};
+use crate::journal::{Beside, Contents, parts};
 use crate::startup::Failed;
 use crate::store::Look;
 
@@ -65,9 +65,7 @@ impl<W: Write> Check<'_, W> {
     }
 
     fn replay(&self) -> Result<Point, String> {
-        Stored::<Reading>::read(&self.look.journal(), self.look.beside())
-            .and_then(Point::replay)
-            .map_err(|error| error.to_string())
+        stored(&self.look).and_then(Point::replay).map_err(|error| error.to_string())
     }
 
     fn forum(&mut self, point: &Point) -> Result<(), Failed> {

@@ -6,7 +6,7 @@
 //! few milliseconds, or if it has to be copied because the export lies on another file system: then the
 //! export moves on to a later point, where the thread is gone as well.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs::{self, File, Permissions};
 use std::io::{self, BufWriter, Write};
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
@@ -19,12 +19,12 @@ use super::layout::{
     BOARD, Closing, FILES, README, README_TEXT, RECORDS, RECORDS_DRAFT, ROOMS, THREADS, UPLOADS,
     create_directory, create_file, parent, room_name, thread_name, upload_name,
 };
-use super::verify::{Fault, expected, verify};
-use super::{Point, Totals, because, say};
+use super::verify::{Fault, copy, expected, verify};
+use super::{Point, Totals, because, say, stored};
 use crate::console;
-use crate::files::{FileId, is_lost_and_found, survey};
+use crate::files::{Expected, FileId, is_lost_and_found, survey};
 use crate::forum::{Forum, History, Item, Record, Sequence, Thread, TimedPost};
-use crate::journal::{Reading, Stored, sync_directory};
+use crate::journal::sync_directory;
 use crate::startup::Failed;
 use crate::store::Look;
 use forum_common::text::Zone;
@@ -83,7 +83,7 @@ pub(super) fn write(
 /// Opens the log at the present point and reads it. `held` gets a link to every file in between.
 fn look(data: &Path, held: &Path) -> Result<(Point, PathBuf), Failed> {
     let look = Look::open(data).map_err(Failed::because)?;
-    let stored = Stored::<Reading>::read(&look.journal(), look.beside()).map_err(Failed::because)?;
+    let stored = stored(&look).map_err(Failed::because)?;
     link_all(&look.files(), held).map_err(because("link the files"))?;
     Ok((Point::replay(stored).map_err(Failed::because)?, look.files()))
 }
@@ -99,7 +99,13 @@ fn freeze(
     for _ in 0..POINTS_MAX {
         interrupts.check()?;
         let (point, files) = look()?;
-        let gone = hold_all(&point.forum, &files, held, interrupts)?;
+        let mut gone = BTreeSet::new();
+        for (id, fault) in hold_all(&point.forum, &files, held, interrupts)? {
+            match fault {
+                Fault::Missing => drop(gone.insert(id)),
+                fault => return Err(broken_file(&point.forum, id, &fault)),
+            }
+        }
         // An id is never used again, so what is gone and named by a later point was not removed.
         if let Some(id) = gone.intersection(&gone_before).next() {
             return Err(broken_file(&point.forum, *id, &Fault::Missing));
@@ -137,27 +143,44 @@ fn is_about_these_files(error: &io::Error) -> bool {
     matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::AlreadyExists)
 }
 
-/// Puts into `held` what is not there yet of the files that `forum` names. Returns those that are gone.
+/// Puts into `held` what is not there yet of the files that `forum` names. Returns those that can't be had, and why.
+///
+/// # Errors
+/// `held` can't be written.
 pub(super) fn hold_all(
     forum: &Forum,
     files: &Path,
     held: &Path,
     interrupts: &Interrupts,
-) -> Result<BTreeSet<FileId>, Failed> {
-    let mut gone = BTreeSet::new();
+) -> Result<BTreeMap<FileId, Fault>, Failed> {
+    let mut unheld = BTreeMap::new();
     for (_, upload) in forum.files() {
         let (from, to) = (upload.id.path_in(files), upload.id.path_in(held));
         if to.exists() {
             continue;
         }
         interrupts.check()?;
-        match link_or_copy(&from, &to) {
+        match hold(&from, &to, expected(upload), interrupts) {
             Ok(()) => {}
-            Err(error) if error.kind() == io::ErrorKind::NotFound => drop(gone.insert(upload.id)),
-            Err(error) => return Err(because(format_args!("copy {}", from.display()))(error)),
+            Err(fault @ (Fault::Unwritable(_) | Fault::Interrupted)) => {
+                return Err(broken_file(forum, upload.id, &fault));
+            }
+            Err(fault) => drop(unheld.insert(upload.id, fault)),
         }
     }
-    Ok(gone)
+    Ok(unheld)
+}
+
+/// Links a file, or copies it where that is impossible. What it leaves is whole.
+fn hold(from: &Path, to: &Path, expected: Expected, interrupts: &Interrupts) -> Result<(), Fault> {
+    match fs::hard_link(from, to) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Err(Fault::Missing),
+        Err(_) => copy(from, to, expected, interrupts).inspect_err(|_| {
+            // The error to tell is the first.
+            let _ = fs::remove_file(to);
+        }),
+        Ok(()) => Ok(()),
+    }
 }
 
 /// Other file systems, and those that know no links, get a copy.

@@ -3,7 +3,7 @@
 //! The log is applied in order, so what can be saved of it ends where it first does not verify: what follows may
 //! be intact, and means something else without what came before.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::io::{self, Write};
 use std::path::Path;
@@ -13,10 +13,10 @@ use forum_common::escape::for_terminal;
 use super::export::{drop_unnamed, hold_all, link_all, prepare, write};
 use super::interrupts::Interrupts;
 use super::verify::{Fault, expected, verify};
-use super::{Point, Totals, because, say};
-use crate::files::FileId;
+use super::{Totals, because, say};
+use crate::files::{FileId, has_whole};
 use crate::forum::{Entry, Forum, Restorer};
-use crate::journal::{Contents, JournalError, Reading, Stored, sync_directory};
+use crate::journal::{JournalError, Reading, Sequence, Stored, Tail, sync_directory};
 use crate::startup::Failed;
 use crate::store::Look;
 
@@ -29,19 +29,21 @@ pub(super) fn run(
 ) -> Result<(), Failed> {
     let look = Look::open(data).map_err(Failed::because)?;
     let (draft, held) = prepare(dir)?;
-    let stored = Stored::<Reading>::read(&look.journal(), look.beside()).map_err(Failed::because)?;
-    link_all(&look.files(), &held).map_err(because("link the files"))?;
-    let (point, stopped) = read(stored);
-    let gone = hold_all(&point.forum, &look.files(), &held, interrupts)?;
-    let lost = drop_unverified(&point.forum, &held, gone, interrupts)?;
-    drop_unnamed(&point.forum, &held).map_err(because("drop files that nothing names"))?;
-    write(&point.forum, &lost.ids, draft, interrupts)?;
-    let (totals, contents) = (Totals::of(&point.forum), point.contents);
-    let entries = contents.last.0 - contents.covered.0;
+    // What can't be linked is tried again one by one.
+    let _ = link_all(&look.files(), &held);
+    let Saved { forum, covered, last, snapshot_error, stopped } = read(&look).map_err(nothing_saved)?;
+    let unheld = hold_all(&forum, &look.files(), &held, interrupts)?;
+    let lost = drop_unverified(&forum, &held, unheld, interrupts)?;
+    drop_unnamed(&forum, &held).map_err(because("drop files that nothing names"))?;
+    write(&forum, &lost.ids, draft, interrupts)?;
+    let totals = Totals::without(&forum, &lost.ids);
     say(out, format_args!("salvaged {totals} to {}", dir.display()))?;
-    say(out, format_args!("log entries saved: {entries}, up to entry {}", contents.last))?;
+    say(out, format_args!("log entries saved: {}, up to entry {last}", last.0 - covered.0))?;
     for line in &lost.lines {
         say(out, format_args!("left out: {}", for_terminal(line)))?;
+    }
+    if let Some(error) = snapshot_error {
+        say(out, format_args!("the snapshot can't be read: {}", for_terminal(&error.to_string())))?;
     }
     match stopped {
         Some(error) => say(out, format_args!("the log stops there: {}", for_terminal(&error.to_string()))),
@@ -49,31 +51,59 @@ pub(super) fn run(
     }
 }
 
-/// The forum as far as the log verifies, and why no further.
-fn read(stored: Stored<Reading>) -> (Point, Option<JournalError>) {
+fn nothing_saved(error: JournalError) -> Failed {
+    Failed::because(format_args!("nothing could be saved: {}", for_terminal(&error.to_string())))
+}
+
+/// What could be read of a log.
+struct Saved {
+    forum: Forum,
+    /// The last entry that the snapshot stands for.
+    covered: Sequence,
+    /// The last entry of all.
+    last: Sequence,
+    /// Why every entry had to be read instead of the snapshot.
+    snapshot_error: Option<JournalError>,
+    /// Why it ends there.
+    stopped: Option<JournalError>,
+}
+
+/// The forum as far as the log verifies.
+///
+/// # Errors
+/// Why there is nothing of it.
+fn read(look: &Look) -> Result<Saved, JournalError> {
+    let stored = || Stored::<Reading>::read_damaged(&look.journal(), look.beside());
+    let has_uploads = has_whole(&look.files());
     let mut restorer = Restorer::default();
-    let tail = stored.chunks(|chunk| restorer.take_chunk(chunk));
+    let tail = stored()?.expecting_entries(has_uploads).chunks(|chunk| restorer.take_chunk(chunk));
     // Of a damaged snapshot, what came before the damage.
-    let mut forum = restorer.finish();
-    let tail = match tail {
-        Ok(tail) => tail,
-        Err(error) => return (Point { forum, contents: Contents::default(), unverified: None }, Some(error)),
+    let restored = restorer.finish();
+    let saved = match tail {
+        Ok(tail) => read_entries(restored, tail),
+        Err(error) => match read_entries(Restorer::default().finish(), stored()?.without_snapshot()) {
+            // What a snapshot covers may not have been deleted yet.
+            saved if saved.last > Sequence(0) => Saved { snapshot_error: Some(error), ..saved },
+            saved => Saved { forum: restored, stopped: Some(error), ..saved },
+        },
     };
+    // Nothing is without somebody who made it.
+    match saved.stopped {
+        Some(error) if saved.forum.accounts.is_empty() => Err(error),
+        stopped => Ok(Saved { stopped, ..saved }),
+    }
+}
+
+fn read_entries(mut forum: Forum, tail: Tail<Reading>) -> Saved {
     let covered = tail.covered();
-    let mut contents = Contents { covered, last: covered, ..Contents::default() };
-    let replayed = tail.entries(|sequence, bytes| {
+    let mut last = covered;
+    let read = tail.entries(|sequence, bytes| {
         Entry::decode(bytes).map(|entry| {
             drop(forum.apply(&entry));
-            contents.last = sequence;
+            last = sequence;
         })
     });
-    match replayed {
-        Ok(replayed) => {
-            let unverified = replayed.unverified().cloned();
-            (Point { forum, contents: replayed.contents(), unverified }, None)
-        }
-        Err(error) => (Point { forum, contents, unverified: None }, Some(error)),
-    }
+    Saved { forum, covered, last, snapshot_error: None, stopped: read.err() }
 }
 
 /// The files that an export can't have.
@@ -82,18 +112,21 @@ struct Lost {
     lines: Vec<String>,
 }
 
-/// Drops the files from `held` that are not what the forum says, and says which these are.
+/// Drops the files from `held` that are not what the forum says, and says which these are, and which are `unheld`.
 fn drop_unverified(
     forum: &Forum,
     held: &Path,
-    gone: BTreeSet<FileId>,
+    mut unheld: BTreeMap<FileId, Fault>,
     interrupts: &Interrupts,
 ) -> Result<Lost, Failed> {
-    let mut lost = Lost { ids: gone, lines: Vec::new() };
+    let mut lost = Lost { ids: BTreeSet::new(), lines: Vec::new() };
     for (title, upload) in forum.files() {
         let path = upload.id.path_in(held);
-        let verified = verify(&path, expected(upload), interrupts)
-            .and_then(|file| file.sync_all().map_err(Fault::Unwritable));
+        let verified = match unheld.remove(&upload.id) {
+            Some(fault) => Err(fault),
+            None => verify(&path, expected(upload), interrupts)
+                .and_then(|file| file.sync_all().map_err(Fault::Unwritable)),
+        };
         match verified {
             Ok(()) => {}
             Err(Fault::Interrupted) => return Err(Failed::because(Fault::Interrupted)),

@@ -593,6 +593,21 @@ fn a_file_that_is_missing_beside_a_server_is_missing() {
 }
 
 #[test]
+fn an_empty_log_beside_uploads_is_a_problem() {
+    let place = Place::with_forum();
+    for part in crate::journal::parts(&place.journal()) {
+        fs::remove_file(part).ok();
+    }
+    drop(replayed(&place.data().join("journal.sqlite3")));
+    let problems = place.problems();
+    assert_eq!(problems.len(), 1);
+    assert!(problems[0].contains("it is empty, although files have been uploaded"), "{problems:?}");
+    let refused = place.export("out").unwrap_err();
+    assert!(refused.contains("it is empty, although files have been uploaded"), "{refused}");
+    assert!(!place.at("out").exists());
+}
+
+#[test]
 fn a_damaged_journal_is_a_problem() {
     let place = Place::with_forum();
     let journal = place.journal();

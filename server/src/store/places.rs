@@ -2,9 +2,9 @@
 //! such that a crash after it leaves a directory that the next start understands.
 
 use std::ffi::OsString;
-use std::fs::{self, DirBuilder, File, OpenOptions, Permissions};
+use std::fs::{self, DirBuilder, File, FileType, OpenOptions, Permissions};
 use std::io::{self, Read, Seek, Write};
-use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt, PermissionsExt};
+use std::os::unix::fs::{DirBuilderExt, FileTypeExt, MetadataExt, OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
 use rustix::fs::{FlockOperation, flock};
@@ -174,14 +174,17 @@ impl Places {
         Ok(Found::Nothing)
     }
 
-    /// Opening a FIFO would wait for its other end, and a device may do anything: none of what is opened here and
-    /// in the journal may be one.
+    /// Opening a FIFO would wait for its other end, a device may do anything, and of a directory SQLite says
+    /// nothing but a code: what is opened here and in the journal must be files.
     fn insist_on_files(&self) -> Result<(), Trouble> {
         let markers = [self.tag(), self.wiping(), self.importing()];
         for path in markers.into_iter().chain(parts(&self.journal())) {
             match fs::metadata(&path) {
-                Ok(found) if found.is_file() || found.is_dir() => {}
-                Ok(_) => return Err(Trouble::NoFile(path.file_name().unwrap_or_default().to_owned())),
+                Ok(found) if found.is_file() => {}
+                Ok(found) => {
+                    let name = path.file_name().unwrap_or_default().to_owned();
+                    return Err(Trouble::NoFile(name, kind(found.file_type())));
+                }
                 Err(error) if error.kind() == io::ErrorKind::NotFound => {}
                 Err(error) => return Err(Trouble::Io("look at it", error)),
             }
@@ -197,7 +200,6 @@ impl Places {
             }
             Ok(_) => Ok(Tag::Other),
             Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(Tag::Blank),
-            Err(error) if error.kind() == io::ErrorKind::IsADirectory => Ok(Tag::Other),
             Err(error) => Err(Trouble::Io("read its tag", error)),
         }
     }
@@ -309,6 +311,19 @@ impl Places {
             sync_directory(&self.root)?;
         }
         Ok(())
+    }
+}
+
+/// What this is, if not a file.
+fn kind(found: FileType) -> &'static str {
+    if found.is_dir() {
+        "a directory"
+    } else if found.is_fifo() {
+        "a FIFO"
+    } else if found.is_socket() {
+        "a socket"
+    } else {
+        "a device"
     }
 }
 

@@ -345,24 +345,47 @@ fn a_journal_runs_in_the_store_with_everything_private() {
 }
 
 #[test]
-fn a_fifo_in_the_place_of_a_file_is_refused_in_words_and_not_waited_for() {
+fn what_is_in_the_place_of_a_file_is_refused_in_words_and_a_fifo_is_not_waited_for() {
     let (_dir, root) = place();
     fill(&Store::open(&root).unwrap());
+    let mode = rustix::fs::Mode::RUSR | rustix::fs::Mode::WUSR;
     for name in ["forumd.tag", "journal.sqlite3", "journal.sqlite3-wal", "journal.anchor", "wiping"] {
         let (path, aside) = (root.join(name), root.join("aside"));
         let was_there = fs::rename(&path, &aside).is_ok();
-        rustix::fs::mkfifoat(rustix::fs::CWD, &path, rustix::fs::Mode::RUSR | rustix::fs::Mode::WUSR)
-            .unwrap();
-        let expected = format!(
-            "data directory {}: {name} is a FIFO, a socket or a device, not a file; move it away",
-            root.display()
-        );
-        assert_eq!(text(Store::open(&root)), expected);
-        assert_eq!(text(Look::open(&root)), expected);
-        fs::remove_file(&path).unwrap();
+        for kind in ["a FIFO", "a directory"] {
+            match kind {
+                "a directory" => fs::create_dir(&path).unwrap(),
+                _ => rustix::fs::mkfifoat(rustix::fs::CWD, &path, mode).unwrap(),
+            }
+            let expected =
+                format!("data directory {}: {name} is {kind}, not a file; move it away", root.display());
+            assert_eq!(text(Store::open(&root)), expected);
+            assert_eq!(text(Look::open(&root)), expected);
+            fs::remove_dir(&path).or_else(|_| fs::remove_file(&path)).unwrap();
+        }
         if was_there {
             fs::rename(&aside, &path).unwrap();
         }
     }
     drop(Store::open(&root).unwrap());
+}
+
+#[test]
+fn trouble_with_the_file_system_says_what_to_do() {
+    let (_dir, root) = place();
+    let said = |errno: rustix::io::Errno| {
+        text::<()>(Err(Places::at(&root).error(Trouble::Io("write its tag", errno.into()))))
+    };
+    let start = format!("data directory {}: cannot write its tag: ", root.display());
+    assert_eq!(
+        said(rustix::io::Errno::ROFS),
+        format!(
+            "data directory {} is on a read-only file system; mount it writable, or choose another directory",
+            root.display()
+        )
+    );
+    assert_eq!(
+        said(rustix::io::Errno::FBIG),
+        format!("{start}File too large (os error 27); raise the limit for the size of files (ulimit -f)")
+    );
 }

@@ -4,6 +4,7 @@ use std::fmt;
 use std::io;
 use std::path::{Path, PathBuf};
 
+use crate::advice::Advised;
 use crate::journal::Sequence;
 
 /// A journal that can't be opened, read or closed.
@@ -38,6 +39,8 @@ pub enum Trouble {
     Busy,
     /// Nobody can say how far the log has to reach.
     NoAnchor,
+    /// It has no entries, and something is there that only entries bring about.
+    Empty,
     /// There is one already, and it was to be made anew.
     Exists,
     /// What was written is not what can be read.
@@ -77,16 +80,19 @@ impl JournalError {
 /// system said last. SQLite then rolls back, and calls that succeed leave that word alone; should it be
 /// lost nevertheless, the error counts as one that is in doubt.
 pub(super) fn is_full(error: &rusqlite::Error) -> bool {
-    use rusqlite::ffi::SQLITE_IOERR_WRITE;
+    error.sqlite_error_code() == Some(rusqlite::ErrorCode::DiskFull) || limit_met(error).is_some()
+}
+
+/// The quota or the limit that a write met with; to be asked at once, as [`is_full`].
+fn limit_met(error: &rusqlite::Error) -> Option<io::Error> {
     use std::io::ErrorKind::{FileTooLarge, QuotaExceeded};
-    let said_last = || io::Error::last_os_error().kind();
-    error.sqlite_error_code() == Some(rusqlite::ErrorCode::DiskFull)
-        || error.sqlite_extended_error_code() == Some(SQLITE_IOERR_WRITE)
-            && matches!(said_last(), FileTooLarge | QuotaExceeded)
+    let said_last = io::Error::last_os_error();
+    let is_write = error.sqlite_extended_error_code() == Some(rusqlite::ffi::SQLITE_IOERR_WRITE);
+    (is_write && matches!(said_last.kind(), FileTooLarge | QuotaExceeded)).then_some(said_last)
 }
 
 /// Broken pages, and values that no row of ours has, are damage; what else SQLite says is trouble with
-/// doing something.
+/// doing something. To be asked at once, as [`is_full`]: of a limit that was met SQLite tells nothing but a code.
 pub(super) fn sqlite(doing: &'static str) -> impl Fn(rusqlite::Error) -> Trouble {
     use rusqlite::Error as E;
     use rusqlite::ErrorCode::{DatabaseBusy, DatabaseCorrupt, NotADatabase};
@@ -98,7 +104,10 @@ pub(super) fn sqlite(doing: &'static str) -> impl Fn(rusqlite::Error) -> Trouble
         | (E::InvalidColumnType(..) | E::QueryReturnedNoRows, _) => {
             Trouble::Damaged(Place::File, error.to_string())
         }
-        _ => Trouble::Sqlite(doing, error),
+        _ => match limit_met(&error) {
+            Some(limit) => Trouble::Io(doing, limit),
+            None => Trouble::Sqlite(doing, error),
+        },
     }
 }
 
@@ -115,7 +124,7 @@ impl fmt::Display for JournalError {
 impl fmt::Display for Trouble {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Io(doing, error) => write!(f, "cannot {doing}: {error}"),
+            Self::Io(doing, error) => write!(f, "cannot {doing}: {}", Advised(error)),
             Self::Sqlite(doing, error) => write!(f, "cannot {doing}: {error}{}", Extended(error)),
             Self::Foreign => f.write_str("this is not a journal of forumd"),
             Self::Newer { format } => {
@@ -134,6 +143,10 @@ impl fmt::Display for Trouble {
             Self::NoAnchor => f.write_str(
                 "its anchor, which says how far the log reached, is missing or damaged; restore journal.anchor, \
                  or start once with --accept-log to take the log as it is",
+            ),
+            Self::Empty => f.write_str(
+                "it is empty, although files have been uploaded; put journal.sqlite3-wal back, or start once \
+                 with --accept-log to take the log as it is",
             ),
             Self::Exists => f.write_str("it exists already"),
             Self::Damaged(place, what) => write!(f, "damaged{place}: {what}"),

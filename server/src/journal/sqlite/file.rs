@@ -181,17 +181,18 @@ fn make_private_file(path: &Path) -> io::Result<()> {
     file.set_permissions(Permissions::from_mode(0o600))
 }
 
+fn make_tables(conn: &Connection) -> rusqlite::Result<()> {
+    conn.pragma_update(None, "page_size", PAGE_BYTES as i64)?;
+    conn.pragma_update(None, "synchronous", "OFF")?;
+    conn.pragma_update(None, "application_id", APPLICATION_ID)?;
+    conn.execute_batch(SCHEMA)?;
+    conn.execute("INSERT INTO meta (format) VALUES (?1)", [FORMAT]).map(drop)
+}
+
 fn write_draft(draft: &Path, fill: impl FnOnce(&Connection) -> rusqlite::Result<()>) -> Result<(), Trouble> {
-    let prepared = || -> rusqlite::Result<Connection> {
-        let conn = open_connection(draft, OpenFlags::SQLITE_OPEN_READ_WRITE)?;
-        conn.pragma_update(None, "page_size", PAGE_BYTES as i64)?;
-        conn.pragma_update(None, "synchronous", "OFF")?;
-        conn.pragma_update(None, "application_id", APPLICATION_ID)?;
-        conn.execute_batch(SCHEMA)?;
-        conn.execute("INSERT INTO meta (format) VALUES (?1)", [FORMAT])?;
-        Ok(conn)
-    };
-    let conn = prepared().map_err(sqlite("make its tables"))?;
+    let failed = sqlite("make its tables");
+    let conn = open_connection(draft, OpenFlags::SQLITE_OPEN_READ_WRITE).map_err(&failed)?;
+    make_tables(&conn).map_err(&failed)?;
     into_wal_mode(&conn)?;
     fill(&conn).map_err(sqlite("write it"))?;
     conn.close().map_err(|(_, error)| sqlite("close it")(error))
@@ -228,8 +229,13 @@ pub(super) fn open_to_write(path: &Path) -> Result<Database, JournalError> {
     opened().map_err(|trouble| JournalError::new(path, trouble))
 }
 
-/// Opens a journal at one point of its log, and changes nothing: no file appears, none is written.
-pub(super) fn open_to_read(path: &Path, beside: Beside) -> Result<Database, JournalError> {
+/// Opens a journal at one point of its log, and changes nothing: no file appears, none is written. `check` says
+/// whether it is one of ours.
+pub(super) fn open_to_read(
+    path: &Path,
+    beside: Beside,
+    check: impl FnOnce(&Connection) -> Result<(), Trouble>,
+) -> Result<Database, JournalError> {
     let opened = || -> Result<Connection, Trouble> {
         let bytes = fs::metadata(path).map_err(io("open it"))?.len();
         if bytes < PAGE_BYTES as u64 {
@@ -244,7 +250,7 @@ pub(super) fn open_to_read(path: &Path, beside: Beside) -> Result<Database, Jour
         .map_err(sqlite("open it"))?;
         // The transaction holds the point until the connection goes.
         conn.execute_batch("BEGIN").map_err(sqlite("read it"))?;
-        check_format(&conn)?;
+        check(&conn)?;
         Ok(conn)
     };
     let conn = opened().map_err(|trouble| JournalError::new(path, or_unreadable(path, trouble)))?;
@@ -329,7 +335,15 @@ fn into_wal_mode(conn: &Connection) -> Result<(), Trouble> {
     }
 }
 
-fn check_format(conn: &Connection) -> Result<(), Trouble> {
+/// Takes a format that damage made unreadable for the present one: of another, no row would verify.
+pub(super) fn check_readable_format(conn: &Connection) -> Result<(), Trouble> {
+    match check_format(conn) {
+        Err(Trouble::Damaged(..)) => Ok(()),
+        checked => checked,
+    }
+}
+
+pub(super) fn check_format(conn: &Connection) -> Result<(), Trouble> {
     let id: i64 =
         conn.pragma_query_value(None, "application_id", |row| row.get(0)).map_err(sqlite("read it"))?;
     if id != APPLICATION_ID {

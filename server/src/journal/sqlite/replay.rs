@@ -6,12 +6,12 @@ use std::marker::PhantomData;
 use std::path::Path;
 
 use blake3::Hash;
-use rusqlite::{OptionalExtension, Row};
+use rusqlite::{Connection, OptionalExtension, Row};
 
 use super::anchor::Anchor;
 use super::chain::{ChunkChain, Tip};
 use super::error::{JournalError, Place, Trouble, io, sqlite};
-use super::file::{Beside, Database, create, open_to_read};
+use super::file::{Beside, Database, check_format, check_readable_format, create, open_to_read};
 use super::settle::settle;
 use super::{LAYOUT, anchor, structure};
 use crate::journal::Sequence;
@@ -67,6 +67,7 @@ pub struct Stored<A> {
     database: Database,
     beside: Beside,
     reach: Reach,
+    expects_entries: bool,
     access: PhantomData<A>,
 }
 
@@ -75,6 +76,7 @@ pub struct Tail<A> {
     database: Database,
     beside: Beside,
     reach: Reach,
+    expects_entries: bool,
     access: PhantomData<A>,
     snapshot: Option<Snapshot>,
 }
@@ -161,7 +163,7 @@ impl Stored<Writing> {
             Ok(()) | Err(JournalError { trouble: Trouble::Exists, .. }) => {}
             Err(error) => return Err(error),
         }
-        Self::read_anchored(path, Beside::Nobody)
+        Self::read_anchored(path, Beside::Nobody, check_format)
     }
 }
 
@@ -171,26 +173,53 @@ impl Stored<Reading> {
     /// # Errors
     /// A file that is not there, can't be opened, or that this forumd did not write.
     pub fn read(path: &Path, beside: Beside) -> Result<Self, JournalError> {
-        Self::read_anchored(path, beside)
+        Self::read_anchored(path, beside, check_format)
+    }
+
+    /// Likewise, to save what there is: a journal whose format damage made unreadable is opened all the same.
+    ///
+    /// # Errors
+    /// Those of [`Stored::read`].
+    pub fn read_damaged(path: &Path, beside: Beside) -> Result<Self, JournalError> {
+        Self::read_anchored(path, beside, check_readable_format)
+    }
+
+    /// Goes on as if there were no snapshot: with the first entry of all, if that is still there.
+    #[must_use]
+    pub fn without_snapshot(self) -> Tail<Reading> {
+        let Self { database, beside, reach, expects_entries, access } = self;
+        Tail { database, beside, reach, expects_entries, access, snapshot: None }
     }
 }
 
 impl<A> Stored<A> {
     /// Beside a server the log grows, and the anchor follows: so the anchor is read first.
-    fn read_anchored(path: &Path, beside: Beside) -> Result<Self, JournalError> {
+    fn read_anchored(
+        path: &Path,
+        beside: Beside,
+        check: fn(&Connection) -> Found<()>,
+    ) -> Result<Self, JournalError> {
         let anchor =
             anchor::read(path).map_err(|error| JournalError::new(path, io("read its anchor")(error)))?;
         let reach = anchor.map_or(Reach::Unknown { accepted: false }, Reach::Anchor);
-        Ok(Self { database: open_to_read(path, beside)?, beside, reach, access: PhantomData })
+        let database = open_to_read(path, beside, check)?;
+        Ok(Self { database, beside, reach, expects_entries: false, access: PhantomData })
     }
 
-    /// Takes the log as it is if its anchor is missing, or damaged beyond use. A log that ends before its
+    /// Takes the log as it is, even an empty one, if its anchor is missing, or damaged beyond use. A log that ends before its
     /// anchor is refused all the same.
     #[must_use]
     pub fn accept_without_anchor(mut self) -> Self {
         if let Reach::Unknown { accepted } = &mut self.reach {
             *accepted = true;
         }
+        self
+    }
+
+    /// Refuses a log without entries if `expected`: the caller knows of something that only entries bring about.
+    #[must_use]
+    pub fn expecting_entries(mut self, expected: bool) -> Self {
+        self.expects_entries = expected;
         self
     }
 
@@ -202,9 +231,9 @@ impl<A> Stored<A> {
         self,
         take: impl FnMut(&[u8]) -> Result<(), E>,
     ) -> Result<Tail<A>, JournalError> {
-        let Self { database, beside, reach, access } = self;
+        let Self { database, beside, reach, expects_entries, access } = self;
         match read_snapshot(&database, take) {
-            Ok(snapshot) => Ok(Tail { database, beside, reach, access, snapshot }),
+            Ok(snapshot) => Ok(Tail { database, beside, reach, expects_entries, access, snapshot }),
             Err(trouble) => Err(database.read_error(trouble)),
         }
     }
@@ -238,6 +267,7 @@ impl<A: Access> Tail<A> {
         let read = self.reach.check_start(covers);
         read.and_then(|()| read_batches(&self.database, self.reach, &mut end, take))
             .and_then(|()| self.reach.check_end(&end))
+            .and_then(|()| check_entries(self.expects_entries, &end))
             .and_then(|()| structure::verify(&self.database, self.beside))
             .map_err(|trouble| self.database.read_error(trouble))?;
         end.contents.last = end.tip.last;
@@ -302,12 +332,16 @@ impl Reach {
                     anchor.last
                 )))
             }
-            Self::Unknown { accepted: false } if end.tip != Tip::GENESIS || end.contents.chunks > 0 => {
-                Err(Trouble::NoAnchor)
-            }
+            // The anchor is durable before the database appears under its name, so none is without one; and what
+            // it holds says nothing: all of a first run may have been in a write-ahead log that is gone.
+            Self::Unknown { accepted: false } => Err(Trouble::NoAnchor),
             _ => Ok(()),
         }
     }
+}
+
+fn check_entries(expected: bool, end: &End) -> Found<()> {
+    if expected && end.tip == Tip::GENESIS && end.contents.chunks == 0 { Err(Trouble::Empty) } else { Ok(()) }
 }
 
 fn damaged(place: Place) -> impl Fn(&str) -> Trouble {

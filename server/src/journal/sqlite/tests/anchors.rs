@@ -151,21 +151,65 @@ fn without_an_anchor_a_log_is_refused_until_it_is_accepted() {
 }
 
 #[test]
+fn without_an_anchor_an_empty_log_is_refused_until_it_is_accepted() {
+    // All of a first run is in the write-ahead log; without it the database is intact and empty.
+    for damaged in [None, Some(vec![]), Some(vec![0; 8_192])] {
+        let (_dir, path) = killed();
+        fs::remove_file(file::wal(&path)).unwrap();
+        match damaged {
+            Some(bytes) => fs::write(path_of(&path), bytes).unwrap(),
+            None => fs::remove_file(path_of(&path)).unwrap(),
+        }
+        expect_refusal(&path, NO_ANCHOR);
+        let accepted = read_all(Stored::open(&path).unwrap().accept_without_anchor()).unwrap();
+        assert_eq!(accepted.0, Read::default());
+        drop(accepted);
+        assert_eq!(recover(&path), Read::default(), "once is enough");
+    }
+}
+
+#[test]
+fn a_creation_cut_short_between_anchor_and_database_is_a_fresh_start() {
+    let (_dir, path) = place();
+    drop(Stored::open(&path).unwrap());
+    fs::rename(&path, file::with(&path, ".new")).unwrap();
+    assert!(path_of(&path).exists());
+    assert_eq!(recover(&path), Read::default());
+    assert!(!file::with(&path, ".new").exists());
+}
+
+#[test]
+fn a_log_without_entries_is_refused_where_entries_are_expected() {
+    let (_dir, path) = place();
+    drop(Stored::open(&path).unwrap());
+    let before = trace(&path);
+    let error = read_all(Stored::open(&path).unwrap().expecting_entries(true)).map(drop).unwrap_err();
+    let expected = "it is empty, although files have been uploaded; put journal.sqlite3-wal back, or start \
+                    once with --accept-log to take the log as it is";
+    assert_eq!(error.to_string(), format!("journal {}: {expected}", path.display()));
+    assert_eq!(trace(&path), before, "nothing was changed");
+    read_all(Stored::open(&path).unwrap().expecting_entries(false)).unwrap();
+    for write in [fill_with_snapshot, fill_with_entry] {
+        let (_dir, path) = place();
+        write(&path);
+        read_all(Stored::open(&path).unwrap().expecting_entries(true)).unwrap();
+    }
+}
+
+fn fill_with_snapshot(path: &Path) {
+    write_fresh(path, std::iter::once(b"state".to_vec())).unwrap();
+}
+
+fn fill_with_entry(path: &Path) {
+    read_all(Stored::open(path).unwrap()).unwrap().1.append(&[b"1"]).unwrap();
+}
+
+#[test]
 fn accepting_a_log_accepts_no_damage() {
     let (_dir, path) = killed();
     fs::remove_file(file::wal(&path)).unwrap();
     let error = read_all(Stored::open(&path).unwrap().accept_without_anchor()).map(drop).unwrap_err();
     assert!(error.to_string().contains("damaged at entry 1"), "{error}");
-}
-
-#[test]
-fn an_empty_journal_needs_no_anchor() {
-    let (_dir, path) = place();
-    Running::open(&path).journal.close().unwrap();
-    fs::remove_file(path_of(&path)).unwrap();
-    assert_eq!(look(&path).unwrap(), Read::default());
-    assert_eq!(recover(&path), Read::default());
-    assert_eq!(anchored(&path), 0);
 }
 
 #[test]

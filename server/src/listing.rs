@@ -15,7 +15,7 @@ use crate::online::OnlineListing;
 pub struct Page {
     /// It begins after this item; none: with the first.
     pub after: Option<u64>,
-    /// It has at most so many; none: all there are.
+    /// It has at most so many, and at least one; none: all there are.
     pub at_most: Option<u32>,
 }
 
@@ -65,7 +65,8 @@ impl Listing {
                 }
             }
         }
-        let left = page.at_most.unwrap_or(u32::MAX);
+        // A page has at least one item, or who asks for page after page would never come to the end.
+        let left = page.at_most.map_or(u32::MAX, |at_most| at_most.max(1));
         Self { tag, rows, left, last: page.after.unwrap_or(0), address: String::new(), post: None }
     }
 

@@ -33,6 +33,9 @@ impl<S: Stream, J: Journal, C: Clock> Service<S, J, C> {
         request: Request<'_>,
     ) -> Result<Taken, Fault> {
         let Some((account, in_flight)) = self.standing(id) else { return Ok(Taken::Yes) };
+        if request.is_answered() {
+            self.insist_on_new(TransferKey { peer: id, tag })?;
+        }
         match request {
             Request::AckMessages { up_to } => return self.take_ack(id, up_to),
             _ if is_about_link(&request) => return Ok(self.take_link(id, tag, request)),

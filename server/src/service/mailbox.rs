@@ -78,10 +78,12 @@ impl<S: Stream, J: Journal, C: Clock> Service<S, J, C> {
         let is_closing = peer.session.is_closing();
         let Some((account, delivery)) = peer.session.delivery_mut() else { return Ok(Taken::Yes) };
         let up_to = MailNumber(up_to);
-        if up_to > delivery.sent {
-            return Err(Fault(format!("Message {} was acknowledged before it was sent", up_to.0)));
+        if self.forum.mail.of(account).is_none_or(|mailbox| up_to > mailbox.newest()) && up_to.0 > 0 {
+            return Err(Fault(format!("Message {} was acknowledged, and there never was one", up_to.0)));
         }
+        // It may have come on an earlier connection; then it need not come again.
         delivery.taken = delivery.taken.max(up_to);
+        delivery.sent = delivery.sent.max(up_to);
         // One such entry of a user at a time: what is taken meanwhile goes with the next.
         if is_closing || !self.taking.contains_key(&account) {
             self.propose_taken(id);

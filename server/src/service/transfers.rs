@@ -107,7 +107,6 @@ impl<S: Stream, J: Journal, C: Clock> Service<S, J, C> {
         size: u64,
         keyed: Option<Keyed>,
     ) -> Result<Result<(), Rejection>, Fault> {
-        self.insist_on_new(key)?;
         Ok(self.check_upload(account, title, file, size).map(|(thread, title, file)| {
             let credit = size.min(UPLOAD_CREDIT_BYTES.into());
             let id = FileId::random();
@@ -176,7 +175,6 @@ impl<S: Stream, J: Journal, C: Clock> Service<S, J, C> {
         file: &str,
     ) -> Result<Result<(), Rejection>, Fault> {
         let key = TransferKey { peer, tag };
-        self.insist_on_new(key)?;
         Ok(self.check_download(peer, title, file).map(|(id, download)| {
             self.peers.reply(
                 peer,
@@ -214,7 +212,8 @@ impl<S: Stream, J: Journal, C: Clock> Service<S, J, C> {
         Ok((found.id, download))
     }
 
-    fn insist_on_new(&self, key: TransferKey) -> Result<(), Fault> {
+    /// A request may not have the tag of a transfer under way: nobody could tell their answers apart.
+    pub(super) fn insist_on_new(&self, key: TransferKey) -> Result<(), Fault> {
         if self.uploads.contains_key(&key) || self.downloads.contains_key(&key) {
             return Err(Fault(format!("Tag {} belongs to a transfer under way", key.tag)));
         }

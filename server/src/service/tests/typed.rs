@@ -134,6 +134,7 @@ fn a_list_in_pages_is_the_list() {
     assert_eq!(page(Some(2), 2), (1, "5 EndOfList".into()));
     assert_eq!(page(None, 3), (3, "5 EndOfList".into()), "exactly the list");
     assert_eq!(page(Some(9), 2), (0, "5 EndOfList".into()));
+    assert_eq!(page(None, 0), (1, "5 EndOfList { next: Some(1) }".into()), "no page stands still");
 }
 
 #[test]
@@ -151,4 +152,33 @@ fn who_does_not_want_presence_hears_of_no_comings_and_goings_but_of_all_else() {
     stage.ask(&mut yoda, 4, &Request::SendBroadcast { text: "hi" });
     stage.settle(&bot);
     assert_eq!(bot.heard(), ["Broadcast { from: \"yoda\", text: \"hi\" }"]);
+}
+
+#[test]
+fn a_request_with_the_tag_of_a_transfer_under_way_closes() {
+    let (mut stage, mut yoda) = stage_with_thread();
+    stage.ask(&mut yoda, 5, &Request::Upload { title: "t", file: "f", size: 1, key: None });
+    let heard = stage.ask(&mut yoda, 5, &Request::Post { title: "t", text: "x", key: None }).concat();
+    assert!(heard.contains("Tag 5 belongs to a transfer under way"), "{heard}");
+}
+
+#[test]
+fn an_acknowledgement_of_an_old_number_does_no_harm_and_one_of_no_message_closes() {
+    let mut stage = stage(&[]);
+    let (yoda, mut hans) = (stage.sign_up("yoda"), stage.sign_up("hans"));
+    stage.cut(&yoda);
+    for text in ["a", "b"] {
+        stage.ask(&mut hans, 4, &Request::SendMessage { user: "yoda", text, key: None });
+    }
+    let mut yoda = stage.log_in("yoda");
+    assert_eq!(yoda.answers().iter().filter(|heard| heard.contains("Message")).count(), 2);
+    stage.ask(&mut yoda, 5, &Request::AckMessages { up_to: 2 });
+    stage.cut(&yoda);
+    // Its client can't know whether that acknowledgement arrived, so it says it again.
+    let mut again = stage.log_in("yoda");
+    let _ = again.answers();
+    assert_eq!(stage.ask(&mut again, 6, &Request::AckMessages { up_to: 2 }), [""; 0]);
+    assert_eq!(stage.ask(&mut again, 7, &Request::Ping { payload: b"?" }), ["7 Pong { payload: [63] }"]);
+    let heard = stage.ask(&mut again, 8, &Request::AckMessages { up_to: 3 }).concat();
+    assert!(heard.contains("Message 3 was acknowledged, and there never was one"), "{heard}");
 }

@@ -126,12 +126,12 @@ macro_rules! messages {
             pub fn decode(frame: &Frame<'a>) -> Result<Self, Malformed> {
                 #[allow(unused_mut, unused_variables)]
                 let mut reader = Reader::new(frame.body);
-                Ok(match frame.kind {
-                    $($kind => Self::$name $({ $(
+                match frame.kind {
+                    $($kind => Ok(Self::$name $({ $(
                         $field: <$type $(<$inner>)? as Field>::read(&mut reader)?,
-                    )+ })?,)+
-                    kind => return Err(Malformed::UnknownKind(kind)),
-                })
+                    )+ })?),)+
+                    kind => Err(Malformed::UnknownKind(kind)),
+                }
             }
 
             /// Appends this message to `out` as one frame.

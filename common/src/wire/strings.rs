@@ -27,7 +27,7 @@ impl<const MAX: usize> Field for Str<MAX> {
     const BYTES_MAX: usize = 2 + MAX + OVERLONG_BYTES;
     const TEXT_BYTES_MAX: Option<usize> = Some(MAX);
 
-    #[inline]
+    #[inline(always)]
     fn read<'a>(reader: &mut Reader<'a>) -> Result<&'a str, Malformed> {
         let length = usize::from(u16::read(reader)?);
         std::str::from_utf8(reader.bytes(length)?).map_err(|_| Malformed::NotUtf8)

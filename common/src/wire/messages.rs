@@ -45,22 +45,38 @@ pub const fn direction(kind: u8) -> Direction {
     }
 }
 
+/// The requests that take a key, as a pattern that binds it.
+macro_rules! with_key {
+    ($key:ident) => {
+        Request::CreateThread { $key, .. }
+            | Request::Post { $key, .. }
+            | Request::DeletePost { $key, .. }
+            | Request::EditPost { $key, .. }
+            | Request::Upload { $key, .. }
+            | Request::RemoveThread { $key, .. }
+            | Request::SendMessage { $key, .. }
+            | Request::Block { $key, .. }
+            | Request::Unblock { $key, .. }
+            | Request::PostToBoard { $key, .. }
+            | Request::CreateRoom { $key, .. }
+            | Request::PostToRoom { $key, .. }
+    };
+}
+
 impl Request<'_> {
+    /// The key of a change, if it has one.
+    #[inline]
+    pub fn key(&self) -> Option<Key> {
+        match self {
+            with_key!(key) => *key,
+            _ => None,
+        }
+    }
+
     /// Where the key of a change is kept; `None`: this request takes none.
     pub fn key_mut(&mut self) -> Option<&mut Option<Key>> {
         match self {
-            Self::CreateThread { key, .. }
-            | Self::Post { key, .. }
-            | Self::DeletePost { key, .. }
-            | Self::EditPost { key, .. }
-            | Self::Upload { key, .. }
-            | Self::RemoveThread { key, .. }
-            | Self::SendMessage { key, .. }
-            | Self::Block { key, .. }
-            | Self::Unblock { key, .. }
-            | Self::PostToBoard { key, .. }
-            | Self::CreateRoom { key, .. }
-            | Self::PostToRoom { key, .. } => Some(key),
+            with_key!(key) => Some(key),
             _ => None,
         }
     }

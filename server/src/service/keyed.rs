@@ -33,8 +33,9 @@ impl<S: Stream, J: Journal, C: Clock> Service<S, J, C> {
 
 /// The key of a request, and a digest of what else it says.
 pub(super) fn keyed(request: &Request<'_>) -> Option<Keyed> {
+    let key = request.key()?;
     let mut plain = *request;
-    let key = plain.key_mut()?.take()?;
+    *plain.key_mut()? = None;
     let mut frame = Vec::new();
     plain.encode(NO_TAG, &mut frame);
     let digest = *blake3::hash(&frame).as_bytes();

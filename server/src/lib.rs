@@ -11,6 +11,7 @@ pub mod connection;
 pub mod console;
 pub mod credentials;
 pub mod descriptors;
+pub mod directory;
 pub mod files;
 pub mod forum;
 pub mod inbox;

@@ -22,6 +22,7 @@ use super::layout::{
 use super::verify::{Fault, expected, verify};
 use super::{Point, Totals, because, say};
 use crate::console;
+use crate::directory::Directory;
 use crate::files::{FileId, is_lost_and_found, survey};
 use crate::forum::{Forum, History, Item, Record, Sequence, Thread, TimedPost};
 use crate::journal::{Reading, Stored, sync_directory};
@@ -171,7 +172,7 @@ fn link_or_copy(from: &Path, to: &Path) -> io::Result<()> {
 }
 
 pub(super) fn drop_unnamed(forum: &Forum, held: &Path) -> io::Result<()> {
-    let survey = survey(held, forum.files().map(|(_, upload)| upload.id))?;
+    let survey = survey(&Directory::open(held)?, forum.files().map(|(_, upload)| upload.id))?;
     survey.unnamed.iter().try_for_each(|id| fs::remove_file(id.path_in(held)))
 }
 

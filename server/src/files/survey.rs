@@ -182,4 +182,26 @@ mod tests {
         assert_eq!(fs::read(aside).unwrap(), b"first");
         assert_eq!(fs::read(id.path_in(dir.path())).unwrap(), b"second");
     }
+
+    #[test]
+    fn files_go_aside_and_come_back_within_the_directory_that_was_opened() {
+        let place = tempfile::tempdir().unwrap();
+        let [path, moved] = ["files", "moved"].map(|name| place.path().join(name));
+        let id = FileId(7);
+        fs::create_dir(&path).unwrap();
+        fs::write(id.path_in(&path), "own").unwrap();
+        let dir = Directory::open(&path).unwrap();
+        fs::rename(&path, &moved).unwrap();
+        fs::create_dir_all(orphaned(&path)).unwrap();
+        fs::write(id.path_in(&path), "another's").unwrap();
+
+        move_aside(&dir, id).unwrap();
+        sync_orphaned(&dir).unwrap();
+        assert_eq!(survey(&dir, []).unwrap().orphaned, [id]);
+        assert_eq!(fs::read(id.path_in(&orphaned(&moved))).unwrap(), b"own");
+        bring_back(&dir, id).unwrap();
+        assert_eq!(survey(&dir, [id]).unwrap(), Survey::default());
+        assert_eq!(fs::read(id.path_in(&path)).unwrap(), b"another's");
+        assert_eq!(fs::read_dir(orphaned(&path)).unwrap().count(), 0);
+    }
 }

@@ -20,12 +20,13 @@ mod worker;
 
 use std::collections::HashMap;
 use std::hash::Hash;
-use std::path::PathBuf;
 use std::sync::Arc;
 use std::{io, mem};
 
 use forum_common::limits::DATA_BYTES_MAX;
 use forum_common::wire::Tag;
+
+use crate::directory::Directory;
 
 use self::id::PART;
 pub use self::id::{FileId, NotAFileId};
@@ -93,13 +94,13 @@ struct Ticket<K> {
 }
 
 impl<K: Copy + Eq + Hash + Send + 'static> FileWorkers<K> {
-    /// Starts `threads` workers for uploads to `dir`, which must exist, and as many for downloads from it; 0 =
+    /// Starts `threads` workers for uploads to `dir` and as many for downloads from it; 0 =
     /// every order is obeyed when it is given, by the caller's own thread.
     ///
     /// # Errors
-    /// The directory can't be opened, or the operating system refuses a thread.
-    pub fn start(dir: PathBuf, threads: usize, sync: FileSync, wake: Wake) -> io::Result<Self> {
-        let workers = Workers::start(&dir, threads, sync, wake)?;
+    /// The operating system refuses a thread.
+    pub fn start(dir: Directory, threads: usize, sync: FileSync, wake: Wake) -> io::Result<Self> {
+        let workers = Workers::start(dir, threads, sync, wake)?;
         let (spares, unlinked) = (Spares::default(), Vec::new());
         Ok(Self { workers, transfers: HashMap::new(), next_number: 0, spares, unlinked })
     }
@@ -147,10 +148,10 @@ impl<K: Copy + Eq + Hash + Send + 'static> FileWorkers<K> {
     }
 
     /// Begins a download of `id`, whose data frames will have the tag `tag`. A transfer that had the key is
-    /// ended.
-    pub fn open(&mut self, key: K, id: FileId, tag: Tag) {
+    /// ended. Should the file turn out not to be as `expected`, it fails, at its last chunk at the latest.
+    pub fn open(&mut self, key: K, id: FileId, tag: Tag, expected: Expected) {
         let ticket = self.begin(key, Direction::Download);
-        self.workers.order(ticket, Order::Open(id, tag));
+        self.workers.order(ticket, Order::Open(id, tag, expected));
     }
 
     /// Asks for the next chunk of a download, of at most `bytes_max` (at least 1) and at most

@@ -13,6 +13,7 @@ pub mod console;
 mod core;
 pub mod credentials;
 pub mod descriptors;
+pub mod directory;
 pub mod files;
 pub mod forum;
 pub mod inbox;

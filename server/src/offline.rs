@@ -23,6 +23,7 @@ use std::io::{self, Write};
 use std::path::Path;
 
 use self::interrupts::Interrupts;
+use crate::directory::Directory;
 use crate::files::{FileId, has_whole};
 use crate::forum::{AccountId, Entry, Forum, Restorer};
 use crate::journal::{Access, Contents, JournalError, Reading, Stored, Unverified};
@@ -90,7 +91,7 @@ struct Point {
 /// Opens the journal at its present point, to be read. An upload needs an account and a thread, so beside one the
 /// log has entries.
 fn stored(look: &Look) -> Result<Stored<Reading>, JournalError> {
-    let has_uploads = has_whole(&look.files());
+    let has_uploads = Directory::open(&look.files()).is_ok_and(|dir| has_whole(&dir));
     Ok(Stored::read(&look.journal(), look.beside())?.expecting_entries(has_uploads))
 }
 

@@ -16,6 +16,7 @@ use crate::clock::{Clock, SystemClock};
 use crate::console;
 use crate::credentials;
 use crate::descriptors::Budget;
+use crate::directory::Directory;
 use crate::files::{self, FileSync, FileWorkers};
 use crate::forum::{Entry, Forum, Restorer};
 use crate::journal::{Durability, Replayed, SqliteJournal, Stored, Writing};
@@ -61,7 +62,7 @@ pub fn serve(arguments: &ServeArguments, data: &Path) -> Result<(), Failed> {
     warnings.iter().for_each(|warning| warn!("{warning}"));
 
     let (forum, replayed) = replay(&store, arguments.accept_log)?;
-    tidy_files(&forum, &store.files())?;
+    tidy_files(&forum, store.files())?;
     let (mut reactor, wake) = Reactor::new(signals, log.reopener()).map_err(Failed::because)?;
     let helpers = start_helpers(arguments, hash_parameters, replayed, &store, &wake)?;
     let mut service = Service::new(settings, SystemClock, forum, helpers);
@@ -197,7 +198,7 @@ fn risks(arguments: &ServeArguments, hash_parameters: HashParameters) -> Vec<Str
 fn replay(store: &Store, accept_log: bool) -> Result<(Forum, Replayed<Writing>), Failed> {
     let began = SystemClock.now();
     let mut restorer = Restorer::default();
-    let has_uploads = files::has_whole(&store.files());
+    let has_uploads = files::has_whole(store.files());
     let trusted = |stored: Stored<Writing>| match accept_log {
         true => stored.accept_without_anchor(),
         false => stored.expecting_entries(has_uploads),
@@ -245,7 +246,7 @@ fn start_helpers(
         journal: replayed.start(durability, move || journal_wake()).map_err(Failed::because)?,
         passwords: PasswordHasher::start(threads, queue, hash_parameters, Arc::clone(wake))
             .map_err(Failed::because)?,
-        files: FileWorkers::start(store.files(), files::THREADS, sync, Arc::clone(wake))
+        files: FileWorkers::start(store.files().clone(), files::THREADS, sync, Arc::clone(wake))
             .map_err(Failed::because)?,
     })
 }
@@ -254,24 +255,25 @@ fn start_helpers(
 /// acknowledged and goes; the files of removed threads are unlinked by the service. Whole files that nothing
 /// names may be missed by somebody: they are moved aside, and back should a thread have them after all. Nothing
 /// of this stops a start.
-fn tidy_files(forum: &Forum, dir: &Path) -> Result<(), Failed> {
+fn tidy_files(forum: &Forum, dir: &Directory) -> Result<(), Failed> {
+    let path = dir.path();
     let survey = files::survey(dir, forum.files().map(|(_, upload)| upload.id))
-        .map_err(|error| Failed::because(format_args!("can't read {}: {error}", dir.display())))?;
+        .map_err(|error| Failed::because(format_args!("can't read {}: {error}", path.display())))?;
     let mut moved = 0;
     for &id in &survey.missing {
         // With another log nobody had it, an older one that was put there for a while for instance.
         match survey.orphaned.binary_search(&id).map(|_| files::bring_back(dir, id)) {
             Ok(Ok(())) => {
-                warn!("file {id} was in {}: moved back", files::orphaned(dir).display());
+                warn!("file {id} was in {}: moved back", files::orphaned(path).display());
                 moved += 1;
             }
             Ok(Err(error)) => warn!("file {id} can't be moved back: {error}"),
-            Err(_) => warn!("file {id} is missing from {}; downloads of it will fail", dir.display()),
+            Err(_) => warn!("file {id} is missing from {}; downloads of it will fail", path.display()),
         }
     }
     for id in &survey.parts {
-        let part = id.part_in(dir);
-        match std::fs::remove_file(&part) {
+        let part = id.part_in(path);
+        match dir.remove_if_there(&id.part()) {
             Ok(()) => info!("deleted {}, the beginning of an upload that broke off", part.display()),
             Err(error) => warn!("can't delete {}: {error}", part.display()),
         }
@@ -288,7 +290,7 @@ fn tidy_files(forum: &Forum, dir: &Path) -> Result<(), Failed> {
     if moved > 0
         && let Err(error) = files::sync_orphaned(dir)
     {
-        warn!("can't fsync {}: {error}", files::orphaned(dir).display());
+        warn!("can't fsync {}: {error}", files::orphaned(path).display());
     }
     Ok(())
 }

@@ -20,12 +20,12 @@ mod tests;
 
 use std::ffi::OsString;
 use std::fmt;
-use std::fs::File;
 use std::io;
 use std::path::{Path, PathBuf};
 
 use self::places::{JOURNAL, Places, Purpose};
 use crate::advice::Advised;
+use crate::directory::Directory;
 use crate::journal::Beside;
 
 /// A data directory that nobody else may use until this is dropped.
@@ -33,7 +33,8 @@ use crate::journal::Beside;
 pub struct Store {
     places: Places,
     /// The directory, with the flock. The kernel releases it when the process dies, however it dies.
-    _lock: File,
+    lock: Directory,
+    files: Directory,
 }
 
 /// A data directory that is looked at, and not changed.
@@ -42,7 +43,7 @@ pub struct Look {
     places: Places,
     beside: Beside,
     /// The flock, shared with others who look; none beside a server.
-    _lock: Option<File>,
+    _lock: Option<Directory>,
 }
 
 /// Why a data directory can't be used, in one line.
@@ -68,6 +69,8 @@ enum Trouble {
     HoldsForum,
     /// Part of a forum.
     CutShortImport,
+    /// The name is another directory's now, or nothing's.
+    Moved,
     Io(&'static str, io::Error),
 }
 
@@ -94,7 +97,7 @@ impl Store {
     fn take(root: &Path, purpose: Purpose) -> Result<Self, StoreError> {
         let places = Places::at(root);
         match places.take(purpose) {
-            Ok(lock) => Ok(Self { places, _lock: lock }),
+            Ok((lock, files)) => Ok(Self { places, lock, files }),
             Err(trouble) => Err(places.error(trouble)),
         }
     }
@@ -116,24 +119,33 @@ impl Store {
         self.places.journal()
     }
 
-    /// The directory of the uploads.
+    /// The directory of the uploads, in the directory that is locked, wherever that is now.
     #[must_use]
-    pub fn files(&self) -> PathBuf {
-        self.places.files()
+    pub fn files(&self) -> &Directory {
+        &self.files
     }
 
     /// Deletes the forum, and nothing that forumd did not store. The journal must be closed. From the first
     /// step on the forum counts as gone: should the others not be reached, [`Store::open`] takes them.
     ///
     /// # Errors
-    /// Something could not be deleted.
+    /// Something could not be deleted, or another directory has got the name of this one: then nothing was.
     pub fn wipe(self) -> Result<(), StoreError> {
+        if !self.is_in_place()? {
+            return Err(self.places.error(Trouble::Moved));
+        }
         let wiped = || {
             self.places.mark_wiped()?;
             self.places.finish_wipe()?;
             self.places.remove_tag_if_alone()
         };
         wiped().map_err(|error| self.places.error(Trouble::Io("wipe it", error)))
+    }
+
+    /// Whether the directory still has the name that it was taken by.
+    fn is_in_place(&self) -> Result<bool, StoreError> {
+        let error = |error| self.places.error(Trouble::Io("look at it", error));
+        self.lock.is_at(self.places.root()).map_err(error)
     }
 }
 
@@ -194,6 +206,10 @@ impl fmt::Display for StoreError {
                 f,
                 "data directory {root} holds an import that was cut off; repeat `forumd import` there, or \
                  choose another directory"
+            ),
+            Trouble::Moved => write!(
+                f,
+                "data directory {root} was moved or replaced while it was in use; nothing was wiped"
             ),
             Trouble::NoForum => write!(f, "there is no forum in data directory {root}"),
             Trouble::Io(_, error) if error.kind() == io::ErrorKind::ReadOnlyFilesystem => write!(

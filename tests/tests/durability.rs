@@ -278,3 +278,18 @@ fn a_log_that_lost_something_is_refused_before_listening_and_in_the_words_of_che
     assert_eq!(salvaged.stderr, [format!("forumd: nothing could be saved: {reason}")]);
     assert!(!launch.directory().join("out").exists());
 }
+
+#[test]
+fn an_anchor_that_is_removed_under_a_running_server_is_made_anew() {
+    for durability in ["always", "interval", "none"] {
+        let mut server = Server::start(&["--durability", durability]);
+        server.user("yoda").done(&Request::CreateThread { title: "t", key: None });
+        let anchor = server.launch().data().join("journal.anchor");
+        fs::remove_file(&anchor).unwrap();
+        server.stop();
+        assert_eq!(fs::metadata(&anchor).unwrap().permissions().mode() & 0o777, 0o600);
+        server.logged("journal.anchor was removed or replaced; it was made anew");
+        server.start_again();
+        assert_eq!(server.user("yoda").titles(), ["t"]);
+    }
+}

@@ -219,7 +219,7 @@ fn pieces_of_no_transfer_do_no_harm() {
             assert!(
                 matches!(
                     heard,
-                    OwnedFromServer::Notice(OwnedNotice::Closing { code: Closing::ProtocolError, .. })
+                    OwnedFromServer::Notice(OwnedNotice::Closing { code: Closing::EndOfInput, .. })
                 ),
                 "{transfer:?}: {heard:?}"
             );

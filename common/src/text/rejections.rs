@@ -46,6 +46,8 @@ pub enum Rejection {
     },
     /// The server could not read or write the file.
     FileInaccessible,
+    /// What the server stored is not what was uploaded any more: another try ends the same way.
+    FileDamaged(FileName),
     /// Nothing came, or was taken, for so many seconds.
     NoProgress(FileName, u64),
     MessageMoved,
@@ -136,6 +138,7 @@ impl Rejection {
             Self::TransferAborted
             | Self::TransferShort { .. }
             | Self::FileInaccessible
+            | Self::FileDamaged(_)
             | Self::NoProgress(..) => Refusal::TransferAborted,
             Self::MessageMoved => Refusal::MessageMoved,
             Self::AlreadyWatching(_) => Refusal::AlreadyWatching,
@@ -269,6 +272,9 @@ impl fmt::Display for Rejection {
             }
             Self::TransferShort { arrived, size } => {
                 write!(f, "{arrived} bytes of {size} arrived. Nothing was stored")
+            }
+            Self::FileDamaged(file) => {
+                write!(f, "The server's copy of {file} is damaged. Ask its administrator to restore it")
             }
             Self::NoProgress(file, seconds) => {
                 write!(f, "{file} was given up: no progress for {seconds} seconds")

@@ -21,6 +21,11 @@ impl FileId {
         Self(u128::from_be_bytes(bytes))
     }
 
+    /// What the file is called until it is whole.
+    pub fn part(self) -> String {
+        format!("{self}{PART}")
+    }
+
     /// Where the file lies, if `dir` is the directory of the files.
     pub fn path_in(self, dir: &Path) -> PathBuf {
         dir.join(self.to_string())
@@ -28,7 +33,7 @@ impl FileId {
 
     /// Where the file grows until it is whole.
     pub fn part_in(self, dir: &Path) -> PathBuf {
-        dir.join(format!("{self}{PART}"))
+        dir.join(self.part())
     }
 }
 

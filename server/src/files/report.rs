@@ -42,6 +42,8 @@ pub enum Failure {
     DigestDiffers,
     /// More or fewer bytes came than were announced.
     SizeDiffers,
+    /// The stored file is not what it was when it was stored.
+    Damaged,
     /// There is no such file: it was deleted meanwhile, or the data is damaged.
     Missing,
     /// The operating system says this.
@@ -65,6 +67,7 @@ impl fmt::Display for Failure {
             Self::NoSpace => "no space left on the disk",
             Self::DigestDiffers => "the bytes that arrived are not those that were sent",
             Self::SizeDiffers => "the number of bytes that arrived is not the one announced",
+            Self::Damaged => "the file is damaged: its size or digest is not the one in the log",
             Self::Missing => "the file is missing",
             Self::Io(text) => text,
         })

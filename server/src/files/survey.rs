@@ -2,11 +2,11 @@
 
 use std::collections::HashSet;
 use std::ffi::{OsStr, OsString};
-use std::os::unix::fs::DirBuilderExt;
+use std::io;
 use std::path::{Path, PathBuf};
-use std::{fs, io};
 
 use super::{FileId, PART};
+use crate::directory::{Directory, Listed};
 
 /// Where whole files go that nothing names: somebody may miss them.
 const ORPHANED: &str = "orphaned";
@@ -70,18 +70,18 @@ pub struct Survey {
 ///
 /// # Errors
 /// The directory can't be read.
-pub fn survey(dir: &Path, named: impl IntoIterator<Item = FileId>) -> io::Result<Survey> {
+pub fn survey(dir: &Directory, named: impl IntoIterator<Item = FileId>) -> io::Result<Survey> {
     let named: HashSet<FileId> = named.into_iter().collect();
     let mut present = HashSet::with_capacity(named.len());
     let mut survey = Survey::default();
-    for entry in fs::read_dir(dir)? {
-        let entry = entry?;
-        let (name, found) = (entry.file_name(), entry.file_type()?);
+    for Listed { name, kind: found } in dir.list()? {
         match Kind::of(&name) {
             Some(Kind::Whole(id)) if found.is_file() => drop(present.insert(id)),
             Some(Kind::Part(id)) if found.is_file() => survey.parts.push(id),
-            Some(Kind::Orphaned) if found.is_dir() => survey.orphaned = whole_files(&entry.path())?,
-            _ if is_lost_and_found(&entry.path()) => {}
+            Some(Kind::Orphaned) if found.is_dir() => {
+                survey.orphaned = whole_files(&dir.subdirectory(ORPHANED)?)?
+            }
+            _ if name == LOST_AND_FOUND && found.is_dir() => {}
             _ => survey.foreign.push(name),
         }
     }
@@ -94,42 +94,36 @@ pub fn survey(dir: &Path, named: impl IntoIterator<Item = FileId>) -> io::Result
     Ok(survey)
 }
 
-fn whole_files(dir: &Path) -> io::Result<Vec<FileId>> {
-    let mut found = Vec::new();
-    for entry in fs::read_dir(dir)? {
-        if let Some(Kind::Whole(id)) = Kind::of(&entry?.file_name()) {
-            found.push(id);
-        }
-    }
-    Ok(found)
+fn whole_files(dir: &Directory) -> io::Result<Vec<FileId>> {
+    let found = dir.list()?.into_iter().filter_map(|entry| match Kind::of(&entry.name) {
+        Some(Kind::Whole(id)) => Some(id),
+        _ => None,
+    });
+    Ok(found.collect())
 }
 
 /// Whether there is a whole file in `dir`, as far as it can be read.
 #[must_use]
-pub fn has_whole(dir: &Path) -> bool {
-    let is_whole = |entry: fs::DirEntry| {
-        matches!(Kind::of(&entry.file_name()), Some(Kind::Whole(_)))
-            && entry.file_type().is_ok_and(|found| found.is_file())
-    };
-    fs::read_dir(dir).is_ok_and(|entries| entries.flatten().any(is_whole))
+pub fn has_whole(dir: &Directory) -> bool {
+    let is_whole =
+        |entry: &Listed| matches!(Kind::of(&entry.name), Some(Kind::Whole(_))) && entry.kind.is_file();
+    dir.list().is_ok_and(|entries| entries.iter().any(is_whole))
 }
 
 /// Moves a whole file that nothing names aside, where it stays until somebody looks after it; durable once
-/// [`sync_orphaned`] was called. What is there already under its name is not replaced.
+/// [`sync_orphaned`] was called. What is there already under its name is not replaced. Returns where it is, for
+/// messages.
 ///
 /// # Errors
 /// Those of the file system. The file is where it was.
-pub fn move_aside(dir: &Path, id: FileId) -> io::Result<PathBuf> {
-    let aside = orphaned(dir);
-    match fs::DirBuilder::new().mode(0o700).create(&aside) {
-        Err(error) if error.kind() != io::ErrorKind::AlreadyExists => return Err(error),
-        _ => {}
-    }
-    let target = id.path_in(&aside);
-    if target.try_exists()? {
+pub fn move_aside(dir: &Directory, id: FileId) -> io::Result<PathBuf> {
+    dir.make_subdirectory(ORPHANED)?;
+    let (aside, name) = (dir.subdirectory(ORPHANED)?, id.to_string());
+    let target = id.path_in(aside.path());
+    if aside.find(&name)?.is_some() {
         return Err(io::Error::new(io::ErrorKind::AlreadyExists, format!("{} exists", target.display())));
     }
-    fs::rename(id.path_in(dir), &target)?;
+    dir.rename(&name, &aside, &name)?;
     Ok(target)
 }
 
@@ -137,22 +131,29 @@ pub fn move_aside(dir: &Path, id: FileId) -> io::Result<PathBuf> {
 ///
 /// # Errors
 /// Those of the file system. The file is where it was.
-pub fn bring_back(dir: &Path, id: FileId) -> io::Result<()> {
-    fs::rename(id.path_in(&orphaned(dir)), id.path_in(dir))
+pub fn bring_back(dir: &Directory, id: FileId) -> io::Result<()> {
+    let name = id.to_string();
+    dir.subdirectory(ORPHANED)?.rename(&name, dir, &name)
 }
 
 /// Makes moves between the two directories durable.
 ///
 /// # Errors
 /// Those of fsync.
-pub fn sync_orphaned(dir: &Path) -> io::Result<()> {
-    fs::File::open(orphaned(dir))?.sync_all()?;
-    fs::File::open(dir)?.sync_all()
+pub fn sync_orphaned(dir: &Directory) -> io::Result<()> {
+    dir.subdirectory(ORPHANED)?.sync()?;
+    dir.sync()
 }
 
 #[cfg(test)]
 mod tests {
+    use std::fs;
+
     use super::*;
+
+    fn open(dir: &tempfile::TempDir) -> Directory {
+        Directory::open(dir.path()).unwrap()
+    }
 
     #[test]
     fn a_survey_tells_apart_what_lies_in_the_directory() {
@@ -166,14 +167,14 @@ mod tests {
         fs::create_dir(a_directory.path_in(dir.path())).unwrap();
         std::os::unix::fs::symlink("/etc/passwd", a_link.path_in(dir.path())).unwrap();
 
-        let survey_now = || survey(dir.path(), [named, missing]).unwrap();
+        let survey_now = || survey(&open(&dir), [named, missing]).unwrap();
         let foreign = vec![a_directory.to_string().into(), a_link.to_string().into(), "notes.txt".into()];
         let (parts, missing, orphaned) = (vec![part], vec![missing], vec![]);
         let expected = Survey { unnamed: vec![unnamed], parts, missing, orphaned, foreign };
         assert_eq!(survey_now(), expected);
 
-        let aside = move_aside(dir.path(), unnamed).unwrap();
-        sync_orphaned(dir.path()).unwrap();
+        let aside = move_aside(&open(&dir), unnamed).unwrap();
+        sync_orphaned(&open(&dir)).unwrap();
         assert_eq!(fs::read(aside).unwrap(), b"unnamed");
         assert_eq!(survey_now(), Survey { unnamed: vec![], orphaned: vec![unnamed], ..expected });
     }
@@ -183,15 +184,32 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let id = FileId(7);
         fs::write(id.path_in(dir.path()), "first").unwrap();
-        let aside = move_aside(dir.path(), id).unwrap();
+        let aside = move_aside(&open(&dir), id).unwrap();
         fs::write(id.path_in(dir.path()), "second").unwrap();
-        assert!(move_aside(dir.path(), id).is_err());
+        assert!(move_aside(&open(&dir), id).is_err());
         assert_eq!(fs::read(aside).unwrap(), b"first");
         assert_eq!(fs::read(id.path_in(dir.path())).unwrap(), b"second");
     }
 
     #[test]
-    fn a_directory_that_is_not_there_is_an_error() {
-        assert!(survey(Path::new("/does/not/exist"), []).is_err());
+    fn files_go_aside_and_come_back_within_the_directory_that_was_opened() {
+        let place = tempfile::tempdir().unwrap();
+        let [path, moved] = ["files", "moved"].map(|name| place.path().join(name));
+        let id = FileId(7);
+        fs::create_dir(&path).unwrap();
+        fs::write(id.path_in(&path), "own").unwrap();
+        let dir = Directory::open(&path).unwrap();
+        fs::rename(&path, &moved).unwrap();
+        fs::create_dir_all(orphaned(&path)).unwrap();
+        fs::write(id.path_in(&path), "another's").unwrap();
+
+        move_aside(&dir, id).unwrap();
+        sync_orphaned(&dir).unwrap();
+        assert_eq!(survey(&dir, []).unwrap().orphaned, [id]);
+        assert_eq!(fs::read(id.path_in(&orphaned(&moved))).unwrap(), b"own");
+        bring_back(&dir, id).unwrap();
+        assert_eq!(survey(&dir, [id]).unwrap(), Survey::default());
+        assert_eq!(fs::read(id.path_in(&path)).unwrap(), b"another's");
+        assert_eq!(fs::read_dir(orphaned(&path)).unwrap().count(), 0);
     }
 }

@@ -28,7 +28,9 @@ impl Desk {
         let wake = Arc::new(move || {
             let _ = ring.send(());
         });
-        let files = FileWorkers::start(dir.path().into(), threads, FileSync::BeforeStored, wake).unwrap();
+        let files =
+            FileWorkers::start(Directory::open(dir.path()).unwrap(), threads, FileSync::BeforeStored, wake)
+                .unwrap();
         Self { files, bell, dir }
     }
 
@@ -72,6 +74,10 @@ fn names(dir: &TempDir) -> Vec<String> {
 
 fn stored(bytes: &[u8]) -> Report {
     Report::Stored { id: ID, digest: blake3::hash(bytes).into() }
+}
+
+fn expected(bytes: &[u8]) -> Expected {
+    Expected { size: bytes.len() as u64, digest: blake3::hash(bytes).into() }
 }
 
 fn announced(bytes: &[u8]) -> Announced {
@@ -204,10 +210,10 @@ fn workers_that_end_take_unfinished_uploads_along() {
     }
 }
 
-/// Reads the file to its end in chunks of at most `bytes_max`.
-fn download(desk: &mut Desk, bytes_max: u64) -> Vec<u8> {
+/// Reads the file, in which `content` is expected, to its end in chunks of at most `bytes_max`.
+fn download(desk: &mut Desk, bytes_max: u64, content: &[u8]) -> Vec<u8> {
     const TAG: Tag = 0xDA7A;
-    desk.files.open(KEY, ID, TAG);
+    desk.files.open(KEY, ID, TAG, expected(content));
     let Report::Opened { size } = desk.report() else { panic!("not opened") };
     let mut bytes = Vec::new();
     while (bytes.len() as u64) < size {
@@ -235,8 +241,8 @@ fn a_download_is_whole_data_frames_with_the_bytes_of_the_file() {
             let mut desk = Desk::new(threads);
             let bytes = noise(length);
             fs::write(ID.path_in(desk.dir.path()), &bytes).unwrap();
-            assert!(download(&mut desk, u64::MAX) == bytes, "{length}");
-            assert!(download(&mut desk, 100_000) == bytes, "{length}");
+            assert!(download(&mut desk, u64::MAX, &bytes) == bytes, "{length}");
+            assert!(download(&mut desk, 100_000, &bytes) == bytes, "{length}");
             assert!(desk.files.transfers.is_empty());
         }
     }
@@ -246,7 +252,7 @@ fn a_download_is_whole_data_frames_with_the_bytes_of_the_file() {
 fn a_full_chunk_is_full_frames() {
     let mut desk = Desk::new(0);
     fs::write(ID.path_in(desk.dir.path()), noise(1_000_000)).unwrap();
-    desk.files.open(KEY, ID, 1);
+    desk.files.open(KEY, ID, 1, expected(&noise(1_000_000)));
     desk.files.read(KEY, u64::MAX);
     assert_eq!(desk.report(), Report::Opened { size: 1_000_000 });
     let Report::Chunk { frames, bytes } = desk.report() else { panic!("no chunk") };
@@ -256,7 +262,7 @@ fn a_full_chunk_is_full_frames() {
 #[test]
 fn a_file_that_is_not_there_cannot_be_opened() {
     let mut desk = Desk::new(0);
-    desk.files.open(KEY, ID, 1);
+    desk.files.open(KEY, ID, 1, expected(b""));
     assert_eq!(desk.report(), Report::Failed(Failure::Missing));
 }
 
@@ -274,7 +280,7 @@ fn a_download_that_waits_holds_no_descriptor() {
         let bytes = noise(100_000);
         desk.upload(&bytes);
         for read in [0, 1, 60_000] {
-            desk.files.open(KEY, ID, 1);
+            desk.files.open(KEY, ID, 1, expected(&bytes));
             assert_eq!(desk.report(), Report::Opened { size: 100_000 });
             if read > 0 {
                 desk.files.read(KEY, read);
@@ -295,7 +301,7 @@ fn a_download_that_waits_holds_no_descriptor() {
 fn a_download_of_a_file_that_is_deleted_meanwhile_fails() {
     let mut desk = Desk::new(0);
     desk.upload(b"going, going");
-    desk.files.open(KEY, ID, 1);
+    desk.files.open(KEY, ID, 1, expected(b"going, going"));
     assert_eq!(desk.report(), Report::Opened { size: 12 });
     desk.files.unlink(vec![ID]);
     desk.files.unlink(vec![ID]);
@@ -341,18 +347,18 @@ fn a_file_is_a_part_until_it_is_whole() {
 fn a_file_that_lost_bytes_meanwhile_fails_instead_of_ending_early() {
     let mut desk = Desk::new(0);
     desk.upload(b"0123456789");
-    desk.files.open(KEY, ID, 1);
+    desk.files.open(KEY, ID, 1, expected(b"0123456789"));
     assert_eq!(desk.report(), Report::Opened { size: 10 });
     fs::write(ID.path_in(desk.dir.path()), "01234").unwrap();
     desk.files.read(KEY, u64::MAX);
-    assert!(matches!(desk.report(), Report::Failed(Failure::Io(_))));
+    assert_eq!(desk.report(), Report::Failed(Failure::Damaged));
 }
 
 #[test]
 fn a_download_that_is_ended_is_not_heard_of_again() {
     let mut desk = Desk::new(0);
     desk.upload(b"0123456789");
-    desk.files.open(KEY, ID, 1);
+    desk.files.open(KEY, ID, 1, expected(b"0123456789"));
     desk.files.read(KEY, 5);
     desk.files.end(KEY);
     desk.files.end(KEY);
@@ -361,11 +367,69 @@ fn a_download_that_is_ended_is_not_heard_of_again() {
 }
 
 #[test]
-fn workers_need_their_directory() {
-    let nowhere = PathBuf::from("/does/not/exist");
+fn a_file_that_is_not_what_was_stored_is_never_read_to_its_end() {
     for threads in [0, 2] {
-        let workers =
-            FileWorkers::<u32>::start(nowhere.clone(), threads, FileSync::BeforeStored, Arc::new(|| {}));
-        assert_eq!(workers.err().map(|error| error.kind()), Some(io::ErrorKind::NotFound));
+        for length in [1, 100_000, 1_000_000] {
+            let (mut desk, bytes) = (Desk::new(threads), noise(length));
+            desk.upload(&bytes);
+            let mut damaged = bytes.clone();
+            damaged[length / 2] ^= 1;
+            fs::write(ID.path_in(desk.dir.path()), &damaged).unwrap();
+            desk.files.open(KEY, ID, 1, expected(&bytes));
+            assert_eq!(desk.report(), Report::Opened { size: length as u64 });
+            let mut read = 0;
+            let end = loop {
+                desk.files.read(KEY, u64::MAX);
+                match desk.report() {
+                    Report::Chunk { bytes, .. } => read += bytes,
+                    end => break end,
+                }
+            };
+            assert_eq!(end, Report::Failed(Failure::Damaged));
+            assert!(read < length as u64);
+            assert!(desk.files.transfers.is_empty());
+        }
+    }
+}
+
+#[test]
+fn a_file_of_another_length_than_was_stored_is_not_opened() {
+    let mut desk = Desk::new(0);
+    for (stored, wanted) in [(&b"long"[..], &b"longer"[..]), (b"long", b""), (b"", b"long")] {
+        fs::write(ID.path_in(desk.dir.path()), stored).unwrap();
+        desk.files.open(KEY, ID, 1, expected(wanted));
+        assert_eq!(desk.report(), Report::Failed(Failure::Damaged));
+    }
+}
+
+#[test]
+fn workers_go_on_in_the_directory_that_was_opened_whatever_has_its_name() {
+    for threads in [0, 2] {
+        let mut desk = Desk::new(threads);
+        assert_eq!(desk.upload(b"own"), stored(b"own"));
+        let place = desk.dir.path().to_owned();
+        let moved = place.with_extension("moved");
+        fs::rename(&place, &moved).unwrap();
+        fs::create_dir(&place).unwrap();
+        fs::write(ID.path_in(&place), "ano").unwrap();
+
+        assert_eq!(download(&mut desk, u64::MAX, b"own"), b"own");
+        desk.files.create(KEY, FileId(1));
+        desk.files.finish(KEY, announced(b""));
+        assert!(matches!(desk.verdict(), Report::Stored { id: FileId(1), .. }));
+        desk.files.unlink(vec![ID]);
+        while desk.files.take_unlinked().is_empty() {
+            desk.bell.recv_timeout(TEST_DEADLINE).unwrap();
+            assert_eq!(desk.files.next_report(), None);
+        }
+        desk.files.create(KEY, FileId(2));
+        desk.files.write(KEY, b"unfinished");
+        let Desk { files, dir, .. } = desk;
+        drop(files);
+        assert_eq!(names(&dir), [ID.to_string()], "the other forum's");
+        assert_eq!(fs::read(ID.path_in(&place)).unwrap(), b"ano");
+        let own: Vec<_> = fs::read_dir(&moved).unwrap().map(|entry| entry.unwrap().file_name()).collect();
+        assert_eq!(own, [&*FileId(1).to_string()]);
+        fs::remove_dir_all(&moved).unwrap();
     }
 }

@@ -2,9 +2,7 @@
 //! was done back, and looks into neither.
 
 use std::collections::VecDeque;
-use std::fs;
 use std::io;
-use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{self, Receiver, Sender};
@@ -12,6 +10,7 @@ use std::thread::{self, JoinHandle};
 
 use super::worker::{Direction, Done, Order, Worker};
 use super::{Failure, FileId, FileSync, Ticket, Wake};
+use crate::directory::Directory;
 use crate::inbox::{self, Inbox, Taken, inbox};
 
 /// The workers, seen from the loop.
@@ -32,7 +31,7 @@ pub(super) enum Workers<K> {
         news_sender: Sender<News<K>>,
         news: Receiver<News<K>>,
         wake: Wake,
-        dir: PathBuf,
+        dir: Directory,
         is_closing: Arc<AtomicBool>,
     },
 }
@@ -56,9 +55,9 @@ enum Errand<K> {
 }
 
 impl<K: Copy + Send + 'static> Workers<K> {
-    pub(super) fn start(dir: &Path, threads: usize, sync: FileSync, wake: Wake) -> io::Result<Self> {
+    pub(super) fn start(dir: Directory, threads: usize, sync: FileSync, wake: Wake) -> io::Result<Self> {
         if threads == 0 {
-            let worker = Worker::new(dir.to_owned(), sync)?;
+            let worker = Worker::new(dir, sync);
             return Ok(Self::Inline { worker, news: VecDeque::new(), wake, held: false });
         }
         let (news_sender, news) = mpsc::channel();
@@ -66,7 +65,7 @@ impl<K: Copy + Send + 'static> Workers<K> {
         let start = |name: &str| -> io::Result<Vec<Thread<K>>> {
             let names = (0..threads).map(|number| format!("{name}-{number}"));
             let start = |name| {
-                let worker = Worker::new(dir.to_owned(), sync)?;
+                let worker = Worker::new(dir.clone(), sync);
                 let (news, wake, is_closing) =
                     (news_sender.clone(), Arc::clone(&wake), Arc::clone(&is_closing));
                 Thread::start(name, move |errands| work(worker, errands, &news, &wake, &is_closing))
@@ -74,7 +73,7 @@ impl<K: Copy + Send + 'static> Workers<K> {
             names.map(start).collect()
         };
         let (uploads, downloads) = (start("uploads")?, start("downloads")?);
-        Ok(Self::Threads { uploads, downloads, news_sender, news, wake, dir: dir.to_owned(), is_closing })
+        Ok(Self::Threads { uploads, downloads, news_sender, news, wake, dir, is_closing })
     }
 
     /// Gives an order to the worker of its transfer.
@@ -141,7 +140,7 @@ impl<K> Drop for Workers<K> {
         for item in news.try_iter() {
             if let News::Transfer(_, Done::Stored(id, _)) = item {
                 // What stays is found by the next start.
-                let _ = fs::remove_file(id.path_in(dir));
+                let _ = dir.remove_if_there(&id.to_string());
             }
         }
     }

@@ -2,15 +2,15 @@
 //! which transfers it has open, not who asked for them or who may.
 
 use std::collections::HashMap;
-use std::fs::{self, File, OpenOptions};
+use std::fs::File;
 use std::io::{self, ErrorKind, Write};
-use std::os::unix::fs::{FileExt, OpenOptionsExt};
-use std::path::{Path, PathBuf};
+use std::os::unix::fs::FileExt;
 
 use forum_common::limits::{DATA_BYTES_MAX, DIGEST_BYTES};
 use forum_common::wire::{Tag, frame, kinds};
 
-use super::{Announced, Failure, FileId, FileSync};
+use super::{Announced, Expected, Failure, FileId, FileSync};
+use crate::directory::Directory;
 
 /// An upload is synced each time so many bytes were written, not only at its end. Measured with uploads of
 /// 1 GiB at 200 MB/s on ext4, while another file was synced all the time, as the journal is: with one sync
@@ -18,9 +18,6 @@ use super::{Announced, Failure, FileId, FileSync};
 /// than 1 ms, and the other file never waited longer than 21 ms. 4 and 32 MiB were worse than 8 and 16, and
 /// so was starting the write-back without waiting for it (`posix_fadvise`): up to 220 ms.
 const UNSYNCED_BYTES_MAX: u64 = 8 * 1024 * 1024;
-
-/// Only the owner of the data directory may read what users uploaded.
-const FILE_MODE: u32 = 0o600;
 
 /// Tells one transfer from all that were before it, and which way its bytes go.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -44,7 +41,7 @@ pub(super) enum Order {
     Create(FileId),
     Write(Vec<u8>),
     Finish(Announced),
-    Open(FileId, Tag),
+    Open(FileId, Tag, Expected),
     Read { bytes_max: u64, frames: Vec<u8> },
     End,
 }
@@ -62,9 +59,7 @@ pub(super) enum Done {
 /// One worker. Dropped, it unlinks the uploads that it didn't finish.
 #[derive(Debug)]
 pub(super) struct Worker {
-    dir: PathBuf,
-    /// The directory itself, to sync it.
-    dir_file: File,
+    dir: Directory,
     sync: FileSync,
     transfers: HashMap<TransferNumber, Transfer>,
     /// For tests: after so many writes, the disk is full for one.
@@ -78,9 +73,8 @@ enum Transfer {
 }
 
 impl Worker {
-    pub(super) fn new(dir: PathBuf, sync: FileSync) -> io::Result<Self> {
-        let dir_file = File::open(&dir)?;
-        Ok(Self { dir, dir_file, sync, transfers: HashMap::new(), writes_until_full: None })
+    pub(super) fn new(dir: Directory, sync: FileSync) -> Self {
+        Self { dir, sync, transfers: HashMap::new(), writes_until_full: None }
     }
 
     /// After `writes` more that go well, the disk will be full for one.
@@ -120,18 +114,18 @@ impl Worker {
                 upload.give_its_name(&self.dir)?;
                 if self.sync == FileSync::BeforeStored {
                     // Without this the file's bytes are safe, but not its name.
-                    self.dir_file.sync_all()?;
+                    self.dir.sync()?;
                 }
                 Some(Done::Stored(upload.id, digest))
             }
-            (Order::Open(id, tag), None) => {
-                let download = Download::begin(id, tag, &self.dir)?;
-                let size = download.size;
+            (Order::Open(id, tag, expected), None) => {
+                let download = Download::begin(id, tag, expected, &self.dir)?;
+                let size = expected.size;
                 self.transfers.insert(number, Transfer::Download(download));
                 Some(Done::Opened { size })
             }
             (Order::Read { bytes_max, frames }, Some(Transfer::Download(download))) => {
-                Some(download.read(bytes_max, frames)?)
+                Some(download.read(bytes_max, frames, &self.dir)?)
             }
             (Order::End, _) => {
                 self.end(number);
@@ -145,19 +139,17 @@ impl Worker {
     /// Closes a transfer; an upload that wasn't finished leaves no trace.
     fn end(&mut self, number: TransferNumber) {
         if let Some(Transfer::Upload(upload)) = self.transfers.remove(&number)
-            && let Err(error) = remove_if_there(&upload.path)
+            && let Err(error) = self.dir.remove_if_there(&upload.name)
         {
-            log::warn!(
-                "{} could not be deleted and stays until the next start: {error}",
-                upload.path.display()
-            );
+            let name = &upload.name;
+            log::warn!("file {name} could not be deleted and stays until the next start: {error}");
         }
     }
 
     /// Deletes files for good; those that could be deleted, or were not there, are returned. The others are
     /// left to the next start.
     pub(super) fn unlink(&self, mut ids: Vec<FileId>) -> Vec<FileId> {
-        ids.retain(|id| match remove_if_there(&id.path_in(&self.dir)) {
+        ids.retain(|id| match self.dir.remove_if_there(&id.to_string()) {
             Ok(()) => true,
             Err(error) => {
                 log::warn!("file {id} could not be deleted and stays until the next start: {error}");
@@ -165,19 +157,12 @@ impl Worker {
             }
         });
         if self.sync == FileSync::BeforeStored
-            && let Err(error) = self.dir_file.sync_all()
+            && let Err(error) = self.dir.sync()
         {
             log::warn!("deleted files may come back after a power cut: {error}");
             ids.clear();
         }
         ids
-    }
-}
-
-fn remove_if_there(path: &Path) -> io::Result<()> {
-    match fs::remove_file(path) {
-        Err(error) if error.kind() != ErrorKind::NotFound => Err(error),
-        _ => Ok(()),
     }
 }
 
@@ -206,8 +191,8 @@ fn use_up(writes_left: &mut Option<u64>) -> Result<(), Failure> {
 #[derive(Debug)]
 struct Upload {
     id: FileId,
-    /// Where the file is now: under the name of a part until all of it is there.
-    path: PathBuf,
+    /// What the file is called now: a part until all of it is there.
+    name: String,
     file: File,
     size: u64,
     unsynced: u64,
@@ -215,13 +200,13 @@ struct Upload {
 }
 
 impl Upload {
-    fn create(id: FileId, dir: &Path) -> io::Result<Self> {
-        if id.path_in(dir).try_exists()? {
+    fn create(id: FileId, dir: &Directory) -> io::Result<Self> {
+        if dir.find(id.to_string())?.is_some() {
             return Err(ErrorKind::AlreadyExists.into());
         }
-        let path = id.part_in(dir);
-        let file = OpenOptions::new().write(true).create_new(true).mode(FILE_MODE).open(&path)?;
-        Ok(Self { id, path, file, size: 0, unsynced: 0, hasher: blake3::Hasher::new() })
+        let name = id.part();
+        let file = dir.create_new(&name)?;
+        Ok(Self { id, name, file, size: 0, unsynced: 0, hasher: blake3::Hasher::new() })
     }
 
     fn write(&mut self, bytes: &[u8], sync: FileSync) -> io::Result<()> {
@@ -249,58 +234,73 @@ impl Upload {
     }
 
     /// From now on it is a whole file. What a crash leaves under the name of a part was never acknowledged.
-    fn give_its_name(&mut self, dir: &Path) -> io::Result<()> {
-        let path = self.id.path_in(dir);
-        fs::rename(&self.path, &path)?;
-        self.path = path;
+    fn give_its_name(&mut self, dir: &Directory) -> io::Result<()> {
+        let name = self.id.to_string();
+        dir.rename(&self.name, dir, &name)?;
+        self.name = name;
         Ok(())
     }
 }
 
 /// A download holds no descriptor while it waits: its client may let it wait for a minute, and may have others. So
 /// its file is opened for each chunk, which costs a few microseconds beside 256 KiB to read.
+///
+/// It reads the file from its beginning to its end and takes a digest of what it hands out. The last chunk is handed
+/// out only if that is the digest of what was stored, so nobody is told that damaged bytes were all.
 #[derive(Debug)]
 struct Download {
-    path: PathBuf,
+    id: FileId,
     tag: Tag,
-    size: u64,
+    expected: Expected,
     /// The next byte to be read.
     offset: u64,
+    /// Of the bytes before `offset`.
+    hasher: Box<blake3::Hasher>,
 }
 
 impl Download {
-    fn begin(id: FileId, tag: Tag, dir: &Path) -> Result<Self, Failure> {
-        let path = id.path_in(dir);
-        let size = open_stored(&path)?.metadata()?.len();
-        Ok(Self { path, tag, size, offset: 0 })
+    fn begin(id: FileId, tag: Tag, expected: Expected, dir: &Directory) -> Result<Self, Failure> {
+        let size = open_stored(id, dir)?.metadata()?.len();
+        if size != expected.size {
+            return Err(Failure::Damaged);
+        }
+        Ok(Self { id, tag, expected, offset: 0, hasher: Box::default() })
     }
 
     /// Fills `frames` with the next bytes of the file, cut into frames that are ready for the wire: each is
     /// read to where it stays until the socket takes it.
-    fn read(&mut self, bytes_max: u64, mut frames: Vec<u8>) -> Result<Done, Failure> {
-        let file = open_stored(&self.path)?;
-        let start = self.offset;
-        let end = self.size.min(start.saturating_add(bytes_max));
+    fn read(&mut self, bytes_max: u64, mut frames: Vec<u8>, dir: &Directory) -> Result<Done, Failure> {
+        let file = open_stored(self.id, dir)?;
+        let (start, size) = (self.offset, self.expected.size);
+        let end = size.min(start.saturating_add(bytes_max));
         while self.offset < end {
             let bytes = usize::try_from(end - self.offset).map_or(DATA_BYTES_MAX, |n| n.min(DATA_BYTES_MAX));
             frames.extend_from_slice(&frame::header(kinds::Data, self.tag, bytes));
             let body = frames.len();
             frames.resize(body + bytes, 0);
-            file.read_exact_at(&mut frames[body..], self.offset)?;
+            file.read_exact_at(&mut frames[body..], self.offset).map_err(damaged_if_short)?;
+            self.hasher.update(&frames[body..]);
             self.offset += bytes as u64;
         }
-        Ok(Done::Read { frames, bytes: end - start, last: end == self.size })
+        let last = end == size;
+        if last && self.hasher.finalize() != self.expected.digest {
+            return Err(Failure::Damaged);
+        }
+        Ok(Done::Read { frames, bytes: end - start, last })
     }
 }
 
-fn open_stored(path: &Path) -> Result<File, Failure> {
-    let missing_or = |error: io::Error| match error.kind() {
+fn open_stored(id: FileId, dir: &Directory) -> Result<File, Failure> {
+    dir.open_file(id.to_string()).map_err(|error| match error.kind() {
         ErrorKind::NotFound => Failure::Missing,
         _ => error.into(),
-    };
-    // Opening a FIFO would wait for whoever writes into it.
-    if !path.metadata().map_err(missing_or)?.is_file() {
-        return Err(Failure::Missing);
+    })
+}
+
+/// The file has lost bytes since it was opened.
+fn damaged_if_short(error: io::Error) -> Failure {
+    match error.kind() {
+        ErrorKind::UnexpectedEof => Failure::Damaged,
+        _ => error.into(),
     }
-    File::open(path).map_err(missing_or)
 }

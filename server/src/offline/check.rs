@@ -16,6 +16,7 @@ use forum_common::names::Title;
 use super::interrupts::Interrupts;
 use super::verify::{Fault, expected, verify};
 use super::{Counted, Point, Totals, because, say, stored};
+use crate::directory::Directory;
 use crate::files::{FileId, Kind, Survey, orphaned, survey};
 use crate::forum::{Forum, Upload};
 use crate::journal::{Beside, Contents, parts};
@@ -79,7 +80,9 @@ impl<W: Write> Check<'_, W> {
         self.say(format_args!("messages: {}", totals.messages))?;
         self.say(format_args!("files: {} ({})", totals.files, Counted(totals.file_bytes, "byte")))?;
         let dir = self.look.files();
-        match survey(&dir, point.forum.files().map(|(_, upload)| upload.id)) {
+        match Directory::open(&dir)
+            .and_then(|dir| survey(&dir, point.forum.files().map(|(_, upload)| upload.id)))
+        {
             Ok(survey) => self.files(&point.forum, &survey),
             Err(error) => self.problem(format_args!("{} can't be read: {error}", dir.display())),
         }

@@ -22,8 +22,9 @@ use super::layout::{
 use super::verify::{Fault, copy, expected, verify};
 use super::{Point, Totals, because, say, stored};
 use crate::console;
-use crate::files::{Expected, FileId, is_lost_and_found, survey};
-use crate::forum::{Forum, History, Item, Record, Sequence, Thread, TimedPost};
+use crate::directory::Directory;
+use crate::files::{FileId, is_lost_and_found, survey};
+use crate::forum::{Forum, History, Item, Record, Sequence, Thread, TimedPost, Upload};
 use crate::journal::sync_directory;
 use crate::startup::Failed;
 use crate::store::Look;
@@ -160,7 +161,7 @@ pub(super) fn hold_all(
             continue;
         }
         interrupts.check()?;
-        match hold(&from, &to, expected(upload), interrupts) {
+        match hold(&from, held, upload, interrupts) {
             Ok(()) => {}
             Err(fault @ (Fault::Unwritable(_) | Fault::Interrupted)) => {
                 return Err(broken_file(forum, upload.id, &fault));
@@ -172,13 +173,17 @@ pub(super) fn hold_all(
 }
 
 /// Links a file, or copies it where that is impossible. What it leaves is whole.
-fn hold(from: &Path, to: &Path, expected: Expected, interrupts: &Interrupts) -> Result<(), Fault> {
-    match fs::hard_link(from, to) {
+fn hold(from: &Path, held: &Path, upload: &Upload, interrupts: &Interrupts) -> Result<(), Fault> {
+    let (to, name) = (upload.id.path_in(held), upload.id.to_string());
+    match fs::hard_link(from, &to) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => Err(Fault::Missing),
-        Err(_) => copy(from, to, expected, interrupts).inspect_err(|_| {
-            // The error to tell is the first.
-            let _ = fs::remove_file(to);
-        }),
+        Err(_) => {
+            let held = Directory::open(held).map_err(Fault::Unwritable)?;
+            copy(from, &held, &name, expected(upload), interrupts).inspect_err(|_| {
+                // The error to tell is the first.
+                let _ = fs::remove_file(&to);
+            })
+        }
         Ok(()) => Ok(()),
     }
 }
@@ -194,7 +199,7 @@ fn link_or_copy(from: &Path, to: &Path) -> io::Result<()> {
 }
 
 pub(super) fn drop_unnamed(forum: &Forum, held: &Path) -> io::Result<()> {
-    let survey = survey(held, forum.files().map(|(_, upload)| upload.id))?;
+    let survey = survey(&Directory::open(held)?, forum.files().map(|(_, upload)| upload.id))?;
     survey.unnamed.iter().try_for_each(|id| fs::remove_file(id.path_in(held)))
 }
 

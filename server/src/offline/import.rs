@@ -15,9 +15,10 @@ use super::layout::{Closing, FILES, RECORDS};
 use super::verify::{Fault, copy};
 use super::{Totals, because, say};
 use crate::clock::{Clock, SystemClock};
+use crate::directory::Directory;
 use crate::files::Expected;
 use crate::forum::{Forum, ItemId, Record, Restorer, ThreadId};
-use crate::journal::{SNAPSHOT_CHUNK_BYTES, sync_directory, write_fresh};
+use crate::journal::{SNAPSHOT_CHUNK_BYTES, write_fresh};
 use crate::startup::Failed;
 use crate::store::Store;
 
@@ -34,9 +35,9 @@ pub(super) fn run(
     let path = dir.join(RECORDS);
     let records = open_records(&path).map_err(|error| no_export(dir, error))?;
     let fresh = Fresh::begin(data)?;
-    let import = Import { from: &dir.join(FILES), to: &fresh.store().files(), interrupts };
+    let import = Import { from: &dir.join(FILES), to: fresh.store().files(), interrupts };
     let forum = import.read(BufReader::new(records)).map_err(|failure| failure.of(&path))?;
-    sync_directory(import.to).map_err(because("fsync the files"))?;
+    import.to.sync().map_err(because("fsync the files"))?;
     write_fresh(&fresh.store().journal(), forum.records().chunks(SNAPSHOT_CHUNK_BYTES))
         .map_err(Failed::because)?;
     fresh.keep()?;
@@ -96,7 +97,7 @@ enum Parsed {
 /// Where files come from and go to.
 struct Import<'a> {
     from: &'a Path,
-    to: &'a Path,
+    to: &'a Directory,
     interrupts: &'a Interrupts,
 }
 
@@ -136,12 +137,12 @@ impl Import<'_> {
     /// Copies the file that a record names, if it names one.
     fn fetch(&self, record: &Record, number: u64) -> Result<(), Failure> {
         let Record::Upload { id, size, digest, .. } = record else { return Ok(()) };
-        let to = id.path_in(self.to);
-        if to.exists() {
+        let name = id.to_string();
+        if self.to.find(&name).is_ok_and(|found| found.is_some()) {
             return Err(Failure::Line(number, format!("another file has the id {id}")));
         }
         let expected = Expected { size: *size, digest: *digest };
-        copy(&id.path_in(self.from), &to, expected, self.interrupts).map_err(|fault| match fault {
+        copy(&id.path_in(self.from), self.to, &name, expected, self.interrupts).map_err(|fault| match fault {
             Fault::Interrupted => Failure::Interrupted,
             fault => Failure::Line(number, format!("{FILES}/{id} {fault}")),
         })

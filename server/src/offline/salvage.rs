@@ -14,6 +14,7 @@ use super::export::{drop_unnamed, hold_all, link_all, prepare, write};
 use super::interrupts::Interrupts;
 use super::verify::{Fault, expected, verify};
 use super::{Totals, because, say};
+use crate::directory::Directory;
 use crate::files::{FileId, has_whole};
 use crate::forum::{Entry, Forum, Restorer};
 use crate::journal::{JournalError, Reading, Sequence, Stored, Tail, sync_directory};
@@ -74,7 +75,7 @@ struct Saved {
 /// Why there is nothing of it.
 fn read(look: &Look) -> Result<Saved, JournalError> {
     let stored = || Stored::<Reading>::read_damaged(&look.journal(), look.beside());
-    let has_uploads = has_whole(&look.files());
+    let has_uploads = Directory::open(&look.files()).is_ok_and(|dir| has_whole(&dir));
     let mut restorer = Restorer::default();
     let tail = stored()?.expecting_entries(has_uploads).chunks(|chunk| restorer.take_chunk(chunk));
     // Of a damaged snapshot, what came before the damage.

@@ -561,7 +561,8 @@ fn files_that_nothing_names_are_no_problem() {
         let (_journal, _store) = served(&place);
         assert!(place.check().0.contains("\nuploads under way: 1\n"));
     }
-    crate::files::move_aside(&place.files(), FileId(99)).unwrap();
+    crate::files::move_aside(&crate::directory::Directory::open(&place.files()).unwrap(), FileId(99))
+        .unwrap();
     let (lines, checked) = place.check();
     assert_eq!(checked, Ok(()));
     let orphan = format!("\nno thread has files/orphaned/{}: delete it if nobody misses it\n", FileId(99));

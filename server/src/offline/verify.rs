@@ -6,7 +6,7 @@ use std::io::{self, Read, Write};
 use std::path::Path;
 
 use super::interrupts::{Interrupted, Interrupts};
-use super::layout::create_file;
+use crate::directory::Directory;
 use crate::files::Expected;
 use crate::forum::Upload;
 
@@ -43,10 +43,16 @@ pub(super) fn verify(path: &Path, expected: Expected, interrupts: &Interrupts) -
     Ok(file)
 }
 
-/// Makes `to` a durable copy of `from`, if that is as expected. `to` must be new.
-pub(super) fn copy(from: &Path, to: &Path, expected: Expected, interrupts: &Interrupts) -> Result<(), Fault> {
+/// Makes `name` in `to` a durable copy of `from`, if that is as expected. `name` must be new.
+pub(super) fn copy(
+    from: &Path,
+    to: &Directory,
+    name: &str,
+    expected: Expected,
+    interrupts: &Interrupts,
+) -> Result<(), Fault> {
     let mut from = open(from)?;
-    let mut copy = create_file(to).map_err(Fault::Unwritable)?;
+    let mut copy = to.create_new(name).map_err(Fault::Unwritable)?;
     compare(expected, read(&mut from, &mut copy, expected.size, interrupts)?)?;
     copy.sync_all().map_err(Fault::Unwritable)
 }
@@ -134,7 +140,8 @@ mod tests {
         let path = dir.path().join("file");
         std::fs::write(&path, bytes).unwrap();
         let verified = verify(&path, expected, &Interrupts::Deadly).map(drop);
-        let copied = copy(&path, &dir.path().join("copy"), expected, &Interrupts::Deadly);
+        let to = Directory::open(dir.path()).unwrap();
+        let copied = copy(&path, &to, "copy", expected, &Interrupts::Deadly);
         assert_eq!(verified.is_ok(), copied.is_ok());
         verified.err().map(|fault| fault.to_string())
     }
@@ -164,7 +171,8 @@ mod tests {
         let (from, to) = (dir.path().join("from"), dir.path().join("to"));
         std::fs::write(&from, "new").unwrap();
         std::fs::write(&to, "old").unwrap();
-        let fault = copy(&from, &to, of(b"new"), &Interrupts::Deadly).unwrap_err();
+        let directory = Directory::open(dir.path()).unwrap();
+        let fault = copy(&from, &directory, "to", of(b"new"), &Interrupts::Deadly).unwrap_err();
         assert!(matches!(fault, Fault::Unwritable(_)));
         assert_eq!(std::fs::read(&to).unwrap(), b"old");
     }

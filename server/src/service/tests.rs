@@ -136,7 +136,13 @@ fn stage_on(options: &[&str], forum: Forum, journal: MemoryJournal) -> Stage {
     let helpers = Helpers {
         journal,
         passwords: PasswordHasher::start(0, 100, weak, wake.clone()).unwrap(),
-        files: FileWorkers::start(files.path().into(), 0, crate::files::FileSync::Never, wake).unwrap(),
+        files: FileWorkers::start(
+            crate::directory::Directory::open(files.path()).unwrap(),
+            0,
+            crate::files::FileSync::Never,
+            wake,
+        )
+        .unwrap(),
     };
     let settings = Settings {
         limits: arguments.limits.clone(),

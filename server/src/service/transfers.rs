@@ -21,7 +21,7 @@ use super::intake::{Fault, Taken};
 use crate::clock::Clock;
 use crate::connection::{OUTGOING_BYTES_LOW, Stream};
 use crate::core::limits::Subject;
-use crate::files::{Announced, CHUNK_BYTES_MAX, Failure, FileId, Report, UPLOAD_CREDIT_BYTES};
+use crate::files::{Announced, CHUNK_BYTES_MAX, Expected, Failure, FileId, Report, UPLOAD_CREDIT_BYTES};
 use crate::forum::{AccountId, Change, Effect, Entry, Keyed, ThreadId};
 use crate::journal::Journal;
 use crate::session::{PeerId, Wait};
@@ -80,6 +80,8 @@ enum UploadStage {
 #[derive(Debug)]
 pub(super) struct Download {
     thread: ThreadId,
+    title: Title,
+    id: FileId,
     file: FileName,
     size: u64,
     digest: Digest,
@@ -175,20 +177,21 @@ impl<S: Stream, J: Journal, C: Clock> Service<S, J, C> {
         file: &str,
     ) -> Result<Result<(), Rejection>, Fault> {
         let key = TransferKey { peer, tag };
-        Ok(self.check_download(peer, title, file).map(|(id, download)| {
+        Ok(self.check_download(peer, title, file).map(|download| {
             self.peers.reply(
                 peer,
                 tag,
                 &Reply::DownloadStarts { size: download.size, digest: download.digest, offset: 0 },
             );
-            self.files.open(key, id, tag);
+            let expected = Expected { size: download.size, digest: download.digest };
+            self.files.open(key, download.id, tag, expected);
             self.removal.downloads.insert((download.thread, key));
             self.downloads.insert(key, download);
             self.watch_transfers(peer);
         }))
     }
 
-    fn check_download(&self, peer: PeerId, title: &str, file: &str) -> Result<(FileId, Download), Rejection> {
+    fn check_download(&self, peer: PeerId, title: &str, file: &str) -> Result<Download, Rejection> {
         let title = Title::parse(title)?;
         let name = FileName::parse(file)?;
         let thread = self.forum.threads.named(&title)?;
@@ -199,6 +202,8 @@ impl<S: Stream, J: Journal, C: Clock> Service<S, J, C> {
         }
         let download = Download {
             thread: self.forum.threads.find(&title).ok_or_else(no_file)?,
+            title: title.clone(),
+            id: found.id,
             file: name,
             size: found.size,
             digest: found.digest,
@@ -209,7 +214,7 @@ impl<S: Stream, J: Journal, C: Clock> Service<S, J, C> {
             written: self.peers.get(peer).map_or(0, |peer| peer.connection.written()),
             queued_up_to: 0,
         };
-        Ok((found.id, download))
+        Ok(download)
     }
 
     /// A request may not have the tag of a transfer under way: nobody could tell their answers apart.
@@ -305,19 +310,12 @@ impl<S: Stream, J: Journal, C: Clock> Service<S, J, C> {
             match report {
                 Report::Written { bytes } => self.written(key, bytes.into()),
                 Report::Stored { digest, .. } => self.stored(key, digest),
-                Report::Opened { size } => self.opened(key, size),
+                Report::Opened { .. } => {}
                 Report::Chunk { frames, bytes } => self.send_chunk(key, frames, bytes),
                 Report::Failed(failure) => self.failed(key, &failure),
             }
         }
         self.note_unlinked();
-    }
-
-    /// A file that is not as long as the log says was damaged, and nobody gets it.
-    fn opened(&mut self, key: TransferKey, size: u64) {
-        if self.downloads.get(&key).is_some_and(|download| download.size != size) {
-            self.failed(key, &Failure::SizeDiffers);
-        }
     }
 
     /// Gives credit back as data reaches the disk, in steps of half the window.
@@ -452,16 +450,22 @@ impl<S: Stream, J: Journal, C: Clock> Service<S, J, C> {
     }
 
     fn failed(&mut self, key: TransferKey, failure: &Failure) {
-        warn!("{} transfer {}: {failure}", self.label(key.peer), key.tag);
-        let no = match failure {
-            Failure::NoSpace => Rejection::NoSpace,
-            Failure::DigestDiffers => Rejection::DigestDiffers,
-            _ => Rejection::FileInaccessible,
-        };
-        if self.uploads.contains_key(&key) {
-            self.break_upload(key, &no);
-        } else {
+        let label = self.label(key.peer);
+        if let Some(Download { file, title, id, .. }) = self.downloads.get(&key) {
+            warn!("{label} could not download {file} of thread {title}, files/{id}: {failure}");
+            let no = match failure {
+                Failure::Damaged => Rejection::FileDamaged(file.clone()),
+                _ => Rejection::FileInaccessible,
+            };
             self.break_download(key, &no);
+        } else {
+            warn!("{label} transfer {}: {failure}", key.tag);
+            let no = match failure {
+                Failure::NoSpace => Rejection::NoSpace,
+                Failure::DigestDiffers => Rejection::DigestDiffers,
+                _ => Rejection::FileInaccessible,
+            };
+            self.break_upload(key, &no);
         }
     }
 

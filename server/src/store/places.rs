@@ -4,13 +4,14 @@
 use std::ffi::OsString;
 use std::fs::{self, DirBuilder, File, FileType, OpenOptions, Permissions};
 use std::io::{self, Read, Seek, Write};
-use std::os::unix::fs::{DirBuilderExt, FileTypeExt, MetadataExt, OpenOptionsExt, PermissionsExt};
+use std::os::unix::fs::{DirBuilderExt, FileTypeExt, OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
 use rustix::fs::{FlockOperation, flock};
 use rustix::io::Errno;
 
 use super::{StoreError, Trouble};
+use crate::directory::Directory;
 use crate::files::{Kind, is_lost_and_found, orphaned};
 use crate::journal::{Beside, leftovers, parts, sync_directory};
 
@@ -66,6 +67,10 @@ impl Places {
         Self { root: root.to_owned() }
     }
 
+    pub(super) fn root(&self) -> &Path {
+        &self.root
+    }
+
     pub(super) fn journal(&self) -> PathBuf {
         self.root.join(JOURNAL)
     }
@@ -90,8 +95,9 @@ impl Places {
         StoreError { root: self.root.clone(), trouble }
     }
 
-    /// Makes the directory ours, or leaves everything as it was.
-    pub(super) fn take(&self, purpose: Purpose) -> Result<File, Trouble> {
+    /// Makes the directory ours, or leaves everything as it was. Returns the directory, locked, and that of the
+    /// uploads in it.
+    pub(super) fn take(&self, purpose: Purpose) -> Result<(Directory, Directory), Trouble> {
         self.make_root()?;
         let lock = self.lock_exclusively()?;
         let found = self.examine_for(purpose)?;
@@ -110,7 +116,8 @@ impl Places {
         }
         make_private_directory(&self.files()).map_err(io("create its files directory"))?;
         sync_directory(&self.root).map_err(io("fsync it"))?;
-        Ok(lock)
+        let files = lock.subdirectory(FILES).map_err(io("open its files directory"))?;
+        Ok((lock, files))
     }
 
     fn examine_for(&self, purpose: Purpose) -> Result<Found, Trouble> {
@@ -214,7 +221,7 @@ impl Places {
     }
 
     /// The lock is on the directory itself: nobody can remove it while it is used, as a lock file can be.
-    fn lock_exclusively(&self) -> Result<File, Trouble> {
+    fn lock_exclusively(&self) -> Result<Directory, Trouble> {
         match self.lock(FlockOperation::NonBlockingLockExclusive)? {
             Some(lock) => Ok(lock),
             None => Err(Trouble::InUse),
@@ -222,22 +229,22 @@ impl Places {
     }
 
     /// Locks the directory; none if somebody else has a lock that forbids it.
-    fn lock(&self, operation: FlockOperation) -> Result<Option<File>, Trouble> {
+    fn lock(&self, operation: FlockOperation) -> Result<Option<Directory>, Trouble> {
         loop {
-            let root = File::open(&self.root).map_err(io("open it"))?;
+            let root = Directory::open(&self.root).map_err(io("open it"))?;
             match flock(&root, operation) {
                 Ok(()) => {}
                 Err(Errno::WOULDBLOCK) => return Ok(None),
                 Err(error) => return Err(Trouble::Io("lock it", error.into())),
             }
             // Another directory may have got the name in between: then what we locked, nobody else will see.
-            if is_at(&root, &self.root).map_err(io("lock it"))? {
+            if root.is_at(&self.root).map_err(io("lock it"))? {
                 return Ok(Some(root));
             }
         }
     }
 
-    pub(super) fn share(&self) -> Result<(Beside, Option<File>), Trouble> {
+    pub(super) fn share(&self) -> Result<(Beside, Option<Directory>), Trouble> {
         match fs::metadata(&self.root) {
             Ok(found) if found.is_dir() => {}
             Ok(_) => return Err(Trouble::NotADirectory),
@@ -369,16 +376,6 @@ fn sign(tag: &Path) -> io::Result<()> {
         tag.sync_all()?;
     }
     Ok(())
-}
-
-/// Whether `file` is what `path` names now.
-pub(super) fn is_at(file: &File, path: &Path) -> io::Result<bool> {
-    let ours = file.metadata()?;
-    match fs::metadata(path) {
-        Ok(named) => Ok((named.dev(), named.ino()) == (ours.dev(), ours.ino())),
-        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(false),
-        Err(error) => Err(error),
-    }
 }
 
 fn remove_file(path: &Path) -> io::Result<()> {

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::fs::{self, Permissions};
 use std::os::unix::fs::PermissionsExt;
 
-use super::places::{is_at, names};
+use super::places::names;
 use super::*;
 use crate::files::FileId;
 use crate::journal::{Durability, Journal, Outcome, Stored};
@@ -41,7 +41,7 @@ fn fill(store: &Store) {
     let tail = Stored::open(&store.journal()).unwrap().chunks(|_| Ok::<_, String>(())).unwrap();
     let replayed = tail.entries(|_, _| Ok::<_, String>(())).unwrap();
     replayed.append(&[b"entry"]).unwrap();
-    fs::write(FileId(7).path_in(&store.files()), "upload").unwrap();
+    fs::write(FileId(7).path_in(store.files().path()), "upload").unwrap();
 }
 
 fn text<T>(result: Result<T, StoreError>) -> String {
@@ -269,9 +269,9 @@ fn a_wipe_leaves_an_empty_directory() {
     let (_dir, root) = place();
     let store = Store::open(&root).unwrap();
     fill(&store);
-    fs::write(FileId(8).part_in(&store.files()), "pa").unwrap();
-    fs::write(FileId(9).path_in(&store.files()), "orphan").unwrap();
-    crate::files::move_aside(&store.files(), FileId(9)).unwrap();
+    fs::write(FileId(8).part_in(store.files().path()), "pa").unwrap();
+    fs::write(FileId(9).path_in(store.files().path()), "orphan").unwrap();
+    crate::files::move_aside(store.files(), FileId(9)).unwrap();
     store.wipe().unwrap();
     assert_eq!(listing(&root), [""; 0]);
     let store = Store::open(&root).unwrap();
@@ -316,12 +316,11 @@ fn a_wipe_cut_short_anywhere_leaves_no_forum_and_the_next_start_ends_it() {
 fn a_lock_on_a_directory_that_lost_its_name_counts_for_nothing() {
     let (_dir, root) = place();
     let store = Store::open(&root).unwrap();
-    let locked = File::open(&root).unwrap();
-    assert!(is_at(&locked, &root).unwrap());
+    assert!(store.lock.is_at(&root).unwrap());
     fs::rename(&root, root.with_file_name("moved")).unwrap();
     fs::create_dir(&root).unwrap();
-    assert!(!is_at(&locked, &root).unwrap());
-    drop(store);
+    assert!(!store.lock.is_at(&root).unwrap());
+    assert!(text(store.wipe()).ends_with("was moved or replaced while it was in use; nothing was wiped"));
 }
 
 #[test]
@@ -338,7 +337,7 @@ fn a_journal_runs_in_the_store_with_everything_private() {
     woken.recv_timeout(crate::TEST_DEADLINE).unwrap();
     assert_eq!(journal.next_outcome(), Some(Outcome::Committed { entries: 1 }));
     for (path, (mode, _)) in tree(&root) {
-        let uploads_own = path.starts_with(store.files()) && path != store.files();
+        let uploads_own = path.starts_with(store.files().path()) && path != store.files().path();
         assert!(uploads_own || mode & 0o077 == 0, "{} has mode {mode:o}", path.display());
     }
     assert!(root.join("journal.sqlite3-wal").exists());

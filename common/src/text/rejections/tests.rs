@@ -53,6 +53,10 @@ fn all() -> Vec<(Rejection, &'static str)> {
         (R::TransferAborted, "The transfer was given up"),
         (R::TransferShort { arrived: 3, size: 5 }, "3 bytes of 5 arrived. Nothing was stored"),
         (R::FileInaccessible, "The server could not access the file"),
+        (
+            R::FileDamaged(file()),
+            "The server's copy of test.exe is damaged. Ask its administrator to restore it",
+        ),
         (R::NoProgress(file(), 60), "test.exe was given up: no progress for 60 seconds"),
         (R::MessageMoved, "The message has changed places. Read the thread again"),
         (R::AlreadyWatching(title()), "Already watching 3331"),
@@ -100,7 +104,14 @@ fn every_code_has_a_rejection_and_every_rejection_its_code() {
         // Those of one name with their code are most; the others are worded in several ways.
         let name = format!("{rejection:?}");
         let name = name.split([' ', '(']).next().unwrap().to_owned();
-        let several = ["TransferShort", "FileInaccessible", "NoProgress", "NoSuchUser", "OfflineForPrivate"];
+        let several = [
+            "TransferShort",
+            "FileInaccessible",
+            "FileDamaged",
+            "NoProgress",
+            "NoSuchUser",
+            "OfflineForPrivate",
+        ];
         assert!(name == rejection.code().name() || several.contains(&&*name), "{name}");
     }
 }

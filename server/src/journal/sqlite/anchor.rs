@@ -11,21 +11,27 @@
 //! 4096   slot 1, likewise
 //! ```
 //!
+//! Somebody may remove or replace the file under a running server: that is noticed when it is next fsynced, and at the
+//! end, and it is made anew. Without it the next start would be refused.
+//!
 //! Numbers are big-endian. The valid slot with the higher counter counts. A slot is not overwritten before the
 //! other one is on the disk, so a write that is torn by a power cut leaves one of the two.
 
-use std::fs::{self, File, OpenOptions, Permissions};
-use std::io;
-use std::os::unix::fs::{FileExt, OpenOptionsExt, PermissionsExt};
+use std::ffi::OsString;
+use std::fs::{self, File, Permissions};
+use std::io::{self, Read};
+use std::os::unix::fs::{FileExt, MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use blake3::{Hash, Hasher};
 use byteorder::{BigEndian, ByteOrder};
+use log::warn;
 
 use super::chain::Tip;
-use super::file::{parent, sync_directory};
+use super::file::parent;
+use crate::directory::Directory;
 use crate::journal::Sequence;
 
 /// Bytes from one slot to the other: no disk writes both with one sector.
@@ -46,6 +52,8 @@ const SYNC_INTERVAL: Duration = Duration::from_secs(1);
 pub(super) struct Anchor(Arc<Mutex<Slots>>);
 
 struct Slots {
+    directory: Directory,
+    name: OsString,
     file: File,
     counter: u64,
     /// The slot that is written next; the other one is on the disk.
@@ -118,23 +126,14 @@ impl Anchor {
     /// # Errors
     /// It can't be read or written.
     pub(super) fn open(path: &Path, tip: Tip) -> io::Result<Self> {
-        let name = path_of(path);
-        let file =
-            OpenOptions::new().read(true).write(true).create(true).truncate(false).mode(0o600).open(&name)?;
-        file.set_permissions(Permissions::from_mode(0o600))?;
-        let bytes = fs::read(&name)?;
-        // All of its space is taken now, so that a full disk does not stop it later.
-        if let Some(missing) = FILE_BYTES.checked_sub(bytes.len()) {
-            file.write_all_at(&vec![0; missing], bytes.len() as u64)?;
-        }
-        let (counter, newest) = newest(&bytes).map_or((0, 1), |(counter, slot, _)| (counter, slot));
-        let mut slots = Slots { file, counter, slot: (newest + 1) % SLOTS, tip, due: None };
-        slots.write(tip)?;
-        slots.sync()?;
-        if bytes.is_empty() {
-            sync_directory(parent(path))?;
-        }
+        let name = path_of(path).file_name().unwrap_or_default().to_owned();
+        let slots = Slots::open(Directory::open(parent(path))?, name, tip)?;
         Ok(Self(Arc::new(Mutex::new(slots))))
+    }
+
+    /// The directory that it lies in, with the journal.
+    pub(super) fn directory(&self) -> Directory {
+        self.slots().directory.clone()
     }
 
     /// The log is durable up to `tip`. `now` is when that came to be.
@@ -156,13 +155,19 @@ impl Anchor {
         self.slots().due.map(|due| due.saturating_duration_since(now))
     }
 
-    /// Makes what was written durable.
+    /// Makes what was written durable; all of it, in a new file, if the old one has lost its name.
     ///
     /// # Errors
-    /// Those of fsync.
+    /// Those of fsync, and of making the file anew.
     pub(super) fn sync(&self) -> io::Result<()> {
         let mut slots = self.slots();
-        if slots.due.is_some() { slots.sync() } else { Ok(()) }
+        if !slots.is_in_place()? {
+            slots.make_anew()
+        } else if slots.due.is_some() {
+            slots.sync()
+        } else {
+            Ok(())
+        }
     }
 
     /// Who panicked with it has ended the journal, and its last write is a whole slot or none.
@@ -172,6 +177,43 @@ impl Anchor {
 }
 
 impl Slots {
+    /// Opens the file or makes it, and puts it durably at `tip`.
+    fn open(directory: Directory, name: OsString, tip: Tip) -> io::Result<Self> {
+        let mut file = directory.open_or_create(&name)?;
+        file.set_permissions(Permissions::from_mode(0o600))?;
+        let mut bytes = Vec::new();
+        file.read_to_end(&mut bytes)?;
+        // All of its space is taken now, so that a full disk does not stop it later.
+        if let Some(missing) = FILE_BYTES.checked_sub(bytes.len()) {
+            file.write_all_at(&vec![0; missing], bytes.len() as u64)?;
+        }
+        let (counter, newest) = newest(&bytes).map_or((0, 1), |(counter, slot, _)| (counter, slot));
+        let mut slots = Self { directory, name, file, counter, slot: (newest + 1) % SLOTS, tip, due: None };
+        slots.write(tip)?;
+        slots.sync()?;
+        if bytes.is_empty() {
+            slots.directory.sync()?;
+        }
+        Ok(slots)
+    }
+
+    /// Whether the file still has its name, so that the next start finds it.
+    fn is_in_place(&self) -> io::Result<bool> {
+        let ours = self.file.metadata()?;
+        let named = self.directory.find(&self.name)?;
+        Ok(named.is_some_and(|named| (named.st_dev, named.st_ino) == (ours.dev(), ours.ino())))
+    }
+
+    /// Takes what has the name now, or a new file. Until that is durable the next fsync tries it again.
+    fn make_anew(&mut self) -> io::Result<()> {
+        self.due = None;
+        let anew = Self::open(self.directory.clone(), self.name.clone(), self.tip)?;
+        anew.directory.sync()?;
+        *self = anew;
+        warn!("{} was removed or replaced; it was made anew", self.name.display());
+        Ok(())
+    }
+
     fn write(&mut self, tip: Tip) -> io::Result<()> {
         let offset = self.slot * SLOT_SPACING_BYTES;
         self.file.write_all_at(&encode(self.counter + 1, tip), offset as u64)?;

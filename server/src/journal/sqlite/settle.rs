@@ -5,7 +5,7 @@
 //! succeeds without writing them. If such entries were shown, or files deleted because of them, a power cut
 //! would take back what somebody has seen.
 
-use std::fs::{File, OpenOptions};
+use std::fs::OpenOptions;
 use std::io;
 use std::os::unix::fs::FileExt;
 use std::path::Path;
@@ -17,9 +17,10 @@ use rusqlite::Connection;
 use super::anchor::Anchor;
 use super::chain::Tip;
 use super::error::{JournalError, io, is_full, sqlite};
-use super::file::{Database, open_to_write, parent, remove_log_at_close, sync_directory, wal};
+use super::file::{Database, open_to_write, parent, remove_log_at_close, wal};
 use super::replay::{End, Settled, stored};
 use crate::clock::{Clock, SystemClock};
+use crate::directory::Directory;
 use crate::journal::Sequence;
 
 /// Bytes that are written back at once.
@@ -37,7 +38,8 @@ const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
 pub(super) fn settle(path: &Path, end: &End) -> Result<Settled, JournalError> {
     let synced = || {
         write_back(&wal(path)).map_err(io("make its write-ahead log durable"))?;
-        sync_all(path).map_err(io("fsync it"))
+        let synced = Directory::open(parent(path)).and_then(|directory| sync_all(&directory, path));
+        synced.map_err(io("fsync it"))
     };
     synced().map_err(|trouble| JournalError::new(path, trouble))?;
     let database = open_to_write(path)?;
@@ -85,7 +87,7 @@ pub(super) fn close(settled: Settled, tip: Tip) -> Result<(), JournalError> {
     drop(index);
     let anchored = || {
         if !is_durable {
-            sync_all(&path).map_err(io("fsync it"))?;
+            sync_all(&anchor.directory(), &path).map_err(io("fsync it"))?;
         }
         let moved = anchor.move_to(tip, SystemClock.now()).and_then(|()| anchor.sync());
         moved.map_err(io("write its anchor"))
@@ -93,15 +95,16 @@ pub(super) fn close(settled: Settled, tip: Tip) -> Result<(), JournalError> {
     anchored().map_err(|trouble| JournalError::new(&path, trouble))
 }
 
-/// Fsyncs what is there of a journal that nobody has open.
-fn sync_all(path: &Path) -> io::Result<()> {
-    match File::open(wal(path)) {
+/// Fsyncs what is there of a journal that nobody has open: the one in `directory` that is called like `path`.
+fn sync_all(directory: &Directory, path: &Path) -> io::Result<()> {
+    let open = |path: &Path| directory.open_file(path.file_name().unwrap_or_default());
+    match open(&wal(path)) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => {}
         opened => opened?.sync_all()?,
     }
     // A run with `--durability none` may have left pages that only the page cache has.
-    File::open(path)?.sync_all()?;
-    sync_directory(parent(path))
+    open(path)?.sync_all()?;
+    directory.sync()
 }
 
 /// Writes a file's bytes over themselves and fsyncs it, so that it is on the disk whatever the kernel took

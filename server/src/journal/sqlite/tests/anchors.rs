@@ -1,6 +1,7 @@
 //! The anchor: what it says is never more than what is durable, and a log that says less is refused.
 
 use std::collections::BTreeSet;
+use std::os::unix::fs::PermissionsExt;
 use std::time::Duration;
 
 use super::*;
@@ -294,4 +295,33 @@ fn an_anchor_that_lost_its_journal_is_not_taken_for_that_of_a_new_one() {
     assert!(Stored::open(&path).is_err());
     assert!(write_fresh(&path, std::iter::empty()).is_err());
     assert_eq!(trace(&path), before);
+}
+
+#[test]
+fn an_anchor_that_was_removed_or_replaced_is_made_anew_when_it_is_fsynced() {
+    type Act = fn(&Path);
+    let acts: [Act; 3] = [
+        |anchor| fs::remove_file(anchor).unwrap(),
+        |anchor| fs::rename(anchor, anchor.with_extension("old")).unwrap(),
+        |anchor| {
+            fs::write(anchor.with_extension("old"), "no anchor").unwrap();
+            fs::rename(anchor.with_extension("old"), anchor).unwrap();
+        },
+    ];
+    for act in acts {
+        let (_dir, path) = place();
+        let mut running = open(&path, Durability::Always);
+        running.commit(&[b"1"]);
+        act(&path_of(&path));
+        running.commit(&[b"2"]);
+        let deadline = Instant::now() + TEST_DEADLINE;
+        while !read(&path).is_ok_and(|anchor| anchor.is_some_and(|tip| tip.last.0 == 2)) {
+            assert!(Instant::now() < deadline, "the anchor is fsynced a second after the commit");
+            std::thread::yield_now();
+        }
+        assert_eq!(fs::metadata(path_of(&path)).unwrap().permissions().mode() & 0o777, 0o600);
+        act(&path_of(&path));
+        running.journal.close().unwrap();
+        assert_eq!(anchored(&path), 2);
+    }
 }

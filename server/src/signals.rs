@@ -3,19 +3,11 @@
 //! with a core dump, and SIGPIPE is ignored as in every Rust program.
 
 use std::io;
-use std::sync::Arc;
 
 use signal_hook::consts::{
-    SIGALRM, SIGHUP, SIGINT, SIGIO, SIGPROF, SIGTERM, SIGUSR1, SIGUSR2, SIGVTALRM, SIGXCPU, SIGXFSZ,
+    SIGALRM, SIGHUP, SIGINT, SIGIO, SIGPROF, SIGTERM, SIGUSR1, SIGUSR2, SIGVTALRM, SIGXCPU,
 };
 use signal_hook_mio::v1_0::Signals;
-
-/// From now on a write past the limit for the size of a file (`ulimit -f`) fails, like one to a full disk. Without
-/// anybody who takes SIGXFSZ, any upload could kill the server.
-pub fn survive_file_size_limit() {
-    // It fails only for signals that can't be taken.
-    let _ = signal_hook::flag::register(SIGXFSZ, Arc::default());
-}
 
 /// What a signal means.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use forum_common::limits::PASSWORD_BYTES_MAX;
 use forum_common::names::Password;
+use forum_common::process;
 use log::{LevelFilter, info, warn};
 
 use crate::args::{Limits, ServeArguments};
@@ -144,12 +145,11 @@ fn raw_admin_password(arguments: &ServeArguments) -> Result<Option<String>, Fail
         return Ok(Some(password.clone()));
     }
     if let Some(file) = &arguments.admin_password_file {
-        let text = std::fs::read_to_string(file)
-            .map_err(|error| Failed::because(format_args!("can't read {}: {error}", file.display())))?;
-        return match text.lines().next() {
-            Some(line) if !line.is_empty() => Ok(Some(line.to_owned())),
-            _ => Err(Failed::because(format_args!("{} has no password in its first line", file.display()))),
-        };
+        let line = process::first_line(file);
+        let line = line.map_err(|error| {
+            Failed::because(format_args!("can't read the admin password in {}: {error}", file.display()))
+        })?;
+        return Ok(Some(line.to_string()));
     }
     match std::env::var("FORUM_ADMIN_PASSWORD") {
         Ok(password) => Ok(Some(password).filter(|password| !password.is_empty())),

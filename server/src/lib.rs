@@ -14,6 +14,7 @@ pub mod descriptors;
 pub mod files;
 pub mod forum;
 pub mod inbox;
+mod interrupts;
 pub mod journal;
 pub mod links;
 mod listen;

@@ -3,10 +3,13 @@
 //! with a core dump, and SIGPIPE is ignored as in every Rust program.
 
 use std::io;
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 
 use signal_hook::consts::{
     SIGALRM, SIGHUP, SIGINT, SIGIO, SIGPROF, SIGTERM, SIGUSR1, SIGUSR2, SIGVTALRM, SIGXCPU,
 };
+use signal_hook::flag;
 use signal_hook_mio::v1_0::Signals;
 
 /// What a signal means.
@@ -48,11 +51,23 @@ pub fn take_harmless() -> io::Result<Signals> {
     Signals::new(MEANINGS.iter().filter(|(_, meaning)| *meaning != Meaning::End).map(|(signal, _)| signal))
 }
 
-/// Takes those that end it as well.
+/// The signals that end the server.
+pub fn ending() -> impl Iterator<Item = i32> {
+    MEANINGS.iter().filter(|(_, meaning)| *meaning == Meaning::End).map(|(signal, _)| *signal)
+}
+
+/// Takes those that end it as well: the first one waits until somebody looks, and the second, whichever of them,
+/// ends the process at once, though nobody does look.
 ///
 /// # Errors
 /// Those of the operating system.
 pub fn take_ending(signals: &Signals) -> io::Result<()> {
-    let ending = MEANINGS.iter().filter(|(_, meaning)| *meaning == Meaning::End);
-    ending.map(|(signal, _)| *signal).try_for_each(|signal| signals.add_signal(signal))
+    let has_come = Arc::new(AtomicBool::new(false));
+    for signal in ending() {
+        // In this order: only the next one finds the flag set.
+        flag::register_conditional_default(signal, Arc::clone(&has_come))?;
+        flag::register(signal, Arc::clone(&has_come))?;
+        signals.add_signal(signal)?;
+    }
+    Ok(())
 }

@@ -66,13 +66,17 @@ pub fn serve(arguments: &ServeArguments, data: &Path) -> Result<(), Failed> {
     let (mut reactor, wake) = Reactor::new(signals, log.reopener()).map_err(Failed::because)?;
     let helpers = start_helpers(arguments, hash_parameters, replayed, &store, &wake)?;
     let mut service = Service::new(settings, SystemClock, forum, helpers);
-    if let Some(file) = &arguments.credentials {
-        credentials::import(file, hash_parameters, &mut service, &mut reactor)?;
+    let is_whole = match &arguments.credentials {
+        Some(file) => credentials::import(file, hash_parameters, &mut service, &mut reactor)?,
+        None => true,
+    };
+    // A signal that has come meanwhile ends it in order, before anybody is let in.
+    if is_whole {
+        let address = reactor.listen(socket).map_err(|error| {
+            Failed::because(format_args!("can't listen on {}: {error}", arguments.address()))
+        })?;
+        console::say(format_args!("listening on {address}"));
     }
-    let address = reactor
-        .listen(socket)
-        .map_err(|error| Failed::because(format_args!("can't listen on {}: {error}", arguments.address())))?;
-    console::say(format_args!("listening on {address}"));
     let ended = reactor.run(&mut service).map_err(Failed::because);
     let wipe = arguments.wipe_on_shutdown && service.was_told_to_end();
     let closed = service.into_journal().map_err(|reason| {
@@ -137,7 +141,7 @@ fn admin_password(
             "the admin password must have 1 to {PASSWORD_BYTES_MAX} bytes and no control characters"
         ))
     })?;
-    Ok(passwords::hash_all(&[password], parameters, |_| {}).pop())
+    Ok(passwords::hash_all(&[password], parameters).pop())
 }
 
 fn raw_admin_password(arguments: &ServeArguments) -> Result<Option<String>, Failed> {

@@ -13,11 +13,11 @@ use std::path::Path;
 use forum_common::escape::for_terminal;
 use forum_common::names::Title;
 
-use super::interrupts::Interrupts;
 use super::verify::{Fault, expected, verify};
 use super::{Counted, Point, Totals, because, say};
 use crate::files::{FileId, Kind, Survey, orphaned, survey};
 use crate::forum::{Forum, Upload};
+use crate::interrupts::Interrupts;
 use crate::journal::{Beside, Contents, Reading, Stored, parts};
 use crate::startup::Failed;
 use crate::store::Look;

@@ -14,7 +14,6 @@ use std::path::{Path, PathBuf};
 
 use serde::Serialize;
 
-use super::interrupts::Interrupts;
 use super::layout::{
     BOARD, Closing, FILES, README, README_TEXT, RECORDS, RECORDS_DRAFT, ROOMS, THREADS, UPLOADS,
     create_directory, create_file, parent, room_name, thread_name, upload_name,
@@ -24,6 +23,7 @@ use super::{Point, Totals, because, say};
 use crate::console;
 use crate::files::{FileId, is_lost_and_found, survey};
 use crate::forum::{Forum, History, Item, Record, Sequence, Thread, TimedPost};
+use crate::interrupts::Interrupts;
 use crate::journal::{Reading, Stored, sync_directory};
 use crate::startup::Failed;
 use crate::store::Look;

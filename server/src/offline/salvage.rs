@@ -11,11 +11,11 @@ use std::path::Path;
 use forum_common::escape::for_terminal;
 
 use super::export::{drop_unnamed, hold_all, link_all, prepare, write};
-use super::interrupts::Interrupts;
 use super::verify::{Fault, expected, verify};
 use super::{Point, Totals, because, say};
 use crate::files::FileId;
 use crate::forum::{Entry, Forum, Restorer};
+use crate::interrupts::Interrupts;
 use crate::journal::{Contents, JournalError, Reading, Stored, sync_directory};
 use crate::startup::Failed;
 use crate::store::Look;

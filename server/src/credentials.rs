@@ -74,6 +74,9 @@ pub fn import<J: Journal, C: Clock>(
     Ok(true)
 }
 
+/// What a file lists.
+type Accounts = Vec<(UserName, Password)>;
+
 /// Why there is no list of accounts.
 #[derive(Debug, PartialEq, Eq)]
 enum Unusable {
@@ -83,7 +86,7 @@ enum Unusable {
     Because(String),
 }
 
-fn listed_in(path: &Path, interrupts: &Interrupts) -> Result<Vec<(UserName, Password)>, Unusable> {
+fn listed_in(path: &Path, interrupts: &Interrupts) -> Result<Accounts, Unusable> {
     let unreadable = |error: io::Error| match error.get_ref().is_some_and(|inner| inner.is::<Interrupted>()) {
         true => Unusable::Interrupted,
         false => Unusable::Because(format!("can't read {}: {error}", path.display())),
@@ -117,7 +120,7 @@ impl Read for Interruptible<'_> {
 
 /// The accounts of a credentials file; of a name that comes twice, the first line counts. Or the first line that is
 /// wrong, and why.
-fn parse(mut text: impl BufRead) -> io::Result<Result<Vec<(UserName, Password)>, (usize, String)>> {
+fn parse(mut text: impl BufRead) -> io::Result<Result<Accounts, (usize, String)>> {
     let mut seen = HashSet::new();
     let mut listed = Vec::new();
     let mut line = Zeroizing::new(Vec::with_capacity(LINE_BYTES_MAX + 1));

@@ -62,7 +62,7 @@ pub enum Outcome {
     PasswordChanged(Secret),
     /// Names have come that were asked for to complete a word.
     NamesCame,
-    /// The server said goodbye.
+    /// The server said goodbye, or refused to.
     Goodbye,
     /// The server sent what has no place here.
     Unexpected,

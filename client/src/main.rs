@@ -27,6 +27,7 @@ use forum_client::signals::{self, Signals};
 use forum_client::terminal::RawMode;
 use forum_client::transfer::Folder;
 use forum_client::wording::cause;
+use forum_common::process::{self, Standard};
 
 /// Some command was refused or invalid, or a standard stream is closed or can't be used.
 const REFUSED: u8 = 1;
@@ -97,6 +98,7 @@ impl Failure {
 }
 
 fn main() -> ExitCode {
+    process::survive_file_size_limit();
     let args = match Args::try_parse() {
         Ok(args) => args,
         Err(error) => return explain(&error),
@@ -120,6 +122,12 @@ fn main() -> ExitCode {
 
 /// Says what is wrong with the command line, or the help or the version that it asks for.
 fn explain(error: &clap::Error) -> ExitCode {
+    if !error.use_stderr()
+        && let Err(text) = Standard::Output.expect_open()
+    {
+        complain(&text);
+        return REFUSED.into();
+    }
     match error.print() {
         Err(unwritable) if !error.use_stderr() => {
             complain(&format!("Cannot write to standard output: {}", cause(&unwritable)));

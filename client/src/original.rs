@@ -3,9 +3,8 @@
 
 use std::fs::{self, File, Metadata, OpenOptions};
 use std::io;
-use std::os::unix::fs::{FileExt, OpenOptionsExt};
+use std::os::unix::fs::{FileExt, MetadataExt, OpenOptionsExt};
 use std::path::Path;
-use std::time::SystemTime;
 
 use rustix::fs::OFlags;
 
@@ -16,7 +15,26 @@ use crate::wording::cause;
 pub struct Original {
     file: File,
     size: u64,
-    modified: SystemTime,
+    changed: Changed,
+}
+
+/// When a file was last changed: seconds and nanoseconds of its content's time and of its inode's.
+///
+/// The content's alone is not enough: anybody who may write a file may set it back, as `touch -r` does. Nobody can
+/// set the inode's. It changes with names and permissions, too; that is no reason to trust what was read.
+#[derive(Debug, PartialEq, Eq)]
+struct Changed {
+    content: (i64, i64),
+    inode: (i64, i64),
+}
+
+impl Changed {
+    fn of(metadata: &Metadata) -> Self {
+        Self {
+            content: (metadata.mtime(), metadata.mtime_nsec()),
+            inode: (metadata.ctime(), metadata.ctime_nsec()),
+        }
+    }
 }
 
 /// A local file that can be sent.
@@ -38,8 +56,6 @@ impl Source {
         // Looked at before it is opened: opening a device may do something.
         let metadata = match fs::metadata(path) {
             Err(error) if is_missing(&error) => return Err(format!("File {path} does not exist")),
-            // To whoever wants to send it, a directory is no file.
-            Ok(metadata) if metadata.is_dir() => return Err(format!("File {path} does not exist")),
             other => other.map_err(unreadable)?,
         };
         expect_regular(&metadata).map_err(unreadable)?;
@@ -60,7 +76,11 @@ fn is_missing(error: &io::Error) -> bool {
 }
 
 fn expect_regular(metadata: &Metadata) -> io::Result<()> {
-    if metadata.is_file() { Ok(()) } else { Err(io::Error::other("it is not a regular file")) }
+    match metadata.file_type() {
+        kind if kind.is_file() => Ok(()),
+        kind if kind.is_dir() => Err(io::Error::other("it is a directory")),
+        _ => Err(io::Error::other("it is not a regular file")),
+    }
 }
 
 impl Original {
@@ -71,7 +91,7 @@ impl Original {
     pub fn new(file: File) -> io::Result<Self> {
         let metadata = file.metadata()?;
         expect_regular(&metadata)?;
-        let original = Self { file, size: metadata.len(), modified: metadata.modified()? };
+        let original = Self { file, size: metadata.len(), changed: Changed::of(&metadata) };
         original.verify()?;
         Ok(original)
     }
@@ -130,7 +150,7 @@ impl Original {
                 format!("it holds more than its {} bytes: it is growing, or no ordinary file", self.size);
             return Err(io::Error::other(format!("{why}. Send a copy of it")));
         }
-        if metadata.modified()? != self.modified {
+        if Changed::of(&metadata) != self.changed {
             return Err(io::Error::other("it was changed while it was read. Send it again, or a copy of it"));
         }
         Ok(())
@@ -145,6 +165,7 @@ impl Original {
 #[cfg(test)]
 mod tests {
     use std::io::Write;
+    use std::time::{Duration, Instant, SystemTime};
 
     use super::*;
 
@@ -188,14 +209,35 @@ mod tests {
     }
 
     #[test]
+    fn a_change_shows_even_if_the_time_of_it_is_set_back() {
+        let (file, original) = original(b"abc");
+        let changed_at = original.changed.inode;
+        file.as_file().write_at(b"x", 1).unwrap();
+        // Both may fall into one tick of the kernel's clock: the time is set until it is a later one.
+        let deadline = Instant::now() + Duration::from_secs(60);
+        file.as_file().set_modified(SystemTime::UNIX_EPOCH).unwrap();
+        while Changed::of(&file.as_file().metadata().unwrap()).inode == changed_at {
+            file.as_file().set_modified(SystemTime::UNIX_EPOCH).unwrap();
+            assert!(Instant::now() < deadline, "the time of the inode stands still");
+        }
+        assert_eq!(file.as_file().metadata().unwrap().modified().unwrap(), SystemTime::UNIX_EPOCH);
+        let said = "it was changed while it was read. Send it again, or a copy of it";
+        assert_eq!(original.verify().unwrap_err().to_string(), said);
+    }
+
+    #[test]
     fn only_readable_regular_files_whose_size_is_true_are_sources() {
         let folder = tempfile::tempdir().unwrap();
         let path = |name: &str| folder.path().join(name).to_str().unwrap().to_owned();
         fs::write(path("a"), b"abc").unwrap();
         let source = Source::open(&path("a")).unwrap();
         assert_eq!((source.name.as_str(), source.original.size()), ("a", 3));
-        for missing in [path("b"), path("a/b"), path(""), path(".."), String::new()] {
+        for missing in [path("b"), path("a/b"), String::new()] {
             assert_eq!(Source::open(&missing).unwrap_err(), format!("File {missing} does not exist"));
+        }
+        for directory in [path(""), path("..")] {
+            let said = format!("File {directory} cannot be read: it is a directory");
+            assert_eq!(Source::open(&directory).unwrap_err(), said);
         }
         let fifo = path("fifo");
         rustix::fs::mknodat(rustix::fs::CWD, &fifo, rustix::fs::FileType::Fifo, 0o600.into(), 0).unwrap();

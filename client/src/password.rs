@@ -1,27 +1,14 @@
 //! The password that goes along with `--user`: the first line of a file, or the environment.
 
 use std::ffi::OsString;
-use std::fs::{File, OpenOptions};
-use std::io::{self, Read};
-use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
-use std::time::{Duration, Instant};
 
 use forum_client::login::Secret;
 use forum_client::wording::cause;
-use rustix::event::{PollFd, PollFlags, Timespec, poll};
-use rustix::fs::OFlags;
-use rustix::io::Errno;
-use zeroize::Zeroizing;
+use forum_common::process;
 
 /// The environment variable that may hold the password.
 pub(crate) const VARIABLE: &str = "FORUM_PASSWORD";
-
-/// Bytes of the first line of a password file. The longest password has 128; a longer line is some other file.
-const LINE_BYTES_MAX: usize = 1_024;
-
-/// How long a pipe in the place of the file (`--password-file <(pass show forum)`) may take to give its line.
-const PIPE_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// Why there is no password to use, for people.
 #[derive(Debug, PartialEq, Eq)]
@@ -39,10 +26,14 @@ pub(crate) enum Problem {
 pub(crate) fn given(file: Option<&Path>, variable: Option<OsString>) -> Result<Secret, Problem> {
     match (file, variable) {
         (Some(file), _) => {
-            let line = first_line(file);
-            line.map_err(|why| {
-                Problem::Unusable(format!("Cannot read the password in {}: {why}", file.display()))
-            })
+            let line = process::first_line(file).map_err(|error| {
+                Problem::Unusable(format!(
+                    "Cannot read the password in {}: {}",
+                    file.display(),
+                    cause(&error)
+                ))
+            });
+            line.map(|password| Secret::new(password.to_string()))
         }
         (None, Some(password)) if !password.is_empty() => match password.into_string() {
             Ok(password) => Ok(Secret::new(password)),
@@ -55,60 +46,9 @@ pub(crate) fn given(file: Option<&Path>, variable: Option<OsString>) -> Result<S
     }
 }
 
-fn first_line(path: &Path) -> Result<Secret, String> {
-    // Opening a FIFO must not wait for somebody who may never come.
-    let nonblocking = i32::try_from(OFlags::NONBLOCK.bits()).expect("the flag is a small number");
-    let opened = OpenOptions::new().read(true).custom_flags(nonblocking).open(path);
-    let line = opened.and_then(read_line).map_err(|error| cause(&error))?;
-    let text = std::str::from_utf8(&line).map_err(|_| "it is not UTF-8".to_owned())?;
-    match text.lines().next() {
-        Some(password) if !password.is_empty() => Ok(Secret::new(password.to_owned())),
-        _ => Err("it is empty. Its first line must be the password".to_owned()),
-    }
-}
-
-/// Reads up to the end of the first line.
-fn read_line(mut file: File) -> io::Result<Zeroizing<Vec<u8>>> {
-    let deadline = Instant::now() + PIPE_TIMEOUT;
-    // All the room at once: a buffer that grew would leave copies of the password behind.
-    let mut line = Zeroizing::new(Vec::with_capacity(LINE_BYTES_MAX + 1));
-    let mut byte = [0];
-    while line.last() != Some(&b'\n') {
-        if line.len() > LINE_BYTES_MAX {
-            return Err(io::Error::other(format!("its first line is longer than {LINE_BYTES_MAX} bytes")));
-        }
-        // A FIFO that nobody has opened for writing yet has an end already; waiting for it takes that for no end.
-        await_readable(&file, deadline)?;
-        match file.read(&mut byte) {
-            Ok(0) => break,
-            Ok(_) => line.push(byte[0]),
-            Err(error) if matches!(error.kind(), io::ErrorKind::Interrupted | io::ErrorKind::WouldBlock) => {}
-            Err(error) => return Err(error),
-        }
-    }
-    Ok(line)
-}
-
-fn await_readable(file: &File, deadline: Instant) -> io::Result<()> {
-    loop {
-        let left = deadline.saturating_duration_since(Instant::now());
-        let timeout = Timespec { tv_sec: left.as_secs().cast_signed(), tv_nsec: left.subsec_nanos().into() };
-        match poll(&mut [PollFd::new(file, PollFlags::IN)], Some(&timeout)) {
-            Ok(0) => {
-                let seconds = PIPE_TIMEOUT.as_secs();
-                let why = format!("nobody wrote a line into it within {seconds} seconds");
-                return Err(io::Error::other(why));
-            }
-            Ok(_) => return Ok(()),
-            Err(Errno::INTR) => {}
-            Err(error) => return Err(error.into()),
-        }
-    }
-}
-
 #[cfg(test)]
 mod tests {
-    use std::fs;
+    use std::fs::{self, OpenOptions};
     use std::io::Write;
     use std::os::unix::ffi::OsStringExt;
     use std::thread;
@@ -179,15 +119,6 @@ mod tests {
         });
         assert_eq!(read(&path).as_deref(), Ok("jedi"));
         writer.join().unwrap();
-    }
-
-    #[test]
-    fn a_pipe_in_which_nothing_comes_is_given_up() {
-        let (_folder, path) = fifo();
-        let file =
-            OpenOptions::new().read(true).custom_flags(OFlags::NONBLOCK.bits().cast_signed()).open(&path);
-        let error = await_readable(&file.unwrap(), Instant::now()).unwrap_err();
-        assert_eq!(error.to_string(), "nobody wrote a line into it within 10 seconds");
     }
 
     #[test]

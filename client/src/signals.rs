@@ -3,15 +3,14 @@
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::os::unix::net::UnixStream;
-use std::sync::Arc;
 
 use signal_hook::consts::{
     SIGALRM, SIGCONT, SIGHUP, SIGINT, SIGPROF, SIGQUIT, SIGTERM, SIGTSTP, SIGUSR1, SIGUSR2, SIGVTALRM,
-    SIGWINCH, SIGXCPU, SIGXFSZ,
+    SIGWINCH, SIGXCPU,
 };
 use signal_hook::iterator::backend::SignalDelivery;
 use signal_hook::iterator::exfiltrator::SignalOnly;
-use signal_hook::{flag, low_level};
+use signal_hook::low_level;
 
 /// What a signal asks for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -44,8 +43,6 @@ impl Signals {
     pub fn catch(on_terminal: bool) -> io::Result<Self> {
         let (read, write) = UnixStream::pair()?;
         let there = [SIGHUP, SIGTSTP, SIGCONT, SIGWINCH];
-        // A write past the limit for the size of a file (`ulimit -f`) fails then, like one to a full disk.
-        flag::register(SIGXFSZ, Arc::default())?;
         let caught = DEADLY.iter().chain(if on_terminal { &there[..] } else { &[] });
         Ok(Self { delivery: SignalDelivery::with_pipe(read, write, SignalOnly, caught)? })
     }

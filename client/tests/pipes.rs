@@ -98,6 +98,24 @@ fn refusals_go_to_stderr_and_into_the_status() {
 }
 
 #[test]
+fn what_is_refused_as_too_fast_is_said_once_and_a_refused_log_out_is_the_end() {
+    let said = "Slow down. Please try again later";
+    for (lines, refused) in [("LST\nXIT\n", 2), ("LST\n", 2)] {
+        let script = Script::new();
+        let client = Place::of_yoda(&script).pipe_all(lines);
+        let mut peer = script.admit();
+        let tag = peer.hears(&LIST_THREADS);
+        peer.refuse(tag, Refusal::SlowDown, said);
+        let tag = peer.hears(&Request::LogOut);
+        peer.refuse(tag, Refusal::SlowDown, said);
+        peer.expect_end();
+        let (status, out, err) = client.end();
+        assert_eq!((status, out), (Some(1), vec!["Welcome to the forum".to_owned()]), "{lines}");
+        assert_eq!(err, vec![said; refused], "{lines}");
+    }
+}
+
+#[test]
 fn lists_are_printed_as_the_forum_prints_them() {
     let script = Script::new();
     let client = Place::of_yoda(&script).pipe_all("LST\nRDT a\nRDT b 1-2\n");

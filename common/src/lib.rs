@@ -1,12 +1,15 @@
 //! What the programs of forumd share: the frames of the wire protocol, the messages inside them, and the
 //! names and texts that a forum accepts.
 //!
-//! Nothing here knows a socket, a file or a clock: bytes go in, values come out, and the other way round.
+//! Nothing here knows a socket, a file or a clock: bytes go in, values come out, and the other way round. The
+//! exception is [`process`], for what every program does first; it has a feature of its own.
 //! `docs/PROTOCOL.md` describes the same thing for people who write a client in another language.
 #![forbid(unsafe_code)]
 
 pub mod escape;
 pub mod limits;
 pub mod names;
+#[cfg(feature = "process")]
+pub mod process;
 pub mod text;
 pub mod wire;

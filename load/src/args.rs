@@ -16,8 +16,11 @@ use crate::threshold::Threshold;
 /// (`net.ipv4.ip_local_port_range`).
 pub const CONNECTIONS_PER_SOURCE_MAX: u32 = 28_000;
 
-/// Bytes of a file, unless told otherwise.
-pub const FILE_BYTES: u64 = 1 << 30;
+/// Bytes of a file, unless told otherwise: long enough to measure, and no surprise on the disk of the server.
+pub const FILE_BYTES: u64 = 16 << 20;
+
+/// Bytes of a message, unless told otherwise.
+const MESSAGE_BYTES: u64 = 100;
 
 /// Asks a forum server, or what one would pick instead of it, for something many times over, and says how
 /// long the answers took.
@@ -71,7 +74,7 @@ pub struct Arguments {
     #[arg(long, value_name = "ADDRESSES", value_parser = parse_sources, help_heading = "How much")]
     pub source_ips: Option<Sources>,
 
-    /// Bytes of a message, or of a file
+    /// Bytes of a message, or of a file [default: 100 of a message, 16MiB of a file]
     #[arg(long, value_name = "BYTES", value_parser = parse_bytes, help_heading = "What")]
     pub size: Option<u64>,
     /// Threads (lists, subjects, topics) that posts go to
@@ -218,7 +221,7 @@ impl Arguments {
 
     /// Bytes of a message.
     pub fn text_bytes(&self) -> usize {
-        usize::try_from(self.size.unwrap_or(100)).unwrap_or(usize::MAX)
+        usize::try_from(self.size.unwrap_or(MESSAGE_BYTES)).unwrap_or(usize::MAX)
     }
 
     /// Whether it fits together.
@@ -343,6 +346,13 @@ mod tests {
     #[test]
     fn the_command_line_is_consistent() {
         Arguments::command().debug_assert();
+    }
+
+    #[test]
+    fn the_help_says_how_large_messages_and_files_are() {
+        let help = Arguments::command().render_long_help().to_string();
+        let said = format!("[default: {MESSAGE_BYTES} of a message, {}MiB of a file]", FILE_BYTES >> 20);
+        assert!(help.split_whitespace().collect::<Vec<_>>().join(" ").contains(&said), "{help}");
     }
 
     #[test]

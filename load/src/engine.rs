@@ -49,6 +49,9 @@ const STALL_MAX: Duration = Duration::from_secs(60);
 const TURN_MAX: Duration = Duration::from_millis(100);
 const EVENTS_MAX: usize = 4_096;
 
+/// What is said of a run that ended before it had anything to report.
+pub const INTERRUPTED: &str = "interrupted before anything was measured";
+
 const SIGNALS: Token = Token(usize::MAX);
 const WAKER: Token = Token(usize::MAX - 1);
 
@@ -92,6 +95,8 @@ pub struct Engine<'a> {
     left: u64,
     fan: Option<Fan>,
     server: (Option<u32>, Option<Snapshot>),
+    /// When a connection was lost last.
+    lost_ns: u64,
     /// How long the log-ins took.
     ramp_ns: u64,
     events: Events,
@@ -138,6 +143,7 @@ impl<'a> Engine<'a> {
             left: u64::MAX,
             fan: (arguments.scenario == Scenario::Fanout).then(|| Fan::new(arguments.burst)),
             server: (server, None),
+            lost_ns: 0,
             ramp_ns: 0,
             events: Events::with_capacity(EVENTS_MAX),
             input: vec![0; 2 * READ_BYTES],
@@ -168,7 +174,7 @@ impl<'a> Engine<'a> {
     /// Whether there is anything to go on with.
     fn is_usable(&self) -> Result<(), String> {
         if self.is_ending() {
-            return Err("interrupted before anything was measured".to_owned());
+            return Err(INTERRUPTED.to_owned());
         }
         if self.is_deserted() {
             let why = self.meter.texts.first().map_or("no connection is left", String::as_str);

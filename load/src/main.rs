@@ -8,8 +8,9 @@ use std::process::ExitCode;
 
 use clap::Parser;
 
+use forum_common::process::{self, Standard};
 use forum_load::args::Arguments;
-use forum_load::output::complain;
+use forum_load::output::{complain, explain};
 use forum_load::processes;
 use forum_load::run::{self, Destinations, Finished};
 
@@ -19,7 +20,11 @@ const FAILED: u8 = 1;
 const USAGE: u8 = 2;
 
 fn main() -> ExitCode {
-    let arguments = Arguments::parse();
+    process::survive_file_size_limit();
+    let arguments = match Arguments::try_parse() {
+        Ok(arguments) => arguments,
+        Err(said) => return say_instead(&said),
+    };
     let (status, complaints) = match arguments.check() {
         Err(text) => (USAGE, vec![text]),
         Ok(()) => match arguments.part {
@@ -31,12 +36,28 @@ fn main() -> ExitCode {
     ExitCode::from(status)
 }
 
+/// Says what is wrong with the command line, or the help or the version that it asks for.
+fn say_instead(said: &clap::Error) -> ExitCode {
+    match explain(said) {
+        Ok(()) => ExitCode::from(if said.use_stderr() { USAGE } else { 0 }),
+        Err(text) => {
+            complain(&text);
+            ExitCode::from(FAILED)
+        }
+    }
+}
+
 fn ended(done: Result<(), Vec<String>>) -> (u8, Vec<String>) {
     done.map_or_else(|complaints| (FAILED, complaints), |()| (0, Vec::new()))
 }
 
 /// Tries the files, runs, and writes what has come of it. Returns the status, and what is to be said.
 fn whole_run(arguments: &Arguments) -> (u8, Vec<String>) {
+    if run::prints(arguments)
+        && let Err(closed) = Standard::Output.expect_open()
+    {
+        return (FAILED, vec![closed]);
+    }
     match Destinations::open(arguments) {
         Err(text) => (USAGE, vec![text]),
         Ok(destinations) => ended(run::run(arguments).map_err(|text| vec![text]).and_then(|finished| {

@@ -63,6 +63,11 @@ impl Meter {
         self.start_ns != u64::MAX
     }
 
+    /// Seconds from [`Meter::start`] to `now_ns`.
+    pub fn seconds_at(&self, now_ns: u64) -> f64 {
+        now_ns.saturating_sub(self.start_ns) as f64 / 1e9
+    }
+
     /// `requests` are due at `due_ns`.
     #[inline]
     pub fn offer(&mut self, due_ns: u64, requests: u64) {

@@ -6,6 +6,7 @@ use std::io::{self, ErrorKind, Write, stderr, stdout};
 use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
+use forum_common::process::Standard;
 use rustix::fs::{OFlags, fcntl_getfl, fcntl_setfl};
 use tempfile::{Builder, NamedTempFile};
 
@@ -15,6 +16,21 @@ const NEW_FILE_MODE: u32 = 0o666;
 /// Says a line to whoever looks on. If nobody does, it is lost.
 pub fn complain(text: &str) {
     let _ = writeln!(stderr(), "forum-load: {text}");
+}
+
+/// What is said of a command line that asks for nothing to be run: help or the version on standard output, or on
+/// standard error what is wrong with it.
+///
+/// # Errors
+/// Standard output does not take it: a sentence that says why.
+pub fn explain(said: &clap::Error) -> Result<(), String> {
+    if said.use_stderr() {
+        // If nobody looks on, the status has to say it.
+        let _ = said.print();
+        return Ok(());
+    }
+    Standard::Output.expect_open()?;
+    said.print().map_err(|error| format!("standard output: {error}"))
 }
 
 /// Writes to standard output, all of it.

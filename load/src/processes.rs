@@ -216,7 +216,7 @@ fn parse(value: &Value, arguments: &Arguments) -> Option<Finished> {
         outcome,
         texts: Vec::deserialize(&value["texts"]).ok()?,
         deliveries: value["deliveries"].as_u64()?,
-        lost_all: value["lost_all"].as_bool()?,
+        lost_all: Option::deserialize(&value["lost_all"]).ok()?,
     })
 }
 
@@ -233,7 +233,7 @@ fn add(sum: &mut Finished, part: Finished) {
     whole.latency = both;
     merge_series(&mut whole.series, &series);
     sum.deliveries += part.deliveries;
-    sum.lost_all |= part.lost_all;
+    sum.lost_all = [sum.lost_all, part.lost_all].into_iter().flatten().reduce(f64::max);
     for text in part.texts {
         if !sum.texts.contains(&text) {
             sum.texts.push(text);
@@ -262,11 +262,11 @@ mod tests {
     fn an_outcome_comes_through_the_pipe_as_it_was() {
         let arguments = Arguments::parse_from(["forum-load", "ping"]);
         let outcome = crate::report::samples::posts();
-        let part = Finished { outcome, texts: vec!["no".to_owned()], deliveries: 7, lost_all: true };
+        let part = Finished { outcome, texts: vec!["no".to_owned()], deliveries: 7, lost_all: Some(1.5) };
         let line = encode(&part).to_string();
         let mut sum = decode(&line, &arguments).unwrap();
         let outcome = part.outcome;
-        assert_eq!((sum.outcome.counts, sum.lost_all), (outcome.counts, true));
+        assert_eq!((sum.outcome.counts, sum.lost_all), (outcome.counts, Some(1.5)));
         add(&mut sum, decode(&line, &arguments).unwrap());
         assert_eq!((sum.outcome.counts.operations, sum.deliveries, sum.texts.len()), (2000, 14, 1));
         assert!(sum.outcome.counts.is_balanced());

@@ -26,8 +26,9 @@ pub struct Finished {
     pub texts: Vec<String>,
     /// What arrived from others beside the answers.
     pub deliveries: u64,
-    /// Whether no connection was left at the end that asks: the server has died, or ended all of them.
-    pub lost_all: bool,
+    /// The seconds until no connection was left that asks, if it came to that: the server has died, or ended all of
+    /// them. They count from the beginning of the measured time.
+    pub lost_all: Option<f64>,
 }
 
 impl Finished {
@@ -37,8 +38,8 @@ impl Finished {
     /// A sentence that says why not.
     pub fn is_sound(&self) -> Result<(), String> {
         let counts = &self.outcome.counts;
-        if self.lost_all {
-            return Err(format!("every connection was lost after {:.1} s", self.outcome.seconds));
+        if let Some(seconds) = self.lost_all {
+            return Err(format!("every connection was lost after {seconds:.1} s"));
         }
         if counts.operations + counts.late == 0 {
             return Err("no request was carried out".to_owned());
@@ -138,6 +139,11 @@ pub fn make_room(connections: u32) -> Result<(), String> {
     }
 }
 
+/// Whether [`show`] writes anything to standard output.
+pub fn prints(arguments: &Arguments) -> bool {
+    json_on_stdout(arguments) || !arguments.quiet
+}
+
 /// Prints the table, or the JSON if that is to be there.
 ///
 /// # Errors
@@ -146,7 +152,7 @@ pub fn show(arguments: &Arguments, finished: &Finished) -> io::Result<()> {
     if json_on_stdout(arguments) {
         return output::print(&json_text(&finished.outcome));
     }
-    if arguments.quiet {
+    if !prints(arguments) {
         return Ok(());
     }
     let mut text = report::table(&finished.outcome);

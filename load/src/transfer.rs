@@ -3,7 +3,7 @@
 
 mod carrier;
 
-use std::io;
+use std::io::{self, ErrorKind};
 use std::net::{Shutdown, SocketAddr};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -12,10 +12,11 @@ use std::time::{Duration, Instant};
 
 use signal_hook::consts::{SIGINT, SIGTERM};
 use signal_hook::iterator::Signals;
+use socket2::Socket;
 
 use self::carrier::Carrier;
 use crate::args::{Arguments, Direction};
-use crate::engine::Engine;
+use crate::engine::{Engine, INTERRUPTED};
 use crate::meter::Meter;
 use crate::outcome::{Counts, Outcome};
 use crate::run::{Finished, resolve};
@@ -30,21 +31,26 @@ pub fn run(arguments: &Arguments) -> Result<Finished, String> {
     let address = resolve(&arguments.server)?;
     let pid = arguments.server_pid.or_else(|| listening_process(address));
     let look = || pid.and_then(Snapshot::of);
+    let interrupt = Arc::new(Interrupt::default());
+    interrupt.obey().map_err(|error| error.to_string())?;
     let carriers: Result<Vec<_>, _> = match arguments.direction {
         Direction::None => Ok(Vec::new()),
-        _ => (0..arguments.connections).map(|number| Carrier::prepare(arguments, address, number)).collect(),
+        _ => (0..arguments.connections)
+            .map(|number| Carrier::prepare(arguments, address, number, &interrupt))
+            .collect(),
     };
-    let carriers = carriers.map_err(|error| format!("{}: {error}", arguments.server))?;
+    let carriers = carriers.map_err(|error| match interrupt.has_come() {
+        true => INTERRUPTED.to_owned(),
+        false => format!("{}: {error}", arguments.server),
+    })?;
     let beside = beside(arguments);
     let mut engine = match &beside {
         Some(beside) => Some(pinging(beside, address, arguments.connections)?),
         None => None,
     };
-    let interrupted = Arc::new(AtomicBool::new(false));
-    end_on_interrupt(&carriers, Arc::clone(&interrupted)).map_err(|error| error.to_string())?;
     let before = look();
     let start = Instant::now();
-    let log = Arc::new(Log { meter: Mutex::default(), start, interrupted });
+    let log = Arc::new(Log { meter: Mutex::default(), start, interrupt });
     log.meter().start(0, u64::MAX);
     let stopper = engine.as_ref().map(Engine::stopper);
     let moved = thread::spawn({
@@ -68,6 +74,7 @@ pub fn run(arguments: &Arguments) -> Result<Finished, String> {
     let after = after.or_else(look);
     log.meter().end(took.as_nanos() as u64);
     let lost_all = arguments.direction != Direction::None && carriers.is_empty() && !log.is_interrupted();
+    let lost_all = lost_all.then_some(took.as_secs_f64());
     carriers.into_iter().for_each(Carrier::clean_up);
     let meter = log.meter();
     let mut outcome = outcome(arguments, &meter, bytes, took);
@@ -89,7 +96,7 @@ fn beside_files(files: Finished, pings: Finished) -> Finished {
         ..Counts::default()
     });
     let texts = files.texts.into_iter().chain(pings.texts).collect();
-    let lost_all = files.lost_all || pings.lost_all;
+    let lost_all = files.lost_all.or(pings.lost_all);
     let Outcome { latency, series, seconds, .. } = pings.outcome;
     let outcome = Outcome { counts, latency, series, seconds, ..files.outcome };
     Finished { outcome, texts, lost_all, ..files }
@@ -99,8 +106,7 @@ fn beside_files(files: Finished, pings: Finished) -> Finished {
 struct Log {
     meter: Mutex<Meter>,
     start: Instant,
-    /// The run is to end, and its connections were shut for that.
-    interrupted: Arc<AtomicBool>,
+    interrupt: Arc<Interrupt>,
 }
 
 impl Log {
@@ -113,24 +119,48 @@ impl Log {
     }
 
     fn is_interrupted(&self) -> bool {
-        self.interrupted.load(Ordering::Acquire)
+        self.interrupt.has_come()
     }
 }
 
-/// Shuts the connections of the carriers when the process is to end: they block, and end by that.
-fn end_on_interrupt(carriers: &[Carrier], interrupted: Arc<AtomicBool>) -> io::Result<()> {
-    let mut signals = Signals::new([SIGINT, SIGTERM])?;
-    let streams: io::Result<Vec<_>> = carriers.iter().map(|carrier| carrier.stream().try_clone()).collect();
-    let streams = streams?;
-    thread::spawn(move || {
-        if signals.forever().next().is_some() {
-            interrupted.store(true, Ordering::Release);
-            for stream in &streams {
-                let _ = stream.shutdown(Shutdown::Both);
+/// Whether the run is to end. The carriers block; what ends them is that their connections are shut.
+#[derive(Debug, Default)]
+struct Interrupt {
+    has_come: AtomicBool,
+    streams: Mutex<Vec<Socket>>,
+}
+
+impl Interrupt {
+    /// From now on SIGINT and SIGTERM shut every connection, those being made included.
+    fn obey(self: &Arc<Self>) -> io::Result<()> {
+        let mut signals = Signals::new([SIGINT, SIGTERM])?;
+        let interrupt = Arc::clone(self);
+        thread::spawn(move || {
+            if signals.forever().next().is_some() {
+                interrupt.has_come.store(true, Ordering::Release);
+                for stream in interrupt.streams().iter() {
+                    let _ = stream.shutdown(Shutdown::Both);
+                }
             }
-        }
-    });
-    Ok(())
+        });
+        Ok(())
+    }
+
+    /// Shuts this connection, too, when it comes.
+    fn shuts(&self, stream: Socket) -> io::Result<()> {
+        let mut streams = self.streams();
+        streams.push(stream);
+        // Under the lock: either it is seen here, or the connection there.
+        if self.has_come() { Err(ErrorKind::Interrupted.into()) } else { Ok(()) }
+    }
+
+    fn has_come(&self) -> bool {
+        self.has_come.load(Ordering::Acquire)
+    }
+
+    fn streams(&self) -> MutexGuard<'_, Vec<Socket>> {
+        self.streams.lock().unwrap_or_else(PoisonError::into_inner)
+    }
 }
 
 /// The arguments of the pings beside.

@@ -106,6 +106,24 @@ fn a_server_that_dies_fails_the_run_and_each_request_and_connection_is_lost_once
 }
 
 #[test]
+fn when_all_connections_that_only_stay_are_lost_it_is_said_how_long_they_stayed() {
+    for words in ["connect -c 3", "connect -c 4 --processes 2"] {
+        let mut server = server();
+        let mut load = start(&server, &format!("{words} -d 1h"));
+        server.wait_log("load2 successfully logged in");
+        let_pass(1);
+        server.kill();
+        let finished = load.finish();
+        assert_eq!(finished.code, Some(1), "{words}: {finished:#?}");
+        let said = finished.stderr.concat();
+        let (_, after) =
+            said.split_once("every connection was lost after ").unwrap_or_else(|| panic!("{said}"));
+        let seconds: f64 = after.split(' ').next().unwrap().parse().unwrap();
+        assert!(seconds >= 1.0, "{words}: {said}");
+    }
+}
+
+#[test]
 fn whatever_was_asked_of_a_server_that_dies_is_accounted_for() {
     for words in [
         "ping -c 3 --rate 500",

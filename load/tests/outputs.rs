@@ -207,6 +207,70 @@ fn a_run_that_is_interrupted_before_it_measures_says_so_and_writes_nothing() {
 }
 
 #[test]
+fn a_transfer_that_is_interrupted_while_it_is_set_up_ends_and_says_so() {
+    let silent = TcpListener::bind("127.0.0.1:0").unwrap();
+    for signal in [Signal::INT, Signal::TERM] {
+        let mut load =
+            Process::start(&mut with_table(&silent.local_addr().unwrap().to_string(), "transfer -c 2"));
+        let _connection = accept(&silent);
+        load.signal(signal);
+        let finished = load.finish();
+        assert_eq!(finished.code, Some(1), "{finished:?}");
+        assert!(
+            finished.stderr.concat().contains("interrupted before anything was measured"),
+            "{finished:?}"
+        );
+    }
+}
+
+/// The shell's own words, and then this program, which it becomes.
+fn in_shell(words: &str, command: &Command) -> Command {
+    let mut shell = Command::new("sh");
+    shell.args(["-c", words, "sh"]).arg(command.get_program()).args(command.get_args());
+    shell
+}
+
+#[test]
+fn a_file_over_the_limit_of_the_process_is_said_and_leaves_nothing_behind() {
+    let server = server();
+    let directory = TempDir::new().unwrap();
+    let mut command = with_table(&server.address().to_string(), "ping -n 10");
+    command.arg("--report").arg(directory.path().join("run.html"));
+    let finished = Process::start(&mut in_shell("ulimit -f 1; exec \"$@\"", &command)).finish();
+    assert_eq!((finished.code, finished.signal), (Some(1), None), "{finished:?}");
+    assert!(finished.stderr.concat().contains("File too large"), "{finished:?}");
+    assert!(names(directory.path()).is_empty(), "{:?}", names(directory.path()));
+}
+
+#[test]
+fn a_standard_output_that_was_closed_before_the_start_is_said_where_it_is_written_to() {
+    let help = |program: &str| {
+        let mut command = Command::new(program);
+        command.arg("--help");
+        command
+    };
+    let said =
+        "Standard output is closed. Use a terminal, a pipe or a file, or >/dev/null to discard the answers";
+    for command in [
+        help(env!("CARGO_BIN_EXE_forum-load")),
+        help(env!("CARGO_BIN_EXE_forum-floor")),
+        with_table(NOBODY, "ping -n 1"),
+        command(NOBODY, "ping -n 1 -q"),
+    ] {
+        let finished = Process::start(&mut in_shell("exec \"$@\" >&-", &command)).finish();
+        assert_eq!(finished.code, Some(1), "{command:?}: {finished:?}");
+        assert!(finished.stderr.concat().ends_with(said), "{command:?}: {finished:?}");
+    }
+    let server = server();
+    let quiet = with_table(&server.address().to_string(), "ping -n 1 -q");
+    Process::start(&mut in_shell("exec \"$@\" >&-", &quiet)).finish().expect_success();
+    for program in [env!("CARGO_BIN_EXE_forum-load"), env!("CARGO_BIN_EXE_forum-floor")] {
+        let full = OpenOptions::new().write(true).open("/dev/full").unwrap();
+        assert_eq!(help(program).stdout(full).stderr(Stdio::null()).status().unwrap().code(), Some(1));
+    }
+}
+
+#[test]
 fn json_on_standard_output_has_nothing_beside_it() {
     let server = server();
     let finished = start(&server, "ping -n 10").finish();

@@ -17,6 +17,7 @@ pub mod directory;
 pub mod files;
 pub mod forum;
 pub mod inbox;
+mod interrupts;
 pub mod journal;
 pub mod links;
 mod listen;

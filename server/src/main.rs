@@ -5,22 +5,28 @@
 use std::process::ExitCode;
 
 use clap::Parser;
+use forum_common::process::{self, Standard};
 use forumd::args::{Arguments, Offline};
 use forumd::console;
 use forumd::offline;
-use forumd::signals;
 use forumd::startup::{self, Failed};
 
 /// The command line was not understood.
 const USAGE: u8 = 2;
 
 fn main() -> ExitCode {
-    signals::survive_file_size_limit();
+    process::survive_file_size_limit();
     let arguments = match Arguments::try_parse() {
         Ok(arguments) => arguments,
         Err(said) => return say_instead(&said),
     };
     let data = &arguments.data;
+    // What they have to say is why they are asked; serving has its words on standard error.
+    if arguments.offline.is_some()
+        && let Some(status) = without_output()
+    {
+        return status;
+    }
     let result = match &arguments.offline {
         None => startup::serve(&arguments.serve, data),
         Some(Offline::Export { dir, salvage: false }) => offline::export(data, dir),
@@ -44,6 +50,11 @@ fn main() -> ExitCode {
 
 /// Help, the version, or what is wrong with the command line. What was asked for and can't be shown is an error.
 fn say_instead(said: &clap::Error) -> ExitCode {
+    if !said.use_stderr()
+        && let Some(status) = without_output()
+    {
+        return status;
+    }
     match said.print() {
         _ if said.use_stderr() => ExitCode::from(USAGE),
         Ok(()) => ExitCode::SUCCESS,
@@ -52,4 +63,11 @@ fn say_instead(said: &clap::Error) -> ExitCode {
             ExitCode::FAILURE
         }
     }
+}
+
+/// The status of a program that was to write to standard output, if that was closed when it began.
+fn without_output() -> Option<ExitCode> {
+    let closed = Standard::Output.expect_open().err()?;
+    console::say(format_args!("forumd: {closed}"));
+    Some(ExitCode::FAILURE)
 }

@@ -8,7 +8,6 @@
 mod check;
 mod export;
 mod import;
-mod interrupts;
 mod layout;
 mod reset;
 mod salvage;
@@ -22,10 +21,12 @@ use std::fmt;
 use std::io::{self, Write};
 use std::path::Path;
 
-use self::interrupts::Interrupts;
+use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
+
 use crate::directory::Directory;
 use crate::files::{FileId, has_whole};
 use crate::forum::{AccountId, Entry, Forum, Restorer};
+use crate::interrupts::Interrupts;
 use crate::journal::{Access, Contents, JournalError, Reading, Stored, Unverified};
 use crate::startup::Failed;
 use crate::store::Look;
@@ -36,7 +37,7 @@ use crate::store::Look;
 /// # Errors
 /// There is no forum in `data`, it is damaged, or `dir` can't be written; then nothing is left in `dir`.
 pub fn export(data: &Path, dir: &Path) -> Result<(), Failed> {
-    let interrupts = Interrupts::noticed().map_err(because("listen for signals"))?;
+    let interrupts = interrupts()?;
     export::run(data, dir, &mut io::stdout(), &interrupts)
 }
 
@@ -47,7 +48,7 @@ pub fn export(data: &Path, dir: &Path) -> Result<(), Failed> {
 /// There is no forum in `data`, nothing of it could be saved, or `dir` can't be written; then nothing is left in
 /// `dir`.
 pub fn salvage(data: &Path, dir: &Path) -> Result<(), Failed> {
-    let interrupts = Interrupts::noticed().map_err(because("listen for signals"))?;
+    let interrupts = interrupts()?;
     salvage::run(data, dir, &mut io::stdout(), &interrupts)
 }
 
@@ -57,7 +58,7 @@ pub fn salvage(data: &Path, dir: &Path) -> Result<(), Failed> {
 /// `dir` is not, byte for byte, what an export may be, or `data` can't be written or isn't empty; `data` is
 /// then as it was.
 pub fn import(data: &Path, dir: &Path) -> Result<(), Failed> {
-    let interrupts = Interrupts::noticed().map_err(because("listen for signals"))?;
+    let interrupts = interrupts()?;
     import::run(data, dir, &mut io::stdout(), &interrupts)
 }
 
@@ -76,8 +77,13 @@ pub fn check(data: &Path) -> Result<(), Failed> {
 /// # Errors
 /// A server is running, nobody has this name, or the password is none; nothing was changed.
 pub fn reset_password(data: &Path, name: &str) -> Result<(), Failed> {
-    let interrupts = Interrupts::noticed().map_err(because("listen for signals"))?;
+    let interrupts = interrupts()?;
     reset::run(data, name, &io::stdin(), &mut io::stdout(), &interrupts)
+}
+
+/// Signals that end the program are only noticed: there is something to clean up.
+fn interrupts() -> Result<Interrupts, Failed> {
+    Interrupts::noticed([SIGINT, SIGTERM, SIGHUP]).map_err(because("listen for signals"))
 }
 
 /// The forum at one point of the log.

@@ -199,18 +199,22 @@ fn work<K>(
     }
 }
 
-/// Hashes all `passwords` with all the cores there are, and tells `progress` after each how many are done.
-/// The hashes come in the order of the passwords.
-pub fn hash_all(
+/// Hashes all `passwords` with all the cores there are. The hashes come in the order of the passwords.
+pub fn hash_all(passwords: &[Password], parameters: HashParameters) -> Vec<PasswordHash> {
+    hash_all_while(passwords, parameters, |_| true).expect("nobody stops it")
+}
+
+/// Like [`hash_all`], and asks `goes_on` after each how many are done. When that says no, there are no hashes.
+pub fn hash_all_while(
     passwords: &[Password],
     parameters: HashParameters,
-    mut progress: impl FnMut(usize),
-) -> Vec<PasswordHash> {
+    mut goes_on: impl FnMut(usize) -> bool,
+) -> Option<Vec<PasswordHash>> {
     let threads = thread::available_parallelism().map_or(1, NonZero::get).min(passwords.len());
     let next = AtomicUsize::new(0);
     let (done, results) = mpsc::channel();
     let mut hashes = Vec::with_capacity(passwords.len());
-    thread::scope(|scope| {
+    let is_whole = thread::scope(|scope| {
         for _ in 0..threads {
             let (next, done) = (&next, done.clone());
             scope.spawn(move || {
@@ -229,11 +233,14 @@ pub fn hash_all(
         drop(done);
         for numbered in results {
             hashes.push(numbered);
-            progress(hashes.len());
+            if !goes_on(hashes.len()) {
+                return false;
+            }
         }
+        true
     });
     hashes.sort_unstable_by_key(|(index, _)| *index);
-    hashes.into_iter().map(|(_, hash)| hash).collect()
+    is_whole.then(|| hashes.into_iter().map(|(_, hash)| hash).collect())
 }
 
 /// Where hashes are made: argon2 and the memory it fills, which is kept from one job to the next instead of

@@ -85,8 +85,6 @@ pub struct Reactor {
     /// A descriptor that is given up to accept one connection more and say why it can't stay.
     reserve: Option<File>,
     signals: Signals,
-    /// How many of them were to end the server.
-    end_signals: u32,
     log: Reopener,
     /// Somebody has woken the loop since it last looked at what its helpers have done: nobody else needs to.
     woken: Arc<AtomicBool>,
@@ -117,7 +115,6 @@ impl Reactor {
             accept_pause: None,
             reserve: File::open("/dev/null").ok(),
             signals,
-            end_signals: 0,
             log,
             woken: Arc::default(),
         };
@@ -228,17 +225,11 @@ impl Reactor {
         }
     }
 
-    /// Of those that end the server the first does it in order, the second at once.
     fn take_signals<J: Journal, C: Clock>(&mut self, service: &mut Service<TcpStream, J, C>) {
         for signal in self.signals.pending() {
             let name = signal_hook::low_level::signal_name(signal).unwrap_or("unknown");
             match signals::meaning(signal) {
-                Meaning::End if self.end_signals > 0 => {
-                    let _ = signal_hook::low_level::emulate_default_handler(signal);
-                    std::process::exit(128 + signal);
-                }
                 Meaning::End => {
-                    self.end_signals += 1;
                     info!("signal {name}: ending");
                     service.shut_down();
                 }

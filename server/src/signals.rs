@@ -4,18 +4,13 @@
 
 use std::io;
 use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 
 use signal_hook::consts::{
-    SIGALRM, SIGHUP, SIGINT, SIGIO, SIGPROF, SIGTERM, SIGUSR1, SIGUSR2, SIGVTALRM, SIGXCPU, SIGXFSZ,
+    SIGALRM, SIGHUP, SIGINT, SIGIO, SIGPROF, SIGTERM, SIGUSR1, SIGUSR2, SIGVTALRM, SIGXCPU,
 };
+use signal_hook::flag;
 use signal_hook_mio::v1_0::Signals;
-
-/// From now on a write past the limit for the size of a file (`ulimit -f`) fails, like one to a full disk. Without
-/// anybody who takes SIGXFSZ, any upload could kill the server.
-pub fn survive_file_size_limit() {
-    // It fails only for signals that can't be taken.
-    let _ = signal_hook::flag::register(SIGXFSZ, Arc::default());
-}
 
 /// What a signal means.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -56,11 +51,23 @@ pub fn take_harmless() -> io::Result<Signals> {
     Signals::new(MEANINGS.iter().filter(|(_, meaning)| *meaning != Meaning::End).map(|(signal, _)| signal))
 }
 
-/// Takes those that end it as well.
+/// The signals that end the server.
+pub fn ending() -> impl Iterator<Item = i32> {
+    MEANINGS.iter().filter(|(_, meaning)| *meaning == Meaning::End).map(|(signal, _)| *signal)
+}
+
+/// Takes those that end it as well: the first one waits until somebody looks, and the second, whichever of them,
+/// ends the process at once, though nobody does look.
 ///
 /// # Errors
 /// Those of the operating system.
 pub fn take_ending(signals: &Signals) -> io::Result<()> {
-    let ending = MEANINGS.iter().filter(|(_, meaning)| *meaning == Meaning::End);
-    ending.map(|(signal, _)| *signal).try_for_each(|signal| signals.add_signal(signal))
+    let has_come = Arc::new(AtomicBool::new(false));
+    for signal in ending() {
+        // In this order: only the next one finds the flag set.
+        flag::register_conditional_default(signal, Arc::clone(&has_come))?;
+        flag::register(signal, Arc::clone(&has_come))?;
+        signals.add_signal(signal)?;
+    }
+    Ok(())
 }

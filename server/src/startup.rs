@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use forum_common::limits::PASSWORD_BYTES_MAX;
 use forum_common::names::Password;
+use forum_common::process;
 use log::{LevelFilter, info, warn};
 
 use crate::args::{Limits, ServeArguments};
@@ -66,13 +67,17 @@ pub fn serve(arguments: &ServeArguments, data: &Path) -> Result<(), Failed> {
     let (mut reactor, wake) = Reactor::new(signals, log.reopener()).map_err(Failed::because)?;
     let helpers = start_helpers(arguments, hash_parameters, replayed, &store, &wake)?;
     let mut service = Service::new(settings, SystemClock, forum, helpers);
-    if let Some(file) = &arguments.credentials {
-        credentials::import(file, hash_parameters, &mut service, &mut reactor)?;
+    let is_whole = match &arguments.credentials {
+        Some(file) => credentials::import(file, hash_parameters, &mut service, &mut reactor)?,
+        None => true,
+    };
+    // A signal that has come meanwhile ends it in order, before anybody is let in.
+    if is_whole {
+        let address = reactor.listen(socket).map_err(|error| {
+            Failed::because(format_args!("can't listen on {}: {error}", arguments.address()))
+        })?;
+        console::say(format_args!("listening on {address}"));
     }
-    let address = reactor
-        .listen(socket)
-        .map_err(|error| Failed::because(format_args!("can't listen on {}: {error}", arguments.address())))?;
-    console::say(format_args!("listening on {address}"));
     let ended = reactor.run(&mut service).map_err(Failed::because);
     let wipe = arguments.wipe_on_shutdown && service.was_told_to_end();
     let closed = service.into_journal().map_err(|reason| {
@@ -138,7 +143,7 @@ fn admin_password(
             "the admin password must have 1 to {PASSWORD_BYTES_MAX} bytes and no control characters"
         ))
     })?;
-    Ok(passwords::hash_all(&[password], parameters, |_| {}).pop())
+    Ok(passwords::hash_all(&[password], parameters).pop())
 }
 
 fn raw_admin_password(arguments: &ServeArguments) -> Result<Option<String>, Failed> {
@@ -146,12 +151,11 @@ fn raw_admin_password(arguments: &ServeArguments) -> Result<Option<String>, Fail
         return Ok(Some(password.clone()));
     }
     if let Some(file) = &arguments.admin_password_file {
-        let text = std::fs::read_to_string(file)
-            .map_err(|error| Failed::because(format_args!("can't read {}: {error}", file.display())))?;
-        return match text.lines().next() {
-            Some(line) if !line.is_empty() => Ok(Some(line.to_owned())),
-            _ => Err(Failed::because(format_args!("{} has no password in its first line", file.display()))),
-        };
+        let line = process::first_line(file);
+        let line = line.map_err(|error| {
+            Failed::because(format_args!("can't read the admin password in {}: {error}", file.display()))
+        })?;
+        return Ok(Some(line.to_string()));
     }
     match std::env::var("FORUM_ADMIN_PASSWORD") {
         Ok(password) => Ok(Some(password).filter(|password| !password.is_empty())),

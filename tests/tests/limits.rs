@@ -276,3 +276,15 @@ fn people_who_are_logged_out_for_doing_nothing_are_told_and_end_well() {
     client.hears("You have been logged out: no activity for 1 seconds");
     assert_eq!(client.wait_exit(), Some(0));
 }
+
+#[test]
+fn a_script_that_is_too_fast_hears_so_once_a_command_and_logs_out() {
+    let server = Server::start(&["--max-requests-per-second", "1"]);
+    let forum = server.forum().args(&["--user", "yoda"]).env("FORUM_PASSWORD", PASSWORD);
+    let finished = forum.run("LST\nLST\nLST\nXIT\n");
+    assert_eq!(finished.stdout.last().map(String::as_str), Some("Goodbye"), "{finished:?}");
+    let refused = finished.stderr.len();
+    assert!(refused <= 3, "{finished:?}");
+    assert!(finished.stderr.iter().all(|line| line == "Slow down. Please try again later"), "{finished:?}");
+    assert_eq!(finished.code, Some(i32::from(refused > 0)), "{finished:?}");
+}

@@ -6,6 +6,7 @@ use std::os::unix::fs::PermissionsExt;
 
 use forum_common::wire::{Refusal, Request};
 use forum_tests::{Finished, Forumd, Server, free_port};
+use rustix::fs::{CWD, Mode, mkfifoat};
 
 /// Insists on one clear line and this exit code.
 fn expect_failure(finished: &Finished, code: i32) -> &str {
@@ -228,4 +229,27 @@ fn an_admin_password_that_can_be_none_is_a_usage_error() {
     fs::write(&path, "tab\there\n").unwrap();
     let finished = launch.args(&["--admin-password-file", path.to_str().unwrap()]).run("");
     assert_eq!((finished.code, &finished.stderr[..]), (Some(2), &wanted.map(str::to_owned)[..]));
+}
+
+#[test]
+fn files_of_passwords_are_read_as_far_as_a_password_may_reach() {
+    let launch = Forumd::new().without_admin_password();
+    let finished = launch.args(&["--admin-password-file", "/dev/zero"]).run("");
+    let why = "its first line is longer than 1024 bytes";
+    let said = format!("forumd: can't read the admin password in /dev/zero: {why}");
+    assert_eq!((finished.code, finished.stderr.last()), (Some(1), Some(&said)));
+    let finished = Forumd::new().args(&["--credentials", "/dev/zero"]).run("");
+    let said = "forumd: /dev/zero, line 1: it has more than 1024 bytes".to_owned();
+    assert_eq!((finished.code, finished.stderr.last()), (Some(1), Some(&said)));
+}
+
+#[test]
+fn an_admin_password_from_a_fifo_that_nobody_writes_is_given_up() {
+    let launch = Forumd::new().without_admin_password();
+    let fifo = launch.directory().join("admin");
+    mkfifoat(CWD, &fifo, Mode::RUSR | Mode::WUSR).unwrap();
+    let finished = launch.args(&["--admin-password-file", fifo.to_str().unwrap()]).run("");
+    assert_eq!(finished.code, Some(1), "{finished:#?}");
+    let said = finished.stderr.last().unwrap();
+    assert!(said.ends_with(": nobody wrote a line into it within 10 seconds"), "{said}");
 }

@@ -4,7 +4,7 @@
 
 use std::fs::File;
 use std::net::{SocketAddr, TcpListener, TcpStream};
-use std::process::{Child, Stdio};
+use std::process::{Child, Command, Stdio};
 
 use forum_tests::{DEADLINE, Finished, Forumd, Server, Wire, until};
 use rustix::fs::{CWD, Mode, mkfifoat};
@@ -75,6 +75,25 @@ fn what_was_asked_for_and_cant_be_shown_is_an_error() {
             assert_eq!(said.lines().count(), 1, "{words:?}: {said}");
         }
     }
+}
+
+#[test]
+fn a_standard_output_that_was_closed_before_the_start_is_said_before_anything_is_done() {
+    let mut server = Server::start(&[]);
+    server.stop();
+    let said = "forumd: Standard output is closed. \
+        Use a terminal, a pipe or a file, or >/dev/null to discard the answers\n";
+    let backup = server.launch().directory().join("backup");
+    for words in [&["check"][..], &["export", backup.to_str().unwrap()], &["--help"], &["--version"]] {
+        let launch = Forumd::bare().on_data_of(server.launch()).args(words);
+        let command = launch.command();
+        let mut shell = Command::new("sh");
+        shell.args(["-c", "exec \"$@\" >&-", "sh"]).arg(command.get_program()).args(command.get_args());
+        let output = shell.output().unwrap();
+        let heard = String::from_utf8(output.stderr).unwrap();
+        assert_eq!((output.status.code(), heard.as_str()), (Some(1), said), "{words:?}");
+    }
+    assert!(!backup.exists());
 }
 
 #[test]

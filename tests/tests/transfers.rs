@@ -68,7 +68,7 @@ fn an_upload_takes_a_path_and_its_last_part_is_the_name() {
     yoda.put_file("sub/f", b"below");
     yoda.does("CRT t", "Thread t created");
     yoda.does("UPD t sub/f", "f uploaded to t thread");
-    yoda.fails("UPD t sub", "File sub does not exist");
+    yoda.fails("UPD t sub", "File sub cannot be read: it is a directory");
     yoda.does("DWN t f", "f successfully downloaded");
     assert_eq!(yoda.file("f"), b"below");
 }

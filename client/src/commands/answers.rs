@@ -63,6 +63,11 @@ impl Commands {
                 desk.output.refuse(private::not_enabled(&user));
                 Outcome::Going
             }
+            // It is over all the same: who has nothing more to enter would only ask again, and again.
+            (Awaits::Goodbye, Reply::Refused { text, .. }) => {
+                desk.output.refuse(text);
+                Outcome::Goodbye
+            }
             (_, Reply::Refused { text, .. }) => {
                 self.memory.names.learn_reply(reply);
                 desk.output.refuse(text);

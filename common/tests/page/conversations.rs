@@ -68,11 +68,11 @@ pub(crate) fn all() -> Vec<(&'static str, Vec<Said<'static>>)> {
     ]
 }
 
-fn hello(seconds: u64) -> [Said<'static>; 2] {
+fn hello(seconds: u64, presence: bool) -> [Said<'static>; 2] {
     let limits = [(Limit::ChangesInFlight, 64), (Limit::FileBytes, 1 << 30)];
     let limits: &LimitListBuf = Box::leak(Box::new(limits.into_iter().collect()));
     [
-        Client(1, Request::ClientHello { version: VERSION, client: "example", presence: true }),
+        Client(1, Request::ClientHello { version: VERSION, client: "example", presence }),
         reply(
             1,
             Reply::ServerHello {
@@ -89,7 +89,7 @@ fn hello(seconds: u64) -> [Said<'static>; 2] {
 }
 
 fn log_in(seconds: u64, udp_port: u16) -> Vec<Said<'static>> {
-    let mut said = hello(seconds).to_vec();
+    let mut said = hello(seconds, true).to_vec();
     said.extend([
         Client(2, Request::LogIn { name: "yoda", udp_port, take_over: None, session: None }),
         reply(2, Reply::PasswordWanted { known: true }),
@@ -101,7 +101,7 @@ fn log_in(seconds: u64, udp_port: u16) -> Vec<Said<'static>> {
 
 /// From the first byte to the first post, for a new user.
 fn quick_start() -> Vec<Said<'static>> {
-    let mut said = hello(0).to_vec();
+    let mut said = hello(0, false).to_vec();
     said.extend([
         Client(2, Request::LogIn { name: "yoda", udp_port: 0, take_over: None, session: None }),
         reply(2, Reply::PasswordWanted { known: false }),

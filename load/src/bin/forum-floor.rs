@@ -10,9 +10,14 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
+use forum_common::process;
 use forum_load::floor::files::{By, Digest};
 use forum_load::floor::log::Sync;
 use forum_load::floor::{self, echo, fan, files, log};
+use forum_load::output::explain;
+
+/// The command line makes no sense.
+const USAGE: u8 = 2;
 
 /// The least that a server can do, to measure servers against. Not for where strangers are
 #[derive(Parser)]
@@ -61,7 +66,20 @@ enum Floor {
 }
 
 fn main() -> ExitCode {
-    let Err(error) = serve(Args::parse());
+    process::survive_file_size_limit();
+    let args = match Args::try_parse() {
+        Ok(args) => args,
+        Err(said) => {
+            return match explain(&said) {
+                Ok(()) => ExitCode::from(if said.use_stderr() { USAGE } else { 0 }),
+                Err(text) => {
+                    say(&format!("forum-floor: {text}"));
+                    ExitCode::FAILURE
+                }
+            };
+        }
+    };
+    let Err(error) = serve(args);
     say(&format!("forum-floor: {error}"));
     ExitCode::FAILURE
 }

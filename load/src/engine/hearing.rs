@@ -220,6 +220,7 @@ impl Engine<'_> {
             in_flight.push(connection.begun_ns);
         }
         self.meter.lose(in_flight, now, why);
+        self.lost_ns = now;
         if matches!(before, Phase::Entering(_)) {
             self.entering -= 1;
             return;

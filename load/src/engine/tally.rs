@@ -44,7 +44,7 @@ impl Engine<'_> {
             outcome,
             texts: self.meter.texts.clone(),
             deliveries: self.meter.deliveries,
-            lost_all: self.is_deserted(),
+            lost_all: self.is_deserted().then(|| self.meter.seconds_at(self.lost_ns)),
         }
     }
 }

@@ -8,8 +8,9 @@ use std::time::Duration;
 
 use forum_common::limits::DATA_BYTES_MAX;
 use forum_common::wire::{Blocking, Credit, Event, Notice, OwnedReply, Reply, Request, Transfer, Window};
+use socket2::{Domain, Protocol, Socket, Type};
 
-use super::Log;
+use super::{Interrupt, Log};
 use crate::args::{Arguments, Direction, FILE_BYTES};
 use crate::dialect::forum::{hello, log_in, proof};
 use crate::work::user_name;
@@ -42,8 +43,16 @@ impl Display for Refusal {
 
 impl Carrier {
     /// Logs in, and makes a thread with nothing in it but, if it is to be fetched, the file.
-    pub(super) fn prepare(arguments: &Arguments, address: SocketAddr, number: u32) -> io::Result<Self> {
-        let stream = TcpStream::connect(address)?;
+    pub(super) fn prepare(
+        arguments: &Arguments,
+        address: SocketAddr,
+        number: u32,
+        interrupt: &Interrupt,
+    ) -> io::Result<Self> {
+        let socket = Socket::new(Domain::for_address(address), Type::STREAM, Some(Protocol::TCP))?;
+        interrupt.shuts(socket.try_clone()?)?;
+        socket.connect(&address.into())?;
+        let stream = TcpStream::from(socket);
         stream.set_nodelay(true)?;
         stream.set_read_timeout(Some(SILENCE_MAX))?;
         stream.set_write_timeout(Some(SILENCE_MAX))?;
@@ -68,11 +77,6 @@ impl Carrier {
             return Err(io::Error::other("the server wants no password"));
         };
         self.request(&proof(&arguments.password, known)).map(drop)
-    }
-
-    /// What it moves the files over.
-    pub(super) fn stream(&self) -> &TcpStream {
-        self.wire.stream()
     }
 
     /// Moves the files one after the other. Returns the bytes, and whether the connection is still there.

@@ -13,12 +13,12 @@ use std::path::Path;
 use forum_common::escape::for_terminal;
 use forum_common::names::Title;
 
-use super::interrupts::Interrupts;
 use super::verify::{Fault, expected, verify};
 use super::{Counted, Point, Totals, because, say, stored};
 use crate::directory::Directory;
 use crate::files::{FileId, Kind, Survey, orphaned, survey};
 use crate::forum::{Forum, Upload};
+use crate::interrupts::Interrupts;
 use crate::journal::{Beside, Contents, parts};
 use crate::startup::Failed;
 use crate::store::Look;

@@ -14,7 +14,6 @@ use std::path::{Path, PathBuf};
 
 use serde::Serialize;
 
-use super::interrupts::Interrupts;
 use super::layout::{
     BOARD, Closing, FILES, README, README_TEXT, RECORDS, RECORDS_DRAFT, ROOMS, THREADS, UPLOADS,
     create_directory, create_file, parent, room_name, thread_name, upload_name,
@@ -25,6 +24,7 @@ use crate::console;
 use crate::directory::Directory;
 use crate::files::{FileId, is_lost_and_found, survey};
 use crate::forum::{Forum, History, Item, Record, Sequence, Thread, TimedPost, Upload};
+use crate::interrupts::Interrupts;
 use crate::journal::sync_directory;
 use crate::startup::Failed;
 use crate::store::Look;

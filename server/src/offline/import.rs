@@ -10,7 +10,6 @@ use std::path::Path;
 use forum_common::escape::for_terminal;
 use forum_common::limits::TEXT_BYTES_MAX;
 
-use super::interrupts::Interrupts;
 use super::layout::{Closing, FILES, RECORDS};
 use super::verify::{Fault, copy};
 use super::{Totals, because, say};
@@ -18,6 +17,7 @@ use crate::clock::{Clock, SystemClock};
 use crate::directory::Directory;
 use crate::files::Expected;
 use crate::forum::{Forum, ItemId, Record, Restorer, ThreadId};
+use crate::interrupts::Interrupts;
 use crate::journal::{SNAPSHOT_CHUNK_BYTES, write_fresh};
 use crate::startup::Failed;
 use crate::store::Store;
@@ -83,7 +83,7 @@ impl Failure {
             }
             Self::CutOff => Failed::because(format_args!("{path} is cut off: its last line is missing")),
             Self::Unreadable(error) => because(format_args!("read {path}"))(error),
-            Self::Interrupted => super::interrupts::Interrupted.into(),
+            Self::Interrupted => crate::interrupts::Interrupted.into(),
         }
     }
 }

@@ -8,11 +8,11 @@ use std::path::Path;
 use forum_common::escape::for_terminal;
 use forum_common::names::Password;
 
-use super::interrupts::Interrupts;
 use super::secret::ask;
 use super::{Point, say};
 use crate::clock::{Clock, SystemClock};
 use crate::forum::{AccountId, Change, Entry, Forum};
+use crate::interrupts::Interrupts;
 use crate::journal::{Beside, JournalError, Reading, Stored, Writing};
 use crate::passwords::{HashParameters, PasswordHash, hash_all};
 use crate::startup::Failed;
@@ -43,7 +43,7 @@ pub(super) fn run(
 }
 
 fn hash(password: Password) -> Result<PasswordHash, Failed> {
-    let hashes = hash_all(&[password], HashParameters::default(), |_| {});
+    let hashes = hash_all(&[password], HashParameters::default());
     hashes.first().copied().ok_or_else(|| Failed::because("the password could not be hashed"))
 }
 

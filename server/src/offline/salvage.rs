@@ -11,12 +11,12 @@ use std::path::Path;
 use forum_common::escape::for_terminal;
 
 use super::export::{drop_unnamed, hold_all, link_all, prepare, write};
-use super::interrupts::Interrupts;
 use super::verify::{Fault, expected, verify};
 use super::{Totals, because, say};
 use crate::directory::Directory;
 use crate::files::{FileId, has_whole};
 use crate::forum::{Entry, Forum, Restorer};
+use crate::interrupts::Interrupts;
 use crate::journal::{JournalError, Reading, Sequence, Stored, Tail, sync_directory};
 use crate::startup::Failed;
 use crate::store::Look;

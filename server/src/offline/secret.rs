@@ -9,7 +9,7 @@ use rustix::termios::{LocalModes, OptionalActions, Termios, isatty, tcgetattr, t
 use zeroize::Zeroizing;
 
 use super::because;
-use super::interrupts::{Interrupted, Interrupts, Ready};
+use crate::interrupts::{Interrupted, Interrupts, Ready};
 use crate::startup::Failed;
 
 /// Bytes of the longest line worth reading: a password, its line end, and one more that shows it is too long.

@@ -13,11 +13,11 @@ use std::sync::Arc;
 use forum_common::names::{FileName, Password, Text, Title, UserName};
 use tempfile::TempDir;
 
-use super::interrupts::Interrupts;
 use super::{Point, check, export, import, reset};
 use crate::clock::{Clock, SystemClock};
 use crate::files::FileId;
 use crate::forum::{AccountId, Change, Entry, Key, Keyed, ThreadId};
+use crate::interrupts::Interrupts;
 use crate::journal::{Beside, Durability, Reading, SqliteJournal, Stored, Writing};
 use crate::passwords::{HashParameters, HashResult, Job, PasswordHash, PasswordHasher, hash_all};
 use crate::startup::Failed;
@@ -143,7 +143,7 @@ fn encoded(entry: &Entry) -> Vec<u8> {
 
 fn cheap_hash() -> PasswordHash {
     let parameters = HashParameters::new(8, 1, 1).unwrap();
-    hash_all(&[Password::parse("old").unwrap()], parameters, |_| {})[0]
+    hash_all(&[Password::parse("old").unwrap()], parameters)[0]
 }
 
 fn entry(actor: Option<u32>, change: Change) -> Entry {

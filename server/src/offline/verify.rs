@@ -5,10 +5,10 @@ use std::fs::File;
 use std::io::{self, Read, Write};
 use std::path::Path;
 
-use super::interrupts::{Interrupted, Interrupts};
 use crate::directory::Directory;
 use crate::files::Expected;
 use crate::forum::Upload;
+use crate::interrupts::{Interrupted, Interrupts};
 
 /// Bytes that are read at once: enough for a disk and for BLAKE3 to be busy with.
 const PIECE_BYTES: usize = 256 * 1024;

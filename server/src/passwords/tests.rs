@@ -116,10 +116,25 @@ fn a_hasher_that_is_dropped_ends_without_working_off_its_queue() {
 fn a_batch_is_hashed_in_order_and_reports_its_progress() {
     let passwords: Vec<Password> = (0..20).map(|n| password(&format!("password {n}"))).collect();
     let mut progress = Vec::new();
-    let hashes = hash_all(&passwords, cheap(), |done| progress.push(done));
+    let note = |done| {
+        progress.push(done);
+        true
+    };
+    let hashes = hash_all_while(&passwords, cheap(), note).unwrap();
     assert_eq!(progress, (1..=20).collect::<Vec<_>>());
     assert_eq!(hashes.len(), 20);
     let mut kiln = Kiln::new(cheap());
     assert!(passwords.iter().zip(&hashes).all(|(password, hash)| kiln.verify(password, hash)));
-    assert_eq!(hash_all(&[], cheap(), |_| unreachable!("nothing to hash")), []);
+    assert_eq!(hash_all(&[], cheap()), []);
+}
+
+#[test]
+fn a_batch_that_is_stopped_hashes_no_more_and_has_no_result() {
+    let passwords: Vec<Password> = (0..20).map(|n| password(&format!("password {n}"))).collect();
+    let mut asked = 0;
+    let stopped = hash_all_while(&passwords, cheap(), |done| {
+        asked += 1;
+        done < 3
+    });
+    assert_eq!((stopped, asked), (None, 3));
 }

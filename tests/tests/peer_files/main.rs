@@ -101,7 +101,7 @@ fn what_is_no_file_or_has_no_file_name_is_not_sent() {
     let server = Server::start(&[]);
     let (mut yoda, hans) = pair(&server);
     std::fs::create_dir(yoda.path("directory")).unwrap();
-    yoda.fails("UDP hans directory", "File directory does not exist");
+    yoda.fails("UDP hans directory", "File directory cannot be read: it is a directory");
     yoda.fails("UDP hans /dev/null", "File /dev/null cannot be read: it is not a regular file");
     yoda.put_file(".hidden", b"f");
     yoda.fails("UDP hans .hidden", "Invalid name");

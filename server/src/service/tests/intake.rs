@@ -134,6 +134,21 @@ fn too_many_requests_a_second_are_refused_in_order() {
 }
 
 #[test]
+fn neither_a_log_out_nor_an_acknowledgement_is_a_request_too_many() {
+    let mut stage = stage(&["--max-requests-per-second", "1"]);
+    let mut yoda = stage.sign_up("yoda");
+    yoda.send(4, &Request::CreateThread { title: "t", key: None });
+    for tag in 5..8 {
+        yoda.send(tag, &Request::AckMessages { up_to: 0 });
+    }
+    yoda.send(8, &Request::CreateThread { title: "u", key: None });
+    yoda.send(9, &Request::LogOut);
+    stage.settle(&yoda);
+    let slow_down = refused(8, Refusal::SlowDown, "Slow down. Please try again later");
+    assert_eq!(yoda.answers()[1..], [slow_down, done(9, "Goodbye")]);
+}
+
+#[test]
 fn an_idle_user_is_logged_out_and_pings_are_no_activity() {
     let mut stage = stage(&["--timeout", "120"]);
     let (mut idle, mut busy) = (stage.sign_up("idle"), stage.sign_up("busy"));

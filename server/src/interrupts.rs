@@ -1,6 +1,6 @@
-//! Whether the user wants the program to end. A signal that ends it on the spot would leave half an import
-//! behind, or a terminal that shows nothing of what is typed. So it is only noticed, and asked for now and
-//! then. What there is to clean up, this module refuses to know.
+//! Whether the user wants to end what goes on now: an import, a question. A signal that ends the program on the
+//! spot would leave half an import behind, or a terminal that shows nothing of what is typed. So it is only
+//! noticed, and asked for now and then. What there is to clean up, this module refuses to know.
 
 use std::fmt;
 use std::io;
@@ -8,46 +8,59 @@ use std::os::fd::BorrowedFd;
 use std::os::unix::net::UnixStream;
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
-use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
-use signal_hook::low_level::pipe;
+use signal_hook::SigId;
+use signal_hook::low_level::{pipe, unregister};
 
 use crate::startup::Failed;
 
 /// What signals do.
-pub(super) enum Interrupts {
+pub(crate) enum Interrupts {
     /// They end the process at once: for what leaves nothing behind.
     Deadly,
     /// They make this readable, for ever: for what must clean up.
-    Noticed(UnixStream),
+    Noticed { signals: UnixStream, _registered: Registered },
 }
 
 /// A signal came.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Interrupted;
+pub(crate) struct Interrupted;
 
 /// What there is to read.
-pub(super) enum Ready {
+pub(crate) enum Ready {
     Input,
     Interrupt,
+}
+
+/// What is done when signals come, as long as this is not dropped.
+#[derive(Default)]
+pub(crate) struct Registered(Vec<SigId>);
+
+impl Drop for Registered {
+    fn drop(&mut self) {
+        for id in self.0.drain(..) {
+            unregister(id);
+        }
+    }
 }
 
 const AT_ONCE: Timespec = Timespec { tv_sec: 0, tv_nsec: 0 };
 
 impl Interrupts {
-    /// From now on signals are only noticed.
-    pub(super) fn noticed() -> io::Result<Self> {
+    /// From now on these signals are noticed. What else was to be done about them is done, too.
+    pub(crate) fn noticed(numbers: impl IntoIterator<Item = i32>) -> io::Result<Self> {
         let (signals, sender) = UnixStream::pair()?;
-        for signal in [SIGINT, SIGTERM, SIGHUP] {
-            pipe::register(signal, sender.try_clone()?)?;
+        let mut registered = Registered::default();
+        for signal in numbers {
+            registered.0.push(pipe::register(signal, sender.try_clone()?)?);
         }
-        Ok(Self::Noticed(signals))
+        Ok(Self::Noticed { signals, _registered: registered })
     }
 
     /// Did one come?
-    pub(super) fn check(&self) -> Result<(), Interrupted> {
+    pub(crate) fn check(&self) -> Result<(), Interrupted> {
         match self {
             Self::Deadly => Ok(()),
-            Self::Noticed(signals) => {
+            Self::Noticed { signals, .. } => {
                 let mut watched = [PollFd::new(signals, PollFlags::IN)];
                 match poll(&mut watched, Some(&AT_ONCE)) {
                     Ok(0) => Ok(()),
@@ -59,8 +72,8 @@ impl Interrupts {
     }
 
     /// Waits until `input` has something to read, its end included, or a signal comes.
-    pub(super) fn wait(&self, input: BorrowedFd<'_>) -> io::Result<Ready> {
-        let Self::Noticed(signals) = self else { return Ok(Ready::Input) };
+    pub(crate) fn wait(&self, input: BorrowedFd<'_>) -> io::Result<Ready> {
+        let Self::Noticed { signals, .. } = self else { return Ok(Ready::Input) };
         let mut watched =
             [PollFd::from_borrowed_fd(input, PollFlags::IN), PollFd::new(signals, PollFlags::IN)];
         loop {
@@ -75,11 +88,11 @@ impl Interrupts {
 
     /// A signal that came already.
     #[cfg(test)]
-    pub(super) fn fired() -> Self {
+    pub(crate) fn fired() -> Self {
         use std::io::Write;
         let (signals, mut sender) = UnixStream::pair().unwrap();
         sender.write_all(b"!").unwrap();
-        Self::Noticed(signals)
+        Self::Noticed { signals, _registered: Registered::default() }
     }
 }
 
@@ -116,7 +129,7 @@ mod tests {
     fn without_an_interrupt_input_is_what_there_is() {
         let (input, other_end) = UnixStream::pair().unwrap();
         let (signals, _sender) = UnixStream::pair().unwrap();
-        let interrupts = Interrupts::Noticed(signals);
+        let interrupts = Interrupts::Noticed { signals, _registered: Registered::default() };
         assert_eq!(interrupts.check(), Ok(()));
         drop(other_end);
         assert!(matches!(interrupts.wait(input.as_fd()), Ok(Ready::Input)), "its end counts");

@@ -2,7 +2,7 @@
 //! another user, from their own account.
 #![forbid(unsafe_code)]
 
-use forum_common::wire::{OwnedFromServer, OwnedNotice, Refusal, Request, Transfer};
+use forum_common::wire::{Closing, OwnedFromServer, OwnedNotice, Refusal, Request, Transfer};
 use forum_tests::{Forumd, PASSWORD, SAFE_TIMEOUT_SECONDS, Server, Wire, outcome};
 
 /// Begins as many transfers as a user may, has a byte of each file read, and does nothing more. Some may be
@@ -73,7 +73,7 @@ fn who_was_turned_away_keeps_nobody_out() {
         .collect();
     for wire in &mut inside {
         wire.close_output();
-        wire.expect_closed();
+        assert_eq!(wire.expect_closing().0, Closing::EndOfInput);
     }
     let _newcomers: Vec<Wire> = (0..CONNECTIONS).map(|_| server.wire()).collect();
 }

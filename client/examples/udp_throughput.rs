@@ -8,7 +8,7 @@
 //!
 //! With `--netns` the ends are in two network namespaces; `lossy.sh` makes such, and loses packets between them.
 #![forbid(unsafe_code)]
-#![expect(clippy::print_stdout, reason = "figures for whoever runs it by hand")]
+#![expect(clippy::print_stdout, reason = "figures for people who run it by hand")]
 
 use std::env;
 use std::fs::{self, File};

@@ -1,6 +1,6 @@
 //! The connection to the server: a socket that is polled, and a [`Peer`] that speaks the protocol over it.
 //!
-//! It knows bytes and signs of life and refuses to know what a request or a reply means to the user.
+//! It knows bytes and signs of life, and nothing of what a request or a reply means to the user.
 
 use std::io::{self, Read, Write};
 use std::net::TcpStream;

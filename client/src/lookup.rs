@@ -1,6 +1,6 @@
 //! Lists that are fetched for the Tab key, whose answers nobody sees.
 //!
-//! It refuses to know what is completed with the names.
+//! It doesn't know what is completed with the names.
 
 use std::collections::BTreeSet;
 use std::time::Instant;

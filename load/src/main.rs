@@ -75,7 +75,7 @@ fn tell(arguments: &Arguments, destinations: Destinations, finished: &Finished) 
     complaints
         .extend(arguments.fail_if.iter().filter_map(|threshold| threshold.holds(&finished.outcome).err()));
     match shown {
-        // Whoever stops reading knows it: like other programs, this one fails without a word.
+        // A reader that goes away knows it: like other programs, this one fails without a word.
         Err(error) if error.kind() == ErrorKind::BrokenPipe => Err(complaints),
         Err(error) => {
             complaints.push(format!("standard output: {error}"));

@@ -13,7 +13,7 @@ use tempfile::{Builder, NamedTempFile};
 /// How a new file may be used, as far as the umask allows: as with any other program's.
 const NEW_FILE_MODE: u32 = 0o666;
 
-/// Says a line to whoever looks on. If nobody does, it is lost.
+/// Says a line on standard error. If nobody reads there, it is lost.
 pub fn complain(text: &str) {
     let _ = writeln!(stderr(), "forum-load: {text}");
 }

@@ -211,7 +211,7 @@ fn an_answer_after_the_end_is_late_and_neither_in_the_rate_nor_in_the_bytes() {
     let finished = load.finish();
     finished.expect_success();
     let json = json(&finished);
-    // Whoever is answered asks again, up to the end: then all that may be in flight is.
+    // Each answer is followed by the next request, up to the end: then all that may be in flight is.
     assert_eq!(count(&json["late"]) + count(&json["unanswered"]), 20, "{json:#}");
     assert_eq!(json["errors"]["total"], 0);
     assert_eq!(in_series(&json), count(&json["operations"]));

@@ -18,7 +18,7 @@ use serde_json::Value;
 use support::{command, count, json, server, start};
 use tempfile::TempDir;
 
-/// Nobody listens there: whoever connects fails with status 1.
+/// Nobody listens there: connecting fails with status 1.
 const NOBODY: &str = "127.0.0.1:1";
 
 const OPTIONS: [&str; 3] = ["--json", "--report", "--histogram"];

@@ -1,6 +1,6 @@
 //! Whether the user wants to end what goes on now: an import, a question. A signal that ends the program on the
 //! spot would leave half an import behind, or a terminal that shows nothing of what is typed. So it is only
-//! noticed, and asked for now and then. What there is to clean up, this module refuses to know.
+//! noticed, and asked for now and then. This module doesn't know what there is to clean up.
 
 use std::fmt;
 use std::io;

@@ -31,7 +31,7 @@ fn on_interface(raw: &str) -> Option<(Ipv6Addr, &str, u16)> {
 }
 
 fn index_of(interface: &str) -> rustix::io::Result<u32> {
-    // The kernel answers such questions to whoever holds any socket.
+    // The kernel answers such questions on any socket.
     name_to_index(socket(AddressFamily::INET6, SocketType::DGRAM, None)?, interface)
 }
 

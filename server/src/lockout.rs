@@ -10,14 +10,14 @@
 //!               block_duration
 //! ```
 //!
-//! An attempt that is still being hashed counts at once, otherwise whoever sends a hundred guesses together has
+//! An attempt that is still being hashed counts at once, otherwise a hundred guesses sent together would be
 //! a hundred guesses. So of a target at most `attempts_max - failures` hashes are under way; a further attempt
 //! waits in line until one of them is decided, and is then begun again, as if it had just come.
 //!
 //! A block is not to keep the owner of a name out, or anybody could do that with a few wrong passwords. So where a
 //! target's attempts name the network they come from, a block holds only for the networks that have failed: from
 //! each of the others one attempt is hashed, the right password passes, and a wrong one shuts that network out as
-//! well. That gives whoever has many networks as many guesses, so [`NETWORKS_MAX`] are enough: then the block
+//! well. That gives an attacker with many networks as many guesses, so [`NETWORKS_MAX`] are enough: then the block
 //! holds for all. A success while a target is blocked changes nothing for those who guess.
 //!
 //! What is kept is bounded by the number of targets: one costs memory only while it has failures, attempts or
@@ -98,7 +98,7 @@ struct State<K> {
     failed: Vec<Network>,
     /// Where the attempts come from that are being hashed.
     hashing: Vec<Option<Network>>,
-    /// Empty unless failures and hashes are as many as may be, and hashes are under way: so whoever waits waits for
+    /// Empty unless failures and hashes are as many as may be, and hashes are under way: so those who wait, wait for
     /// a decision that will come.
     line: BTreeMap<Place, K>,
 }

@@ -79,7 +79,7 @@ impl Reopener {
     /// Has it opened anew soon, not waiting for that. What comes of it is logged.
     pub fn reopen(&self) {
         self.shared.reopening.store(true, Ordering::SeqCst);
-        // As with closing: whoever is too busy for this sees the flag.
+        // As with closing: a thread that is too busy for this sees the flag.
         let _ = self.lines.try_send(Message::Wake);
     }
 }

@@ -2,7 +2,7 @@
 
 use std::net::{IpAddr, Ipv6Addr};
 
-/// An IPv4 address, or the /64 of an IPv6 address: whoever has one address of a /64 has all of them.
+/// An IPv4 address, or the /64 of an IPv6 address: who has one address of a /64 has all of them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Network(Ipv6Addr);
 

@@ -7,7 +7,7 @@
 //! is shown as median (least to most). CPU time and memory come from /proc, syncs from strace. How forumd
 //! works inside is not known here.
 #![forbid(unsafe_code)]
-#![expect(clippy::print_stdout, reason = "figures for whoever runs it by hand")]
+#![expect(clippy::print_stdout, reason = "figures for people who run it by hand")]
 
 use std::io::Write;
 use std::iter::repeat_n;

@@ -7,7 +7,7 @@
 //! A write that fails is simulated where the kernel leaves it: after a failed fsync the page cache has the new
 //! bytes and takes them for written, while the disk has the old ones. [`Volume::forget_written`] puts the old
 //! bytes into the blocks of the image, below the mounted file system, whose page cache goes on showing the new
-//! ones. Whoever writes them again gets them to the disk; an fsync alone does nothing.
+//! ones. Writing them again gets them to the disk; an fsync alone does nothing.
 //!
 //! The namespace is held by a process that ends when its standard input does, and servers in it die with the
 //! thread that started them. So nothing stays mounted, however the test ends.
@@ -75,7 +75,7 @@ impl Volume {
         PathBuf::from(format!("/proc/{}/root{}", self.keeper.pid(), path.display()))
     }
 
-    /// Cuts the power. Whoever writes gets an error from now on.
+    /// Cuts the power. Every write fails from now on.
     pub fn cut(&self) {
         static TOOL: OnceLock<PathBuf> = OnceLock::new();
         let tool = TOOL.get_or_init(|| compiled("powercut.c", "forum-tests-powercut", &[]));

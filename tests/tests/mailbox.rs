@@ -55,7 +55,7 @@ fn a_message_to_who_is_away_waits_for_the_log_in_with_its_time() {
         match hans.notice() {
             OwnedNotice::Message { number, late: true, at_ms, from, text } => {
                 assert_eq!((number, &*from, &*text), (wanted_number, wanted_from, wanted_text));
-                assert!(times.contains(&(at_ms / 1_000)), "{at_ms} is none of {times:?}");
+                assert!(times.contains(&(at_ms / 1_000)), "{at_ms} is not among {times:?}");
             }
             other => panic!("{other:?} did not wait"),
         }

@@ -209,7 +209,7 @@ fn atu_shows_where_the_others_are_and_since_when() {
         };
         assert_eq!(Some((&**name, *udp_port)), wanted.next());
         assert_eq!(address, "127.0.0.1");
-        assert!(times.contains(&(since_ms / 1_000)), "{since_ms} is none of {times:?}");
+        assert!(times.contains(&(since_ms / 1_000)), "{since_ms} is not among {times:?}");
     }
     assert_eq!(wanted.next(), None);
     let lines = anakin.lines(&Request::ListActive { after: None, at_most: None });

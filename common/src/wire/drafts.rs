@@ -1,5 +1,5 @@
 //! Drafts: messages of features that are still to be built, so that what is built now leaves room for them. A row
-//! moves to [`super::messages`] with its feature; until then nobody sends it, and whoever receives it treats it
+//! moves to [`super::messages`] with its feature; until then nobody sends it, and a receiver treats it
 //! as an unknown kind.
 
 use super::describe::{FieldInfo, GroupInfo, MessageInfo};

@@ -84,7 +84,7 @@ fn main() -> ExitCode {
     ExitCode::FAILURE
 }
 
-/// Says a line to whoever looks on. If nobody does, it is lost.
+/// Says a line on standard error. If nobody reads there, it is lost.
 fn say(line: &str) {
     let _ = writeln!(io::stderr(), "{line}");
 }

@@ -44,7 +44,7 @@ pub(super) fn run(
     say(out, format_args!("imported {} from {} into {}", Totals::of(&forum), dir.display(), data.display()))
 }
 
-/// Opening a FIFO would wait for whoever writes into it.
+/// Opening a FIFO would wait for a writer.
 fn open_records(path: &Path) -> io::Result<File> {
     if path.metadata()?.is_file() {
         File::open(path)

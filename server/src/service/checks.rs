@@ -112,7 +112,7 @@ impl<S: Stream, J: Journal, C: Clock> Service<S, J, C> {
             CheckFor::ChangePassword(_) => Target::ChangePassword(member.account),
             CheckFor::ShutDown => Target::ShutDown(AddressGroup::of(ip, &self.address_groups)),
         };
-        // Others don't share these targets, so a block keeps out nobody but whoever guessed.
+        // Others don't share these targets, so a block keeps out only the one who guessed.
         match self.lockout.begin(&target, id, None, self.now) {
             Begin::Wait => {}
             Begin::Blocked => {
@@ -149,7 +149,7 @@ impl<S: Stream, J: Journal, C: Clock> Service<S, J, C> {
         }
         match target {
             Target::ShutDown(_) if verdict == Verdict::Right => {
-                // Whoever asked must still be there.
+                // The asker must still be there.
                 if self.take_check(id).is_some() && self.is_accepting() {
                     self.told_to_end = true;
                     self.shut_down();

@@ -52,7 +52,7 @@ impl<S: Stream, J: Journal, C: Clock> Service<S, J, C> {
             self.answer_known(id, tag, account, key, &request);
             return Ok(Taken::Yes);
         }
-        // Whoever goes away is no burden: refused, they would have to ask again.
+        // A client that leaves is no burden: refused, it would have to ask again.
         let is_free = matches!(request, Request::Active | Request::LogOut);
         let change = match !is_free && self.too_fast(id) {
             true => Some(Err(Rejection::SlowDown)),

@@ -91,7 +91,7 @@ fn load_until(
         let answered = wait_for_answers(&told, wanted, is_long);
         let at = Instant::now();
         end();
-        // Whoever waits for an answer hears that the server is gone.
+        // A client that waits for an answer hears that the server is gone.
         server.signal(Signal::KILL);
         (answered + told.iter().count(), at)
     })

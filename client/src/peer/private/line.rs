@@ -1,7 +1,7 @@
 //! The TCP connection of a private session: a door where the other end is awaited, and the line between the
 //! two once it has come in.
 //!
-//! It knows sockets and the messages between clients of `forum_common::wire`. It refuses to know users, the server and what is
+//! It knows sockets and the messages between clients of `forum_common::wire`. It knows nothing of users, of the server and of what is
 //! printed. Nothing here waits: sockets are nonblocking, and somebody else polls them.
 
 use std::io::{self, ErrorKind, Read, Write};

@@ -99,7 +99,7 @@ enum Reach {
     },
 }
 
-/// Where a replay ended, for whoever goes on from there.
+/// Where a replay ended, to go on from there.
 #[derive(Clone)]
 pub struct End {
     pub(super) tip: Tip,

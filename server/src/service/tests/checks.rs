@@ -28,7 +28,7 @@ fn guesses_of_the_admin_password_count_over_all_connections_of_an_address() {
     assert_eq!(stage.ask(&mut other, 4, &GUESS), incorrect(4));
     for client in [&mut one, &mut other] {
         assert_eq!(stage.ask(client, 5, &RIGHT), too_many(5));
-        // Nothing else is refused to whoever guessed.
+        // Nothing else is refused to the one who guessed.
         assert_eq!(stage.ask(client, 6, &Request::Ping { payload: b"?" }), ["6 Pong { payload: [63] }"]);
     }
     stage.pass(Duration::from_secs(10));

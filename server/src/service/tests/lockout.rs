@@ -52,7 +52,7 @@ fn while_a_name_is_blocked_each_address_may_fail_once() {
         assert_eq!(attempt(&mut stage, address, "guess"), blocked());
         assert_eq!(attempt(&mut stage, address, PASSWORD), blocked());
     }
-    // The same network: whoever has one of its addresses has them all.
+    // The same network: who has one of its addresses has them all.
     assert_eq!(attempt(&mut stage, "[2001:db8:0:1::2]:1", PASSWORD), blocked());
     assert!(attempt(&mut stage, "[2001:db8:0:2::1]:1", PASSWORD).0.contains("Welcome"));
     stage.pass(Duration::from_secs(10));

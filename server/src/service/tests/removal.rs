@@ -1,4 +1,4 @@
-//! The removal of large threads: it holds nobody up, whoever reads the thread or downloads from it.
+//! The removal of large threads: it holds nobody up, even while others read the thread or download from it.
 
 use super::*;
 use crate::core::disposal::SHARE_MEMBERS;

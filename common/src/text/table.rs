@@ -223,7 +223,7 @@ pub static COMMANDS: &[Row] = &[
     Row::new("SRM", "room text", then_text(1), "post a message to a separate room, by its ID", &[kinds::PostToRoom], |w, _| {
         ask(Request::PostToRoom { room: number(w[0]), text: w[1], key: None })
     }),
-    Row::new("RDM", "b|s timestamp", Takes::OneOfThenText(&["b", "s"]), "read board (b) or rooms (s) since 1 Jun 2022 16:01:20, or 10m, 2h, 1d ago", &[kinds::ReadBoard, kinds::ReadRooms], |w, now| {
+    Row::new("RDM", "b|s timestamp", Takes::OneOfThenText(&["b", "s"]), "board (b) or rooms (s) since 1 Jun 2022 16:01:20, or 2h", &[kinds::ReadBoard, kinds::ReadRooms], |w, now| {
         let since_ms = now.zone.parse(w[1].trim_matches(' '), now.ms).ok_or(Rejection::InvalidTimestamp)?;
         let later_than_ms = Some(since_ms);
         ask(match w[0] {

@@ -54,6 +54,11 @@ fn sighup_opens_the_log_file_anew() {
     let (log, old) = (launch.directory().join("log"), launch.directory().join("log.1"));
     let mut server = launch.args(&["--log-file", log.to_str().unwrap()]).start();
     let mut yoda = server.user("yoda");
+    // A thread of its own writes the log.
+    until("yoda's log-in in the old log", || {
+        yoda.ping();
+        fs::read_to_string(&log).unwrap().contains("yoda successfully logged in").then_some(())
+    });
     fs::rename(&log, &old).unwrap();
     server.signal(Signal::HUP);
     until("the log file to be made anew", || {

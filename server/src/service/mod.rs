@@ -224,7 +224,7 @@ impl<S: Stream, J: Journal, C: Clock> Service<S, J, C> {
     }
 
     /// Takes in a connection that was just accepted, or tells it that the server is full; none when
-    /// [`TURNED_AWAY_MAX`] others are being told so: then it is closed without a word.
+    /// `TURNED_AWAY_MAX` others are being told so: then it is closed without a word.
     pub fn admit(&mut self, stream: S, address: SocketAddr) -> Option<PeerId> {
         // The last turn may be long ago, and this one begins only when all newcomers are in.
         self.read_clock();

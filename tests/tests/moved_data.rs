@@ -39,9 +39,9 @@ fn use_files(server: &mut Server, mut yoda: Wire, own: &Path, another: &Path) {
     let broken_off = yoda.start_upload("t", "half", 100).unwrap();
     yoda.send_data(broken_off.0, broken_off.1, b"half");
     yoda.done(&Request::RemoveThread { title: "u", key: None });
-    until("the files of t alone", || {
+    until("the file of u to be unlinked", || {
         yoda.ping_between_credits();
-        (files_below(&own.join("files")).len() <= 3).then_some(())
+        (!files_below(&own.join("files")).values().any(|bytes| bytes == b"g")).then_some(())
     });
     drop(yoda);
     server.stop();

@@ -2,6 +2,8 @@
 
 use std::collections::BTreeMap;
 use std::ffi::{OsStr, OsString};
+use std::fs::OpenOptions;
+use std::io::Write as _;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -117,8 +119,15 @@ impl Client {
     }
 
     /// Puts a file into its working directory.
+    /// A file that is there is never shorter meanwhile than it was and than it becomes: who reads it sees no other change
+    /// than that from the one to the other.
     pub fn put_file(&self, name: &str, bytes: &[u8]) {
-        std::fs::write(self.path(name), bytes).expect("there is room for a file");
+        let file = OpenOptions::new().write(true).create(true).truncate(false).open(self.path(name));
+        let written = file.and_then(|mut file| {
+            file.write_all(bytes)?;
+            file.set_len(bytes.len() as u64)
+        });
+        written.expect("there is room for a file");
     }
 
     /// The bytes of a file in its working directory.

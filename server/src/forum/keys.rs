@@ -90,21 +90,6 @@ pub enum Answer {
     },
 }
 
-impl Answer {
-    /// When the change was made, in UTC milliseconds.
-    pub fn at_ms(self) -> u64 {
-        match self {
-            Self::Done { at_ms }
-            | Self::ThreadCreated { at_ms, .. }
-            | Self::Posted { at_ms, .. }
-            | Self::FileAdded { at_ms, .. }
-            | Self::PostedToBoard { at_ms, .. }
-            | Self::RoomCreated { at_ms, .. }
-            | Self::PostedToRoom { at_ms, .. } => at_ms,
-        }
-    }
-}
-
 /// What a change with a key came to.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct KeyedResult {

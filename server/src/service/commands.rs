@@ -43,13 +43,13 @@ impl<S: Stream, J: Journal, C: Clock> Service<S, J, C> {
         }
         let key = keyed(&request);
         if let Some(key) = key
-            && self.forum.keys.find(account, key).is_some()
+            && let Some(result) = self.forum.keys.find(account, key)
         {
             if in_flight {
                 return Ok(Taken::NotNow(Wait::OwnEntries));
             }
             self.note(id, &request);
-            self.answer_known(id, tag, account, key, &request);
+            self.answer_known(id, tag, &request, result);
             return Ok(Taken::Yes);
         }
         // A client that leaves is no burden: refused, it would have to ask again.

@@ -7,27 +7,24 @@ use super::Service;
 use super::answers::Made;
 use crate::clock::Clock;
 use crate::connection::Stream;
-use crate::forum::{AccountId, Key, Keyed};
+use crate::forum::{Answer, Key, Keyed, Refused};
 use crate::journal::Journal;
 use crate::session::PeerId;
 
 impl<S: Stream, J: Journal, C: Clock> Service<S, J, C> {
-    /// Answers a request whose change was made or refused by the log before; says whether it was one.
+    /// Answers a request whose change was made, or refused by the log, when it was asked for before.
     pub(super) fn answer_known(
         &mut self,
         id: PeerId,
         tag: Tag,
-        account: AccountId,
-        keyed: Keyed,
         request: &Request<'_>,
-    ) -> bool {
-        let Some(result) = self.forum.keys.find(account, keyed) else { return false };
+        result: Result<Answer, Refused>,
+    ) {
         match (result, Made::by(request)) {
             (Ok(answer), Some(made)) => self.answer_again(id, tag, made, answer),
             (Err(refused), _) => self.refuse(id, tag, &refused.into()),
             (Ok(_), None) => debug_assert!(false, "{} takes no key", request.name()),
         }
-        true
     }
 }
 

@@ -13,6 +13,9 @@ use rustix::net::sockopt;
 
 use crate::asked::{Asked, Awaits};
 
+/// How long the server may be silent before it is asked for a sign of life; at most half of what it may be in all.
+const ASK_AFTER: Duration = Duration::from_secs(25);
+
 /// Bytes that wait to be sent when files stop adding to them. What else is to be sent waits behind them, so they
 /// are few.
 const AHEAD_BYTES: usize = 256 << 10;
@@ -51,8 +54,10 @@ impl Connection {
     /// The kernel refuses an option.
     pub fn new(stream: TcpStream, silence_max: Duration, now: Instant) -> io::Result<Self> {
         sockopt::set_tcp_nodelay(&stream, true)?;
-        // The probe finds a server that has vanished; what was sent to it need not be kept longer than that.
-        let user_timeout_ms = u32::try_from(silence_max.as_millis()).unwrap_or(u32::MAX);
+        // The ping finds a server that has vanished: the kernel gives it up when nothing acknowledges that. Its own
+        // keepalive is not needed.
+        let answer_within = silence_max - ask_after(silence_max);
+        let user_timeout_ms = u32::try_from(answer_within.as_millis()).unwrap_or(u32::MAX);
         sockopt::set_tcp_user_timeout(&stream, user_timeout_ms)?;
         Ok(Self {
             stream,
@@ -122,10 +127,10 @@ impl Connection {
         }
     }
 
-    /// Asks for a sign of life when there was none for half of the time that there may be none.
+    /// Asks for a sign of life when there was none for a while.
     ///
     /// # Errors
-    /// The server was asked, and gave none in the other half.
+    /// The server was asked, and gave none in the rest of the time that there may be none.
     pub fn probe(&mut self, now: Instant) -> io::Result<()> {
         match self.asked {
             Some(_) if now >= self.probe_at() => Err(io::ErrorKind::TimedOut.into()),
@@ -140,8 +145,16 @@ impl Connection {
 
     /// When [`Connection::probe`] is due again.
     pub fn probe_at(&self) -> Instant {
-        self.asked.unwrap_or(self.heard) + self.silence_max / 2
+        match self.asked {
+            Some(asked) => asked + (self.silence_max - ask_after(self.silence_max)),
+            None => self.heard + ask_after(self.silence_max),
+        }
     }
+}
+
+/// When a server that may be silent for so long is asked for a sign of life.
+fn ask_after(silence_max: Duration) -> Duration {
+    ASK_AFTER.min(silence_max / 2)
 }
 
 impl AsFd for Connection {
@@ -165,8 +178,8 @@ mod tests {
 
     use super::*;
 
-    const SILENCE_MAX: Duration = Duration::from_secs(60);
-    const PING_AFTER: Duration = Duration::from_secs(30);
+    const SILENCE_MAX: Duration = Duration::from_secs(90);
+    const PING_AFTER: Duration = Duration::from_secs(25);
 
     fn pair() -> (Connection, TcpStream, Instant) {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
@@ -192,7 +205,7 @@ mod tests {
         connection.probe(asked).unwrap();
         assert!(connection.wants_to_write());
         let length = connection.server.unsent().len();
-        connection.probe(asked + PING_AFTER / 2).unwrap();
+        connection.probe(asked + PING_AFTER).unwrap();
         assert_eq!(connection.server.unsent().len(), length);
         assert_eq!(connection.probe_at(), start + SILENCE_MAX);
         let error = connection.probe(connection.probe_at()).unwrap_err();
@@ -220,7 +233,7 @@ mod tests {
             connection.write(late);
         }
         connection.probe(start + SILENCE_MAX).unwrap();
-        assert_eq!(connection.probe_at(), late + PING_AFTER);
+        assert_eq!(connection.probe_at(), late + (SILENCE_MAX - PING_AFTER));
         // What a kernel takes that was not full proves nothing.
         let (mut connection, _server, start) = pair();
         connection.probe(start + PING_AFTER).unwrap();

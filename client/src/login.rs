@@ -7,13 +7,16 @@ use std::time::Instant;
 
 use forum_common::escape;
 use forum_common::text::{Zone, prompts};
-use forum_common::wire::{Refusal, Reply, Request, VERSION};
+use forum_common::wire::{Refusal, Reply, Request, TakeOver, VERSION};
 use zeroize::Zeroizing;
 
 use crate::asked::{Asked, Awaits};
 use crate::clock::Clock;
 use crate::connection::Server;
 use crate::editor::Purpose;
+
+/// What a server calls the feature that one session can end another of the same user.
+const TAKE_OVER: &str = "take-over";
 
 /// What this client calls itself.
 pub const CLIENT: &str = concat!("forum ", env!("CARGO_PKG_VERSION"));
@@ -44,6 +47,8 @@ pub struct Identity {
     pub name: String,
     /// The password that proved right.
     pub password: Secret,
+    /// What the server calls the session.
+    pub session: u64,
 }
 
 /// What is known without asking, and what a refusal leads to.
@@ -62,11 +67,26 @@ pub enum Known {
     Again(Identity),
 }
 
+/// What a log-in is to do, and what is known of the user.
+#[derive(Debug)]
+pub struct Wishes {
+    /// Who logs in.
+    pub known: Known,
+    /// The UDP port where other users find us; 0 = nowhere.
+    pub udp_port: u16,
+    /// Whether this user wants to know who comes and goes.
+    pub presence: bool,
+    /// What becomes of another session of this user, unless this is one that goes on.
+    pub take_over: TakeOver,
+}
+
 /// One log-in, on one connection.
 #[derive(Debug)]
 pub struct Login {
     known: Known,
     udp_port: u16,
+    /// What to ask for if the user is online already; `None`: the server has no such feature.
+    take_over: Option<TakeOver>,
     stage: Stage,
 }
 
@@ -84,6 +104,8 @@ enum Stage {
     Confirmation { name: String, password: Secret },
     /// The password is sent.
     PasswordSent { name: String, password: Secret, is_new: bool },
+    /// The password is right, and the user is asked whether the session elsewhere is to end.
+    TakingOver { name: String, password: Secret },
 }
 
 /// What came of a reply.
@@ -116,10 +138,11 @@ pub enum Step {
 }
 
 impl Login {
-    /// Says hello to the server; `presence`: whether this user wants to know who comes and goes.
-    pub fn start(known: Known, udp_port: u16, presence: bool, server: &mut Server) -> Self {
+    /// Says hello to the server.
+    pub fn start(wishes: Wishes, server: &mut Server) -> Self {
+        let Wishes { known, udp_port, presence, take_over } = wishes;
         ask(&Request::ClientHello { version: VERSION, client: CLIENT, presence }, server);
-        Self { known, udp_port, stage: Stage::Greeting }
+        Self { known, udp_port, take_over: Some(take_over), stage: Stage::Greeting }
     }
 
     /// Whether the server has not even said hello.
@@ -141,6 +164,10 @@ impl Login {
                 Some(Question::secret(prompts::new_account(&escape::for_terminal(name))))
             }
             Stage::Confirmation { .. } => Some(Question::secret(prompts::CONFIRM_PASSWORD)),
+            Stage::TakingOver { name, .. } => {
+                let prompt = prompts::take_over_question(&escape::for_terminal(name));
+                Some(Question { prompt, purpose: Purpose::Answer })
+            }
             Stage::Greeting | Stage::NameSent { .. } | Stage::PasswordSent { .. } => None,
         }
     }
@@ -164,9 +191,21 @@ impl Login {
             Stage::Confirmation { name, password } => {
                 self.send_password(name, password, Some(line), server);
             }
+            Stage::TakingOver { name, password } => match prompts::answer(line.trim_matches(' ')) {
+                Some(yes) => {
+                    ask(&Request::EndOtherSession { yes }, server);
+                    self.stage = Stage::PasswordSent { name, password, is_new: false };
+                }
+                None => self.stage = Stage::TakingOver { name, password },
+            },
             // Nothing was asked.
             stage => self.stage = stage,
         }
+    }
+
+    /// What to say about an answer to the question that is not text.
+    pub fn unreadable(&self) -> &'static str {
+        if matches!(self.stage, Stage::TakingOver { .. }) { "Answer y or n" } else { "Invalid name" }
     }
 
     /// Takes in the answer to a request that was made before the welcome.
@@ -180,7 +219,8 @@ impl Login {
 
     fn replied(&mut self, reply: &Reply<'_>, now: Instant, server: &mut Server) -> Step {
         match (std::mem::replace(&mut self.stage, Stage::Name), reply) {
-            (Stage::Greeting, Reply::ServerHello { version: VERSION, zone: name, now_ms, .. }) => {
+            (Stage::Greeting, Reply::ServerHello { version: VERSION, zone: name, now_ms, features, .. }) => {
+                self.take_over = self.take_over.filter(|_| features.split(' ').any(|it| it == TAKE_OVER));
                 self.greeted(server);
                 let zone = Zone::named(name);
                 let unknown = zone.is_none().then(|| (*name).to_owned());
@@ -188,8 +228,15 @@ impl Login {
             }
             (Stage::Greeting, Reply::ServerHello { version, .. }) => Step::Foreign(*version),
             (Stage::NameSent { name }, Reply::PasswordWanted { known }) => self.wanted(name, !known, server),
-            (Stage::PasswordSent { name, password, is_new }, Reply::Welcome { text, .. }) => {
-                Step::In { identity: Identity { name, password }, is_new, greeting: (*text).to_owned() }
+            (Stage::PasswordSent { name, password, is_new: false }, Reply::TakeOverWanted { .. })
+                if self.take_over == Some(TakeOver::Ask) =>
+            {
+                self.stage = Stage::TakingOver { name, password };
+                Step::Going
+            }
+            (Stage::PasswordSent { name, password, is_new }, Reply::Welcome { session, text, .. }) => {
+                let identity = Identity { name, password, session: *session };
+                Step::In { identity, is_new, greeting: (*text).to_owned() }
             }
             (Stage::NameSent { .. } | Stage::PasswordSent { .. }, Reply::Refused { code, text, .. }) => {
                 self.refused(*code, (*text).to_owned())
@@ -249,8 +296,13 @@ impl Login {
     }
 
     fn send_name(&mut self, name: String, server: &mut Server) {
-        let udp_port = self.udp_port;
-        ask(&Request::LogIn { name: &name, udp_port, take_over: None, session: None }, server);
+        let (take_over, session) = match (&self.known, self.take_over) {
+            (_, None) => (None, None),
+            // A session that goes on after a lost connection ends no other than itself.
+            (Known::Again(identity), Some(_)) => (Some(TakeOver::OwnSession), Some(identity.session)),
+            (Known::Nothing | Known::User { .. }, Some(wanted)) => (Some(wanted), None),
+        };
+        ask(&Request::LogIn { name: &name, udp_port: self.udp_port, take_over, session }, server);
         self.stage = Stage::NameSent { name };
     }
 

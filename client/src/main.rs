@@ -40,8 +40,8 @@ const NOT_LOGGED_IN: u8 = 77;
 
 /// Talk to a forumd server: on a terminal with prompts, in pipes a command a line.
 ///
-/// Exit status: 0 all went well, 1 some command was refused or invalid (or a standard stream is closed or can't be
-/// used), 2 usage, 69 no connection or lost without a goodbye, 77 not logged in or put out.
+/// Exit status: 0 all went well, 1 in pipes some command was refused or invalid (or a standard stream is closed or
+/// can't be used), 2 usage, 69 no connection or lost without a goodbye, 77 not logged in or put out.
 #[derive(Debug, Parser)]
 #[command(name = "forum", version)]
 struct Args {
@@ -79,9 +79,13 @@ struct Args {
     #[arg(long)]
     no_presence: bool,
 
-    /// Give the server up when it has given no sign of life for so many seconds. It is asked for one after half of
-    /// them; what it takes for its answer to come, a slow disk of the server included, is part of the other half
-    #[arg(long, value_name = "SECS", default_value_t = 60, value_parser = clap::value_parser!(u32).range(2..=86_400))]
+    /// If the user is logged in elsewhere, end that session
+    #[arg(long)]
+    take_over: bool,
+
+    /// Give the server up when it has given no sign of life for so many seconds. It is asked for one after 25 of them,
+    /// or after half if that is less; its answer, which a slow disk of the server may hold up, has the rest
+    #[arg(long, value_name = "SECS", default_value_t = 90, value_parser = clap::value_parser!(u32).range(2..=86_400))]
     server_timeout: u32,
 }
 
@@ -210,6 +214,7 @@ fn options(args: Args) -> Result<Options, Failure> {
         known,
         folder: Folder { path: args.download_dir, overwrites: args.force },
         presence: !args.no_presence,
+        takes_over: args.take_over,
         server_timeout: Duration::from_secs(args.server_timeout.into()),
     })
 }

@@ -53,7 +53,7 @@ pub struct Output {
     line_ends: [&'static str; 2],
     /// Bytes on their way, in order.
     chunks: VecDeque<Chunk>,
-    /// A command was refused, or what there was to say about one could not be written.
+    /// In pipes a command was refused; or what there was to say about one could not be written.
     failed: bool,
 }
 
@@ -90,9 +90,9 @@ impl Output {
         self.line(Stream::Out, &text.to_string());
     }
 
-    /// A command was refused. This shows in the exit status.
+    /// A command was refused. In pipes this shows in the exit status; who sits at a terminal has seen it.
     pub fn refuse(&mut self, text: impl fmt::Display) {
-        self.failed = true;
+        self.failed |= self.screen.is_none();
         text.to_string().lines().for_each(|line| self.line(Stream::Err, line));
     }
 
@@ -119,7 +119,7 @@ impl Output {
         }
     }
 
-    /// Whether any command was refused so far, or standard error took no more.
+    /// Whether in pipes any command was refused so far, or standard error took no more.
     pub fn has_failed(&self) -> bool {
         self.failed
     }

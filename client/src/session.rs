@@ -63,6 +63,8 @@ pub struct Options {
     pub folder: Folder,
     /// Whether it is shown who comes and goes.
     pub presence: bool,
+    /// Whether another session of the user is ended without a question.
+    pub takes_over: bool,
     /// How long the server may give no sign of life.
     pub server_timeout: Duration,
 }

@@ -228,6 +228,6 @@ fn on_a_terminal_it_leaves_that_as_it_was() {
     terminal.shows(TOO_LARGE);
     terminal.types("XIT\r");
     peer.say_goodbye();
-    assert_eq!(terminal.end().code(), Some(1));
+    assert_eq!(terminal.end().code(), Some(0));
     assert_eq!(place.names(), Vec::<String>::new());
 }

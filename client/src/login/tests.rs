@@ -10,10 +10,14 @@ struct Scene {
 }
 
 fn hello(version: u16, zone: &str) -> OwnedReply {
+    hello_with("", version, zone)
+}
+
+fn hello_with(features: &str, version: u16, zone: &str) -> OwnedReply {
     OwnedReply::ServerHello {
         version,
         server: "script".into(),
-        features: String::new(),
+        features: features.into(),
         limits: LimitListBuf::default(),
         zone: zone.into(),
         now_ms: 1_654_063_201_000,
@@ -23,12 +27,25 @@ fn hello(version: u16, zone: &str) -> OwnedReply {
 
 impl Scene {
     fn new(known: Known) -> Self {
+        Self::greeted(known, TakeOver::Ask, "")
+    }
+
+    /// With a server that has these features.
+    fn greeted(known: Known, take_over: TakeOver, features: &str) -> Self {
         let mut server = Server::default();
-        let login = Login::start(known, 8_001, true, &mut server);
+        let login = Login::start(Wishes { known, udp_port: 8_001, presence: true, take_over }, &mut server);
         let mut scene = Self { login, server };
         scene.sent(&format!("ClientHello {{ version: 3, client: \"{CLIENT}\", presence: true }}"));
-        assert!(matches!(scene.reply(&hello(VERSION, "UTC").as_ref()), Step::Greeted(_, None)));
+        let hello = hello_with(features, VERSION, "UTC");
+        assert!(matches!(scene.reply(&hello.as_ref()), Step::Greeted(_, None)));
         scene
+    }
+
+    /// The next log-in's wish for a take-over.
+    fn sent_wish(&mut self, take_over: &str, session: &str) {
+        self.sent(&format!(
+            "LogIn {{ name: \"yoda\", udp_port: 8001, take_over: {take_over}, session: {session} }}"
+        ));
     }
 
     fn reply(&mut self, reply: &Reply<'_>) -> Step {
@@ -73,12 +90,16 @@ fn welcome(text: &str) -> Reply<'_> {
     Reply::Welcome { session: 1, since_ms: 2, text }
 }
 
+fn nobody() -> Wishes {
+    Wishes { known: Known::Nothing, udp_port: 0, presence: true, take_over: TakeOver::Ask }
+}
+
 fn user() -> Known {
     Known::User { name: "yoda".into(), password: Secret::new("jedi".into()) }
 }
 
 fn again() -> Known {
-    Known::Again(Identity { name: "yoda".into(), password: Secret::new("jedi".into()) })
+    Known::Again(Identity { name: "yoda".into(), password: Secret::new("jedi".into()), session: 7 })
 }
 
 #[test]
@@ -168,6 +189,71 @@ fn after_a_lost_connection_the_old_session_is_waited_out() {
 }
 
 #[test]
+fn a_take_over_is_asked_for_only_of_a_server_that_has_it() {
+    for (features, wish) in [
+        ("", "None"),
+        ("take-overs resume", "None"),
+        ("resume take-over", "Some(Always)"),
+        ("take-over", "Some(Always)"),
+    ] {
+        let mut scene = Scene::greeted(user(), TakeOver::Always, features);
+        scene.sent_wish(wish, "None");
+    }
+}
+
+#[test]
+fn a_session_that_goes_on_takes_over_itself_only() {
+    let mut scene = Scene::greeted(again(), TakeOver::Always, "take-over");
+    scene.sent_wish("Some(OwnSession)", "Some(7)");
+}
+
+/// A user who has given the right password and is online elsewhere.
+fn elsewhere(known: Known) -> Scene {
+    let mut scene = Scene::greeted(known, TakeOver::Ask, "take-over");
+    scene.login.answer("yoda", &mut scene.server);
+    scene.sent_wish("Some(Ask)", "None");
+    scene.want(true);
+    scene.login.answer("jedi", &mut scene.server);
+    scene.sent("Password { password: \"jedi\" }");
+    let wanted = Reply::TakeOverWanted { since_ms: 1, address: "10.0.0.1" };
+    assert!(matches!(scene.reply(&wanted), Step::Going));
+    scene
+}
+
+const ELSEWHERE: &str = "yoda is logged in elsewhere. End that session? y or n: ";
+
+#[test]
+fn after_the_right_password_the_user_decides_about_the_session_elsewhere() {
+    let mut scene = elsewhere(Known::Nothing);
+    scene.answer(ELSEWHERE, "what?");
+    assert!(scene.server.unsent().is_empty());
+    scene.answer(ELSEWHERE, "y");
+    scene.sent("EndOtherSession { yes: true }");
+    let identity = scene.welcome();
+    assert_eq!((identity.name.as_str(), identity.password.as_str(), identity.session), ("yoda", "jedi", 1));
+}
+
+#[test]
+fn a_no_leads_back_to_the_name_or_with_options_ends_the_log_in() {
+    for (known, is_final) in [(Known::Nothing, false), (user(), true)] {
+        let mut scene = elsewhere(known);
+        scene.answer(ELSEWHERE, "n");
+        scene.sent("EndOtherSession { yes: false }");
+        let step = scene.refuse(Refusal::AlreadyLoggedIn);
+        assert_eq!(matches!(step, Step::Failed(_)), is_final, "{step:?}");
+        assert_eq!(scene.login.question().unwrap().prompt, "Enter username: ");
+    }
+}
+
+#[test]
+fn a_server_asks_about_the_session_elsewhere_only_if_it_was_told_to() {
+    let mut scene = Scene::greeted(user(), TakeOver::Always, "take-over");
+    scene.want(true);
+    let wanted = Reply::TakeOverWanted { since_ms: 1, address: "10.0.0.1" };
+    assert!(matches!(scene.reply(&wanted), Step::Unexpected));
+}
+
+#[test]
 fn after_a_lost_connection_a_password_that_is_wrong_now_is_asked_for() {
     let mut scene = Scene::new(again());
     scene.sent("LogIn { name: \"yoda\", udp_port: 8001, take_over: None, session: None }");
@@ -190,7 +276,7 @@ fn after_a_lost_connection_no_account_is_made_unasked() {
 fn another_version_is_foreign_and_a_misplaced_reply_unexpected() {
     let (mut server, now) = (Server::default(), Instant::now());
     for version in [2, 4] {
-        let mut login = Login::start(Known::Nothing, 0, true, &mut server);
+        let mut login = Login::start(nobody(), &mut server);
         let step = login.replied(&hello(version, "UTC").as_ref(), now, &mut server);
         assert!(matches!(step, Step::Foreign(it) if it == version));
     }
@@ -205,7 +291,7 @@ fn times_are_those_of_the_servers_zone_or_of_utc_if_that_is_not_known() {
         ("Nowhere/At_all", Some("Nowhere/At_all"), "1 Jun 2022 06:00:01"),
     ] {
         let (mut server, now) = (Server::default(), Instant::now());
-        let mut login = Login::start(Known::Nothing, 0, false, &mut server);
+        let mut login = Login::start(nobody(), &mut server);
         match login.replied(&hello(VERSION, name).as_ref(), now, &mut server) {
             Step::Greeted(clock, zone) => {
                 assert_eq!((zone.as_deref(), clock.now(now).ms), (unknown, 1_654_063_201_000));

@@ -84,7 +84,7 @@ impl Session {
                     Ok(())
                 }
                 (_, Some(question)) if question.purpose == Purpose::Answer => {
-                    output.warn("Invalid name");
+                    output.warn(login.unreadable());
                     Ok(())
                 }
                 // As a password it is just a bad one, which is the server's to refuse.

@@ -3,12 +3,13 @@
 use std::io;
 use std::net::IpAddr;
 
+use forum_common::wire::TakeOver;
 use rustix::event::PollFlags;
 
 use super::{Ending, Phase, Session};
 use crate::commands::is_leaving;
 use crate::connection::Connection;
-use crate::login::{Known, Login};
+use crate::login::{Known, Login, Wishes};
 use crate::reconnect::{Dial, Dialed};
 use crate::wording::cause;
 
@@ -102,7 +103,13 @@ impl Session {
             Some(again) => Known::Again(again.identity.clone()),
             None => self.options.known.clone(),
         };
-        let login = Login::start(known, udp_port, self.options.presence, &mut connection.server);
+        let take_over = match (self.options.takes_over, self.input.is_terminal()) {
+            (true, _) => TakeOver::Always,
+            (false, true) => TakeOver::Ask,
+            (false, false) => TakeOver::Never,
+        };
+        let wishes = Wishes { known, udp_port, presence: self.options.presence, take_over };
+        let login = Login::start(wishes, &mut connection.server);
         let deadline = self.now + self.options.server_timeout;
         self.phase = Phase::LoggingIn { connection: Box::new(connection), login, deadline };
         Ok(())

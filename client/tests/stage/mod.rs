@@ -15,7 +15,7 @@ use std::time::{Duration, Instant};
 
 use forum_common::wire::{
     Closing, Digest, Frame, Input, Key, LimitListBuf, NO_TAG, Notice, OwnedReply, Refusal, Reply, Request,
-    Tag, Transfer, VERSION, kinds,
+    Tag, TakeOver, Transfer, VERSION, kinds,
 };
 use rustix::io::ioctl_fionread;
 use rustix::process::{Pid, Resource, Rlimit, Signal, WaitOptions, kill_process, prlimit, waitpid};
@@ -121,6 +121,14 @@ impl Script {
         peer
     }
 
+    /// The next client, to which a server has said hello that can end other sessions.
+    pub(crate) fn greet_taking_over(&self) -> Peer {
+        let mut peer = self.accept();
+        let tag = peer.hears_hello(true);
+        peer.hello_with("take-over", tag, VERSION, "Australia/Sydney");
+        peer
+    }
+
     /// The next client, logged in as yoda with the password `jedi`, which it had to know.
     pub(crate) fn admit(&self) -> Peer {
         let mut peer = self.greet();
@@ -196,10 +204,15 @@ impl Peer {
 
     /// Says hello.
     pub(crate) fn hello(&mut self, tag: Tag, version: u16, zone: &str) {
+        self.hello_with("", tag, version, zone);
+    }
+
+    /// The same as a server that has these features.
+    pub(crate) fn hello_with(&mut self, features: &str, tag: Tag, version: u16, zone: &str) {
         let hello = OwnedReply::ServerHello {
             version,
             server: "script".to_owned(),
-            features: String::new(),
+            features: features.to_owned(),
             limits: LimitListBuf::default(),
             zone: zone.to_owned(),
             now_ms: AT_MS,
@@ -218,10 +231,16 @@ impl Peer {
 
     /// Insists on a log-in with this name, and a UDP port for files; its tag.
     pub(crate) fn hears_log_in(&mut self, wanted: &str) -> Tag {
+        self.hears_wish(wanted, None, None)
+    }
+
+    /// The same, with what is to become of another session of the user.
+    pub(crate) fn hears_wish(&mut self, wanted: &str, wish: Option<TakeOver>, own: Option<u64>) -> Tag {
         let tag = self.next(|frame| {
             let request = Request::decode(frame).unwrap();
             assert!(
-                matches!(request, Request::LogIn { name, udp_port: 1.., take_over: None, session: None } if name == wanted),
+                matches!(request, Request::LogIn { name, udp_port: 1.., take_over, session }
+                    if name == wanted && take_over == wish && session == own),
                 "{request:?}"
             );
             frame.tag

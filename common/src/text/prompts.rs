@@ -16,6 +16,11 @@ pub fn new_account(name: &str) -> String {
     format!("Enter new password for {name}: ")
 }
 
+/// The right password of a user who is logged in elsewhere: is that session to end?
+pub fn take_over_question(name: &str) -> String {
+    format!("{name} is logged in elsewhere. End that session? y or n: ")
+}
+
 /// A command, until the first one was entered. It lists the forum's; `help` has the rest.
 pub const FULL: &str =
     "Enter one of the following commands: CRT, MSG, DLT, EDT, LST, RDT, UPD, DWN, RMV, XIT, SHT: ";
@@ -61,6 +66,7 @@ mod tests {
             file_question("Yoda", "F", 1_234),
             "Yoda would like to send you F (1234 bytes), enter y or n: "
         );
+        assert_eq!(take_over_question("yoda"), "yoda is logged in elsewhere. End that session? y or n: ");
         assert_eq!(new_account("yoda"), "Enter new password for yoda: ");
     }
 

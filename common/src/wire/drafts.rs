@@ -5,7 +5,7 @@
 use super::describe::{FieldInfo, GroupInfo, MessageInfo};
 use super::field::{Field, Key, Malformed, Reader, Time};
 use super::frame::{Frame, Tag, Writer};
-use super::strings::{Ciphertext, Handshake, Names, Text, Title, UserName, Words};
+use super::strings::{Ciphertext, Handshake, Names, Text, Title, UserName};
 use super::table::{borrowed, messages, write_fields};
 use crate::limits::{FRAME_BYTES_MAX, HEADER_BYTES};
 
@@ -28,8 +28,6 @@ messages! {
             after: Option<u64>,
             at_most: Option<u32>,
         },
-        /// Feature `take-over`: answers TakeOverWanted.
-        0x07 EndOtherSession (password -> Welcome) { yes: bool },
         /// Feature `presence`: from here on LoggedIn and LoggedOut come, or don't.
         0x37 SetPresence (member -> Done) { on: bool },
         /// Feature `rooms`: lists one's rooms.
@@ -40,8 +38,6 @@ messages! {
         0x75 Sealed (direct) { ciphertext: Ciphertext },
         /// Feature `noise`: the same through the server.
         0x58 RelaySealed (member -> Done) { link: u64, ciphertext: Ciphertext },
-        /// Feature `take-over`: the password is right, and the user is online elsewhere.
-        0x8e TakeOverWanted (password) { since_ms: Time, address: Words },
         /// Feature `read-state`: an item of ListUnread.
         0x97 UnreadItem (member) { title: Title, count: u32, last_author: UserName },
         /// Feature `search`: an item of Search.

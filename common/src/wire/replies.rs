@@ -90,6 +90,13 @@ messages! {
         0x8c Uploaded (member) { id: u64, at_ms: Time, digest: Digest, text: Line },
         /// The other user is being asked.
         0x8d Asked (member) { link: u64, text: Line },
+        /// Feature `take-over`: the password is right, and the user is online elsewhere. Asked only if LogIn said so.
+        0x8e TakeOverWanted (password) {
+            /// When the other session began.
+            since_ms: Time,
+            /// Its IP address, as the server sees it.
+            address: Words,
+        },
         /// An item of ListThreads.
         0x90 ThreadItem (member) {
             thread: u64,

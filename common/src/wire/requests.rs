@@ -36,9 +36,11 @@ messages! {
             session: Option<u64>,
         },
         /// The password of a known name.
-        0x05 Password (password -> Welcome) { password: Password },
+        0x05 Password (password -> Welcome TakeOverWanted) { password: Password },
         /// The password for a new name.
         0x06 SignUp (password -> Welcome) { password: Password, confirmation: Password },
+        /// Feature `take-over`: answers TakeOverWanted. A no is answered with the refusal AlreadyLoggedIn.
+        0x07 EndOtherSession (password -> Welcome) { yes: bool },
         /// Replaces the user's password.
         0x10 ChangePassword (member -> Done) { old: Password, new: Password, confirmation: Password },
         /// Ends the session.

@@ -192,6 +192,10 @@ pub struct Limits {
     /// most are `too slow`
     #[arg(long, value_name = "BYTES", default_value_t = 256 << 20)]
     pub max_total_notice_bytes: usize,
+    /// Bytes that all lists being read keep in memory while what they list is edited; past it one waits for its turn, and
+    /// who keeps others waiting and reads nothing for 30 s is `too slow`. A list that needs more is read alone
+    #[arg(long, value_name = "BYTES", default_value_t = 256 << 20)]
+    pub max_listing_bytes: usize,
     /// Requests a second on one connection; 0 = any number
     #[arg(long, value_name = "N", default_value_t = 0)]
     pub max_requests_per_second: u32,

@@ -81,6 +81,10 @@ pub enum Wait {
     Acknowledgements,
     /// Uploads that have come whole and downloads that have credit.
     Transfers,
+    /// Room for its list among those under way.
+    Listing,
+    /// The rows of its list, which are being copied.
+    Rows,
 }
 
 /// Where a session stands.

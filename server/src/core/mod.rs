@@ -2,3 +2,4 @@
 
 pub(crate) mod disposal;
 pub(crate) mod limits;
+pub(crate) mod listings;

@@ -28,7 +28,9 @@ pub use record::{Record, Records, RestoreError, Restorer};
 pub use refused::{PostAction, Refused};
 pub use rooms::{History, Room, RoomId, Rooms, RoomsFilter, RoomsListing, TimedPost};
 pub use sequence::{CHUNK_MEMBERS_MAX, Sequence};
-pub use threads::{Item, ItemId, Post, Thread, ThreadId, ThreadListing, Threads, ThreadsListing, Upload};
+pub use threads::{
+    Item, ItemId, Post, Thread, ThreadId, ThreadListing, ThreadRow, Threads, ThreadsListing, Upload,
+};
 
 use forum_common::names::{Title, UserName};
 

@@ -1,5 +1,6 @@
 //! TOOM's board and its separate rooms: histories that only grow, read by time.
 
+use std::collections::VecDeque;
 use std::sync::Arc;
 
 use forum_common::names::Text;
@@ -75,13 +76,12 @@ impl Rooms {
     }
 
     /// What was posted in the rooms of `user`, as far as `filter` lets it through, to be read as slowly as one
-    /// likes.
+    /// likes. It pins those rooms and no others.
     pub fn posts(&self, user: AccountId, filter: RoomsFilter) -> RoomsListing {
-        let mut mine = self.by_user.get(&user).cloned().unwrap_or_default();
-        if let Some(only) = filter.room {
-            mine = mine.contains(&only).then_some(only).into_iter().collect();
-        }
-        RoomsListing { rooms: self.by_id.clone(), mine, room: RoomId(0), history: None, filter, skip: None }
+        let mine = self.by_user.get(&user).into_iter().flatten();
+        let wanted = mine.filter(|id| filter.room.is_none_or(|only| only == **id));
+        let posts_of = |id: &RoomId| self.by_id.get(id).map(|room| (*id, room.posts.clone()));
+        RoomsListing { rooms: wanted.filter_map(posts_of).collect(), history: None, filter, skip: None }
     }
 
     pub(super) fn create(&mut self, members: Arc<[AccountId]>) -> RoomId {
@@ -141,6 +141,11 @@ impl History {
         Self { posts: posts.clone(), next: first_later(posts, later_than_ms) }
     }
 
+    /// What it keeps in memory though others go on writing: histories only grow.
+    pub fn bytes(&self) -> usize {
+        self.posts.unshared_bytes()
+    }
+
     /// Leaves out all messages up to this number.
     pub fn skip_past(&mut self, number: u64) {
         self.next = self.next.max(usize::try_from(number).unwrap_or(usize::MAX));
@@ -159,42 +164,48 @@ impl History {
     }
 }
 
-/// The histories of a user's rooms being read, one behind the other.
+/// The histories of a user's rooms being read, one after the other.
 #[derive(Debug)]
 pub struct RoomsListing {
-    rooms: imbl::OrdMap<RoomId, Room>,
-    mine: imbl::OrdSet<RoomId>,
+    /// Those that were not begun, in the order of their numbers.
+    rooms: VecDeque<(RoomId, Sequence<TimedPost>)>,
     /// The room at hand.
-    room: RoomId,
-    history: Option<History>,
+    history: Option<(RoomId, History)>,
     filter: RoomsFilter,
     /// In this room, messages up to this number are left out.
     skip: Option<(RoomId, u64)>,
 }
 
 impl RoomsListing {
+    /// What it keeps in memory though others go on writing: rooms only grow.
+    pub fn bytes(&self) -> usize {
+        let bytes = |room: &(RoomId, Sequence<TimedPost>)| size_of_val(room) + room.1.unshared_bytes();
+        self.rooms.iter().map(bytes).sum()
+    }
+
     /// Leaves out the rooms before this one, and its messages up to this number.
     pub fn skip_past(&mut self, room: RoomId, number: u64) {
-        self.room = RoomId(room.0.saturating_sub(1));
+        while self.rooms.front().is_some_and(|(first, _)| *first < room) {
+            self.rooms.pop_front();
+        }
         self.skip = Some((room, number));
     }
 
     /// The next message, its room and its number; none at the end.
     pub fn next_post(&mut self) -> Option<(RoomId, u32, TimedPost)> {
         loop {
-            if let Some((number, post)) = self.history.as_mut().and_then(History::next_post) {
-                return Some((self.room, number, post.clone()));
+            if let Some((room, history)) = &mut self.history
+                && let Some((number, post)) = history.next_post()
+            {
+                return Some((*room, number, post.clone()));
             }
-            let next = *self.mine.range(RoomId(self.room.0 + 1)..).next()?;
-            self.room = next;
-            self.history = self.rooms.get(&next).map(|room| {
-                let mut history = History::later(&room.posts, self.filter.later_than_ms);
-                history.skip_past(self.filter.from.map_or(0, |from| from.saturating_sub(1).into()));
-                if let Some((_, number)) = self.skip.filter(|(room, _)| *room == next) {
-                    history.skip_past(number);
-                }
-                history
-            });
+            let (room, posts) = self.rooms.pop_front()?;
+            let mut history = History::later(&posts, self.filter.later_than_ms);
+            history.skip_past(self.filter.from.map_or(0, |from| from.saturating_sub(1).into()));
+            if let Some((_, number)) = self.skip.filter(|(skipped, _)| *skipped == room) {
+                history.skip_past(number);
+            }
+            self.history = Some((room, history));
         }
     }
 }

@@ -18,6 +18,7 @@ pub const CHUNK_MEMBERS_MAX: usize = 512;
 pub struct Sequence<T> {
     chunks: Arc<Vec<Chunk<T>>>,
     length: usize,
+    rewrites: u64,
 }
 
 #[derive(Debug)]
@@ -30,7 +31,7 @@ struct Chunk<T> {
 
 impl<T> Clone for Sequence<T> {
     fn clone(&self) -> Self {
-        Self { chunks: Arc::clone(&self.chunks), length: self.length }
+        Self { chunks: Arc::clone(&self.chunks), length: self.length, rewrites: self.rewrites }
     }
 }
 
@@ -40,7 +41,7 @@ impl<T> Clone for Chunk<T> {
     }
 }
 
-/// Equal are those with the same members, however they are cut into chunks.
+/// Equal are those with the same members, however they are cut into chunks and have come about.
 impl<T: Clone + PartialEq> PartialEq for Sequence<T> {
     fn eq(&self, other: &Self) -> bool {
         self.iter().eq(other.iter())
@@ -51,7 +52,7 @@ impl<T: Clone + Eq> Eq for Sequence<T> {}
 
 impl<T> Default for Sequence<T> {
     fn default() -> Self {
-        Self { chunks: Arc::default(), length: 0 }
+        Self { chunks: Arc::default(), length: 0, rewrites: 0 }
     }
 }
 
@@ -64,6 +65,18 @@ impl<T: Clone> Sequence<T> {
     /// Whether there is none.
     pub fn is_empty(&self) -> bool {
         self.length == 0
+    }
+
+    /// How often a member was changed or removed, in this life of the process. Clones with the same number share all
+    /// but [`Sequence::unshared_bytes`] of each: an append copies no more.
+    pub fn rewrites(&self) -> u64 {
+        self.rewrites
+    }
+
+    /// Bytes that an append copies, or makes a clone keep for itself: the list of chunks and the last chunk.
+    pub fn unshared_bytes(&self) -> usize {
+        let last = self.chunks.last().map_or(0, |chunk| chunk.members.len());
+        self.chunks.len() * size_of::<Chunk<T>>() + last * size_of::<T>()
     }
 
     /// The member at `index`.
@@ -89,6 +102,7 @@ impl<T: Clone> Sequence<T> {
 
     /// The member at `index`, to be changed. There must be one.
     pub fn member_mut(&mut self, index: usize) -> &mut T {
+        self.rewrites += 1;
         let at = self.chunk_of(index);
         let chunk = &mut Arc::make_mut(&mut self.chunks)[at];
         &mut Arc::make_mut(&mut chunk.members)[index - chunk.start]
@@ -110,6 +124,7 @@ impl<T: Clone> Sequence<T> {
 
     /// Removes the member at `index`; the later ones move up. There must be one.
     pub fn remove(&mut self, index: usize) {
+        self.rewrites += 1;
         let at = self.chunk_of(index);
         let chunks = Arc::make_mut(&mut self.chunks);
         let start = chunks[at].start;

@@ -1,14 +1,18 @@
 //! Threads: a title, a creator, numbered messages, and files that stand among them.
 
+mod listing;
+
 use std::sync::Arc;
 
-use forum_common::limits::DIGEST_BYTES;
+use forum_common::limits::{DIGEST_BYTES, FILE_NAME_BYTES_MAX};
 use forum_common::names::{FileName, Text, Title};
 use serde::{Deserialize, Serialize};
 
 use super::name_index::NameIndex;
 use super::{AccountId, PostAction, Refused, Sequence};
 use crate::files::FileId;
+
+pub use listing::{Item, ThreadListing, ThreadRow, ThreadsListing};
 
 /// A thread's place in the order of creations, from 1. Never used again: a thread that gets the title of a
 /// removed one is another thread.
@@ -60,8 +64,15 @@ pub struct Thread {
     title: Title,
     creator: AccountId,
     posts: Sequence<Post>,
+    /// What the messages take in memory.
+    post_bytes: usize,
     /// In the order of uploading, so `after` never falls.
     uploads: Arc<Vec<Upload>>,
+}
+
+/// What a message takes in memory: itself, and its text with the two counters in front of it.
+fn bytes_of(post: &Post) -> usize {
+    size_of::<Post>() + 2 * size_of::<usize>() + post.text.len()
 }
 
 impl Thread {
@@ -90,7 +101,13 @@ impl Thread {
 
     /// Its messages, of a thread that is removed: they are to be freed a few at a time.
     pub fn take_posts(&mut self) -> Sequence<Post> {
+        self.post_bytes = 0;
         std::mem::take(&mut self.posts)
+    }
+
+    /// What its messages and files take in memory.
+    pub fn bytes(&self) -> usize {
+        self.post_bytes + self.uploads.len() * (size_of::<Upload>() + FILE_NAME_BYTES_MAX)
     }
 
     /// Its files, oldest first.
@@ -114,30 +131,6 @@ impl Thread {
         }
     }
 
-    /// Everything in order, or messages `from` to `to` (from 1, both included) with the files between them.
-    ///
-    /// # Errors
-    /// The range is none: it begins at 0 or past the end, or it ends before it begins.
-    pub fn list(&self, range: Option<(u32, u32)>) -> Result<ThreadListing, Refused> {
-        let length = self.posts.len() as u32;
-        let Some((from, to)) = range else {
-            return Ok(ThreadListing {
-                thread: self.clone(),
-                post: 0,
-                post_end: length,
-                upload: 0,
-                tail: true,
-            });
-        };
-        if from == 0 || from > length || to < from {
-            return Err(Refused::InvalidMessageNumber);
-        }
-        // A file "between" stands behind the first message and before the last.
-        let upload = self.uploads.partition_point(|upload| upload.after < from);
-        let post_end = to.min(length);
-        Ok(ThreadListing { thread: self.clone(), post: from - 1, post_end, upload, tail: false })
-    }
-
     /// Whether `actor` may do `what` with message `number`, which must be `id` if that was said.
     pub(super) fn check_author(
         &self,
@@ -157,11 +150,13 @@ impl Thread {
 
     /// Appends a message as it is, its id included; says which number it got.
     pub(super) fn restore_post(&mut self, post: Post) -> u32 {
+        self.post_bytes += bytes_of(&post);
         self.posts.push(post);
         self.posts.len() as u32
     }
 
     pub(super) fn delete_post(&mut self, number: u32) {
+        self.post_bytes -= self.posts.get(number as usize - 1).map_or(0, bytes_of);
         self.posts.remove(number as usize - 1);
         if self.uploads.last().is_some_and(|last| last.after >= number) {
             for upload in Arc::make_mut(&mut self.uploads).iter_mut().rev() {
@@ -174,67 +169,15 @@ impl Thread {
     }
 
     pub(super) fn edit_post(&mut self, number: u32, text: Text) {
-        self.posts.member_mut(number as usize - 1).text = text;
+        let post = self.posts.member_mut(number as usize - 1);
+        self.post_bytes = self.post_bytes - post.text.len() + text.len();
+        post.text = text;
     }
 
     /// Appends a file as it is, its item included, after the messages that are there.
     pub(super) fn restore_upload(&mut self, upload: Upload) {
         let after = self.posts.len() as u32;
         Arc::make_mut(&mut self.uploads).push(Upload { after, ..upload });
-    }
-}
-
-/// One item of a thread as it is listed.
-#[derive(Debug, PartialEq, Eq)]
-pub enum Item<'a> {
-    /// A message and its number, from 1.
-    Post(u32, &'a Post),
-    /// A file, which has no number.
-    Upload(&'a Upload),
-}
-
-/// A listing under way: it holds its own version of the thread.
-#[derive(Debug)]
-pub struct ThreadListing {
-    thread: Thread,
-    /// The index of the next message.
-    post: u32,
-    post_end: u32,
-    /// The index of the next file.
-    upload: usize,
-    /// Whether files behind the last message belong to it.
-    tail: bool,
-}
-
-impl ThreadListing {
-    /// Its version of the messages, once nothing more is listed: nobody else may have them any more.
-    pub fn into_posts(mut self) -> Sequence<Post> {
-        self.thread.take_posts()
-    }
-
-    /// Leaves out all items up to this id.
-    pub fn skip_past(&mut self, id: u64) {
-        let posts = self.thread.posts.partition_point(|post| post.id.0 <= id);
-        let uploads = self.thread.uploads.partition_point(|upload| upload.item.0 <= id);
-        self.post = self.post.max(posts as u32);
-        self.upload = self.upload.max(uploads);
-    }
-
-    /// The next item; none at the end.
-    pub fn next_item(&mut self) -> Option<Item<'_>> {
-        if let Some(upload) = self.thread.uploads.get(self.upload) {
-            let stands_here = upload.after <= self.post;
-            if stands_here && (self.post < self.post_end || self.tail) {
-                self.upload += 1;
-                return Some(Item::Upload(upload));
-            }
-        }
-        if self.post < self.post_end {
-            let post = self.thread.posts.get(self.post as usize)?;
-            self.post += 1;
-            return Some(Item::Post(self.post, post));
-        }
-        None
     }
 }
 
@@ -297,11 +240,6 @@ impl Threads {
         self.by_id.iter()
     }
 
-    /// All threads as they are now, oldest first, to be read as slowly as one likes.
-    pub fn list(&self) -> ThreadsListing {
-        ThreadsListing { threads: self.by_id.clone(), next: ThreadId(0) }
-    }
-
     /// The id that the next thread gets.
     pub(super) fn next_id(&self) -> ThreadId {
         self.next_id
@@ -327,7 +265,8 @@ impl Threads {
     /// Puts a thread where a snapshot had it.
     pub(super) fn insert(&mut self, id: ThreadId, title: Title, creator: AccountId) {
         self.by_title.insert(&title, id);
-        let thread = Thread { title, creator, posts: Sequence::default(), uploads: Arc::default() };
+        let posts = Sequence::default();
+        let thread = Thread { title, creator, posts, post_bytes: 0, uploads: Arc::default() };
         self.by_id.insert(id, thread);
     }
 
@@ -377,26 +316,5 @@ impl Threads {
     /// The first thread behind `id`, for walks that are interrupted.
     pub(super) fn first_from(&self, id: ThreadId) -> Option<(&ThreadId, &Thread)> {
         self.by_id.range(id..).next()
-    }
-}
-
-/// A list of threads under way: it holds its own version of the list.
-#[derive(Debug)]
-pub struct ThreadsListing {
-    threads: imbl::OrdMap<ThreadId, Thread>,
-    next: ThreadId,
-}
-
-impl ThreadsListing {
-    /// Leaves out all threads up to this id.
-    pub fn skip_past(&mut self, id: u64) {
-        self.next = self.next.max(ThreadId(id.saturating_add(1)));
-    }
-
-    /// The next thread; none at the end.
-    pub fn next_thread(&mut self) -> Option<(ThreadId, &Thread)> {
-        let (&id, thread) = self.threads.range(self.next..).next()?;
-        self.next = ThreadId(id.0 + 1);
-        Some((id, thread))
     }
 }

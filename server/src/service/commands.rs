@@ -19,7 +19,7 @@ use super::transfers::TransferKey;
 use crate::clock::Clock;
 use crate::connection::{OUTGOING_BYTES_LOW, Stream};
 use crate::core::limits::Subject;
-use crate::forum::{AccountId, Change, History, ItemId, Keyed, RoomId, RoomsFilter};
+use crate::forum::{AccountId, Change, History, ItemId, Keyed, Refused, RoomId, RoomsFilter};
 use crate::journal::Journal;
 use crate::listing::{Listing, Page, Rows};
 use crate::session::{PeerId, Task, Wait};
@@ -73,11 +73,23 @@ impl<S: Stream, J: Journal, C: Clock> Service<S, J, C> {
         if let Some(wait) = wait {
             return Ok(Taken::NotNow(wait));
         }
+        let listed = if change.is_none() { self.rows_of(account, &request) } else { None };
+        let listing = listed.map(|rows| rows.map(|(rows, page)| Listing::new(tag, page, rows)));
+        if let Some(Ok(listing)) = &listing
+            && !self.may_list(id, listing)
+        {
+            return Ok(Taken::NotNow(Wait::Listing));
+        }
         self.note(id, &request);
-        match change {
-            Some(Ok(change)) => self.take_change(id, tag, account, key, change),
-            Some(Err(no)) => self.refuse(id, tag, &no),
-            None => self.answer_question(id, tag, account, request)?,
+        match (change, listing) {
+            (Some(Ok(change)), _) => self.take_change(id, tag, account, key, change),
+            (Some(Err(no)), _) => self.refuse(id, tag, &no),
+            (None, Some(Err(no))) => {
+                self.end_listing(id);
+                self.refuse(id, tag, &no);
+            }
+            (None, Some(Ok(listing))) => self.begin(id, Task::Listing(Box::new(listing))),
+            (None, None) => self.answer_question(id, tag, account, request)?,
         }
         Ok(Taken::Yes)
     }
@@ -203,12 +215,7 @@ impl<S: Stream, J: Journal, C: Clock> Service<S, J, C> {
                 Ok(())
             }
             Request::ShutDown { password } => self.take_shut_down(id, tag, password),
-            _ => match self.rows_of(account, request) {
-                Some(listed) => listed.map(|(rows, page)| {
-                    self.begin(id, Task::Listing(Box::new(Listing::new(tag, page, rows))));
-                }),
-                None => return Err(Fault("Wrong phase: this connection is logged in".into())),
-            },
+            _ => return Err(Fault("Wrong phase: this connection is logged in".into())),
         };
         if let Err(no) = result {
             self.refuse(id, tag, &no);
@@ -217,9 +224,9 @@ impl<S: Stream, J: Journal, C: Clock> Service<S, J, C> {
     }
 
     /// What a request for a list is about, and which page of it; none if it asks for no list.
-    fn rows_of(&self, asker: AccountId, request: Request<'_>) -> Option<Result<(Rows, Page), Rejection>> {
+    fn rows_of(&self, asker: AccountId, request: &Request<'_>) -> Option<Result<(Rows, Page), Rejection>> {
         let online = |gone_since_ms| self.online.list(asker, self.forum.blocks.of(asker), gone_since_ms);
-        let (rows, after, at_most) = match request {
+        let (rows, after, at_most) = match *request {
             Request::ListThreads { after, at_most } => {
                 (Rows::Threads(self.forum.threads.list()), after, at_most)
             }
@@ -249,7 +256,9 @@ impl<S: Stream, J: Journal, C: Clock> Service<S, J, C> {
 
     fn read_thread(&self, title: &str, range: Option<(u32, u32)>) -> Result<Rows, Rejection> {
         let title = self.title(title)?;
-        Ok(Rows::Thread(self.forum.threads.named(&title)?.list(range)?))
+        let thread = self.forum.threads.named(&title)?;
+        let id = self.forum.threads.find(&title).ok_or_else(|| Refused::NoSuchThread(title.clone()))?;
+        Ok(Rows::Thread(id, thread.list(range)?))
     }
 
     /// Starts a request whose answer takes longer; it goes on with the connection's turns.
@@ -267,7 +276,7 @@ impl<S: Stream, J: Journal, C: Clock> Service<S, J, C> {
         let is_over = self.advance(id, &mut task);
         match self.peers.get_mut(id).and_then(|peer| peer.session.member_mut()) {
             Some(member) if !is_over => member.task = task,
-            _ => self.drop_task(task),
+            _ => self.drop_task(id, task),
         }
     }
 
@@ -279,6 +288,14 @@ impl<S: Stream, J: Journal, C: Clock> Service<S, J, C> {
             Task::Backlog => return self.deliver(id),
             Task::Listing(listing) => listing,
         };
+        if listing.is_copying() {
+            listing.copy();
+            if listing.is_copying() {
+                self.peers.wake(id);
+                return false;
+            }
+        }
+        self.listings.moved(id, self.now);
         while !self.has_enough_queued(id) {
             let tag = listing.tag;
             let reply = listing.next_reply(&self.forum);

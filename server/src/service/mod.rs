@@ -12,6 +12,7 @@ mod commit;
 mod intake;
 mod keyed;
 mod links;
+mod listings;
 mod log_time;
 mod login;
 mod mailbox;
@@ -49,6 +50,7 @@ use crate::args::Limits;
 use crate::clock::Clock;
 use crate::connection::{OUTGOING_BYTES_LOW, PeerEnd, SCRATCH_BYTES, Stream};
 use crate::core::limits::InFlight;
+use crate::core::listings::Listings;
 use crate::files::FileWorkers;
 use crate::forum::{AccountId, Forum};
 use crate::journal::{Journal, Sequence};
@@ -132,6 +134,8 @@ pub struct Service<S, J, C> {
     unlinking: Unlinking,
     /// What of removed threads is still in memory.
     removal: Removal,
+    /// Lists that are read, and who waits for room for one.
+    listings: Listings,
     /// Who waits for room among the entries in flight.
     waiting_for_room: Vec<PeerId>,
     /// Scratch memory for an entry, and for a text.
@@ -191,6 +195,7 @@ impl<S: Stream, J: Journal, C: Clock> Service<S, J, C> {
             log_time: LogTime::new(now),
             unlinking: Unlinking::default(),
             removal: Removal::default(),
+            listings: Listings::new(settings.limits.max_listing_bytes),
             waiting_for_room: Vec::new(),
             encoded: Vec::new(),
             text: String::new(),
@@ -319,6 +324,7 @@ impl<S: Stream, J: Journal, C: Clock> Service<S, J, C> {
         let deadlines = deadlines.chain(self.peers.next_stall_due());
         let deadlines = deadlines.chain(self.comings_due()).chain(self.links.next_due());
         let deadlines = deadlines.chain(self.transfer_deadlines.next_due());
+        let deadlines = deadlines.chain(self.listings.next_due());
         let next = deadlines.chain(self.take_again_at).min()?;
         Some(next.saturating_duration_since(self.clock.now()))
     }
@@ -418,6 +424,7 @@ impl<S: Stream, J: Journal, C: Clock> Service<S, J, C> {
                 self.cut_off(id);
             }
         }
+        self.expire_listings();
         self.expire_links();
         self.take_again_if_due();
     }

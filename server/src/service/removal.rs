@@ -56,21 +56,25 @@ impl<S: Stream, J: Journal, C: Clock> Service<S, J, C> {
         self.removal.threads.push_back((id, thread.title().clone()));
     }
 
-    /// A connection ends, and with it the list that it reads.
+    /// A connection ends, and with it the list that it reads or waits for.
     pub(super) fn drop_list_of(&mut self, id: PeerId) {
         let member = self.peers.get_mut(id).and_then(|peer| peer.session.member_mut());
-        if let Some(member) = member.filter(|member| matches!(member.task, Task::Listing(_))) {
-            let task = std::mem::replace(&mut member.task, Task::Idle);
-            self.drop_task(task);
+        match member.map(|member| &mut member.task) {
+            Some(task @ Task::Listing(_)) => {
+                let task = std::mem::replace(task, Task::Idle);
+                self.drop_task(id, task);
+            }
+            _ => self.end_listing(id),
         }
     }
 
     /// A task is over. A list may be the last to have the messages of a thread that was removed meanwhile.
-    pub(super) fn drop_task(&mut self, task: Task) {
-        if let Task::Listing(listing) = task
-            && let Some(posts) = listing.into_posts()
-        {
-            self.removal.posts.add(posts);
+    pub(super) fn drop_task(&mut self, id: PeerId, task: Task) {
+        if let Task::Listing(listing) = task {
+            self.end_listing(id);
+            if let Some(posts) = listing.into_posts() {
+                self.removal.posts.add(posts);
+            }
         }
     }
 

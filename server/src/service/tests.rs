@@ -9,6 +9,7 @@ mod endings;
 mod intake;
 mod limits;
 mod links;
+mod listings;
 mod lockout;
 mod login;
 mod mailbox;

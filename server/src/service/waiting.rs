@@ -10,6 +10,8 @@
 //! | [`Wait::Room`] | all entries in flight are as much as may be | `take_outcomes`, with each commit |
 //! | [`Wait::Acknowledgements`] | what an earlier session has taken is in flight: the waiting messages come after it | `taken_is_decided` |
 //! | [`Wait::Transfers`] | uploads have come whole, or downloads have credit, and nothing more may be asked for | `transfer_ended` |
+//! | [`Wait::Listing`] | lists under way pin as much as they may, or others wait for that too | `end_listing`, once it is its turn |
+//! | [`Wait::Rows`] | the rows of its list of threads are copied, a share a turn | `advance`, each turn |
 //!
 //! The last word wakes it in any case, and so does the kernel. A reason is looked up when the turn of a connection is
 //! over, and no sooner: what ends it in the same turn needs no wake-up. In unit tests each turn of the server ends
@@ -45,6 +47,7 @@ impl<S: Stream, J: Journal, C: Clock> Service<S, J, C> {
                 Task::Idle => None,
                 Task::CheckingPassword(_) => Some(Wait::PasswordCheck),
                 Task::Backlog if self.waits_for_earlier_session(member) => Some(Wait::Acknowledgements),
+                Task::Listing(ref listing) if listing.is_copying() => Some(Wait::Rows),
                 Task::Backlog | Task::Listing(_) => Some(Wait::Output),
             },
             _ => None,
@@ -63,7 +66,10 @@ impl<S: Stream, J: Journal, C: Clock> Service<S, J, C> {
             Wait::Output => {
                 self.peers.get(id).is_some_and(|peer| peer.connection.outgoing.len() >= OUTGOING_BYTES_LOW)
             }
-            Wait::Decision | Wait::PasswordCheck | Wait::Acknowledgements => self.busy(id) == Some(wait),
+            Wait::Decision | Wait::PasswordCheck | Wait::Acknowledgements | Wait::Rows => {
+                self.busy(id) == Some(wait)
+            }
+            Wait::Listing => self.listings.is_waiting(id),
             Wait::OwnEntries => self.unapplied(id).is_some_and(|own| own.entries > 0),
             Wait::Room => !self.pending.is_empty(),
             Wait::Transfers => self.has_transfers(id),

@@ -1,11 +1,10 @@
 //! `docs/PROTOCOL.md` and `docs/protocol.json` are promises to people who write clients in other languages, so
 //! they are held against the code here: every table, every code, every limit, every byte of the examples.
 //!
-//! `UPDATE_DOCS=1 cargo test -p forum-common --test protocol_page` writes what comes from the code into both.
+//! `UPDATE_DOCS=1 cargo test -p forum-common --test protocol_page` writes what comes from the code into both. The
+//! bytes of the examples are the page's own, and the code says what they mean: a new frame is a line with `C` or `S`
+//! and its bytes.
 #![forbid(unsafe_code)]
-
-#[path = "page/conversations.rs"]
-mod conversations;
 
 use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
@@ -14,9 +13,7 @@ use std::{env, fs};
 use forum_common::limits::{self, FRAME_BYTES_MAX};
 use forum_common::wire::describe::{FieldInfo, GroupInfo, MessageInfo, PROTOCOL};
 use forum_common::wire::messages::{Direction, direction};
-use forum_common::wire::{Direct, FromServer, Refusal, Request, Transfer, frame};
-
-use self::conversations::{DIGEST, Said};
+use forum_common::wire::{Direct, Notice, Refusal, Reply, Request, Transfer, frame};
 
 fn docs(name: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).parent().expect("a workspace").join("docs").join(name)
@@ -45,26 +42,15 @@ fn protocol_json_is_what_the_code_says() {
 
 /// The page with everything in it that comes from the code.
 fn page_from_code(page: &str) -> String {
-    let mut lines: Vec<String> = Vec::new();
-    let mut skipping = None;
-    for line in page.lines() {
-        if let Some(end) = skipping {
-            if line == end {
-                skipping = None;
-                lines.push(line.to_owned());
-            }
-            continue;
-        }
-        lines.push(line.to_owned());
-        if let Some(name) =
-            line.strip_prefix("<!-- from the code: ").and_then(|rest| rest.strip_suffix(" -->"))
-        {
-            lines.extend(generated(name).lines().map(str::to_owned));
-            skipping = Some("<!-- end -->");
-        }
+    const BEGIN: &str = "<!-- from the code: ";
+    let mut parts = page.split(BEGIN);
+    let mut written = parts.next().unwrap_or_default().to_owned();
+    for part in parts {
+        let (name, rest) = part.split_once(" -->\n").expect("a name");
+        let (found, rest) = rest.split_once("<!-- end -->").expect("an end");
+        written += &format!("{BEGIN}{name} -->\n{}\n<!-- end -->{rest}", generated(name, found).trim_end());
     }
-    assert_eq!(skipping, None, "a part without an end");
-    lines.join("\n") + "\n"
+    written
 }
 
 #[test]
@@ -80,22 +66,21 @@ fn every_table_and_every_example_of_the_page_is_what_the_code_says() {
 fn parts() -> Vec<String> {
     let groups = PROTOCOL.groups.iter().chain(PROTOCOL.drafts);
     let mut parts: Vec<String> = groups.map(|group| format!("kinds of {}", group.name)).collect();
-    parts.extend(conversations::all().iter().map(|(name, _)| format!("frames of {name}")));
+    let frames = ["quick-start", "forum", "people", "links", "direct", "closing"];
+    parts.extend(frames.map(|name| format!("frames of {name}")));
     parts
         .extend(["limits", "refusals", "closings", "limit codes", "take-over", "digests"].map(str::to_owned));
     parts
 }
 
-fn generated(part: &str) -> String {
+/// A part of the page, in place of what was `found` there.
+fn generated(part: &str, found: &str) -> String {
     match part.split_once(" of ") {
         Some(("kinds", name)) => {
             let mut groups = PROTOCOL.groups.iter().chain(PROTOCOL.drafts);
             kinds(groups.find(|group| group.name == name).expect("a group"))
         }
-        Some(("frames", name)) => {
-            let all = conversations::all();
-            frames(&all.iter().find(|(other, _)| *other == name).expect("a conversation").1)
-        }
+        Some(("frames", _)) => frames(found),
         _ => match part {
             "limits" => limit_table(),
             "refusals" => codes(PROTOCOL.refusals),
@@ -186,23 +171,60 @@ fn grouped(number: usize) -> String {
 const ROW_BYTES: usize = 16;
 
 /// A conversation as hexadecimal bytes with what they mean.
-fn frames(conversation: &[Said<'_>]) -> String {
+fn frames(found: &str) -> String {
     let mut block = String::from("```\n");
-    for said in conversation {
-        let bytes = said.bytes();
-        let (tag, shown) = said.shown();
+    for (mark, bytes) in conversation(found) {
         for (row, at) in bytes.chunks(ROW_BYTES).zip(0..) {
             let hexadecimal: Vec<String> = row.iter().map(|byte| format!("{byte:02x}")).collect();
-            let mark = if at == 0 { said.mark() } else { ' ' };
-            let line = format!("{mark} {}", hexadecimal.join(" "));
+            let line = format!("{} {}", if at == 0 { mark } else { ' ' }, hexadecimal.join(" "));
             if at == 0 {
-                writeln!(block, "{line:<49}  | tag {tag}: {}", readable(&shown)).unwrap();
+                writeln!(block, "{line:<49}  | {}", meant(mark, &bytes)).unwrap();
             } else {
                 writeln!(block, "{line}").unwrap();
             }
         }
     }
     block + "```"
+}
+
+/// The frames of an example, each with the mark of who says it.
+fn conversation(block: &str) -> Vec<(char, Vec<u8>)> {
+    let mut frames: Vec<(char, Vec<u8>)> = Vec::new();
+    for line in block.lines().filter(|line| !line.is_empty() && !line.starts_with("```")) {
+        let (bytes, _) = line.split_once('|').unwrap_or((line, ""));
+        let (mark, bytes) = bytes.split_at(1);
+        if mark != " " {
+            frames.extend(mark.chars().map(|mark| (mark, Vec::new())));
+        }
+        let bytes = bytes.split_whitespace().map(|byte| u8::from_str_radix(byte, 16).expect("two digits"));
+        frames.last_mut().expect("a mark before the first byte").1.extend(bytes);
+    }
+    frames
+}
+
+/// What the frame means that the client (`C`) or the server (`S`) says; between two clients, the one that listens
+/// stands for the server. Written again, it is the same bytes.
+fn meant(mark: char, bytes: &[u8]) -> String {
+    let (frame, used) = frame::split(bytes, FRAME_BYTES_MAX).unwrap().expect("a whole frame");
+    assert_eq!(used, bytes.len(), "more than {frame:?}");
+    macro_rules! message {
+        ($group:ident) => {{
+            let message = $group::decode(&frame).unwrap_or_else(|error| panic!("{error} in {frame:?}"));
+            let mut again = Vec::new();
+            message.encode(frame.tag, &mut again);
+            assert_eq!(again, bytes, "{message:?}");
+            format!("{message:?}")
+        }};
+    }
+    let shown = match (mark, direction(frame.kind)) {
+        ('C', Direction::ToServer) => message!(Request),
+        ('C' | 'S', Direction::Both) => message!(Transfer),
+        ('C' | 'S', Direction::BetweenClients) => message!(Direct),
+        ('S', Direction::ToClient) if Notice::is_kind(frame.kind) => message!(Notice),
+        ('S', Direction::ToClient) => message!(Reply),
+        other => panic!("a frame that goes the wrong way: {other:?}"),
+    };
+    format!("tag {}: {}", frame.tag, readable(&shown))
 }
 
 /// What the code shows of a message, with lists of numbers as what they are: keys and digests, or text.
@@ -224,28 +246,6 @@ fn readable(shown: &str) -> String {
         readable += rest;
     }
     readable
-}
-
-#[test]
-fn every_example_is_understood_as_it_was_meant() {
-    for (name, conversation) in conversations::all() {
-        for said in conversation {
-            let bytes = said.bytes();
-            let (frame, used) = frame::split(&bytes, FRAME_BYTES_MAX).unwrap().expect("a whole frame");
-            assert_eq!(used, bytes.len());
-            let understood = match (said.mark(), direction(frame.kind)) {
-                ('C', Direction::ToServer) => Said::Client(frame.tag, Request::decode(&frame).unwrap()),
-                ('C', Direction::Both) => Said::ClientTransfer(frame.tag, Transfer::decode(&frame).unwrap()),
-                ('C', Direction::BetweenClients) => Said::Connecting(Direct::decode(&frame).unwrap()),
-                ('S', Direction::BetweenClients) => Said::Listening(Direct::decode(&frame).unwrap()),
-                ('S', Direction::ToClient | Direction::Both) => {
-                    Said::Server(FromServer::decode(&frame).unwrap())
-                }
-                other => panic!("{name}: a frame that goes the wrong way: {other:?}"),
-            };
-            assert_eq!(understood, said, "{name}");
-        }
-    }
 }
 
 #[test]
@@ -271,5 +271,11 @@ fn the_table_of_refusals_says_which_close() {
 
 #[test]
 fn the_digest_of_the_examples_is_that_of_their_file() {
-    assert_eq!(*blake3::hash(b"hi\n").as_bytes(), DIGEST);
+    let page = fs::read_to_string(docs("PROTOCOL.md")).expect("the page");
+    let (_, rest) = page.split_once("<!-- from the code: frames of forum -->\n").expect("the example");
+    let (block, _) = rest.split_once("<!-- end -->").expect("its end");
+    let digest = *blake3::hash(b"hi\n").as_bytes();
+    // The upload's answer, and both ends of the download.
+    let have_it = |(_, bytes): &(char, Vec<u8>)| bytes.windows(digest.len()).any(|window| window == digest);
+    assert_eq!(conversation(block).iter().filter(|frame| have_it(frame)).count(), 3);
 }

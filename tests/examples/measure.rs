@@ -11,12 +11,11 @@
 
 use std::io::Write;
 use std::iter::repeat_n;
-use std::net::TcpStream;
 use std::time::Instant;
 use std::{array, fs, thread};
 
-use forum_common::wire::{Blocking, Event, Reply, Request};
-use forum_tests::{DEADLINE, Forum, Forumd, Nat, PASSWORD, Server, hello, read};
+use forum_common::wire::{Reply, Request};
+use forum_tests::{Forum, Forumd, Nat, Server, Wire, read};
 
 const RUNS: usize = 3;
 const MIB: f64 = 1_048_576.0;
@@ -47,76 +46,13 @@ fn forumd(program: Option<&str>, arguments: &[&str], wrapper: &[&str]) -> Forumd
     Forumd::new().args(&["--hash-queue", "20000", "-q"]).args(arguments).under(&wrapper)
 }
 
-/// A client that takes answers and notices by the thousand. The harness's own makes a value of each, and then
-/// it would be the client that is measured.
-struct Client(Blocking<TcpStream, ()>);
-
-impl Client {
-    fn connect(server: &Server) -> Self {
-        let stream = TcpStream::connect(server.address()).expect("the server listens");
-        stream.set_nodelay(true).and(stream.set_read_timeout(Some(DEADLINE))).expect("a TCP socket");
-        Self(Blocking::new(stream))
-    }
-
-    fn new_user(server: &Server, name: &str) -> Self {
-        let mut client = Self::connect(server);
-        client.ask_in(name, Request::SignUp { password: PASSWORD, confirmation: PASSWORD });
-        client.expect_welcome();
-        client
-    }
-
-    /// Sends all of a log-in at once.
-    fn ask_in(&mut self, name: &str, proof: Request<'_>) {
-        self.send([hello(), Request::LogIn { name, udp_port: 0, take_over: None, session: None }, proof]);
-    }
-
-    fn expect_welcome(&mut self) {
-        self.expect(2, |reply| matches!(reply, Reply::ServerHello { .. } | Reply::PasswordWanted { .. }));
-        self.expect(1, |reply| matches!(reply, Reply::Welcome { .. }));
-    }
-
-    fn send<'a>(&mut self, requests: impl IntoIterator<Item = Request<'a>>) {
-        self.queue(requests);
-        self.0.flush().expect("the server takes it");
-    }
-
-    fn queue<'a>(&mut self, requests: impl IntoIterator<Item = Request<'a>>) {
-        requests.into_iter().for_each(|request| _ = self.0.peer().ask(&request, ()));
-    }
-
-    /// Reads so many answers, which must be as `wanted`; notices between them are dropped.
-    fn expect(&mut self, count: usize, mut wanted: impl FnMut(&Reply<'_>) -> bool) {
-        let mut left = count;
-        while left > 0 {
-            match self.0.next_event().expect("answers come in time") {
-                Some(Event::Item(_, _, reply) | Event::Answer(_, (), reply)) => {
-                    assert!(wanted(&reply), "{reply:?}");
-                    left -= 1;
-                }
-                Some(Event::Notice(_)) => {}
-                other => panic!("wanted an answer, not {other:?}"),
-            }
-        }
-    }
-
-    fn done(&mut self, request: Request<'_>) {
-        self.send([request]);
-        self.expect(1, |reply| !matches!(reply, Reply::Refused { .. }));
-    }
-
-    fn ping(&mut self) {
-        self.send([Request::Ping { payload: b"?" }]);
-        self.expect(1, |reply| *reply == Reply::Pong { payload: b"?" });
-    }
-
-    /// Posts `count` messages of `bytes` bytes, `at_once` in one piece before their answers are read.
-    fn post(&mut self, title: &str, count: usize, bytes: usize, at_once: usize) {
-        let text = "x".repeat(bytes);
-        for start in (0..count).step_by(at_once) {
-            let share = at_once.min(count - start);
-            self.send(repeat_n(Request::Post { title, text: &text, key: None }, share));
-            self.expect(share, |reply| matches!(reply, Reply::Posted { .. }));
-        }
+/// Posts `count` messages of `bytes` bytes, `at_once` in one piece before their answers are read.
+fn post(client: &mut Wire, title: &str, count: usize, bytes: usize, at_once: usize) {
+    let text = "x".repeat(bytes);
+    for start in (0..count).step_by(at_once) {
+        let share = at_once.min(count - start);
+        client.send_all(repeat_n(Request::Post { title, text: &text, key: None }, share));
+        client.take_answers(share, |reply| matches!(reply, Reply::Posted { .. }));
     }
 }
 
@@ -151,13 +87,12 @@ fn commits(program: Option<&str>) {
 fn post_from_all(forumd: &Forumd, at_once: usize, counter: impl Fn(&Server) -> f64) -> (f64, f64) {
     const CLIENTS: usize = 50;
     let server = forumd.clone().start();
-    Client::new_user(&server, "yoda").done(Request::CreateThread { title: "t", key: None });
-    let new_client = |number| Client::new_user(&server, &format!("user{number}"));
-    let clients: Vec<Client> = (0..CLIENTS).map(new_client).collect();
+    server.user("yoda").done(&Request::CreateThread { title: "t", key: None });
+    let clients: Vec<Wire> = (0..CLIENTS).map(|number| server.user(&format!("user{number}"))).collect();
     let (before, start) = (counter(&server), Instant::now());
     thread::scope(|scope| {
         for mut client in clients {
-            scope.spawn(move || client.post("t", POSTS / CLIENTS, 100, at_once));
+            scope.spawn(move || post(&mut client, "t", POSTS / CLIENTS, 100, at_once));
         }
     });
     (start.elapsed().as_secs_f64(), counter(&server) - before)
@@ -169,35 +104,33 @@ fn pipelined_reads(program: Option<&str>) {
     println!("| | growth unread, MiB | growth in all, MiB | all read, s | another's ping, µs | its 99 % |");
     let runs = array::from_fn::<_, RUNS, _>(|_| {
         let server = forumd(program, &["--durability", "none"], &[]).start();
-        let mut yoda = Client::new_user(&server, "yoda");
-        yoda.done(Request::CreateThread { title: "t", key: None });
-        yoda.post("t", 2_000, 1_000, 100);
-        read_late(&server, Client::new_user(&server, "greedy"), yoda)
+        let mut yoda = server.user("yoda");
+        yoda.done(&Request::CreateThread { title: "t", key: None });
+        post(&mut yoda, "t", 2_000, 1_000, 100);
+        read_late(&server, server.user("greedy"), yoda)
     });
     show("5,000 RDT", runs);
 }
 
-fn read_late(server: &Server, mut greedy: Client, mut other: Client) -> [f64; 5] {
-    let mut writer = greedy.0.stream().try_clone().expect("a descriptor is free");
+fn read_late(server: &Server, mut greedy: Wire, mut other: Wire) -> [f64; 5] {
+    let mut writer = greedy.stream();
     // 5 makes the kernel forget the peak so far: proc(5).
     fs::write(format!("/proc/{}/clear_refs", server.pid()), "5").expect("it runs");
     let peak = || proc_bytes(server, "status", "VmHWM:") / MIB;
     let before = peak();
     // The server may stop reading from who does not read: the requests need a thread of their own.
-    greedy.queue(repeat_n(read("t", None), 5_000));
-    let requests = greedy.0.peer().unsent().to_vec();
-    greedy.0.peer().sent(requests.len());
+    let (_, requests) = greedy.frames(repeat_n(read("t", None), 5_000));
     let writing = thread::spawn(move || writer.write_all(&requests));
     let mut pings: Vec<f64> = (0..2_000).map(|_| micros(|| other.ping())).collect();
     let unread = peak() - before;
     let start = Instant::now();
     for _ in 0..5_000 {
         let mut wanted = 1..;
-        greedy.expect(2_000, |reply| match reply {
+        greedy.take_answers(2_000, |reply| match reply {
             Reply::PostItem { number, text, .. } => Some(*number) == wanted.next() && text.len() == 1_000,
             _ => false,
         });
-        greedy.expect(1, |reply| *reply == Reply::EndOfList { next: None });
+        greedy.take_answers(1, |reply| *reply == Reply::EndOfList { next: None });
         pings.push(micros(|| other.ping()));
     }
     let seconds = start.elapsed().as_secs_f64();

@@ -38,8 +38,8 @@ pub use sockets::{accept, closed_port, free_port};
 pub use terminal::Terminal;
 pub use times::{now_seconds, seconds_of, shown, shown_since};
 pub use volume::Volume;
-pub use wire::users::read;
-pub use wire::{Wire, hello};
+pub use wire::Wire;
+pub use wire::users::{hello, read};
 
 /// How long a test waits for anything: far more than a loaded machine needs, far less than a human's
 /// patience with a test that hangs.

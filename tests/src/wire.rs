@@ -10,7 +10,7 @@ use std::net::{IpAddr, Shutdown, SocketAddr, TcpStream};
 
 use forum_common::text::{Listing, Shown, Zone};
 use forum_common::wire::{
-    Blocking, Closing, Event, OwnedFromServer, OwnedNotice, OwnedReply, Request, Tag, Transfer, VERSION,
+    Blocking, Closing, Event, OwnedFromServer, OwnedNotice, OwnedReply, Reply, Request, Tag, Transfer,
 };
 use socket2::{Domain, Socket, Type};
 
@@ -256,6 +256,22 @@ impl Wire {
         }
     }
 
+    /// Takes so many frames of answers, each of which must be as `wanted`, and makes no value of any: for thousands of
+    /// them. Notices that come between them are dropped.
+    pub fn take_answers(&mut self, count: usize, mut wanted: impl FnMut(&Reply<'_>) -> bool) {
+        let mut left = count;
+        while left > 0 {
+            match self.line.next_event().expect("answers come in time") {
+                Some(Event::Item(_, _, reply) | Event::Answer(_, (), reply)) => {
+                    assert!(wanted(&reply), "{reply:?}");
+                    left -= 1;
+                }
+                Some(Event::Notice(_)) => {}
+                other => panic!("wanted an answer, not {other:?}"),
+            }
+        }
+    }
+
     /// Sends a request and waits for the first frame of its answer.
     pub fn request(&mut self, request: &Request<'_>) -> OwnedReply {
         let tag = self.send(request);
@@ -343,22 +359,6 @@ impl Wire {
         items.into_iter().map(line).collect()
     }
 
-    /// Does a round trip: what was sent on any connection before this has reached the server.
-    pub fn ping(&mut self) {
-        let pong = self.request(&Request::Ping { payload: b"?" });
-        assert_eq!(pong, OwnedReply::Pong { payload: b"?".to_vec() });
-    }
-
-    /// Opens the conversation.
-    pub fn hello(&mut self) {
-        match self.request(&hello()) {
-            OwnedReply::ServerHello { version: VERSION, zone, .. } => {
-                self.zone = Zone::named(&zone).expect("a zone that has a name");
-            }
-            other => panic!("wanted a hello, not {other:?}"),
-        }
-    }
-
     /// The next frame, which must be the last one: why the server ends the connection.
     pub fn expect_closing(&mut self) -> (Closing, String) {
         match self.next_frame() {
@@ -374,11 +374,6 @@ impl Wire {
     pub fn expect_closed(&mut self) {
         assert_eq!(self.next_frame(), None);
     }
-}
-
-/// What a client of this harness says first: it wants to know who comes and goes.
-pub fn hello() -> Request<'static> {
-    Request::ClientHello { version: VERSION, client: "forum-tests", presence: true }
 }
 
 impl Drop for Wire {

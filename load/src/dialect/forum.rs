@@ -24,6 +24,8 @@ pub(super) fn split(bytes: &[u8]) -> Split<'_> {
     Ok(Some((event, length)))
 }
 
+/// Kept out of line: what comes by the million must not pay for its stack frame.
+#[inline(never)]
 fn decoded<'a>(frame: &Frame<'a>) -> Result<Option<Event<'a>>, Malformed> {
     Ok(match FromServer::decode(frame)? {
         FromServer::Reply(_, Reply::ServerHello { .. }) => None,

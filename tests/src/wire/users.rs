@@ -1,12 +1,29 @@
 //! What users do, by a bare client: come, write, block, ask each other, leave.
 
-use forum_common::wire::{LinkId, OwnedReply, Request};
+use forum_common::text::Zone;
+use forum_common::wire::{LinkId, OwnedReply, Request, VERSION};
 
 use super::Wire;
 use crate::PASSWORD;
 use crate::outcome::{self, Outcome, Refused};
 
 impl Wire {
+    /// Does a round trip: what was sent on any connection before this has reached the server.
+    pub fn ping(&mut self) {
+        let pong = self.request(&Request::Ping { payload: b"?" });
+        assert_eq!(pong, OwnedReply::Pong { payload: b"?".to_vec() });
+    }
+
+    /// Opens the conversation.
+    pub fn hello(&mut self) {
+        match self.request(&hello()) {
+            OwnedReply::ServerHello { version: VERSION, zone, .. } => {
+                self.zone = Zone::named(&zone).expect("a zone that has a name");
+            }
+            other => panic!("wanted a hello, not {other:?}"),
+        }
+    }
+
     /// Says a name: whether it is known, or why it can't log in.
     ///
     /// # Errors
@@ -104,4 +121,9 @@ impl Wire {
 /// Asks for all of a thread, or for this range of it.
 pub fn read(title: &str, range: Option<(u32, u32)>) -> Request<'_> {
     Request::ReadThread { title, range, after: None, at_most: None, last: None, unread: None }
+}
+
+/// What a client of this harness says first: it wants to know who comes and goes.
+pub fn hello() -> Request<'static> {
+    Request::ClientHello { version: VERSION, client: "forum-tests", presence: true }
 }

@@ -6,7 +6,7 @@ use super::describe::{FieldInfo, GroupInfo, MessageInfo};
 use super::field::{Field, Key, Malformed, Reader, Time};
 use super::frame::{Frame, Tag, Writer};
 use super::strings::{Ciphertext, Handshake, Names, Text, Title, UserName};
-use super::table::{borrowed, messages, write_fields};
+use super::table::{borrowed, key_of, messages, write_fields};
 use crate::limits::{FRAME_BYTES_MAX, HEADER_BYTES};
 
 messages! {

@@ -8,8 +8,7 @@
 //! A body may grow at its end, by optional fields; so text for people comes last of what there is today, and
 //! the rest of a body without a length is a field only where nothing will ever be added.
 
-use super::field::Key;
-use super::{LinkId, Notice, Reply, Request};
+use super::{LinkId, Notice, Reply};
 use crate::limits::BODY_BYTES_MAX;
 
 /// The kind of every message, by its name.
@@ -42,43 +41,6 @@ pub const fn direction(kind: u8) -> Direction {
         0x70..=0x7f => Direction::BetweenClients,
         0x00..=0x7f => Direction::ToServer,
         0x80.. => Direction::ToClient,
-    }
-}
-
-/// The requests that take a key, as a pattern that binds it.
-macro_rules! with_key {
-    ($key:ident) => {
-        Request::CreateThread { $key, .. }
-            | Request::Post { $key, .. }
-            | Request::DeletePost { $key, .. }
-            | Request::EditPost { $key, .. }
-            | Request::Upload { $key, .. }
-            | Request::RemoveThread { $key, .. }
-            | Request::SendMessage { $key, .. }
-            | Request::Block { $key, .. }
-            | Request::Unblock { $key, .. }
-            | Request::PostToBoard { $key, .. }
-            | Request::CreateRoom { $key, .. }
-            | Request::PostToRoom { $key, .. }
-    };
-}
-
-impl Request<'_> {
-    /// The key of a change, if it has one.
-    #[inline]
-    pub fn key(&self) -> Option<Key> {
-        match self {
-            with_key!(key) => *key,
-            _ => None,
-        }
-    }
-
-    /// Where the key of a change is kept; `None`: this request takes none.
-    pub fn key_mut(&mut self) -> Option<&mut Option<Key>> {
-        match self {
-            with_key!(key) => Some(key),
-            _ => None,
-        }
     }
 }
 

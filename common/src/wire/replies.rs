@@ -6,7 +6,7 @@ use super::field::{Digest, Field, Key, Malformed, Reader, Time};
 use super::frame::{Frame, Tag, Writer};
 use super::limit_list::Limits;
 use super::strings::{FileName, Line, Names, Rest, Text, Title, UserName, Words};
-use super::table::{borrowed, messages, write_fields};
+use super::table::{borrowed, key_of, messages, write_fields};
 use super::{Closing, Limit, Refusal};
 use crate::limits::{FRAME_BYTES_MAX, HEADER_BYTES};
 

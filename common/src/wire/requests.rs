@@ -6,7 +6,7 @@ use super::describe::{FieldInfo, GroupInfo, MessageInfo};
 use super::field::{Digest, Field, Key, Malformed, Range, Reader, Time};
 use super::frame::{Frame, Tag, Writer};
 use super::strings::{FileName, Names, Password, Rest, Text, Title, UserName, Words};
-use super::table::{borrowed, messages, write_fields};
+use super::table::{borrowed, key_of, messages, write_fields};
 use crate::limits::{FRAME_BYTES_MAX, HEADER_BYTES};
 
 messages! {

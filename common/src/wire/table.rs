@@ -173,6 +173,24 @@ macro_rules! messages {
                 }
             }
 
+            /// The key of a change, if it has one.
+            #[inline]
+            #[allow(unused_variables)]
+            pub fn key(&self) -> Option<Key> {
+                let place: Option<&Option<Key>> = match self {
+                    $(Self::$name $({ $($field),+ })? => key_of!($($($field = $field),+)?),)+
+                };
+                *place?
+            }
+
+            /// Where the key of a change is kept; `None`: this message takes none.
+            #[allow(unused_variables)]
+            pub fn key_mut(&mut self) -> Option<&mut Option<Key>> {
+                match self {
+                    $(Self::$name $({ $($field),+ })? => key_of!($($($field = $field),+)?),)+
+                }
+            }
+
             /// Copies this message out of its frame.
             pub fn owned(self) -> $owned {
                 match self {
@@ -223,6 +241,13 @@ macro_rules! write_fields {
     };
 }
 
+/// The binding of the field that is called `key`, if there is one.
+macro_rules! key_of {
+    () => { None };
+    (key = $key:ident $($more:tt)*) => { Some($key) };
+    ($field:ident = $same:ident $(, $($more:tt)*)?) => { key_of!($($($more)*)?) };
+}
+
 /// The Rust type of a field. A projection of [`super::field::Field`] would say the same, but a type with one in it
 /// can't be used where one of a shorter lifetime is wanted.
 macro_rules! borrowed {
@@ -244,4 +269,4 @@ macro_rules! borrowed {
     ($lt:lifetime $type:ident) => { $type };
 }
 
-pub(super) use {borrowed, messages, write_fields};
+pub(super) use {borrowed, key_of, messages, write_fields};

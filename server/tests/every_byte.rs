@@ -14,8 +14,8 @@ use std::sync::mpsc::{self, Receiver};
 use std::time::{Duration, Instant};
 
 use forumd::journal::{
-    Access, Beside, Durability, Journal, JournalError, Outcome, Reading, Replayed, SqliteJournal, Stored,
-    Writing,
+    Access, Beside, Class, Durability, Journal, JournalError, Outcome, Reading, Replayed, SqliteJournal,
+    Stored, Ticket, Writing,
 };
 use tempfile::TempDir;
 
@@ -94,9 +94,10 @@ impl Running {
 
     fn commit(&mut self, bytes: usize) {
         let entry = vec![self.entries.len() as u8; bytes];
-        self.journal.propose(&entry);
+        self.journal.propose(Ticket(1), Class::Kept, |out| out.extend_from_slice(&entry));
         self.journal.end_turn(true);
-        assert_eq!(self.wait_for(Journal::next_outcome), Outcome::Committed { entries: 1 });
+        let outcome = self.wait_for(Journal::next_outcome);
+        assert!(matches!(outcome, Outcome::Committed { entries, .. } if entries.len() == 1));
         self.entries.push(entry);
     }
 

@@ -1,9 +1,13 @@
 //! Batches: entries that are committed together, and the decision when a batch is complete.
 //!
 //! Waiting for quiet is what fills a commit: each poll that finds more work puts more entries under the
-//! price of one fsync. How a batch gets to a disk, this module refuses to know.
+//! price of one fsync.
+
+use std::fmt;
 
 use byteorder::{BigEndian, ByteOrder};
+
+use super::{Class, Ticket};
 
 /// Bytes after which a row of the log is full and the next entry begins another: a row is what replay reads,
 /// and what damage takes, at once. It is longer by at most one entry.
@@ -16,21 +20,29 @@ const BATCH_BYTES_FULL: usize = 32 * 1024;
 /// Bytes of memory that a batch keeps for the next one. Most are smaller; what one rush took is given back.
 const SPARE_BYTES_MAX: usize = 1024 * 1024;
 
+/// Tickets for which a batch keeps memory, likewise.
+const SPARE_TICKETS_MAX: usize = 16 * 1024;
+
+/// Batches whose memory is kept: one is filled while another is committed, and there are passing entries.
+const SPARES_MAX: usize = 3;
+
 /// Bytes of the length in front of each entry of a batch.
 const LENGTH_BYTES: usize = 4;
 
 /// Entries in the form they have on disk: each a length (`u32`, big-endian) and its bytes, one after the other
-/// in rows. However many rows there are, they are committed together.
-#[derive(Debug, Default)]
-pub(super) struct Batch {
+/// in rows; and beside them the tickets of those that were proposed here. However many rows there are, they are
+/// committed together.
+#[derive(Default, PartialEq, Eq)]
+pub struct Batch {
     bytes: Vec<u8>,
-    entries: usize,
+    /// One for each entry.
+    tickets: Vec<Option<Ticket>>,
     /// The rows that are full; what comes after them is one more.
     full_rows: Vec<RowEnd>,
 }
 
 /// Where a row ends in its batch.
-#[derive(Debug, Clone, Copy, Default)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 struct RowEnd {
     bytes: usize,
     entries: usize,
@@ -44,23 +56,42 @@ pub(super) struct Row<'a> {
 }
 
 impl Batch {
-    pub(super) fn push(&mut self, entry: &[u8]) {
+    /// Each entry's ticket and bytes, in order.
+    pub fn iter(&self) -> impl Iterator<Item = (Option<Ticket>, &[u8])> {
+        let entries = entries_of(&self.bytes).map(|entry| entry.expect("push has written it"));
+        self.tickets.iter().copied().zip(entries)
+    }
+
+    /// How many entries there are.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.tickets.len()
+    }
+
+    /// Whether there are none.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.tickets.is_empty()
+    }
+
+    /// Adds an entry, whose bytes `encode` appends; returns how many these are.
+    pub(super) fn push(&mut self, ticket: Option<Ticket>, encode: impl FnOnce(&mut Vec<u8>)) -> usize {
         let row_start = self.full_rows.last().map_or(0, |row| row.bytes);
         if self.bytes.len() - row_start >= ROW_BYTES_FULL {
             self.full_rows.push(self.end());
         }
-        let length = u32::try_from(entry.len()).expect("an entry is not much longer than a frame");
-        self.bytes.extend_from_slice(&length.to_be_bytes());
-        self.bytes.extend_from_slice(entry);
-        self.entries += 1;
+        let start = self.bytes.len() + LENGTH_BYTES;
+        self.bytes.extend_from_slice(&[0; LENGTH_BYTES]);
+        encode(&mut self.bytes);
+        let length = self.bytes.len() - start;
+        let stored = u32::try_from(length).expect("an entry is not much longer than a frame");
+        self.bytes[start - LENGTH_BYTES..start].copy_from_slice(&stored.to_be_bytes());
+        self.tickets.push(ticket);
+        length
     }
 
     pub(super) fn bytes(&self) -> &[u8] {
         &self.bytes
-    }
-
-    pub(super) fn entries(&self) -> usize {
-        self.entries
     }
 
     /// The rows, in order; an empty batch has none.
@@ -80,12 +111,8 @@ impl Batch {
         self.bytes.len() >= ROW_BYTES_FULL
     }
 
-    fn is_empty(&self) -> bool {
-        self.entries == 0
-    }
-
     fn end(&self) -> RowEnd {
-        RowEnd { bytes: self.bytes.len(), entries: self.entries }
+        RowEnd { bytes: self.bytes.len(), entries: self.len() }
     }
 
     /// Its memory, to be filled anew.
@@ -93,8 +120,15 @@ impl Batch {
         self.bytes.clear();
         self.bytes.shrink_to(SPARE_BYTES_MAX);
         self.full_rows.clear();
-        self.entries = 0;
+        self.tickets.clear();
+        self.tickets.shrink_to(SPARE_TICKETS_MAX);
         self
+    }
+}
+
+impl fmt::Debug for Batch {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_list().entries(self.iter()).finish()
     }
 }
 
@@ -141,13 +175,29 @@ pub(super) struct Gathering {
     batch: Batch,
     /// The writer has a batch.
     is_under_way: bool,
-    /// The memory of a batch that came back, for the next one.
-    spare: Batch,
+    /// Entries that no writer gets.
+    passing: Batch,
+    /// The memory of batches that were dealt with, for the next ones.
+    spares: Vec<Batch>,
 }
 
 impl Gathering {
-    pub(super) fn add(&mut self, entry: &[u8]) {
-        self.batch.push(entry);
+    /// Takes an entry as [`Journal::propose`](super::Journal::propose) does on a single node.
+    pub(super) fn add(&mut self, ticket: Ticket, class: Class, encode: impl FnOnce(&mut Vec<u8>)) -> usize {
+        match class {
+            Class::Kept => self.batch.push(Some(ticket), encode),
+            Class::Passing => self.passing.push(Some(ticket), |_| {}),
+        }
+    }
+
+    pub(super) fn has_passing(&self) -> bool {
+        !self.passing.is_empty()
+    }
+
+    /// The passing entries since the last time, if there are any.
+    pub(super) fn take_passing(&mut self) -> Option<Batch> {
+        self.has_passing()
+            .then(|| std::mem::replace(&mut self.passing, self.spares.pop().unwrap_or_default()))
     }
 
     pub(super) fn end_turn(&mut self, quiet: bool) -> Turn {
@@ -155,22 +205,35 @@ impl Gathering {
             Turn::Rest
         } else if quiet || self.batch.bytes.len() >= BATCH_BYTES_FULL {
             self.is_under_way = true;
-            Turn::HandOver(std::mem::replace(&mut self.batch, std::mem::take(&mut self.spare)))
+            Turn::HandOver(std::mem::replace(&mut self.batch, self.spares.pop().unwrap_or_default()))
         } else {
             Turn::AwaitQuiet
         }
     }
 
-    /// The writer is done with a batch.
-    pub(super) fn came_back(&mut self, batch: Batch) {
+    /// The writer is done with its batch.
+    pub(super) fn came_back(&mut self) {
         self.is_under_way = false;
-        self.spare = batch.cleared();
+    }
+
+    pub(super) fn recycle(&mut self, batch: Batch) {
+        if self.spares.len() < SPARES_MAX {
+            self.spares.push(batch.cleared());
+        }
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    fn push(batch: &mut Batch, entry: &[u8]) {
+        assert_eq!(batch.push(None, |out| out.extend_from_slice(entry)), entry.len());
+    }
+
+    fn add(gathering: &mut Gathering, entry: &[u8]) {
+        gathering.add(Ticket(0), Class::Kept, |out| out.extend_from_slice(entry));
+    }
 
     fn read(bytes: &[u8]) -> Option<Vec<&[u8]>> {
         entries_of(bytes).collect()
@@ -180,16 +243,16 @@ mod tests {
     fn a_batch_gives_its_entries_back_in_order() {
         let mut batch = Batch::default();
         for entry in [&b"one"[..], b"", b"three"] {
-            batch.push(entry);
+            push(&mut batch, entry);
         }
         assert_eq!(read(batch.bytes()), Some(vec![&b"one"[..], b"", b"three"]));
-        assert_eq!(batch.entries(), 3);
+        assert_eq!(batch.len(), 3);
     }
 
     #[test]
     fn bytes_cut_inside_an_entry_are_no_batch() {
         let mut batch = Batch::default();
-        batch.push(b"one");
+        push(&mut batch, b"one");
         for cut in 1..batch.bytes().len() {
             assert_eq!(read(&batch.bytes()[..cut]), None, "cut at {cut}");
         }
@@ -199,12 +262,13 @@ mod tests {
     fn a_turn_that_is_not_quiet_waits_and_a_busy_writer_is_left_alone() {
         let mut gathering = Gathering::default();
         assert!(matches!(gathering.end_turn(true), Turn::Rest), "nothing was gathered");
-        gathering.add(b"1");
+        add(&mut gathering, b"1");
         assert!(matches!(gathering.end_turn(false), Turn::AwaitQuiet));
         let Turn::HandOver(first) = gathering.end_turn(true) else { panic!("quiet and idle") };
-        gathering.add(b"2");
+        add(&mut gathering, b"2");
         assert!(matches!(gathering.end_turn(true), Turn::Rest), "the writer is busy");
-        gathering.came_back(first);
+        gathering.came_back();
+        gathering.recycle(first);
         let Turn::HandOver(second) = gathering.end_turn(true) else { panic!("idle again") };
         assert_eq!(read(second.bytes()), Some(vec![&b"2"[..]]));
     }
@@ -212,30 +276,52 @@ mod tests {
     #[test]
     fn everything_that_waits_for_a_busy_writer_goes_with_the_next_batch() {
         let mut gathering = Gathering::default();
-        gathering.add(b"first");
+        add(&mut gathering, b"first");
         let Turn::HandOver(first) = gathering.end_turn(true) else { panic!("quiet and idle") };
         let entry = vec![7; 8_000];
         for _ in 0..10 {
-            (0..100).for_each(|_| gathering.add(&entry));
+            (0..100).for_each(|_| add(&mut gathering, &entry));
             assert!(matches!(gathering.end_turn(true), Turn::Rest));
         }
-        gathering.add(b"small");
-        gathering.came_back(first);
+        add(&mut gathering, b"small");
+        gathering.came_back();
+        gathering.recycle(first);
         let Turn::HandOver(second) = gathering.end_turn(false) else { panic!("that is enough for a commit") };
-        assert_eq!(second.entries(), 1_001);
-        gathering.came_back(second);
-        assert!(gathering.spare.bytes.capacity() <= SPARE_BYTES_MAX);
+        assert_eq!(second.len(), 1_001);
+        gathering.came_back();
+        gathering.recycle(second);
+        assert!(gathering.spares.iter().all(|spare| spare.bytes.capacity() <= SPARE_BYTES_MAX));
+    }
+
+    #[test]
+    fn memory_that_came_back_is_filled_again() {
+        let mut gathering = Gathering::default();
+        let turn = |gathering: &mut Gathering| {
+            (0..100).for_each(|n| _ = gathering.add(Ticket(n), Class::Kept, |out| out.push(7)));
+            gathering.add(Ticket(100), Class::Passing, |_| {});
+            let Turn::HandOver(kept) = gathering.end_turn(true) else { panic!("quiet and idle") };
+            let passing = gathering.take_passing().expect("one is gathered");
+            gathering.came_back();
+            let mut memory = [&kept, &passing].map(|batch| batch.bytes.as_ptr());
+            memory.sort();
+            gathering.recycle(kept);
+            gathering.recycle(passing);
+            memory
+        };
+        // What is filled first has not been given back yet; from then on the same memory goes round.
+        let used: Vec<_> = (0..9).map(|_| turn(&mut gathering)).collect();
+        assert!(used[5..].iter().flatten().all(|memory| used[..5].concat().contains(memory)));
     }
 
     #[test]
     fn rows_split_a_batch_between_entries_and_lose_none() {
         let mut batch = Batch::default();
         assert_eq!(batch.rows().count(), 0);
-        batch.push(b"alone");
+        push(&mut batch, b"alone");
         assert_eq!(batch.rows().collect::<Vec<_>>(), [Row { bytes: batch.bytes(), entries: 1 }]);
         assert!(!batch.is_long());
         for length in [1, ROW_BYTES_FULL / 3, ROW_BYTES_FULL / 3, ROW_BYTES_FULL, 0, 2 * ROW_BYTES_FULL, 5] {
-            batch.push(&vec![7; length]);
+            push(&mut batch, &vec![7; length]);
         }
         let counts: Vec<_> = batch.rows().map(|row| row.entries).collect();
         assert_eq!(counts, [5, 2, 1]);

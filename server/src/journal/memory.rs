@@ -1,11 +1,11 @@
 //! A journal in memory, for tests and simulations: the same port as the one on disk, with switches for
-//! everything that a disk does at a bad moment. It refuses to know threads and time: what happens, happens
-//! because the test said so.
+//! everything that a disk does at a bad moment. It has neither threads nor times: what happens, happens because
+//! the test said so.
 
 use std::collections::VecDeque;
 
-use super::batch::{Batch, Gathering, Turn, entries_of};
-use super::{Journal, Outcome, Sequence};
+use super::batch::{Batch, Gathering, Turn};
+use super::{Class, Journal, Outcome, Sequence, Ticket};
 
 /// Commits at once, unless told to hold batches back, to be full, or to break.
 #[derive(Default)]
@@ -13,7 +13,8 @@ pub struct MemoryJournal {
     gathering: Gathering,
     /// Handed over, not committed yet; only a holding journal has any after a turn.
     handed: VecDeque<Batch>,
-    outcomes: VecDeque<(Outcome, Batch)>,
+    /// And whether they are of our own batch.
+    outcomes: VecDeque<(Outcome, bool)>,
     committed: Vec<Vec<u8>>,
     commits: usize,
     holding: bool,
@@ -55,18 +56,27 @@ impl MemoryJournal {
     /// Commits the oldest batch that is held; says whether there was one.
     pub fn commit_one(&mut self) -> bool {
         let Some(batch) = self.handed.pop_front() else { return false };
-        let entries = batch.entries();
-        let outcome = if self.no_space_commits > 0 {
+        if self.no_space_commits > 0 {
             self.no_space_commits -= 1;
-            Outcome::NoSpace { entries }
+            self.outcomes.push_back((Outcome::NoSpace { entries: batch }, true));
         } else {
-            let bytes = entries_of(batch.bytes()).map(|entry| entry.expect("built by push").to_vec());
-            self.committed.extend(bytes);
-            self.commits += 1;
-            Outcome::Committed { entries }
-        };
-        self.outcomes.push_back((outcome, batch));
+            self.append(batch, true);
+        }
         true
+    }
+
+    /// Appends an entry that another node has proposed.
+    pub fn append_foreign(&mut self, entry: &[u8]) {
+        let mut batch = Batch::default();
+        batch.push(None, |out| out.extend_from_slice(entry));
+        self.append(batch, false);
+    }
+
+    fn append(&mut self, entries: Batch, is_own: bool) {
+        let first = Sequence::default().plus(self.committed.len() + 1);
+        self.committed.extend(entries.iter().map(|(_, entry)| entry.to_vec()));
+        self.commits += 1;
+        self.outcomes.push_back((Outcome::Committed { first, entries }, is_own));
     }
 
     /// From now on nothing more becomes durable until [`MemoryJournal::sync`].
@@ -114,8 +124,8 @@ impl MemoryJournal {
 }
 
 impl Journal for MemoryJournal {
-    fn propose(&mut self, entry: &[u8]) {
-        self.gathering.add(entry);
+    fn propose(&mut self, ticket: Ticket, class: Class, encode: impl FnOnce(&mut Vec<u8>)) -> usize {
+        self.gathering.add(ticket, class, encode)
     }
 
     fn end_turn(&mut self, quiet: bool) -> bool {
@@ -127,17 +137,23 @@ impl Journal for MemoryJournal {
         false
     }
 
+    fn has_outcome(&self) -> bool {
+        self.gathering.has_passing()
+    }
+
     fn durable(&self) -> Sequence {
         self.durable.unwrap_or(Sequence::default().plus(self.committed.len()))
     }
 
     fn next_outcome(&mut self) -> Option<Outcome> {
-        if let Some((outcome, batch)) = self.outcomes.pop_front() {
-            self.gathering.came_back(batch);
+        if let Some((outcome, is_own)) = self.outcomes.pop_front() {
+            if is_own {
+                self.gathering.came_back();
+            }
             return Some(outcome);
         }
         match std::mem::take(&mut self.state) {
-            State::Working => None,
+            State::Working => self.gathering.take_passing().map(|entries| Outcome::Passed { entries }),
             State::Breaking(reason) => {
                 self.state = State::Broken;
                 Some(Outcome::Broken { reason })
@@ -148,27 +164,48 @@ impl Journal for MemoryJournal {
             }
         }
     }
+
+    fn recycle(&mut self, entries: Batch) {
+        self.gathering.recycle(entries);
+    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
+    fn propose(journal: &mut MemoryJournal, ticket: u64, entry: &[u8]) {
+        journal.propose(Ticket(ticket), Class::Kept, |out| out.extend_from_slice(entry));
+    }
+
+    /// What is told next, for comparing.
+    fn told(journal: &mut MemoryJournal) -> Option<String> {
+        journal.next_outcome().map(|outcome| format!("{outcome:?}"))
+    }
+
+    fn committed(first: u64, entries: &[(Option<u64>, &[u8])]) -> Option<String> {
+        let mut batch = Batch::default();
+        for (ticket, entry) in entries {
+            batch.push(ticket.map(Ticket), |out| out.extend_from_slice(entry));
+        }
+        Some(format!("{:?}", Outcome::Committed { first: Sequence(first), entries: batch }))
+    }
+
     #[test]
     fn a_held_batch_has_no_outcome_until_it_is_committed() {
         let mut journal = MemoryJournal::default();
         journal.hold();
-        journal.propose(b"1");
+        propose(&mut journal, 7, b"1");
         assert!(!journal.end_turn(true));
-        journal.propose(b"2");
+        propose(&mut journal, 8, b"2");
         assert!(!journal.end_turn(true), "the writer is busy, not the loop");
-        assert_eq!(journal.next_outcome(), None);
+        assert_eq!(told(&mut journal), None);
         assert!(journal.commit_one());
-        assert_eq!(journal.next_outcome(), Some(Outcome::Committed { entries: 1 }));
+        assert_eq!(told(&mut journal), committed(1, &[(Some(7), b"1")]));
         assert!(journal.end_turn(false), "idle again: only quiet is missing");
         journal.end_turn(true);
         journal.release();
-        assert_eq!(journal.next_outcome(), Some(Outcome::Committed { entries: 1 }));
+        assert_eq!(told(&mut journal), committed(2, &[(Some(8), b"2")]));
         assert_eq!(journal.committed(), [b"1".to_vec(), b"2".to_vec()]);
     }
 
@@ -176,28 +213,71 @@ mod tests {
     fn a_full_disk_changes_nothing_and_the_next_batch_is_taken() {
         let mut journal = MemoryJournal::continuing(vec![b"old".to_vec()]);
         journal.no_space(1);
-        for entry in [b"1", b"2"] {
-            journal.propose(entry);
+        for (ticket, entry) in [(1, b"1"), (2, b"2")] {
+            propose(&mut journal, ticket, entry);
             journal.end_turn(true);
         }
-        assert_eq!(journal.next_outcome(), Some(Outcome::NoSpace { entries: 1 }));
+        let Some(Outcome::NoSpace { entries }) = journal.next_outcome() else { panic!("the disk is full") };
+        assert_eq!(entries.iter().map(|(ticket, _)| ticket).collect::<Vec<_>>(), [Some(Ticket(1))]);
         journal.end_turn(true);
-        assert_eq!(journal.next_outcome(), Some(Outcome::Committed { entries: 1 }));
+        assert_eq!(told(&mut journal), committed(2, &[(Some(2), b"2")]));
         assert_eq!(journal.committed(), [b"old".to_vec(), b"2".to_vec()]);
     }
 
     #[test]
     fn nothing_follows_a_failure() {
         let mut journal = MemoryJournal::default();
-        journal.propose(b"1");
+        propose(&mut journal, 1, b"1");
         journal.end_turn(true);
         journal.fail("disk on fire");
-        journal.propose(b"2");
+        propose(&mut journal, 2, b"2");
+        journal.propose(Ticket(3), Class::Passing, |_| {});
         journal.end_turn(true);
-        assert_eq!(journal.next_outcome(), Some(Outcome::Committed { entries: 1 }));
+        assert_eq!(told(&mut journal), committed(1, &[(Some(1), b"1")]));
         assert_eq!(journal.next_outcome(), Some(Outcome::Broken { reason: "disk on fire".into() }));
         journal.end_turn(true);
         assert_eq!(journal.next_outcome(), None);
         assert_eq!(journal.committed(), [b"1".to_vec()]);
+    }
+
+    #[test]
+    fn passing_entries_come_back_in_order_wait_for_no_commit_and_take_no_place_in_the_log() {
+        let mut journal = MemoryJournal::default();
+        journal.hold();
+        propose(&mut journal, 1, b"1");
+        journal.end_turn(true);
+        for ticket in [5, 2, 9] {
+            assert!(!journal.has_outcome() || ticket != 5);
+            let length =
+                journal.propose(Ticket(ticket), Class::Passing, |_| panic!("nobody needs its bytes"));
+            assert_eq!(length, 0);
+        }
+        assert!(journal.has_outcome());
+        let Some(Outcome::Passed { entries }) = journal.next_outcome() else { panic!("they pass") };
+        let passed: Vec<_> = entries.iter().collect();
+        assert_eq!(passed, [5, 2, 9].map(|ticket| (Some(Ticket(ticket)), &b""[..])));
+        assert!(!journal.has_outcome());
+        assert_eq!(journal.next_outcome(), None);
+        propose(&mut journal, 2, b"2");
+        journal.release();
+        journal.end_turn(true);
+        assert_eq!(told(&mut journal), committed(1, &[(Some(1), b"1")]));
+        journal.end_turn(true);
+        assert_eq!(told(&mut journal), committed(2, &[(Some(2), b"2")]));
+    }
+
+    #[test]
+    fn an_entry_of_another_node_has_its_place_in_the_log_and_no_ticket() {
+        let mut journal = MemoryJournal::default();
+        journal.hold();
+        propose(&mut journal, 1, b"own");
+        journal.end_turn(true);
+        journal.append_foreign(b"foreign");
+        assert_eq!(told(&mut journal), committed(1, &[(None, b"foreign")]));
+        propose(&mut journal, 2, b"next");
+        assert!(!journal.end_turn(true), "the writer is still busy");
+        journal.release();
+        assert_eq!(told(&mut journal), committed(2, &[(Some(1), b"own")]));
+        assert_eq!(journal.committed(), [b"foreign".to_vec(), b"own".to_vec()]);
     }
 }

@@ -1,8 +1,14 @@
 //! The journal: puts entries in one order and makes them durable, many with one commit.
 //!
-//! An entry is bytes here. What it means, who proposed it and what follows from it, this module refuses to
-//! know; so the same forum runs on a file ([`SqliteJournal`]), in memory for tests ([`MemoryJournal`]), or
-//! one day on a replicated log.
+//! An entry is bytes here, and its proposer a ticket: what it means and what follows from it is decided
+//! elsewhere. So the same forum runs on a file ([`SqliteJournal`]), in memory for tests ([`MemoryJournal`]), or
+//! one day on a log that several nodes share.
+//!
+//! ```text
+//! propose(Kept)    ─► gathered ─► batch ─► committed ─► Committed { first, entries }
+//!                                              └ full ─► NoSpace { entries }
+//! propose(Passing) ────────────────────────────────────► Passed { entries }
+//! ```
 
 mod batch;
 mod memory;
@@ -10,6 +16,7 @@ mod sqlite;
 
 use std::fmt;
 
+pub use batch::Batch;
 pub use memory::MemoryJournal;
 pub use sqlite::{
     Access, Beside, Contents, JournalError, Place, Reading, Replayed, SNAPSHOT_CHUNK_BYTES, SqliteJournal,
@@ -18,9 +25,13 @@ pub use sqlite::{
 
 /// What the reactor needs of a journal. Replay is not part of it: that happens before there is a loop.
 pub trait Journal {
-    /// Takes an entry. Its place in the order is after everything proposed before. Nothing is durable yet: it
-    /// goes with the next commit, or with the one after that if one is under way.
-    fn propose(&mut self, entry: &[u8]);
+    /// Takes an entry, whose bytes `encode` appends to what it is given; returns how many these are.
+    ///
+    /// A kept entry comes after every kept entry proposed before. Nothing is durable yet: it goes with the next
+    /// commit, or with the one after that if one is under way. A passing entry comes after every passing entry
+    /// proposed before. A single node neither stores it nor lets it wait for a commit, so it is not even encoded:
+    /// `encode` is not called, and 0 is returned.
+    fn propose(&mut self, ticket: Ticket, class: Class, encode: impl FnOnce(&mut Vec<u8>)) -> usize;
 
     /// Ends a turn of the loop. What was gathered becomes a batch and goes to the writer when the writer is
     /// idle and the loop is `quiet`: one more poll with timeout 0 found nothing, or enough looks were taken.
@@ -29,8 +40,14 @@ pub trait Journal {
     /// writer is busy there is no hurry: its outcome wakes the loop.
     fn end_turn(&mut self, quiet: bool) -> bool;
 
-    /// What became of entries handed over, oldest first, or `None`: nothing is known that was not told yet.
+    /// Whether there is an outcome for which nobody wakes the loop: passing entries were proposed since it looked.
+    fn has_outcome(&self) -> bool;
+
+    /// What became of entries, or `None`: nothing is known that was not told yet.
     fn next_outcome(&mut self) -> Option<Outcome>;
+
+    /// Takes the memory of entries whose outcome was dealt with, for those proposed next.
+    fn recycle(&mut self, entries: Batch);
 
     /// Up to which entry the log survives a power cut; grows before [`Journal::next_outcome`] answers, and wakes
     /// the loop when it does. Where nothing is ever fsynced, that is promised of nothing, and what was told to
@@ -51,18 +68,40 @@ pub trait Journal {
 /// The state in pieces, made as the journal asks for them, in a thread of its own.
 pub type Chunks = Box<dyn Iterator<Item = Vec<u8>> + Send>;
 
-/// What became of a batch. It tells of the oldest entries that had no outcome yet.
-#[derive(Debug, Clone, PartialEq, Eq)]
+/// Names an entry to its proposer: what was proposed with it comes back with it, once. It means nothing to the
+/// journal, and it may be used again once it came back.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Ticket(pub u64);
+
+/// Whether an entry outlives the process.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Class {
+    /// It is in the log, and durable before it comes back.
+    Kept,
+    /// It comes back, and is forgotten.
+    Passing,
+}
+
+/// What became of entries. Nobody but their proposer has tickets for them, so an entry without one was proposed by
+/// another node.
+#[derive(Debug, PartialEq, Eq)]
 pub enum Outcome {
-    /// They are in the log, as durable as [`Durability`] promises.
+    /// They are in the log, without a gap behind what was told before, and as durable as [`Durability`] promises.
     Committed {
-        /// How many entries.
-        entries: usize,
+        /// Where the first of them is in the log.
+        first: Sequence,
+        /// One's own with their tickets, and those of other nodes without.
+        entries: Batch,
+    },
+    /// Passing entries, which have no place in the log. Only their tickets are known.
+    Passed {
+        /// In the order in which they were proposed.
+        entries: Batch,
     },
     /// The disk is full and the commit was rolled back: none of them is in the log, nor ever will be.
     NoSpace {
-        /// How many entries.
-        entries: usize,
+        /// One's own, all with tickets.
+        entries: Batch,
     },
     /// Whether they are on disk is unknown: after a failed fsync the page cache can't be trusted. The
     /// process must end and replay what the disk has. No outcome follows this one.

@@ -41,7 +41,7 @@ use self::replay::{End, Settled};
 use self::settle::close;
 use self::writer::{Broken, Start, Syncs, Writer};
 use super::batch::{Batch, Gathering, Turn};
-use super::{Chunks, Durability, Journal, Outcome, Sequence};
+use super::{Chunks, Class, Durability, Journal, Outcome, Sequence, Ticket};
 use crate::inbox::{Inbox, Sender, inbox};
 
 pub use self::draft::SNAPSHOT_CHUNK_BYTES;
@@ -105,7 +105,9 @@ impl Replayed<Writing> {
             return close(settled, end.tip);
         }
         let mut batch = Batch::default();
-        entries.iter().for_each(|entry| batch.push(entry));
+        for entry in entries {
+            batch.push(None, |out| out.extend_from_slice(entry));
+        }
         let tip = writer::append(&settled.database.conn, end.tip, &batch)
             .map_err(|error| settled.database.error(sqlite("commit")(error)))?;
         close(settled, tip)
@@ -275,6 +277,17 @@ impl SqliteJournal {
         self.works.send(work);
     }
 
+    fn committed(&mut self, tip: Tip, entries: Batch) -> Outcome {
+        let first = self.told.last.plus(1);
+        self.told = tip;
+        self.tail_bytes += entries.bytes().len() as u64;
+        if self.durability != Durability::Interval {
+            self.durable = tip.last;
+        }
+        self.gathering.came_back();
+        Outcome::Committed { first, entries }
+    }
+
     fn end_snapshot(&mut self, valid: bool) {
         let covered = self.snapshot_covers_bytes.take();
         if valid {
@@ -308,8 +321,8 @@ impl Journal for SqliteJournal {
         self.begin_snapshot(chunks)
     }
 
-    fn propose(&mut self, entry: &[u8]) {
-        self.gathering.add(entry);
+    fn propose(&mut self, ticket: Ticket, class: Class, encode: impl FnOnce(&mut Vec<u8>)) -> usize {
+        self.gathering.add(ticket, class, encode)
     }
 
     fn end_turn(&mut self, quiet: bool) -> bool {
@@ -321,19 +334,23 @@ impl Journal for SqliteJournal {
         false
     }
 
+    fn has_outcome(&self) -> bool {
+        !self.ended && self.gathering.has_passing()
+    }
+
     fn next_outcome(&mut self) -> Option<Outcome> {
-        while !self.ended {
+        if self.ended {
+            return None;
+        }
+        if let Some(entries) = self.gathering.take_passing() {
+            return Some(Outcome::Passed { entries });
+        }
+        loop {
             match self.next_report() {
-                Ok(Report::Batch { outcome, tip, batch }) => {
-                    if matches!(outcome, Outcome::Committed { .. }) {
-                        self.told = tip;
-                        self.tail_bytes += batch.bytes().len() as u64;
-                        if self.durability != Durability::Interval {
-                            self.durable = tip.last;
-                        }
-                    }
-                    self.gathering.came_back(batch);
-                    return Some(outcome);
+                Ok(Report::Committed { tip, batch }) => return Some(self.committed(tip, batch)),
+                Ok(Report::NoSpace { batch }) => {
+                    self.gathering.came_back();
+                    return Some(Outcome::NoSpace { entries: batch });
                 }
                 Ok(Report::Synced { tip }) => self.durable = tip.last,
                 Ok(Report::Snapshot { valid }) => self.end_snapshot(valid),
@@ -342,6 +359,9 @@ impl Journal for SqliteJournal {
                 Err(TryRecvError::Disconnected) => return Some(self.broke(DIED.to_owned())),
             }
         }
-        None
+    }
+
+    fn recycle(&mut self, entries: Batch) {
+        self.gathering.recycle(entries);
     }
 }

@@ -17,7 +17,7 @@ use crate::clock::Clock;
 use crate::connection::Stream;
 use crate::core::limits::Subject;
 use crate::forum::{AccountId, Change, Effect, Entry, Keyed};
-use crate::journal::{Journal, Outcome, SNAPSHOT_CHUNK_BYTES};
+use crate::journal::{Batch, Class, Journal, Outcome, SNAPSHOT_CHUNK_BYTES, Sequence, Ticket};
 use crate::passwords::PasswordHash;
 use crate::session::{PeerId, Unapplied, Wait};
 
@@ -45,7 +45,7 @@ pub(super) enum Origin {
     Unlinked,
 }
 
-/// An entry in flight.
+/// An entry of ours in flight; its ticket is its place in the slab.
 #[derive(Debug)]
 pub(super) struct Pending {
     origin: Origin,
@@ -79,24 +79,26 @@ impl<S: Stream, J: Journal, C: Clock> Service<S, J, C> {
         change: Change,
     ) {
         // Time in the log never goes back, whatever happens to the machine's clock.
-        let newest = self.pending.back().map_or(self.forum.at_ms(), |pending| pending.entry.at_ms);
+        let in_flight = if self.pending.is_empty() { 0 } else { self.newest_pending_ms };
+        let newest = self.forum.at_ms().max(in_flight);
         self.warn_of_time(newest);
         let is_read_by_time = matches!(change, Change::PostToBoard { .. } | Change::PostToRoom { .. });
         let at_ms = self.log_time.next(self.now, self.now_ms, newest, is_read_by_time);
         let entry = Entry { at_ms, actor, key, change };
-        self.encoded.clear();
-        entry.encode(&mut self.encoded);
-        self.journal.propose(&self.encoded);
-        let bytes = u32::try_from(self.encoded.len()).expect("an entry comes from one frame");
-        self.pending_bytes += bytes as usize;
+        self.newest_pending_ms = at_ms;
+        let place = self.pending.vacant_entry();
+        let ticket = Ticket(place.key() as u64);
+        let length = self.journal.propose(ticket, Class::Kept, |out| entry.encode(out));
+        let bytes = u32::try_from(length).expect("an entry comes from one frame");
+        self.in_flight.raise_for(&entry);
+        place.insert(Pending { origin, entry, bytes });
+        self.pending_bytes += length;
         if let Origin::Command(id, _) = origin
             && let Some(unapplied) = self.unapplied_mut(id)
         {
             unapplied.entries += 1;
             unapplied.bytes += bytes;
         }
-        self.in_flight.raise_for(&entry);
-        self.pending.push_back(Pending { origin, entry, bytes });
     }
 
     /// Says so, once, when the log's newest entry is later than the clock.
@@ -140,18 +142,28 @@ impl<S: Stream, J: Journal, C: Clock> Service<S, J, C> {
         while let Some(outcome) = self.journal.next_outcome() {
             any = true;
             match outcome {
-                Outcome::Committed { entries } => {
+                Outcome::Committed { first, entries } => {
                     self.note_space();
-                    self.apply_next(entries);
+                    if let Err(reason) = self.apply_committed(first, &entries) {
+                        error!("the log can't be read: {reason}");
+                        return self.lifecycle = Lifecycle::Broken(reason);
+                    }
+                    self.journal.recycle(entries);
+                }
+                Outcome::Passed { entries } => {
+                    for ticket in entries.iter().filter_map(|(ticket, _)| ticket) {
+                        self.apply_own(ticket);
+                    }
+                    self.journal.recycle(entries);
                 }
                 Outcome::NoSpace { entries } => {
-                    self.note_no_space(entries);
-                    self.refuse_next(entries);
+                    self.note_no_space(entries.len());
+                    self.refuse_all(&entries);
+                    self.journal.recycle(entries);
                 }
                 Outcome::Broken { reason } => {
                     error!("the log can't be written: {reason}");
-                    self.lifecycle = Lifecycle::Broken(reason);
-                    return;
+                    return self.lifecycle = Lifecycle::Broken(reason);
                 }
             }
         }
@@ -197,29 +209,52 @@ impl<S: Stream, J: Journal, C: Clock> Service<S, J, C> {
         }
     }
 
-    fn apply_next(&mut self, entries: usize) {
-        for _ in 0..entries {
-            let Some(pending) = self.next_pending() else { return };
-            self.applied = self.applied.plus(1);
-            let mut result = self.forum.apply(&pending.entry);
-            if let Ok(effect) = &mut result {
-                self.follow_up(&pending.entry, effect);
+    /// Applies what is in the log now. An entry of ours is known by its ticket and answered; one of another node
+    /// has to be decoded, and is told to everybody else alike.
+    fn apply_committed(&mut self, first: Sequence, entries: &Batch) -> Result<(), String> {
+        for (at, (ticket, bytes)) in entries.iter().enumerate() {
+            self.applied = first.plus(at);
+            match ticket {
+                Some(ticket) => self.apply_own(ticket),
+                None => {
+                    let entry =
+                        Entry::decode(bytes).map_err(|error| format!("entry {}: {error}", self.applied))?;
+                    // The node that proposed it answers.
+                    let _ = self.apply(&entry);
+                    self.bound_notices();
+                }
             }
-            self.answer(pending, result.map_err(Rejection::from));
+        }
+        Ok(())
+    }
+
+    fn apply_own(&mut self, ticket: Ticket) {
+        if let Some(pending) = self.take_pending(ticket) {
+            let result = self.apply(&pending.entry);
+            self.answer(pending, result);
             self.bound_notices();
         }
     }
 
-    fn refuse_next(&mut self, entries: usize) {
-        for _ in 0..entries {
-            let Some(pending) = self.next_pending() else { return };
-            self.answer(pending, Err(Rejection::NoSpace));
+    fn apply(&mut self, entry: &Entry) -> Result<Effect, Rejection> {
+        let mut result = self.forum.apply(entry);
+        if let Ok(effect) = &mut result {
+            self.follow_up(entry, effect);
+        }
+        result.map_err(Rejection::from)
+    }
+
+    fn refuse_all(&mut self, entries: &Batch) {
+        for ticket in entries.iter().filter_map(|(ticket, _)| ticket) {
+            if let Some(pending) = self.take_pending(ticket) {
+                self.answer(pending, Err(Rejection::NoSpace));
+            }
         }
     }
 
-    fn next_pending(&mut self) -> Option<Pending> {
-        let pending = self.pending.pop_front();
-        debug_assert!(pending.is_some(), "the journal reports more entries than were proposed");
+    fn take_pending(&mut self, ticket: Ticket) -> Option<Pending> {
+        let pending = usize::try_from(ticket.0).ok().and_then(|key| self.pending.try_remove(key));
+        debug_assert!(pending.is_some(), "the journal gives back what was not proposed: {ticket:?}");
         let pending = pending?;
         self.pending_bytes -= pending.bytes as usize;
         self.in_flight.lower_for(&pending.entry);

@@ -25,7 +25,7 @@ mod transfers;
 mod unlinking;
 mod waiting;
 
-use std::collections::{BTreeMap, HashMap, HashSet, VecDeque};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::hash::RandomState;
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -37,6 +37,7 @@ use forum_common::wire::Notice;
 use forum_common::wire::Reply;
 use forum_common::wire::Tag;
 use log::{info, warn};
+use slab::Slab;
 
 use self::checks::{Attempt, Target};
 use self::commit::Pending;
@@ -122,9 +123,11 @@ pub struct Service<S, J, C> {
     peers: Peers<S>,
     forum: Forum,
     journal: J,
-    /// Entries that are proposed and not applied, oldest first.
-    pending: VecDeque<Pending>,
+    /// Entries that are proposed and not applied, each at the place that its ticket names.
+    pending: Slab<Pending>,
     pending_bytes: usize,
+    /// The time of the newest that was proposed.
+    newest_pending_ms: u64,
     /// What limits count of those entries, and of uploads.
     in_flight: InFlight,
     log_time: LogTime,
@@ -138,8 +141,7 @@ pub struct Service<S, J, C> {
     listings: Listings,
     /// Who waits for room among the entries in flight.
     waiting_for_room: Vec<PeerId>,
-    /// Scratch memory for an entry, and for a text.
-    encoded: Vec<u8>,
+    /// Scratch memory for a text.
     text: String,
     /// What the newest snapshot of this run has come to.
     snapshot_bytes: Arc<AtomicU64>,
@@ -189,15 +191,15 @@ impl<S: Stream, J: Journal, C: Clock> Service<S, J, C> {
             // A start makes all of the log durable before it is replayed.
             applied: helpers.journal.durable(),
             journal: helpers.journal,
-            pending: VecDeque::new(),
+            pending: Slab::new(),
             pending_bytes: 0,
+            newest_pending_ms: 0,
             in_flight: InFlight::default(),
             log_time: LogTime::new(now),
             unlinking: Unlinking::default(),
             removal: Removal::default(),
             listings: Listings::new(settings.limits.max_listing_bytes),
             waiting_for_room: Vec::new(),
-            encoded: Vec::new(),
             text: String::new(),
             snapshot_bytes: Arc::default(),
             online: Online::default(),

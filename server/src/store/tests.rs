@@ -7,7 +7,7 @@ use std::os::unix::fs::PermissionsExt;
 use super::places::names;
 use super::*;
 use crate::files::FileId;
-use crate::journal::{Durability, Journal, Outcome, Stored};
+use crate::journal::{Class, Durability, Journal, Outcome, Sequence, Stored, Ticket};
 
 /// Every path below a directory, with its mode and, for a file, its bytes.
 fn tree(root: &Path) -> BTreeMap<PathBuf, (u32, Vec<u8>)> {
@@ -332,10 +332,10 @@ fn a_journal_runs_in_the_store_with_everything_private() {
     let replayed = tail.entries(|_, _| Ok::<_, String>(())).unwrap();
     let (wake, woken) = std::sync::mpsc::channel();
     let mut journal = replayed.start(Durability::Always, move || _ = wake.send(())).unwrap();
-    journal.propose(b"entry");
+    journal.propose(Ticket(1), Class::Kept, |out| out.extend_from_slice(b"entry"));
     journal.end_turn(true);
     woken.recv_timeout(crate::TEST_DEADLINE).unwrap();
-    assert_eq!(journal.next_outcome(), Some(Outcome::Committed { entries: 1 }));
+    assert!(matches!(journal.next_outcome(), Some(Outcome::Committed { first: Sequence(2), .. })));
     for (path, (mode, _)) in tree(&root) {
         let uploads_own = path.starts_with(store.files().path()) && path != store.files().path();
         assert!(uploads_own || mode & 0o077 == 0, "{} has mode {mode:o}", path.display());

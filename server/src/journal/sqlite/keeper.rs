@@ -9,7 +9,6 @@ use super::chain::Tip;
 use super::draft::Step;
 use super::writer::{Broken, Rest, Writer};
 use crate::inbox::{Inbox, Taken};
-use crate::journal::Outcome;
 use crate::journal::batch::Batch;
 
 /// What the thread is given to do, in order.
@@ -28,8 +27,10 @@ pub(super) enum Work {
 
 /// What the thread tells, in order.
 pub(super) enum Report {
-    /// A batch is done with: where the log ends now, and the batch's memory.
-    Batch { outcome: Outcome, tip: Tip, batch: Batch },
+    /// A batch is in the log, which now ends here.
+    Committed { tip: Tip, batch: Batch },
+    /// There was no room for a batch: it is not in the log.
+    NoSpace { batch: Batch },
     /// With an interval: everything up to here survives a power cut.
     Synced { tip: Tip },
     /// The snapshot is valid, or was given up.

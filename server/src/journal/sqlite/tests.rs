@@ -16,7 +16,6 @@ use std::time::{Instant, SystemTime};
 
 use super::*;
 use crate::TEST_DEADLINE;
-use crate::journal::Sequence;
 
 /// What a replay brought.
 #[derive(Debug, Default, PartialEq, Eq)]
@@ -91,9 +90,37 @@ impl Running {
 
     /// One commit of these entries.
     fn commit(&mut self, entries: &[&[u8]]) {
-        entries.iter().for_each(|entry| self.journal.propose(entry));
+        entries.iter().for_each(|entry| self.propose(entry));
         assert!(!self.journal.end_turn(true));
-        assert_eq!(self.outcome(), Outcome::Committed { entries: entries.len() });
+        assert_eq!(self.committed(), entries);
+    }
+
+    /// Its ticket is its length.
+    fn propose(&mut self, entry: &[u8]) {
+        let ticket = Ticket(entry.len() as u64);
+        let length = self.journal.propose(ticket, Class::Kept, |out| out.extend_from_slice(entry));
+        assert_eq!(length, entry.len());
+    }
+
+    /// The entries of the next outcome, which is a commit.
+    fn committed(&mut self) -> Vec<Vec<u8>> {
+        let last = self.journal.told.last;
+        let Outcome::Committed { first, entries } = self.outcome() else { panic!("not committed") };
+        assert_eq!(first, last.plus(1));
+        let taken = entries.iter().map(|(ticket, entry)| {
+            assert_eq!(ticket, Some(Ticket(entry.len() as u64)));
+            entry.to_vec()
+        });
+        let taken = taken.collect();
+        self.journal.recycle(entries);
+        taken
+    }
+
+    /// The next outcome is that so many entries found no room.
+    fn refused(&mut self) -> usize {
+        let Outcome::NoSpace { entries } = self.outcome() else { panic!("there was room") };
+        assert!(entries.iter().all(|(ticket, entry)| ticket == Some(Ticket(entry.len() as u64))));
+        entries.len()
     }
 }
 

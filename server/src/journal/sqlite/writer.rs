@@ -19,8 +19,8 @@ use super::interval::{DueSync, IntervalSync};
 use super::keeper::Report;
 use super::replay::{Settled, stored};
 use crate::clock::{Clock, SystemClock};
+use crate::journal::Sequence;
 use crate::journal::batch::{Batch, Row};
-use crate::journal::{Outcome, Sequence};
 
 /// Pages of write-ahead log after which it is moved into the database: 16 MB, so that a restart has little to
 /// recover, and seldom enough that its two fsyncs don't count even where a rush commits 5 MB at a time. With
@@ -206,23 +206,21 @@ impl Writer {
 
     pub(super) fn commit(&mut self, batch: Batch) -> Result<Report, Broken> {
         self.check()?;
-        let entries = batch.entries();
-        let outcome = match insert_batch(self.conn(), self.tip, &batch) {
+        match insert_batch(self.conn(), self.tip, &batch) {
             Ok(tip) => {
                 self.tip = tip;
                 if matches!(self.syncs, Syncs::WithCommit) {
                     anchored(self.settled.anchor.move_to(tip, SystemClock.now()))?;
                 }
                 self.wrote(batch.bytes().len());
-                Outcome::Committed { entries }
+                Ok(Report::Committed { tip, batch })
             }
             Err(error) if is_full(&error) && self.conn().is_autocommit() => {
                 self.make_room();
-                Outcome::NoSpace { entries }
+                Ok(Report::NoSpace { batch })
             }
-            Err(error) => return Err(broken("commit")(error)),
-        };
-        Ok(Report::Batch { outcome, tip: self.tip, batch })
+            Err(error) => Err(broken("commit")(error)),
+        }
     }
 
     pub(super) fn begin_snapshot(&mut self, covers: Tip, steps: Receiver<Step>) -> Result<(), Broken> {

@@ -1,7 +1,9 @@
 //! What is written to the log before it is answered, in which order, and what a failure leaves behind.
 
+use forum_common::names::{Text, Title};
+
 use super::*;
-use crate::forum::Entry;
+use crate::forum::{Change, Entry};
 
 #[test]
 fn nothing_is_answered_before_it_is_durable() {
@@ -151,4 +153,49 @@ fn time_in_the_log_never_goes_back() {
     let times: Vec<_> =
         stage.service.journal.committed().iter().map(|bytes| Entry::decode(bytes).unwrap().at_ms).collect();
     assert!(times.is_sorted() && times[0] == 1_000_000, "{times:?}");
+}
+
+/// An entry that somebody has made on another node.
+fn foreign(actor: AccountId, change: Change) -> Vec<u8> {
+    let mut bytes = Vec::new();
+    Entry { at_ms: 2_000_000, actor: Some(actor), key: None, change }.encode(&mut bytes);
+    bytes
+}
+
+#[test]
+fn an_entry_of_another_node_is_applied_and_told_but_answered_to_nobody() {
+    let (mut stage, mut yoda) = stage_with_thread();
+    stage.sign_up("hans");
+    yoda.answers();
+    let hans = stage.service.forum.accounts.find("hans").unwrap();
+    stage.service.journal.hold();
+    assert_eq!(stage.ask(&mut yoda, 5, &Request::Post { title: "t", text: "own", key: None }), [""; 0]);
+    let text = |text| Text::parse(text).unwrap();
+    let post = Change::Post { title: Title::parse("t").unwrap(), text: text("foreign") };
+    stage.service.journal.append_foreign(&foreign(hans, post));
+    stage.service.journal.append_foreign(&foreign(hans, Change::PostToBoard { text: text("hello") }));
+    stage.run();
+    let notice = "BoardPost { number: 1, author: \"hans\", text: \"hello\" }";
+    assert_eq!(yoda.answers(), [notice], "told, while one's own waits for its turn");
+    stage.release();
+    assert_eq!(yoda.answers(), [done(5, "Message posted to t thread")]);
+    let range =
+        Request::ReadThread { title: "t", range: None, after: None, at_most: None, last: None, unread: None };
+    let post = |number, author, text| {
+        format!("6 PostItem {{ number: {number}, id: {number}, author: \"{author}\", text: \"{text}\" }}")
+    };
+    let both = [post(1, "hans", "foreign"), post(2, "yoda", "own"), "6 EndOfList".into()];
+    assert_eq!(stage.ask(&mut yoda, 6, &range), both);
+    assert!(stage.service.pending.is_empty() && stage.service.in_flight.is_empty());
+    assert_eq!(stage.service.applied, stage.service.journal.durable());
+}
+
+#[test]
+fn an_entry_of_another_node_that_this_version_cannot_read_ends_the_server() {
+    let mut stage = stage(&[]);
+    stage.service.journal.append_foreign(&[255, 1, 2]);
+    stage.run();
+    assert!(stage.service.has_ended());
+    let reason = stage.service.into_journal().err().unwrap();
+    assert_eq!(reason, "entry 1: an entry of format version 255; this forumd knows up to 2");
 }

@@ -25,11 +25,11 @@ fn proposals_of_many_turns_that_were_not_quiet_make_one_commit() {
     let (_dir, path) = place();
     let mut running = Running::open(&path);
     for _ in 0..500 {
-        running.journal.propose(b"entry");
+        running.propose(b"entry");
         assert!(running.journal.end_turn(false), "it waits for quiet");
     }
     assert!(!running.journal.end_turn(true));
-    assert_eq!(running.outcome(), Outcome::Committed { entries: 500 });
+    assert_eq!(running.committed().len(), 500);
     running.journal.close().unwrap();
     assert_eq!(recover(&path).contents.batches, 1);
 }
@@ -40,15 +40,15 @@ fn everything_that_waits_for_a_commit_goes_with_the_next_one_in_as_many_rows_as_
         let (_dir, path) = place();
         let (_, replayed) = read_all(Stored::open(&path).unwrap()).unwrap();
         let mut running = Running::start(replayed, durability);
-        running.journal.propose(b"first");
+        running.propose(b"first");
         running.journal.end_turn(true);
         let large = vec![7; ROW_BYTES_FULL];
-        (0..5).for_each(|_| running.journal.propose(&large));
-        running.journal.propose(b"small");
+        (0..5).for_each(|_| running.propose(&large));
+        running.propose(b"small");
         running.journal.end_turn(true);
-        assert_eq!(running.outcome(), Outcome::Committed { entries: 1 });
+        assert_eq!(running.committed().len(), 1);
         running.journal.end_turn(true);
-        assert_eq!(running.outcome(), Outcome::Committed { entries: 6 }, "{durability:?}");
+        assert_eq!(running.committed().len(), 6, "{durability:?}");
         assert_eq!(running.journal.next_outcome(), None);
         running.commit(&[b"last"]);
         drop(running);
@@ -64,9 +64,9 @@ fn a_batch_of_many_rows_that_finds_no_space_leaves_none_of_them() {
     let (_dir, path) = place();
     let mut running = Running::open_with_room(&path, 150);
     running.commit(&[b"before"]);
-    (0..3).for_each(|_| running.journal.propose(&[7; ROW_BYTES_FULL]));
+    (0..3).for_each(|_| running.propose(&[7; ROW_BYTES_FULL]));
     running.journal.end_turn(true);
-    assert_eq!(running.outcome(), Outcome::NoSpace { entries: 3 });
+    assert_eq!(running.refused(), 3);
     running.commit(&[&[8; ROW_BYTES_FULL]]);
     running.journal.close().unwrap();
     assert_eq!(recover(&path).entries, [b"before".to_vec(), vec![8; ROW_BYTES_FULL]]);
@@ -109,7 +109,7 @@ fn entries_never_handed_over_are_not_in_the_log() {
     let (_dir, path) = place();
     let mut running = Running::open(&path);
     running.commit(&[b"one"]);
-    running.journal.propose(b"two");
+    running.propose(b"two");
     running.journal.close().unwrap();
     assert_eq!(recover(&path).entries, [b"one"]);
 }
@@ -120,10 +120,10 @@ fn a_full_disk_refuses_a_batch_whole_and_takes_the_next_that_fits() {
     let mut running = Running::open_with_room(&path, 4);
     running.commit(&[b"before"]);
     for _ in 0..3 {
-        running.journal.propose(b"goes down with the next");
-        running.journal.propose(&[7; 100_000]);
+        running.propose(b"goes down with the next");
+        running.propose(&[7; 100_000]);
         running.journal.end_turn(true);
-        assert_eq!(running.outcome(), Outcome::NoSpace { entries: 2 });
+        assert_eq!(running.refused(), 2);
         let (_copy_dir, copy) = crash(&path);
         assert!(!recover(&copy).entries.iter().any(|entry| entry.starts_with(b"goes down")));
         running.commit(&[b"after"]);
@@ -149,11 +149,11 @@ fn breaks_with_its_reason(durability: Durability) {
     let saboteur = rusqlite::Connection::open(&path).unwrap();
     let trigger = "CREATE TRIGGER t BEFORE INSERT ON batches BEGIN SELECT raise(ABORT, 'sabotage'); END";
     saboteur.execute_batch(trigger).unwrap();
-    running.journal.propose(b"two");
+    running.propose(b"two");
     running.journal.end_turn(true);
     let Outcome::Broken { reason } = running.outcome() else { panic!("it was sabotaged") };
     assert_eq!(reason, "cannot commit: sabotage (SQLite code 1811)");
-    running.journal.propose(&[7; ROW_BYTES_FULL]);
+    running.propose(&[7; ROW_BYTES_FULL]);
     assert_eq!(running.journal.next_outcome(), None);
     assert!(!running.journal.begin_snapshot(std::iter::empty()), "a broken journal takes no snapshot");
     let closed = running.journal.close().unwrap_err();
@@ -198,4 +198,32 @@ fn entries_appended_without_a_server_follow_the_others() {
     let (_, replayed) = read_all(Stored::open(&path).unwrap()).unwrap();
     replayed.append(&[b"two", b"three"]).unwrap();
     assert_eq!(look(&path).unwrap().entries, [&b"one"[..], b"two", b"three"]);
+}
+
+#[test]
+fn passing_entries_are_neither_stored_nor_do_they_wait_for_a_commit_under_way() {
+    for durability in [Durability::Always, Durability::Interval, Durability::None] {
+        let (_dir, path) = place();
+        let (_, replayed) = read_all(Stored::open(&path).unwrap()).unwrap();
+        let mut running = Running::start(replayed, durability);
+        // Nobody can commit meanwhile.
+        let writer = Arc::clone(running.journal.writer.as_ref().unwrap());
+        let held = writer.lock().unwrap();
+        running.propose(b"kept");
+        running.journal.end_turn(true);
+        for ticket in [3, 1, 2] {
+            running.journal.propose(Ticket(ticket), Class::Passing, |_| panic!("nobody needs its bytes"));
+        }
+        assert!(running.journal.has_outcome());
+        let Some(Outcome::Passed { entries }) = running.journal.next_outcome() else { panic!("they pass") };
+        let tickets: Vec<_> = entries.iter().map(|(ticket, _)| ticket).collect();
+        assert_eq!(tickets, [3, 1, 2].map(|ticket| Some(Ticket(ticket))), "{durability:?}");
+        assert!(!running.journal.has_outcome());
+        assert_eq!(running.journal.next_outcome(), None);
+        drop(held);
+        assert_eq!(running.committed(), [b"kept"]);
+        drop(writer);
+        running.journal.close().unwrap();
+        assert_eq!(recover(&path).entries, [b"kept"]);
+    }
 }

@@ -51,8 +51,14 @@ impl Model {
     }
 
     fn take(&mut self, outcome: Outcome) {
-        let Outcome::Committed { entries } = outcome else { panic!("{outcome:?}") };
-        self.committed.extend(self.pending.drain(..entries));
+        let Outcome::Committed { first, entries } = outcome else { panic!("{outcome:?}") };
+        assert_eq!(first, Sequence::default().plus(self.committed.len() + 1));
+        for (ticket, entry) in entries.iter() {
+            let pending = self.pending.remove(0);
+            assert_eq!((ticket, entry), (Some(Ticket(pending.len() as u64)), &pending[..]));
+            self.committed.push(pending);
+        }
+        self.running.journal.recycle(entries);
     }
 
     /// Until everything proposed is committed.
@@ -77,7 +83,7 @@ impl Model {
     fn happen(&mut self, event: Event) {
         match event {
             Event::Propose(entry) => {
-                self.running.journal.propose(&entry);
+                self.running.propose(&entry);
                 self.pending.push(entry);
             }
             Event::EndTurn { quiet } => drop(self.running.journal.end_turn(quiet)),

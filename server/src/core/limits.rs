@@ -121,7 +121,8 @@ fn counted(entry: &Entry) -> Option<(Subject, u64)> {
         | Change::RemoveThread { .. }
         | Change::TakeMessages { .. }
         | Change::Unblock { .. }
-        | Change::Unlinked { .. } => return None,
+        | Change::Unlinked { .. }
+        | Change::Passing(_) => return None,
     })
 }
 

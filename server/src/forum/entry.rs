@@ -7,7 +7,7 @@ use forum_common::limits::DIGEST_BYTES;
 use forum_common::names::{FileName, Text, Title, UserName};
 use serde::{Deserialize, Serialize};
 
-use super::{AccountId, ItemId, Keyed, MailNumber, RoomId, ThreadId};
+use super::{AccountId, ItemId, Keyed, MailNumber, Passing, RoomId, ThreadId};
 use crate::files::FileId;
 use crate::passwords::PasswordHash;
 
@@ -17,9 +17,9 @@ const VERSION: u8 = 2;
 /// One line of the log. Everything that `apply` may not invent comes with it: the time, hashes, file ids.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Entry {
-    /// When it was proposed, in UTC milliseconds since 1970. Never less than the entry before.
+    /// When it was proposed, in UTC milliseconds since 1970. Never less than the kept entry before.
     pub at_ms: u64,
-    /// Who is logged in where the change comes from; none for sign-ups and offline commands.
+    /// Who is logged in where the change comes from; none for sign-ups, log-ins and offline commands.
     pub actor: Option<AccountId>,
     /// What the actor's client calls this change, so that asking again does not make it twice.
     pub key: Option<Keyed>,
@@ -141,6 +141,16 @@ pub enum Change {
         /// Which files.
         files: Vec<FileId>,
     },
+    /// What changes nothing that is kept.
+    Passing(Passing),
+}
+
+impl Change {
+    /// Whether it changes what a restart knows, and so must be durable before it is applied. What is not kept is
+    /// stored nowhere by a single node, does not wait for a commit under way, and has no key.
+    pub fn is_kept(&self) -> bool {
+        !matches!(self, Self::Passing(_))
+    }
 }
 
 /// Bytes of the log that are no entry this program knows.

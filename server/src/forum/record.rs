@@ -11,7 +11,7 @@ use forum_common::names::{FileName, Text, Title, UserName};
 use serde::{Deserialize, Serialize};
 
 use super::{
-    AccountId, Answer, Forum, ItemId, Key, Keyed, KeyedResult, Mail, MailNumber, Post, Refused, RoomId,
+    AccountId, Answer, Forum, ItemId, Kept, Key, Keyed, KeyedResult, Mail, MailNumber, Post, Refused, RoomId,
     ThreadId, TimedPost, Upload,
 };
 use crate::files::FileId;
@@ -176,7 +176,7 @@ pub(super) mod hex_digest {
     }
 }
 
-impl Forum {
+impl Kept {
     /// Walks the whole state of this instant. The walk owns a clone, so it may go on in another thread.
     pub fn records(&self) -> Records {
         Records { forum: self.clone(), stage: Stage::Header }
@@ -199,7 +199,7 @@ impl Forum {
 /// All records of one instant, in order.
 #[derive(Debug)]
 pub struct Records {
-    forum: Forum,
+    forum: Kept,
     stage: Stage,
 }
 
@@ -462,7 +462,7 @@ impl std::error::Error for RestoreError {}
 /// Makes a forum of its records.
 #[derive(Debug, Default)]
 pub struct Restorer {
-    forum: Forum,
+    forum: Kept,
     /// What the next message belongs to.
     thread: Option<ThreadId>,
     mailbox: Option<AccountId>,
@@ -568,7 +568,7 @@ impl Restorer {
 
     /// The forum that the records made.
     pub fn finish(self) -> Forum {
-        self.forum
+        self.forum.into()
     }
 
     fn account(&self, name: &UserName) -> Result<AccountId, RestoreError> {

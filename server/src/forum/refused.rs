@@ -3,11 +3,11 @@
 
 use forum_common::names::{FileName, Title, UserName};
 use forum_common::text::Rejection;
-use forum_common::text::rejections::Deed;
-
+use forum_common::text::rejections::{Deed, SelfDeed};
+use forum_common::wire::Limit;
 use serde::{Deserialize, Serialize};
 
-use super::RoomId;
+use super::{Full, LINKS_OF_A_USER_MAX, Purpose, QUESTIONS_OF_A_PAIR_MAX, QUESTIONS_TO_A_USER_MAX, RoomId};
 
 /// What only the author of a message may do with it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -57,6 +57,22 @@ pub enum Refused {
     NoSuchRoom,
     /// The user is not in this room.
     NotInRoom,
+    /// The user is online in another session.
+    AlreadyLoggedIn(UserName),
+    /// The password that proved right is not the account's any more.
+    PasswordChanged,
+    /// What asks is no session, or not one any more.
+    NotLoggedIn,
+    /// Nobody reaches themselves.
+    NotToSelf(Purpose),
+    /// The user is not online, so there can be no link of this kind.
+    Offline(UserName, Purpose),
+    /// There is a private conversation with this user.
+    AlreadyPrivate(UserName),
+    /// There can't be one link more.
+    TooManyLinks(Full),
+    /// The link is not there, not the user's, or past this step: nothing is to be done.
+    NoSuchStep,
 }
 
 impl From<Refused> for Rejection {
@@ -80,6 +96,27 @@ impl From<Refused> for Rejection {
             Refused::RoomExists(room) => Self::RoomExists(room.0),
             Refused::NoSuchRoom => Self::NoSuchRoom,
             Refused::NotInRoom => Self::NotInRoom,
+            Refused::AlreadyLoggedIn(user) => Self::AlreadyLoggedIn(user),
+            Refused::PasswordChanged => Self::InvalidPassword,
+            // Nobody is there any more to be told.
+            Refused::NotLoggedIn => Self::InvalidName,
+            Refused::NoSuchStep => Self::NotPrivate(None),
+            Refused::NotToSelf(Purpose::Private) => Self::NotToSelf(SelfDeed::Message),
+            Refused::NotToSelf(Purpose::File) => Self::NotToSelf(SelfDeed::Send),
+            Refused::Offline(user, Purpose::Private) => Self::OfflineForPrivate(user),
+            Refused::Offline(user, Purpose::File) => Self::Offline(user),
+            Refused::AlreadyPrivate(user) => Self::AlreadyPrivate(user),
+            Refused::TooManyLinks(full) => full.into(),
+        }
+    }
+}
+
+impl From<Full> for Rejection {
+    fn from(full: Full) -> Self {
+        match full {
+            Full::LinksOfAsker => Self::LimitReached(Limit::Links, LINKS_OF_A_USER_MAX as u64),
+            Full::QuestionsOfPair => Self::LimitReached(Limit::PairQuestions, QUESTIONS_OF_A_PAIR_MAX as u64),
+            Full::QuestionsToAsked => Self::LimitReached(Limit::Questions, QUESTIONS_TO_A_USER_MAX as u64),
         }
     }
 }

@@ -645,7 +645,7 @@ fn without_a_forum_nothing_is_made() {
 }
 
 fn is_password(place: &Place, name: &str, password: &str) -> bool {
-    let accounts = place.point().forum.accounts;
+    let accounts = place.point().forum.accounts.clone();
     let against = accounts[accounts.find(name).unwrap()].hash;
     let password = Password::parse(password).unwrap();
     let mut hasher = PasswordHasher::start(0, 1, HashParameters::default(), Arc::new(|| {})).unwrap();

@@ -86,7 +86,8 @@ impl<S: Stream, J: Journal, C: Clock> Service<S, J, C> {
             Change::SendMessage { .. }
             | Change::CreateAccount { .. }
             | Change::TakeMessages { .. }
-            | Change::Unlinked { .. } => Sent,
+            | Change::Unlinked { .. }
+            | Change::Passing(_) => Sent,
         })
     }
 

@@ -113,7 +113,7 @@ fn a_start_unlinks_what_the_last_run_could_not() {
     stage.service.journal.hold_sync();
     stage.ask(&mut yoda, 6, &Request::RemoveThread { title: "t", key: None });
     let id = stage.service.forum.removed_files().next().unwrap();
-    let forum = stage.service.forum.clone();
+    let forum = (*stage.service.forum).clone().into();
     let mut next = stage_on(&[], forum, MemoryJournal::default());
     std::fs::write(id.path_in(next.files.path()), "nine byte").unwrap();
     next.service.resume_unlinking();

@@ -24,7 +24,7 @@ const STALL_TIMEOUT_MAX_SECONDS: u64 = 24 * 60 * 60;
 pub struct Arguments {
     /// What to do instead of serving.
     #[command(subcommand)]
-    pub offline: Option<Offline>,
+    pub admin: Option<AdminCommand>,
     /// How to serve.
     #[command(flatten)]
     pub serve: ServeArguments,
@@ -35,7 +35,7 @@ pub struct Arguments {
 
 /// What forumd does with its data besides serving it.
 #[derive(Debug, Subcommand)]
-pub enum Offline {
+pub enum AdminCommand {
     /// Write everything into an empty directory, as text files and as JSON lines; works beside a running server
     Export {
         /// An empty or new directory
@@ -345,10 +345,10 @@ mod tests {
     }
 
     #[test]
-    fn offline_commands_take_the_data_directory() {
+    fn admin_commands_take_the_data_directory() {
         for line in [["export", "out", "--data", "d"], ["--data", "d", "export", "out"]] {
             let arguments = parse(&line).unwrap();
-            assert!(matches!(arguments.offline, Some(Offline::Export { .. })));
+            assert!(matches!(arguments.admin, Some(AdminCommand::Export { .. })));
             assert_eq!(arguments.data.to_str(), Some("d"));
         }
     }

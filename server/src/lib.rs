@@ -5,6 +5,7 @@
 //! [`journal`] (how it is kept).
 #![forbid(unsafe_code)]
 
+pub mod admin;
 mod advice;
 pub mod args;
 pub mod clock;
@@ -25,7 +26,7 @@ pub mod listing;
 pub mod lockout;
 pub mod logging;
 pub mod network;
-pub mod offline;
+
 pub mod online;
 pub mod outgoing;
 pub mod passwords;

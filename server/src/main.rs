@@ -6,9 +6,9 @@ use std::process::ExitCode;
 
 use clap::Parser;
 use forum_common::process::{self, Standard};
-use forumd::args::{Arguments, Offline};
+use forumd::admin;
+use forumd::args::{AdminCommand, Arguments};
 use forumd::console;
-use forumd::offline;
 use forumd::startup::{self, Failed};
 
 /// The command line was not understood.
@@ -22,18 +22,18 @@ fn main() -> ExitCode {
     };
     let data = &arguments.data;
     // What they have to say is why they are asked; serving has its words on standard error.
-    if arguments.offline.is_some()
+    if arguments.admin.is_some()
         && let Some(status) = without_output()
     {
         return status;
     }
-    let result = match &arguments.offline {
+    let result = match &arguments.admin {
         None => startup::serve(&arguments.serve, data),
-        Some(Offline::Export { dir, salvage: false }) => offline::export(data, dir),
-        Some(Offline::Export { dir, salvage: true }) => offline::salvage(data, dir),
-        Some(Offline::Import { dir }) => offline::import(data, dir),
-        Some(Offline::Check) => offline::check(data),
-        Some(Offline::ResetPassword { name }) => offline::reset_password(data, name),
+        Some(AdminCommand::Export { dir, salvage: false }) => admin::export(data, dir),
+        Some(AdminCommand::Export { dir, salvage: true }) => admin::salvage(data, dir),
+        Some(AdminCommand::Import { dir }) => admin::import(data, dir),
+        Some(AdminCommand::Check) => admin::check(data),
+        Some(AdminCommand::ResetPassword { name }) => admin::reset_password(data, name),
     };
     match result {
         Ok(()) => ExitCode::SUCCESS,

@@ -139,14 +139,14 @@ impl Forumd {
     }
 
     /// Runs `forumd export`, `import`, `check` or `reset-password` on its data.
-    pub fn offline<A: AsRef<OsStr>>(&self, arguments: &[A], input: &str) -> Finished {
+    pub fn admin<A: AsRef<OsStr>>(&self, arguments: &[A], input: &str) -> Finished {
         Self::bare().on_data_of(self).args(arguments).run(input)
     }
 
     /// Exports its data, all being well; the directory, which lies beside the data.
     pub fn export(&self, name: &str) -> PathBuf {
         let directory = self.directory().join(name);
-        self.offline(&[OsStr::new("export"), directory.as_os_str()], "").expect_success();
+        self.admin(&[OsStr::new("export"), directory.as_os_str()], "").expect_success();
         directory
     }
 

@@ -141,7 +141,7 @@ fn a_start_deletes_beginnings_and_moves_whole_files_that_nothing_names_aside() {
     server.stop();
     assert_eq!(std::fs::read(aside).unwrap(), b"somebody may miss it");
     assert_eq!(forum_tests::files_below(&files).len(), 2);
-    let check = server.launch().offline(&["check"], "");
+    let check = server.launch().admin(&["check"], "");
     check.expect_success();
     let told = format!("no thread has files/orphaned/{orphan}: delete it if nobody misses it");
     assert!(check.stdout.contains(&told), "{check:#?}");
@@ -222,7 +222,7 @@ fn a_long_log_is_the_same_forum_after_every_start() {
         assert_eq!(yoda.download("7", "f", 100), Ok(b"bytes".to_vec()));
         yoda.done(&Request::Post { title: "7", text: "one more", key: None });
     }
-    assert!(server.launch().offline(&["check"], "").code == Some(0));
+    assert!(server.launch().admin(&["check"], "").code == Some(0));
 }
 
 #[test]
@@ -267,13 +267,13 @@ fn a_log_that_lost_something_is_refused_before_listening_and_in_the_words_of_che
         assert!(!again.stderr.iter().any(|line| line.starts_with("listening on")), "{again:#?}");
         assert_eq!(server.stored_files(), 1, "no upload is deleted");
     }
-    let check = launch.offline(&["check"], "");
+    let check = launch.admin(&["check"], "");
     assert_eq!(check.stdout.first(), Some(&format!("problem: {reason}")), "{check:#?}");
     assert_eq!(check.code, Some(1));
 
     // All of it was in the log that lost its header.
     let salvaged =
-        launch.offline(&["export", "--salvage", launch.directory().join("out").to_str().unwrap()], "");
+        launch.admin(&["export", "--salvage", launch.directory().join("out").to_str().unwrap()], "");
     assert_eq!(salvaged.code, Some(1), "{salvaged:#?}");
     assert_eq!(salvaged.stderr, [format!("forumd: nothing could be saved: {reason}")]);
     assert!(!launch.directory().join("out").exists());

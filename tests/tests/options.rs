@@ -119,7 +119,7 @@ fn damaged_data_is_one_clear_line_and_stays_as_it_is() {
     assert_eq!(finished.code, Some(1), "{finished:#?}");
     assert!(!finished.stderr.iter().any(|line| line.contains("panicked")), "{finished:#?}");
     assert!(fs::read(&largest).unwrap() == bytes, "the damaged file was changed");
-    assert_eq!(server.launch().offline(&["check"], "").code, Some(1));
+    assert_eq!(server.launch().admin(&["check"], "").code, Some(1));
 }
 
 #[test]

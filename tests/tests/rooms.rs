@@ -509,7 +509,7 @@ fn export_import_and_check_carry_mail_blocks_board_and_rooms() {
         wire.log_out();
     }
     server.stop();
-    server.launch().offline(&["check"], "").expect_success();
+    server.launch().admin(&["check"], "").expect_success();
     let directory = server.launch().export("first");
     let first = files_below(&directory);
     let text = |name: &str| String::from_utf8(first[Path::new(name)].clone()).expect("UTF-8");
@@ -520,8 +520,8 @@ fn export_import_and_check_carry_mail_blocks_board_and_rooms() {
     assert_eq!(text("rooms/SR_2_messagelog.txt"), room);
 
     let other = Forumd::new();
-    other.offline(&["import", directory.to_str().unwrap()], "").expect_success();
-    other.offline(&["check"], "").expect_success();
+    other.admin(&["import", directory.to_str().unwrap()], "").expect_success();
+    other.admin(&["check"], "").expect_success();
     assert!(files_below(&other.export("second")) == first);
 
     let imported = other.start();

@@ -92,7 +92,7 @@ fn a_stored_file_that_is_gone_is_refused() {
         assert!(answer.is_err(), "{answer:?}");
         hans.ping();
         server.stop();
-        assert_eq!(server.launch().offline(&["check"], "").code, Some(1));
+        assert_eq!(server.launch().admin(&["check"], "").code, Some(1));
         server.start_again();
     }
     assert_eq!(

@@ -19,7 +19,7 @@ const VERSION: u8 = 2;
 pub struct Entry {
     /// When it was proposed, in UTC milliseconds since 1970. Never less than the kept entry before.
     pub at_ms: u64,
-    /// Who is logged in where the change comes from; none for sign-ups, log-ins and offline commands.
+    /// Who is logged in where the change comes from; none for sign-ups, log-ins and admin commands.
     pub actor: Option<AccountId>,
     /// What the actor's client calls this change, so that asking again does not make it twice.
     pub key: Option<Keyed>,

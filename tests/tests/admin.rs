@@ -53,12 +53,12 @@ fn populated() -> Server {
 /// Exports what `launch` has; the directory.
 fn export(launch: &Forumd, name: &str) -> PathBuf {
     let directory = launch.directory().join(name);
-    expect_success(&launch.offline(&["export", directory.to_str().unwrap()], ""));
+    expect_success(&launch.admin(&["export", directory.to_str().unwrap()], ""));
     directory
 }
 
 fn import(launch: &Forumd, from: &Path) -> Finished {
-    launch.offline(&["import", from.to_str().unwrap()], "")
+    launch.admin(&["import", from.to_str().unwrap()], "")
 }
 
 #[test]
@@ -72,7 +72,7 @@ fn export_import_export_is_the_same() {
     let (first, second) = (files_below(&first), files_below(&second));
     assert_eq!(first.keys().collect::<Vec<_>>(), second.keys().collect::<Vec<_>>());
     assert!(first == second);
-    expect_success(&other.offline(&["check"], ""));
+    expect_success(&other.admin(&["check"], ""));
 
     let imported = other.start();
     let mut yoda = imported.user("yoda");
@@ -116,7 +116,7 @@ fn an_export_beside_a_busy_server_is_one_instant() {
         for directory in exporting.join().unwrap() {
             let other = Forumd::new();
             expect_success(&import(&other, &directory));
-            expect_success(&other.offline(&["check"], ""));
+            expect_success(&other.admin(&["check"], ""));
         }
     });
 }
@@ -154,7 +154,7 @@ fn an_export_wants_an_empty_directory() {
     let directory = server.launch().directory().join("full");
     fs::create_dir(&directory).unwrap();
     fs::write(directory.join("mine"), "precious").unwrap();
-    let finished = server.launch().offline(&["export", directory.to_str().unwrap()], "");
+    let finished = server.launch().admin(&["export", directory.to_str().unwrap()], "");
     assert_eq!(finished.code, Some(1), "{finished:#?}");
     assert_eq!(files_below(&directory).len(), 1);
 }
@@ -205,7 +205,7 @@ fn an_import_killed_at_any_step_can_be_repeated() {
         if killed.code == Some(0) {
             assert!(step > 30, "only {step} steps");
             assert!(marked > 20, "only {marked} of {step} steps were marked");
-            expect_success(&other.offline(&["check"], ""));
+            expect_success(&other.admin(&["check"], ""));
             break;
         }
         assert_eq!(killed.signal, Some(9), "step {step}: {killed:#?}");
@@ -216,7 +216,7 @@ fn an_import_killed_at_any_step_can_be_repeated() {
             assert!(started.stderr.concat().contains("repeat `forumd import` there"), "{started:#?}");
         } else if other.data().join("journal.sqlite3").exists() {
             // All was done but saying so.
-            expect_success(&other.offline(&["check"], ""));
+            expect_success(&other.admin(&["check"], ""));
             continue;
         }
         expect_success(&import(&other, &directory));
@@ -226,30 +226,30 @@ fn an_import_killed_at_any_step_can_be_repeated() {
 #[test]
 fn a_check_finds_a_damaged_file() {
     let mut server = populated();
-    expect_success(&server.launch().offline(&["check"], ""));
+    expect_success(&server.launch().admin(&["check"], ""));
     server.stop();
-    expect_success(&server.launch().offline(&["check"], ""));
+    expect_success(&server.launch().admin(&["check"], ""));
     let files = server.launch().data().join("files");
     let victim = fs::read_dir(files).unwrap().map(|entry| entry.unwrap().path());
     let victim = victim.max_by_key(|path| fs::metadata(path).unwrap().len()).unwrap();
     let mut bytes = fs::read(&victim).unwrap();
     bytes[50_000] ^= 1;
     fs::write(&victim, bytes).unwrap();
-    let finished = server.launch().offline(&["check"], "");
+    let finished = server.launch().admin(&["check"], "");
     assert_eq!(finished.code, Some(1), "{finished:#?}");
 }
 
 #[test]
 fn a_password_can_be_reset() {
     let mut server = populated();
-    let running = server.launch().offline(&["reset-password", "yoda"], "new one\n");
+    let running = server.launch().admin(&["reset-password", "yoda"], "new one\n");
     assert_eq!(running.code, Some(1), "beside a running server");
     server.stop();
-    let unknown = server.launch().offline(&["reset-password", "nobody"], "new one\n");
+    let unknown = server.launch().admin(&["reset-password", "nobody"], "new one\n");
     assert_eq!(unknown.code, Some(1), "{unknown:#?}");
-    let bad = server.launch().offline(&["reset-password", "yoda"], "\n");
+    let bad = server.launch().admin(&["reset-password", "yoda"], "\n");
     assert_eq!(bad.code, Some(1), "{bad:#?}");
-    expect_success(&server.launch().offline(&["reset-password", "yoda"], "new one\n"));
+    expect_success(&server.launch().admin(&["reset-password", "yoda"], "new one\n"));
     server.start_again();
     let mut wire = server.wire();
     assert!(wire.log_in("yoda", PASSWORD).is_err());

@@ -19,11 +19,11 @@ use crate::clock::{Clock, SystemClock};
 use crate::console;
 use crate::interrupts::{Interrupted, Interrupts, Ready};
 use crate::journal::Journal;
-use crate::passwords::{HashParameters, hash_all_while};
 use crate::reactor::Reactor;
 use crate::service::Service;
 use crate::signals;
 use crate::startup::Failed;
+use crate::workers::passwords::{HashParameters, hash_all_while};
 
 /// Accounts that are proposed before waiting for the journal: bounds what an import holds in memory.
 const BATCH_ACCOUNTS: usize = 10_000;

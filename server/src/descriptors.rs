@@ -5,8 +5,8 @@
 use std::fmt;
 
 use crate::args::Limits;
-use crate::files::THREADS;
 use crate::service::TURNED_AWAY_MAX;
+use crate::workers::files::THREADS;
 
 /// What the server itself has open, with room to spare: the standard streams, log file, lock, database with its
 /// write-ahead log (twice while a snapshot is written), poll, waker, signals, listener, reserve, directories

@@ -15,7 +15,6 @@ mod core;
 pub mod credentials;
 pub mod descriptors;
 pub mod directory;
-pub mod files;
 pub mod forum;
 pub mod inbox;
 mod interrupts;
@@ -24,12 +23,10 @@ pub mod links;
 mod listen;
 pub mod listing;
 pub mod lockout;
-pub mod logging;
 pub mod network;
 
 pub mod online;
 pub mod outgoing;
-pub mod passwords;
 pub mod peers;
 pub mod reactor;
 pub mod service;
@@ -38,6 +35,7 @@ pub mod signals;
 pub mod startup;
 pub mod store;
 pub mod timers;
+pub mod workers;
 
 /// How long a test waits for another thread: far more than a loaded machine needs.
 #[cfg(test)]

@@ -19,10 +19,10 @@ use socket2::{Domain, Protocol, SockRef, Socket, TcpKeepalive, Type};
 use crate::clock::Clock;
 use crate::connection::PeerEnd;
 use crate::journal::Journal;
-use crate::logging::Reopener;
 use crate::service::Service;
 use crate::session::PeerId;
 use crate::signals::{self, Meaning};
+use crate::workers::logging::Reopener;
 
 const LISTENER: Token = Token(usize::MAX);
 const WAKER: Token = Token(usize::MAX - 1);

@@ -31,7 +31,7 @@ use forum_common::wire::Tag;
 
 use crate::forum::{AccountId, MailNumber};
 use crate::listing::Listing;
-use crate::passwords::Job;
+use crate::workers::passwords::Job;
 
 pub use self::address::Address;
 pub use self::patience::Patience;

@@ -18,15 +18,15 @@ use crate::console;
 use crate::credentials;
 use crate::descriptors::Budget;
 use crate::directory::Directory;
-use crate::files::{self, FileSync, FileWorkers};
 use crate::forum::{Entry, Forum, Restorer};
 use crate::journal::{Durability, Replayed, SqliteJournal, Stored, Writing};
-use crate::logging;
-use crate::passwords::{self, HashParameters, PasswordHash, PasswordHasher};
 use crate::reactor::{self, Reactor, Wake};
 use crate::service::{Helpers, Service, Settings};
 use crate::signals;
 use crate::store::Store;
+use crate::workers::files::{self, FileSync, FileWorkers};
+use crate::workers::logging;
+use crate::workers::passwords::{self, HashParameters, PasswordHash, PasswordHasher};
 use forum_common::text::Zone;
 
 /// Why the program did not do what it was asked for.

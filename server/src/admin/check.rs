@@ -16,12 +16,12 @@ use forum_common::names::Title;
 use super::verify::{Fault, expected, verify};
 use super::{Counted, Point, Totals, because, say, stored};
 use crate::directory::Directory;
-use crate::files::{FileId, Kind, Survey, orphaned, survey};
 use crate::forum::{Forum, Upload};
 use crate::interrupts::Interrupts;
 use crate::journal::{Beside, Contents, parts};
 use crate::startup::Failed;
 use crate::store::Look;
+use crate::workers::files::{FileId, Kind, Survey, orphaned, survey};
 
 /// What others than the owner could do with a file.
 const OTHERS_MODE: u32 = 0o077;

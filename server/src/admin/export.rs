@@ -22,12 +22,12 @@ use super::verify::{Fault, copy, expected, verify};
 use super::{Point, Totals, because, say, stored};
 use crate::console;
 use crate::directory::Directory;
-use crate::files::{FileId, is_lost_and_found, survey};
 use crate::forum::{Forum, History, Item, Record, Sequence, Thread, TimedPost, Upload};
 use crate::interrupts::Interrupts;
 use crate::journal::sync_directory;
 use crate::startup::Failed;
 use crate::store::Look;
+use crate::workers::files::{FileId, is_lost_and_found, survey};
 use forum_common::text::Zone;
 
 /// Points of the log that are tried. Each one loses only files that came and went since the one before.

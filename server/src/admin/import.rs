@@ -15,12 +15,12 @@ use super::verify::{Fault, copy};
 use super::{Totals, because, say};
 use crate::clock::{Clock, SystemClock};
 use crate::directory::Directory;
-use crate::files::Expected;
 use crate::forum::{Forum, ItemId, Record, Restorer, ThreadId};
 use crate::interrupts::Interrupts;
 use crate::journal::{SNAPSHOT_CHUNK_BYTES, write_fresh};
 use crate::startup::Failed;
 use crate::store::Store;
+use crate::workers::files::Expected;
 
 /// Bytes of the longest line: a text of which every byte is escaped (`\u001f`), and what stands around it.
 const LINE_BYTES_MAX: usize = 6 * TEXT_BYTES_MAX + 4_096;

@@ -133,8 +133,8 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::files::FileId;
     use crate::forum::{AccountId, ItemId};
+    use crate::workers::files::FileId;
 
     fn upload(file: &str) -> Upload {
         let file = FileName::parse(file).unwrap();

@@ -24,12 +24,12 @@ use std::path::Path;
 use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
 
 use crate::directory::Directory;
-use crate::files::{FileId, has_whole};
 use crate::forum::{AccountId, Entry, Forum, Restorer};
 use crate::interrupts::Interrupts;
 use crate::journal::{Access, Contents, JournalError, Reading, Stored, Unverified};
 use crate::startup::Failed;
 use crate::store::Look;
+use crate::workers::files::{FileId, has_whole};
 
 /// Writes everything in the data directory `data` into `dir`, which must be empty or new: as text files for
 /// people, and as what [`import`] reads. Beside a running server it is one point of the log all the same.

@@ -14,9 +14,9 @@ use crate::clock::{Clock, SystemClock};
 use crate::forum::{AccountId, Change, Entry, Forum};
 use crate::interrupts::Interrupts;
 use crate::journal::{Beside, JournalError, Reading, Stored, Writing};
-use crate::passwords::{HashParameters, PasswordHash, hash_all};
 use crate::startup::Failed;
 use crate::store::{Look, Store};
+use crate::workers::passwords::{HashParameters, PasswordHash, hash_all};
 
 /// Asks `input` for the new password of `name`, and puts it into the log in `data`.
 pub(super) fn run(

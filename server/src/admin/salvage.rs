@@ -14,12 +14,12 @@ use super::export::{drop_unnamed, hold_all, link_all, prepare, write};
 use super::verify::{Fault, expected, verify};
 use super::{Totals, because, say};
 use crate::directory::Directory;
-use crate::files::{FileId, has_whole};
 use crate::forum::{Entry, Forum, Restorer};
 use crate::interrupts::Interrupts;
 use crate::journal::{JournalError, Reading, Sequence, Stored, Tail, sync_directory};
 use crate::startup::Failed;
 use crate::store::Look;
+use crate::workers::files::{FileId, has_whole};
 
 /// Exports into `dir` what verifies of what is in `data`.
 pub(super) fn run(

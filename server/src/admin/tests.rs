@@ -15,13 +15,13 @@ use tempfile::TempDir;
 
 use super::{Point, check, export, import, reset};
 use crate::clock::{Clock, SystemClock};
-use crate::files::FileId;
 use crate::forum::{AccountId, Change, Entry, Key, Keyed, ThreadId};
 use crate::interrupts::Interrupts;
 use crate::journal::{Beside, Durability, Reading, SqliteJournal, Stored, Writing};
-use crate::passwords::{HashParameters, HashResult, Job, PasswordHash, PasswordHasher, hash_all};
 use crate::startup::Failed;
 use crate::store::Store;
+use crate::workers::files::FileId;
+use crate::workers::passwords::{HashParameters, HashResult, Job, PasswordHash, PasswordHasher, hash_all};
 
 /// Later than any clock says: 2200.
 const AT_MS: u64 = 7_258_118_400_000;
@@ -561,8 +561,11 @@ fn files_that_nothing_names_are_no_problem() {
         let (_journal, _store) = served(&place);
         assert!(place.check().0.contains("\nuploads under way: 1\n"));
     }
-    crate::files::move_aside(&crate::directory::Directory::open(&place.files()).unwrap(), FileId(99))
-        .unwrap();
+    crate::workers::files::move_aside(
+        &crate::directory::Directory::open(&place.files()).unwrap(),
+        FileId(99),
+    )
+    .unwrap();
     let (lines, checked) = place.check();
     assert_eq!(checked, Ok(()));
     let orphan = format!("\nno thread has files/orphaned/{}: delete it if nobody misses it\n", FileId(99));

@@ -6,9 +6,9 @@ use std::io::{self, Read, Write};
 use std::path::Path;
 
 use crate::directory::Directory;
-use crate::files::Expected;
 use crate::forum::Upload;
 use crate::interrupts::{Interrupted, Interrupts};
+use crate::workers::files::Expected;
 
 /// Bytes that are read at once: enough for a disk and for BLAKE3 to be busy with.
 const PIECE_BYTES: usize = 256 * 1024;

@@ -6,7 +6,7 @@ use forum_common::names::UserName;
 use serde::{Deserialize, Serialize};
 
 use super::name_index::NameIndex;
-use crate::passwords::PasswordHash;
+use crate::workers::passwords::PasswordHash;
 
 /// An account's place in the order of sign-ups, from 0.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]

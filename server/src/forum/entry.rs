@@ -8,8 +8,8 @@ use forum_common::names::{FileName, Text, Title, UserName};
 use serde::{Deserialize, Serialize};
 
 use super::{AccountId, ItemId, Keyed, MailNumber, Passing, RoomId, ThreadId};
-use crate::files::FileId;
-use crate::passwords::PasswordHash;
+use crate::workers::files::FileId;
+use crate::workers::passwords::PasswordHash;
 
 /// The version of the encoding; the first byte of every entry.
 const VERSION: u8 = 2;

@@ -7,7 +7,7 @@ use super::{
     AccountId, Accounts, Blocks, Change, Effect, Entry, ItemId, KeyedResult, Keys, Mail, Mailboxes,
     PostAction, Refused, Rooms, Sequence, Threads, TimedPost, Upload,
 };
-use crate::files::FileId;
+use crate::workers::files::FileId;
 
 /// What the log keeps: all that a restart, a snapshot and an export know. A clone is O(1).
 #[derive(Debug, Clone, Default)]

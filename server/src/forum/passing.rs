@@ -12,7 +12,7 @@ use serde::{Deserialize, Serialize};
 use super::{
     AccountId, Departure, Effect, Entry, Forum, LinkStep, OnlineUser, Purpose, Refused, SessionId, Token,
 };
-use crate::passwords::PasswordHash;
+use crate::workers::passwords::PasswordHash;
 
 /// What passes. The order of the variants is their number in the log: new ones go to the end.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]

@@ -14,8 +14,8 @@ use super::{
     AccountId, Answer, Forum, ItemId, Kept, Key, Keyed, KeyedResult, Mail, MailNumber, Post, Refused, RoomId,
     ThreadId, TimedPost, Upload,
 };
-use crate::files::FileId;
-use crate::passwords::PasswordHash;
+use crate::workers::files::FileId;
+use crate::workers::passwords::PasswordHash;
 
 /// A piece of the state. The order of the variants is their number in snapshots: new ones go to the end.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]

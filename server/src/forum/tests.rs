@@ -6,8 +6,8 @@ use forum_common::names::{FileName, Text, Title, UserName};
 use proptest::prelude::*;
 
 use super::*;
-use crate::files::FileId;
-use crate::passwords::PasswordHash;
+use crate::workers::files::FileId;
+use crate::workers::passwords::PasswordHash;
 
 fn hash() -> PasswordHash {
     "$argon2id$v=19$m=8,t=1,p=1$AAAAAAAAAAAAAAAAAAAAAA$AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA"

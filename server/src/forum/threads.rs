@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 
 use super::name_index::NameIndex;
 use super::{AccountId, PostAction, Refused, Sequence};
-use crate::files::FileId;
+use crate::workers::files::FileId;
 
 pub use listing::{Item, ThreadListing, ThreadRow, ThreadsListing};
 

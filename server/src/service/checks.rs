@@ -23,8 +23,8 @@ use crate::forum::{AccountId, Change};
 use crate::journal::Journal;
 use crate::lockout::{Begin, Ruling, Verdict};
 use crate::network::Network;
-use crate::passwords::{HashResult, Job};
 use crate::session::{CheckFor, NewPassword, PasswordCheck, PeerId, Task, Wait};
+use crate::workers::passwords::{HashResult, Job};
 
 /// A password that is being hashed, as the lock-out knows it.
 #[derive(Debug)]

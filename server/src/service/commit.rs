@@ -18,8 +18,8 @@ use crate::connection::Stream;
 use crate::core::limits::Subject;
 use crate::forum::{AccountId, Change, Effect, Entry, Keyed};
 use crate::journal::{Batch, Class, Journal, Outcome, SNAPSHOT_CHUNK_BYTES, Sequence, Ticket};
-use crate::passwords::PasswordHash;
 use crate::session::{PeerId, Unapplied, Wait};
+use crate::workers::passwords::PasswordHash;
 
 /// Entries of one connection in flight; its next change waits.
 pub(super) const ENTRIES_MAX: u32 = 64;

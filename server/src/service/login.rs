@@ -20,8 +20,8 @@ use crate::links::{LINKS_OF_A_USER_MAX, QUESTIONS_OF_A_PAIR_MAX, QUESTIONS_TO_A_
 use crate::lockout::{Begin, Ruling, Verdict};
 use crate::network::Network;
 use crate::online::OnlineUser;
-use crate::passwords::{HashResult, Job};
 use crate::session::{Claim, Deciding, PeerId, Phase, Wait};
+use crate::workers::passwords::{HashResult, Job};
 
 /// Answers of a log-in carry the tag of the password's request; while it is being decided, that waits here.
 type LoginTag = Tag;

@@ -52,16 +52,16 @@ use crate::clock::Clock;
 use crate::connection::{OUTGOING_BYTES_LOW, PeerEnd, SCRATCH_BYTES, Stream};
 use crate::core::limits::InFlight;
 use crate::core::listings::Listings;
-use crate::files::FileWorkers;
 use crate::forum::{AccountId, Forum};
 use crate::journal::{Journal, Sequence};
 use crate::links::Links;
 use crate::lockout::Lockout;
 use crate::online::Online;
-use crate::passwords::{PasswordHash, PasswordHasher};
 use crate::peers::Peers;
 use crate::session::{Address, FarewellStage, PeerId, Phase, Session, Wait};
 use crate::timers::DeadlineQueue;
+use crate::workers::files::FileWorkers;
+use crate::workers::passwords::{PasswordHash, PasswordHasher};
 use forum_common::text::{Answer, Rejection, Zone};
 
 /// How long a connection may take to close once all was sent to it; and to read the last word if it was cut off, or

@@ -35,7 +35,7 @@ use super::*;
 use crate::args::Arguments;
 use crate::clock::TestClock;
 use crate::journal::MemoryJournal;
-use crate::passwords::{HashParameters, hash_all};
+use crate::workers::passwords::{HashParameters, hash_all};
 
 /// Of everybody who signs up here.
 const PASSWORD: &str = "pw";
@@ -140,7 +140,7 @@ fn stage_on(options: &[&str], forum: Forum, journal: MemoryJournal) -> Stage {
         files: FileWorkers::start(
             crate::directory::Directory::open(files.path()).unwrap(),
             0,
-            crate::files::FileSync::Never,
+            crate::workers::files::FileSync::Never,
             wake,
         )
         .unwrap(),

@@ -21,10 +21,12 @@ use super::intake::{Fault, Taken};
 use crate::clock::Clock;
 use crate::connection::{OUTGOING_BYTES_LOW, Stream};
 use crate::core::limits::Subject;
-use crate::files::{Announced, CHUNK_BYTES_MAX, Expected, Failure, FileId, Report, UPLOAD_CREDIT_BYTES};
 use crate::forum::{AccountId, Change, Effect, Entry, Keyed, ThreadId};
 use crate::journal::Journal;
 use crate::session::{PeerId, Wait};
+use crate::workers::files::{
+    Announced, CHUNK_BYTES_MAX, Expected, Failure, FileId, Report, UPLOAD_CREDIT_BYTES,
+};
 
 /// Which transfer: tags are unique only within a connection.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]

@@ -15,9 +15,9 @@ use super::Service;
 use super::commit::Origin;
 use crate::clock::Clock;
 use crate::connection::Stream;
-use crate::files::FileId;
 use crate::forum::Change;
 use crate::journal::{Journal, Sequence};
+use crate::workers::files::FileId;
 
 /// Files that one entry strikes from the list, so that applying it is no stall.
 pub(super) const UNLINKED_SHARE: usize = 1_024;

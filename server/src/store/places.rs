@@ -12,8 +12,8 @@ use rustix::io::Errno;
 
 use super::{StoreError, Trouble};
 use crate::directory::Directory;
-use crate::files::{Kind, is_lost_and_found, orphaned};
 use crate::journal::{Beside, leftovers, parts, sync_directory};
+use crate::workers::files::{Kind, is_lost_and_found, orphaned};
 
 pub(super) const JOURNAL: &str = "journal.sqlite3";
 const FILES: &str = "files";

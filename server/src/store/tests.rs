@@ -6,8 +6,8 @@ use std::os::unix::fs::PermissionsExt;
 
 use super::places::names;
 use super::*;
-use crate::files::FileId;
 use crate::journal::{Class, Durability, Journal, Outcome, Sequence, Stored, Ticket};
+use crate::workers::files::FileId;
 
 /// Every path below a directory, with its mode and, for a file, its bytes.
 fn tree(root: &Path) -> BTreeMap<PathBuf, (u32, Vec<u8>)> {
@@ -271,7 +271,7 @@ fn a_wipe_leaves_an_empty_directory() {
     fill(&store);
     fs::write(FileId(8).part_in(store.files().path()), "pa").unwrap();
     fs::write(FileId(9).path_in(store.files().path()), "orphan").unwrap();
-    crate::files::move_aside(store.files(), FileId(9)).unwrap();
+    crate::workers::files::move_aside(store.files(), FileId(9)).unwrap();
     store.wipe().unwrap();
     assert_eq!(listing(&root), [""; 0]);
     let store = Store::open(&root).unwrap();

@@ -2,10 +2,10 @@
 
 use super::*;
 use crate::core::disposal::SHARE_MEMBERS;
-use crate::files::FileId;
 use crate::forum::{Change, Entry};
 use crate::service::removal::BREAK_SHARE;
 use crate::service::unlinking::UNLINKED_SHARE;
+use crate::workers::files::FileId;
 use forum_common::names::{FileName, Text, Title};
 
 const POSTS: usize = 20_000;

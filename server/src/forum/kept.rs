@@ -5,7 +5,7 @@ use forum_common::names::{Title, UserName};
 
 use super::{
     AccountId, Accounts, Blocks, Change, Effect, Entry, ItemId, KeyedResult, Keys, Mail, Mailboxes,
-    PostAction, Refused, Rooms, Sequence, Threads, TimedPost, Upload,
+    PostAction, Refused, Rooms, Sequence, ThreadId, Threads, TimedPost, Upload,
 };
 use crate::workers::files::FileId;
 
@@ -179,20 +179,9 @@ impl Kept {
             }
             Change::AddFile { thread, title, file, id, size, digest } => {
                 let (item, after, author, file) = (ItemId(0), 0, actor, file.clone());
-                let upload = Upload {
-                    item,
-                    at_ms,
-                    after,
-                    author,
-                    file: file.clone(),
-                    id: *id,
-                    size: *size,
-                    digest: *digest,
-                };
-                let added = self.threads.add_file(*thread, upload);
-                let item = added.ok_or_else(|| Refused::NoSuchThread(title.clone()))?;
-                self.accounts.add_file_bytes(actor, *size);
-                Effect::FileAdded(item)
+                let upload =
+                    Upload { item, at_ms, after, author, file, id: *id, size: *size, digest: *digest };
+                Effect::FileAdded(self.add_file(*thread, title, upload)?)
             }
             Change::RemoveThread { title } => self.remove_thread(title)?,
             Change::SendMessage { to, text } => {
@@ -224,6 +213,14 @@ impl Kept {
                 Effect::PostedToRoom(*room, number)
             }
         })
+    }
+
+    fn add_file(&mut self, thread: ThreadId, title: &Title, upload: Upload) -> Result<ItemId, Refused> {
+        let (author, size) = (upload.author, upload.size);
+        let added = self.threads.add_file(thread, upload);
+        let item = added.ok_or_else(|| Refused::NoSuchThread(title.clone()))?;
+        self.accounts.add_file_bytes(author, size);
+        Ok(item)
     }
 
     fn remove_thread(&mut self, title: &Title) -> Result<Effect, Refused> {

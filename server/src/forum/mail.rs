@@ -57,7 +57,7 @@ impl Mailbox {
         MailNumber(self.next.0 - 1)
     }
 
-    /// The first message behind `number` that waits.
+    /// The first message after `number` that waits.
     pub fn first_behind(&self, number: MailNumber) -> Option<(MailNumber, &Mail)> {
         self.waiting.range(MailNumber(number.0 + 1)..).next().map(|(number, mail)| (*number, mail))
     }

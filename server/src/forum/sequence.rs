@@ -1,7 +1,7 @@
 //! A sequence of messages that is numbered by position, loses members anywhere, and is cloned in O(1).
 //!
 //! It is cut into chunks of at most [`CHUNK_MEMBERS_MAX`] that know where they start. Finding number n is a
-//! binary search; a removal moves at most one chunk's members and corrects the starts behind it, which for
+//! binary search; a removal moves at most one chunk's members and corrects the starts after it, which for
 //! 1,000,000 members is an addition in some 2,000 neighbouring words. A clone shares everything; whoever
 //! then writes first copies the list of chunks and the one chunk it touches.
 //!
@@ -114,7 +114,7 @@ impl<T: Clone> Sequence<T> {
     }
 
     /// The first index whose member is not `before`, which must hold for all members up to some index and
-    /// for none behind.
+    /// for none after.
     pub fn partition_point(&self, before: impl Fn(&T) -> bool) -> usize {
         // The last chunk that begins with such a member holds the border, or the border is its end.
         let chunks = self.chunks.partition_point(|chunk| chunk.members.first().is_some_and(&before));

@@ -313,7 +313,7 @@ impl Threads {
         Ok((id, thread))
     }
 
-    /// The first thread behind `id`, for walks that are interrupted.
+    /// The first thread from `id` on, for walks that are interrupted.
     pub(super) fn first_from(&self, id: ThreadId) -> Option<(&ThreadId, &Thread)> {
         self.by_id.range(id..).next()
     }

@@ -27,7 +27,7 @@ impl Thread {
         if from == 0 || from > length || to < from {
             return Err(Refused::InvalidMessageNumber);
         }
-        // A file "between" stands behind the first message and before the last.
+        // A file "between" stands after the first message and before the last.
         let upload = self.uploads.partition_point(|upload| upload.after < from);
         let post_end = to.min(length);
         Ok(ThreadListing { thread: self.clone(), post: from - 1, post_end, upload, tail: false })
@@ -64,7 +64,7 @@ pub struct ThreadListing {
     post_end: u32,
     /// The index of the next file.
     upload: usize,
-    /// Whether files behind the last message belong to it.
+    /// Whether files after the last message belong to it.
     tail: bool,
 }
 

@@ -69,6 +69,8 @@ pub struct Connection<S> {
     writable: bool,
     /// Since when the kernel has taken nothing of what waits; none while it takes all.
     stalled_since: Option<Instant>,
+    /// When bytes were last read or written.
+    last_traffic: Instant,
     peer_end: PeerEnd,
     /// The peer's FIN was read.
     input_ended: bool,
@@ -87,7 +89,7 @@ pub enum Received {
 
 impl<S: Stream> Connection<S> {
     /// A connection on a fresh socket: writable until it says otherwise, readable when the kernel says so.
-    pub fn new(stream: S) -> Self {
+    pub fn new(stream: S, now: Instant) -> Self {
         Self {
             stream,
             received: Vec::new(),
@@ -96,6 +98,7 @@ impl<S: Stream> Connection<S> {
             readable: false,
             writable: true,
             stalled_since: None,
+            last_traffic: now,
             peer_end: PeerEnd::Open,
             input_ended: false,
         }
@@ -138,11 +141,16 @@ impl<S: Stream> Connection<S> {
         self.stalled_since
     }
 
-    /// Reads once into `buffer`, which must not be empty.
+    /// When bytes last went over it, either way.
+    pub fn last_traffic(&self) -> Instant {
+        self.last_traffic
+    }
+
+    /// Reads once, `now`, into `buffer`, which must not be empty.
     ///
     /// # Errors
     /// The connection is broken.
-    pub fn read(&mut self, buffer: &mut [u8]) -> io::Result<Received> {
+    pub fn read(&mut self, buffer: &mut [u8], now: Instant) -> io::Result<Received> {
         loop {
             return match self.stream.read(buffer) {
                 Ok(0) => {
@@ -150,6 +158,7 @@ impl<S: Stream> Connection<S> {
                     Ok(Received::End)
                 }
                 Ok(count) => {
+                    self.last_traffic = now;
                     // A short read emptied the socket: what comes later raises a new edge. Only an end that
                     // was announced already would not, so then the next read has to find it.
                     self.readable = count == buffer.len() || self.peer_end != PeerEnd::Open;
@@ -177,6 +186,9 @@ impl<S: Stream> Connection<S> {
         self.writable = self.outgoing.write_to(&mut self.stream, pool)?;
         let taken = (before - self.outgoing.len()) as u64;
         self.written += taken;
+        if taken > 0 {
+            self.last_traffic = now;
+        }
         self.stalled_since = match self.stalled_since {
             _ if self.writable => None,
             Some(since) if taken == 0 => Some(since),

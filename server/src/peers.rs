@@ -160,7 +160,7 @@ impl<S: Stream> Peers<S> {
         self.generation = self.generation.wrapping_add(1);
         let generation = self.generation;
         let slot = self.slab.insert(Peer {
-            connection: Connection::new(stream),
+            connection: Connection::new(stream, self.now),
             session,
             generation,
             turned_away: false,

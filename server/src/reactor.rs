@@ -14,7 +14,7 @@ use mio::event::Event;
 use mio::net::{TcpListener, TcpStream};
 use mio::{Events, Interest, Poll, Token, Waker};
 use signal_hook_mio::v1_0::Signals;
-use socket2::{Domain, Protocol, SockRef, Socket, TcpKeepalive, Type};
+use socket2::{Domain, Protocol, SockRef, Socket, Type};
 
 use crate::clock::Clock;
 use crate::connection::PeerEnd;
@@ -39,15 +39,12 @@ const LOOKS_MAX: u32 = 5;
 /// How long no connection is accepted after the descriptors ran out, unless one is closed before.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(200);
 
-/// Silence after which the kernel asks whether the peer is still there, how often, and how many times. A peer that
-/// vanished is noticed after 80 s, or if something was sent to it, at the latest when the user time-out is over.
-const KEEPALIVE_IDLE: Duration = Duration::from_secs(30);
-const KEEPALIVE_INTERVAL: Duration = Duration::from_secs(10);
-const KEEPALIVE_PROBES: u32 = 5;
-/// How much longer than the stall time-out sent bytes may stay unacknowledged. This user time-out counts the time in
-/// which a live peer's window is closed as well, and resets without a word: so our own limit has to come first, with
-/// its last word and the time to read it, though the kernel's buffer took bytes when the window was closed already.
-const USER_TIMEOUT_MARGIN: Duration = Duration::from_secs(20);
+/// How long sent bytes may stay unacknowledged: so a peer that vanished is noticed 65 s after something was sent to it,
+/// and 90 s after it fell silent, when it was probed (see [`crate::core::probes`]).
+const USER_TIMEOUT: Duration = Duration::from_secs(65);
+/// How much longer than the stall time-out that is at least. The user time-out counts the time in which a live peer's
+/// window is closed as well, and resets without a word: so our own limit has to come first, with its last word.
+const USER_TIMEOUT_MARGIN: Duration = Duration::from_secs(5);
 
 /// Binds the address that will be listened on, without letting anybody in yet. Connections inherit the
 /// options of their listener, so they are set here once instead of at every accept.
@@ -61,12 +58,7 @@ pub fn bind(address: SocketAddr, stall_timeout: Duration) -> io::Result<Socket> 
     socket.set_reuse_address(true)?;
     socket.set_nonblocking(true)?;
     socket.set_tcp_nodelay(true)?;
-    let keepalive = TcpKeepalive::new()
-        .with_time(KEEPALIVE_IDLE)
-        .with_interval(KEEPALIVE_INTERVAL)
-        .with_retries(KEEPALIVE_PROBES);
-    socket.set_tcp_keepalive(&keepalive)?;
-    socket.set_tcp_user_timeout(Some(stall_timeout + USER_TIMEOUT_MARGIN))?;
+    socket.set_tcp_user_timeout(Some(USER_TIMEOUT.max(stall_timeout + USER_TIMEOUT_MARGIN)))?;
     socket.bind(&address.into())?;
     Ok(socket)
 }

@@ -10,9 +10,9 @@ use std::net::{IpAddr, Shutdown, SocketAddr, TcpStream};
 
 use forum_common::text::{Listing, Shown, Zone};
 use forum_common::wire::{
-    Blocking, Closing, Event, OwnedFromServer, OwnedNotice, OwnedReply, Reply, Request, Tag, Transfer,
+    Blocking, Closing, Event, Notice, OwnedFromServer, OwnedNotice, OwnedReply, Reply, Request, Tag, Transfer,
 };
-use socket2::{Domain, Socket, Type};
+use socket2::{Domain, SockFilter, SockRef, Socket, Type};
 
 use crate::outcome::{self, Outcome, Refused};
 use crate::{DEADLINE, notice};
@@ -67,6 +67,14 @@ impl Wire {
     pub fn shrink_receive_buffer(&self) {
         rustix::net::sockopt::set_socket_recv_buffer_size(self.line.stream(), 128 * 1_024)
             .expect("a TCP socket");
+    }
+
+    /// From now on nothing reaches this end: the kernel drops each packet that comes, so it acknowledges nothing, and
+    /// what is sent says nothing new. To the server this is a peer that has vanished.
+    pub fn vanish(&self) {
+        const RETURN: u16 = 0x06;
+        let drop_all = [SockFilter::new(RETURN, 0, 0, 0)];
+        SockRef::from(self.line.stream()).attach_filter(&drop_all).expect("a TCP socket");
     }
 
     /// Another handle on the socket: for bytes of which this is to know nothing, and for threads.
@@ -131,18 +139,27 @@ impl Wire {
     /// # Panics
     /// The server breaks the protocol.
     fn receive(&mut self) -> io::Result<Option<OwnedFromServer>> {
-        let event = self.line.next_event().inspect_err(|error| {
-            assert_ne!(error.kind(), io::ErrorKind::InvalidData, "the server breaks the protocol: {error}");
-        });
-        Ok(event?.map(|event| match event {
-            Event::Item(tag, _, reply) | Event::Starts(tag, _, reply) | Event::Answer(tag, (), reply) => {
-                OwnedFromServer::Reply(tag, reply.owned())
-            }
-            Event::Transfer(tag, _, transfer) | Event::Downloaded(tag, (), transfer) => {
-                OwnedFromServer::Transfer(tag, transfer.owned())
-            }
-            Event::Notice(notice) => OwnedFromServer::Notice(notice.owned()),
-        }))
+        loop {
+            let event = self.line.next_event().inspect_err(|error| {
+                assert_ne!(
+                    error.kind(),
+                    io::ErrorKind::InvalidData,
+                    "the server breaks the protocol: {error}"
+                );
+            });
+            let Some(event) = event? else { return Ok(None) };
+            return Ok(Some(match event {
+                // It comes whenever a test is slow.
+                Event::Notice(Notice::Probe) => continue,
+                Event::Notice(notice) => OwnedFromServer::Notice(notice.owned()),
+                Event::Item(tag, _, reply) | Event::Starts(tag, _, reply) | Event::Answer(tag, (), reply) => {
+                    OwnedFromServer::Reply(tag, reply.owned())
+                }
+                Event::Transfer(tag, _, transfer) | Event::Downloaded(tag, (), transfer) => {
+                    OwnedFromServer::Transfer(tag, transfer.owned())
+                }
+            }));
+        }
     }
 
     fn keep(&mut self, notice: OwnedNotice) {

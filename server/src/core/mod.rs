@@ -3,3 +3,4 @@
 pub(crate) mod disposal;
 pub(crate) mod limits;
 pub(crate) mod listings;
+pub(crate) mod probes;

@@ -88,7 +88,7 @@ impl<S: Stream, J: Journal, C: Clock> Service<S, J, C> {
         {
             scratch.copy_within(start..filled, 0);
             filled -= start;
-            match peer.connection.read(&mut scratch[filled..filled + READ_SHARE_BYTES])? {
+            match peer.connection.read(&mut scratch[filled..filled + READ_SHARE_BYTES], self.now)? {
                 Received::Bytes(count) => filled += count,
                 Received::Nothing | Received::End => {}
             }

@@ -335,6 +335,7 @@ impl<S: Stream, J: Journal, C: Clock> Service<S, J, C> {
         if let Some(limit) = self.settings.idle_timeout {
             self.idle_deadlines.push(id, self.now + limit);
         }
+        self.probes.watch(id, self.now);
         let session = id.generation.into();
         self.peers.reply(id, tag, &Reply::Welcome { session, since_ms, text: &Answer::Welcome.to_string() });
         self.wait_ended(id, Wait::Decision);

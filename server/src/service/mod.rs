@@ -52,6 +52,7 @@ use crate::clock::Clock;
 use crate::connection::{OUTGOING_BYTES_LOW, PeerEnd, SCRATCH_BYTES, Stream};
 use crate::core::limits::InFlight;
 use crate::core::listings::Listings;
+use crate::core::probes::Probes;
 use crate::forum::{AccountId, Forum};
 use crate::journal::{Journal, Sequence};
 use crate::links::Links;
@@ -170,6 +171,7 @@ pub struct Service<S, J, C> {
     links: Links,
     login_deadlines: DeadlineQueue<PeerId>,
     idle_deadlines: DeadlineQueue<PeerId>,
+    probes: Probes,
     farewells: DeadlineQueue<PeerId>,
     lifecycle: Lifecycle,
     /// An accepted SHT is what ends it.
@@ -219,6 +221,7 @@ impl<S: Stream, J: Journal, C: Clock> Service<S, J, C> {
             links: Links::default(),
             login_deadlines: DeadlineQueue::default(),
             idle_deadlines: DeadlineQueue::default(),
+            probes: Probes::new(now),
             farewells: DeadlineQueue::default(),
             lifecycle: Lifecycle::Running,
             told_to_end: false,
@@ -326,7 +329,7 @@ impl<S: Stream, J: Journal, C: Clock> Service<S, J, C> {
         let deadlines = deadlines.chain(self.peers.next_stall_due());
         let deadlines = deadlines.chain(self.comings_due()).chain(self.links.next_due());
         let deadlines = deadlines.chain(self.transfer_deadlines.next_due());
-        let deadlines = deadlines.chain(self.listings.next_due());
+        let deadlines = deadlines.chain(self.listings.next_due()).chain(self.probes.next_due());
         let next = deadlines.chain(self.take_again_at).min()?;
         Some(next.saturating_duration_since(self.clock.now()))
     }
@@ -426,9 +429,23 @@ impl<S: Stream, J: Journal, C: Clock> Service<S, J, C> {
                 self.cut_off(id);
             }
         }
+        self.send_probes();
         self.expire_listings();
         self.expire_links();
         self.take_again_if_due();
+    }
+
+    /// Finds peers that have vanished: the kernel ends the connection if nothing acknowledges what is sent.
+    fn send_probes(&mut self) {
+        let peers = &self.peers;
+        let is_member = |id| peers.get(id).filter(|peer| peer.session.member().is_some());
+        let due = self.probes.due(self.now, |id| Some(is_member(id)?.connection.last_traffic()));
+        for id in due {
+            // What waits already asks as much as a probe would.
+            if self.peers.get(id).is_some_and(|peer| peer.connection.outgoing.is_empty()) {
+                self.peers.notify(id, &Notice::Probe);
+            }
+        }
     }
 
     fn expire_idle(&mut self, id: PeerId) {

@@ -14,6 +14,7 @@ mod lockout;
 mod login;
 mod mailbox;
 mod presence;
+mod probes;
 mod removal;
 mod rooms;
 mod shutdown;
@@ -268,6 +269,12 @@ impl Stage {
         self.run();
     }
 
+    /// Whether the server has no deadline but that of the next probe.
+    fn is_only_to_probe(&self) -> bool {
+        let next = self.service.idle_for().map(|time| self.clock.now() + time);
+        next == self.service.probes.next_due()
+    }
+
     /// How many files the server stores, whole ones and beginnings.
     fn stored_files(&self) -> usize {
         std::fs::read_dir(self.files.path()).unwrap().count()
@@ -309,10 +316,10 @@ impl Client {
         std::mem::take(&mut self.link.borrow_mut().to_client)
     }
 
-    /// What came since the last time, but for the comings and goings of others.
+    /// What came since the last time, but for the comings and goings of others, and probes.
     fn answers(&mut self) -> Vec<String> {
         let mut answers = self.heard();
-        answers.retain(|answer| !answer.starts_with("Logged"));
+        answers.retain(|answer| !answer.starts_with("Logged") && answer != "Probe");
         answers
     }
 

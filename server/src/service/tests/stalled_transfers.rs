@@ -52,7 +52,7 @@ fn an_upload_that_sends_nothing_for_a_minute_is_given_up() {
     stage.pass(SECOND);
     assert_eq!(yoda.answers(), [given_up(5, "silent"), given_up(6, "halting")]);
     assert_eq!((stage.service.uploads.len(), stage.stored_files()), (0, 0));
-    assert_eq!(stage.service.idle_for(), None, "nothing is left to look at");
+    assert!(stage.is_only_to_probe(), "nothing is left to look at");
     // What was on its way is ignored, and the connection goes on.
     yoda.send_transfer(6, &Transfer::Data { piece: b"and half" });
     assert_eq!(stage.ask(&mut yoda, 7, &upload("silent", 1)), ["7 UploadStarts { credit: 1 }"]);
@@ -198,8 +198,8 @@ fn a_download_has_its_minute_from_the_moment_when_the_disk_has_given_what_was_as
     let (mut stage, mut yoda) = stage_with(&[7; BYTES]);
     stage.service.files.hold(true);
     begin_download(&mut stage, &mut yoda, 6, 1_000);
-    yoda.link.borrow_mut().room = 0;
     stage.pass(5 * MINUTE);
+    yoda.link.borrow_mut().room = 0;
     stage.service.files.hold(false);
     stage.pass(SECOND);
     stage.pass(MINUTE - SECOND);

@@ -193,7 +193,7 @@ fn a_stall_that_is_over_leaves_no_deadline() {
     assert_eq!(yoda.answers().len(), 51);
     stage.pass(10 * STALL);
     assert!(!stage.service.peers.get(yoda.id).unwrap().session.is_closing());
-    assert_eq!(stage.service.idle_for(), None);
+    assert!(stage.is_only_to_probe());
 }
 
 #[test]

@@ -59,9 +59,12 @@ pub struct Arguments {
     #[arg(short = 'n', long, value_name = "N", conflicts_with = "duration", help_heading = "How much",
           value_parser = clap::value_parser!(u64).range(1..))]
     pub count: Option<u64>,
-    /// How long to ask before measuring
-    #[arg(long, value_name = "TIME", default_value = "0s", value_parser = parse_duration, help_heading = "How much")]
+    /// How long to ask before measuring (not connect, transfer)
+    #[arg(long, value_name = "TIME", default_value = "1s", value_parser = parse_duration, help_heading = "How much")]
     pub warm_up: Duration,
+    /// Count a request as an error that has no answer so long after it was due
+    #[arg(long, value_name = "TIME", value_parser = parse_duration, help_heading = "How much")]
+    pub timeout: Option<Duration>,
     /// Connections that log in at once while they are made
     #[arg(long, value_name = "N", default_value_t = 256, alias = "ramp", help_heading = "How much",
           value_parser = clap::value_parser!(u32).range(1..))]
@@ -238,6 +241,14 @@ impl Arguments {
         if self.keys && !(self.protocol == Protocol::Forum && self.scenario.makes_changes()) {
             return Err("--keys is for post, mixed and chat of --protocol forum".to_owned());
         }
+        if self.timeout.is_some_and(|timeout| timeout.is_zero()) {
+            return Err("--timeout: more than 0".to_owned());
+        }
+        if self.timeout.is_some()
+            && matches!(self.scenario, Scenario::Connect | Scenario::Fanout | Scenario::Transfer)
+        {
+            return Err(format!("{} has no --timeout", self.scenario.name()));
+        }
         if self.presence && self.protocol != Protocol::Forum {
             return Err("--presence is for --protocol forum".to_owned());
         }
@@ -308,6 +319,9 @@ impl Arguments {
                 options.push(("size", self.size.unwrap_or(FILE_BYTES).to_string()));
             }
             Scenario::Connect | Scenario::Ping => {}
+        }
+        if let Some(timeout) = self.timeout {
+            options.push(("timeout", format!("{}s", timeout.as_secs_f64())));
         }
         for (name, is_set) in [("keys", self.keys), ("presence", self.presence)] {
             if is_set {

@@ -9,6 +9,9 @@ use mio::net::TcpStream;
 /// Bytes that are read at once. A turn goes on with the same connection only if it had as many.
 pub const READ_BYTES: usize = 256 * 1024;
 
+/// Stands in a connection's queue for a request that nobody waits for any longer, though its answer may come.
+pub const EXPIRED: u64 = u64::MAX;
+
 /// What a connection is for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Role {
@@ -46,7 +49,9 @@ pub struct Connection {
     pub phase: Phase,
     /// When it was begun, or was to be.
     pub begun_ns: u64,
-    /// When the requests were due that were sent and not answered, oldest first.
+    /// Whether it takes the place of one that was lost.
+    pub is_remade: bool,
+    /// When the requests were due that were sent and not answered, oldest first; [`EXPIRED`] if that is past caring.
     pub in_flight: VecDeque<u64>,
     /// What it has heard of the speaker.
     pub heard: u64,
@@ -67,6 +72,7 @@ impl Connection {
             role,
             phase: Phase::Entering(0),
             begun_ns,
+            is_remade: false,
             in_flight: VecDeque::new(),
             heard: 0,
             mail: None,
@@ -83,6 +89,7 @@ impl Connection {
             role,
             phase: Phase::Gone,
             begun_ns: 0,
+            is_remade: false,
             in_flight: VecDeque::new(),
             heard: 0,
             mail: None,

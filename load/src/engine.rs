@@ -2,11 +2,17 @@
 //! thread; times are nanoseconds since the engine was made. What is asked for is the business of `work`,
 //! and what the bytes mean that of `dialect`.
 
+mod asking;
+mod ending;
 mod fan;
 mod hearing;
+mod lost;
 mod ramp;
 mod tally;
+mod timer;
+pub(crate) mod usage;
 
+use std::collections::VecDeque;
 use std::io::{self, ErrorKind};
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -21,11 +27,14 @@ use crate::args::{Arguments, Scenario};
 use crate::connection::{Connection, Phase, READ_BYTES};
 use crate::live::Live;
 use crate::meter::Meter;
-use crate::outcome::Outcome;
+use crate::outcome::{GeneratorUse, Outcome};
 use crate::pacing::Schedule;
 use crate::server_use::Snapshot;
 use crate::work::Work;
+use asking::{Asking, Wait};
 use fan::Fan;
+use timer::Timer;
+use usage::Cpu;
 
 /// Requests of one connection that are on their way at once in an open loop. What is due beyond is sent later,
 /// and its latency counts from when it was due all the same.
@@ -54,17 +63,7 @@ pub const INTERRUPTED: &str = "interrupted before anything was measured";
 
 const SIGNALS: Token = Token(usize::MAX);
 const WAKER: Token = Token(usize::MAX - 1);
-
-/// Whether new requests are made.
-#[derive(Debug)]
-enum Asking {
-    /// None are.
-    Not,
-    /// One for each that was answered.
-    Closed,
-    /// When they are due; over the connections in turn.
-    Open { schedule: Schedule, next: usize },
-}
+const TIMER: Token = Token(usize::MAX - 2);
 
 /// The event loop of a run.
 pub struct Engine<'a> {
@@ -75,6 +74,7 @@ pub struct Engine<'a> {
     poll: Poll,
     signals: Signals,
     waker: Arc<Waker>,
+    timer: Timer,
     /// Set from outside, with a wake-up: the run is to end.
     stop: Arc<AtomicBool>,
     interrupted: bool,
@@ -95,6 +95,13 @@ pub struct Engine<'a> {
     left: u64,
     fan: Option<Fan>,
     server: (Option<u32>, Option<Snapshot>),
+    generator: GeneratorUse,
+    /// Connections that are to be made again, and when.
+    remake: VecDeque<(u64, usize)>,
+    /// Nobody was left that asks, and no connection could be made again.
+    hopeless: bool,
+    /// When it is looked next for requests that are not answered in time.
+    expiry_look_ns: u64,
     /// When a connection was lost last.
     lost_ns: u64,
     /// How long the log-ins took.
@@ -120,6 +127,7 @@ impl<'a> Engine<'a> {
         let mut signals = Signals::new([SIGINT, SIGTERM])?;
         poll.registry().register(&mut signals, SIGNALS, mio::Interest::READABLE)?;
         let waker = Arc::new(Waker::new(poll.registry(), WAKER)?);
+        let timer = Timer::new(poll.registry(), TIMER)?;
         Ok(Self {
             arguments,
             address,
@@ -127,6 +135,7 @@ impl<'a> Engine<'a> {
             poll,
             signals,
             waker,
+            timer,
             stop: Arc::new(AtomicBool::new(false)),
             interrupted: false,
             epoch: Instant::now(),
@@ -143,6 +152,10 @@ impl<'a> Engine<'a> {
             left: u64::MAX,
             fan: (arguments.scenario == Scenario::Fanout).then(|| Fan::new(arguments.burst)),
             server: (server, None),
+            generator: GeneratorUse::default(),
+            remake: VecDeque::new(),
+            hopeless: false,
+            expiry_look_ns: 0,
             lost_ns: 0,
             ramp_ns: 0,
             events: Events::with_capacity(EVENTS_MAX),
@@ -219,8 +232,11 @@ impl<'a> Engine<'a> {
             None => start + nanoseconds(self.arguments.duration),
         };
         self.meter.start(start, end);
+        let cpu = Cpu::now();
         self.ask_until(start, end);
-        let end = self.meter.end(self.now_ns());
+        let now = self.now_ns();
+        self.note_own_use(&cpu, now - start);
+        let end = self.meter.end(now);
         let server = self.server_use();
         at_end();
         self.show_seconds();
@@ -243,6 +259,10 @@ impl<'a> Engine<'a> {
         nanoseconds(self.epoch.elapsed())
     }
 
+    fn is_asking(&self) -> bool {
+        !matches!(self.asking, Asking::Not)
+    }
+
     fn is_ending(&self) -> bool {
         self.interrupted || self.stop.load(Ordering::Relaxed)
     }
@@ -250,7 +270,7 @@ impl<'a> Engine<'a> {
     /// Asks from `now` to `end`, or until all is answered that was to be asked.
     fn ask_until(&mut self, now: u64, end: u64) {
         self.asking = match self.arguments.rate {
-            Some(rate) => Asking::Open { schedule: Schedule::new(rate, now), next: 0 },
+            Some(rate) => Asking::Open { schedule: Schedule::new(rate, now), next: 0, wait: Wait::Free(now) },
             None => Asking::Closed,
         };
         self.asks_until = end;
@@ -286,7 +306,8 @@ impl<'a> Engine<'a> {
     fn is_deserted(&self) -> bool {
         let speaker =
             self.fan.as_ref().and_then(|_| self.connections.get(self.arguments.connections as usize));
-        self.workers == 0 || speaker.is_some_and(|speaker| speaker.phase == Phase::Gone)
+        let has_hope = !self.hopeless && (self.entering > 0 || !self.remake.is_empty());
+        self.workers == 0 && !has_hope || speaker.is_some_and(|speaker| speaker.phase == Phase::Gone)
     }
 
     fn is_done(&self) -> bool {
@@ -297,55 +318,6 @@ impl<'a> Engine<'a> {
         self.meter.settled() >= count
     }
 
-    /// Counts what was due before `end` and could not be sent: too much was on its way, or the generator was
-    /// held up itself. It is not made up for.
-    fn miss_what_is_left(&mut self, end: u64) {
-        let Asking::Open { schedule, .. } = &self.asking else { return };
-        let requests = schedule.left_before(end);
-        match &self.fan {
-            Some(fan) => {
-                let due = requests * u64::from(fan.burst) * self.workers as u64;
-                let wanted =
-                    self.arguments.count.map_or(u64::MAX, |count| count.saturating_sub(fan.measured));
-                self.meter.miss(due.min(wanted));
-            }
-            None => self.meter.miss(requests.min(self.left)),
-        }
-    }
-
-    /// Sends nothing more, and waits for the answers that are missing, but not for long. An interrupt does not
-    /// cut that short: what is on its way is no error.
-    fn wait_for_answers(&mut self) {
-        self.asking = Asking::Not;
-        let end = self.now_ns() + nanoseconds(GRACE);
-        while self.now_ns() < end && self.waits_for_answers() {
-            self.turn(TURN_MAX);
-        }
-    }
-
-    fn waits_for_answers(&self) -> bool {
-        match &self.fan {
-            Some(fan) => fan.outstanding > 0,
-            None => self.connections.iter().any(|connection| !connection.in_flight.is_empty()),
-        }
-    }
-
-    /// Counts what was sent and has no answer.
-    fn give_up_on_the_rest(&mut self) {
-        for due in self.connections.iter().flat_map(|connection| &connection.in_flight) {
-            self.meter.give_up(*due, 1);
-        }
-        for (due, missing) in self.fan.iter().flat_map(Fan::unheard) {
-            self.meter.give_up(due, missing);
-        }
-    }
-
-    /// Requests that are due and not sent, of an open loop.
-    fn backlog(&self) -> Option<u64> {
-        let Asking::Open { schedule, .. } = &self.asking else { return None };
-        Some(schedule.left_before(self.now_ns().min(self.asks_until)).min(self.left))
-    }
-
     /// Shows the seconds that are over.
     fn show_seconds(&mut self) {
         let backlog = self.backlog();
@@ -354,9 +326,13 @@ impl<'a> Engine<'a> {
 
     /// Waits at most `longest` for something to happen, and looks after it.
     fn turn(&mut self, longest: Duration) -> usize {
-        // Rounded down to what the kernel's timer can do: the last millisecond is spent looking, so that
-        // requests leave when they are due.
-        let timeout = Duration::from_millis(longest.min(TURN_MAX).as_millis() as u64);
+        let timeout = if longest.is_zero() { longest } else { TURN_MAX };
+        if !longest.is_zero()
+            && longest < TURN_MAX
+            && let Err(error) = self.timer.set(longest)
+        {
+            panic!("the kernel's timer can't be set: {error}");
+        }
         let mut events = std::mem::replace(&mut self.events, Events::with_capacity(0));
         if let Err(error) = self.poll.poll(&mut events, Some(timeout)) {
             assert!(error.kind() == ErrorKind::Interrupted, "the kernel does not wait for events: {error}");
@@ -365,7 +341,7 @@ impl<'a> Engine<'a> {
         for event in &events {
             match event.token() {
                 SIGNALS => self.interrupted |= self.signals.pending().count() > 0,
-                WAKER => {}
+                WAKER | TIMER => {}
                 Token(key) => {
                     self.serve(key, event.is_writable(), event.is_read_closed() || event.is_error());
                     count += 1;
@@ -375,6 +351,8 @@ impl<'a> Engine<'a> {
         self.events = events;
         let now = self.now_ns();
         self.meter.close_seconds(now);
+        self.remake_connections(now);
+        self.expire(now);
         if self.live.has_news(&self.meter) {
             self.show_seconds();
         }

@@ -23,4 +23,5 @@ pub mod server_use;
 pub mod sources;
 pub mod threshold;
 pub mod transfer;
+pub mod verdict;
 pub mod work;

@@ -13,9 +13,12 @@ use forum_load::args::Arguments;
 use forum_load::output::{complain, explain};
 use forum_load::processes;
 use forum_load::run::{self, Destinations, Finished};
+use forum_load::verdict::Verdict;
 
-/// A threshold was passed, the server died, or nothing could be measured or written.
+/// A threshold was passed, requests failed, the server died, or nothing could be measured or written.
 const FAILED: u8 = 1;
+/// The generator was the bottleneck: what was measured says nothing about the server.
+const INVALID: u8 = 3;
 /// The command line makes no sense, or names a file that can't be written.
 const USAGE: u8 = 2;
 
@@ -28,7 +31,10 @@ fn main() -> ExitCode {
     let (status, complaints) = match arguments.check() {
         Err(text) => (USAGE, vec![text]),
         Ok(()) => match arguments.part {
-            Some(part) => ended(processes::run_part(&arguments, part).map_err(|text| vec![text])),
+            Some(part) => match processes::run_part(&arguments, part) {
+                Ok(()) => (0, Vec::new()),
+                Err(text) => (FAILED, vec![text]),
+            },
             None => whole_run(&arguments),
         },
     };
@@ -47,10 +53,6 @@ fn say_instead(said: &clap::Error) -> ExitCode {
     }
 }
 
-fn ended(done: Result<(), Vec<String>>) -> (u8, Vec<String>) {
-    done.map_or_else(|complaints| (FAILED, complaints), |()| (0, Vec::new()))
-}
-
 /// Tries the files, runs, and writes what has come of it. Returns the status, and what is to be said.
 fn whole_run(arguments: &Arguments) -> (u8, Vec<String>) {
     if run::prints(arguments)
@@ -58,30 +60,42 @@ fn whole_run(arguments: &Arguments) -> (u8, Vec<String>) {
     {
         return (FAILED, vec![closed]);
     }
-    match Destinations::open(arguments) {
-        Err(text) => (USAGE, vec![text]),
-        Ok(destinations) => ended(run::run(arguments).map_err(|text| vec![text]).and_then(|finished| {
+    let destinations = match Destinations::open(arguments) {
+        Err(text) => return (USAGE, vec![text]),
+        Ok(destinations) => destinations,
+    };
+    match run::run(arguments) {
+        Err(text) => (FAILED, vec![text]),
+        Ok(finished) => {
             finished.texts.iter().for_each(|text| complain(text));
             tell(arguments, destinations, &finished)
-        })),
+        }
     }
 }
 
 /// Writes the outcome, and judges it.
-fn tell(arguments: &Arguments, destinations: Destinations, finished: &Finished) -> Result<(), Vec<String>> {
-    let mut complaints = destinations.write(&finished.outcome).err().unwrap_or_default();
+fn tell(arguments: &Arguments, destinations: Destinations, finished: &Finished) -> (u8, Vec<String>) {
+    let outcome = &finished.outcome;
+    let mut complaints = destinations.write(outcome).err().unwrap_or_default();
     let shown = run::show(arguments, finished);
-    complaints.extend(finished.is_sound().err());
-    complaints
-        .extend(arguments.fail_if.iter().filter_map(|threshold| threshold.holds(&finished.outcome).err()));
-    match shown {
-        // A reader that goes away knows it: like other programs, this one fails without a word.
-        Err(error) if error.kind() == ErrorKind::BrokenPipe => Err(complaints),
-        Err(error) => {
-            complaints.push(format!("standard output: {error}"));
-            Err(complaints)
-        }
-        Ok(()) if complaints.is_empty() => Ok(()),
-        Ok(()) => Err(complaints),
+    let mut status = if complaints.is_empty() && shown.is_ok() { 0 } else { FAILED };
+    if let Err(died) = finished.is_sound() {
+        (status, complaints) = (FAILED, [complaints, vec![died]].concat());
+    } else if let Verdict::Invalid(_) = Verdict::of(outcome) {
+        status = INVALID;
+        complaints.extend(Verdict::of(outcome).said());
+    } else {
+        let passed = arguments.fail_if.iter().filter_map(|threshold| threshold.holds(outcome).err());
+        let failed = finished.has_failures().err().into_iter().chain(passed);
+        let before = complaints.len();
+        complaints.extend(failed);
+        status = if complaints.len() > before { FAILED } else { status };
     }
+    if let Err(error) = shown
+        // A reader that goes away knows it: like other programs, this one fails without a word.
+        && error.kind() != ErrorKind::BrokenPipe
+    {
+        complaints.push(format!("standard output: {error}"));
+    }
+    (status, complaints)
 }

@@ -22,8 +22,12 @@ pub struct Meter {
     pub texts: Vec<String>,
     /// What arrived from others beside the answers.
     pub deliveries: u64,
-    /// How long each answer took.
+    /// How long each answer took, and how long what was never answered was waited for. The running second is not in it.
     pub latency: Histogram<u64>,
+    /// The waits of what was never answered: latencies that are at least so long.
+    pub censored: Histogram<u64>,
+    /// How long after its time each request of an open loop was written.
+    pub lag: Histogram<u64>,
     /// The seconds that are over.
     pub series: Vec<Second>,
     second: Histogram<u64>,
@@ -41,6 +45,8 @@ impl Default for Meter {
             texts: Vec::new(),
             deliveries: 0,
             latency: latencies(),
+            censored: latencies(),
+            lag: latencies(),
             series: Vec::new(),
             second: latencies(),
             before: (0, 0),
@@ -83,9 +89,9 @@ impl Meter {
             return;
         }
         let took = now_ns.saturating_sub(due_ns).max(1);
-        self.latency.saturating_record(took);
         if now_ns >= self.end_ns {
             self.counts.late += 1;
+            self.latency.saturating_record(took);
             return;
         }
         self.close_seconds(now_ns);
@@ -102,37 +108,72 @@ impl Meter {
         }
     }
 
+    /// A request that was due at `due_ns` was written `lag_ns` after it could have been.
+    #[inline]
+    pub fn sent(&mut self, due_ns: u64, lag_ns: u64) {
+        if due_ns >= self.start_ns {
+            self.lag.saturating_record(lag_ns.max(1));
+        }
+    }
+
     /// A connection was not made, or has ended, and with it the requests that were due at these times.
     pub fn lose(&mut self, in_flight: impl IntoIterator<Item = u64>, now_ns: u64, text: &str) {
         self.note(text);
         self.close_seconds(now_ns);
         self.counts.lost_connections += 1;
-        let start_ns = self.start_ns;
-        self.counts.lost += in_flight.into_iter().filter(|due_ns| *due_ns >= start_ns).count() as u64;
+        for due_ns in in_flight {
+            self.counts.lost += self.never_answered(due_ns, 1, now_ns);
+        }
     }
 
-    /// `requests` were due in the measured time and never sent.
-    pub fn miss(&mut self, requests: u64) {
+    /// A connection that was lost is there again.
+    pub fn remade(&mut self) {
+        self.counts.remade_connections += u64::from(self.is_running());
+    }
+
+    /// Keeps the text of something that went wrong, if it is new and there is room.
+    pub fn note(&mut self, text: &str) {
+        if self.texts.len() < ERROR_TEXTS_MAX && !self.texts.iter().any(|known| known == text) {
+            self.texts.push(text.to_owned());
+        }
+    }
+
+    /// A request that was due at `due_ns` has no answer in the time that it may take.
+    pub fn time_out(&mut self, due_ns: u64, now_ns: u64) {
+        self.close_seconds(now_ns);
+        self.counts.timed_out += self.never_answered(due_ns, 1, now_ns);
+    }
+
+    /// `requests` were due at `due_ns` in the measured time and never sent. If the generator was at fault they have a
+    /// lag, too.
+    pub fn miss(&mut self, due_ns: u64, requests: u64, now_ns: u64, own_fault: bool) {
         self.counts.offered += requests;
-        self.counts.missed += requests;
+        self.counts.missed += self.never_answered(due_ns, requests, now_ns);
+        if own_fault {
+            self.lag.saturating_record_n(now_ns.saturating_sub(due_ns).max(1), requests);
+        }
     }
 
     /// `requests` that were due at `due_ns` were sent and have no answer, and nobody waits for it any longer.
-    pub fn give_up(&mut self, due_ns: u64, requests: u64) {
-        if due_ns >= self.start_ns {
-            self.counts.unanswered += requests;
+    pub fn give_up(&mut self, due_ns: u64, requests: u64, now_ns: u64) {
+        self.counts.unanswered += self.never_answered(due_ns, requests, now_ns);
+    }
+
+    /// Requests that have no answer have waited at least until now: a server can't improve its latencies by not
+    /// answering. Returns how many of them count.
+    fn never_answered(&mut self, due_ns: u64, requests: u64, now_ns: u64) -> u64 {
+        if due_ns < self.start_ns || requests == 0 {
+            return 0;
         }
+        let waited = now_ns.saturating_sub(due_ns).max(1);
+        self.latency.saturating_record_n(waited, requests);
+        self.censored.saturating_record_n(waited, requests);
+        requests
     }
 
     /// Measured requests that have come to their end, whichever.
     pub fn settled(&self) -> u64 {
         self.counts.operations + self.counts.errors()
-    }
-
-    fn note(&mut self, text: &str) {
-        if self.texts.len() < ERROR_TEXTS_MAX && !self.texts.iter().any(|known| known == text) {
-            self.texts.push(text.to_owned());
-        }
     }
 
     /// Closes the seconds that are over, so that what comes next is counted in the second it comes in.
@@ -168,6 +209,7 @@ impl Meter {
             p99_ns: at(0.99),
             max_ns: self.second.max(),
         });
+        self.latency.add(&self.second).expect("both have the same bounds");
         self.second.reset();
         self.before = (self.counts.operations, self.counts.errors());
     }
@@ -208,7 +250,8 @@ mod tests {
         meter.answer(100, 200);
         meter.refuse(99, 1, 200, b"no");
         meter.lose([99], 200, "gone");
-        meter.give_up(99, 1);
+        meter.give_up(99, 1, 200);
+        meter.end(1_000);
         let expected = Counts { offered: 1, operations: 1, lost_connections: 1, ..Counts::default() };
         assert_eq!((meter.counts, meter.latency.max()), (expected, 100));
         assert_eq!(meter.texts, ["no", "gone"]);
@@ -225,6 +268,21 @@ mod tests {
         assert_eq!((meter.counts.operations, meter.counts.late, meter.latency.len()), (1, 1, 2));
         assert_eq!(meter.series.iter().map(|second| second.operations).collect::<Vec<_>>(), [1, 0]);
         assert!(meter.counts.is_balanced());
+    }
+
+    #[test]
+    fn what_is_never_answered_has_waited_at_least_so_long() {
+        let mut meter = Meter::default();
+        meter.start(0, 10_000);
+        meter.offer(0, 4);
+        meter.lose([1_000], 5_000, "gone");
+        meter.time_out(2_000, 8_000);
+        meter.give_up(3_000, 2, 12_000);
+        meter.miss(7_000, 3, 10_000, true);
+        meter.end(10_000);
+        assert!(meter.counts.is_balanced(), "{:?}", meter.counts);
+        assert_eq!((meter.latency.len(), meter.censored.len(), meter.lag.len()), (7, 7, 3));
+        assert_eq!((meter.censored.min(), meter.latency.count_between(8_900, 9_100)), (3_000, 2));
     }
 
     #[test]

@@ -30,12 +30,17 @@ pub struct Outcome {
     pub counts: Counts,
     /// Bytes of content that the operations moved, where that is what is measured.
     pub bytes: u64,
-    /// How long the answers took, late ones too. With a rate, from when the request was due.
+    /// How long the answers took, late ones too, and for what was never answered how long it had been waited for. With
+    /// a rate, from when the request was due.
     pub latency: Histogram<u64>,
+    /// Those of the latencies that are only known to be at least so long: of what was never answered.
+    pub censored: Histogram<u64>,
     /// The measured time by the second; late answers are in none of them.
     pub series: Vec<Second>,
     /// What it cost the server, where its process could be looked at.
     pub server: Option<ServerUse>,
+    /// What the measuring cost, and how late requests were sent.
+    pub generator: GeneratorUse,
 }
 
 /// What became of the requests (or deliveries, where those are what is measured) that were due in the measured
@@ -56,19 +61,23 @@ pub struct Counts {
     pub refused: u64,
     /// Sent on a connection that ended before the answer. In `connect`: log-ins that came to nothing.
     pub lost: u64,
+    /// Not answered within `--timeout`.
+    pub timed_out: u64,
     /// Connections that could not be made, or ended, with or without a request: not part of the sum.
     pub lost_connections: u64,
+    /// Those of them that were made again: neither.
+    pub remade_connections: u64,
 }
 
 impl Counts {
     /// Requests that went wrong.
     pub fn errors(&self) -> u64 {
-        self.refused + self.lost
+        self.refused + self.lost + self.timed_out
     }
 
     /// Each kind of error by its name.
-    pub fn error_kinds(&self) -> [(&'static str, u64); 2] {
-        [("refused", self.refused), ("lost", self.lost)]
+    pub fn error_kinds(&self) -> [(&'static str, u64); 3] {
+        [("refused", self.refused), ("lost", self.lost), ("timed out", self.timed_out)]
     }
 
     /// What is neither an operation nor an error, by its name.
@@ -90,7 +99,9 @@ impl Counts {
         self.unanswered += part.unanswered;
         self.refused += part.refused;
         self.lost += part.lost;
+        self.timed_out += part.timed_out;
         self.lost_connections += part.lost_connections;
+        self.remade_connections += part.remade_connections;
     }
 }
 
@@ -109,6 +120,18 @@ pub struct Second {
     pub p99_ns: u64,
     /// The longest.
     pub max_ns: u64,
+}
+
+/// What forum-load itself used in the measured time.
+#[derive(Debug, Clone, Default)]
+pub struct GeneratorUse {
+    /// CPU seconds of all its threads and processes.
+    pub cpu_seconds: f64,
+    /// Of a core, what the busiest thread that sends and receives used; nothing where that was not looked at.
+    pub busiest: Option<f64>,
+    /// How long after its time each request was written; nothing in a closed loop, where no request has a time. While
+    /// every connection has as much in flight as it may, the wait is the server's and not counted.
+    pub lag: Option<Histogram<u64>>,
 }
 
 /// What the server's process used while it was measured, all threads together.
@@ -149,12 +172,13 @@ mod tests {
             unanswered: 4,
             refused: 5,
             lost: 6,
+            timed_out: 7,
             ..Counts::default()
         };
-        let mut counts = Counts { offered: 21, lost_connections: 7, ..fates };
+        let mut counts = Counts { offered: 28, lost_connections: 7, ..fates };
         assert!(counts.is_balanced() && !fates.is_balanced());
         counts.add(&counts.clone());
         assert!(counts.is_balanced());
-        assert_eq!((counts.offered, counts.errors(), counts.lost_connections), (42, 22, 14));
+        assert_eq!((counts.offered, counts.errors(), counts.lost_connections), (56, 36, 14));
     }
 }

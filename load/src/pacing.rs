@@ -1,6 +1,9 @@
 //! When requests are due in an open loop. Time is passed in, as nanoseconds since the run began: nothing
 //! here reads a clock or waits.
 
+/// Groups in which many moments are told.
+const SPANS: u64 = 1_000;
+
 /// Evenly spread moments. The n-th is computed from n, so that no rounding adds up over a long run.
 #[derive(Debug, Clone)]
 pub struct Schedule {
@@ -44,6 +47,17 @@ impl Schedule {
         count.saturating_sub(self.taken)
     }
 
+    /// Moments before `end_ns` that were not taken, in at most [`SPANS`] groups: the last moment of each, and how many
+    /// it has.
+    pub fn left_in_spans(&self, end_ns: u64) -> impl Iterator<Item = (u64, u64)> {
+        let left = self.left_before(end_ns);
+        let size = left.div_ceil(SPANS).max(1);
+        (0..left.div_ceil(size)).map(move |span| {
+            let end = left.min((span + 1) * size);
+            (self.moment(self.taken + end - 1), end - span * size)
+        })
+    }
+
     fn moment(&self, number: u64) -> u64 {
         self.start_ns + (number as f64 * 1e9 / self.per_second) as u64
     }
@@ -70,6 +84,19 @@ mod tests {
         let late: Vec<u64> = std::iter::from_fn(|| schedule.take(300_000_000)).collect();
         assert_eq!(late.len(), 300);
         assert_eq!(late[0], 1_000_000);
+    }
+
+    #[test]
+    fn what_is_left_in_spans_is_all_of_it() {
+        for per_second in [0.5, 3.0, 999.0, 1e9] {
+            let mut schedule = Schedule::new(per_second, 7);
+            schedule.take(7);
+            let end = 7 + 5_000_000_000;
+            let spans: Vec<_> = schedule.left_in_spans(end).collect();
+            assert_eq!(spans.iter().map(|span| span.1).sum::<u64>(), schedule.left_before(end));
+            assert!(spans.len() <= SPANS as usize && spans.is_sorted());
+            assert!(spans.iter().all(|span| (8..end).contains(&span.0)), "{per_second}");
+        }
     }
 
     #[test]

@@ -11,6 +11,7 @@ use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread;
 
+use hdrhistogram::Histogram;
 use hdrhistogram::serialization::{Deserializer, Serializer, V2Serializer};
 use mio::Waker;
 use serde::Deserialize;
@@ -21,7 +22,7 @@ use signal_hook::iterator::Signals;
 use crate::args::{Arguments, Scenario};
 use crate::engine::Engine;
 use crate::meter::merge_series;
-use crate::outcome::{Counts, Outcome, latencies};
+use crate::outcome::{Counts, GeneratorUse, Outcome, latencies};
 use crate::output;
 use crate::run::{Finished, resolve};
 use crate::server_use::{Snapshot, listening_process};
@@ -179,8 +180,7 @@ fn first_number(arguments: &Arguments, part: u32) -> u32 {
 
 fn encode(finished: &Finished) -> Value {
     let Finished { outcome, texts, deliveries, lost_all } = finished;
-    let mut histogram = Vec::new();
-    V2Serializer::new().serialize(&outcome.latency, &mut histogram).expect("memory takes everything");
+    let own = &outcome.generator;
     json!({
         "seconds": outcome.seconds,
         "counts": outcome.counts,
@@ -189,8 +189,23 @@ fn encode(finished: &Finished) -> Value {
         "texts": texts,
         "lost_all": lost_all,
         "series": outcome.series,
-        "histogram": histogram,
+        "latency": packed(&outcome.latency),
+        "censored": packed(&outcome.censored),
+        "lag": own.lag.as_ref().map(packed),
+        "cpu_seconds": own.cpu_seconds,
+        "busiest": own.busiest,
     })
+}
+
+fn packed(histogram: &Histogram<u64>) -> Vec<u8> {
+    let mut bytes = Vec::new();
+    V2Serializer::new().serialize(histogram, &mut bytes).expect("memory takes everything");
+    bytes
+}
+
+fn unpacked(value: &Value) -> Option<Histogram<u64>> {
+    let bytes = Vec::<u8>::deserialize(value).ok()?;
+    Deserializer::new().deserialize(&mut bytes.as_slice()).ok()
 }
 
 fn decode(line: &str, arguments: &Arguments) -> Result<Finished, String> {
@@ -200,7 +215,10 @@ fn decode(line: &str, arguments: &Arguments) -> Result<Finished, String> {
 }
 
 fn parse(value: &Value, arguments: &Arguments) -> Option<Finished> {
-    let histogram = Vec::<u8>::deserialize(&value["histogram"]).ok()?;
+    let lag = match &value["lag"] {
+        Value::Null => None,
+        packed => Some(unpacked(packed)?),
+    };
     let outcome = Outcome {
         scenario: arguments.scenario.name().to_owned(),
         target: format!("{} {}", arguments.protocol.name(), arguments.server),
@@ -208,9 +226,15 @@ fn parse(value: &Value, arguments: &Arguments) -> Option<Finished> {
         seconds: value["seconds"].as_f64()?,
         counts: Counts::deserialize(&value["counts"]).ok()?,
         bytes: value["bytes"].as_u64()?,
-        latency: Deserializer::new().deserialize(&mut histogram.as_slice()).ok()?,
+        latency: unpacked(&value["latency"])?,
+        censored: unpacked(&value["censored"])?,
         series: Vec::deserialize(&value["series"]).ok()?,
         server: None,
+        generator: GeneratorUse {
+            cpu_seconds: value["cpu_seconds"].as_f64()?,
+            busiest: value["busiest"].as_f64(),
+            lag,
+        },
     };
     Some(Finished {
         outcome,
@@ -221,16 +245,19 @@ fn parse(value: &Value, arguments: &Arguments) -> Option<Finished> {
 }
 
 fn add(sum: &mut Finished, part: Finished) {
-    let Outcome { seconds, counts, bytes, latency, series, .. } = part.outcome;
+    let Outcome { seconds, counts, bytes, latency, censored, series, generator, .. } = part.outcome;
     let whole = &mut sum.outcome;
     whole.seconds = whole.seconds.max(seconds);
     whole.counts.add(&counts);
     whole.bytes += bytes;
-    let mut both = latencies();
-    for histogram in [&whole.latency, &latency] {
-        both.add(histogram).expect("both have the bounds of the sum");
+    merge(&mut whole.latency, &latency);
+    merge(&mut whole.censored, &censored);
+    whole.generator.cpu_seconds += generator.cpu_seconds;
+    whole.generator.busiest =
+        [whole.generator.busiest, generator.busiest].into_iter().flatten().reduce(f64::max);
+    if let (Some(whole), Some(lag)) = (&mut whole.generator.lag, &generator.lag) {
+        merge(whole, lag);
     }
-    whole.latency = both;
     merge_series(&mut whole.series, &series);
     sum.deliveries += part.deliveries;
     sum.lost_all = [sum.lost_all, part.lost_all].into_iter().flatten().reduce(f64::max);
@@ -239,6 +266,15 @@ fn add(sum: &mut Finished, part: Finished) {
             sum.texts.push(text);
         }
     }
+}
+
+/// Adds to a histogram, which may have come through a pipe with narrower bounds.
+fn merge(sum: &mut Histogram<u64>, part: &Histogram<u64>) {
+    let mut both = latencies();
+    for histogram in [&*sum, part] {
+        both.add(histogram).expect("both have the bounds of the sum");
+    }
+    *sum = both;
 }
 
 #[cfg(test)]

@@ -46,6 +46,17 @@ impl Finished {
         }
         Ok(())
     }
+
+    /// Whether all requests were carried out that had an end.
+    ///
+    /// # Errors
+    /// A sentence that says how many were not.
+    pub fn has_failures(&self) -> Result<(), String> {
+        let counts = &self.outcome.counts;
+        let kinds = counts.error_kinds().into_iter().filter(|(_, number)| *number > 0);
+        let kinds: Vec<_> = kinds.map(|(kind, number)| format!("{number} {kind}")).collect();
+        if kinds.is_empty() { Ok(()) } else { Err(format!("requests failed: {}", kinds.join(", "))) }
+    }
 }
 
 /// The files that the results go to.

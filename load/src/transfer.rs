@@ -16,9 +16,10 @@ use socket2::Socket;
 
 use self::carrier::Carrier;
 use crate::args::{Arguments, Direction};
+use crate::engine::usage::Cpu;
 use crate::engine::{Engine, INTERRUPTED};
 use crate::meter::Meter;
-use crate::outcome::{Counts, Outcome};
+use crate::outcome::{Counts, GeneratorUse, Outcome};
 use crate::run::{Finished, resolve};
 use crate::server_use::{Snapshot, listening_process};
 use crate::work::Work;
@@ -50,6 +51,7 @@ pub fn run(arguments: &Arguments) -> Result<Finished, String> {
     };
     let before = look();
     let start = Instant::now();
+    let cpu = Cpu::now();
     let log = Arc::new(Log { meter: Mutex::default(), start, interrupt });
     log.meter().start(0, u64::MAX);
     let stopper = engine.as_ref().map(Engine::stopper);
@@ -72,12 +74,14 @@ pub fn run(arguments: &Arguments) -> Result<Finished, String> {
     });
     let ((bytes, carriers), took) = moved.join().map_err(|_| "a transfer has failed")?;
     let after = after.or_else(look);
+    let (cpu_seconds, _) = Cpu::now().since(&cpu);
     log.meter().end(took.as_nanos() as u64);
     let lost_all = arguments.direction != Direction::None && carriers.is_empty() && !log.is_interrupted();
     let lost_all = lost_all.then_some(took.as_secs_f64());
     carriers.into_iter().for_each(Carrier::clean_up);
     let meter = log.meter();
     let mut outcome = outcome(arguments, &meter, bytes, took);
+    outcome.generator.cpu_seconds = cpu_seconds;
     outcome.server = before.zip(after).map(|(before, after)| before.until(&after));
     let files = Finished { outcome, texts: meter.texts.clone(), deliveries: 0, lost_all };
     Ok(pings.map_or(files.clone(), |pings| beside_files(files, pings)))
@@ -92,13 +96,14 @@ fn beside_files(files: Finished, pings: Finished) -> Finished {
         offered: failed.errors(),
         refused: failed.refused,
         lost: failed.lost,
+        timed_out: failed.timed_out,
         lost_connections: failed.lost_connections,
         ..Counts::default()
     });
     let texts = files.texts.into_iter().chain(pings.texts).collect();
     let lost_all = files.lost_all.or(pings.lost_all);
-    let Outcome { latency, series, seconds, .. } = pings.outcome;
-    let outcome = Outcome { counts, latency, series, seconds, ..files.outcome };
+    let Outcome { latency, censored, series, seconds, generator, .. } = pings.outcome;
+    let outcome = Outcome { counts, latency, censored, series, seconds, generator, ..files.outcome };
     Finished { outcome, texts, lost_all, ..files }
 }
 
@@ -211,7 +216,9 @@ fn outcome(arguments: &Arguments, meter: &Meter, bytes: u64, took: Duration) -> 
         counts: meter.counts,
         bytes,
         latency: meter.latency.clone(),
+        censored: meter.censored.clone(),
         series: meter.series.clone(),
         server: None,
+        generator: GeneratorUse::default(),
     }
 }

@@ -15,7 +15,7 @@ use forum_tests::{Process, accept};
 use rustix::fs::{CWD, FileType, Mode, mknodat};
 use rustix::process::Signal;
 use serde_json::Value;
-use support::{command, count, json, server, start};
+use support::{command, count, measured, server, start};
 use tempfile::TempDir;
 
 /// Nobody listens there: connecting fails with status 1.
@@ -275,6 +275,6 @@ fn json_on_standard_output_has_nothing_beside_it() {
     let server = server();
     let finished = start(&server, "ping -n 10").finish();
     finished.expect_success();
-    assert_eq!(count(&json(&finished)["operations"]), 10);
+    assert_eq!(count(&measured(&finished)["operations"]), 10);
     assert!(command(NOBODY, "ping").output().unwrap().stdout.is_empty());
 }

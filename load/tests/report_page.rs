@@ -1,7 +1,7 @@
 //! The page about a run: well-formed whatever was measured, and complete without anything beside it.
 #![forbid(unsafe_code)]
 
-use forum_load::outcome::{Counts, Outcome, Second, ServerUse, latencies};
+use forum_load::outcome::{Counts, GeneratorUse, Outcome, Second, ServerUse, latencies};
 use forum_load::report;
 use roxmltree::{Document, Node, ParsingOptions};
 
@@ -34,7 +34,9 @@ fn run(seconds: u32) -> Outcome {
         },
         bytes: 0,
         latency,
+        censored: latencies(),
         series,
+        generator: GeneratorUse::default(),
         server: Some(ServerUse {
             pid: 1,
             seconds: f64::from(seconds),

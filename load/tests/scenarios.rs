@@ -5,13 +5,12 @@ mod support;
 
 use forum_tests::{Process, Server};
 use serde_json::Value;
-use support::{command, count, json, server, start};
+use support::{command, count, measured, server, start};
 
 /// Runs it and reads its JSON.
 fn run(server: &Server, words: &str) -> Value {
     let finished = start(server, words).finish();
-    assert_eq!(finished.code, Some(0), "{words}: {:?}", finished.stderr);
-    let json = json(&finished);
+    let json = measured(&finished);
     assert_eq!(json["errors"]["total"], 0, "{words}: {:?}", finished.stderr);
     json
 }

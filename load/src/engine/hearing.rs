@@ -3,7 +3,7 @@
 use super::fan::Fan;
 use super::{Asking, Engine, IN_FLIGHT_MAX, SENT_IN_TURN_MAX};
 use crate::args::Scenario;
-use crate::connection::{Connection, Phase, Role};
+use crate::connection::{Connection, EXPIRED, Phase, Role};
 use crate::dialect::{Event, Identity};
 use crate::meter::Meter;
 use crate::work::user_name;
@@ -107,7 +107,13 @@ impl Engine<'_> {
     fn count_in(&mut self, key: usize) {
         self.entering -= 1;
         self.ready += 1;
-        self.workers += usize::from(matches!(self.connections[key].role, Role::Worker | Role::Listener));
+        let Connection { role, is_remade, .. } = self.connections[key];
+        self.workers += usize::from(matches!(role, Role::Worker | Role::Listener));
+        if is_remade {
+            self.hopeless = false;
+            self.meter.remade();
+            self.prepare_one(key);
+        }
     }
 
     /// Appends to the output what connection `key` may send now in a closed loop.
@@ -141,7 +147,7 @@ impl Engine<'_> {
             return self.speak(now);
         }
         for _ in 0..SENT_IN_TURN_MAX {
-            let Asking::Open { schedule, next } = &mut self.asking else { return None };
+            let Asking::Open { schedule, next, wait } = &mut self.asking else { return None };
             if self.left == 0 {
                 return None;
             }
@@ -154,7 +160,12 @@ impl Engine<'_> {
             };
             let key = (0..workers)
                 .map(|step| (*next + step) % workers)
-                .find(|&key| may_ask(&self.connections[key]))?;
+                .find(|&key| may_ask(&self.connections[key]));
+            let Some(key) = key else {
+                wait.begin();
+                return None;
+            };
+            let possible = wait.end(now);
             let due = schedule.take(now)?;
             *next = key + 1;
             self.left -= 1;
@@ -163,6 +174,7 @@ impl Engine<'_> {
             connection.in_flight.push_back(due);
             self.work.append(connection.number, &mut self.output);
             self.flush(key);
+            self.meter.sent(due, self.now_ns().saturating_sub(due.max(possible)));
         }
         Some(now)
     }
@@ -175,15 +187,18 @@ impl Engine<'_> {
         for _ in 0..SENT_IN_TURN_MAX {
             let fan = self.fan.as_mut()?;
             if !fan.has_room() || self.connections[speaker].phase != Phase::Ready {
+                if let Asking::Open { wait, .. } = &mut self.asking {
+                    wait.begin();
+                }
                 return None;
             }
             if self.arguments.count.is_some_and(|count| self.meter.is_running() && fan.measured >= count) {
                 return None;
             }
-            let due = match &mut self.asking {
-                Asking::Closed if fan.outstanding == 0 => now,
-                Asking::Open { schedule, .. } => match schedule.take(now) {
-                    Some(due) => due,
+            let (due, possible) = match &mut self.asking {
+                Asking::Closed if fan.outstanding == 0 => (now, None),
+                Asking::Open { schedule, wait, .. } => match schedule.take(now) {
+                    Some(due) => (due, Some(wait.end(now).max(due))),
                     None => return Some(schedule.next_ns()),
                 },
                 Asking::Closed | Asking::Not => return None,
@@ -198,39 +213,11 @@ impl Engine<'_> {
                 fan.measured += deliveries;
             }
             self.flush(speaker);
+            if let Some(possible) = possible {
+                self.meter.sent(due, self.now_ns().saturating_sub(possible));
+            }
         }
         Some(now)
-    }
-
-    /// Closes connection `key`, which has failed, or was ended by the server. What was on its way there is lost.
-    pub(super) fn lose(&mut self, key: usize, why: &str) {
-        self.output.clear();
-        let now = self.now_ns();
-        let connection = &mut self.connections[key];
-        let before = connection.phase;
-        if before == Phase::Gone {
-            return;
-        }
-        connection.close();
-        let mut in_flight = Vec::from(std::mem::take(&mut connection.in_flight));
-        if let (Role::Listener, Phase::Ready, Some(fan)) = (connection.role, before, &mut self.fan) {
-            in_flight = fan.lose(connection.heard);
-        }
-        if matches!(before, Phase::Entering(_)) && self.arguments.scenario == Scenario::Connect {
-            in_flight.push(connection.begun_ns);
-        }
-        self.meter.lose(in_flight, now, why);
-        self.lost_ns = now;
-        if matches!(before, Phase::Entering(_)) {
-            self.entering -= 1;
-            return;
-        }
-        self.ready -= 1;
-        self.preparing -= u32::from(matches!(before, Phase::Preparing(_)));
-        match connection.role {
-            Role::Worker | Role::Listener => self.workers -= 1,
-            Role::Speaker | Role::Idle => {}
-        }
     }
 }
 
@@ -238,8 +225,8 @@ impl Engine<'_> {
 fn answer(connection: &mut Connection, fan: &mut Option<Fan>, meter: &mut Meter, now: u64) {
     match (fan, connection.in_flight.pop_front()) {
         (Some(fan), _) if connection.role == Role::Speaker => fan.accept(),
+        (_, Some(EXPIRED) | None) => {}
         (_, Some(due)) => meter.answer(due, now),
-        (_, None) => {}
     }
 }
 
@@ -247,7 +234,8 @@ fn answer(connection: &mut Connection, fan: &mut Option<Fan>, meter: &mut Meter,
 fn refuse(connection: &mut Connection, fan: &mut Option<Fan>, meter: &mut Meter, now: u64, text: &[u8]) {
     let (due, requests) = match (fan, connection.in_flight.pop_front()) {
         (Some(fan), _) if connection.role == Role::Speaker => fan.refuse(),
-        (_, due) => (due.unwrap_or_default(), u64::from(due.is_some())),
+        (_, Some(EXPIRED) | None) => return,
+        (_, Some(due)) => (due, 1),
     };
     meter.refuse(due, requests, now, text);
 }

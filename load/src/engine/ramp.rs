@@ -2,6 +2,7 @@
 
 use std::io;
 use std::net::SocketAddr;
+use std::time::Duration;
 
 use mio::net::TcpStream;
 use mio::{Interest, Token};
@@ -39,11 +40,10 @@ impl Engine<'_> {
                 self.give_up("not logged in in time");
                 break;
             }
-            self.turn(TURN_MAX.min(std::time::Duration::from_millis(if schedule.is_some() {
-                1
-            } else {
-                100
-            })));
+            self.live.progress(now, "logged in", self.ready.into(), self.arguments.total().into());
+            let next = schedule.as_ref().filter(|_| self.entering < self.arguments.at_once);
+            let next = next.map(|schedule| schedule.next_ns().saturating_sub(self.now_ns()));
+            self.turn(next.map_or(TURN_MAX, Duration::from_nanos));
         }
         let now = self.now_ns();
         self.ramp_ns = now - start;
@@ -57,11 +57,15 @@ impl Engine<'_> {
     fn settle_log_ins(&mut self, schedule: Option<&Schedule>, now: u64) {
         for connection in &self.connections {
             if matches!(connection.phase, Phase::Entering(_)) {
-                self.meter.give_up(connection.begun_ns, 1);
+                self.meter.give_up(connection.begun_ns, 1, now);
             }
         }
-        let not_begun = u64::from(self.arguments.total()) - self.connections.len() as u64;
-        self.meter.miss(schedule.map_or(0, |schedule| schedule.left_before(now)).min(not_begun));
+        let mut not_begun = u64::from(self.arguments.total()) - self.connections.len() as u64;
+        for (due, log_ins) in schedule.into_iter().flat_map(|schedule| schedule.left_in_spans(now)) {
+            let log_ins = log_ins.min(not_begun);
+            not_begun -= log_ins;
+            self.meter.miss(due, log_ins, now, false);
+        }
     }
 
     pub(super) fn ramp_seconds(&self) -> f64 {
@@ -88,7 +92,7 @@ impl Engine<'_> {
             if connect {
                 self.meter.offer(due, 1);
             }
-            if let Err(error) = self.begin(number, role, due) {
+            if let Err(error) = self.begin(local as usize, number, role, due) {
                 self.meter.lose(connect.then_some(due), now, &error.to_string());
                 self.connections.push(Connection::absent(number, role));
             }
@@ -105,9 +109,10 @@ impl Engine<'_> {
         }
     }
 
-    fn begin(&mut self, number: u32, role: Role, due: u64) -> io::Result<()> {
+    /// Begins the connection with this key: a new one, or one in the place of another that was lost.
+    pub(super) fn begin(&mut self, key: usize, number: u32, role: Role, due: u64) -> io::Result<()> {
         let mut stream = connect(self.arguments, self.address, number)?;
-        let token = Token(self.connections.len());
+        let token = Token(key);
         self.poll.registry().register(&mut stream, token, Interest::READABLE | Interest::WRITABLE)?;
         let mut connection = Connection::new(stream, number, role, due);
         let name = user_name(&self.arguments.user_prefix, number);
@@ -115,7 +120,14 @@ impl Engine<'_> {
         self.output.clear();
         connection.phase = Phase::Entering(self.arguments.protocol.greet(who, &mut self.output));
         connection.write(&self.output)?;
-        self.connections.push(connection);
+        self.output.clear();
+        match self.connections.get_mut(key) {
+            Some(place) => {
+                connection.is_remade = true;
+                *place = connection;
+            }
+            None => self.connections.push(connection),
+        }
         self.entering += 1;
         Ok(())
     }
@@ -123,25 +135,34 @@ impl Engine<'_> {
     /// Everybody makes what the scenario needs, when all are there.
     pub(super) fn prepare(&mut self) {
         for key in 0..self.connections.len() {
-            let connection = &mut self.connections[key];
-            if connection.phase != Phase::Ready || connection.role != Role::Worker {
-                continue;
-            }
             self.output.clear();
-            let answers = self.work.prepare(connection.number, &mut self.output);
-            if answers > 0 {
-                connection.phase = Phase::Preparing(answers);
-                self.preparing += 1;
+            self.prepare_one(key);
+            if !self.output.is_empty() {
                 self.flush(key);
             }
         }
+        let all = u64::from(self.preparing);
         let mut last = self.now_ns();
         while self.preparing > 0 && !self.is_ending() {
+            self.live.progress(last, "prepared", all - u64::from(self.preparing), all);
             if self.turn(TURN_MAX) > 0 {
                 last = self.now_ns();
             } else if self.now_ns() - last > nanoseconds(STALL_MAX) {
                 self.give_up("not prepared in time");
             }
+        }
+    }
+
+    /// Appends to the output what connection `key` has to ask for before it can do its work.
+    pub(super) fn prepare_one(&mut self, key: usize) {
+        let connection = &mut self.connections[key];
+        if connection.phase != Phase::Ready || connection.role != Role::Worker {
+            return;
+        }
+        let answers = self.work.prepare(connection.number, &mut self.output);
+        if answers > 0 {
+            connection.phase = Phase::Preparing(answers);
+            self.preparing += 1;
         }
     }
 

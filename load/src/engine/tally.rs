@@ -1,8 +1,10 @@
 //! What a run has come to, when it is over.
 
 use super::Engine;
+use super::usage::Cpu;
 use crate::args::Scenario;
-use crate::outcome::{Outcome, ServerUse};
+use crate::outcome::{GeneratorUse, Outcome, ServerUse, latencies};
+use crate::report::share;
 use crate::run::Finished;
 use crate::server_use::Snapshot;
 
@@ -13,6 +15,13 @@ impl Engine<'_> {
 
     pub(super) fn server_use(&self) -> Option<ServerUse> {
         Some(self.server.1?.until(&Snapshot::of(self.server.0?)?))
+    }
+
+    /// Notes what this process has used since `before`, `ns` ago.
+    pub(super) fn note_own_use(&mut self, before: &Cpu, ns: u64) {
+        let (process, thread) = Cpu::now().since(before);
+        let lag = self.arguments.rate.map(|_| latencies());
+        self.generator = GeneratorUse { cpu_seconds: process, busiest: share(thread, ns as f64 / 1e9), lag };
     }
 
     pub(super) fn outcome(&mut self, seconds: f64, server: Option<ServerUse>) -> Outcome {
@@ -33,8 +42,13 @@ impl Engine<'_> {
             counts: self.meter.counts,
             bytes: self.meter.counts.operations * size,
             latency: self.meter.latency.clone(),
+            censored: self.meter.censored.clone(),
             series: std::mem::take(&mut self.meter.series),
             server,
+            generator: GeneratorUse {
+                lag: self.generator.lag.as_ref().map(|_| self.meter.lag.clone()),
+                ..self.generator
+            },
         }
     }
 

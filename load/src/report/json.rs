@@ -1,25 +1,32 @@
 //! A run's outcome for programs. `docs/LOAD.md` documents the keys: they are added to, not changed.
 
+use hdrhistogram::Histogram;
 use serde_json::{Value, json as value};
 
-use super::{named_latencies, share};
+use super::{exact_below, named_latencies, share};
 use crate::outcome::{Outcome, Second, ServerUse};
+use crate::verdict::Verdict;
 
 /// Counts up when a key changes its meaning or goes; a new key does not count. 2: what is unanswered is no
-/// error, an error is a request and not a connection, and late answers are no operations.
-const FORMAT: u32 = 2;
+/// error, an error is a request and not a connection, and late answers are no operations. 3: the waits of what was
+/// never answered are among the latencies.
+const FORMAT: u32 = 3;
 
 /// Everything in `outcome`, and what is worked out of it. What was not measured is `null`.
 pub fn json(outcome: &Outcome) -> Value {
     let counts = &outcome.counts;
+    let verdict = Verdict::of(outcome);
     let per_second = |amount: u64| share(amount as f64, outcome.seconds);
     value!({
         "format": FORMAT,
+        "valid": !matches!(verdict, Verdict::Invalid(_)),
+        "verdict": verdict.said(),
         "scenario": outcome.scenario,
         "target": outcome.target,
         "options": outcome.options,
         "seconds": outcome.seconds,
         "offered": counts.offered,
+        "offered_per_second": per_second(counts.offered),
         "operations": counts.operations,
         "operations_per_second": per_second(counts.operations),
         "late": counts.late,
@@ -31,18 +38,31 @@ pub fn json(outcome: &Outcome) -> Value {
             "total": counts.errors(),
             "refused": counts.refused,
             "lost": counts.lost,
+            "timed_out": counts.timed_out,
         },
         "lost_connections": counts.lost_connections,
+        "remade_connections": counts.remade_connections,
         "latency_ns": latency(outcome),
+        "exact_below_ns": exact_below(outcome),
         "series": outcome.series.iter().map(second).collect::<Vec<_>>(),
         "server": outcome.server.as_ref().map(|server| server_use(outcome, server)),
+        "generator": {
+            "cpu_seconds": outcome.generator.cpu_seconds,
+            "busiest_core": outcome.generator.busiest,
+            "lag_ns": outcome.generator.lag.as_ref().map(lag),
+        },
     })
+}
+
+fn lag(lag: &Histogram<u64>) -> Value {
+    let at = |q| lag.value_at_quantile(q);
+    value!({ "p50": at(0.50), "p99": at(0.99), "max": lag.max() })
 }
 
 fn latency(outcome: &Outcome) -> Option<Value> {
     // A percentile is a whole number of nanoseconds; the mean alone is not, and is rounded to one.
     let named = named_latencies(outcome)?.into_iter();
-    Some(named.map(|(name, ns)| (name.to_owned(), value!(ns.round() as u64))).collect())
+    Some(named.map(|named| (named.name.to_owned(), value!(named.ns.round() as u64))).collect())
 }
 
 fn second(second: &Second) -> Value {
@@ -86,26 +106,32 @@ mod tests {
             "bytes",
             "bytes_per_second",
             "errors",
+            "exact_below_ns",
             "format",
+            "generator",
             "late",
             "latency_ns",
             "lost_connections",
             "missed",
             "offered",
+            "offered_per_second",
             "operations",
             "operations_per_second",
             "options",
+            "remade_connections",
             "scenario",
             "seconds",
             "series",
             "server",
             "target",
             "unanswered",
+            "valid",
+            "verdict",
         ];
         let full = json(&samples::posts());
         assert_eq!(keys(&full), top);
         assert_eq!(keys(&json(&samples::silence())), top);
-        assert_eq!(keys(&full["errors"]), ["lost", "refused", "total"]);
+        assert_eq!(keys(&full["errors"]), ["lost", "refused", "timed_out", "total"]);
         assert_eq!(keys(&full["latency_ns"]), ["max", "mean", "p50", "p90", "p99", "p99.9"]);
         assert_eq!(
             keys(&full["series"][0]),
@@ -131,7 +157,8 @@ mod tests {
     fn the_manual_names_every_key() {
         let manual = include_str!("../../../docs/LOAD.md");
         let full = json(&samples::posts());
-        for object in [&full, &full["errors"], &full["latency_ns"], &full["series"][0], &full["server"]] {
+        let inner = ["errors", "latency_ns", "server", "generator"].map(|key| &full[key]);
+        for object in inner.into_iter().chain([&full, &full["series"][0]]) {
             for key in keys(object) {
                 assert!(manual.contains(&format!("`{key}`")), "{key} is not in docs/LOAD.md");
             }
@@ -142,13 +169,15 @@ mod tests {
     fn the_numbers_are_the_outcomes() {
         let full = json(&samples::posts());
         assert_eq!(full["operations_per_second"], 100.0);
-        assert_eq!(full["errors"], value!({"total": 3, "refused": 2, "lost": 1}));
+        assert_eq!(full["errors"], value!({"total": 3, "refused": 2, "lost": 1, "timed_out": 0}));
         let fates = ["offered", "operations", "late", "missed", "unanswered", "lost_connections"];
         assert_eq!(fates.map(|fate| full[fate].as_u64().unwrap()), [1010, 1000, 4, 2, 1, 1]);
         assert_eq!(full["options"], value!({"connections": "100", "pipeline": "32"}));
         // Three digits: within a thousandth of 5 and 9.9 ms.
         assert_eq!(full["latency_ns"]["p50"], 5_001_215);
         assert_eq!(full["latency_ns"]["p99"], 9_904_127);
+        assert_eq!(full["exact_below_ns"], 9_953_280.0);
+        assert_eq!((&full["valid"], &full["verdict"]), (&value!(true), &Value::Null));
         assert_eq!(full["series"].as_array().unwrap().len(), 10);
         assert_eq!(full["series"][6]["errors"], 3);
         assert_eq!(full["server"]["cpu_us_per_operation"], 5.0);

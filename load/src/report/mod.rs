@@ -18,18 +18,44 @@ use crate::outcome::Outcome;
 /// The percentiles that every output names, each with its quantile. The same names stand in thresholds.
 const PERCENTILES: [(&str, f64); 4] = [("p50", 0.50), ("p90", 0.90), ("p99", 0.99), ("p99.9", 0.999)];
 
-/// The latencies that every output names, in nanoseconds and in reading order; nothing if nothing was
-/// answered.
-fn named_latencies(outcome: &Outcome) -> Option<Vec<(&'static str, f64)>> {
+/// A latency with the name that every output gives it.
+#[derive(Debug, Clone, Copy)]
+struct Named {
+    name: &'static str,
+    /// Nanoseconds.
+    ns: f64,
+    /// It may be longer: something that was never answered has waited for so long or less.
+    at_least: bool,
+}
+
+impl Named {
+    fn shown(self) -> String {
+        format!("{}{}", if self.at_least { "≥ " } else { "" }, units::time(self.ns))
+    }
+}
+
+/// The latencies that every output names, in reading order; nothing if nothing was asked.
+fn named_latencies(outcome: &Outcome) -> Option<Vec<Named>> {
     let latency = &outcome.latency;
     if latency.is_empty() {
         return None;
     }
-    let mut named: Vec<_> =
-        PERCENTILES.iter().map(|&(name, q)| (name, latency.value_at_quantile(q) as f64)).collect();
-    named.push(("max", latency.max() as f64));
-    named.push(("mean", latency.mean()));
-    Some(named)
+    let bound = exact_below(outcome);
+    let named = |name, ns: f64, least: f64| Named { name, ns, at_least: bound.is_some_and(|ns| least >= ns) };
+    let mut all: Vec<_> = PERCENTILES
+        .iter()
+        .map(|&(name, q)| (name, latency.value_at_quantile(q) as f64))
+        .chain([("max", latency.max() as f64)])
+        .map(|(name, ns)| named(name, ns, ns))
+        .collect();
+    // Whatever was not answered is part of the mean.
+    all.push(named("mean", latency.mean(), f64::INFINITY));
+    Some(all)
+}
+
+/// Percentiles below this are exact, those from here on may be longer; nothing if all was answered.
+fn exact_below(outcome: &Outcome) -> Option<f64> {
+    (!outcome.censored.is_empty()).then(|| outcome.censored.min() as f64)
 }
 
 /// The quantile of a percentage, which 99.9 / 100 is not: it is the next number above 0.999, and that may be
@@ -60,7 +86,7 @@ mod tests {
 pub(crate) mod samples {
     //! Outcomes that the tests of all outputs share.
 
-    use crate::outcome::{Counts, Outcome, Second, ServerUse, latencies};
+    use crate::outcome::{Counts, GeneratorUse, Outcome, Second, ServerUse, latencies};
 
     /// Ten seconds of posts: a thousand operations, from 10 µs to 10 ms in even steps, and a few of each other
     /// fate.
@@ -68,6 +94,11 @@ pub(crate) mod samples {
         let mut latency = latencies();
         for step in 1..=1000 {
             latency.record(step * 10_000).unwrap();
+        }
+        // The last five were never answered.
+        let mut censored = latencies();
+        for step in 996..=1000 {
+            censored.record(step * 10_000).unwrap();
         }
         let second = |n: u32| Second {
             at: f64::from(n),
@@ -92,10 +123,13 @@ pub(crate) mod samples {
                 unanswered: 1,
                 refused: 2,
                 lost: 1,
+                timed_out: 0,
                 lost_connections: 1,
+                remade_connections: 1,
             },
             bytes: 3 << 20,
             latency,
+            censored,
             series: (1..=10).map(second).collect(),
             server: Some(ServerUse {
                 pid: 4242,
@@ -105,6 +139,7 @@ pub(crate) mod samples {
                 memory_bytes_before: 12 << 20,
                 memory_bytes_after: 13 << 20,
             }),
+            generator: GeneratorUse { cpu_seconds: 2.0, busiest: Some(0.2), lag: None },
         }
     }
 
@@ -114,6 +149,7 @@ pub(crate) mod samples {
             counts: Counts::default(),
             bytes: 0,
             latency: latencies(),
+            censored: latencies(),
             series: Vec::new(),
             server: None,
             ..posts()

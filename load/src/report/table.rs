@@ -3,7 +3,8 @@
 use std::fmt::Write;
 
 use super::{named_latencies, share, units};
-use crate::outcome::{Counts, Outcome, ServerUse};
+use crate::outcome::{Counts, GeneratorUse, Outcome, ServerUse};
+use crate::verdict::Verdict;
 
 /// The widest line, save for a name that is wider by itself.
 const COLUMNS_MAX: usize = 80;
@@ -13,7 +14,11 @@ const LATENCY_COLUMNS: usize = 10;
 
 /// What a run has come to, in lines of at most 80 columns that a terminal shows; ends with a newline.
 pub fn table(outcome: &Outcome) -> String {
-    let mut lines = headline(outcome);
+    let mut lines: Vec<String> = Vec::new();
+    if let Some(verdict) = Verdict::of(outcome).said() {
+        lines.extend(wrapped(verdict.split(' ').map(str::to_owned), " "));
+    }
+    lines.extend(headline(outcome));
     lines.push(String::new());
     lines.extend(throughput(outcome));
     lines.extend(errors(&outcome.counts));
@@ -22,6 +27,7 @@ pub fn table(outcome: &Outcome) -> String {
         Some(server) => lines.extend(server_use(outcome, server)),
         None => lines.push(said("server", "not measured: its process could not be looked at")),
     }
+    lines.extend(own_use(&outcome.generator));
     lines.iter().fold(String::new(), |mut text, line| {
         text.push_str(line.trim_end());
         text.push('\n');
@@ -57,7 +63,9 @@ fn errors(counts: &Counts) -> Vec<String> {
     let kinds = present(counts.error_kinds());
     lines.extend(kinds.map(|(kind, number)| row(&format!("  {kind}"), &units::count(number), "")));
     if counts.lost_connections > 0 {
-        lines.push(row("connections", &units::count(counts.lost_connections), "lost"));
+        let remade = units::count(counts.remade_connections);
+        let note = format!("lost, {remade} made again");
+        lines.push(row("connections", &units::count(counts.lost_connections), &note));
     }
     lines
 }
@@ -73,11 +81,11 @@ fn latency(outcome: &Outcome) -> Vec<String> {
     };
     let mut names = format!("{:LABEL_COLUMNS$}", "latency");
     let mut values = " ".repeat(LABEL_COLUMNS);
-    for (column, (name, ns)) in named.into_iter().enumerate() {
+    for (column, latency) in named.into_iter().enumerate() {
         // The first column ends where the values of the other rows end.
         let width = if column == 0 { VALUE_COLUMNS } else { LATENCY_COLUMNS };
-        let _ = write!(names, "{name:>width$}");
-        let _ = write!(values, "{:>width$}", units::time(ns));
+        let _ = write!(names, "{:>width$}", latency.name);
+        let _ = write!(values, "{:>width$}", latency.shown());
     }
     vec![names, values]
 }
@@ -98,6 +106,18 @@ fn server_use(outcome: &Outcome, server: &ServerUse) -> Vec<String> {
     }
     let before = format!("{} at the start", units::size(server.memory_bytes_before as f64));
     lines.push(row("server memory", &units::size(server.memory_bytes_after as f64), &before));
+    lines
+}
+
+/// What forum-load itself used, and how late it sent.
+fn own_use(own: &GeneratorUse) -> Vec<String> {
+    let core = own.busiest.map(|share| format!("{} % of its core", units::three_digits(share * 100.0)));
+    let mut lines = vec![row("own CPU", &units::time(own.cpu_seconds * 1e9), &core.unwrap_or_default())];
+    if let Some(lag) = own.lag.as_ref().filter(|lag| !lag.is_empty()) {
+        let [p50, p99, max] = [lag.value_at_quantile(0.50), lag.value_at_quantile(0.99), lag.max()]
+            .map(|ns| units::time(ns as f64));
+        lines.push(row("send lag", &p99, &format!("p99; p50 {p50}, max {max}")));
+    }
     lines
 }
 
@@ -148,12 +168,13 @@ unanswered                1
 errors                    3
   refused                 2
   lost                    1
-connections               1    lost
+connections               1    lost, 1 made again
 latency                 p50       p90       p99     p99.9       max      mean
-                    5.00 ms   9.00 ms   9.90 ms   9.99 ms   10.0 ms   5.01 ms
+                    5.00 ms   9.00 ms   9.90 ms ≥ 9.99 ms ≥ 10.0 ms ≥ 5.01 ms
 server CPU          5.00 ms    user 3.00 ms, system 2.00 ms
                     5.00 µs    an operation; 0.050 % of a core
 server memory      13.0 MiB    12.0 MiB at the start
+own CPU              2.00 s    20.0 % of its core
 ";
         assert_eq!(table(&samples::posts()), expected);
     }
@@ -169,8 +190,21 @@ operations                0    0 /s
 errors                    0
 latency        not measured: nothing was answered
 server         not measured: its process could not be looked at
+own CPU              2.00 s    20.0 % of its core
 ";
         assert_eq!(table(&samples::silence()), expected);
+    }
+
+    #[test]
+    fn an_invalid_run_says_so_in_its_first_line_and_the_lag_by_which_it_is() {
+        let mut outcome = samples::posts();
+        let mut lag = crate::outcome::latencies();
+        lag.record_n(5_000_000, 100).unwrap();
+        outcome.generator.lag = Some(lag);
+        let table = table(&outcome);
+        let first = table.lines().next().unwrap();
+        assert!(first.starts_with("invalid: requests left up to 5.00 ms after they were due"), "{table}");
+        assert!(table.contains("send lag            5.00 ms    p99; p50 5.00 ms, max 5.00 ms\n"), "{table}");
     }
 
     #[test]
@@ -193,7 +227,9 @@ server         not measured: its process could not be looked at
                 unanswered: 1 << 50,
                 refused: 1 << 50,
                 lost: 1 << 50,
+                timed_out: 1 << 50,
                 lost_connections: 1 << 50,
+                remade_connections: 1 << 50,
             },
             bytes: 1 << 60,
             seconds: 1e-3,

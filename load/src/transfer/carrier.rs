@@ -93,7 +93,7 @@ impl Carrier {
             match moved {
                 Ok(()) => meter.answer(due, log.now_ns()),
                 Err(_) if log.is_interrupted() => {
-                    meter.give_up(due, 1);
+                    meter.give_up(due, 1, log.now_ns());
                     return (bytes, false);
                 }
                 Err(error) if error.get_ref().is_some_and(|inner| inner.is::<Refusal>()) => {

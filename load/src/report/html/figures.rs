@@ -32,7 +32,7 @@ pub(super) fn latency_by_percentile(outcome: &Outcome) -> Option<Chart> {
         let y = outcome.latency.value_at_quantile(q) as f64;
         Mark { x: -(1.0 - q).log10(), y, name: format!("{name} {}", units::time(y)) }
     });
-    let told: Vec<_> = named.iter().map(|(name, ns)| format!("{name} {}", units::time(*ns))).collect();
+    let told: Vec<_> = named.iter().map(|named| format!("{} {}", named.name, named.shown())).collect();
     Some(Chart {
         summary: format!("Latency by percentile: {}", told.join(", ")),
         marks: marks.collect(),

@@ -11,6 +11,7 @@ use std::fmt::{self, Display, Write};
 use self::chart::Chart;
 use super::{named_latencies, share, units};
 use crate::outcome::{Counts, Outcome};
+use crate::verdict::Verdict;
 
 const STYLE: &str = include_str!("style.css");
 
@@ -44,6 +45,9 @@ fn write_page(page: &mut String, outcome: &Outcome) -> fmt::Result {
 <p>Measured for {measured} after the warm-up.</p>
 "#
     )?;
+    if let Some(verdict) = Verdict::of(outcome).said() {
+        writeln!(page, "<p class=\"verdict\">{}</p>", Escaped(&verdict))?;
+    }
     write_options(page, outcome)?;
     page.push_str("</header>\n<main>\n");
     write_tiles(page, outcome)?;
@@ -104,7 +108,7 @@ fn tiles(outcome: &Outcome) -> Vec<Tile> {
         Some(named) => tiles.extend(
             named
                 .into_iter()
-                .map(|(name, ns)| tile(&format!("latency, {name}"), units::time(ns), String::new())),
+                .map(|named| tile(&format!("latency, {}", named.name), named.shown(), String::new())),
         ),
     }
     match &outcome.server {
@@ -130,6 +134,12 @@ fn tiles(outcome: &Outcome) -> Vec<Tile> {
             tiles.push(tile("server memory", units::size(server.memory_bytes_after as f64), before));
         }
     }
+    let own = &outcome.generator;
+    let core = format!("{} %", units::three_digits(own.busiest.unwrap_or_default() * 100.0));
+    let lag = own.lag.as_ref().map_or_else(String::new, |lag| {
+        format!("; send lag {} (p99)", units::time(lag.value_at_quantile(0.99) as f64))
+    });
+    tiles.push(tile("forum-load itself", core, format!("of its core{lag}")));
     tiles
 }
 

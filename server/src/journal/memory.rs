@@ -18,6 +18,7 @@ pub struct MemoryJournal {
     committed: Vec<Vec<u8>>,
     commits: usize,
     holding: bool,
+    holding_passing: bool,
     no_space_commits: usize,
     /// What a power cut would leave, if that is less than was committed.
     durable: Option<Sequence>,
@@ -51,6 +52,17 @@ impl MemoryJournal {
     pub fn release(&mut self) {
         self.holding = false;
         while self.commit_one() {}
+    }
+
+    /// From now on passing entries take their time, as in a log that several nodes share, until
+    /// [`MemoryJournal::release_passing`].
+    pub fn hold_passing(&mut self) {
+        self.holding_passing = true;
+    }
+
+    /// Passing entries come back at once again, those that were held among them.
+    pub fn release_passing(&mut self) {
+        self.holding_passing = false;
     }
 
     /// Commits the oldest batch that is held; says whether there was one.
@@ -138,7 +150,7 @@ impl Journal for MemoryJournal {
     }
 
     fn has_outcome(&self) -> bool {
-        self.gathering.has_passing()
+        self.gathering.has_passing() && !self.holding_passing
     }
 
     fn durable(&self) -> Sequence {
@@ -153,6 +165,7 @@ impl Journal for MemoryJournal {
             return Some(outcome);
         }
         match std::mem::take(&mut self.state) {
+            State::Working if self.holding_passing => None,
             State::Working => self.gathering.take_passing().map(|entries| Outcome::Passed { entries }),
             State::Breaking(reason) => {
                 self.state = State::Broken;
@@ -258,6 +271,11 @@ mod tests {
         assert_eq!(passed, [5, 2, 9].map(|ticket| (Some(Ticket(ticket)), &b""[..])));
         assert!(!journal.has_outcome());
         assert_eq!(journal.next_outcome(), None);
+        journal.hold_passing();
+        journal.propose(Ticket(1), Class::Passing, |_| {});
+        assert_eq!((journal.has_outcome(), journal.next_outcome()), (false, None));
+        journal.release_passing();
+        assert!(journal.has_outcome() && journal.next_outcome().is_some());
         propose(&mut journal, 2, b"2");
         journal.release();
         journal.end_turn(true);

@@ -68,7 +68,7 @@ pub struct ServeArguments {
     #[arg(value_name = "ADMIN_PASSWORD", conflicts_with = "admin_password_file")]
     pub admin_password: Option<String>,
     /// Address and port to listen on; port 0 = any free one [default: 127.0.0.1:12345]
-    #[arg(long, value_name = "ADDR:PORT", value_parser = crate::listen::parse)]
+    #[arg(long, value_name = "ADDR:PORT", value_parser = crate::net::address::parse)]
     pub listen: Option<SocketAddr>,
     /// File whose first line is the password for SHT
     #[arg(long, value_name = "FILE")]

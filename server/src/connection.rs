@@ -15,7 +15,7 @@ pub const OUTGOING_BYTES_HIGH: usize = 256 * 1024;
 pub const OUTGOING_BYTES_LOW: usize = 64 * 1024;
 /// Bytes read from one connection in one turn: a busy peer must not starve the rest.
 pub const READ_SHARE_BYTES: usize = 64 * 1024;
-/// The reactor's one read buffer: what was left of an unfinished frame, and a share behind it.
+/// The loop's one read buffer: what was left of an unfinished frame, and a share behind it.
 pub const SCRATCH_BYTES: usize = FRAME_BYTES_MAX + READ_SHARE_BYTES;
 
 const _: () = assert!(OUTGOING_BYTES_LOW < OUTGOING_BYTES_HIGH);

@@ -19,9 +19,8 @@ use crate::clock::{Clock, SystemClock};
 use crate::console;
 use crate::interrupts::{Interrupted, Interrupts, Ready};
 use crate::journal::Journal;
-use crate::reactor::Reactor;
+use crate::net::{EventLoop, signals};
 use crate::service::Service;
-use crate::signals;
 use crate::startup::Failed;
 use crate::workers::passwords::{HashParameters, hash_all_while};
 
@@ -43,7 +42,7 @@ pub fn import<J: Journal, C: Clock>(
     file: &Path,
     parameters: HashParameters,
     service: &mut Service<TcpStream, J, C>,
-    reactor: &mut Reactor,
+    event_loop: &mut EventLoop,
 ) -> Result<bool, Failed> {
     let interrupts = Interrupts::noticed(signals::ending())
         .map_err(|error| Failed::because(format_args!("can't listen for signals: {error}")))?;
@@ -65,7 +64,7 @@ pub fn import<J: Journal, C: Clock>(
         for ((name, _), hash) in batch.iter().zip(hashes) {
             service.import_account(name.clone(), hash);
         }
-        reactor.settle(service).map_err(Failed::because)?;
+        event_loop.settle(service).map_err(Failed::because)?;
         if interrupts.check().is_err() {
             return Ok(false);
         }

@@ -1,7 +1,7 @@
 //! forumd: a forum server on one event loop. Everything it does is reachable from here; `main.rs` only
 //! reads the command line and says how it ended.
 //!
-//! Read in this order: [`reactor`] (the loop), [`service`] (who asks what), [`forum`] (what is remembered),
+//! Read in this order: [`net`] (the loop), [`service`] (who asks what), [`forum`] (what is remembered),
 //! [`journal`] (how it is kept).
 #![forbid(unsafe_code)]
 
@@ -20,18 +20,16 @@ pub mod inbox;
 mod interrupts;
 pub mod journal;
 pub mod links;
-mod listen;
 pub mod listing;
 pub mod lockout;
+pub mod net;
 pub mod network;
 
 pub mod online;
 pub mod outgoing;
 pub mod peers;
-pub mod reactor;
 pub mod service;
 pub mod session;
-pub mod signals;
 pub mod startup;
 pub mod store;
 pub mod timers;

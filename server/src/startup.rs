@@ -20,9 +20,8 @@ use crate::descriptors::Budget;
 use crate::directory::Directory;
 use crate::forum::{Entry, Forum, Restorer};
 use crate::journal::{Durability, Replayed, SqliteJournal, Stored, Writing};
-use crate::reactor::{self, Reactor, Wake};
+use crate::net::{self, EventLoop, Wake, signals};
 use crate::service::{Helpers, Service, Settings};
-use crate::signals;
 use crate::store::Store;
 use crate::workers::files::{self, FileSync, FileWorkers};
 use crate::workers::logging;
@@ -55,7 +54,7 @@ pub fn serve(arguments: &ServeArguments, data: &Path) -> Result<(), Failed> {
     let hash_parameters = hash_parameters(arguments)?;
     let mut warnings = risks(arguments, hash_parameters);
     let settings = settings(arguments, hash_parameters, &mut warnings)?;
-    let socket = reactor::bind(arguments.address(), Duration::from_secs(arguments.stall_timeout))
+    let socket = net::bind(arguments.address(), Duration::from_secs(arguments.stall_timeout))
         .map_err(|error| Failed::because(format_args!("can't listen on {}: {error}", arguments.address())))?;
     let store = Store::open(data).map_err(Failed::because)?;
     let log = logging::init(log_level(arguments), arguments.log_file.as_deref())
@@ -64,21 +63,21 @@ pub fn serve(arguments: &ServeArguments, data: &Path) -> Result<(), Failed> {
 
     let (forum, replayed) = replay(&store, arguments.accept_log)?;
     tidy_files(&forum, store.files())?;
-    let (mut reactor, wake) = Reactor::new(signals, log.reopener()).map_err(Failed::because)?;
+    let (mut event_loop, wake) = EventLoop::new(signals, log.reopener()).map_err(Failed::because)?;
     let helpers = start_helpers(arguments, hash_parameters, replayed, &store, &wake)?;
     let mut service = Service::new(settings, SystemClock, forum, helpers);
     let is_whole = match &arguments.credentials {
-        Some(file) => credentials::import(file, hash_parameters, &mut service, &mut reactor)?,
+        Some(file) => credentials::import(file, hash_parameters, &mut service, &mut event_loop)?,
         None => true,
     };
     // A signal that has come meanwhile ends it in order, before anybody is let in.
     if is_whole {
-        let address = reactor.listen(socket).map_err(|error| {
+        let address = event_loop.listen(socket).map_err(|error| {
             Failed::because(format_args!("can't listen on {}: {error}", arguments.address()))
         })?;
         console::say(format_args!("listening on {address}"));
     }
-    let ended = reactor.run(&mut service).map_err(Failed::because);
+    let ended = event_loop.run(&mut service).map_err(Failed::because);
     let wipe = arguments.wipe_on_shutdown && service.was_told_to_end();
     let closed = service.into_journal().map_err(|reason| {
         Failed::because(format_args!("the log can't be written, so nothing more is: {reason}"))

@@ -23,7 +23,7 @@ pub use sqlite::{
     Stored, Tail, Trouble, Unverified, Writing, leftovers, parts, sync_directory, write_fresh,
 };
 
-/// What the reactor needs of a journal. Replay is not part of it: that happens before there is a loop.
+/// What the event loop needs of a journal. Replay is not part of it: that happens before there is a loop.
 pub trait Journal {
     /// Takes an entry, whose bytes `encode` appends to what it is given; returns how many these are.
     ///

@@ -134,7 +134,7 @@ fn stage_on(options: &[&str], forum: Forum, journal: MemoryJournal) -> Stage {
     let arguments = Arguments::parse_from([&["forumd"], options].concat()).serve;
     let files = tempfile::tempdir().unwrap();
     let weak = HashParameters::new(8, 1, 1).unwrap();
-    let wake: crate::reactor::Wake = std::sync::Arc::new(|| {});
+    let wake: crate::net::Wake = std::sync::Arc::new(|| {});
     let helpers = Helpers {
         journal,
         passwords: PasswordHasher::start(0, 100, weak, wake.clone()).unwrap(),

@@ -16,12 +16,12 @@ use mio::{Events, Interest, Poll, Token, Waker};
 use signal_hook_mio::v1_0::Signals;
 use socket2::{Domain, Protocol, SockRef, Socket, Type};
 
+use super::signals::{self, Meaning};
 use crate::clock::Clock;
 use crate::connection::PeerEnd;
 use crate::journal::Journal;
 use crate::service::Service;
 use crate::session::PeerId;
-use crate::signals::{self, Meaning};
 use crate::workers::logging::Reopener;
 
 const LISTENER: Token = Token(usize::MAX);
@@ -67,7 +67,7 @@ pub fn bind(address: SocketAddr, stall_timeout: Duration) -> io::Result<Socket> 
 pub type Wake = Arc<dyn Fn() + Send + Sync>;
 
 /// The poll and everything registered with it but the connections.
-pub struct Reactor {
+pub struct EventLoop {
     poll: Poll,
     listener: Option<TcpListener>,
     /// Edge-triggered: more may wait to be accepted.
@@ -89,7 +89,7 @@ struct Pause {
     connections: usize,
 }
 
-impl Reactor {
+impl EventLoop {
     /// A loop that listens to nobody yet, and what wakes it. It hears these signals and those that end it, and
     /// opens the log file anew when one says so.
     ///
@@ -100,7 +100,7 @@ impl Reactor {
         let waker = Waker::new(poll.registry(), WAKER)?;
         signals::take_ending(&signals)?;
         poll.registry().register(&mut signals, SIGNALS, Interest::READABLE)?;
-        let reactor = Self {
+        let event_loop = Self {
             poll,
             listener: None,
             acceptable: true,
@@ -110,7 +110,7 @@ impl Reactor {
             log,
             woken: Arc::default(),
         };
-        let woken = Arc::clone(&reactor.woken);
+        let woken = Arc::clone(&event_loop.woken);
         // A wake-up that fails would leave results lying; there is nothing better than saying so.
         let wake = move || {
             if !woken.swap(true, Ordering::SeqCst)
@@ -119,7 +119,7 @@ impl Reactor {
                 error!("the event loop can't be woken: {error}");
             }
         };
-        Ok((reactor, Arc::new(wake)))
+        Ok((event_loop, Arc::new(wake)))
     }
 
     /// Opens the door of a bound socket; says which address it is.

@@ -1,21 +1,20 @@
 //! The event loop: waits, accepts, tells the service who is ready, and gives it its turn. It knows sockets
 //! and signals, and nothing of what is said over them.
 
-use std::fs::File;
-use std::io::{self, ErrorKind, Write};
+use std::io::{self, ErrorKind};
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
-use forum_common::wire::{Closing, NO_TAG, Notice};
-use log::{error, info, warn};
+use log::{error, info};
 use mio::event::Event;
-use mio::net::{TcpListener, TcpStream};
+use mio::net::TcpStream;
 use mio::{Events, Interest, Poll, Token, Waker};
 use signal_hook_mio::v1_0::Signals;
-use socket2::{Domain, Protocol, SockRef, Socket, Type};
+use socket2::Socket;
 
+use super::listener::Listener;
 use super::signals::{self, Meaning};
 use crate::clock::Clock;
 use crate::connection::PeerEnd;
@@ -32,36 +31,8 @@ const SIGNALS: Token = Token(usize::MAX - 2);
 const EVENTS_MAX: usize = 1_024;
 /// Connections accepted in one turn: a rush of newcomers must not starve those who are in.
 const ACCEPT_SHARE: usize = 256;
-/// Connections that may wait to be accepted; the kernel may allow fewer.
-const BACKLOG: i32 = 4_096;
 /// Looks with timeout 0 for more entries before a batch goes to the journal anyway.
 const LOOKS_MAX: u32 = 5;
-/// How long no connection is accepted after the descriptors ran out, unless one is closed before.
-const ACCEPT_PAUSE: Duration = Duration::from_millis(200);
-
-/// How long sent bytes may stay unacknowledged: so a peer that vanished is noticed 65 s after something was sent to it,
-/// and 90 s after it fell silent, when it was probed (see [`crate::core::probes`]).
-const USER_TIMEOUT: Duration = Duration::from_secs(65);
-/// How much longer than the stall time-out that is at least. The user time-out counts the time in which a live peer's
-/// window is closed as well, and resets without a word: so our own limit has to come first, with its last word.
-const USER_TIMEOUT_MARGIN: Duration = Duration::from_secs(5);
-
-/// Binds the address that will be listened on, without letting anybody in yet. Connections inherit the
-/// options of their listener, so they are set here once instead of at every accept.
-///
-/// `stall_timeout`: after which the service ends a connection whose output stands still.
-///
-/// # Errors
-/// The port is taken, or the address is none of this machine's.
-pub fn bind(address: SocketAddr, stall_timeout: Duration) -> io::Result<Socket> {
-    let socket = Socket::new(Domain::for_address(address), Type::STREAM, Some(Protocol::TCP))?;
-    socket.set_reuse_address(true)?;
-    socket.set_nonblocking(true)?;
-    socket.set_tcp_nodelay(true)?;
-    socket.set_tcp_user_timeout(Some(USER_TIMEOUT.max(stall_timeout + USER_TIMEOUT_MARGIN)))?;
-    socket.bind(&address.into())?;
-    Ok(socket)
-}
 
 /// Wakes the loop from another thread. Whatever it is to find must be there before.
 pub type Wake = Arc<dyn Fn() + Send + Sync>;
@@ -69,24 +40,11 @@ pub type Wake = Arc<dyn Fn() + Send + Sync>;
 /// The poll and everything registered with it but the connections.
 pub struct EventLoop {
     poll: Poll,
-    listener: Option<TcpListener>,
-    /// Edge-triggered: more may wait to be accepted.
-    acceptable: bool,
-    /// The descriptors ran out.
-    accept_pause: Option<Pause>,
-    /// A descriptor that is given up to accept one connection more and say why it can't stay.
-    reserve: Option<File>,
+    listener: Listener,
     signals: Signals,
     log: Reopener,
     /// Somebody has woken the loop since it last looked at what its helpers have done: nobody else needs to.
     woken: Arc<AtomicBool>,
-}
-
-/// Nobody is accepted until a connection is closed, or for some time: descriptors come free elsewhere too.
-#[derive(Debug, Clone, Copy)]
-struct Pause {
-    until: Instant,
-    connections: usize,
 }
 
 impl EventLoop {
@@ -100,16 +58,7 @@ impl EventLoop {
         let waker = Waker::new(poll.registry(), WAKER)?;
         signals::take_ending(&signals)?;
         poll.registry().register(&mut signals, SIGNALS, Interest::READABLE)?;
-        let event_loop = Self {
-            poll,
-            listener: None,
-            acceptable: true,
-            accept_pause: None,
-            reserve: File::open("/dev/null").ok(),
-            signals,
-            log,
-            woken: Arc::default(),
-        };
+        let event_loop = Self { poll, listener: Listener::closed(), signals, log, woken: Arc::default() };
         let woken = Arc::clone(&event_loop.woken);
         // A wake-up that fails would leave results lying; there is nothing better than saying so.
         let wake = move || {
@@ -127,12 +76,7 @@ impl EventLoop {
     /// # Errors
     /// Those of the operating system.
     pub fn listen(&mut self, socket: Socket) -> io::Result<SocketAddr> {
-        socket.listen(BACKLOG)?;
-        let mut listener = TcpListener::from_std(socket.into());
-        self.poll.registry().register(&mut listener, LISTENER, Interest::READABLE)?;
-        let address = listener.local_addr()?;
-        self.listener = Some(listener);
-        Ok(address)
+        self.listener.open(socket, self.poll.registry(), LISTENER)
     }
 
     /// Serves until the service has ended.
@@ -181,11 +125,10 @@ impl EventLoop {
         service: &Service<TcpStream, J, C>,
         gathered: bool,
     ) -> io::Result<bool> {
-        let timeout = if gathered || (self.acceptable && self.may_accept(service)) {
+        let timeout = if gathered || self.listener.may_accept(service.connections()) {
             Some(Duration::ZERO)
         } else {
-            let pause = self.accept_pause.map(|pause| pause.until.saturating_duration_since(Instant::now()));
-            [service.idle_for(), pause].into_iter().flatten().min()
+            [service.idle_for(), self.listener.pause_left()].into_iter().flatten().min()
         };
         match self.poll.poll(events, timeout) {
             Ok(()) => Ok(events.is_empty()),
@@ -196,7 +139,7 @@ impl EventLoop {
 
     fn dispatch<J: Journal, C: Clock>(&mut self, event: &Event, service: &mut Service<TcpStream, J, C>) {
         match event.token() {
-            LISTENER => self.acceptable = true,
+            LISTENER => self.listener.mark_ready(),
             // What it has to say, the service finds in its turn.
             WAKER => {}
             SIGNALS => self.take_signals(service),
@@ -231,39 +174,14 @@ impl EventLoop {
         }
     }
 
-    fn may_accept<J: Journal, C: Clock>(&self, service: &Service<TcpStream, J, C>) -> bool {
-        service.is_accepting()
-            && self.listener.is_some()
-            && self.accept_pause.is_none_or(|pause| {
-                service.connections() < pause.connections || pause.until <= Instant::now()
-            })
-    }
-
     /// Lets newcomers in, a share of them a turn.
     fn accept<J: Journal, C: Clock>(&mut self, service: &mut Service<TcpStream, J, C>) {
         if !service.is_accepting() {
-            // Closing the listener turns away whoever comes now.
-            self.listener = None;
+            self.listener.close();
         }
-        if !self.acceptable || !self.may_accept(service) {
-            return;
-        }
-        self.accept_pause = None;
         for _ in 0..ACCEPT_SHARE {
-            let Some(listener) = &self.listener else { return };
-            match listener.accept() {
-                Ok((stream, address)) => self.admit(stream, address, service),
-                Err(error) if error.kind() == ErrorKind::WouldBlock => {
-                    self.acceptable = false;
-                    return;
-                }
-                Err(error) if is_out_of_descriptors(&error) => {
-                    self.turn_away(service);
-                    return;
-                }
-                // The newcomer's own trouble, for instance a connection that was reset while it waited.
-                Err(error) => warn!("accept: {error}"),
-            }
+            let Some((stream, address)) = self.listener.accept(service.connections()) else { return };
+            self.admit(stream, address, service);
         }
     }
 
@@ -281,36 +199,6 @@ impl EventLoop {
             service.break_down(id, &error);
         }
     }
-
-    /// Out of descriptors: an edge-triggered listener never wakes again by itself, so the next try is on a
-    /// timer. One newcomer is told why, by means of the reserve.
-    fn turn_away<J: Journal, C: Clock>(&mut self, service: &Service<TcpStream, J, C>) {
-        warn!("out of descriptors at {} connections; newcomers are turned away", service.connections());
-        let until = Instant::now() + ACCEPT_PAUSE;
-        self.accept_pause = Some(Pause { until, connections: service.connections() });
-        drop(self.reserve.take());
-        if let Some(listener) = &self.listener
-            && let Ok((mut stream, _)) = listener.accept()
-        {
-            let mut farewell = Vec::new();
-            let text = "Server is full. Please try again later";
-            Notice::Closing { code: Closing::ServerFull, text }.encode(NO_TAG, &mut farewell);
-            // A fresh socket's buffer takes it; if not, nothing is lost but a courtesy.
-            let _ = stream.write(&farewell);
-            let _ = SockRef::from(&stream).shutdown(std::net::Shutdown::Write);
-        }
-        self.reserve = File::open("/dev/null").ok();
-    }
-}
-
-fn is_out_of_descriptors(error: &io::Error) -> bool {
-    let codes = [
-        rustix::io::Errno::MFILE,
-        rustix::io::Errno::NFILE,
-        rustix::io::Errno::NOBUFS,
-        rustix::io::Errno::NOMEM,
-    ];
-    codes.iter().any(|code| error.raw_os_error() == Some(code.raw_os_error()))
 }
 
 /// A token carries slot and generation, so that events for the dead find nobody.

@@ -2,6 +2,8 @@
 
 pub(crate) mod address;
 mod event_loop;
+mod listener;
 pub mod signals;
 
-pub use event_loop::{EventLoop, Wake, bind};
+pub use event_loop::{EventLoop, Wake};
+pub use listener::bind;

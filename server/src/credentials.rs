@@ -19,8 +19,8 @@ use crate::clock::{Clock, SystemClock};
 use crate::console;
 use crate::interrupts::{Interrupted, Interrupts, Ready};
 use crate::journal::Journal;
+use crate::net::turn::Server;
 use crate::net::{EventLoop, signals};
-use crate::service::Service;
 use crate::startup::Failed;
 use crate::workers::passwords::{HashParameters, hash_all_while};
 
@@ -41,7 +41,7 @@ const LINE_BYTES_MAX: usize = 1_024;
 pub fn import<J: Journal, C: Clock>(
     file: &Path,
     parameters: HashParameters,
-    service: &mut Service<TcpStream, J, C>,
+    server: &mut Server<TcpStream, J, C>,
     event_loop: &mut EventLoop,
 ) -> Result<bool, Failed> {
     let interrupts = Interrupts::noticed(signals::ending())
@@ -52,7 +52,7 @@ pub fn import<J: Journal, C: Clock>(
         Err(Unusable::Because(why)) => return Err(Failed::because(why)),
     };
     let named = listed.len();
-    listed.retain(|(name, _)| service.forum().accounts.find(name).is_none());
+    listed.retain(|(name, _)| server.forum().accounts.find(name).is_none());
     let mut progress = Progress::new(listed.len());
     for batch in listed.chunks(BATCH_ACCOUNTS) {
         let passwords: Vec<_> = batch.iter().map(|(_, password)| password.clone()).collect();
@@ -62,9 +62,9 @@ pub fn import<J: Journal, C: Clock>(
         };
         let Some(hashes) = hash_all_while(&passwords, parameters, goes_on) else { return Ok(false) };
         for ((name, _), hash) in batch.iter().zip(hashes) {
-            service.import_account(name.clone(), hash);
+            server.import_account(name.clone(), hash);
         }
-        event_loop.settle(service).map_err(Failed::because)?;
+        event_loop.settle(server).map_err(Failed::because)?;
         if interrupts.check().is_err() {
             return Ok(false);
         }

@@ -5,7 +5,7 @@
 use std::fmt;
 
 use crate::args::Limits;
-use crate::service::TURNED_AWAY_MAX;
+use crate::core::TURNED_AWAY_MAX;
 use crate::workers::files::THREADS;
 
 /// What the server itself has open, with room to spare: the standard streams, log file, lock, database with its

@@ -1,15 +1,16 @@
 //! forumd: a forum server on one event loop. Everything it does is reachable from here; `main.rs` only
 //! reads the command line and says how it ended.
 //!
-//! Read in this order: [`net`] (the loop), [`service`] (who asks what), [`forum`] (what is remembered),
-//! [`journal`] (how it is kept).
+//! Read in this order: [`net`] (the loop, sockets and the turn), [`session`] (what one connection is),
+//! `commands` and `core` (what is asked, and what becomes of it), [`forum`] (what is remembered), [`journal`] (how it
+//! is kept).
 #![forbid(unsafe_code)]
 
 pub mod admin;
 mod advice;
 pub mod args;
 pub mod clock;
-pub mod connection;
+mod commands;
 pub mod console;
 mod core;
 pub mod credentials;
@@ -24,11 +25,8 @@ pub mod listing;
 pub mod lockout;
 pub mod net;
 pub mod network;
-
 pub mod online;
 pub mod outgoing;
-pub mod peers;
-pub mod service;
 pub mod session;
 pub mod startup;
 pub mod store;

@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use std::net::IpAddr;
 
 use crate::forum::{AccountId, Sequence, Users};
-use crate::session::PeerId;
+use crate::session::ConnectionId;
 
 /// A user who is online.
 #[derive(Debug, Clone, Copy)]
@@ -13,7 +13,7 @@ pub struct OnlineUser {
     /// Who.
     pub account: AccountId,
     /// On which connection.
-    pub peer: PeerId,
+    pub connection: ConnectionId,
     /// From which address.
     pub address: IpAddr,
     /// Where it takes files of other users; 0 = nowhere.
@@ -181,7 +181,7 @@ mod tests {
     fn user(number: u32) -> OnlineUser {
         OnlineUser {
             account: AccountId(number),
-            peer: PeerId { slot: number, generation: 1 },
+            connection: ConnectionId { slot: number, generation: 1 },
             address: "127.0.0.1".parse().unwrap(),
             udp_port: 0,
             since_ms: 0,

@@ -15,13 +15,14 @@ use log::{LevelFilter, info, warn};
 use crate::args::{Limits, ServeArguments};
 use crate::clock::{Clock, SystemClock};
 use crate::console;
+use crate::core::{Helpers, Settings};
 use crate::credentials;
 use crate::descriptors::Budget;
 use crate::directory::Directory;
 use crate::forum::{Entry, Forum, Restorer};
 use crate::journal::{Durability, Replayed, SqliteJournal, Stored, Writing};
+use crate::net::turn::Server;
 use crate::net::{self, EventLoop, Wake, signals};
-use crate::service::{Helpers, Service, Settings};
 use crate::store::Store;
 use crate::workers::files::{self, FileSync, FileWorkers};
 use crate::workers::logging;
@@ -65,9 +66,9 @@ pub fn serve(arguments: &ServeArguments, data: &Path) -> Result<(), Failed> {
     tidy_files(&forum, store.files())?;
     let (mut event_loop, wake) = EventLoop::new(signals, log.reopener()).map_err(Failed::because)?;
     let helpers = start_helpers(arguments, hash_parameters, replayed, &store, &wake)?;
-    let mut service = Service::new(settings, SystemClock, forum, helpers);
+    let mut server = Server::new(settings, SystemClock, forum, helpers);
     let is_whole = match &arguments.credentials {
-        Some(file) => credentials::import(file, hash_parameters, &mut service, &mut event_loop)?,
+        Some(file) => credentials::import(file, hash_parameters, &mut server, &mut event_loop)?,
         None => true,
     };
     // A signal that has come meanwhile ends it in order, before anybody is let in.
@@ -77,9 +78,9 @@ pub fn serve(arguments: &ServeArguments, data: &Path) -> Result<(), Failed> {
         })?;
         console::say(format_args!("listening on {address}"));
     }
-    let ended = event_loop.run(&mut service).map_err(Failed::because);
-    let wipe = arguments.wipe_on_shutdown && service.was_told_to_end();
-    let closed = service.into_journal().map_err(|reason| {
+    let ended = event_loop.run(&mut server).map_err(Failed::because);
+    let wipe = arguments.wipe_on_shutdown && server.was_told_to_end();
+    let closed = server.into_journal().map_err(|reason| {
         Failed::because(format_args!("the log can't be written, so nothing more is: {reason}"))
     });
     ended?;
@@ -92,7 +93,7 @@ pub fn serve(arguments: &ServeArguments, data: &Path) -> Result<(), Failed> {
     Ok(())
 }
 
-/// What the service is told, and in `warnings` what the log is to say of it.
+/// What the server is told, and in `warnings` what the log is to say of it.
 fn settings(
     arguments: &ServeArguments,
     hash_parameters: HashParameters,
@@ -255,7 +256,7 @@ fn start_helpers(
 }
 
 /// Looks after the files that no entry names. What an upload left that a crash cut short was never
-/// acknowledged and goes; the files of removed threads are unlinked by the service. Whole files that nothing
+/// acknowledged and goes; the files of removed threads are unlinked by the server. Whole files that nothing
 /// names may be missed by somebody: they are moved aside, and back should a thread have them after all. Nothing
 /// of this stops a start.
 fn tidy_files(forum: &Forum, dir: &Directory) -> Result<(), Failed> {

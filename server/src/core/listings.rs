@@ -17,7 +17,7 @@ use std::collections::{BTreeMap, HashMap};
 use std::time::{Duration, Instant};
 
 use crate::forum::ThreadId;
-use crate::session::PeerId;
+use crate::session::ConnectionId;
 
 /// How long a list may stand still while others wait.
 pub(crate) const STALL_TIMEOUT: Duration = Duration::from_secs(30);
@@ -56,9 +56,9 @@ pub(crate) struct Listings {
     bytes: usize,
     /// The versions that they share: how many lists have each, and its bytes.
     versions: HashMap<Version, (usize, usize)>,
-    places: HashMap<PeerId, Place>,
+    places: HashMap<ConnectionId, Place>,
     /// Those who wait, by the number each has drawn.
-    line: BTreeMap<u64, PeerId>,
+    line: BTreeMap<u64, ConnectionId>,
     drawn: u64,
     /// When to look for those that stand still; none while nobody waits.
     look_at: Option<Instant>,
@@ -88,7 +88,7 @@ impl Listings {
     }
 
     /// Whether a connection's list may begin. If not, it stands in line, and is named by [`Listings::admit_next`].
-    pub(crate) fn ask(&mut self, id: PeerId, pinned: Pinned, now: Instant) -> bool {
+    pub(crate) fn ask(&mut self, id: ConnectionId, pinned: Pinned, now: Instant) -> bool {
         let may_begin = match self.places.get_mut(&id) {
             Some(Place::Waiting(_, before)) => {
                 *before = pinned;
@@ -116,7 +116,7 @@ impl Listings {
     }
 
     /// A connection has no list any more, and waits for none.
-    pub(crate) fn end(&mut self, id: PeerId) {
+    pub(crate) fn end(&mut self, id: ConnectionId) {
         match self.places.remove(&id) {
             None => {}
             Some(Place::Waiting(number, _)) => self.leave_line(number),
@@ -125,7 +125,7 @@ impl Listings {
     }
 
     /// Admits the first in line, if there is room for it.
-    pub(crate) fn admit_next(&mut self, now: Instant) -> Option<PeerId> {
+    pub(crate) fn admit_next(&mut self, now: Instant) -> Option<ConnectionId> {
         let (&number, &id) = self.line.first_key_value()?;
         let Some(&Place::Waiting(_, pinned)) = self.places.get(&id) else { unreachable!("it is in line") };
         if !self.has_room(pinned) {
@@ -137,12 +137,12 @@ impl Listings {
     }
 
     /// Whether a connection stands in line.
-    pub(crate) fn is_waiting(&self, id: PeerId) -> bool {
+    pub(crate) fn is_waiting(&self, id: ConnectionId) -> bool {
         matches!(self.places.get(&id), Some(Place::Waiting(..)))
     }
 
     /// Part of a connection's list was taken by its client.
-    pub(crate) fn moved(&mut self, id: PeerId, now: Instant) {
+    pub(crate) fn moved(&mut self, id: ConnectionId, now: Instant) {
         if let Some(Place::Admitted(_, moved_at)) = self.places.get_mut(&id) {
             *moved_at = now;
         }
@@ -154,7 +154,7 @@ impl Listings {
     }
 
     /// Connections whose lists keep others waiting and have stood still for too long.
-    pub(crate) fn too_slow(&mut self, now: Instant) -> Vec<PeerId> {
+    pub(crate) fn too_slow(&mut self, now: Instant) -> Vec<ConnectionId> {
         if self.look_at.is_none_or(|at| at > now) {
             return Vec::new();
         }
@@ -177,7 +177,7 @@ impl Listings {
         self.bytes == 0 || self.bytes + added <= self.bytes_max
     }
 
-    fn admit(&mut self, id: PeerId, pinned: Pinned, now: Instant) {
+    fn admit(&mut self, id: ConnectionId, pinned: Pinned, now: Instant) {
         self.bytes += pinned.own;
         if let Some((version, bytes)) = pinned.shared {
             let (lists, counted) = self.versions.entry(version).or_default();
@@ -217,8 +217,8 @@ mod tests {
 
     const MIB: usize = 1 << 20;
 
-    fn id(slot: u32) -> PeerId {
-        PeerId { slot, generation: 1 }
+    fn id(slot: u32) -> ConnectionId {
+        ConnectionId { slot, generation: 1 }
     }
 
     /// A thread of so many MiB that was edited so often.

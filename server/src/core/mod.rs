@@ -1,6 +1,400 @@
-//! The core of the server: what happens between a request and its answer. Pure: no sockets, files, clock or options.
+//! The core of the server: what happens between a request and its answer. It turns frames into answers and entries,
+//! and applied entries into answers and notices. Everything but the connections: sockets, poll and clock are not known
+//! here, so a whole server runs in a unit test.
 
 pub(crate) mod disposal;
+pub(crate) mod lifecycle;
 pub(crate) mod limits;
 pub(crate) mod listings;
+pub(crate) mod log_time;
+pub(crate) mod outbox;
+pub(crate) mod pipeline;
+pub(crate) mod presence;
 pub(crate) mod probes;
+pub(crate) mod removal;
+pub(crate) mod sessions;
+pub(crate) mod unlinking;
+
+use std::collections::{BTreeMap, HashMap, HashSet};
+use std::hash::RandomState;
+use std::time::{Duration, Instant};
+
+use forum_common::wire::Closing;
+use forum_common::wire::Notice;
+use forum_common::wire::Reply;
+use forum_common::wire::Tag;
+use log::{info, warn};
+
+use self::lifecycle::Lifecycle;
+use self::pipeline::Pipeline;
+use self::presence::{Comings, Said};
+use self::probes::Probes;
+use self::removal::Removal;
+use self::unlinking::Unlinking;
+use crate::args::Limits;
+use crate::commands::admin::{Attempt, Target};
+use crate::commands::files::{Download, TransferDeadlines, TransferKey, Upload};
+
+use self::listings::Listings;
+use self::outbox::{Outbox, QUEUED_BYTES_LOW};
+use self::sessions::Sessions;
+use crate::forum::{AccountId, Forum};
+use crate::journal::Journal;
+use crate::links::Links;
+use crate::lockout::Lockout;
+use crate::online::Online;
+use crate::session::{Address, ConnectionId, DrainingStage, Phase, Session, Wait};
+use crate::timers::DeadlineQueue;
+use crate::workers::files::FileWorkers;
+use crate::workers::passwords::{PasswordHash, PasswordHasher};
+use forum_common::text::{Answer, Rejection, Zone};
+
+/// How long a connection may take to close once all was sent to it; and to read the last word if it was cut off, or
+/// the server ends. Others may take the stall time-out for that.
+pub(crate) const DRAINING: Duration = Duration::from_secs(5);
+/// Connections past the limit that are told so at one time; more are closed without a word. They count apart from
+/// those that are in, so they keep nobody out.
+pub(crate) const TURNED_AWAY_MAX: usize = 32;
+/// How long one of them may take to read it and close: less than [`DRAINING`], because the next are waiting.
+pub(crate) const TURNED_AWAY_DRAINING: Duration = Duration::from_secs(2);
+
+/// What the service is told when it starts, and never again.
+#[derive(Debug)]
+pub struct Settings {
+    /// What the forum may grow to.
+    pub limits: Limits,
+    /// Connections at once.
+    pub connections_max: usize,
+    /// Wrong passwords in a row before no more are checked.
+    pub attempts_max: u8,
+    /// For how long.
+    pub block_duration: Duration,
+    /// How long a client may be silent before it is logged in.
+    pub login_timeout: Duration,
+    /// How long a user may be idle; none = for ever.
+    pub idle_timeout: Option<Duration>,
+    /// How long an upload or a download may stand still for want of something from its client.
+    pub transfer_timeout: Duration,
+    /// How long the kernel may take nothing of what waits for a client.
+    pub stall_timeout: Duration,
+    /// The zone that times are shown in.
+    pub zone: Zone,
+    /// The hash of the password for SHT; without one it is always refused.
+    pub admin_password: Option<PasswordHash>,
+}
+
+/// The helpers of the service: each takes work and hands back results, in threads of its own or at once.
+pub struct Helpers<J> {
+    /// Puts entries in order and makes them durable.
+    pub journal: J,
+    /// Hashes passwords.
+    pub passwords: PasswordHasher<ConnectionId>,
+    /// Writes, reads and deletes files.
+    pub files: FileWorkers<TransferKey>,
+}
+
+/// The time of a turn.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Time {
+    /// For deadlines and durations.
+    pub(crate) now: Instant,
+    /// The time of day, in UTC milliseconds.
+    pub(crate) now_ms: u64,
+}
+
+/// Everything but the connections.
+pub(crate) struct Core<J> {
+    pub(crate) settings: Settings,
+    pub(crate) time: Time,
+    pub(crate) sessions: Sessions,
+    pub(crate) outbox: Outbox,
+    pub(crate) forum: Forum,
+    pub(crate) pipeline: Pipeline<J>,
+    /// Files of removed threads on their way out.
+    pub(crate) unlinking: Unlinking,
+    /// What of removed threads is still in memory.
+    pub(crate) removal: Removal,
+    /// Lists that are read, and who waits for room for one.
+    pub(crate) listings: Listings,
+    /// Scratch memory for a text.
+    pub(crate) text: String,
+    pub(crate) online: Online,
+    /// Comings and goings that are to be told in this turn.
+    pub(crate) comings: Comings,
+    /// What somebody says to all in this turn.
+    pub(crate) said: Said,
+    /// How many entries of a user that say what its client has taken are in flight.
+    pub(crate) taking: HashMap<AccountId, u32>,
+    /// Users for whose entries of that kind the disk had no room, and when they are proposed again.
+    pub(crate) taking_again: HashSet<AccountId>,
+    pub(crate) take_again_at: Option<Instant>,
+    pub(crate) passwords: PasswordHasher<ConnectionId>,
+    pub(crate) lockout: Lockout<Target, ConnectionId>,
+    /// Passwords that are being hashed, by the connection that tries them.
+    pub(crate) attempts: HashMap<ConnectionId, Attempt>,
+    /// Makes groups of addresses; random, so that nobody knows which addresses share one.
+    pub(crate) address_groups: RandomState,
+    pub(crate) files: FileWorkers<TransferKey>,
+    pub(crate) uploads: BTreeMap<TransferKey, Upload>,
+    pub(crate) downloads: BTreeMap<TransferKey, Download>,
+    pub(crate) transfer_deadlines: TransferDeadlines,
+    pub(crate) links: Links,
+    pub(crate) login_deadlines: DeadlineQueue<ConnectionId>,
+    pub(crate) idle_deadlines: DeadlineQueue<ConnectionId>,
+    pub(crate) probes: Probes,
+    pub(crate) draining_deadlines: DeadlineQueue<ConnectionId>,
+    pub(crate) lifecycle: Lifecycle,
+    /// An accepted SHT is what ends it.
+    pub(crate) told_to_end: bool,
+}
+
+impl<J: Journal> Core<J> {
+    /// The core of a server for `forum`, which is what the journal has told so far.
+    pub(crate) fn new(settings: Settings, time: Time, forum: Forum, helpers: Helpers<J>) -> Self {
+        let mut core = Self {
+            lockout: Lockout::new(settings.attempts_max, settings.block_duration),
+            time,
+            sessions: Sessions::default(),
+            outbox: Outbox::new(settings.limits.max_notice_bytes),
+            pipeline: Pipeline::new(helpers.journal, time, forum.at_ms(), settings.limits.snapshot_log_bytes),
+            forum,
+            unlinking: Unlinking::default(),
+            removal: Removal::default(),
+            listings: Listings::new(settings.limits.max_listing_bytes),
+            text: String::new(),
+            online: Online::default(),
+            comings: Comings::new(time.now),
+            said: Said::default(),
+            taking: HashMap::new(),
+            taking_again: HashSet::new(),
+            take_again_at: None,
+            passwords: helpers.passwords,
+            attempts: HashMap::new(),
+            address_groups: RandomState::new(),
+            files: helpers.files,
+            uploads: BTreeMap::new(),
+            downloads: BTreeMap::new(),
+            transfer_deadlines: TransferDeadlines::default(),
+            links: Links::default(),
+            login_deadlines: DeadlineQueue::default(),
+            idle_deadlines: DeadlineQueue::default(),
+            probes: Probes::new(time.now),
+            draining_deadlines: DeadlineQueue::default(),
+            lifecycle: Lifecycle::Running,
+            told_to_end: false,
+            settings,
+        };
+        core.resume_unlinking();
+        core
+    }
+
+    /// Takes in a newcomer, or tells it that the server is full; none when `TURNED_AWAY_MAX` others are being told
+    /// so.
+    pub(crate) fn admit(&mut self, address: Address) -> Option<ConnectionId> {
+        let turned_away = self.sessions.turned_away();
+        let full = self.sessions.len() - turned_away >= self.settings.connections_max;
+        if full && turned_away >= TURNED_AWAY_MAX {
+            return None;
+        }
+        let id = self.sessions.insert(Session::new(address, self.time.now));
+        self.outbox.open(id);
+        info!("#{} {address} Client connected", id.generation);
+        if full {
+            let limit = self.settings.connections_max;
+            warn!("#{} {address} turned away: {limit} connections are the limit", id.generation);
+            self.sessions.turn_away(id);
+            self.close(id, Closing::ServerFull, "Server is full. Please try again later");
+        } else {
+            self.login_deadlines.push(id, self.time.now + self.settings.login_timeout);
+        }
+        Some(id)
+    }
+
+    /// Takes what the helpers have done.
+    pub(crate) fn take_results(&mut self) {
+        self.take_hashes();
+        self.take_file_results();
+    }
+
+    /// What comes last in a turn, when the journal has been asked once more.
+    pub(crate) fn end_turn(&mut self) {
+        self.unlink_durable();
+        self.continue_removals();
+        self.publish_said();
+    }
+
+    /// Whether there is something to do at once.
+    pub(crate) fn is_busy(&self) -> bool {
+        self.pipeline.has_outcome()
+            || self.sessions.waiting_for_turn() > 0
+            || self.outbox.waiting_for_notice_flush() > 0
+            || self.removal.is_under_way()
+    }
+
+    /// When the next deadline falls due.
+    pub(crate) fn next_due(&self) -> Option<Instant> {
+        let deadlines = [&self.login_deadlines, &self.idle_deadlines, &self.draining_deadlines];
+        let deadlines = deadlines.into_iter().filter_map(DeadlineQueue::next_due);
+        let deadlines = deadlines.chain(self.comings_due()).chain(self.links.next_due());
+        let deadlines = deadlines.chain(self.listings.next_due()).chain(self.probes.next_due());
+        deadlines.chain(self.transfer_deadlines.next_due()).chain(self.take_again_at).min()
+    }
+
+    /// Ends what has gone on for too long.
+    pub(crate) fn expire(&mut self) {
+        while let Some(id) = self.login_deadlines.pop_due(self.time.now) {
+            self.expire_login(id);
+        }
+        while let Some(id) = self.idle_deadlines.pop_due(self.time.now) {
+            self.expire_idle(id);
+        }
+        while let Some(id) = self.draining_deadlines.pop_due(self.time.now) {
+            self.condemn(id);
+        }
+        self.expire_transfers();
+        self.expire_listings();
+        self.expire_links();
+        self.take_again_if_due();
+    }
+
+    /// Output of a connection has left: what waited for that goes on.
+    pub(crate) fn output_drained(&mut self, id: ConnectionId) {
+        if self.outbox.queued(id) < QUEUED_BYTES_LOW {
+            if self.has_downloads(id) || self.has_mail(id) {
+                self.sessions.wake(id);
+            }
+            self.wait_ended(id, Wait::Output);
+        }
+    }
+
+    /// All that was queued for a connection has left, and FIN.
+    pub(crate) fn sent_fin(&mut self, id: ConnectionId) {
+        let due = self.time.now + DRAINING;
+        if let Some(session) = self.sessions.get_mut(id) {
+            session.sent_fin(due);
+            self.draining_deadlines.push(id, due);
+        }
+    }
+
+    /// The client's FIN was read.
+    pub(crate) fn note_end_of_input(&mut self, id: ConnectionId) {
+        if let Some(session) = self.sessions.get_mut(id) {
+            session.input_ended = true;
+        }
+    }
+
+    /// Ends a connection that both ends have closed.
+    pub(crate) fn end_when_closed(&mut self, id: ConnectionId) {
+        if let Some(session) = self.sessions.get(id)
+            && let Some(draining) = session.draining()
+            && draining.stage == DrainingStage::AwaitingEnd
+            && session.input_ended
+        {
+            self.condemn(id);
+        }
+    }
+
+    /// Marks a connection for death: it gets and gives nothing more, and is buried at the end of the turn.
+    pub(crate) fn condemn(&mut self, id: ConnectionId) {
+        self.sessions.condemn(id);
+        self.outbox.seal(id);
+    }
+
+    fn expire_idle(&mut self, id: ConnectionId) {
+        let Some(limit) = self.settings.idle_timeout else { return };
+        let Some(session) = self.sessions.get(id).filter(|session| session.member().is_some()) else {
+            return;
+        };
+        let due = session.active_at + limit;
+        if due > self.time.now {
+            self.idle_deadlines.push(id, due);
+        } else {
+            let text = format!("You have been logged out: no activity for {} seconds", limit.as_secs());
+            self.close(id, Closing::Idle, &text);
+        }
+    }
+
+    /// Answers a request with no.
+    pub(crate) fn refuse(&mut self, id: ConnectionId, tag: Tag, no: &Rejection) {
+        self.outbox.reply(id, tag, &no.reply(&no.to_string()));
+    }
+
+    /// Answers a request that was done now, and not by the log.
+    pub(crate) fn done(&mut self, id: ConnectionId, tag: Tag, answer: Answer<'_>) {
+        let (at_ms, text) = (self.time.now_ms, answer.to_string());
+        self.outbox.reply(id, tag, &Reply::Done { at_ms, text: &text });
+    }
+
+    /// Ends a connection with a last word.
+    pub(crate) fn close(&mut self, id: ConnectionId, code: Closing, text: &str) {
+        let time = match code {
+            Closing::TooSlow | Closing::ShuttingDown => DRAINING,
+            _ => self.settings.stall_timeout,
+        };
+        self.publish_said();
+        self.outbox.notify(id, &Notice::Closing { code, text });
+        self.end(id, time);
+    }
+
+    /// Ends a connection whose last word is queued already.
+    pub(crate) fn finish(&mut self, id: ConnectionId) {
+        self.end(id, self.settings.stall_timeout);
+    }
+
+    /// Ends a connection whose last word is queued, and which has so much time to read what is.
+    pub(crate) fn end(&mut self, id: ConnectionId, time: Duration) {
+        self.depart(id);
+        let time = if self.sessions.was_turned_away(id) { TURNED_AWAY_DRAINING } else { time };
+        let due = self.time.now + time;
+        if let Some(session) = self.sessions.get_mut(id) {
+            session.close(due);
+            self.draining_deadlines.push(id, due);
+            self.outbox.seal(id);
+            self.outbox.want_flush(id);
+            self.sessions.wake(id);
+        }
+    }
+
+    /// Ends a connection that broke.
+    pub(crate) fn lost(&mut self, id: ConnectionId, error: &std::io::Error) {
+        info!("{} connection lost: {error}", self.label(id));
+        self.depart(id);
+        self.condemn(id);
+    }
+
+    /// Takes back whatever a session holds, however it ends: its name, its place in a line, its transfers.
+    pub(crate) fn depart(&mut self, id: ConnectionId) {
+        self.publish_said();
+        let Some(session) = self.sessions.get(id) else { return };
+        match &session.phase {
+            Phase::Authenticating(..) => self.lockout.forget(id),
+            Phase::Member(member) => {
+                let account = member.account;
+                info!("{} exited", self.label(id));
+                self.drop_list_of(id);
+                self.lockout.forget(id);
+                self.propose_taken(id);
+                self.online.remove(account, self.time.now_ms);
+                self.abandon_transfers(id);
+                // Whoever hears that a user has gone can't reach it any more.
+                self.leave_links(account);
+                self.tell_going(account);
+            }
+            // Nothing is held, or it was given back when the last word was said.
+            Phase::AwaitingHello(_)
+            | Phase::AwaitingName(_)
+            | Phase::AwaitingPassword(..)
+            | Phase::Draining(_) => {}
+        }
+    }
+
+    /// How the log names a connection: number, address, and the user once known.
+    pub(crate) fn label(&self, id: ConnectionId) -> String {
+        let Some(session) = self.sessions.get(id) else { return format!("#{}", id.generation) };
+        let address = session.address;
+        match session.member() {
+            Some(member) => format!("#{} {address} {}", id.generation, self.forum.name_of(member.account)),
+            None => format!("#{} {address}", id.generation),
+        }
+    }
+}

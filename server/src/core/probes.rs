@@ -8,7 +8,7 @@
 
 use std::time::{Duration, Instant};
 
-use crate::session::PeerId;
+use crate::session::ConnectionId;
 use crate::timers::DeadlineQueue;
 
 /// After so long a silence, in both directions, a connection is probed.
@@ -28,7 +28,7 @@ const INTERVAL: Duration = Duration::from_nanos(1_000_000_000 / PROBES_A_SECOND 
 /// When which connection is looked at.
 #[derive(Debug)]
 pub(crate) struct Probes {
-    looks: DeadlineQueue<PeerId>,
+    looks: DeadlineQueue<ConnectionId>,
     /// When the next may be sent.
     ready_at: Instant,
 }
@@ -40,7 +40,7 @@ impl Probes {
     }
 
     /// From now on a connection's silence counts.
-    pub(crate) fn watch(&mut self, id: PeerId, now: Instant) {
+    pub(crate) fn watch(&mut self, id: ConnectionId, now: Instant) {
         self.looks.push(id, now + SILENCE);
     }
 
@@ -54,8 +54,8 @@ impl Probes {
     pub(crate) fn due(
         &mut self,
         now: Instant,
-        last_traffic: impl Fn(PeerId) -> Option<Instant>,
-    ) -> Vec<PeerId> {
+        last_traffic: impl Fn(ConnectionId) -> Option<Instant>,
+    ) -> Vec<ConnectionId> {
         let mut due = Vec::new();
         // What could not be sent in time is not made up for in one turn.
         self.ready_at = self.ready_at.max(now.checked_sub(INTERVAL * (PROBES_A_TURN - 1)).unwrap_or(now));
@@ -86,8 +86,8 @@ mod tests {
 
     const MS: Duration = Duration::from_millis(1);
 
-    fn id(slot: u32) -> PeerId {
-        PeerId { slot, generation: 1 }
+    fn id(slot: u32) -> ConnectionId {
+        ConnectionId { slot, generation: 1 }
     }
 
     #[test]
@@ -127,7 +127,7 @@ mod tests {
         let mut probes = Probes::new(start);
         (0..3).for_each(|slot| probes.watch(id(slot), start));
         // The first is gone, the second was heard, the third is silent.
-        let traffic = |id: PeerId| [None, Some(start + 10 * MS), Some(start)][id.slot as usize];
+        let traffic = |id: ConnectionId| [None, Some(start + 10 * MS), Some(start)][id.slot as usize];
         assert!(probes.due(start + SILENCE - MS, traffic).is_empty());
         assert_eq!(probes.due(start + SILENCE, traffic), [id(2)]);
         assert_eq!(probes.next_due(), Some(start + SILENCE + 10 * MS));

@@ -48,6 +48,13 @@ struct RowEnd {
     entries: usize,
 }
 
+/// How far a batch was read.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Cursor {
+    entry: usize,
+    byte: usize,
+}
+
 /// The entries of a batch that lie in one row of the log.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Row<'a> {
@@ -58,8 +65,17 @@ pub(super) struct Row<'a> {
 impl Batch {
     /// Each entry's ticket and bytes, in order.
     pub fn iter(&self) -> impl Iterator<Item = (Option<Ticket>, &[u8])> {
-        let entries = entries_of(&self.bytes).map(|entry| entry.expect("push has written it"));
-        self.tickets.iter().copied().zip(entries)
+        let mut cursor = Cursor::default();
+        std::iter::from_fn(move || self.next(&mut cursor))
+    }
+
+    /// The ticket and bytes of the entry at `cursor`, which goes on to the one after it; none at the end.
+    pub fn next(&self, cursor: &mut Cursor) -> Option<(Option<Ticket>, &[u8])> {
+        let ticket = *self.tickets.get(cursor.entry)?;
+        let (entry, _) = split_entry(&self.bytes[cursor.byte..]).expect("push has written it");
+        cursor.entry += 1;
+        cursor.byte += LENGTH_BYTES + entry.len();
+        Some((ticket, entry))
     }
 
     /// How many entries there are.

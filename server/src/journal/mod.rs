@@ -16,7 +16,7 @@ mod sqlite;
 
 use std::fmt;
 
-pub use batch::Batch;
+pub use batch::{Batch, Cursor};
 pub use memory::MemoryJournal;
 pub use sqlite::{
     Access, Beside, Contents, JournalError, Place, Reading, Replayed, SNAPSHOT_CHUNK_BYTES, SqliteJournal,

@@ -1,4 +1,4 @@
-//! The event loop: waits, accepts, tells the service who is ready, and gives it its turn. It knows sockets
+//! The event loop: waits, accepts, tells the server who is ready, and gives it its turn. It knows sockets
 //! and signals, and nothing of what is said over them.
 
 use std::io::{self, ErrorKind};
@@ -17,10 +17,10 @@ use socket2::Socket;
 use super::listener::Listener;
 use super::signals::{self, Meaning};
 use crate::clock::Clock;
-use crate::connection::PeerEnd;
 use crate::journal::Journal;
-use crate::service::Service;
-use crate::session::PeerId;
+use crate::net::connection::PeerEnd;
+use crate::net::turn::Server;
+use crate::session::ConnectionId;
 use crate::workers::logging::Reopener;
 
 const LISTENER: Token = Token(usize::MAX);
@@ -79,41 +79,41 @@ impl EventLoop {
         self.listener.open(socket, self.poll.registry(), LISTENER)
     }
 
-    /// Serves until the service has ended.
+    /// Serves until the server has ended.
     ///
     /// # Errors
     /// The poll itself fails, which nothing can mend.
-    pub fn run<J: Journal, C: Clock>(&mut self, service: &mut Service<TcpStream, J, C>) -> io::Result<()> {
-        self.run_until(service, Service::has_ended)
+    pub fn run<J: Journal, C: Clock>(&mut self, server: &mut Server<TcpStream, J, C>) -> io::Result<()> {
+        self.run_until(server, Server::has_ended)
     }
 
     /// Serves until nothing is in flight: before there is a listener, until all that was imported is durable.
     ///
     /// # Errors
     /// The poll itself fails, which nothing can mend.
-    pub fn settle<J: Journal, C: Clock>(&mut self, service: &mut Service<TcpStream, J, C>) -> io::Result<()> {
-        self.run_until(service, |service| service.is_settled() || service.has_ended())
+    pub fn settle<J: Journal, C: Clock>(&mut self, server: &mut Server<TcpStream, J, C>) -> io::Result<()> {
+        self.run_until(server, |server| server.is_settled() || server.has_ended())
     }
 
     fn run_until<J: Journal, C: Clock>(
         &mut self,
-        service: &mut Service<TcpStream, J, C>,
-        over: impl Fn(&Service<TcpStream, J, C>) -> bool,
+        server: &mut Server<TcpStream, J, C>,
+        over: impl Fn(&Server<TcpStream, J, C>) -> bool,
     ) -> io::Result<()> {
         let mut events = Events::with_capacity(EVENTS_MAX);
         let mut looks = 0;
         // Whatever was proposed before the first turn goes to the journal at once.
         let mut gathered = true;
-        while !over(service) {
-            let quiet = self.wait(&mut events, service, gathered)?;
+        while !over(server) {
+            let quiet = self.wait(&mut events, server, gathered)?;
             // First this, then the turn: what is done behind the look at it wakes the loop again.
             self.woken.store(false, Ordering::SeqCst);
             for event in &events {
-                self.dispatch(event, service);
+                self.dispatch(event, server);
             }
-            self.accept(service);
+            self.accept(server);
             looks = if gathered { looks + 1 } else { 0 };
-            gathered = service.turn(quiet || looks >= LOOKS_MAX);
+            gathered = server.turn(quiet || looks >= LOOKS_MAX);
         }
         Ok(())
     }
@@ -122,13 +122,13 @@ impl EventLoop {
     fn wait<J: Journal, C: Clock>(
         &mut self,
         events: &mut Events,
-        service: &Service<TcpStream, J, C>,
+        server: &Server<TcpStream, J, C>,
         gathered: bool,
     ) -> io::Result<bool> {
-        let timeout = if gathered || self.listener.may_accept(service.connections()) {
+        let timeout = if gathered || self.listener.may_accept(server.connections()) {
             Some(Duration::ZERO)
         } else {
-            [service.idle_for(), self.listener.pause_left()].into_iter().flatten().min()
+            [server.idle_for(), self.listener.pause_left()].into_iter().flatten().min()
         };
         match self.poll.poll(events, timeout) {
             Ok(()) => Ok(events.is_empty()),
@@ -137,12 +137,12 @@ impl EventLoop {
         }
     }
 
-    fn dispatch<J: Journal, C: Clock>(&mut self, event: &Event, service: &mut Service<TcpStream, J, C>) {
+    fn dispatch<J: Journal, C: Clock>(&mut self, event: &Event, server: &mut Server<TcpStream, J, C>) {
         match event.token() {
             LISTENER => self.listener.mark_ready(),
-            // What it has to say, the service finds in its turn.
+            // What it has to say, the server finds in its turn.
             WAKER => {}
-            SIGNALS => self.take_signals(service),
+            SIGNALS => self.take_signals(server),
             token => {
                 let id = peer_of(token);
                 let peer_end = match (event.is_error(), event.is_read_closed()) {
@@ -151,22 +151,22 @@ impl EventLoop {
                     (false, false) => PeerEnd::Open,
                 };
                 if event.is_readable() || peer_end != PeerEnd::Open {
-                    service.readable(id, peer_end);
+                    server.readable(id, peer_end);
                 }
                 if event.is_writable() {
-                    service.writable(id);
+                    server.writable(id);
                 }
             }
         }
     }
 
-    fn take_signals<J: Journal, C: Clock>(&mut self, service: &mut Service<TcpStream, J, C>) {
+    fn take_signals<J: Journal, C: Clock>(&mut self, server: &mut Server<TcpStream, J, C>) {
         for signal in self.signals.pending() {
             let name = signal_hook::low_level::signal_name(signal).unwrap_or("unknown");
             match signals::meaning(signal) {
                 Meaning::End => {
                     info!("signal {name}: ending");
-                    service.shut_down();
+                    server.shut_down();
                 }
                 Meaning::ReopenLog => self.log.reopen(),
                 Meaning::Nothing => info!("signal {name}: it has no meaning here"),
@@ -175,13 +175,13 @@ impl EventLoop {
     }
 
     /// Lets newcomers in, a share of them a turn.
-    fn accept<J: Journal, C: Clock>(&mut self, service: &mut Service<TcpStream, J, C>) {
-        if !service.is_accepting() {
+    fn accept<J: Journal, C: Clock>(&mut self, server: &mut Server<TcpStream, J, C>) {
+        if !server.is_accepting() {
             self.listener.close();
         }
         for _ in 0..ACCEPT_SHARE {
-            let Some((stream, address)) = self.listener.accept(service.connections()) else { return };
-            self.admit(stream, address, service);
+            let Some((stream, address)) = self.listener.accept(server.connections()) else { return };
+            self.admit(stream, address, server);
         }
     }
 
@@ -189,25 +189,25 @@ impl EventLoop {
         &mut self,
         stream: TcpStream,
         address: SocketAddr,
-        service: &mut Service<TcpStream, J, C>,
+        server: &mut Server<TcpStream, J, C>,
     ) {
-        let Some(id) = service.admit(stream, address) else { return };
+        let Some(id) = server.admit(stream, address) else { return };
         let interest = Interest::READABLE | Interest::WRITABLE;
-        if let Some(stream) = service.stream_mut(id)
+        if let Some(stream) = server.stream_mut(id)
             && let Err(error) = self.poll.registry().register(stream, token_of(id), interest)
         {
-            service.break_down(id, &error);
+            server.break_down(id, &error);
         }
     }
 }
 
 /// A token carries slot and generation, so that events for the dead find nobody.
-fn token_of(id: PeerId) -> Token {
+fn token_of(id: ConnectionId) -> Token {
     Token(id.slot as usize | (id.generation as usize) << 32)
 }
 
-fn peer_of(token: Token) -> PeerId {
-    PeerId { slot: token.0 as u32, generation: (token.0 >> 32) as u32 }
+fn peer_of(token: Token) -> ConnectionId {
+    ConnectionId { slot: token.0 as u32, generation: (token.0 >> 32) as u32 }
 }
 
 // Slot and generation share one token; and no slot is so large that a token looks like those above.
@@ -220,7 +220,7 @@ mod tests {
     #[test]
     fn tokens_keep_slot_and_generation() {
         for (slot, generation) in [(0, 0), (19_999, 1), (7, u32::MAX)] {
-            let id = PeerId { slot, generation };
+            let id = ConnectionId { slot, generation };
             assert_eq!(peer_of(token_of(id)), id);
             assert!(![LISTENER, WAKER, SIGNALS].contains(&token_of(id)));
         }

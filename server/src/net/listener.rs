@@ -31,7 +31,7 @@ const USER_TIMEOUT_MARGIN: Duration = Duration::from_secs(5);
 /// Binds the address that will be listened on, without letting anybody in yet. Connections inherit the
 /// options of their listener, so they are set here once instead of at every accept.
 ///
-/// `stall_timeout`: after which the service ends a connection whose output stands still.
+/// `stall_timeout`: after which the server ends a connection whose output stands still.
 ///
 /// # Errors
 /// The port is taken, or the address is none of this machine's.

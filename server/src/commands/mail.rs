@@ -1,0 +1,161 @@
+//! Messages to one user: stored first, then written to the receiver as its socket drains, and kept until its
+//! client says that it has them. The mailbox itself is the queue, so nothing piles up in front of a slow
+//! receiver.
+
+use std::time::Duration;
+
+use forum_common::wire::Notice;
+
+use crate::core::Core;
+use crate::core::pipeline::Origin;
+use crate::forum::{AccountId, Change, MailNumber};
+use crate::journal::Journal;
+use crate::session::input::{ProtocolError, Taken};
+use crate::session::{ConnectionId, Delivery, Member, Wait};
+
+/// How long after the disk had no room for what clients have taken it is asked again: nobody waits for that,
+/// but without it a client that lives would be sent the same messages again after the next log-in.
+const TAKE_AGAIN_AFTER: Duration = Duration::from_secs(5);
+
+impl<J: Journal> Core<J> {
+    /// What of a mailbox waits when its owner logs in.
+    pub(crate) fn delivery_at_log_in(&self, account: AccountId) -> Delivery {
+        let backlog = self.forum.mail.of(account).map_or(MailNumber(0), |mailbox| mailbox.newest());
+        Delivery { backlog, ..Delivery::default() }
+    }
+
+    /// Writes the messages that wait, as many as the socket's queue may hold; says whether all that had
+    /// waited for the log-in are written.
+    pub(crate) fn deliver(&mut self, id: ConnectionId) -> bool {
+        let Some(member) = self.sessions.member(id) else { return true };
+        let (account, mut delivery) = (member.account, member.mail);
+        if self.waits_for_earlier_session(member) {
+            return false;
+        }
+        if self.forum.mail.of(account).is_none_or(|mailbox| mailbox.newest() <= delivery.sent) {
+            return true;
+        }
+        self.publish_said();
+        while !self.has_enough_queued(id)
+            && let Some((number, mail)) =
+                self.forum.mail.of(account).and_then(|mailbox| mailbox.first_behind(delivery.sent))
+        {
+            let notice = Notice::Message {
+                number: number.0,
+                late: number <= delivery.backlog,
+                at_ms: mail.at_ms,
+                from: self.forum.name_of(mail.from),
+                text: &mail.text,
+            };
+            self.outbox.notify(id, &notice);
+            delivery.sent = number;
+        }
+        let rest = self.forum.mail.of(account).and_then(|mailbox| mailbox.first_behind(delivery.sent));
+        let done = rest.is_none_or(|(number, _)| number > delivery.backlog);
+        if let Some(member) = self.sessions.member_mut(id) {
+            member.mail = delivery;
+        }
+        done
+    }
+
+    /// Whether what an earlier session took is on its way: it must be gone before anything is written again.
+    pub(crate) fn waits_for_earlier_session(&self, member: &Member) -> bool {
+        member.mail.sent == MailNumber(0) && self.taking.contains_key(&member.account)
+    }
+
+    /// Whether messages wait that were not written yet.
+    pub(crate) fn has_mail(&self, id: ConnectionId) -> bool {
+        let Some(member) = self.sessions.member(id) else { return false };
+        let mailbox = self.forum.mail.of(member.account);
+        mailbox.is_some_and(|mailbox| mailbox.first_behind(member.mail.sent).is_some())
+    }
+
+    /// A client says up to which message it has them all; a last time perhaps behind its goodbye.
+    pub(crate) fn take_ack(&mut self, id: ConnectionId, up_to: u64) -> Result<Taken, ProtocolError> {
+        let Some(session) = self.sessions.get_mut(id) else { return Ok(Taken::Yes) };
+        let is_draining = session.is_draining();
+        let Some((account, delivery)) = session.delivery_mut() else { return Ok(Taken::Yes) };
+        let up_to = MailNumber(up_to);
+        if self.forum.mail.of(account).is_none_or(|mailbox| up_to > mailbox.newest()) && up_to.0 > 0 {
+            return Err(ProtocolError(format!(
+                "Message {} was acknowledged, and there never was one",
+                up_to.0
+            )));
+        }
+        // It may have come on an earlier connection; then it need not come again.
+        delivery.taken = delivery.taken.max(up_to);
+        delivery.sent = delivery.sent.max(up_to);
+        // One such entry of a user at a time: what is taken meanwhile goes with the next.
+        if is_draining || !self.taking.contains_key(&account) {
+            self.propose_taken(id);
+        }
+        Ok(Taken::Yes)
+    }
+
+    /// Proposes what a client has taken and what no entry says yet.
+    pub(crate) fn propose_taken(&mut self, id: ConnectionId) {
+        let Some(session) = self.sessions.get_mut(id) else { return };
+        let Some((account, delivery)) = session.delivery_mut() else { return };
+        let up_to = delivery.taken;
+        if up_to <= delivery.proposed {
+            return;
+        }
+        delivery.proposed = up_to;
+        *self.taking.entry(account).or_insert(0) += 1;
+        self.propose(Origin::Taken(account), Some(account), Change::TakeMessages { up_to });
+    }
+
+    /// Messages that were taken are gone from the log's point of view.
+    pub(crate) fn taken(&mut self, account: AccountId) {
+        if self.taken_is_decided(account)
+            && let Some(connection) = self.online.find(account).map(|user| user.connection)
+        {
+            self.propose_taken(connection);
+        }
+    }
+
+    /// An entry of that kind is through the log; says whether it was the user's last one.
+    fn taken_is_decided(&mut self, account: AccountId) -> bool {
+        if let Some(count) = self.taking.get_mut(&account) {
+            *count -= 1;
+            if *count > 0 {
+                return false;
+            }
+        }
+        self.taking.remove(&account);
+        if let Some(connection) = self.online.find(account).map(|user| user.connection) {
+            self.wait_ended(connection, Wait::Acknowledgements);
+        }
+        true
+    }
+
+    /// The disk had no room for what this user's client has taken. It is proposed again after a while, or when
+    /// the client takes more, as long as the connection lives; a later one is sent the messages again.
+    pub(crate) fn taken_refused(&mut self, account: AccountId) {
+        if let Some(connection) = self.online.find(account).map(|user| user.connection)
+            && let Some((_, delivery)) =
+                self.sessions.get_mut(connection).and_then(|session| session.delivery_mut())
+        {
+            // What is durable of it may be proposed a second time, which changes nothing.
+            delivery.proposed = MailNumber(0);
+            self.taking_again.insert(account);
+            self.take_again_at.get_or_insert(self.time.now + TAKE_AGAIN_AFTER);
+        }
+        self.taken_is_decided(account);
+    }
+
+    /// Proposes once more what there was no room for, one entry for each user.
+    pub(crate) fn take_again_if_due(&mut self) {
+        if self.take_again_at.is_none_or(|due| due > self.time.now) {
+            return;
+        }
+        self.take_again_at = None;
+        for account in std::mem::take(&mut self.taking_again) {
+            if !self.taking.contains_key(&account)
+                && let Some(connection) = self.online.find(account).map(|user| user.connection)
+            {
+                self.propose_taken(connection);
+            }
+        }
+    }
+}

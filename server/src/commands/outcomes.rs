@@ -1,0 +1,169 @@
+//! What follows from an entry that was decided on: it is applied, those whom it concerns are told, and who asked for
+//! it is answered.
+
+use forum_common::names::UserName;
+use forum_common::text::Rejection;
+use forum_common::wire::Limit;
+use log::{error, warn};
+
+use crate::core::Core;
+use crate::core::lifecycle::Lifecycle;
+use crate::core::limits::Subject;
+use crate::core::pipeline::{Decided, Origin, Proposal};
+use crate::forum::{AccountId, Change, Effect, Entry, Keyed};
+use crate::journal::Journal;
+use crate::session::{ConnectionId, Unapplied, Wait};
+use crate::workers::passwords::PasswordHash;
+
+/// Entries of one connection in flight; its next change waits.
+pub(crate) const ENTRIES_MAX: u32 = 64;
+/// Bytes of one connection's entries in flight; likewise.
+const ENTRY_BYTES_MAX: u32 = 256 * 1024;
+
+impl<J: Journal> Core<J> {
+    /// Puts a change in the order of the log. Its answer comes when it is applied.
+    pub(crate) fn propose(&mut self, origin: Origin, actor: Option<AccountId>, change: Change) {
+        self.propose_keyed(origin, actor, None, change);
+    }
+
+    /// The same, with a key that makes it the same change when it is asked for again.
+    pub(crate) fn propose_keyed(
+        &mut self,
+        origin: Origin,
+        actor: Option<AccountId>,
+        key: Option<Keyed>,
+        change: Change,
+    ) {
+        self.propose_unlinked();
+        let bytes = self.pipeline.propose(Proposal { origin, actor, key, change }, self.time);
+        if let Origin::Command(id, _) = origin
+            && let Some(unapplied) = self.unapplied_mut(id)
+        {
+            unapplied.entries += 1;
+            unapplied.bytes += bytes;
+        }
+    }
+
+    /// Proposes an account that nobody signs up for; it counts once the server is settled again.
+    pub(crate) fn import_account(&mut self, name: UserName, hash: PasswordHash) {
+        self.propose(Origin::Import, None, Change::CreateAccount { name, hash });
+    }
+
+    /// What a connection has to wait for before it may propose one entry more.
+    pub(crate) fn lacks_room(&mut self, id: ConnectionId) -> Option<Wait> {
+        if !self.pipeline.ask_for_room(id) {
+            return Some(Wait::Room);
+        }
+        let own = self.unapplied(id)?;
+        (own.entries >= ENTRIES_MAX || own.bytes >= ENTRY_BYTES_MAX).then_some(Wait::OwnEntries)
+    }
+
+    /// What a member has in flight.
+    pub(crate) fn unapplied(&self, id: ConnectionId) -> Option<Unapplied> {
+        self.sessions.member(id).map(|member| member.unapplied)
+    }
+
+    fn unapplied_mut(&mut self, id: ConnectionId) -> Option<&mut Unapplied> {
+        self.sessions.member_mut(id).map(|member| &mut member.unapplied)
+    }
+
+    /// Applies the next entry that was decided on, tells and answers; says whether there was one.
+    pub(crate) fn take_outcome(&mut self) -> bool {
+        match self.pipeline.next() {
+            Ok(Some(decided)) => {
+                self.take_decided(decided);
+                return true;
+            }
+            Ok(None) => {}
+            Err(reason) => {
+                error!("the log can't go on: {reason}");
+                self.lifecycle = Lifecycle::Broken(reason);
+            }
+        }
+        if self.pipeline.take_news() {
+            self.pipeline.snapshot_if_due(&self.forum);
+            for id in self.pipeline.take_waiting_for_room() {
+                self.wait_ended(id, Wait::Room);
+            }
+        }
+        false
+    }
+
+    fn take_decided(&mut self, decided: Decided) {
+        let Decided { origin, entry, is_ordered } = decided;
+        let result = if is_ordered { self.apply(&entry) } else { Err(Rejection::NoSpace) };
+        // What another node has proposed, that node answers.
+        if let Some((origin, bytes)) = origin {
+            self.answer(origin, bytes, entry, result);
+        }
+    }
+
+    fn apply(&mut self, entry: &Entry) -> Result<Effect, Rejection> {
+        let mut effect = self.forum.apply(entry)?;
+        self.tell(entry, &mut effect);
+        Ok(effect)
+    }
+
+    /// What an applied entry means for others than the one who asked.
+    fn tell(&mut self, entry: &Entry, effect: &mut Effect) {
+        match (effect, &entry.change, entry.actor) {
+            (Effect::ThreadRemoved { id, thread }, ..) => self.thread_removed(*id, thread),
+            (Effect::MessageStored(to), ..) => {
+                if let Some(connection) = self.online.find(*to).map(|user| user.connection) {
+                    self.publish_comings();
+                    self.deliver(connection);
+                }
+            }
+            (Effect::PostedToBoard(number), Change::PostToBoard { text }, Some(author)) => {
+                self.show_board_post(author, *number, entry.at_ms, text);
+            }
+            (Effect::PostedToRoom(room, number), Change::PostToRoom { text, .. }, Some(author)) => {
+                self.show_room_post(author, *room, *number, entry.at_ms, text);
+            }
+            (Effect::RoomCreated(room), _, Some(creator)) => self.show_new_room(creator, *room),
+            _ => {}
+        }
+    }
+
+    /// Tells the one who asked what became of an entry.
+    fn answer(&mut self, origin: Origin, bytes: u32, entry: Entry, result: Result<Effect, Rejection>) {
+        match origin {
+            Origin::SignUp(id) => match result {
+                Ok(Effect::AccountCreated(account)) => self.signed_up(id, Ok(account)),
+                Ok(_) => debug_assert!(false, "a sign-up creates an account"),
+                Err(no) => self.signed_up(id, Err(no)),
+            },
+            Origin::Taken(account) => match result {
+                Ok(_) => self.taken(account),
+                Err(_) => self.taken_refused(account),
+            },
+            Origin::Import => {
+                if let Err(no) = result {
+                    warn!("an account was not imported: {no}");
+                }
+            }
+            Origin::Unlinked => self.unlinked_decided(entry.change, result.is_ok()),
+            Origin::Upload(key) => self.upload_decided(key, &entry, result),
+            Origin::Command(id, tag) => {
+                let Some(own) = self.unapplied_mut(id) else { return };
+                own.entries -= 1;
+                own.bytes -= bytes;
+                match result {
+                    Ok(effect) => self.answer_change(id, tag, &entry.change, effect.answer(&entry)),
+                    Err(no) => self.refuse(id, tag, &no),
+                }
+                self.wait_ended(id, Wait::OwnEntries);
+            }
+        }
+    }
+
+    pub(crate) fn no_more_accounts(&self) -> Rejection {
+        Rejection::LimitReached(Limit::Accounts, self.settings.limits.max_accounts as u64)
+    }
+
+    /// Whether there are as many accounts as there may be, those in flight included.
+    pub(crate) fn accounts_are_full(&self) -> bool {
+        let limit = self.settings.limits.max_accounts;
+        self.pipeline.in_flight().reaches(limit, self.forum.accounts.len(), &Subject::Accounts)
+    }
+}

@@ -1,0 +1,195 @@
+//! One connection: bytes in, bytes out, and how much of each it may hold. It knows no users and no frames'
+//! meanings.
+
+use std::io::{self, ErrorKind, Read, Write};
+use std::net::Shutdown;
+use std::time::Instant;
+
+use forum_common::limits::FRAME_BYTES_MAX;
+
+use crate::outgoing::{Outgoing, Pool};
+
+/// Bytes read from one connection in one turn: a busy peer must not starve the rest.
+pub const READ_SHARE_BYTES: usize = 64 * 1024;
+/// The loop's one read buffer: what was left of an unfinished frame, and a share behind it.
+pub const SCRATCH_BYTES: usize = FRAME_BYTES_MAX + READ_SHARE_BYTES;
+
+/// What a connection needs of its socket.
+pub trait Stream: Read + Write {
+    /// Sends FIN behind what was written; reading goes on.
+    ///
+    /// # Errors
+    /// Those of the operating system.
+    fn shutdown_write(&mut self) -> io::Result<()>;
+
+    /// Why the connection died; none if it lives.
+    fn take_death(&mut self) -> Option<io::Error>;
+}
+
+impl Stream for mio::net::TcpStream {
+    fn shutdown_write(&mut self) -> io::Result<()> {
+        self.shutdown(Shutdown::Write)
+    }
+
+    fn take_death(&mut self) -> Option<io::Error> {
+        self.take_error().unwrap_or_else(Some)
+    }
+}
+
+/// What the kernel has said of the other end. Of what it says it takes nothing back.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum PeerEnd {
+    /// It may send more.
+    Open,
+    /// It has sent FIN, which may wait after bytes.
+    Finished,
+    /// It has reset the connection, or answers no more.
+    Died,
+}
+
+/// A socket with its buffers. Idle, it owns none.
+#[derive(Debug)]
+pub struct Connection<S> {
+    stream: S,
+    /// Bytes that were read and not taken: an unfinished frame, or frames that have to wait.
+    pub received: Vec<u8>,
+    /// Edge-triggered: stays true until a read says would-block.
+    readable: bool,
+    /// Likewise for writing.
+    writable: bool,
+    /// Since when the kernel has taken nothing of what waits; none while it takes all.
+    stalled_since: Option<Instant>,
+    /// When bytes were last read or written.
+    last_traffic: Instant,
+    peer_end: PeerEnd,
+    /// The peer's FIN was read.
+    input_ended: bool,
+}
+
+/// What a read brought.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Received {
+    /// So many bytes, at least one.
+    Bytes(usize),
+    /// Nothing now.
+    Nothing,
+    /// Nothing any more: the peer sent FIN.
+    End,
+}
+
+impl<S: Stream> Connection<S> {
+    /// A connection on a fresh socket: writable until it says otherwise, readable when the kernel says so.
+    pub fn new(stream: S, now: Instant) -> Self {
+        Self {
+            stream,
+            received: Vec::new(),
+            readable: false,
+            writable: true,
+            stalled_since: None,
+            last_traffic: now,
+            peer_end: PeerEnd::Open,
+            input_ended: false,
+        }
+    }
+
+    /// The socket itself, for registering it.
+    pub fn stream_mut(&mut self) -> &mut S {
+        &mut self.stream
+    }
+
+    /// The kernel says that reading may bring something, and what it knows of the other end.
+    pub fn mark_readable(&mut self, peer_end: PeerEnd) {
+        self.readable = true;
+        self.peer_end = self.peer_end.max(peer_end);
+    }
+
+    /// The kernel says that it takes bytes; says whether it took none before.
+    pub fn mark_writable(&mut self) -> bool {
+        !std::mem::replace(&mut self.writable, true)
+    }
+
+    /// Whether a read may bring something.
+    pub fn is_readable(&self) -> bool {
+        self.readable && !self.input_ended
+    }
+
+    /// Whether the peer sent FIN and all before it was read.
+    pub fn input_ended(&self) -> bool {
+        self.input_ended
+    }
+
+    /// Why the connection died, once the kernel has said so. Bytes that came before may still be there to be read.
+    pub fn death(&mut self) -> Option<io::Error> {
+        let has_died = self.peer_end == PeerEnd::Died;
+        has_died.then(|| self.stream.take_death().unwrap_or_else(|| ErrorKind::ConnectionReset.into()))
+    }
+
+    /// Since when the kernel has taken nothing of what waits; none while nothing waits for it.
+    pub fn stalled_since(&self) -> Option<Instant> {
+        self.stalled_since
+    }
+
+    /// When bytes last went over it, either way.
+    pub fn last_traffic(&self) -> Instant {
+        self.last_traffic
+    }
+
+    /// Reads once, `now`, into `buffer`, which must not be empty.
+    ///
+    /// # Errors
+    /// The connection is broken.
+    pub fn read(&mut self, buffer: &mut [u8], now: Instant) -> io::Result<Received> {
+        loop {
+            return match self.stream.read(buffer) {
+                Ok(0) => {
+                    self.input_ended = true;
+                    Ok(Received::End)
+                }
+                Ok(count) => {
+                    self.last_traffic = now;
+                    // A short read emptied the socket: what comes later raises a new edge. Only an end that
+                    // was announced already would not, so then the next read has to find it.
+                    self.readable = count == buffer.len() || self.peer_end != PeerEnd::Open;
+                    Ok(Received::Bytes(count))
+                }
+                Err(error) if error.kind() == ErrorKind::WouldBlock => {
+                    self.readable = false;
+                    Ok(Received::Nothing)
+                }
+                Err(error) if error.kind() == ErrorKind::Interrupted => continue,
+                Err(error) => Err(error),
+            };
+        }
+    }
+
+    /// Writes what waits; stops at would-block until the kernel says that it takes bytes again.
+    ///
+    /// # Errors
+    /// The connection is broken.
+    pub(crate) fn write(&mut self, queue: &mut Outgoing, pool: &mut Pool) -> io::Result<()> {
+        if self.writable {
+            self.writable = queue.write_to(&mut self.stream, pool)?;
+        }
+        Ok(())
+    }
+
+    /// The kernel has just taken so many bytes of what waited, `now`.
+    pub(crate) fn note_written(&mut self, taken: usize, now: Instant) {
+        if taken > 0 {
+            self.last_traffic = now;
+        }
+        self.stalled_since = match self.stalled_since {
+            _ if self.writable => None,
+            Some(since) if taken == 0 => Some(since),
+            _ => Some(now),
+        };
+    }
+
+    /// Sends FIN behind everything that was written.
+    ///
+    /// # Errors
+    /// The connection is broken.
+    pub fn shutdown_write(&mut self) -> io::Result<()> {
+        self.stream.shutdown_write()
+    }
+}

@@ -1,0 +1,119 @@
+//! The sockets of all connections, with what was read from each and not taken yet. Beside them, who takes nothing:
+//! output that stands still is found after the stall time-out.
+
+use std::io;
+use std::time::{Duration, Instant};
+
+use super::connection::{Connection, Stream};
+use crate::core::outbox::Outbox;
+use crate::session::ConnectionId;
+use crate::timers::DeadlineQueue;
+
+/// How often in the stall time-out somebody who takes nothing is looked at.
+const STALL_LOOKS: u32 = 12;
+
+/// All connections, each in the slot that its id names.
+#[derive(Debug)]
+pub(super) struct Connections<S> {
+    slots: Vec<Option<Slot<S>>>,
+    /// How long the kernel may take nothing of what waits for a connection.
+    stall_timeout: Duration,
+    /// When to look at those of whom the kernel took nothing.
+    stalls: DeadlineQueue<ConnectionId>,
+}
+
+#[derive(Debug)]
+struct Slot<S> {
+    connection: Connection<S>,
+    generation: u32,
+    /// It has a place among those who may have stalled.
+    is_watched: bool,
+}
+
+impl<S: Stream> Connections<S> {
+    /// None yet. The output of each may stand still for `stall_timeout`.
+    pub(super) fn new(stall_timeout: Duration) -> Self {
+        Self { slots: Vec::new(), stall_timeout, stalls: DeadlineQueue::default() }
+    }
+
+    /// Takes in a new connection.
+    pub(super) fn insert(&mut self, id: ConnectionId, stream: S, now: Instant) {
+        let slot = id.slot as usize;
+        if slot >= self.slots.len() {
+            self.slots.resize_with(slot + 1, || None);
+        }
+        debug_assert!(self.slots[slot].is_none(), "a slot has one connection at a time");
+        let connection = Connection::new(stream, now);
+        self.slots[slot] = Some(Slot { connection, generation: id.generation, is_watched: false });
+    }
+
+    /// Drops a connection; its socket closes.
+    pub(super) fn remove(&mut self, id: ConnectionId) {
+        if self.get(id).is_some() {
+            self.slots[id.slot as usize] = None;
+        }
+    }
+
+    /// The connection, until it is removed.
+    pub(super) fn get(&self, id: ConnectionId) -> Option<&Connection<S>> {
+        let slot = self.slots.get(id.slot as usize)?.as_ref()?;
+        (slot.generation == id.generation).then_some(&slot.connection)
+    }
+
+    /// The connection, until it is removed.
+    pub(super) fn get_mut(&mut self, id: ConnectionId) -> Option<&mut Connection<S>> {
+        self.slot_mut(id).map(|slot| &mut slot.connection)
+    }
+
+    fn slot_mut(&mut self, id: ConnectionId) -> Option<&mut Slot<S>> {
+        self.slots.get_mut(id.slot as usize)?.as_mut().filter(|slot| slot.generation == id.generation)
+    }
+
+    /// Writes what waits for a connection.
+    ///
+    /// # Errors
+    /// The connection is broken.
+    pub(super) fn flush(&mut self, id: ConnectionId, outbox: &mut Outbox, now: Instant) -> io::Result<()> {
+        let first_look = self.stall_timeout / STALL_LOOKS;
+        let Some(slot) = self.slot_mut(id) else { return Ok(()) };
+        let connection = &mut slot.connection;
+        let Some((result, taken)) = outbox.write(id, |queue, pool| connection.write(queue, pool)) else {
+            return Ok(());
+        };
+        connection.note_written(taken, now);
+        if let Some(since) = connection.stalled_since()
+            && !std::mem::replace(&mut slot.is_watched, true)
+        {
+            self.stalls.push(id, since + first_look);
+        }
+        result
+    }
+
+    /// When somebody's output may have stood still for too long.
+    pub(super) fn next_stall_due(&self) -> Option<Instant> {
+        self.stalls.next_due()
+    }
+
+    /// Somebody of whose output the kernel has taken nothing for too long, if there is one. Each is named once.
+    ///
+    /// The kernel says that it takes bytes when a third of its buffer is free, and somebody who reads slowly may need
+    /// minutes for that. So what waits is tried at each look, and what the kernel takes is progress. It also takes
+    /// some when its buffer has grown though nobody reads: but only once, and so at the first look.
+    pub(super) fn next_stalled(&mut self, outbox: &mut Outbox, now: Instant) -> Option<ConnectionId> {
+        let limit = self.stall_timeout;
+        loop {
+            let id = self.stalls.pop_due(now)?;
+            let Some(slot) = self.slot_mut(id) else { continue };
+            slot.connection.mark_writable();
+            // What came of it, an error as well, is seen to when it is flushed again.
+            let _ = self.flush(id, outbox, now);
+            outbox.want_flush(id);
+            let Some(slot) = self.slot_mut(id) else { continue };
+            match slot.connection.stalled_since().map(|since| since + limit) {
+                Some(due) if due <= now => return Some(id),
+                Some(due) => self.stalls.push(id, due.min(now + limit / STALL_LOOKS)),
+                None => slot.is_watched = false,
+            }
+        }
+    }
+}

@@ -1,0 +1,381 @@
+//! The turn: results of the helpers, deadlines, then a share of input for everybody who waits, then one write for
+//! everybody who got something, then the dead are buried. Nothing else touches connections: it hands what they
+//! received to the core, and writes what the outbox has for them.
+
+use std::io;
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use forum_common::names::UserName;
+use forum_common::wire::Notice;
+
+use super::connection::{PeerEnd, READ_SHARE_BYTES, Received, SCRATCH_BYTES, Stream};
+use super::connections::Connections;
+use crate::clock::Clock;
+use crate::core::{Core, Helpers, Settings, Time};
+use crate::forum::Forum;
+use crate::journal::Journal;
+use crate::session::input::{FRAMES_SHARE, Pause};
+use crate::session::{Address, ConnectionId, DrainingStage};
+use crate::workers::passwords::PasswordHash;
+
+/// Receivers of notices that are written to in one turn: a broadcast to ten thousand takes tens of
+/// milliseconds, which those who ask something meanwhile are not to wait for.
+const NOTICE_SHARE: usize = 256;
+
+/// The server without its listener: the core and the connections.
+pub struct Server<S, J, C> {
+    core: Core<J>,
+    connections: Connections<S>,
+    clock: C,
+    /// The one read buffer.
+    scratch: Vec<u8>,
+}
+
+impl<S: Stream, J: Journal, C: Clock> Server<S, J, C> {
+    /// A server for `forum`, which is what the journal has told so far.
+    pub fn new(settings: Settings, clock: C, forum: Forum, helpers: Helpers<J>) -> Self {
+        let time = Time { now: clock.now(), now_ms: clock.wall_ms() };
+        let connections = Connections::new(settings.stall_timeout);
+        let core = Core::new(settings, time, forum, helpers);
+        Self { core, connections, clock, scratch: vec![0; SCRATCH_BYTES] }
+    }
+
+    /// Takes in a connection that was just accepted, or tells it that the server is full; none when
+    /// `TURNED_AWAY_MAX` others are being told so: then it is closed without a word.
+    pub fn admit(&mut self, stream: S, address: SocketAddr) -> Option<ConnectionId> {
+        // The last turn may be long ago, and this one begins only when all newcomers are in.
+        self.read_clock();
+        let id = self.core.admit(Address::from(address))?;
+        self.connections.insert(id, stream, self.core.time.now);
+        Some(id)
+    }
+
+    /// The socket of a connection, for registering it with the poll.
+    pub fn stream_mut(&mut self, id: ConnectionId) -> Option<&mut S> {
+        self.connections.get_mut(id).map(|connection| connection.stream_mut())
+    }
+
+    /// The kernel says that a socket is readable, and what it knows of the other end.
+    pub fn readable(&mut self, id: ConnectionId, peer_end: PeerEnd) {
+        let Some(connection) = self.connections.get_mut(id) else { return };
+        connection.mark_readable(peer_end);
+        // Who waits reads nothing, and so would not find out; and what it waits for may end in this turn.
+        match self.core.is_waiting(id).then(|| connection.death()).flatten() {
+            Some(error) => self.core.lost(id, &error),
+            None => self.core.sessions.wake(id),
+        }
+    }
+
+    /// The kernel says that a socket is writable.
+    pub fn writable(&mut self, id: ConnectionId) {
+        // Each event of a socket that can be written to says so, whether or not that is news.
+        if let Some(connection) = self.connections.get_mut(id)
+            && connection.mark_writable()
+        {
+            self.core.outbox.want_flush(id);
+        }
+    }
+
+    /// Ends a connection that can't be served.
+    pub fn break_down(&mut self, id: ConnectionId, error: &io::Error) {
+        self.core.lost(id, error);
+    }
+
+    /// One turn. `quiet` says that the poll before it brought nothing. Returns whether entries were gathered
+    /// that go to the journal as soon as it is quiet: the caller should look once more without waiting.
+    pub fn turn(&mut self, quiet: bool) -> bool {
+        self.read_clock();
+        self.take_outcomes();
+        self.core.take_results();
+        self.core.expire();
+        self.end_stalled();
+        self.send_probes();
+        self.serve();
+        self.core.publish_said();
+        self.core.publish_comings_in_time();
+        self.bound_notices();
+        let gathered = self.core.pipeline.end_turn(quiet);
+        // What is committed by then is answered in the same turn.
+        self.take_outcomes();
+        self.core.end_turn();
+        self.bound_notices();
+        self.core.advance_shutdown();
+        self.flush();
+        self.flush_notices(NOTICE_SHARE);
+        self.reap();
+        #[cfg(test)]
+        self.assert_nobody_is_forgotten();
+        gathered
+    }
+
+    /// Time stands still during a turn: asking costs as much as a small request does.
+    fn read_clock(&mut self) {
+        self.core.time = Time { now: self.clock.now(), now_ms: self.clock.wall_ms() };
+    }
+
+    /// How long the poll may wait for the next event; none = as long as it likes.
+    pub fn idle_for(&self) -> Option<Duration> {
+        if self.core.is_busy() {
+            return Some(Duration::ZERO);
+        }
+        let next = self.core.next_due().into_iter().chain(self.connections.next_stall_due()).min()?;
+        Some(next.saturating_duration_since(self.clock.now()))
+    }
+
+    /// How many connections there are.
+    pub fn connections(&self) -> usize {
+        self.core.sessions.len()
+    }
+
+    /// The forum as it stands.
+    pub fn forum(&self) -> &Forum {
+        &self.core.forum
+    }
+
+    /// Proposes an account that nobody signs up for; it counts once the server is settled again.
+    pub fn import_account(&mut self, name: UserName, hash: PasswordHash) {
+        self.core.import_account(name, hash);
+    }
+
+    /// Begins to end the server.
+    pub fn shut_down(&mut self) {
+        self.core.shut_down();
+    }
+
+    /// Whether new connections are still taken.
+    pub fn is_accepting(&self) -> bool {
+        self.core.is_accepting()
+    }
+
+    /// Whether it is all over.
+    pub fn has_ended(&self) -> bool {
+        self.core.has_ended()
+    }
+
+    /// Whether an accepted SHT was what ended it.
+    pub fn was_told_to_end(&self) -> bool {
+        self.core.was_told_to_end()
+    }
+
+    /// Whether nothing is in flight.
+    pub fn is_settled(&self) -> bool {
+        self.core.is_settled()
+    }
+
+    /// Gives back the journal, to be closed in order; the other helpers end here.
+    ///
+    /// # Errors
+    /// Why the server could not go on.
+    pub fn into_journal(self) -> Result<J, String> {
+        self.core.into_journal()
+    }
+
+    /// Applies what the journal has decided on.
+    fn take_outcomes(&mut self) {
+        while self.core.take_outcome() {
+            self.bound_notices();
+        }
+    }
+
+    /// Ends those who take nothing of what waits for them.
+    fn end_stalled(&mut self) {
+        while let Some(id) = self.connections.next_stalled(&mut self.core.outbox, self.core.time.now) {
+            // Who is told its end already has a deadline for that.
+            if self.core.sessions.get(id).is_some_and(|session| !session.is_draining()) {
+                self.core.cut_off(id);
+            }
+        }
+    }
+
+    /// Finds peers that have vanished: the kernel ends the connection if nothing acknowledges what is sent.
+    fn send_probes(&mut self) {
+        let Core { probes, sessions, outbox, time, .. } = &mut self.core;
+        let due = probes.due(time.now, |id| {
+            sessions.member(id)?;
+            Some(self.connections.get(id)?.last_traffic())
+        });
+        for id in due {
+            // What waits already asks as much as a probe would.
+            if outbox.queued(id) == 0 {
+                outbox.notify(id, &Notice::Probe);
+            }
+        }
+    }
+
+    /// Gives everybody who waits for it one share of a turn; those who come again meanwhile have to wait
+    /// for the next.
+    fn serve(&mut self) {
+        for _ in 0..self.core.sessions.waiting_for_turn() {
+            let Some(id) = self.core.sessions.next_turn() else { break };
+            self.core.begin_turn_of(id);
+            if let Err(error) = self.take_input(id) {
+                self.core.lost(id, &error);
+            }
+            self.bound_notices();
+        }
+    }
+
+    /// Takes frames that waited, then reads once and takes what came.
+    fn take_input(&mut self, id: ConnectionId) -> io::Result<()> {
+        let Some(connection) = self.connections.get_mut(id) else { return Ok(()) };
+        let scratch = &mut self.scratch[..];
+        let received = std::mem::take(&mut connection.received);
+        let mut filled = received.len();
+        scratch[..filled].copy_from_slice(&received);
+        drop(received);
+        let mut share = FRAMES_SHARE;
+        let (mut start, mut pause) = self.core.take_frames(id, &scratch[..filled], &mut share);
+        if pause == Pause::Incomplete && connection.is_readable() && self.core.sessions.get(id).is_some() {
+            scratch.copy_within(start..filled, 0);
+            filled -= start;
+            match connection.read(&mut scratch[filled..filled + READ_SHARE_BYTES], self.core.time.now)? {
+                Received::Bytes(count) => filled += count,
+                Received::Nothing => {}
+                Received::End => self.core.note_end_of_input(id),
+            }
+            (start, pause) = self.core.take_frames(id, &scratch[..filled], &mut share);
+        }
+        self.put_back(id, start..filled, pause)
+    }
+
+    /// Keeps what was not taken, and sees to the connection's next turn.
+    fn put_back(&mut self, id: ConnectionId, rest: std::ops::Range<usize>, pause: Pause) -> io::Result<()> {
+        let Some(connection) = self.connections.get_mut(id) else { return Ok(()) };
+        let rest = &self.scratch[rest];
+        match pause {
+            // What is left can't become a frame any more.
+            Pause::Incomplete if connection.input_ended() => self.core.input_ended(id),
+            Pause::ShareUsed => {
+                connection.received.extend_from_slice(rest);
+                self.core.sessions.wake(id);
+                return Ok(());
+            }
+            Pause::Incomplete if connection.is_readable() => {
+                connection.received.extend_from_slice(rest);
+                self.core.sessions.wake(id);
+                return Ok(());
+            }
+            Pause::Incomplete => {
+                connection.received.extend_from_slice(rest);
+                self.core.begin_wait_for_input(id);
+            }
+            Pause::Held(wait) => {
+                connection.received.extend_from_slice(rest);
+                self.core.begin_wait(id, Some(wait));
+            }
+        }
+        // Nothing more is read now, so this does not come up by reading.
+        match connection.death().filter(|_| self.core.sessions.get(id).is_some()) {
+            Some(error) => Err(error),
+            None => Ok(()),
+        }
+    }
+
+    /// Keeps unread notices within their limits: writes to those who have too many and cuts off who takes none, and
+    /// when those of all connections together are too many, writes what can be written and cuts off who has the most.
+    fn bound_notices(&mut self) {
+        while let Some(id) = self.core.outbox.next_over_limit() {
+            // A connection that is broken says so again when it is written to at the end of the turn. One that was
+            // written to goes on then with what had no room.
+            let _ = self.connections.flush(id, &mut self.core.outbox, self.core.time.now);
+            self.core.outbox.want_flush(id);
+            if self.core.outbox.is_over_limit(id) {
+                self.core.cut_off(id);
+            }
+        }
+        let limit = self.core.settings.limits.max_total_notice_bytes;
+        if self.core.outbox.notice_cost() <= limit {
+            return;
+        }
+        self.flush();
+        self.flush_notices(usize::MAX);
+        while self.core.outbox.notice_cost() > limit
+            && let Some(slowest) = self.core.outbox.slowest()
+        {
+            self.core.cut_off(slowest);
+        }
+    }
+
+    /// Writes what this turn has for everybody who got an answer: one vectored write each.
+    fn flush(&mut self) {
+        let list = self.core.outbox.take_flushes();
+        for &id in &list {
+            self.flush_one(id);
+        }
+        self.core.outbox.flushed(list);
+    }
+
+    /// Writes to at most `share` of those who got notices.
+    fn flush_notices(&mut self, share: usize) {
+        for _ in 0..share {
+            let Some(id) = self.core.outbox.next_notice_flush() else { break };
+            self.flush_one(id);
+        }
+    }
+
+    fn flush_one(&mut self, id: ConnectionId) {
+        if self.core.sessions.get(id).is_none() {
+            return;
+        }
+        let flushed = self.connections.flush(id, &mut self.core.outbox, self.core.time.now);
+        self.core.note_output(id);
+        match flushed {
+            Ok(()) => self.after_flush(id),
+            Err(error) => self.core.lost(id, &error),
+        }
+    }
+
+    /// What a connection does when output has left: goes on with what waited for that, or ends.
+    fn after_flush(&mut self, id: ConnectionId) {
+        let Some(session) = self.core.sessions.get(id) else { return };
+        let Some(draining) = session.draining() else { return self.core.output_drained(id) };
+        if draining.stage == DrainingStage::Sending && self.core.outbox.queued(id) == 0 {
+            let Some(connection) = self.connections.get_mut(id) else { return };
+            if connection.shutdown_write().is_err() {
+                return self.core.condemn(id);
+            }
+            self.core.sent_fin(id);
+        }
+        self.core.end_when_closed(id);
+    }
+
+    /// Removes the dead; their sockets close as they are dropped.
+    fn reap(&mut self) {
+        while let Some(id) = self.core.sessions.reap() {
+            self.core.outbox.remove(id);
+            self.connections.remove(id);
+        }
+    }
+
+    /// Asserts that everybody who has something to do is to have a turn, or will be woken for it.
+    #[cfg(test)]
+    fn assert_nobody_is_forgotten(&self) {
+        use forum_common::limits::FRAME_BYTES_MAX;
+        use forum_common::wire::frame;
+        for id in self.core.sessions.ids() {
+            let (Some(session), Some(connection)) = (self.core.sessions.get(id), self.connections.get(id))
+            else {
+                continue;
+            };
+            if self.core.sessions.is_awaiting_turn(id) {
+                continue;
+            }
+            if let Some(wait) = session.waits_for {
+                assert!(self.core.still_waits(id, wait), "{id:?} waits for {wait:?}, which has ended");
+                continue;
+            }
+            let frame = frame::split(&connection.received, FRAME_BYTES_MAX);
+            assert!(!matches!(frame, Ok(Some(_))), "{id:?} has a frame that nobody takes");
+            assert!(!connection.is_readable(), "{id:?} has bytes that nobody reads");
+            assert_eq!(self.core.busy(id), None, "{id:?} waits for nothing");
+            let is_heard = self.core.is_accepting() && !session.is_draining();
+            assert!(!is_heard || !connection.input_ended(), "{id:?} has said all, and is not closed");
+            let has_room = self.core.outbox.queued(id) < crate::core::outbox::QUEUED_BYTES_LOW;
+            assert!(!(has_room && self.core.has_mail(id)), "{id:?} has messages that nobody sends");
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -3,18 +3,19 @@
 
 use std::time::Instant;
 
-use forum_common::limits::DATA_BYTES_MAX;
 use forum_common::text::Listing;
-use forum_common::wire::field::KEY_BYTES;
-use forum_common::wire::{Key, OwnedRequest, Reply, Request, Transfer};
+use forum_common::wire::{OwnedRequest, Peer, Reply, Request, Transfer};
+use forum_peer::progress::Meter;
 
-use crate::connection::Server;
+use crate::core::context::{Context, Queue};
+use crate::core::event::{FileAction, FileEvent, FileId};
 use crate::login::Secret;
 use crate::lookup::Lookup;
-use crate::original::Source;
 use crate::output::Output;
-use crate::progress::Meter;
-use crate::transfer::{Download, Next, Step, Upload};
+use crate::transfer::{Download, Step, Upload};
+
+/// The server, as it is spoken to. While there is no connection, what is said to it goes nowhere.
+pub type Server = Peer<Asked>;
 
 /// A request whose answer has not come, or has not ended.
 #[derive(Debug)]
@@ -50,28 +51,22 @@ pub enum Awaits {
     PrivateQuestion(String),
     /// That a private message is on its way to this user.
     Relayed(String),
-    /// That this user is asked to take a file.
-    FileQuestion(String, Source),
+    /// That this user is asked to take a file of this name, which is open.
+    FileQuestion(String, String, FileId),
     /// A file's way there.
     Upload(Box<Upload>, Meter),
     /// A file's way here.
     Download(Box<Download>, Meter),
 }
 
-/// A new key. Without chance there is none, and the change can't be asked for again.
-fn fresh_key() -> Option<Key> {
-    let mut key = [0; KEY_BYTES];
-    getrandom::fill(&mut key).ok().map(|()| key)
-}
-
 /// Asks for what the user has typed. A change gets a key.
-pub fn ask(server: &mut Server, mut request: Request<'_>, typed: &str, awaits: Awaits) {
+pub fn ask(context: &mut Context<'_>, mut request: Request<'_>, typed: &str, awaits: Awaits) {
     let mut change = None;
     if let Some(key) = request.key_mut() {
-        *key = fresh_key();
+        *key = context.queue.new_key();
         change = key.map(|_| request.owned());
     }
-    server.ask(&request, Asked { typed: Some(typed.to_owned()), awaits, change });
+    context.server.ask(&request, Asked { typed: Some(typed.to_owned()), awaits, change });
 }
 
 /// The commands of the user that are not answered to the end.
@@ -103,23 +98,47 @@ impl Asked {
         }
     }
 
-    /// Whether it is an upload that has something to send.
-    pub fn can_send(&self) -> bool {
-        matches!(&self.awaits, Awaits::Upload(upload, _) if upload.can_send())
+    /// The local file that it is about.
+    pub fn file(&self) -> Option<FileId> {
+        match &self.awaits {
+            Awaits::Upload(upload, _) => Some(upload.file()),
+            Awaits::Download(download, _) => Some(download.file()),
+            Awaits::FileQuestion(_, _, file) => Some(*file),
+            _ => None,
+        }
     }
 
-    /// What an upload sends next; see [`Upload::next`].
-    pub fn next<'b>(&mut self, buffer: &'b mut [u8; DATA_BYTES_MAX]) -> Next<'b> {
+    /// Whether it is an upload that has something to send.
+    pub fn can_read(&self) -> bool {
+        matches!(&self.awaits, Awaits::Upload(upload, _) if upload.can_read())
+    }
+
+    /// What an upload reads next.
+    pub fn next_read(&mut self) -> Option<FileAction> {
         match &mut self.awaits {
-            Awaits::Upload(upload, _) => upload.next(buffer),
-            _ => Next::Nothing,
+            Awaits::Upload(upload, _) => upload.next_read(),
+            _ => None,
+        }
+    }
+
+    /// Takes in what came of something that was done with its file; what becomes of bytes that were read goes to
+    /// `send`.
+    pub fn filed(&mut self, event: &FileEvent, send: impl FnMut(&Transfer<'_>)) -> Step {
+        match (&mut self.awaits, event) {
+            (Awaits::Upload(upload, _), FileEvent::Read(bytes)) => upload.read(bytes, send),
+            (Awaits::Upload(upload, _), FileEvent::Failed(problem)) => upload.failed(problem),
+            (Awaits::Download(download, _), FileEvent::Created) => download.created(),
+            (Awaits::Download(download, _), FileEvent::Appended(bytes)) => download.appended(*bytes),
+            (Awaits::Download(download, _), FileEvent::Finished) => download.finished(),
+            (Awaits::Download(download, _), FileEvent::Failed(problem)) => download.failed(problem),
+            _ => Step::Going,
         }
     }
 
     /// All of a download is here.
-    pub fn downloaded(self) -> Step {
-        match self.awaits {
-            Awaits::Download(download, _) => download.finish(),
+    pub fn ended(&mut self) -> Step {
+        match &mut self.awaits {
+            Awaits::Download(download, _) => download.ended(),
             _ => Step::Unexpected,
         }
     }
@@ -127,7 +146,7 @@ impl Asked {
     /// The connection is gone before the answer came. What can be asked for again on another one is handed back;
     /// the user is told of the rest.
     #[must_use]
-    pub fn survives(mut self, output: &mut Output) -> Option<Self> {
+    pub fn survives(mut self, output: &mut Output, queue: &mut Queue) -> Option<Self> {
         let is_whole = match &mut self.awaits {
             Awaits::Upload(upload, _) => upload.begin_again(),
             _ => true,
@@ -139,19 +158,22 @@ impl Asked {
                 Some(self)
             }
             _ => {
-                self.abandon(output);
+                self.abandon(output, queue);
                 None
             }
         }
     }
 
     /// It will never be answered: says so.
-    pub fn abandon(self, output: &mut Output) {
-        let Some(typed) = self.typed else { return };
-        match self.awaits {
+    pub fn abandon(&self, output: &mut Output, queue: &mut Queue) {
+        if let Some(file) = self.file() {
+            queue.file(file, FileAction::Close);
+        }
+        let Some(typed) = &self.typed else { return };
+        match &self.awaits {
             Awaits::Goodbye | Awaits::ShutDown => {}
             Awaits::Upload(upload, _) => not_uploaded(upload.name(), output),
-            Awaits::FileQuestion(_, source) => not_uploaded(&source.name, output),
+            Awaits::FileQuestion(_, name, _) => not_uploaded(name, output),
             Awaits::Download(download, _) => {
                 output.refuse(format_args!("{} was not downloaded: the connection is gone", download.name()));
             }

@@ -1,32 +1,25 @@
 //! Somebody who is logged in: commands go out, and what their answers mean comes in.
 //!
-//! It knows what a command waits for and what to print when that comes. It refuses to know sockets and
-//! keys: entered lines and events come in as values, requests go out to a [`Server`].
+//! It knows what a command waits for and what to print when that comes. Entered lines and events come in as values;
+//! requests go out to a [`Server`], and all else that is to be done to a [`Queue`](crate::core::context::Queue).
 
 pub mod answers;
 
-use std::time::Instant;
-
-use forum_common::limits::DATA_BYTES_MAX;
 use forum_common::text::commands::{help, room_names};
 use forum_common::text::{Command, LineError, Reader, parse, prompts};
-use forum_common::wire::{Request, Tag, Transfer};
+use forum_common::wire::{Request, Tag};
+use forum_peer::progress::Meter;
 
-use crate::asked::{self, Asked, Awaits};
+use crate::asked::{self, Asked, Awaits, Server};
 use crate::clock::Clock;
 use crate::completion::{Completion, Named, Word};
-use crate::connection::{Server, has_room};
-use crate::editor::Purpose;
+use crate::core::context::{Context, Queue};
+use crate::core::event::{FileAction, FileId, PeerAction};
+use crate::line_editor::editor::Purpose;
 use crate::login::{Question, Secret};
 use crate::lookup::Lookup;
 use crate::memory::{Greeting, Memory};
-use crate::original::Source;
-use crate::output::Output;
-use crate::peer::Desk;
-use crate::peer::links::Links;
-use crate::peer::private::Way;
-use crate::progress::Meter;
-use crate::transfer::{Download, Folder, Next, Upload};
+use crate::transfer::{Download, Step, Upload};
 
 /// Commands that may be unanswered at once, on a terminal. Nobody types faster than a server answers;
 /// behind one that hangs, they would pile up.
@@ -35,13 +28,25 @@ const UNANSWERED_MAX: usize = 32;
 /// One user on one connection.
 #[derive(Debug)]
 pub struct Commands {
-    folder: Folder,
     memory: Memory,
     reader: Reader,
     clock: Clock,
     change: Option<Change>,
     /// Messages have come that the server has not been told of.
     owes_acknowledgement: bool,
+    /// A file that is being opened, and what for.
+    opening: Option<(FileId, Opening)>,
+    /// Downloads that are here and have yet to get their names.
+    finishing: Vec<Asked>,
+}
+
+/// What a file is opened for, and the line that said so.
+#[derive(Debug)]
+enum Opening {
+    /// To be uploaded to this thread.
+    Upload { title: String, typed: String },
+    /// To be offered to this user.
+    Offer { user: String, typed: String },
 }
 
 /// How far the questions for a new password are.
@@ -74,9 +79,17 @@ pub fn is_leaving(server: &Server) -> bool {
 }
 
 impl Commands {
-    /// For a user who has just logged in; downloads go to `folder`. `clock` is the server's.
-    pub fn new(folder: Folder, memory: Memory, reader: Reader, clock: Clock) -> Self {
-        Self { folder, memory, reader, clock, change: None, owes_acknowledgement: false }
+    /// For a user who has just logged in. `clock` is the server's.
+    pub fn new(memory: Memory, reader: Reader, clock: Clock) -> Self {
+        Self {
+            memory,
+            reader,
+            clock,
+            change: None,
+            owes_acknowledgement: false,
+            opening: None,
+            finishing: Vec::new(),
+        }
     }
 
     /// What to ask the user, on a terminal of so many columns: a command, or what a command needs. `None` while
@@ -102,55 +115,55 @@ impl Commands {
     }
 
     /// Takes a line: a command, or the answer to the present question.
-    pub fn enter(&mut self, line: &str, links: &mut Links, desk: &mut Desk<'_>) {
+    pub fn enter(&mut self, line: &str, context: &mut Context<'_>) {
         if let Some(change) = self.change.take() {
-            return self.answer_change(change, line, desk.server);
+            return self.answer_change(change, line, context);
         }
-        let parsed = parse(line, self.clock.now(desk.now));
+        let parsed = parse(line, self.clock.now(context.now));
         if let Ok(None) = parsed {
             return;
         }
         self.memory.greeting = Greeting::Short;
         match parsed {
-            Ok(Some(_)) if asked::commands(desk.server).count() >= UNANSWERED_MAX => {
-                desk.output.refuse("Too many commands are unanswered. Please try again later");
+            Ok(Some(_)) if asked::commands(context.server).count() >= UNANSWERED_MAX => {
+                context.output.refuse("Too many commands are unanswered. Please try again later");
             }
-            Ok(Some(command)) => self.begin(&command, line, links, desk),
+            Ok(Some(command)) => self.begin(&command, line, context),
             Ok(None) => {}
-            Err(LineError::Syntax(error)) => desk.output.refuse(error),
-            Err(LineError::Rejected(rejection)) => refuse_here(rejection, desk),
+            Err(LineError::Syntax(error)) => context.output.refuse(error),
+            Err(LineError::Rejected(rejection)) => refuse_here(rejection, context),
         }
     }
 
     /// Takes a line that is not text, for this reason. As a password it is just a bad one, which is the
     /// server's to refuse.
-    pub fn enter_unreadable(&mut self, reason: &str, server: &mut Server, output: &mut Output) {
+    pub fn enter_unreadable(&mut self, reason: &str, context: &mut Context<'_>) {
         match self.change.take() {
-            Some(change) => self.answer_change(change, "", server),
-            None => output.refuse(format_args!("Invalid text\n{reason}")),
+            Some(change) => self.answer_change(change, "", context),
+            None => context.output.refuse(format_args!("Invalid text\n{reason}")),
         }
     }
 
     /// The user has nothing more to enter: gives up the present question, or else logs out.
-    pub fn leave(&mut self, server: &mut Server, output: &mut Output) {
+    pub fn leave(&mut self, context: &mut Context<'_>) {
         if self.change.take().is_some() {
-            output.refuse("Password not changed");
-        } else if !is_leaving(server) {
-            asked::ask(server, Request::LogOut, "XIT", Awaits::Goodbye);
+            context.output.refuse("Password not changed");
+        } else if !is_leaving(context.server) {
+            asked::ask(context, Request::LogOut, "XIT", Awaits::Goodbye);
         }
     }
 
     /// What Tab does to the word before the cursor. If names are missing for that, they are asked for, and
     /// [`Outcome::NamesCame`] tells when to try again.
-    pub fn complete(&mut self, before: &str, at_end: bool, now: Instant, server: &mut Server) -> Completion {
+    pub fn complete(&mut self, before: &str, at_end: bool, context: &mut Context<'_>) -> Completion {
         let Some(word) = Word::before_cursor(before) else { return Completion::Nothing };
         if let Named::Listed(listed) = word.names
-            && self.memory.names.is_stale(listed, now)
+            && self.memory.names.is_stale(listed, context.now)
         {
-            Lookup::begin(listed, now, server);
+            Lookup::begin(listed, context.now, context.server);
             return Completion::Later;
         }
-        word.complete(&self.memory.names, at_end)
+        word.complete(&self.memory.names, at_end, |start| context.queue.paths(start))
     }
 
     /// Tells the server which messages need not come again; call it when all of them have been shown.
@@ -166,127 +179,140 @@ impl Commands {
         self.memory
     }
 
-    fn begin(&mut self, command: &Command<'_>, typed: &str, links: &mut Links, desk: &mut Desk<'_>) {
+    fn begin(&mut self, command: &Command<'_>, typed: &str, context: &mut Context<'_>) {
         match *command {
-            Command::Ask(request) => asked::ask(desk.server, request, typed, Awaits::answer_to(&request)),
+            Command::Ask(request) => asked::ask(context, request, typed, Awaits::answer_to(&request)),
             Command::CreateRoom { users } => {
                 let request = Request::CreateRoom { users: &room_names(users), key: None };
-                asked::ask(desk.server, request, typed, Awaits::Word);
+                asked::ask(context, request, typed, Awaits::Word);
             }
-            Command::Upload { title, path } => begin_upload(title, path, typed, desk),
+            Command::Upload { title, path } => {
+                let (title, typed) = (title.to_owned(), typed.to_owned());
+                self.open(path, Opening::Upload { title, typed }, context);
+            }
+            Command::SendFile { user, path } => {
+                let (user, typed) = (user.to_owned(), typed.to_owned());
+                self.open(path, Opening::Offer { user, typed }, context);
+            }
             Command::Download { title, file } => {
-                let download = Box::new(Download::new(file, &self.folder));
+                let download = Box::new(Download::new(file, context.queue.new_file()));
                 let request = Request::Download { title, file, offset: None, digest: None };
-                asked::ask(desk.server, request, typed, Awaits::Download(download, Meter::default()));
+                asked::ask(context, request, typed, Awaits::Download(download, Meter::default()));
             }
             Command::StartPrivate { user } => {
-                let request = Request::AskPrivate { user, enabled: links.privates.is_enabled(user) };
-                asked::ask(desk.server, request, typed, Awaits::PrivateQuestion(user.to_owned()));
+                context.queue.peer(PeerAction::AskPrivate { user: user.to_owned() });
             }
-            Command::Private { user, text } => match links.privates.say(user, text) {
-                Way::Gone => report_active(desk),
-                Way::Relay(link) => {
-                    let request = Request::RelayText { link, text };
-                    asked::ask(desk.server, request, typed, Awaits::Relayed(user.to_owned()));
-                }
-                Way::Refused(rejection) => refuse_here(rejection, desk),
-            },
-            Command::StopPrivate { user } => {
-                if let Err(rejection) = links.privates.stop(user, desk) {
-                    refuse_here(rejection, desk);
-                }
+            Command::Private { user, text } => {
+                context.queue.peer(PeerAction::Say { user: user.to_owned(), text: text.to_owned() });
             }
-            Command::SendFile { user, path } => begin_sending(user, path, typed, desk),
+            Command::StopPrivate { user } => context.queue.peer(PeerAction::Stop { user: user.to_owned() }),
             Command::ChangePassword => {
                 self.change = Some(Change::Old);
-                report_active(desk);
+                report_active(context);
             }
             Command::Help(word) => match help(word) {
                 Ok(lines) => {
-                    lines.iter().for_each(|line| desk.output.say(line));
-                    report_active(desk);
+                    lines.iter().for_each(|line| context.output.say(line));
+                    report_active(context);
                 }
-                Err(error) => refuse_here(error, desk),
+                Err(error) => refuse_here(error, context),
             },
         }
     }
 
-    fn answer_change(&mut self, change: Change, line: &str, server: &mut Server) {
+    fn open(&mut self, path: &str, opening: Opening, context: &mut Context<'_>) {
+        let file = context.queue.new_file();
+        self.opening = Some((file, opening));
+        context.queue.file(file, FileAction::Open(path.to_owned()));
+    }
+
+    /// A file is open: the server is asked to take it, or the other user.
+    pub fn opened(&mut self, file: FileId, name: &str, size: u64, context: &mut Context<'_>) {
+        match self.opening.take_if(|(opening, _)| *opening == file) {
+            Some((_, Opening::Upload { title, typed })) => {
+                let upload = Box::new(Upload::new(name.to_owned(), size, file));
+                let request = Request::Upload { title: &title, file: name, size, key: None };
+                asked::ask(context, request, &typed, Awaits::Upload(upload, Meter::default()));
+            }
+            Some((_, Opening::Offer { user, typed })) => {
+                let request = Request::OfferFile { user: &user, size, file: name };
+                let awaits = Awaits::FileQuestion(user.clone(), name.to_owned(), file);
+                asked::ask(context, request, &typed, awaits);
+            }
+            None => context.queue.file(file, FileAction::Close),
+        }
+    }
+
+    /// A download has all its bytes, and its file is about to get its name.
+    pub fn finish(&mut self, mut asked: Asked, context: &mut Context<'_>) -> Outcome {
+        let Some(file) = asked.file() else { return Outcome::Unexpected };
+        let step = asked.ended();
+        if matches!(step, Step::File(_)) {
+            self.finishing.push(asked);
+        }
+        answers::end(step, file, context)
+    }
+
+    /// The download whose file has got its name, or can't get it.
+    pub fn take_finishing(&mut self, file: FileId) -> Option<Asked> {
+        let at = self.finishing.iter().position(|asked| asked.file() == Some(file))?;
+        Some(self.finishing.swap_remove(at))
+    }
+
+    /// A file can't be opened. Returns whether it was one that was being opened.
+    pub fn not_opened(&mut self, file: FileId, why: &str, context: &mut Context<'_>) -> bool {
+        let was_opening = self.opening.take_if(|(opening, _)| *opening == file).is_some();
+        if was_opening {
+            refuse_here(why, context);
+        }
+        was_opening
+    }
+
+    fn answer_change(&mut self, change: Change, line: &str, context: &mut Context<'_>) {
         let line = Secret::new(line.to_owned());
         match change {
             Change::Old => self.change = Some(Change::New { old: line }),
             Change::New { old } => self.change = Some(Change::Confirmation { old, new: line }),
             Change::Confirmation { old, new } => {
                 let request = Request::ChangePassword { old: &old, new: &new, confirmation: &line };
-                asked::ask(server, request, "passwd", Awaits::NewPassword(new.clone()));
+                asked::ask(context, request, "passwd", Awaits::NewPassword(new.clone()));
             }
         }
-    }
-}
-
-fn begin_upload(title: &str, path: &str, typed: &str, desk: &mut Desk<'_>) {
-    match Source::open(path) {
-        Ok(source) => {
-            let upload = Box::new(Upload::new(source));
-            let file = upload.name().to_owned();
-            let request = Request::Upload { title, file: &file, size: upload.size(), key: None };
-            asked::ask(desk.server, request, typed, Awaits::Upload(upload, Meter::default()));
-        }
-        Err(reason) => refuse_here(reason, desk),
-    }
-}
-
-fn begin_sending(user: &str, path: &str, typed: &str, desk: &mut Desk<'_>) {
-    match Source::open(path) {
-        Ok(source) => {
-            let file = source.name.clone();
-            let request = Request::OfferFile { user, size: source.original.size(), file: &file };
-            asked::ask(desk.server, request, typed, Awaits::FileQuestion(user.to_owned(), source));
-        }
-        Err(reason) => refuse_here(reason, desk),
     }
 }
 
 /// Refuses what the server has nothing to do with.
-fn refuse_here(why: impl std::fmt::Display, desk: &mut Desk<'_>) {
-    desk.output.refuse(why);
-    report_active(desk);
+fn refuse_here(why: impl std::fmt::Display, context: &mut Context<'_>) {
+    context.output.refuse(why);
+    report_active(context);
 }
 
 /// The server had nothing to do with it, and still is to know that the user is there.
-fn report_active(desk: &mut Desk<'_>) {
-    desk.server.tell(&Request::Active);
+fn report_active(context: &mut Context<'_>) {
+    context.server.tell(&Request::Active);
 }
 
-/// Lets every upload in turn send a frame, as long as little waits to be sent.
-pub fn pump(server: &mut Server, output: &mut Output) {
-    if !can_pump(server) {
-        return;
-    }
-    let mut buffer = [0; DATA_BYTES_MAX];
-    while can_pump(server) {
-        let can_send = |(tag, asked): (Tag, &mut Asked)| asked.can_send().then_some(tag);
-        let ready: Vec<Tag> = server.unanswered_mut().filter_map(can_send).collect();
-        for tag in ready {
-            if !has_room(server) {
-                return;
-            }
-            let mut uploads = server.unanswered_mut().filter(|(other, _)| *other == tag);
-            let next = uploads.next().map_or(Next::Nothing, |(_, asked)| asked.next(&mut buffer));
-            drop(uploads);
-            match next {
-                Next::Frame(transfer) => server.transfer(tag, &transfer),
-                Next::Nothing => {}
-                Next::GaveUp(reason) => {
-                    server.transfer(tag, &Transfer::Abort);
-                    output.refuse(reason);
-                }
-            }
-        }
-    }
+/// Bytes that wait to be sent when files stop adding to them. What else is to be sent waits behind them, so they
+/// are few.
+const AHEAD_BYTES: usize = 256 << 10;
+
+/// How many bytes of files the server may be given now.
+pub fn room(server: &Server) -> usize {
+    AHEAD_BYTES.saturating_sub(server.unsent().len())
 }
 
-/// Whether [`pump`] would send something.
-pub fn can_pump(server: &Server) -> bool {
-    server.unanswered().any(Asked::can_send)
+/// Lets an upload read its next bytes, if any may; each in its turn, the one after `last` first. Which it was.
+pub fn pump(last: Tag, server: &mut Server, queue: &mut Queue) -> Option<Tag> {
+    if room(server) == 0 {
+        return None;
+    }
+    let ready: Vec<Tag> = server
+        .unanswered_mut()
+        .filter_map(|(tag, asked): (Tag, &mut Asked)| asked.can_read().then_some(tag))
+        .collect();
+    let tag = *ready.iter().find(|tag| **tag > last).or(ready.first())?;
+    let (_, asked) = server.unanswered_mut().find(|(other, _)| *other == tag)?;
+    let (file, read) = (asked.file()?, asked.next_read()?);
+    queue.file(file, read);
+    Some(tag)
 }

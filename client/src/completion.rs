@@ -1,19 +1,12 @@
 //! The Tab key: what a word on the line can become.
 //!
-//! It knows the table of commands and refuses to know where names come from. Only a path is looked up
-//! here, in the file system.
-
-use std::fs;
-use std::path::Path;
+//! It knows the table of commands, and neither where names come from nor which files there are.
 
 use forum_common::text::commands::row;
 use forum_common::text::table::{COMMANDS, Row};
 use unicode_width::UnicodeWidthStr;
 
 use crate::names::{Listed, Names};
-
-/// Entries of a directory that are looked at.
-const ENTRIES_MAX: usize = 10_000;
 
 /// Lines of choices that are shown.
 const CHOICE_LINES_MAX: usize = 10;
@@ -66,7 +59,12 @@ impl<'a> Word<'a> {
     }
 
     /// What it can become, given these names. `at_end`: a space is wanted behind a whole word.
-    pub fn complete(&self, names: &Names, at_end: bool) -> Completion {
+    pub fn complete(
+        &self,
+        names: &Names,
+        at_end: bool,
+        paths: impl FnOnce(&str) -> Vec<String>,
+    ) -> Completion {
         let choices = match self.names {
             Named::Command => COMMANDS
                 .iter()
@@ -91,9 +89,9 @@ impl<'a> Word<'a> {
 }
 
 /// What can be said while there is no server: no names, but commands and paths.
-pub fn without_names(before: &str, at_end: bool) -> Completion {
+pub fn without_names(before: &str, at_end: bool, paths: impl FnOnce(&str) -> Vec<String>) -> Completion {
     let word = Word::before_cursor(before);
-    word.map_or(Completion::Nothing, |word| word.complete(&Names::default(), at_end))
+    word.map_or(Completion::Nothing, |word| word.complete(&Names::default(), at_end, paths))
 }
 
 /// What the operand of `row` at `index` names.
@@ -121,29 +119,6 @@ fn shared_start(choices: &[String]) -> &str {
     &first[..first.floor_char_boundary(length)]
 }
 
-/// The files and directories that `start` may be the beginning of; hidden ones only if asked for. Names
-/// that can't be a word of a command are left out.
-fn paths(start: &str) -> Vec<String> {
-    let (directory, name_start) =
-        start.rsplit_once('/').map_or(("", start), |(_, name)| (&start[..start.len() - name.len()], name));
-    let place = if directory.is_empty() { Path::new(".") } else { Path::new(directory) };
-    let Ok(entries) = fs::read_dir(place) else { return Vec::new() };
-    let mut found: Vec<String> = entries
-        .take(ENTRIES_MAX)
-        .filter_map(|entry| {
-            let entry = entry.ok()?;
-            let name = entry.file_name().into_string().ok()?;
-            let is_word = name.bytes().all(|byte| byte.is_ascii_graphic());
-            let is_shown = !name.starts_with('.') || name_start.starts_with('.');
-            let is_directory = || fs::metadata(entry.path()).is_ok_and(|it| it.is_dir());
-            (is_word && is_shown && name.starts_with(name_start))
-                .then(|| format!("{directory}{name}{}", if is_directory() { "/" } else { "" }))
-        })
-        .collect();
-    found.sort();
-    found
-}
-
 /// Choices in columns, as lines of at most `width` columns; what is too much is counted.
 pub fn in_columns(choices: &[String], width: usize) -> Vec<String> {
     const GAP: usize = 2;
@@ -165,8 +140,11 @@ pub fn in_columns(choices: &[String], width: usize) -> Vec<String> {
 
 #[cfg(test)]
 mod tests {
+    use std::fs;
+
     use super::*;
     use crate::names::tests::{room_created, thread, user};
+    use crate::paths::beginning_with as paths;
 
     fn names() -> Names {
         let mut names = Names::default();
@@ -181,7 +159,7 @@ mod tests {
     }
 
     fn complete(before: &str) -> Completion {
-        Word::before_cursor(before).map_or(Completion::Nothing, |word| word.complete(&names(), true))
+        Word::before_cursor(before).map_or(Completion::Nothing, |word| word.complete(&names(), true, paths))
     }
 
     fn types(text: &str) -> Completion {
@@ -222,9 +200,9 @@ mod tests {
     #[test]
     fn before_a_space_no_second_one_is_typed() {
         let word = Word::before_cursor("message y").unwrap();
-        assert_eq!(word.complete(&names(), false), types("oda"));
+        assert_eq!(word.complete(&names(), false, paths), types("oda"));
         let word = Word::before_cursor("message yoda").unwrap();
-        assert_eq!(word.complete(&names(), false), Completion::Nothing);
+        assert_eq!(word.complete(&names(), false, paths), Completion::Nothing);
     }
 
     #[test]

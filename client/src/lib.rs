@@ -1,14 +1,17 @@
-//! The terminal client of forumd: one `poll` over standard input, signals and the server's socket.
+//! The terminal client of forumd: a pure [`core`], and one poll around it.
 //!
 //! ```text
-//!  keys, lines ─► input ─► session ─► commands, login ─► Server ─► connection ─► socket
-//!  terminal, pipe ◄─ output ◄─┘  ▲────── events ◄──────────────────────┘
+//!                 stdin, server, other users, signals, time
+//!                                  │
+//!   event_loop ──Event──► Core: line_editor ─► login, commands, transfer ─► Server (wire, without I/O)
+//!        ▲                  │
+//!        └──────Action──────┴─► bytes for the server, bytes for the screen
 //! ```
 //!
-//! [`session`] is the loop and the only module that waits. [`clock`], [`wording`], [`memory`], [`keys`],
-//! [`lines`], [`editor`], [`layout`] and [`login`] are pure; [`commands`] and [`transfer`] know what is said and local
-//! files but no socket. Words and texts are those of `forum_common::text`, the protocol is `forum_common::wire`.
-//! [`peer`] is the way to other users past the server, with a socket of its own.
+//! [`event_loop`] is the only module that waits and the only one that asks what time it is. Beside it only
+//! [`dialing`], [`local_files`], [`signals`], [`line_editor::terminal`] and [`line_editor::history_file`] touch the
+//! system. Words and texts are those of `forum_common::text`, the protocol is `forum_common::wire`; `forum_peer` is the
+//! way to other users past the server.
 #![forbid(unsafe_code)]
 // They panic where a stream takes nothing.
 #![cfg_attr(not(test), warn(clippy::print_stdout, clippy::print_stderr))]
@@ -17,24 +20,17 @@ pub mod asked;
 pub mod clock;
 pub mod commands;
 pub mod completion;
-pub mod connection;
-pub mod editor;
-pub mod history;
-pub mod input;
-pub mod keys;
-pub mod layout;
-pub mod lines;
+pub mod core;
+pub mod dialing;
+pub mod event_loop;
+pub mod line_editor;
+pub mod local_files;
 pub mod login;
 pub mod lookup;
 pub mod memory;
 pub mod names;
-pub mod original;
 pub mod output;
-pub mod peer;
-pub mod progress;
+pub mod paths;
 pub mod reconnect;
-pub mod session;
 pub mod signals;
-pub mod terminal;
 pub mod transfer;
-pub mod wording;

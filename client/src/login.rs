@@ -10,10 +10,9 @@ use forum_common::text::{Zone, prompts};
 use forum_common::wire::{Refusal, Reply, Request, TakeOver, VERSION};
 use zeroize::Zeroizing;
 
-use crate::asked::{Asked, Awaits};
+use crate::asked::{Asked, Awaits, Server};
 use crate::clock::Clock;
-use crate::connection::Server;
-use crate::editor::Purpose;
+use crate::line_editor::editor::Purpose;
 
 /// What a server calls the feature that one session can end another of the same user.
 const TAKE_OVER: &str = "take-over";

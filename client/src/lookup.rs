@@ -7,8 +7,7 @@ use std::time::Instant;
 
 use forum_common::wire::{Reply, Request};
 
-use crate::asked::{Asked, Awaits};
-use crate::connection::Server;
+use crate::asked::{Asked, Awaits, Server};
 use crate::names::{Listed, Names, learn};
 
 /// A list on its way.

@@ -9,25 +9,30 @@ mod streams;
 use std::env;
 use std::fs::File;
 use std::io::{self, IsTerminal, Write};
-use std::net::ToSocketAddrs;
-use std::os::fd::{AsFd, OwnedFd};
+use std::os::fd::AsFd;
 use std::path::PathBuf;
 use std::process::ExitCode;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use clap::error::ErrorKind;
 use clap::{CommandFactory, Parser};
-use forum_client::history::{self, HistoryFile};
-use forum_client::input::Input;
+use forum_client::core::context::Surroundings;
+use forum_client::core::event::Ending;
+use forum_client::core::{Core, Options};
+use forum_client::event_loop::{End, EventLoop, Server, Streams, Target};
+use forum_client::line_editor::history_file::{self, HistoryFile};
+use forum_client::line_editor::input::Input;
+use forum_client::line_editor::terminal::RawMode;
+use forum_client::local_files::LocalFiles;
 use forum_client::login::Known;
-use forum_client::output::{Output, Stream, Streams};
-use forum_client::peer::links::Accept;
-use forum_client::session::{Ending, Options, Session};
+use forum_client::output::{Place, Stream};
+use forum_client::paths;
 use forum_client::signals::{self, Signals};
-use forum_client::terminal::RawMode;
-use forum_client::transfer::Folder;
-use forum_client::wording::cause;
 use forum_common::process::{self, Standard};
+use forum_common::wire::Key;
+use forum_common::wire::field::KEY_BYTES;
+use forum_peer::wording::cause;
+use forum_peer::{Accept, Folder, Peers, State};
 
 /// Some command was refused or invalid, or a standard stream is closed or can't be used.
 const REFUSED: u8 = 1;
@@ -108,11 +113,11 @@ fn main() -> ExitCode {
         Err(error) => return explain(&error),
     };
     match run(args) {
-        Ok((Ending::Goodbye, false)) => ExitCode::SUCCESS,
-        Ok((Ending::Goodbye, true) | (Ending::OutputClosed, _)) => REFUSED.into(),
-        Ok((Ending::NotLoggedIn, _)) => NOT_LOGGED_IN.into(),
-        Ok((Ending::Lost, _)) => NO_CONNECTION.into(),
-        Ok((Ending::Killed(signal), _)) => {
+        Ok((End::Over(Ending::Goodbye), false)) => ExitCode::SUCCESS,
+        Ok((End::Over(Ending::Goodbye), true) | (End::Over(Ending::OutputClosed), _)) => REFUSED.into(),
+        Ok((End::Over(Ending::NotLoggedIn), _)) => NOT_LOGGED_IN.into(),
+        Ok((End::Over(Ending::Lost), _)) => NO_CONNECTION.into(),
+        Ok((End::Killed(signal), _)) => {
             // Returns only if it fails.
             let _ = signals::die(signal);
             NO_CONNECTION.into()
@@ -147,39 +152,56 @@ fn complain(text: &str) {
     let _ = writeln!(io::stderr(), "{text}");
 }
 
-fn run(args: Args) -> Result<(Ending, bool), Failure> {
+fn run(args: Args) -> Result<(End, bool), Failure> {
     streams::check().map_err(|text| Failure { text, status: REFUSED })?;
     let screen = screen();
-    let options = options(args)?;
+    let folder = Folder { path: args.download_dir.clone(), overwrites: args.force };
+    let peers = Peers::new(args.accept, folder.clone());
+    let (options, target) = options(args)?;
     let unusable = |error| Failure::new(REFUSED, "Cannot use the standard streams", &error);
     let signals = Signals::catch(screen.is_some()).map_err(unusable)?;
     let streams = Streams {
+        input: io::stdin().as_fd().try_clone_to_owned().map_err(unusable)?,
         out: File::from(io::stdout().as_fd().try_clone_to_owned().map_err(unusable)?),
         err: File::from(io::stderr().as_fd().try_clone_to_owned().map_err(unusable)?),
         screen,
-        interrupts: signals.watch().map_err(unusable)?,
     };
-    let stdin = io::stdin().as_fd().try_clone_to_owned().map_err(unusable)?;
     let raw_mode = screen.map(|_| RawMode::enter()).transpose().map_err(unusable)?;
-    let mut output = Output::new(streams);
-    let input = if raw_mode.is_some() { terminal(stdin, &mut output) } else { Input::pipe(stdin) };
-    Ok(Session::run(options, input, output, signals, raw_mode))
+    let now = Instant::now();
+    let (history, earlier) = if raw_mode.is_some() { earlier_lines() } else { (None, Ok(Vec::new())) };
+    let input = match (&raw_mode, &earlier) {
+        (None, _) => Input::pipe(),
+        (Some(_), earlier) => Input::terminal(earlier.as_deref().unwrap_or_default()),
+    };
+    let place = Place { screen, terminals: [io::stdout().is_terminal(), io::stderr().is_terminal()] };
+    let mut core =
+        Core::new(options, input, place, Surroundings { new_key, paths: paths::beginning_with }, now);
+    if let Err(error) = earlier {
+        core.warn(history_file::not_kept(&error));
+    }
+    let (server, known, files) = (Server::None, State::default(), LocalFiles::new(folder));
+    let event_loop =
+        EventLoop { core, peers, streams, signals, raw_mode, history, target, files, server, known, now };
+    Ok(event_loop.run())
 }
 
-/// A terminal with the lines of earlier runs, if there is a place for them.
-fn terminal(stdin: OwnedFd, output: &mut Output) -> Input {
+/// The lines of earlier runs, and the file for those of this one, if there is a place for them.
+fn earlier_lines() -> (Option<HistoryFile>, io::Result<Vec<String>>) {
     let place = |variable| env::var_os(variable).map(PathBuf::from);
     let Some(path) = HistoryFile::usual_path(place("XDG_STATE_HOME"), place("HOME")) else {
-        return Input::terminal(stdin, None, &[]);
+        return (None, Ok(Vec::new()));
     };
     let history = HistoryFile::at(path);
     match history.lines() {
-        Ok(earlier) => Input::terminal(stdin, Some(history), &earlier),
-        Err(error) => {
-            output.warn(history::not_kept(&error));
-            Input::terminal(stdin, None, &[])
-        }
+        Ok(earlier) => (Some(history), Ok(earlier)),
+        Err(error) => (None, Err(error)),
     }
+}
+
+/// A new key. Without chance there is none, and the change can't be asked for again.
+fn new_key() -> Option<Key> {
+    let mut key = [0; KEY_BYTES];
+    getrandom::fill(&mut key).ok().map(|()| key)
 }
 
 /// The stream that shows what is typed, if somebody sits there and types. With stdout elsewhere that is
@@ -194,7 +216,7 @@ fn screen() -> Option<Stream> {
     io::stderr().is_terminal().then_some(Stream::Err)
 }
 
-fn options(args: Args) -> Result<Options, Failure> {
+fn options(args: Args) -> Result<(Options, Target), Failure> {
     let known = match args.user {
         Some(name) => {
             let password = password::given(args.password_file.as_deref(), env::var_os(password::VARIABLE));
@@ -202,21 +224,19 @@ fn options(args: Args) -> Result<Options, Failure> {
         }
         None => Known::Nothing,
     };
-    let addresses = (args.host.as_str(), args.port)
-        .to_socket_addrs()
-        .map_err(|error| Failure::new(NO_CONNECTION, &format!("Cannot find the host {}", args.host), &error))?
-        .collect();
-    Ok(Options {
-        server: format!("{}:{}", args.host, args.port),
-        addresses,
-        udp_port: args.udp_port.unwrap_or(0),
-        accept: args.accept,
+    let server = format!("{}:{}", args.host, args.port);
+    let silence_max = Duration::from_secs(args.server_timeout.into());
+    let udp_port = args.udp_port.unwrap_or(0);
+    let target = Target { host: args.host, port: args.port, udp_port, silence_max };
+    let options = Options {
+        server,
+        udp_port,
         known,
-        folder: Folder { path: args.download_dir, overwrites: args.force },
         presence: !args.no_presence,
         takes_over: args.take_over,
-        server_timeout: Duration::from_secs(args.server_timeout.into()),
-    })
+        server_timeout: silence_max,
+    };
+    Ok((options, target))
 }
 
 /// Without any password the command line is incomplete; one that can't be used keeps the user out.

@@ -4,8 +4,8 @@ use std::ffi::OsString;
 use std::path::Path;
 
 use forum_client::login::Secret;
-use forum_client::wording::cause;
 use forum_common::process;
+use forum_peer::wording::cause;
 
 /// The environment variable that may hold the password.
 pub(crate) const VARIABLE: &str = "FORUM_PASSWORD";

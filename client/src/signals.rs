@@ -1,7 +1,7 @@
 //! Signals as something to poll.
 
 use std::io;
-use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::os::fd::{AsFd, BorrowedFd};
 use std::os::unix::net::UnixStream;
 
 use signal_hook::consts::{
@@ -45,14 +45,6 @@ impl Signals {
         let there = [SIGHUP, SIGTSTP, SIGCONT, SIGWINCH];
         let caught = DEADLY.iter().chain(if on_terminal { &there[..] } else { &[] });
         Ok(Self { delivery: SignalDelivery::with_pipe(read, write, SignalOnly, caught)? })
-    }
-
-    /// A descriptor that is readable while a signal waits to be taken.
-    ///
-    /// # Errors
-    /// There are no descriptors left.
-    pub fn watch(&self) -> io::Result<OwnedFd> {
-        self.as_fd().try_clone_to_owned()
     }
 
     /// Takes what has arrived.

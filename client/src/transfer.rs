@@ -1,17 +1,16 @@
-//! Files on their way: what is sent against the server's credit, and what is taken in against ours.
+//! Files on their way between this client and the server: what is sent against the server's credit, and what is taken
+//! in against ours.
 //!
-//! Two state machines. They know local files and refuse to know sockets, terminals and clocks: messages come in as
-//! values, and what is to be sent goes out as values.
+//! Two pure state machines. Messages of the server and the results of file operations come in as values; what is to be
+//! said to the server and done with the file goes out as a [`Step`].
 
 mod download;
 mod upload;
 
-pub use download::{Download, Folder};
-pub use upload::{Next, Upload};
+pub use download::Download;
+pub use upload::Upload;
 
-/// Bytes between two syncs of a file that arrives. One sync of a gigabyte at its end would leave the loop,
-/// and whoever types, waiting for seconds; many short ones are not felt.
-pub(crate) const SYNC_EVERY_BYTES: u64 = 8 << 20;
+use crate::core::event::FileAction;
 
 /// What came of an event in the life of a transfer.
 #[derive(Debug, PartialEq, Eq)]
@@ -21,6 +20,8 @@ pub enum Step {
     Going,
     /// It goes on, and the server is to be given so much credit.
     Credit(u32),
+    /// It goes on when this has been done with its file.
+    File(FileAction),
     /// This end gives it up, for this reason, and the server is to be told. Its last word is still to come.
     GaveUp(String),
     /// It is over, and went well.
@@ -31,15 +32,6 @@ pub enum Step {
     Over,
     /// The server sent what has no place here.
     Unexpected,
-}
-
-/// The names of all that is in a directory, in order.
-#[cfg(test)]
-pub(crate) fn names_in(directory: &std::path::Path) -> Vec<String> {
-    let entries = std::fs::read_dir(directory).unwrap();
-    let mut names: Vec<_> = entries.map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect();
-    names.sort();
-    names
 }
 
 #[cfg(test)]

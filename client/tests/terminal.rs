@@ -337,7 +337,7 @@ const PANICKING: &str = "FORUM_TEST_PANICKING";
 #[test]
 fn a_panic_restores_the_terminal_before_it_says_what_happened() {
     if std::env::var_os(PANICKING).is_some() {
-        let raw_mode = forum_client::terminal::RawMode::enter().unwrap();
+        let raw_mode = forum_client::line_editor::terminal::RawMode::enter().unwrap();
         // It is not dropped, as if the process ended in the panic.
         std::mem::forget(raw_mode);
         panic!("on purpose");

@@ -11,6 +11,43 @@ const UNSAFE_ROOTS: &[&str] = &[];
 const FORBIDDEN_IN_FORUM: &[&str] =
     &["mio", "std::net", "std::fs", "std::time", "log::", "SystemTime", "Instant", "std::env", "std::thread"];
 
+/// The pure part of the client.
+const CORE_OF_CLIENT: [&str; 20] = [
+    "client/src/asked.rs",
+    "client/src/clock.rs",
+    "client/src/commands",
+    "client/src/completion.rs",
+    "client/src/core/",
+    "client/src/line_editor/editor.rs",
+    "client/src/line_editor/input.rs",
+    "client/src/line_editor/keys.rs",
+    "client/src/line_editor/layout.rs",
+    "client/src/line_editor/lines.rs",
+    "client/src/line_editor/screen.rs",
+    "client/src/login.rs",
+    "client/src/lookup.rs",
+    "client/src/memory.rs",
+    "client/src/names.rs",
+    "client/src/output.rs",
+    "client/src/reconnect.rs",
+    "client/src/transfer.rs",
+    "client/src/transfer/",
+    "client/peer/src/progress.rs",
+];
+
+/// What it must not know. Times are values there; nobody asks for the present one.
+const FORBIDDEN_IN_CORE: [&str; 9] = [
+    "std::net",
+    "std::fs",
+    "std::io",
+    "std::os",
+    "std::env",
+    "std::thread",
+    "rustix",
+    "SystemTime",
+    "Instant::now",
+];
+
 fn workspace() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).parent().expect("the package lies in the workspace").to_owned()
 }
@@ -29,6 +66,8 @@ fn sources() -> Vec<(String, String)> {
         }
     }
     found.sort();
+    // A member may lie inside another one.
+    found.dedup();
     assert!(found.len() > 20, "the workspace has more than these: {found:?}");
     found
 }
@@ -69,7 +108,8 @@ fn the_rules_see_what_they_forbid_and_nothing_else() {
     assert!(!names("use crate::minions;", "mio") && !names("catalog::find", "log::"));
     assert!(!names("InstantCoffee", "Instant") && !names("dialog", "log::"));
     assert_eq!(code_lines("a // b\n//! c").collect::<Vec<_>>(), [(1, "a "), (2, "")]);
-    for root in ["server/src/main.rs", "common/src/lib.rs", "tests/tests/tidy.rs", "load/src/bin/x.rs"] {
+    let inside = "client/peer/src/lib.rs";
+    for root in ["server/src/main.rs", inside, "tests/tests/tidy.rs", "load/src/bin/x.rs"] {
         assert!(is_crate_root(root), "{root}");
     }
     assert!(!is_crate_root("server/src/forum/mod.rs") && !is_crate_root("server/src/forum/lib.rs"));
@@ -94,8 +134,30 @@ fn the_forum_knows_no_sockets_files_clocks_or_logs() {
     expect_none(&offences);
 }
 
+#[test]
+fn the_core_of_the_client_knows_no_sockets_files_streams_or_clocks() {
+    let mut files = 0;
+    let mut offences = Vec::new();
+    for (path, text) in sources() {
+        let is_pure = CORE_OF_CLIENT.iter().any(|start| path.starts_with(start));
+        if !is_pure || path.contains("/tests") {
+            continue;
+        }
+        files += 1;
+        let code = text.split("mod tests {").next().unwrap_or_default();
+        for (number, line) in code_lines(code) {
+            for word in FORBIDDEN_IN_CORE.iter().filter(|word| names(line, word)) {
+                offences.push(format!("{path}:{number} names {word}"));
+            }
+        }
+    }
+    assert!(files > 20, "only {files} files");
+    expect_none(&offences);
+}
+
 /// Whether cargo compiles `path` as a crate of its own.
 fn is_crate_root(path: &str) -> bool {
+    let path = path.strip_prefix("client/peer/").map_or(path.to_owned(), |rest| format!("peer/{rest}"));
     match path.split('/').collect::<Vec<_>>()[..] {
         [_, "build.rs"] => true,
         [_, "src", file] => matches!(file, "lib.rs" | "main.rs"),
@@ -192,12 +254,12 @@ const SHORT_WAITS: [(&str, &str); 5] = [
     ("tests/src/lossy.rs", "the network delivers late datagrams when they are due"),
     ("tests/src/lossy/door.rs", "a narrow line lets through so many bytes a millisecond"),
     ("tests/tests/power_cut/load.rs", "an interval promises what it does after a second of real time"),
-    ("client/src/peer/udp/tests/sockets.rs", "one thread looks after both sockets of a proxy"),
-    ("client/src/peer/links/tests.rs", "one thread looks after both clients, each for a moment"),
+    ("client/peer/src/transport/tests/sockets.rs", "one thread looks after both sockets of a proxy"),
+    ("client/peer/src/links/tests.rs", "one thread looks after both clients, each for a moment"),
 ];
 
 /// Tests whose clock is simulated: how long something takes there does not depend on the machine.
-const SIMULATED_TIME: [&str; 1] = ["client/src/peer/udp/tests/"];
+const SIMULATED_TIME: [&str; 1] = ["client/peer/src/transport/tests/"];
 
 #[test]
 fn the_rules_see_calls_and_their_arguments() {

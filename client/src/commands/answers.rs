@@ -1,15 +1,14 @@
 //! What the server says to somebody who is logged in, and what it means.
 
-use forum_common::text::{Listing, Shown, lines};
+use forum_common::names::UserName;
+use forum_common::text::{Listing, Rejection, Shown, lines};
 use forum_common::wire::{Notice, Refusal, Reply, Request, Tag, Transfer};
 
 use super::{Commands, Outcome};
 use crate::asked::{Asked, Awaits};
-use crate::connection::Server;
+use crate::core::context::Context;
+use crate::core::event::{FileAction, FileId, PeerAction};
 use crate::output::Output;
-use crate::peer::Desk;
-use crate::peer::links::Links;
-use crate::peer::private;
 use crate::transfer::Step;
 
 impl Awaits {
@@ -43,53 +42,50 @@ impl Commands {
     }
 
     /// Takes in the last word on a request.
-    pub fn answered(
-        &mut self,
-        asked: Asked,
-        reply: &Reply<'_>,
-        links: &mut Links,
-        desk: &mut Desk<'_>,
-    ) -> Outcome {
+    pub fn answered(&mut self, asked: Asked, reply: &Reply<'_>, context: &mut Context<'_>) -> Outcome {
         match (asked.awaits, reply) {
             (Awaits::Pong, Reply::Pong { .. }) => Outcome::Going,
             (Awaits::Names(lookup), reply) => match lookup.end(reply, &mut self.memory.names) {
                 true => Outcome::NamesCame,
                 false => Outcome::Unexpected,
             },
-            (Awaits::Upload(upload, _), reply) => end_transfer(upload.answered(reply), desk.output),
-            (Awaits::Download(download, _), reply) => end_transfer(download.answered(reply), desk.output),
+            (Awaits::Upload(upload, _), reply) => end(upload.answered(reply), upload.file(), context),
+            (Awaits::Download(download, _), reply) => end(download.answered(reply), download.file(), context),
             // The other end was faster. The server does not remember whose link it was.
             (Awaits::Relayed(user), Reply::Refused { code: Refusal::NotPrivate, .. }) => {
-                desk.output.refuse(private::not_enabled(&user));
+                context.output.refuse(not_private(&user));
                 Outcome::Going
             }
             // It is over all the same: who has nothing more to enter would only ask again, and again.
             (Awaits::Goodbye, Reply::Refused { text, .. }) => {
-                desk.output.refuse(text);
+                context.output.refuse(text);
                 Outcome::Goodbye
             }
-            (_, Reply::Refused { text, .. }) => {
+            (awaits, Reply::Refused { text, .. }) => {
+                if let Awaits::FileQuestion(_, _, file) = awaits {
+                    context.queue.file(file, FileAction::Close);
+                }
                 self.memory.names.learn_reply(reply);
-                desk.output.refuse(text);
+                context.output.refuse(text);
                 Outcome::Going
             }
             (Awaits::PrivateQuestion(user), Reply::Asked { link, text }) => {
-                desk.output.say(text);
-                links.privates.asked(*link, &user);
+                context.output.say(text);
+                context.queue.peer(PeerAction::AskedPrivate { link: *link, user });
                 Outcome::Going
             }
-            (Awaits::FileQuestion(user, source), Reply::Asked { link, .. }) => {
-                links.files.asked(*link, &user, source, desk);
+            (Awaits::FileQuestion(user, _, file), Reply::Asked { link, .. }) => {
+                context.queue.peer(PeerAction::AskedFile { link: *link, user, file });
                 Outcome::Going
             }
             (Awaits::List(mut listing), reply) => match listing.take(reply, self.clock.zone()) {
                 Shown::End { instead } => {
-                    instead.iter().for_each(|line| desk.output.say(line));
+                    instead.iter().for_each(|line| context.output.say(line));
                     Outcome::Going
                 }
                 Shown::Item { .. } | Shown::Foreign => Outcome::Unexpected,
             },
-            (awaits, reply) => self.done(awaits, reply, desk.output),
+            (awaits, reply) => self.done(awaits, reply, context.output),
         }
     }
 
@@ -132,27 +128,40 @@ impl Commands {
     }
 }
 
-/// Does what a transfer wants that goes on.
-pub fn go_on(step: Step, tag: Tag, server: &mut Server, output: &mut Output) -> Outcome {
+/// The refusal of a private message to a user with whom there is no conversation any more.
+fn not_private(user: &str) -> Rejection {
+    UserName::parse(user).map_or_else(Rejection::from, |user| Rejection::NotPrivate(Some(user)))
+}
+
+/// Does what a transfer wants that goes on, or ends in the middle.
+pub fn go_on(step: Step, tag: Tag, file: FileId, context: &mut Context<'_>) -> Outcome {
     match step {
         Step::Going => {}
-        Step::Credit(bytes) => server.transfer(tag, &Transfer::Credit { bytes }),
+        Step::Credit(bytes) => context.server.transfer(tag, &Transfer::Credit { bytes }),
+        Step::File(action) => context.queue.file(file, action),
         Step::GaveUp(reason) => {
-            server.transfer(tag, &Transfer::Abort);
-            output.refuse(reason);
+            context.queue.file(file, FileAction::Close);
+            context.server.transfer(tag, &Transfer::Abort);
+            context.output.refuse(reason);
         }
         Step::Done(_) | Step::Refused(_) | Step::Over | Step::Unexpected => return Outcome::Unexpected,
     }
     Outcome::Going
 }
 
-/// Says what came of a transfer.
-pub fn end_transfer(step: Step, output: &mut Output) -> Outcome {
+/// Says what came of a transfer that has ended.
+pub fn end(step: Step, file: FileId, context: &mut Context<'_>) -> Outcome {
     match step {
-        Step::Done(text) => output.say(text),
-        Step::Refused(text) => output.refuse(text),
+        // It has yet to get its name.
+        Step::File(action) => {
+            context.queue.file(file, action);
+            return Outcome::Going;
+        }
+        Step::Done(text) => context.output.say(text),
+        Step::Refused(text) => context.output.refuse(text),
         Step::Over => {}
         Step::Going | Step::Credit(_) | Step::GaveUp(_) | Step::Unexpected => return Outcome::Unexpected,
     }
+    context.queue.file(file, FileAction::Close);
     Outcome::Going
 }

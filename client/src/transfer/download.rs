@@ -1,35 +1,25 @@
 //! A file on its way here: taken in as this end gives credit, and kept if it is what was sent.
-
-use std::fs::{File, Permissions};
-use std::io::{self, Write};
-use std::os::unix::fs::PermissionsExt;
-use std::path::{Path, PathBuf};
+//!
+//! ```text
+//!   Asked ──DownloadStarts──► Opening ──there is room──► Going ──DataEnd──► Finishing ──► over
+//!                                └──it can't be stored──┴──► GivenUp ──the server's word──► over
+//! ```
 
 use forum_common::names::FileName;
 use forum_common::text::{Answer, Rejection};
 use forum_common::wire::{Digest, Reply, Transfer, Window};
-use tempfile::NamedTempFile;
 
-use super::{SYNC_EVERY_BYTES, Step};
-use crate::wording::cause;
+use super::Step;
+use crate::core::event::{FileAction, FileId, FileProblem};
 
 /// Bytes that a download may be ahead of the disk: enough for 1 Gbit/s over 30 ms.
 const WINDOW_BYTES: u32 = 4 << 20;
-
-/// Where downloads go.
-#[derive(Debug, Clone)]
-pub struct Folder {
-    /// The directory.
-    pub path: PathBuf,
-    /// Whether a download may replace a file that is there.
-    pub overwrites: bool,
-}
 
 /// A file being fetched.
 #[derive(Debug)]
 pub struct Download {
     name: String,
-    folder: Folder,
+    file: FileId,
     stage: Taking,
 }
 
@@ -37,29 +27,31 @@ pub struct Download {
 enum Taking {
     /// The server was asked.
     Asked,
-    /// It said yes, and sends.
-    Going(Box<Partial>),
+    /// It said yes; there is no room for the file yet.
+    Opening(Box<Arriving>),
+    /// There is, and the server sends.
+    Going(Box<Arriving>),
+    /// All is here; it has yet to get its name.
+    Finishing,
     /// Given up, and said so; what is still under way is thrown away.
     GivenUp,
 }
 
-/// A file that is not all there yet. It has a name of its own, and goes when it is dropped.
 #[derive(Debug)]
-struct Partial {
-    file: NamedTempFile,
-    target: PathBuf,
+struct Arriving {
     digest: blake3::Hasher,
     /// What the digest is to become.
     wanted: Digest,
     size: u64,
     taken: u64,
     window: Window,
+    first_credit: u32,
 }
 
 impl Download {
-    /// The transfer of the file `name`, for which the server has just been asked.
-    pub fn new(name: &str, folder: &Folder) -> Self {
-        Self { name: name.to_owned(), folder: folder.clone(), stage: Taking::Asked }
+    /// The transfer of the file `name`, for which the server is asked now. It will be called `file` while it arrives.
+    pub fn new(name: &str, file: FileId) -> Self {
+        Self { name: name.to_owned(), file, stage: Taking::Asked }
     }
 
     /// The file's name.
@@ -67,25 +59,45 @@ impl Download {
         &self.name
     }
 
+    /// The local file.
+    pub fn file(&self) -> FileId {
+        self.file
+    }
+
     /// Bytes that are here and bytes in all, while they come.
     pub fn progress(&self) -> Option<(u64, u64)> {
         match &self.stage {
-            Taking::Going(partial) => Some((partial.taken, partial.size)),
-            Taking::Asked | Taking::GivenUp => None,
+            Taking::Going(arriving) => Some((arriving.taken, arriving.size)),
+            _ => None,
         }
     }
 
-    /// Takes in the go-ahead.
+    /// Takes in the go-ahead. The name is judged here: it becomes a path.
     pub fn started(&mut self, reply: &Reply<'_>) -> Step {
-        let (Taking::Asked, Reply::DownloadStarts { size, digest, offset: 0 }) = (&self.stage, reply) else {
+        let (Taking::Asked, &Reply::DownloadStarts { size, digest: wanted, offset: 0 }) =
+            (&self.stage, reply)
+        else {
             return Step::Unexpected;
         };
-        match self.open(*size, *digest) {
-            Ok((partial, credit)) => {
-                self.stage = Taking::Going(Box::new(partial));
+        if let Err(invalid) = FileName::parse(&self.name) {
+            return self.give_up(Rejection::from(invalid).to_string());
+        }
+        let (window, first_credit) = Window::new(size, WINDOW_BYTES);
+        let digest = blake3::Hasher::new();
+        self.stage =
+            Taking::Opening(Box::new(Arriving { digest, wanted, size, taken: 0, window, first_credit }));
+        Step::File(FileAction::Create { name: self.name.clone(), size, digest: wanted })
+    }
+
+    /// There is room for it.
+    pub fn created(&mut self) -> Step {
+        match std::mem::replace(&mut self.stage, Taking::GivenUp) {
+            Taking::Opening(arriving) => {
+                let credit = arriving.first_credit;
+                self.stage = Taking::Going(arriving);
                 Step::Credit(credit)
             }
-            Err(reason) => self.give_up(reason),
+            _ => Step::Unexpected,
         }
     }
 
@@ -101,31 +113,58 @@ impl Download {
     /// Takes in a frame of the transfer itself.
     pub fn received(&mut self, transfer: &Transfer<'_>) -> Step {
         match (&mut self.stage, transfer) {
-            (Taking::Going(partial), Transfer::Data { piece }) => match partial.take(piece) {
-                Ok(credit) => credit.map_or(Step::Going, Step::Credit),
-                Err(error) => self.give_up(self.failure(&error)),
-            },
+            (Taking::Going(arriving), Transfer::Data { piece }) => {
+                if arriving.window.received(piece.len()).is_err() {
+                    return self.give_up(self.failure("the server sent more than it may"));
+                }
+                arriving.digest.update(piece);
+                arriving.taken += piece.len() as u64;
+                Step::File(FileAction::Append(piece.to_vec()))
+            }
             (Taking::GivenUp, Transfer::Data { .. }) => Step::Going,
             _ => Step::Unexpected,
         }
     }
 
-    /// All frames are here; gives the file its name if they are what was sent.
-    pub fn finish(mut self) -> Step {
-        let partial = match std::mem::replace(&mut self.stage, Taking::GivenUp) {
-            Taking::Going(partial) => partial,
-            // The end was on its way when this end gave up: to the server, it all went well.
-            Taking::GivenUp => return Step::Over,
-            Taking::Asked => return Step::Unexpected,
-        };
-        if partial.taken != partial.size || partial.digest.finalize() != partial.wanted {
-            let what = "what arrived is not what the server sent. Try again";
-            return Step::Refused(format!("{} was not downloaded: {what}", self.name));
+    /// So many bytes more are stored.
+    pub fn appended(&mut self, bytes: usize) -> Step {
+        match &mut self.stage {
+            Taking::Going(arriving) => arriving.window.stored(bytes).map_or(Step::Going, Step::Credit),
+            _ => Step::Going,
         }
-        match partial.keep(self.folder.overwrites) {
-            Ok(()) => Step::Done(Answer::Downloaded { file: &self.name }.to_string()),
-            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Step::Refused(self.exists_here()),
-            Err(error) => Step::Refused(self.failure(&error)),
+    }
+
+    /// All frames are here.
+    pub fn ended(&mut self) -> Step {
+        match std::mem::replace(&mut self.stage, Taking::Finishing) {
+            Taking::Going(arriving)
+                if arriving.taken == arriving.size && arriving.digest.finalize() == arriving.wanted =>
+            {
+                Step::File(FileAction::Finish)
+            }
+            Taking::Going(_) => {
+                Step::Refused(self.failure("what arrived is not what the server sent. Try again"))
+            }
+            // The end was on its way when this end gave up: to the server, it all went well.
+            Taking::GivenUp => Step::Over,
+            Taking::Asked | Taking::Opening(_) | Taking::Finishing => Step::Unexpected,
+        }
+    }
+
+    /// It has its name.
+    pub fn finished(&self) -> Step {
+        Step::Done(Answer::Downloaded { file: &self.name }.to_string())
+    }
+
+    /// It can't be stored.
+    pub fn failed(&mut self, problem: &FileProblem) -> Step {
+        let why = match problem {
+            FileProblem::Exists => format!("File {} exists here. Use --force to overwrite", self.name),
+            FileProblem::Other(why) => self.failure(why),
+        };
+        match self.stage {
+            Taking::Finishing => Step::Refused(why),
+            _ => self.give_up(why),
         }
     }
 
@@ -134,233 +173,111 @@ impl Download {
         Step::GaveUp(reason)
     }
 
-    fn failure(&self, reason: &io::Error) -> String {
-        format!("{} was not downloaded: {}", self.name, cause(reason))
-    }
-
-    fn exists_here(&self) -> String {
-        format!("File {} exists here. Use --force to overwrite", self.name)
-    }
-
-    /// A place for the file, if it may be put here, and the first credit. The name is judged here too: it becomes a
-    /// path.
-    fn open(&self, size: u64, wanted: Digest) -> Result<(Partial, u32), String> {
-        let name = FileName::parse(&self.name).map_err(|invalid| Rejection::from(invalid).to_string())?;
-        let target = self.folder.path.join(name.as_str());
-        if !self.folder.overwrites && target.symlink_metadata().is_ok() {
-            return Err(self.exists_here());
-        }
-        // Readable by whom the umask lets, like any file a program makes.
-        let file = tempfile::Builder::new()
-            .prefix(".forum-")
-            .suffix(".part")
-            .permissions(Permissions::from_mode(0o666))
-            .tempfile_in(&self.folder.path)
-            .map_err(|error| self.failure(&error))?;
-        let (window, credit) = Window::new(size, WINDOW_BYTES);
-        let digest = blake3::Hasher::new();
-        Ok((Partial { file, target, digest, wanted, size, taken: 0, window }, credit))
-    }
-}
-
-impl Partial {
-    /// Stores the next bytes; the credit to give for more, when there is enough of it.
-    fn take(&mut self, piece: &[u8]) -> io::Result<Option<u32>> {
-        self.window
-            .received(piece.len())
-            .map_err(|_| io::Error::other("the server sent more than it may"))?;
-        self.file.write_all(piece)?;
-        self.digest.update(piece);
-        let before = self.taken;
-        self.taken += piece.len() as u64;
-        if self.taken / SYNC_EVERY_BYTES > before / SYNC_EVERY_BYTES {
-            self.file.as_file().sync_data()?;
-        }
-        Ok(self.window.stored(piece.len()))
-    }
-
-    /// Makes it durable under its real name.
-    fn keep(self, overwrites: bool) -> io::Result<()> {
-        self.file.as_file().sync_all()?;
-        let kept = if overwrites {
-            self.file.persist(&self.target)
-        } else {
-            self.file.persist_noclobber(&self.target)
-        };
-        kept.map_err(|error| error.error)?;
-        // The name is durable when the directory is.
-        File::open(self.target.parent().unwrap_or(Path::new(".")))?.sync_all()
+    fn failure(&self, why: &str) -> String {
+        format!("{} was not downloaded: {why}", self.name)
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use std::fs;
-
     use forum_common::limits::DATA_BYTES_MAX;
     use forum_common::wire::Refusal;
 
     use super::*;
-    use crate::transfer::names_in;
     use crate::transfer::values::{aborted, content, digest, refused};
 
-    struct Fetch {
-        directory: tempfile::TempDir,
-        download: Download,
+    fn starts(content: &[u8]) -> Reply<'static> {
+        Reply::DownloadStarts { size: content.len() as u64, digest: digest(content), offset: 0 }
     }
 
-    impl Fetch {
-        fn new(name: &str, overwrites: bool) -> Self {
-            let directory = tempfile::tempdir().unwrap();
-            let folder = Folder { path: directory.path().to_owned(), overwrites };
-            Self { directory, download: Download::new(name, &folder) }
-        }
+    /// A download of `f` with this content that has begun.
+    fn begun(content: &[u8]) -> Download {
+        let mut download = Download::new("f", 1);
+        let size = content.len() as u64;
+        let create = FileAction::Create { name: "f".to_owned(), size, digest: digest(content) };
+        assert_eq!(download.started(&starts(content)), Step::File(create));
+        assert!(matches!(download.created(), Step::Credit(1..)));
+        download
+    }
 
-        /// The server is about to send this.
-        fn start(&mut self, content: &[u8]) -> Step {
-            let (size, digest) = (content.len() as u64, digest(content));
-            self.download.started(&Reply::DownloadStarts { size, digest, offset: 0 })
-        }
-
-        fn receive(&mut self, piece: &[u8]) -> Step {
-            self.download.received(&Transfer::Data { piece })
-        }
-
-        /// What comes of it at the end, and the directory.
-        fn finish(self) -> (Step, tempfile::TempDir) {
-            (self.download.finish(), self.directory)
-        }
-
-        /// The names in the directory.
-        fn left(&self) -> Vec<String> {
-            names_in(self.directory.path())
-        }
+    fn take(download: &mut Download, piece: &[u8]) {
+        let append = FileAction::Append(piece.to_vec());
+        assert_eq!(download.received(&Transfer::Data { piece }), Step::File(append));
     }
 
     #[test]
-    fn a_download_gives_credit_as_it_writes_and_keeps_what_is_whole() {
-        let content = content(9 << 20);
-        let mut fetch = Fetch::new("f", false);
-        let Step::Credit(first) = fetch.start(&content) else { panic!("it did not start") };
-        assert_eq!(first, WINDOW_BYTES);
-        let mut credit = i64::from(first);
+    fn a_download_gives_credit_as_bytes_are_stored_and_gets_its_name() {
+        let content = content(6 << 20);
+        let mut download = begun(&content);
+        let mut given = 4 << 20;
         for piece in content.chunks(DATA_BYTES_MAX) {
-            credit -= piece.len() as i64;
-            assert!(credit >= 0, "it starved");
-            match fetch.receive(piece) {
-                Step::Going => {}
-                Step::Credit(more) => credit += i64::from(more),
-                other => panic!("{other:?}"),
+            take(&mut download, piece);
+            match download.appended(piece.len()) {
+                Step::Credit(more) => given += more,
+                step => assert_eq!(step, Step::Going),
             }
-            assert!(credit <= i64::from(WINDOW_BYTES));
         }
-        let (step, directory) = fetch.finish();
-        assert_eq!(step, Step::Done("f successfully downloaded".into()));
-        assert_eq!(names_in(directory.path()), ["f"]);
-        assert!(fs::read(directory.path().join("f")).unwrap() == content);
+        assert_eq!(given, 6 << 20);
+        assert_eq!(download.progress(), Some((6 << 20, 6 << 20)));
+        assert_eq!(download.ended(), Step::File(FileAction::Finish));
+        assert_eq!(download.finished(), Step::Done("f successfully downloaded".into()));
     }
 
     #[test]
-    fn an_empty_file_is_downloaded() {
-        let mut fetch = Fetch::new("f", false);
-        assert_eq!(fetch.start(b""), Step::Credit(1));
-        let (step, directory) = fetch.finish();
-        assert_eq!(step, Step::Done("f successfully downloaded".into()));
-        assert_eq!(fs::read(directory.path().join("f")).unwrap(), b"");
-    }
-
-    const EXISTS: &str = "File f exists here. Use --force to overwrite";
-
-    #[test]
-    fn a_file_that_is_here_is_kept_without_force() {
-        let mut fetch = Fetch::new("f", false);
-        fs::write(fetch.directory.path().join("f"), b"mine").unwrap();
-        assert_eq!(fetch.start(b"abc"), Step::GaveUp(EXISTS.into()));
-        assert_eq!(fetch.receive(b"abc"), Step::Going);
-        assert_eq!(fetch.download.answered(&aborted()), Step::Over);
-        assert_eq!(fs::read(fetch.directory.path().join("f")).unwrap(), b"mine");
-        assert_eq!(fetch.left(), ["f"]);
-    }
-
-    #[test]
-    fn a_file_that_appears_meanwhile_is_kept_without_force() {
-        let mut fetch = Fetch::new("f", false);
-        assert_eq!(fetch.start(b"abc"), Step::Credit(3));
-        assert_eq!(fetch.receive(b"abc"), Step::Going);
-        fs::write(fetch.directory.path().join("f"), b"mine").unwrap();
-        let (step, directory) = fetch.finish();
-        assert_eq!(step, Step::Refused(EXISTS.into()));
-        assert_eq!(fs::read(directory.path().join("f")).unwrap(), b"mine");
-        assert_eq!(names_in(directory.path()), ["f"]);
-    }
-
-    #[test]
-    fn with_force_the_file_is_replaced() {
-        let mut fetch = Fetch::new("f", true);
-        fs::write(fetch.directory.path().join("f"), b"mine").unwrap();
-        assert_eq!(fetch.start(b"abc"), Step::Credit(3));
-        assert_eq!(fetch.receive(b"abc"), Step::Going);
-        let (step, directory) = fetch.finish();
-        assert_eq!(step, Step::Done("f successfully downloaded".into()));
-        assert_eq!(fs::read(directory.path().join("f")).unwrap(), b"abc");
-    }
-
-    #[test]
-    fn what_arrived_wrong_leaves_nothing() {
+    fn what_arrived_wrong_is_not_kept() {
         for bytes in [&b"abd"[..], b"ab"] {
-            let mut fetch = Fetch::new("f", false);
-            assert_eq!(fetch.start(b"abc"), Step::Credit(3));
-            assert_eq!(fetch.receive(bytes), Step::Going);
-            let (step, directory) = fetch.finish();
+            let mut download = begun(b"abc");
+            take(&mut download, bytes);
             let said = "f was not downloaded: what arrived is not what the server sent. Try again";
-            assert_eq!(step, Step::Refused(said.into()));
-            assert!(names_in(directory.path()).is_empty());
+            assert_eq!(download.ended(), Step::Refused(said.into()));
         }
     }
 
     #[test]
     fn more_than_was_announced_is_given_up() {
-        let mut fetch = Fetch::new("f", false);
-        assert_eq!(fetch.start(b"abc"), Step::Credit(3));
+        let mut download = begun(b"abc");
         let said = "f was not downloaded: the server sent more than it may";
-        assert_eq!(fetch.receive(b"abcd"), Step::GaveUp(said.into()));
-        assert!(fetch.left().is_empty());
-        assert_eq!(fetch.finish().0, Step::Over);
+        assert_eq!(download.received(&Transfer::Data { piece: b"abcd" }), Step::GaveUp(said.into()));
+        assert_eq!(download.received(&Transfer::Data { piece: b"abcd" }), Step::Going);
+        assert_eq!(download.answered(&aborted()), Step::Over);
+        assert_eq!(download.ended(), Step::Over);
     }
 
     #[test]
-    fn a_download_refused_in_the_middle_leaves_nothing() {
-        let mut fetch = Fetch::new("f", false);
-        assert_eq!(fetch.start(b"abc"), Step::Credit(3));
-        assert_eq!(fetch.receive(b"ab"), Step::Going);
+    fn what_can_not_be_stored_is_given_up_or_refused_at_the_end() {
+        let exists = "File f exists here. Use --force to overwrite";
+        let mut download = Download::new("f", 1);
+        assert!(matches!(download.started(&starts(b"abc")), Step::File(_)));
+        assert_eq!(download.failed(&FileProblem::Exists), Step::GaveUp(exists.into()));
+        let mut download = begun(b"abc");
+        take(&mut download, b"abc");
+        assert_eq!(download.ended(), Step::File(FileAction::Finish));
+        assert_eq!(download.failed(&FileProblem::Exists), Step::Refused(exists.into()));
+        let mut download = begun(b"abc");
+        let full = FileProblem::Other("the disk is full".to_owned());
+        assert_eq!(download.failed(&full), Step::GaveUp("f was not downloaded: the disk is full".into()));
+    }
+
+    #[test]
+    fn a_download_refused_in_the_middle_says_why() {
+        let download = begun(b"abc");
         let text = "Thread T was removed during the download";
-        let step = fetch.download.answered(&refused(Refusal::RemovedDuringDownload, text));
+        let step = download.answered(&refused(Refusal::RemovedDuringDownload, text));
         assert_eq!(step, Step::Refused(text.into()));
-        drop(fetch.download);
-        assert!(names_in(fetch.directory.path()).is_empty());
     }
 
     #[test]
     fn a_name_that_is_a_path_never_becomes_one() {
         for name in ["../f", "/tmp/f", ".profile", ".."] {
-            let mut fetch = Fetch::new(name, true);
-            assert_eq!(fetch.start(b"abc"), Step::GaveUp("Invalid name".into()), "{name}");
-            assert!(fetch.left().is_empty());
+            let mut download = Download::new(name, 1);
+            assert_eq!(download.started(&starts(b"abc")), Step::GaveUp("Invalid name".into()), "{name}");
         }
     }
 
     #[test]
-    fn a_folder_that_is_missing_is_said() {
-        let mut fetch = Fetch::new("f", false);
-        fetch.download.folder.path.push("missing");
-        let Step::GaveUp(said) = fetch.start(b"abc") else { panic!("it started") };
-        assert!(said.starts_with("f was not downloaded: No such file or directory"), "{said}");
-    }
-
-    #[test]
     fn a_download_that_does_not_begin_at_its_beginning_is_unexpected() {
-        let mut fetch = Fetch::new("f", false);
+        let mut download = Download::new("f", 1);
         let reply = Reply::DownloadStarts { size: 3, digest: digest(b"abc"), offset: 1 };
-        assert_eq!(fetch.download.started(&reply), Step::Unexpected);
+        assert_eq!(download.started(&reply), Step::Unexpected);
     }
 }

@@ -1,0 +1,331 @@
+//! Where files of other users are kept: under which name, never over a file of one's own, and what is left
+//! of a broken transfer until the same file is offered again.
+//!
+//! It knows names, digests and local files, and refuses to know users' answers, sockets and packets.
+//!
+//! A file that is not all there yet has a hidden name, `.forum-{name}.{size}.{digest}.part`, and a lock while
+//! somebody fills it. The kernel takes the lock off when its holder ends, however it ends; so a partial
+//! that nobody has locked is one to be resumed.
+
+mod kept;
+
+use std::fmt;
+use std::fs::{self, File, Metadata, Permissions};
+use std::io;
+use std::os::unix::fs::{MetadataExt, OpenOptionsExt, PermissionsExt};
+use std::path::{Path, PathBuf};
+use std::time::SystemTime;
+
+use forum_common::limits::{DIGEST_BYTES, FILE_NAME_BYTES_MAX, USER_NAME_BYTES_MAX};
+use forum_common::names::{FileName, Invalid, UserName};
+use rustix::fs::{FlockOperation, OFlags, flock};
+
+use super::digest::Digesting;
+use super::transport::{Offer, Start};
+use crate::wording::cause;
+
+pub use kept::Kept;
+use kept::Partial;
+
+/// Bytes between two syncs of a file that arrives. One sync of a gigabyte at its end would leave the loop,
+/// and whoever types, waiting for seconds; many short ones are not felt.
+const SYNC_EVERY_BYTES: u64 = 8 << 20;
+
+/// Where files go that arrive.
+#[derive(Debug, Clone)]
+pub struct Folder {
+    /// The directory.
+    pub path: PathBuf,
+    /// Whether they may replace what is there.
+    pub overwrites: bool,
+}
+
+/// What the names of all unfinished files begin with.
+const PREFIX: &str = ".forum-";
+/// What they end in.
+const SUFFIX: &str = ".part";
+/// Hex digits of the digest in a partial's name: nobody finds two files that agree in 128 bits by chance, and
+/// what was made to agree fails at the whole digest in the end.
+const DIGEST_DIGITS: usize = 32;
+/// Bytes of a name that Linux's file systems take.
+const NAME_BYTES_MAX: usize = 255;
+/// Decimal digits of the largest size.
+const SIZE_DIGITS_MAX: usize = u64::MAX.ilog10() as usize + 1;
+
+const _: () = assert!(DIGEST_DIGITS <= 2 * DIGEST_BYTES);
+const _: () = assert!(
+    // `_` and two dots stand between the parts.
+    PREFIX.len()
+        + USER_NAME_BYTES_MAX
+        + 1
+        + FILE_NAME_BYTES_MAX
+        + 1
+        + SIZE_DIGITS_MAX
+        + 1
+        + DIGEST_DIGITS
+        + SUFFIX.len()
+        <= NAME_BYTES_MAX
+);
+
+/// Why a file is not kept, for people.
+#[derive(Debug)]
+pub enum Problem {
+    /// There is something of this name here, and it is not to be replaced.
+    Exists(String),
+    /// A name that the server should not have let through, or one that belongs to unfinished files.
+    Name(Invalid),
+    /// The disk, or the directory.
+    Io(io::Error),
+}
+
+impl fmt::Display for Problem {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Exists(name_here) => write!(f, "{name_here} exists here. Use --force to overwrite"),
+            Self::Name(invalid) => invalid.fmt(f),
+            Self::Io(error) => f.write_str(&cause(error)),
+        }
+    }
+}
+
+impl std::error::Error for Problem {}
+
+/// The name that `file` of the user `from` has here: `presenter_file`, with `_` for each `/` and `\`.
+///
+/// Users may be called `..`, `-rf` or `.x`, so the name may be hidden (`.x_file`) or look like an option to
+/// a shell's glob. It is never `.` or `..` and never a path, and is only used behind a directory.
+pub fn name_here(from: &str, file: &str) -> String {
+    format!("{from}_{file}").replace(['/', '\\'], "_")
+}
+
+/// Where one file of one user is to be kept.
+#[derive(Debug, Clone)]
+pub struct Place {
+    directory: PathBuf,
+    name_here: String,
+    size: u64,
+    overwrites: bool,
+}
+
+impl Place {
+    /// The place in `folder` for `file`, of `size` bytes, of the user `from`.
+    ///
+    /// # Errors
+    /// There is a file of that name and `folder` does not let it be replaced, there is a directory, or
+    /// one of the names is none. The names are judged here too: they become a path.
+    pub fn new(folder: &Folder, from: &str, file: &str, size: u64) -> Result<Self, Problem> {
+        UserName::parse(from).and(FileName::parse(file).map(|_| ())).map_err(Problem::Name)?;
+        Self::named(folder, name_here(from, file), size)
+    }
+
+    /// The place for a download of this name and size.
+    ///
+    /// # Errors
+    /// As [`Place::new`].
+    pub fn of_download(folder: &Folder, file: &str, size: u64) -> Result<Self, Problem> {
+        FileName::parse(file).map_err(Problem::Name)?;
+        Self::named(folder, file.to_owned(), size)
+    }
+
+    fn named(folder: &Folder, name_here: String, size: u64) -> Result<Self, Problem> {
+        // Or `.forum-x` could send what then passes for the beginning of another's file.
+        if name_here.starts_with(PREFIX) && name_here.ends_with(SUFFIX) {
+            return Err(Problem::Name(Invalid::Name));
+        }
+        let place = Self { directory: folder.path.clone(), name_here, size, overwrites: folder.overwrites };
+        // Of a symbolic link it is the link that is there, wherever it leads.
+        match place.target().symlink_metadata() {
+            Ok(_) if !place.overwrites => Err(Problem::Exists(place.name_here)),
+            Ok(metadata) if metadata.is_dir() => Err(Problem::Io(io::ErrorKind::IsADirectory.into())),
+            // Why it can't be looked at will be said when it is to be made.
+            Ok(_) | Err(_) => Ok(place),
+        }
+    }
+
+    /// What is left of a broken transfer of a file of this name and size, the newest if there are several.
+    /// Which file it was shows when the offer comes; what it takes to resume it can be computed before.
+    pub fn leftover(&self) -> Option<Leftover> {
+        self.partials()
+            .filter(|name| name.size == self.size)
+            .filter_map(|name| Leftover::open(name.path).filter(|left| (1..=self.size).contains(&left.size)))
+            .max_by_key(|left| left.changed)
+    }
+
+    /// Room for what is offered, and where its transfer starts: behind the leftover, if that is a part of the
+    /// same file and its hasher has seen all of it, else at the beginning.
+    ///
+    /// If another transfer fills the partial of the same file, this one gets a file of a name that nobody
+    /// resumes.
+    ///
+    /// # Errors
+    /// The offer is not of the size that was announced, or no file can be made.
+    pub fn store(
+        &self,
+        offer: &Offer,
+        leftover: Option<(Leftover, blake3::Hasher)>,
+    ) -> io::Result<(Start, Kept)> {
+        if offer.size != self.size {
+            return Err(io::Error::other("the file is not of the size that was announced"));
+        }
+        let name = partial_name(&self.name_here, offer);
+        let is_part = |(left, hasher): &(Leftover, blake3::Hasher)| {
+            left.path.file_name().is_some_and(|its| *its == *name) && left.size == hasher.count()
+        };
+        // What is not used is unlocked here, before the same name may be asked for below.
+        if let Some((leftover, hasher)) = leftover.filter(is_part) {
+            let offset = leftover.size;
+            let partial = Partial::resumable(leftover.path, leftover.file)?;
+            return Ok((Start::resume(offset, hasher), Kept::new(self.clone(), partial, offset)));
+        }
+        let partial = match self.empty_partial(&name)? {
+            Some(partial) => partial,
+            None => self.unique_partial()?,
+        };
+        Ok((Start::afresh(), Kept::new(self.clone(), partial, 0)))
+    }
+
+    /// An empty file of that name, or nothing if what has the name is in use or can't be used.
+    fn empty_partial(&self, name: &str) -> io::Result<Option<Partial>> {
+        let path = self.directory.join(name);
+        match File::create_new(&path) {
+            // It is not ours before it is locked: one and the same way for old and new.
+            Ok(_) => {}
+            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
+            Err(error) => return Err(error),
+        }
+        let Some(leftover) = Leftover::open(path) else { return Ok(None) };
+        leftover.file.set_len(0)?;
+        Partial::resumable(leftover.path, leftover.file).map(Some)
+    }
+
+    /// A file that goes when it is dropped.
+    fn unique_partial(&self) -> io::Result<Partial> {
+        // Readable by whom the umask lets, like any file a program makes.
+        let file = tempfile::Builder::new()
+            .prefix(PREFIX)
+            .suffix(SUFFIX)
+            .permissions(Permissions::from_mode(0o666))
+            .tempfile_in(&self.directory)?;
+        let (file, path) = file.into_parts();
+        Ok(Partial { path, file, is_resumable: false })
+    }
+
+    fn target(&self) -> PathBuf {
+        self.directory.join(&self.name_here)
+    }
+
+    /// All partials of this name, of whatever file. A directory that can't be read has none.
+    fn partials(&self) -> impl Iterator<Item = PartialName> {
+        fs::read_dir(&self.directory)
+            .into_iter()
+            .flatten()
+            .filter_map(|entry| PartialName::parse(entry.ok()?.path(), &self.name_here))
+    }
+
+    /// Removes what is left of other files that had this name, but not what is still being filled.
+    fn remove_partials(&self) {
+        for name in self.partials() {
+            // Only a partial that is locked can't become another transfer's while it goes.
+            if let Some((locked, _)) = lock(&name.path) {
+                // If it stays, it is in nobody's way, and the file that counts is here.
+                let _ = fs::remove_file(&name.path);
+                drop(locked);
+            }
+        }
+    }
+}
+
+/// The name of a partial that may be resumed.
+#[derive(Debug)]
+struct PartialName {
+    path: PathBuf,
+    /// Bytes of the whole file.
+    size: u64,
+}
+
+impl PartialName {
+    /// `path`, if it is that of a partial of `name_here`. Size and digest hold no dot: there is one way to
+    /// read a name.
+    fn parse(path: PathBuf, name_here: &str) -> Option<Self> {
+        let name = path.file_name()?.to_str()?;
+        let rest = name.strip_prefix(PREFIX)?.strip_prefix(name_here)?.strip_prefix('.')?;
+        let (size, digits) = rest.strip_suffix(SUFFIX)?.split_once('.')?;
+        let is_digest =
+            digits.len() == DIGEST_DIGITS && digits.bytes().all(|digit| digit.is_ascii_hexdigit());
+        let size = size.parse().ok()?;
+        is_digest.then_some(Self { path, size })
+    }
+}
+
+fn partial_name(name_here: &str, offer: &Offer) -> String {
+    let digits = blake3::Hash::from(offer.digest).to_hex();
+    format!("{PREFIX}{name_here}.{}.{}{SUFFIX}", offer.size, &digits[..DIGEST_DIGITS])
+}
+
+/// What is left of a broken transfer. As long as this, or its digest on its way, is held, nobody else
+/// resumes it.
+#[derive(Debug)]
+pub struct Leftover {
+    path: PathBuf,
+    file: File,
+    size: u64,
+    changed: SystemTime,
+}
+
+impl Leftover {
+    /// Bytes that are there.
+    pub fn size(&self) -> u64 {
+        self.size
+    }
+
+    /// The digest of all its bytes, to be computed; its hasher is what [`Place::store`] wants.
+    ///
+    /// # Errors
+    /// There is no descriptor left.
+    pub fn digesting(&self) -> io::Result<Digesting> {
+        Ok(Digesting::new(self.file.try_clone()?, self.size))
+    }
+
+    /// The file at `path`, if it is one that may be written to and that nobody else has.
+    fn open(path: PathBuf) -> Option<Self> {
+        let (file, metadata) = lock(&path)?;
+        // A second name may be that of a finished file. And a file that somebody else put here stays theirs,
+        // to be changed when it has long been finished.
+        let is_ours = metadata.nlink() == 1 && metadata.uid() == rustix::process::geteuid().as_raw();
+        let changed = metadata.modified().ok()?;
+        is_ours.then_some(Self { path, file, size: metadata.len(), changed })
+    }
+}
+
+/// Opens and locks the regular file at `path`; `None` if there is none, or another has the lock.
+fn lock(path: &Path) -> Option<(File, Metadata)> {
+    // Looked at before it is opened: opening a device may do something. What has taken its place by then is
+    // neither followed nor waited for.
+    if !path.symlink_metadata().ok()?.is_file() {
+        return None;
+    }
+    let flags =
+        i32::try_from((OFlags::NOFOLLOW | OFlags::NONBLOCK).bits()).expect("the flags are small numbers");
+    let file = File::options().read(true).write(true).custom_flags(flags).open(path).ok()?;
+    lock_opened(path, file)
+}
+
+fn lock_opened(path: &Path, file: File) -> Option<(File, Metadata)> {
+    flock(&file, FlockOperation::NonBlockingLockExclusive).ok()?;
+    // Who had the lock until now may have given the file its real name, or removed it.
+    let (metadata, named) = (file.metadata().ok()?, path.symlink_metadata().ok()?);
+    let is_still_there = (metadata.dev(), metadata.ino()) == (named.dev(), named.ino());
+    (metadata.is_file() && is_still_there).then_some((file, metadata))
+}
+
+/// The names of all that is in a directory, in order.
+#[cfg(test)]
+fn names_in(directory: &Path) -> Vec<String> {
+    let entries = fs::read_dir(directory).unwrap();
+    let mut names: Vec<_> = entries.map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect();
+    names.sort();
+    names
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,472 @@
+//! Private sessions: from the question whether somebody would talk, over the way to each other, to the last
+//! word.
+//!
+//! What the server says about links comes in as values, and what it is to be told goes out the same way. The
+//! sockets are [`line`]'s. A session that stands needs no server, and outlives the connection to it.
+
+mod keepalive;
+mod line;
+
+use std::net::{IpAddr, SocketAddr};
+use std::os::fd::AsFd;
+use std::time::{Duration, Instant};
+
+use forum_common::names::{Text, UserName};
+use forum_common::text::{Answer, Rejection, lines};
+use forum_common::wire::{Key, LinkId, Request};
+use rustix::event::{PollFd, PollFlags};
+
+use self::line::{Door, Heard, Line};
+use crate::dial::{Dial, Dialed};
+use crate::{Context, NO_DIRECT_WAY};
+
+/// How long, once a line has ended without a word, `U logged out` may take to come and say why; and how long
+/// what a peer said before it logged out may take to arrive.
+const WORD_TIMEOUT: Duration = Duration::from_secs(2);
+
+/// Reads of a line, of 64 KiB each, before its end is shown: more than the kernels of both ends keep for it,
+/// unless the other end goes on talking.
+const LAST_READS: usize = 128;
+
+/// All private sessions of this user.
+#[derive(Debug, Default)]
+pub(crate) struct Privates {
+    sessions: Vec<Private>,
+}
+
+/// A session with one user, or what may become one.
+#[derive(Debug)]
+struct Private {
+    user: String,
+    /// How the server calls it; a session that has outlived a connection to the server has no such name.
+    link: Option<LinkId>,
+    /// Whether this user has asked, and is to hear what came of it.
+    has_asked: bool,
+    stage: Stage,
+}
+
+#[derive(Debug)]
+enum Stage {
+    /// The other user is being asked, or both have agreed; the server goes on.
+    Arranging,
+    /// The other end is awaited.
+    Awaiting(Door),
+    /// A connection to the other end is being made.
+    Dialing(Dial, Key),
+    /// Connected; the other end has yet to say that it is the right one.
+    Proving(Line),
+    /// Both ends have found each other; the server has yet to say that it stands.
+    Found(Line),
+    /// It stands, from client to client.
+    Direct(Line),
+    /// It stands, by way of the server.
+    Relayed,
+    /// Over for this user. What the other one said before is still shown, and what this one said still goes
+    /// out.
+    Ending(Line, Instant),
+    /// The line has ended without a word. Unless the server says by then that the other user has logged out,
+    /// this user is told.
+    Lost(Instant),
+    /// Nothing is left to be done.
+    Over,
+}
+
+impl Stage {
+    fn stands(&self) -> bool {
+        matches!(self, Self::Direct(_) | Self::Relayed)
+    }
+
+    fn is_over(&self) -> bool {
+        matches!(self, Self::Ending(..) | Self::Lost(_) | Self::Over)
+    }
+}
+
+/// How a private message leaves.
+#[derive(Debug, PartialEq, Eq)]
+#[must_use]
+pub(crate) enum Way {
+    /// It has.
+    Gone,
+    /// The server is to take it there, on this link.
+    Relay(LinkId),
+    /// It does not, for this reason.
+    Refused(Rejection),
+}
+
+impl Privates {
+    /// Whether messages go to and fro between this user and `user`.
+    pub(crate) fn is_enabled(&self, user: &str) -> bool {
+        self.standing(user).is_some()
+    }
+
+    /// Whether there is a session, or the beginning of one, on this link.
+    pub(crate) fn has_link(&self, link: LinkId) -> bool {
+        self.sessions.iter().any(|private| private.link == Some(link))
+    }
+
+    /// The server is asking the other user.
+    pub(crate) fn asked(&mut self, link: LinkId, user: &str) {
+        match self.of_link(link) {
+            // Asking twice is asking once.
+            Some(private) => private.has_asked = true,
+            None => self.add(link, user, true),
+        }
+    }
+
+    /// This user has said yes to the other one.
+    pub(crate) fn agreed(&mut self, link: LinkId, user: &str) {
+        self.add(link, user, false);
+    }
+
+    fn add(&mut self, link: LinkId, user: &str, has_asked: bool) {
+        let (user, link) = (user.to_owned(), Some(link));
+        self.sessions.push(Private { user, link, has_asked, stage: Stage::Arranging });
+    }
+
+    /// The other end will come here; says where. `here` is our address as the server knows it.
+    pub(crate) fn prepare(
+        &mut self,
+        link: LinkId,
+        token: Key,
+        here: Option<IpAddr>,
+        context: &mut Context<'_>,
+    ) {
+        let Some(private) = self.of_link(link) else { return };
+        let door = here.and_then(|address| Door::open(address, token).ok());
+        let port = door.as_ref().and_then(|door| door.port().ok()).unwrap_or(0);
+        if let Some(door) = door {
+            private.stage = Stage::Awaiting(door);
+        }
+        context.tell(&Request::LinkListening { link, port });
+    }
+
+    /// The other end is there.
+    pub(crate) fn introduced(&mut self, link: LinkId, token: Key, there: SocketAddr, now: Instant) {
+        // If it can't be reached, the server will notice, and help out.
+        if let Some(private) = self.of_link(link)
+            && let Ok(dial) = Dial::start([there], now)
+        {
+            private.stage = Stage::Dialing(dial, token);
+        }
+    }
+
+    /// Both ends may use it now.
+    pub(crate) fn stands(&mut self, link: LinkId, relayed: bool, context: &mut Context<'_>) {
+        let Some(private) = self.of_link(link) else { return };
+        private.stage = match std::mem::replace(&mut private.stage, Stage::Over) {
+            _ if relayed => Stage::Relayed,
+            Stage::Found(line) => Stage::Direct(line),
+            // The server knows from both ends that it stands; so this is none that follows its rules.
+            _ => return context.warn(Answer::PrivateFailed { user: &private.user }),
+        };
+        if private.has_asked {
+            context.say(Answer::PrivateAccepted { user: &private.user });
+        } else {
+            let user = &private.user;
+            context.show(&format!("Private messaging with {user} is on: private {user} text"));
+        }
+        if relayed {
+            context.say(format_args!(
+                "Private messages with {} go through the server: {NO_DIRECT_WAY}",
+                private.user
+            ));
+        }
+    }
+
+    /// The other user does not want to.
+    pub(crate) fn declined(&mut self, link: LinkId, context: &mut Context<'_>) {
+        if let Some(private) = self.of_link(link) {
+            context.say(Answer::PrivateDeclined { user: &private.user });
+            private.stage = Stage::Over;
+        }
+    }
+
+    /// The server says that the other end is gone. Of a session that stands directly the line itself will
+    /// tell, and first bring what was said before.
+    pub(crate) fn ended(&mut self, link: LinkId, stopped: bool, context: &mut Context<'_>) {
+        let Some(private) = self.of_link(link) else { return };
+        match private.stage {
+            Stage::Direct(_) => {}
+            Stage::Relayed if stopped => {
+                context.say(Answer::PrivateStoppedBy { user: &private.user });
+                private.stage = Stage::Over;
+            }
+            Stage::Relayed => private.stage = Stage::Lost(context.now + WORD_TIMEOUT),
+            _ => private.fail(context),
+        }
+    }
+
+    /// The server has brought a message.
+    pub(crate) fn relayed(&mut self, link: LinkId, text: &str, context: &mut Context<'_>) {
+        if let Some(private) = self.of_link(link)
+            && matches!(private.stage, Stage::Relayed)
+        {
+            context.say(lines::private(&private.user, text));
+        }
+    }
+
+    /// `U logged out` is about to be shown, which says all. What was said before belongs before it.
+    pub(crate) fn logged_out(&mut self, user: &str, context: &mut Context<'_>) {
+        for private in self.sessions.iter_mut().filter(|private| private.user == user) {
+            private.stage = match std::mem::replace(&mut private.stage, Stage::Over) {
+                Stage::Direct(line) => private.hear_last_words(line, true, context),
+                Stage::Ending(line, _) => private.hear_last_words(line, false, context),
+                Stage::Relayed | Stage::Lost(_) => Stage::Over,
+                // What is still being arranged the server ends with a word of its own.
+                stage => stage,
+            };
+        }
+    }
+
+    /// Sends a message.
+    pub(crate) fn say(&mut self, user: &str, text: &str) -> Way {
+        let Some(at) = self.standing(user) else { return Way::Refused(not_enabled(user)) };
+        if let Err(invalid) = Text::parse(text) {
+            return Way::Refused(invalid.into());
+        }
+        let private = &mut self.sessions[at];
+        match (&mut private.stage, private.link) {
+            (Stage::Direct(line), _) => match line.say(text) {
+                true => Way::Gone,
+                false => Way::Refused(too_slow(user)),
+            },
+            (_, Some(link)) => Way::Relay(link),
+            (_, None) => Way::Refused(not_enabled(user)),
+        }
+    }
+
+    /// Ends a session because this user wants to.
+    ///
+    /// # Errors
+    /// There is none.
+    pub(crate) fn stop(&mut self, user: &str, context: &mut Context<'_>) -> Result<(), Rejection> {
+        let at = self.standing(user).ok_or_else(|| not_enabled(user))?;
+        let private = &mut self.sessions[at];
+        private.stage = match std::mem::replace(&mut private.stage, Stage::Over) {
+            Stage::Direct(mut line) => {
+                line.say_bye();
+                Stage::Ending(line, context.now + WORD_TIMEOUT)
+            }
+            _ => Stage::Over,
+        };
+        private.tell_end(true, context);
+        context.say(Answer::PrivateStopped { user });
+        Ok(())
+    }
+
+    /// This user logs out: what was said still goes out.
+    pub(crate) fn hang_up(&mut self, now: Instant) {
+        for private in &mut self.sessions {
+            private.stage = match std::mem::replace(&mut private.stage, Stage::Over) {
+                Stage::Direct(mut line) => {
+                    line.hang_up();
+                    Stage::Ending(line, now + WORD_TIMEOUT)
+                }
+                Stage::Ending(line, until) => Stage::Ending(line, until),
+                _ => Stage::Over,
+            };
+        }
+    }
+
+    /// The connection to the server is gone: what needs it has ended, what stands without it goes on.
+    pub(crate) fn disconnected(&mut self, context: &mut Context<'_>) {
+        for private in &mut self.sessions {
+            match private.stage {
+                Stage::Direct(_) | Stage::Ending(..) | Stage::Lost(_) | Stage::Over => {}
+                Stage::Relayed => {
+                    context.say(has_ended(&private.user));
+                    private.stage = Stage::Over;
+                }
+                _ => private.fail(context),
+            }
+            private.link = None;
+        }
+    }
+
+    /// Whether something is left to be sent or heard before this process may end.
+    pub(crate) fn is_busy(&self) -> bool {
+        self.sessions.iter().any(|private| matches!(private.stage, Stage::Ending(..)))
+    }
+
+    /// What to poll for.
+    pub(crate) fn poll_fds<'a>(&'a self, fds: &mut Vec<PollFd<'a>>) {
+        for private in &self.sessions {
+            match &private.stage {
+                Stage::Awaiting(door) => door.poll_fds(fds),
+                Stage::Dialing(dial, _) => fds.push(PollFd::from_borrowed_fd(dial.as_fd(), PollFlags::OUT)),
+                Stage::Proving(line) | Stage::Direct(line) | Stage::Ending(line, _) => {
+                    fds.push(line.poll_fd());
+                }
+                // A message of one who knows already that it stands waits until this end knows, too.
+                Stage::Found(_) => {}
+                Stage::Arranging | Stage::Relayed | Stage::Lost(_) | Stage::Over => {}
+            }
+        }
+    }
+
+    /// When [`Privates::attend`] is due even if no socket shows anything.
+    pub(crate) fn due(&self) -> Option<Instant> {
+        let due = |private: &Private| match &private.stage {
+            Stage::Awaiting(door) => door.due(),
+            Stage::Dialing(dial, _) => Some(dial.deadline()),
+            Stage::Ending(_, until) | Stage::Lost(until) => Some(*until),
+            _ => None,
+        };
+        self.sessions.iter().filter_map(due).min()
+    }
+
+    /// Does whatever the sockets and the clock allow.
+    pub(crate) fn attend(&mut self, context: &mut Context<'_>) {
+        for private in &mut self.sessions {
+            let stage = std::mem::replace(&mut private.stage, Stage::Over);
+            private.stage = private.attend(stage, context);
+        }
+        self.sweep();
+    }
+
+    /// Forgets what is over.
+    pub(crate) fn sweep(&mut self) {
+        self.sessions.retain(|private| !matches!(private.stage, Stage::Over));
+    }
+
+    fn of_link(&mut self, link: LinkId) -> Option<&mut Private> {
+        let is_it = |private: &&mut Private| private.link == Some(link) && !private.stage.is_over();
+        self.sessions.iter_mut().find(is_it)
+    }
+
+    fn standing(&self, user: &str) -> Option<usize> {
+        self.sessions.iter().position(|private| private.user == user && private.stage.stands())
+    }
+}
+
+impl Private {
+    fn attend(&mut self, stage: Stage, context: &mut Context<'_>) -> Stage {
+        match stage {
+            Stage::Awaiting(mut door) => match door.attend(context.now) {
+                Some(line) => self.found(line, context),
+                None => Stage::Awaiting(door),
+            },
+            Stage::Dialing(dial, token) => self.look_at_dial(dial, token, context),
+            Stage::Proving(mut line) => match line.attend() {
+                (heard, true) if heard.is_empty() => Stage::Proving(line),
+                // What may come right behind it, its end included, is found when it stands.
+                (heard, _) if heard == [Heard::Ready] => self.found(line, context),
+                // It was not the right one after all; the server will help out.
+                _ => Stage::Arranging,
+            },
+            Stage::Direct(line) => self.listen(line, context),
+            Stage::Ending(line, until) => self.listen_out(line, until, context),
+            Stage::Lost(until) if context.now >= until => {
+                context.say(has_ended(&self.user));
+                Stage::Over
+            }
+            stage => stage,
+        }
+    }
+
+    fn look_at_dial(&mut self, dial: Dial, token: Key, context: &mut Context<'_>) -> Stage {
+        match dial.look(context.now) {
+            Ok(Dialed::Still(dial)) => Stage::Dialing(dial, token),
+            Ok(Dialed::Through(stream)) => {
+                Line::calling(stream, token).map_or(Stage::Arranging, Stage::Proving)
+            }
+            // It can't be reached; the server will help out.
+            Err(_) => Stage::Arranging,
+        }
+    }
+
+    fn found(&mut self, line: Line, context: &mut Context<'_>) -> Stage {
+        match self.link {
+            Some(link) => {
+                context.tell(&Request::LinkReached { link });
+                Stage::Found(line)
+            }
+            None => Stage::Over,
+        }
+    }
+
+    fn listen(&mut self, mut line: Line, context: &mut Context<'_>) -> Stage {
+        let (heard, goes_on) = line.attend();
+        if self.show(heard, context) {
+            context.say(Answer::PrivateStoppedBy { user: &self.user });
+            // The other end tells the server as well, but this user may ask for a new one before it is there.
+            self.tell_end(false, context);
+            Stage::Over
+        } else if goes_on {
+            Stage::Direct(line)
+        } else {
+            self.tell_end(false, context);
+            Stage::Lost(context.now + WORD_TIMEOUT)
+        }
+    }
+
+    /// Shows all that is here of what the other one said before it logged out, even that it had stopped, if
+    /// that is news. The rest may still come.
+    fn hear_last_words(&self, mut line: Line, is_news: bool, context: &mut Context<'_>) -> Stage {
+        for _ in 0..LAST_READS {
+            let (heard, goes_on) = line.attend();
+            let is_all = heard.is_empty();
+            let has_stopped = self.show(heard, context);
+            if has_stopped && is_news {
+                context.say(Answer::PrivateStoppedBy { user: &self.user });
+            }
+            if has_stopped || !goes_on {
+                return Stage::Over;
+            }
+            if is_all {
+                break;
+            }
+        }
+        Stage::Ending(line, context.now + WORD_TIMEOUT)
+    }
+
+    /// Shows what the other one said before it knew of the end, and waits until all of ours has left.
+    fn listen_out(&mut self, mut line: Line, until: Instant, context: &mut Context<'_>) -> Stage {
+        let (heard, goes_on) = line.attend();
+        let is_done = self.show(heard, context) || !goes_on || context.now >= until;
+        if is_done { Stage::Over } else { Stage::Ending(line, until) }
+    }
+
+    /// Shows messages; whether the last thing heard was a goodbye.
+    fn show(&self, heard: Vec<Heard>, context: &mut Context<'_>) -> bool {
+        for next in heard {
+            match next {
+                Heard::Text(text) => context.say(lines::private(&self.user, &text)),
+                Heard::Bye => return true,
+                Heard::Ready => {}
+            }
+        }
+        false
+    }
+
+    /// What was being arranged came to nothing.
+    fn fail(&mut self, context: &mut Context<'_>) {
+        if self.has_asked {
+            context.say(Answer::PrivateFailed { user: &self.user });
+        }
+        self.stage = Stage::Over;
+    }
+
+    /// Tells the server that this end has done with it.
+    fn tell_end(&self, stopped: bool, context: &mut Context<'_>) {
+        match self.link {
+            Some(link) => context.tell(&Request::EndLink { link, stopped }),
+            // It still was the user who did something.
+            None if stopped => context.tell(&Request::Active),
+            None => {}
+        }
+    }
+}
+
+fn has_ended(user: &str) -> String {
+    format!("Private messaging with {user} has ended: the connection is gone")
+}
+
+/// The refusal of a private message to a user with whom there is no session.
+pub(crate) fn not_enabled(user: &str) -> Rejection {
+    UserName::parse(user).map_or_else(Rejection::from, |user| Rejection::NotPrivate(Some(user)))
+}
+
+fn too_slow(user: &str) -> Rejection {
+    UserName::parse(user).map_or_else(Rejection::from, Rejection::PeerTooSlow)
+}

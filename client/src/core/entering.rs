@@ -1,0 +1,115 @@
+//! What the user enters, and who gets it: a question of the log-in, another user's question, a command.
+
+use forum_common::text::prompts;
+
+use super::event::{Action, Ending, PeerAction};
+use super::{Core, Phase};
+use crate::commands;
+use crate::line_editor::editor::Purpose;
+use crate::line_editor::input::Entered;
+use crate::line_editor::lines::LINE_BYTES_MAX;
+
+impl Core {
+    /// Takes the next thing that was entered, if this phase wants it. Returns whether there was one.
+    pub(super) fn take_entered(&mut self) -> Result<bool, Ending> {
+        if self.completing.is_some() {
+            return Ok(false);
+        }
+        if self.take_answer() {
+            return Ok(true);
+        }
+        // Answers are out before the next command goes: who stops listening has said nothing more.
+        if !self.input.is_terminal() && !self.output.is_empty() {
+            return Ok(false);
+        }
+        let question = self.question();
+        let Some(entered) = self.input.next(question.as_ref(), &mut self.output) else { return Ok(false) };
+        match entered {
+            // Who has nothing more to say may still be waiting for a file.
+            Entered::End if !self.input.is_terminal() && self.peers.is_transferring => return Ok(false),
+            Entered::Suspend => self.queue.act(Action::Suspend),
+            Entered::ClearScreen => self.output.clear_screen(),
+            Entered::Complete => self.complete(),
+            entered => self.enter(&entered)?,
+        }
+        Ok(true)
+    }
+
+    /// Takes an answer to another user's question out of the lines of a pipe: it waits for no command.
+    fn take_answer(&mut self) -> bool {
+        let Phase::LoggedIn { commands, .. } = &self.phase else { return false };
+        if commands.wants_password() || self.peers.questions == 0 {
+            return false;
+        }
+        let answer = self.input.take_answer();
+        answer.into_iter().for_each(|yes| self.queue.peer(PeerAction::Answer { yes }));
+        answer.is_some()
+    }
+
+    fn enter(&mut self, entered: &Entered) -> Result<(), Ending> {
+        match &self.phase {
+            Phase::LoggedIn { .. } => self.enter_as_member(entered),
+            Phase::LoggingIn { login, .. } if login.question().is_some() => self.enter_log_in(entered),
+            Phase::LoggingIn { .. } if self.again.is_none() => Err(Ending::NotLoggedIn),
+            _ => self.enter_offline(entered),
+        }
+    }
+
+    fn enter_as_member(&mut self, entered: &Entered) -> Result<(), Ending> {
+        let was_leaving = self.is_logging_out();
+        let has_question = self.peers.questions > 0;
+        if *entered == Entered::Interrupt && was_leaving {
+            return Err(Ending::Lost);
+        }
+        self.with_commands(|commands, context| match entered {
+            Entered::Line(line) => match prompts::answer(line) {
+                Some(yes) if has_question && !commands.wants_password() => {
+                    context.queue.peer(PeerAction::Answer { yes });
+                }
+                _ => commands.enter(line, context),
+            },
+            Entered::End | Entered::Interrupt => commands.leave(context),
+            unreadable => commands.enter_unreadable(&reason(unreadable), context),
+        });
+        if self.is_logging_out() && !was_leaving {
+            // What was said privately must be on its way before anybody hears that we have gone.
+            self.queue.peer(PeerAction::HangUp);
+        }
+        Ok(())
+    }
+
+    fn is_logging_out(&self) -> bool {
+        matches!(&self.phase, Phase::LoggedIn { connection, .. } if commands::is_leaving(&connection.server))
+    }
+
+    /// Takes the answer to a question of the log-in.
+    fn enter_log_in(&mut self, entered: &Entered) -> Result<(), Ending> {
+        let Phase::LoggingIn { connection, login, .. } = &mut self.phase else { return Ok(()) };
+        match (entered, login.question()) {
+            (Entered::Interrupt, _) => return Err(Ending::NotLoggedIn),
+            (Entered::End, _) => {
+                self.output.warn("Not logged in: the input ended");
+                if !self.input.is_terminal() {
+                    let what = "It must begin with a name and a password, unless --user names the user";
+                    self.output.warn(what);
+                }
+                return Err(Ending::NotLoggedIn);
+            }
+            (Entered::Line(line), _) => login.answer(line, &mut connection.server),
+            (_, Some(question)) if question.purpose == Purpose::Answer => {
+                self.output.warn(login.unreadable());
+            }
+            // As a password it is just a bad one, which is the server's to refuse.
+            (_, _) => login.answer("", &mut connection.server),
+        }
+        Ok(())
+    }
+}
+
+/// Why a line could not be read.
+pub(super) fn reason(unreadable: &Entered) -> String {
+    match unreadable {
+        Entered::TooLong => format!("The line is longer than {LINE_BYTES_MAX} bytes"),
+        _ => "The line is not UTF-8".to_owned(),
+    }
+}

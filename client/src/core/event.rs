@@ -1,0 +1,185 @@
+//! What happens to the [`Core`](super::Core), and what it wants done: the whole of its boundary but the bytes that it
+//! has to send and to print.
+
+use forum_common::wire::{Digest, LinkId, OwnedNotice};
+use forum_peer::{Report, State};
+
+use crate::output::Stream;
+
+/// Something that happened.
+#[derive(Debug)]
+pub enum Event<'a> {
+    /// Bytes from standard input.
+    Typed(&'a [u8]),
+    /// Standard input has ended; why, if it was not its end.
+    InputEnded(Option<String>),
+    /// The terminal has so many columns and rows now.
+    Resized {
+        /// Columns.
+        columns: usize,
+        /// Rows.
+        rows: usize,
+    },
+    /// This process was stopped for a while, or its terminal was another's; the screen shows something else now.
+    Resumed,
+    /// Somebody wants this process stopped for a while.
+    Stopping,
+    /// The connection that was asked for stands; the UDP port where other users find us there, or why there is none.
+    Connected(Result<u16, String>),
+    /// It could not be made; a sentence that says so, and why.
+    NotConnected(String),
+    /// Bytes from the server, no more than [`Core::receive_room`](super::Core::receive_room).
+    Received(&'a [u8]),
+    /// So many bytes were taken by the kernel for the server; `all_taken`: it would have taken more.
+    Sent {
+        /// Bytes.
+        bytes: usize,
+        /// Whether the kernel had room for all.
+        all_taken: bool,
+    },
+    /// Nothing more can be sent; what the server still has to say may come.
+    CannotSend,
+    /// The connection has ended, for this reason.
+    Disconnected(String),
+    /// So many bytes were written to this stream.
+    Printed(Stream, usize),
+    /// This stream takes nothing more, for this reason.
+    CannotPrint(Stream, String),
+    /// What came of a [`FileAction`].
+    File(FileId, FileEvent),
+    /// What there is to know of other users has changed.
+    Peers(State),
+    /// Something that came from other users, or is for the server because of them.
+    Report(Report),
+    /// The lines that [`Action::AskPeerStatus`] asked for.
+    PeerStatus(Vec<String>),
+    /// Something to be said to the user.
+    Warning(String),
+    /// The process is about to die of a signal, as soon as what can be printed without waiting is.
+    Killed,
+    /// Time has passed: [`Core::due`](super::Core::due).
+    Tick,
+}
+
+/// Something to be done, in order.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Action {
+    /// Connect to the server: [`Event::Connected`] or [`Event::NotConnected`] follows.
+    Dial,
+    /// Close the connection.
+    HangUp,
+    /// Do something with a local file: [`Event::File`] follows at once, unless it says otherwise.
+    File(FileId, FileAction),
+    /// Tell the part that deals with other users; [`Event::Report`]s may follow.
+    Peer(PeerAction),
+    /// The lines about files on their way to and from other users: [`Event::PeerStatus`].
+    AskPeerStatus,
+    /// Keep this line for later runs.
+    Remember(String),
+    /// Give the terminal back, and stop until somebody continues this process: then [`Event::Resumed`].
+    Suspend,
+    /// It is over.
+    End(Ending),
+}
+
+/// How a session ended. What there is to say about it has been said.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Ending {
+    /// With a goodbye.
+    Goodbye,
+    /// Before anybody was logged in, or because the user was put out.
+    NotLoggedIn,
+    /// There is no connection, or it was lost without a goodbye.
+    Lost,
+    /// Standard output takes no more.
+    OutputClosed,
+}
+
+/// Names a local file that is open.
+pub type FileId = u64;
+
+/// What is done with a local file.
+#[derive(Debug, PartialEq, Eq)]
+pub enum FileAction {
+    /// Open this path for reading.
+    Open(String),
+    /// Read some bytes from this offset on. With the last byte it is checked that the file has not changed.
+    Read {
+        /// The first byte.
+        offset: u64,
+        /// As many at most.
+        bytes_max: usize,
+    },
+    /// Make room for a file that arrives under this name.
+    Create {
+        /// Its name here.
+        name: String,
+        /// Its size.
+        size: u64,
+        /// The digest that it will have.
+        digest: Digest,
+    },
+    /// Add these bytes.
+    Append(Vec<u8>),
+    /// All is there, and is what it should be: give it its name.
+    Finish,
+    /// Close it; what arrived of one that is not finished goes. Nothing follows.
+    Close,
+}
+
+/// What came of it.
+#[derive(Debug)]
+pub enum FileEvent {
+    /// It is open.
+    Opened {
+        /// Its name without the directories.
+        name: String,
+        /// Its size.
+        size: u64,
+    },
+    /// These bytes were read.
+    Read(Vec<u8>),
+    /// There is room for it.
+    Created,
+    /// So many bytes more are stored.
+    Appended(usize),
+    /// It has its name.
+    Finished,
+    /// It can't be done, for this reason. The file is closed.
+    Failed(FileProblem),
+}
+
+/// Why nothing came of it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum FileProblem {
+    /// There is something of this name, and it may not be replaced.
+    Exists,
+    /// Anything else, in words.
+    Other(String),
+}
+
+/// What the part that deals with other users is told.
+#[derive(Debug, PartialEq, Eq)]
+#[expect(missing_docs, reason = "the fields are those of the method of the same name")]
+pub enum PeerAction {
+    /// See [`Peers::noticed`](forum_peer::Peers::noticed).
+    Noticed(OwnedNotice),
+    /// See [`Peers::logged_out`](forum_peer::Peers::logged_out).
+    LoggedOut { user: String },
+    /// See [`Peers::answer`](forum_peer::Peers::answer).
+    Answer { yes: bool },
+    /// See [`Peers::ask_private`](forum_peer::Peers::ask_private).
+    AskPrivate { user: String },
+    /// See [`Peers::asked_private`](forum_peer::Peers::asked_private).
+    AskedPrivate { link: LinkId, user: String },
+    /// See [`Peers::say`](forum_peer::Peers::say).
+    Say { user: String, text: String },
+    /// See [`Peers::stop`](forum_peer::Peers::stop).
+    Stop { user: String },
+    /// See [`Peers::asked_file`](forum_peer::Peers::asked_file); the file is no longer the core's.
+    AskedFile { link: LinkId, user: String, file: FileId },
+    /// See [`Peers::disconnected`](forum_peer::Peers::disconnected).
+    Disconnected,
+    /// See [`Peers::hang_up`](forum_peer::Peers::hang_up).
+    HangUp,
+}

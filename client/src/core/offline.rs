@@ -1,0 +1,36 @@
+//! What a user can do while the connection to the server is lost: talk to those who are reached past it, and
+//! leave.
+
+use forum_common::text::{Command, parse};
+use forum_common::wire::Request;
+
+use super::Core;
+use super::entering::reason;
+use super::event::{Ending, PeerAction};
+use crate::line_editor::input::Entered;
+
+/// What needs the server.
+pub(super) const NOT_SENT: &str = "Not connected. The command was not sent";
+
+impl Core {
+    /// Takes what was entered while there is no server to send it to.
+    pub(super) fn enter_offline(&mut self, entered: &Entered) -> Result<(), Ending> {
+        match entered {
+            Entered::Line(line) => match parse(line, self.clock.now(self.now)) {
+                Ok(None) => {}
+                Ok(Some(Command::Ask(Request::LogOut))) => return Err(Ending::Lost),
+                Ok(Some(Command::Private { user, text })) => {
+                    let (user, text) = (user.to_owned(), text.to_owned());
+                    self.queue.peer(PeerAction::Say { user, text });
+                }
+                Ok(Some(Command::StopPrivate { user })) => {
+                    self.queue.peer(PeerAction::Stop { user: user.to_owned() });
+                }
+                Ok(Some(_)) | Err(_) => self.output.refuse(NOT_SENT),
+            },
+            Entered::End | Entered::Interrupt => return Err(Ending::Lost),
+            unreadable => self.output.refuse(reason(unreadable)),
+        }
+        Ok(())
+    }
+}

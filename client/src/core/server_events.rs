@@ -1,0 +1,230 @@
+//! What the server says, and who takes it in: the log-in, the commands, the part for other users.
+
+use forum_common::text::Reader;
+use forum_common::wire::{Closing, Event, Notice, OwnedNotice, VERSION};
+
+use super::event::{Ending, PeerAction};
+use super::{Again, Core, Phase};
+use crate::commands::answers::go_on;
+use crate::commands::{Commands, Outcome};
+use crate::core::context::{Context, Next};
+use crate::login::{Identity, Step};
+use crate::memory::Memory;
+use crate::reconnect::BackOff;
+
+/// What a terminal shows once, before the first prompt.
+const BANNER: &str = "Type help for all commands, messenger and rooms included.";
+
+impl Core {
+    /// Takes in the next thing that the server has said, unless so much waits to be printed that nothing should be
+    /// added. Returns whether there was one.
+    pub(super) fn take_server_event(&mut self) -> Result<bool, Ending> {
+        if self.output.is_full() {
+            return Ok(false);
+        }
+        let Some(connection) = self.connection() else { return Ok(false) };
+        match connection.server.has_event() {
+            Ok(true) => self.take_event().map(|()| true),
+            Ok(false) => Ok(false),
+            Err(error) => self.breach(&error.to_string()).map(|()| true),
+        }
+    }
+
+    fn take_event(&mut self) -> Result<(), Ending> {
+        match &mut self.phase {
+            Phase::LoggingIn { connection, login, .. } => match connection.server.next_event() {
+                Ok(Some(Event::Notice(notice))) => {
+                    let notice = notice.owned();
+                    self.take_notice(notice)
+                }
+                Ok(Some(Event::Answer(_, asked, reply))) => {
+                    let reply = reply.owned();
+                    let step = login.answered(asked, &reply.as_ref(), self.now, &mut connection.server);
+                    self.step_log_in(step)
+                }
+                Ok(None) => Ok(()),
+                Ok(Some(_)) => self.breach("Unexpected reply"),
+                Err(error) => self.breach(&error.to_string()),
+            },
+            Phase::LoggedIn { .. } => self.take_event_of_member(),
+            Phase::Dialing | Phase::Resting { .. } => Ok(()),
+        }
+    }
+
+    /// Takes in an event while somebody is logged in. What may lead to anything being said to the server is copied
+    /// out of the bytes in which it came.
+    fn take_event_of_member(&mut self) -> Result<(), Ending> {
+        let Phase::LoggedIn { connection, commands } = &mut self.phase else { return Ok(()) };
+        let (server, output, queue) = (&mut connection.server, &mut self.output, &mut self.queue);
+        let event = match server.next_event() {
+            Ok(Some(event)) => event,
+            Ok(None) => return Ok(()),
+            Err(error) => return self.breach(&error.to_string()),
+        };
+        let now = self.now;
+        let outcome = match event {
+            Event::Item(_, asked, item) => commands.listed(asked, &item, output),
+            Event::Starts(tag, asked, reply) => {
+                let (step, file) = (asked.started(&reply), asked.file().unwrap_or_default());
+                go_on(step, tag, file, &mut Context { now, server, output, queue })
+            }
+            Event::Transfer(tag, asked, transfer) => {
+                let (step, file) = (asked.moved(&transfer), asked.file().unwrap_or_default());
+                go_on(step, tag, file, &mut Context { now, server, output, queue })
+            }
+            Event::Downloaded(_, asked, _) => {
+                commands.finish(asked, &mut Context { now, server, output, queue })
+            }
+            Event::Answer(_, asked, reply) => {
+                let reply = reply.owned();
+                let mut context = Context { now, server, output, queue };
+                commands.answered(asked, &reply.as_ref(), &mut context)
+            }
+            Event::Notice(notice) => {
+                let notice = notice.owned();
+                return self.take_notice(notice);
+            }
+        };
+        self.act_on(outcome)
+    }
+
+    fn take_notice(&mut self, notice: OwnedNotice) -> Result<(), Ending> {
+        match notice.as_ref() {
+            Notice::Closing { code, text } => return self.close(code, text),
+            _ if !matches!(self.phase, Phase::LoggedIn { .. }) => return self.breach("Unexpected notice"),
+            borrowed if borrowed.link().is_some() => self.queue.peer(PeerAction::Noticed(notice)),
+            Notice::LoggedOut { name } => {
+                // What that user said last comes before it.
+                self.queue.peer(PeerAction::LoggedOut { user: name.to_owned() });
+                self.queue.next.push_back(Next::Show(notice));
+            }
+            notice => self.show(&notice),
+        }
+        Ok(())
+    }
+
+    /// Shows what nobody asked for.
+    pub(super) fn show(&mut self, notice: &Notice<'_>) {
+        self.with_commands(|commands, context| commands.noticed(notice, context.output));
+    }
+
+    fn step_log_in(&mut self, step: Step) -> Result<(), Ending> {
+        match step {
+            Step::Going => Ok(()),
+            Step::Greeted(clock, unknown_zone) => {
+                self.clock = clock;
+                // It has been said when the connection was made first.
+                if let Some(zone) = unknown_zone.filter(|_| self.again.is_none()) {
+                    let what = "is not known here: all times are in UTC";
+                    self.output.warn(format_args!("The server's time zone {zone} {what}"));
+                }
+                Ok(())
+            }
+            Step::In { identity, is_new, greeting } => {
+                self.output.say(greeting);
+                self.admit(identity, is_new);
+                Ok(())
+            }
+            Step::Again(text) => {
+                self.output.warn(text);
+                Ok(())
+            }
+            Step::Failed(text) => {
+                self.output.warn(text);
+                Err(Ending::NotLoggedIn)
+            }
+            Step::Later(text) => self.rest(&text),
+            Step::Foreign(version) => {
+                self.breach(&format!("it speaks version {version}, this client version {VERSION}"))
+            }
+            Step::Unexpected => self.breach("Unexpected reply"),
+        }
+    }
+
+    pub(super) fn act_on(&mut self, outcome: Outcome) -> Result<(), Ending> {
+        match outcome {
+            Outcome::Going => Ok(()),
+            Outcome::PasswordChanged(password) => {
+                if let Some(again) = &mut self.again {
+                    again.identity.password = password;
+                }
+                Ok(())
+            }
+            Outcome::NamesCame => {
+                self.complete_at_last();
+                Ok(())
+            }
+            Outcome::Goodbye => Err(Ending::Goodbye),
+            Outcome::Unexpected => self.breach("Unexpected reply"),
+        }
+    }
+
+    /// Somebody is logged in. What a lost connection left unanswered is asked for again, if it is the same user.
+    fn admit(&mut self, identity: Identity, is_new: bool) {
+        let on_terminal = self.input.is_terminal();
+        let again = self.again.take();
+        let is_first = again.is_none();
+        let (mut memory, unanswered) = match again {
+            Some(again) if again.identity.name == identity.name => (again.memory, again.unanswered),
+            Some(again) => {
+                let abandoned = again.unanswered.iter();
+                abandoned.for_each(|asked| asked.abandon(&mut self.output, &mut self.queue));
+                (again.memory, Vec::new())
+            }
+            None => (Memory::default(), Vec::new()),
+        };
+        memory.enter(&identity.name, is_new);
+        let reader = if on_terminal { Reader::Person } else { Reader::Program };
+        let resting = Phase::Resting { until: self.now, why: String::new() };
+        match std::mem::replace(&mut self.phase, resting) {
+            Phase::LoggingIn { mut connection, .. } => {
+                let commands = Box::new(Commands::new(memory, reader, self.clock.clone()));
+                unanswered.into_iter().for_each(|asked| asked.repeat(&mut connection.server));
+                self.phase = Phase::LoggedIn { connection, commands };
+            }
+            phase => self.phase = phase,
+        }
+        if on_terminal {
+            if is_first {
+                self.output.say(BANNER);
+            }
+            // What is to be remembered is with the commands now, until the connection is lost.
+            let (memory, back_off) = (Memory::default(), BackOff::default());
+            self.again = Some(Again { identity, memory, unanswered: Vec::new(), back_off });
+        }
+    }
+
+    /// The server's last words on this connection.
+    fn close(&mut self, code: Closing, text: &str) -> Result<(), Ending> {
+        let polite = matches!(code, Closing::EndOfInput | Closing::ShuttingDown | Closing::Idle);
+        let puts_out = matches!(code, Closing::LoggedInElsewhere | Closing::Disconnected);
+        match &self.phase {
+            Phase::LoggingIn { .. } if self.again.is_some() && code != Closing::ProtocolError => {
+                return self.rest(text);
+            }
+            Phase::LoggedIn { .. } if code == Closing::TooSlow && self.again.is_some() => {
+                return self.lose(text);
+            }
+            _ => {}
+        }
+        if polite {
+            self.output.say(text);
+        } else {
+            self.output.warn(text);
+        }
+        Err(match (&self.phase, code) {
+            (_, Closing::TooSlow | Closing::ProtocolError) => Ending::Lost,
+            (Phase::LoggedIn { .. }, _) if polite => Ending::Goodbye,
+            (Phase::LoggedIn { .. }, _) if !puts_out => Ending::Lost,
+            _ => Ending::NotLoggedIn,
+        })
+    }
+
+    /// The server does what no forumd of this version does; there is no talking to it.
+    fn breach(&mut self, how: &str) -> Result<(), Ending> {
+        let server = &self.options.server;
+        let advice = "Check the host and the port";
+        self.output.warn(format_args!("{server} is no forum server for this client: {how}. {advice}"));
+        Err(Ending::Lost)
+    }
+}

@@ -1,0 +1,329 @@
+//! The loop: waits for the user, the server, other users, signals and somebody to read what is printed, in one place,
+//! and does what the [`Core`] wants done.
+//!
+//! This is the only place that waits and the only one that asks what time it is. Standard input may be anything; it is
+//! polled, read when it is ready, and never made nonblocking: a terminal is shared with whoever started us.
+
+mod server;
+mod streams;
+
+use std::fs::File;
+use std::io::{self, Write};
+use std::net::TcpStream;
+use std::os::fd::OwnedFd;
+use std::time::{Duration, Instant};
+
+use forum_peer::{Peers, State};
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use rustix::io::Errno;
+
+use crate::core::Core;
+use crate::core::event::{Action, Ending, Event, FileAction, FileId, PeerAction};
+use crate::dialing::Dialing;
+use crate::line_editor::history_file::HistoryFile;
+use crate::line_editor::terminal::RawMode;
+use crate::local_files::LocalFiles;
+use crate::output::Stream;
+use crate::signals::Signals;
+
+/// Times in a turn that an upload may fill the socket, before others have their turn.
+const SEND_ROUNDS: usize = 8;
+
+/// The standard streams.
+#[derive(Debug)]
+pub struct Streams {
+    /// What the user says.
+    pub input: OwnedFd,
+    /// For replies and notices.
+    pub out: File,
+    /// For refusals and errors.
+    pub err: File,
+    /// Which of them shows the line being typed; none in pipes.
+    pub screen: Option<Stream>,
+}
+
+/// Where the server is.
+#[derive(Debug)]
+pub struct Target {
+    /// Its host, which is resolved for each connection.
+    pub host: String,
+    /// Its port.
+    pub port: u16,
+    /// The UDP port where other users find us; 0 = any.
+    pub udp_port: u16,
+    /// How long the server may give no sign of life.
+    pub silence_max: Duration,
+}
+
+/// How it ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum End {
+    /// By itself.
+    Over(Ending),
+    /// This signal wants us dead.
+    Killed(i32),
+}
+
+/// Everything outside the core.
+#[derive(Debug)]
+pub struct EventLoop {
+    /// The core.
+    pub core: Core,
+    /// Other users.
+    pub peers: Peers,
+    /// The standard streams.
+    pub streams: Streams,
+    /// Signals.
+    pub signals: Signals,
+    /// On a terminal.
+    pub raw_mode: Option<RawMode>,
+    /// Lines of earlier runs, and for later ones; none if nobody wants that, or it can't be.
+    pub history: Option<HistoryFile>,
+    /// Where the server is.
+    pub target: Target,
+    /// Local files of transfers.
+    pub files: LocalFiles,
+    /// The way to the server.
+    pub server: Server,
+    /// What the core knows of other users.
+    pub known: State,
+    /// When this turn began.
+    pub now: Instant,
+}
+
+/// The way to the server.
+#[derive(Debug, Default)]
+pub enum Server {
+    /// None.
+    #[default]
+    None,
+    /// One is being made.
+    Dialing(Dialing),
+    /// It stands.
+    Connected(TcpStream),
+}
+
+/// What a wait ended with.
+#[derive(Debug)]
+struct Ready {
+    signals: bool,
+    input: bool,
+    print: bool,
+    server: PollFlags,
+    peers: bool,
+}
+
+/// What is polled.
+#[derive(Debug, Clone, Copy)]
+enum Source {
+    Signals,
+    Input,
+    Print,
+    Server,
+    Peer,
+}
+
+impl EventLoop {
+    /// Runs to the end; the second value is whether in pipes any command was refused, or a complaint could not be
+    /// written.
+    pub fn run(mut self) -> (End, bool) {
+        self.resize();
+        self.give(Event::Tick);
+        let end = loop {
+            if let Some(end) = self.turn() {
+                break end;
+            }
+        };
+        (end, self.core.has_failed())
+    }
+
+    fn turn(&mut self) -> Option<End> {
+        if let Some(ending) = self.perform() {
+            return Some(End::Over(ending));
+        }
+        let ready = match self.wait(self.due()) {
+            Ok(ready) => ready,
+            Err(error) => {
+                // Without it nothing can be done any more.
+                let _ = writeln!(self.streams.err, "Cannot wait: {error}");
+                return Some(End::Over(Ending::Lost));
+            }
+        };
+        if ready.signals
+            && let Some(signal) = self.obey_signals()
+        {
+            return Some(End::Killed(signal));
+        }
+        if ready.print {
+            self.print();
+        }
+        if ready.input {
+            self.read_input();
+        }
+        // Before the server: what somebody said last comes before the word that they have logged out.
+        if ready.peers || self.peers.due(self.now).is_some_and(|due| self.now >= due) {
+            self.attend_to_peers();
+        }
+        self.attend_to_server(ready.server);
+        self.keep_history(HistoryFile::catch_up);
+        self.give(Event::Tick);
+        None
+    }
+
+    fn give(&mut self, event: Event<'_>) {
+        self.core.input(event, self.now);
+    }
+
+    /// Does all that the core wants done, and sends what it has for the server, as far as it goes without waiting.
+    fn perform(&mut self) -> Option<Ending> {
+        for _ in 0..SEND_ROUNDS {
+            while let Some(action) = self.core.poll_output() {
+                match action {
+                    Action::Dial => self.dial(),
+                    Action::HangUp => self.server = Server::None,
+                    Action::File(file, action) => self.file(file, action),
+                    Action::Peer(action) => self.tell_peers(action),
+                    Action::AskPeerStatus => {
+                        let lines = self.peers.status(self.now);
+                        self.give(Event::PeerStatus(lines));
+                    }
+                    Action::Remember(line) => self.keep_history(|history| history.keep(&line)),
+                    Action::Suspend => self.suspend(),
+                    Action::End(ending) => {
+                        self.send();
+                        return Some(ending);
+                    }
+                }
+            }
+            if !self.send() {
+                break;
+            }
+            if self.known.is_held {
+                self.attend_to_peers();
+            }
+        }
+        None
+    }
+
+    /// Waits until something is ready, or until then; `None` = for ever.
+    fn wait(&mut self, until: Option<Instant>) -> io::Result<Ready> {
+        let timeout = until.map(|until| timespec(until.saturating_duration_since(self.now)));
+        let interest = self.core.interest();
+        let mut fds = vec![PollFd::new(&self.signals, PollFlags::IN)];
+        let mut sources = vec![Source::Signals];
+        if interest.input {
+            fds.push(PollFd::new(&self.streams.input, PollFlags::IN));
+            sources.push(Source::Input);
+        }
+        if let Some((stream, _)) = self.core.unprinted() {
+            fds.push(PollFd::from_borrowed_fd(self.streams.fd(stream), PollFlags::OUT));
+            sources.push(Source::Print);
+        }
+        match &self.server {
+            Server::None => {}
+            Server::Dialing(dialing) => {
+                let (fd, flags) = dialing.interest();
+                fds.push(PollFd::from_borrowed_fd(fd, flags));
+                sources.push(Source::Server);
+            }
+            Server::Connected(stream) => {
+                let mut flags = PollFlags::empty();
+                flags.set(PollFlags::IN, interest.receive);
+                flags.set(PollFlags::OUT, interest.send);
+                if !flags.is_empty() {
+                    fds.push(PollFd::new(stream, flags));
+                    sources.push(Source::Server);
+                }
+            }
+        }
+        self.peers.poll_fds(&mut fds);
+        sources.resize(fds.len(), Source::Peer);
+        let mut polled = poll(&mut fds, timeout.as_ref());
+        if polled == Err(Errno::INTR) {
+            // The signal is in its pipe, and this poll sees it. What else has come must not be missed: the clock
+            // may tell that the server is silent, while its answer waits in the socket.
+            polled = poll(&mut fds, Some(&Timespec::default()));
+        }
+        self.now = Instant::now();
+        polled?;
+        let server = PollFlags::empty();
+        let mut ready = Ready { signals: false, input: false, print: false, server, peers: false };
+        for (fd, source) in fds.iter().zip(sources) {
+            match source {
+                Source::Signals => ready.signals = !fd.revents().is_empty(),
+                Source::Input => ready.input = !fd.revents().is_empty(),
+                Source::Print => ready.print = !fd.revents().is_empty(),
+                Source::Server => ready.server = fd.revents(),
+                Source::Peer => ready.peers |= !fd.revents().is_empty(),
+            }
+        }
+        Ok(ready)
+    }
+
+    /// When something is due.
+    fn due(&self) -> Option<Instant> {
+        let dialing = match &self.server {
+            Server::Dialing(dialing) => dialing.due(),
+            _ => None,
+        };
+        [self.core.due(), self.peers.due(self.now), dialing].into_iter().flatten().min()
+    }
+
+    fn file(&mut self, file: FileId, action: FileAction) {
+        if let Some(event) = self.files.perform(file, action) {
+            self.give(Event::File(file, event));
+        }
+    }
+
+    fn tell_peers(&mut self, action: PeerAction) {
+        let (peers, now) = (&mut self.peers, self.now);
+        match action {
+            PeerAction::Noticed(notice) => peers.noticed(now, &notice.as_ref()),
+            PeerAction::LoggedOut { user } => peers.logged_out(now, &user),
+            PeerAction::Answer { yes } => peers.answer(now, yes),
+            PeerAction::AskPrivate { user } => peers.ask_private(now, &user),
+            PeerAction::AskedPrivate { link, user } => peers.asked_private(link, &user),
+            PeerAction::Say { user, text } => peers.say(now, &user, &text),
+            PeerAction::Stop { user } => peers.stop(now, &user),
+            PeerAction::AskedFile { link, user, file } => {
+                if let Some(source) = self.files.take_source(file) {
+                    peers.asked_file(now, link, &user, source);
+                }
+            }
+            PeerAction::Disconnected => peers.disconnected(now),
+            PeerAction::HangUp => peers.hang_up(now),
+        }
+        self.hear_peers();
+    }
+
+    fn attend_to_peers(&mut self) {
+        self.peers.set_relay_room(self.core.relay_room());
+        self.peers.on_ready(self.now);
+        self.hear_peers();
+    }
+
+    /// Hands on what there is from other users.
+    fn hear_peers(&mut self) {
+        while let Some(report) = self.peers.poll_report() {
+            self.core.input(Event::Report(report), self.now);
+        }
+        let state = self.peers.state();
+        if state != self.known {
+            self.known = state;
+            self.core.input(Event::Peers(state), self.now);
+        }
+    }
+}
+
+/// Whether a descriptor only had nothing to say, or took nothing, at this moment.
+fn is_passing(error: &io::Error) -> bool {
+    matches!(error.kind(), io::ErrorKind::Interrupted | io::ErrorKind::WouldBlock)
+}
+
+fn timespec(wait: Duration) -> Timespec {
+    // A wait beyond all clocks is one without an end, or nearly.
+    Timespec {
+        tv_sec: i64::try_from(wait.as_secs()).unwrap_or(i64::MAX),
+        tv_nsec: wait.subsec_nanos().into(),
+    }
+}

@@ -1,0 +1,268 @@
+//! What the user says: lines from a pipe or a file, or keys from a terminal, edited into lines.
+//!
+//! Pure: bytes come in, lines go out. It doesn't know what they mean.
+
+use std::collections::VecDeque;
+use std::time::{Duration, Instant};
+
+use forum_common::text::commands::may_be_kept;
+use forum_common::text::prompts;
+use zeroize::Zeroizing;
+
+use super::editor::{Edit, Editor, Purpose};
+use super::keys::{Key, KeyDecoder};
+use super::lines::{Line, Lines};
+use crate::login::Question;
+use crate::output::Output;
+
+/// Keys kept while nothing is asked; who types more ahead than this leans on the keyboard.
+const HELD_KEYS_MAX: usize = 4_096;
+
+/// How long an Escape may be the beginning of something.
+const ESCAPE_TIMEOUT: Duration = Duration::from_millis(50);
+
+/// Something the user entered.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Entered {
+    /// A line.
+    Line(Zeroizing<String>),
+    /// A line that is not UTF-8.
+    NotUtf8,
+    /// A line that was too long to be kept.
+    TooLong,
+    /// The end of the input; on a terminal only a wish, by ^D.
+    End,
+    /// ^C on a terminal.
+    Interrupt,
+    /// ^Z on a terminal.
+    Suspend,
+    /// ^L on a terminal.
+    ClearScreen,
+    /// Tab on a terminal; see [`Input::typed`] for what is to be completed.
+    Complete,
+}
+
+/// Where the user's lines come from.
+#[derive(Debug)]
+pub enum Input {
+    /// A pipe or a file.
+    Pipe(PipeInput),
+    /// A terminal in raw mode.
+    Terminal(Box<TerminalInput>),
+}
+
+/// Lines from a pipe or a file.
+#[derive(Debug, Default)]
+pub struct PipeInput {
+    lines: Lines,
+    /// The one line that is read ahead.
+    ahead: Option<Line>,
+}
+
+/// Lines from a terminal.
+#[derive(Debug)]
+pub struct TerminalInput {
+    decoder: KeyDecoder,
+    editor: Editor,
+    /// Lines that were entered and may be kept for later runs.
+    to_keep: Vec<String>,
+    /// Keys pressed before there was anything to type.
+    held: VecDeque<Key>,
+    /// When what looks like part of a key is not one any more.
+    decide_by: Option<Instant>,
+    /// The terminal hung up.
+    gone: bool,
+}
+
+impl Input {
+    /// Lines.
+    pub fn pipe() -> Self {
+        Self::Pipe(PipeInput::default())
+    }
+
+    /// Keys of a terminal in raw mode. The history begins with the lines of `earlier` runs.
+    pub fn terminal(earlier: &[String]) -> Self {
+        let mut editor = Editor::default();
+        earlier.iter().for_each(|line| editor.remember(line));
+        Self::Terminal(Box::new(TerminalInput {
+            decoder: KeyDecoder::default(),
+            editor,
+            to_keep: Vec::new(),
+            held: VecDeque::new(),
+            decide_by: None,
+            gone: false,
+        }))
+    }
+
+    /// Whether somebody sits there and types.
+    pub fn is_terminal(&self) -> bool {
+        matches!(self, Self::Terminal(_))
+    }
+
+    /// Whether more bytes are wanted. Of a pipe that is one line ahead.
+    pub fn is_wanted(&self) -> bool {
+        match self {
+            Self::Pipe(pipe) => pipe.ahead.is_none() && !pipe.lines.is_over(),
+            Self::Terminal(terminal) => !terminal.gone,
+        }
+    }
+
+    /// Takes in bytes.
+    pub fn feed(&mut self, bytes: &[u8], now: Instant) {
+        match self {
+            Self::Pipe(pipe) => pipe.take(bytes),
+            Self::Terminal(terminal) => terminal.take(bytes, now),
+        }
+    }
+
+    /// No more bytes will come.
+    pub fn end(&mut self) {
+        match self {
+            Self::Pipe(pipe) => {
+                pipe.lines.end();
+                pipe.refill();
+            }
+            Self::Terminal(terminal) => terminal.gone = true,
+        }
+    }
+
+    /// Takes out the lines that may be kept for later runs.
+    pub fn take_lines_to_keep(&mut self) -> Vec<String> {
+        match self {
+            Self::Pipe(_) => Vec::new(),
+            Self::Terminal(terminal) => std::mem::take(&mut terminal.to_keep),
+        }
+    }
+
+    /// What was entered next. With no `question`, only an interrupt is: lines and keys wait for one.
+    pub fn next(&mut self, question: Option<&Question>, output: &mut Output) -> Option<Entered> {
+        match (self, question) {
+            (Self::Pipe(pipe), Some(_)) => pipe.next(),
+            (Self::Pipe(_), None) => None,
+            (Self::Terminal(terminal), Some(question)) => terminal.next(question, output),
+            (Self::Terminal(terminal), None) => terminal.interrupted().then_some(Entered::Interrupt),
+        }
+    }
+
+    /// Takes the next line out of a pipe if it answers a question: yes or no.
+    pub fn take_answer(&mut self) -> Option<bool> {
+        let Self::Pipe(pipe) = self else { return None };
+        let Some(Line::Text(text)) = &pipe.ahead else { return None };
+        let yes = prompts::answer(text)?;
+        pipe.ahead = None;
+        pipe.refill();
+        Some(yes)
+    }
+
+    /// What has been typed so far, and the byte at which the cursor stands.
+    pub fn typed(&self) -> (&str, usize) {
+        match self {
+            Self::Pipe(_) => ("", 0),
+            Self::Terminal(terminal) => terminal.editor.visible(),
+        }
+    }
+
+    /// Types a text for the user, where the cursor stands.
+    pub fn type_in(&mut self, text: &str) {
+        if let Self::Terminal(terminal) = self {
+            terminal.editor.type_in(text);
+        }
+    }
+
+    /// When [`Input::on_timeout`] is due.
+    pub fn deadline(&self) -> Option<Instant> {
+        match self {
+            Self::Pipe(_) => None,
+            Self::Terminal(terminal) => terminal.decide_by,
+        }
+    }
+
+    /// Decides that an Escape was pressed alone, if its time has passed.
+    pub fn on_timeout(&mut self, now: Instant) {
+        let Self::Terminal(terminal) = self else { return };
+        if terminal.decide_by.is_some_and(|deadline| now >= deadline) {
+            terminal.decide_by = None;
+            terminal.decoder.give_up();
+        }
+    }
+}
+
+impl PipeInput {
+    fn take(&mut self, bytes: &[u8]) {
+        self.lines.feed(bytes);
+        self.refill();
+    }
+
+    fn refill(&mut self) {
+        if self.ahead.is_none() {
+            self.ahead = self.lines.next_line();
+        }
+    }
+
+    fn next(&mut self) -> Option<Entered> {
+        let line = self.ahead.take();
+        self.refill();
+        match line {
+            Some(Line::Text(text)) => Some(Entered::Line(text)),
+            Some(Line::NotUtf8) => Some(Entered::NotUtf8),
+            Some(Line::TooLong) => Some(Entered::TooLong),
+            None => self.lines.is_over().then_some(Entered::End),
+        }
+    }
+}
+
+impl TerminalInput {
+    fn take(&mut self, bytes: &[u8], now: Instant) {
+        self.decoder.feed(bytes);
+        while let Some(key) = self.decoder.next_key() {
+            if self.held.len() < HELD_KEYS_MAX || key == Key::Interrupt {
+                self.held.push_back(key);
+            }
+        }
+        self.decide_by = self.decoder.is_undecided().then(|| now + ESCAPE_TIMEOUT);
+    }
+
+    /// Whether ^C was pressed; if so, what was typed ahead is forgotten with it.
+    fn interrupted(&mut self) -> bool {
+        let interrupted = self.held.contains(&Key::Interrupt);
+        if interrupted {
+            self.held.clear();
+        }
+        interrupted
+    }
+
+    fn next(&mut self, question: &Question, output: &mut Output) -> Option<Entered> {
+        self.editor.devote(question.purpose);
+        while let Some(key) = self.held.pop_front() {
+            if let Some(entered) = self.press(key, question, output) {
+                return Some(entered);
+            }
+        }
+        self.gone.then_some(Entered::End)
+    }
+
+    fn press(&mut self, key: Key, question: &Question, output: &mut Output) -> Option<Entered> {
+        match self.editor.press(key) {
+            Edit::Edited => None,
+            Edit::Submitted(line) => {
+                let shown = if question.purpose == Purpose::Secret { "" } else { &line };
+                output.echo(&question.prompt, shown);
+                if question.purpose == Purpose::Command && may_be_kept(&line) {
+                    self.editor.remember(&line);
+                    self.to_keep.push((*line).clone());
+                }
+                Some(Entered::Line(line))
+            }
+            // As in a shell: the line goes, and only an empty one means more.
+            Edit::Interrupted(line) if question.purpose == Purpose::Command && !line.is_empty() => {
+                output.echo(&question.prompt, &format!("{}^C", *line));
+                None
+            }
+            Edit::Interrupted(_) => Some(Entered::Interrupt),
+            Edit::InputEnded => Some(Entered::End),
+            Edit::ClearScreen => Some(Entered::ClearScreen),
+            Edit::Suspend => Some(Entered::Suspend),
+            Edit::Complete => Some(Entered::Complete),
+        }
+    }
+}

@@ -11,6 +11,7 @@ use crate::dialect::Protocol;
 use crate::quantity::{parse_bytes, parse_duration};
 use crate::sources::{Sources, parse_sources};
 use crate::threshold::Threshold;
+use crate::{mixed, work};
 
 /// Connections from one source address to one server: what Linux has of ephemeral ports by default
 /// (`net.ipv4.ip_local_port_range`).
@@ -123,6 +124,10 @@ pub struct Arguments {
     #[arg(long, value_name = "N", default_value_t = 1, help_heading = "What")]
     pub seed: u64,
 
+    /// Leave the threads and files that the run has made; without this, they are removed at its end
+    #[arg(long, help_heading = "What")]
+    pub keep: bool,
+
     /// Users are called so, with a number behind; they are signed up when they are unknown
     #[arg(long, value_name = "NAME", default_value = "load", help_heading = "Who")]
     pub user_prefix: String,
@@ -193,6 +198,15 @@ impl Scenario {
             Self::Fanout => "fanout",
             Self::Chat => "chat",
             Self::Transfer => "transfer",
+        }
+    }
+
+    /// The kinds of its requests, where there are several.
+    pub fn kinds(self) -> &'static [&'static str] {
+        match self {
+            Self::Mixed => mixed::KINDS,
+            Self::Chat => work::CHAT_KINDS,
+            _ => &[],
         }
     }
 

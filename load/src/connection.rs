@@ -6,11 +6,10 @@ use std::io::{self, ErrorKind, Read, Write};
 
 use mio::net::TcpStream;
 
+use crate::kinds::Asked;
+
 /// Bytes that are read at once. A turn goes on with the same connection only if it had as many.
 pub const READ_BYTES: usize = 256 * 1024;
-
-/// Stands in a connection's queue for a request that nobody waits for any longer, though its answer may come.
-pub const EXPIRED: u64 = u64::MAX;
 
 /// What a connection is for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -51,8 +50,8 @@ pub struct Connection {
     pub begun_ns: u64,
     /// Whether it takes the place of one that was lost.
     pub is_remade: bool,
-    /// When the requests were due that were sent and not answered, oldest first; [`EXPIRED`] if that is past caring.
-    pub in_flight: VecDeque<u64>,
+    /// The requests that were sent and not answered, oldest first.
+    pub in_flight: VecDeque<Asked>,
     /// What it has heard of the speaker.
     pub heard: u64,
     /// The newest message that the server wants to hear of that it arrived.

@@ -77,7 +77,8 @@ pub struct Engine<'a> {
     timer: Timer,
     /// Set from outside, with a wake-up: the run is to end.
     stop: Arc<AtomicBool>,
-    interrupted: bool,
+    /// SIGINT and SIGTERM that have come.
+    interrupts: usize,
     epoch: Instant,
     connections: Vec<Connection>,
     entering: u32,
@@ -137,7 +138,7 @@ impl<'a> Engine<'a> {
             waker,
             timer,
             stop: Arc::new(AtomicBool::new(false)),
-            interrupted: false,
+            interrupts: 0,
             epoch: Instant::now(),
             connections: Vec::with_capacity(arguments.total() as usize),
             entering: 0,
@@ -145,7 +146,7 @@ impl<'a> Engine<'a> {
             workers: 0,
             preparing: 0,
             work,
-            meter: Meter::default(),
+            meter: Meter::of_kinds(arguments.scenario.kinds()),
             live: Live::new(arguments),
             asking: Asking::Not,
             asks_until: u64::MAX,
@@ -196,9 +197,16 @@ impl<'a> Engine<'a> {
         Ok(())
     }
 
-    /// Waits until `opened` has counted up to `count`; somebody does that, and then wakes the loop.
+    /// Waits until `opened` has counted up to `count`, or the run is to end; somebody does that, and then wakes the loop.
     pub fn wait_for(&mut self, opened: &AtomicU32, count: u32) {
         while opened.load(Ordering::Acquire) < count && !self.is_ending() {
+            self.turn(TURN_MAX);
+        }
+    }
+
+    /// The same of a run that has ended.
+    pub fn wait_after_end(&mut self, opened: &AtomicU32, count: u32) {
+        while opened.load(Ordering::Acquire) < count {
             self.turn(TURN_MAX);
         }
     }
@@ -264,7 +272,7 @@ impl<'a> Engine<'a> {
     }
 
     fn is_ending(&self) -> bool {
-        self.interrupted || self.stop.load(Ordering::Relaxed)
+        self.interrupts > 0 || self.stop.load(Ordering::Relaxed)
     }
 
     /// Asks from `now` to `end`, or until all is answered that was to be asked.
@@ -340,7 +348,7 @@ impl<'a> Engine<'a> {
         let mut count = 0;
         for event in &events {
             match event.token() {
-                SIGNALS => self.interrupted |= self.signals.pending().count() > 0,
+                SIGNALS => self.interrupts += self.signals.pending().count(),
                 WAKER | TIMER => {}
                 Token(key) => {
                     self.serve(key, event.is_writable(), event.is_read_closed() || event.is_error());

@@ -9,6 +9,7 @@ pub mod dialect;
 pub mod engine;
 pub mod floor;
 pub mod keys;
+pub mod kinds;
 pub mod live;
 pub mod meter;
 pub mod mixed;

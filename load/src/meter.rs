@@ -3,6 +3,7 @@
 
 use hdrhistogram::Histogram;
 
+use crate::kinds::{Asked, Kinds};
 use crate::outcome::{Counts, Second, latencies};
 
 /// Different texts of errors that are kept; the rest is only counted.
@@ -28,6 +29,8 @@ pub struct Meter {
     pub censored: Histogram<u64>,
     /// How long after its time each request of an open loop was written.
     pub lag: Histogram<u64>,
+    /// The same by kind of request.
+    pub kinds: Kinds,
     /// The seconds that are over.
     pub series: Vec<Second>,
     second: Histogram<u64>,
@@ -47,6 +50,7 @@ impl Default for Meter {
             latency: latencies(),
             censored: latencies(),
             lag: latencies(),
+            kinds: Kinds::default(),
             series: Vec::new(),
             second: latencies(),
             before: (0, 0),
@@ -56,6 +60,11 @@ impl Default for Meter {
 }
 
 impl Meter {
+    /// For requests of these kinds; none: of a single one.
+    pub fn of_kinds(names: &[&str]) -> Self {
+        Self { kinds: Kinds::new(names), ..Self::default() }
+    }
+
     /// Begins to measure: what is due from here on counts. Ends at `end_ns`, or when [`Meter::end`] says so.
     pub fn start(&mut self, now_ns: u64, end_ns: u64) {
         self.start_ns = now_ns;
@@ -82,13 +91,14 @@ impl Meter {
         }
     }
 
-    /// A request that was due at `due_ns` is answered.
+    /// A request is answered.
     #[inline]
-    pub fn answer(&mut self, due_ns: u64, now_ns: u64) {
+    pub fn answer(&mut self, Asked { due_ns, kind }: Asked, now_ns: u64) {
         if due_ns < self.start_ns {
             return;
         }
         let took = now_ns.saturating_sub(due_ns).max(1);
+        self.kinds.answer(kind, took, now_ns >= self.end_ns);
         if now_ns >= self.end_ns {
             self.counts.late += 1;
             self.latency.saturating_record(took);
@@ -99,11 +109,12 @@ impl Meter {
         self.second.saturating_record(took);
     }
 
-    /// `requests` that were due at `due_ns` are refused.
-    pub fn refuse(&mut self, due_ns: u64, requests: u64, now_ns: u64, text: &[u8]) {
+    /// So many requests are refused.
+    pub fn refuse(&mut self, Asked { due_ns, kind }: Asked, requests: u64, now_ns: u64, text: &[u8]) {
         self.note(&String::from_utf8_lossy(text));
         if due_ns >= self.start_ns {
             self.close_seconds(now_ns);
+            self.kinds.refuse(kind, requests);
             self.counts.refused += requests;
         }
     }
@@ -116,13 +127,13 @@ impl Meter {
         }
     }
 
-    /// A connection was not made, or has ended, and with it the requests that were due at these times.
-    pub fn lose(&mut self, in_flight: impl IntoIterator<Item = u64>, now_ns: u64, text: &str) {
+    /// A connection was not made, or has ended, and with it these requests.
+    pub fn lose(&mut self, in_flight: impl IntoIterator<Item = Asked>, now_ns: u64, text: &str) {
         self.note(text);
         self.close_seconds(now_ns);
         self.counts.lost_connections += 1;
-        for due_ns in in_flight {
-            self.counts.lost += self.never_answered(due_ns, 1, now_ns);
+        for asked in in_flight {
+            self.counts.lost += self.never_answered(asked, now_ns, true);
         }
     }
 
@@ -138,30 +149,43 @@ impl Meter {
         }
     }
 
-    /// A request that was due at `due_ns` has no answer in the time that it may take.
-    pub fn time_out(&mut self, due_ns: u64, now_ns: u64) {
+    /// A request has no answer in the time that it may take.
+    pub fn time_out(&mut self, asked: Asked, now_ns: u64) {
         self.close_seconds(now_ns);
-        self.counts.timed_out += self.never_answered(due_ns, 1, now_ns);
+        self.counts.timed_out += self.never_answered(asked, now_ns, true);
     }
 
     /// `requests` were due at `due_ns` in the measured time and never sent. If the generator was at fault they have a
     /// lag, too.
     pub fn miss(&mut self, due_ns: u64, requests: u64, now_ns: u64, own_fault: bool) {
         self.counts.offered += requests;
-        self.counts.missed += self.never_answered(due_ns, requests, now_ns);
+        self.counts.missed += self.wait_in_vain(due_ns, requests, now_ns);
         if own_fault {
             self.lag.saturating_record_n(now_ns.saturating_sub(due_ns).max(1), requests);
         }
     }
 
-    /// `requests` that were due at `due_ns` were sent and have no answer, and nobody waits for it any longer.
-    pub fn give_up(&mut self, due_ns: u64, requests: u64, now_ns: u64) {
-        self.counts.unanswered += self.never_answered(due_ns, requests, now_ns);
+    /// A request was sent and has no answer, and nobody waits for it any longer.
+    pub fn give_up(&mut self, asked: Asked, now_ns: u64) {
+        self.counts.unanswered += self.never_answered(asked, now_ns, false);
+    }
+
+    /// The same of so many deliveries that were due at `due_ns`.
+    pub fn give_up_deliveries(&mut self, due_ns: u64, deliveries: u64, now_ns: u64) {
+        self.counts.unanswered += self.wait_in_vain(due_ns, deliveries, now_ns);
+    }
+
+    /// A request that was sent gets no answer. Returns how many requests that counts for.
+    fn never_answered(&mut self, Asked { due_ns, kind }: Asked, now_ns: u64, is_error: bool) -> u64 {
+        if due_ns >= self.start_ns {
+            self.kinds.never_answered(kind, now_ns.saturating_sub(due_ns).max(1), is_error);
+        }
+        self.wait_in_vain(due_ns, 1, now_ns)
     }
 
     /// Requests that have no answer have waited at least until now: a server can't improve its latencies by not
     /// answering. Returns how many of them count.
-    fn never_answered(&mut self, due_ns: u64, requests: u64, now_ns: u64) -> u64 {
+    fn wait_in_vain(&mut self, due_ns: u64, requests: u64, now_ns: u64) -> u64 {
         if due_ns < self.start_ns || requests == 0 {
             return 0;
         }
@@ -241,16 +265,16 @@ mod tests {
     #[test]
     fn what_was_due_in_the_warm_up_is_not_counted() {
         let mut meter = Meter::default();
-        meter.answer(5, 10);
+        meter.answer(Asked::at(5), 10);
         meter.start(100, 1_000);
         for due in [99, 100] {
             meter.offer(due, 1);
         }
-        meter.answer(99, 200);
-        meter.answer(100, 200);
-        meter.refuse(99, 1, 200, b"no");
-        meter.lose([99], 200, "gone");
-        meter.give_up(99, 1, 200);
+        meter.answer(Asked::at(99), 200);
+        meter.answer(Asked::at(100), 200);
+        meter.refuse(Asked::at(99), 1, 200, b"no");
+        meter.lose([Asked::at(99)], 200, "gone");
+        meter.give_up(Asked::at(99), 200);
         meter.end(1_000);
         let expected = Counts { offered: 1, operations: 1, lost_connections: 1, ..Counts::default() };
         assert_eq!((meter.counts, meter.latency.max()), (expected, 100));
@@ -262,8 +286,8 @@ mod tests {
         let mut meter = Meter::default();
         meter.start(0, 2 * SECOND_NS);
         meter.offer(0, 2);
-        meter.answer(0, SECOND_NS / 2);
-        meter.answer(0, 2 * SECOND_NS);
+        meter.answer(Asked::at(0), SECOND_NS / 2);
+        meter.answer(Asked::at(0), 2 * SECOND_NS);
         assert_eq!(meter.end(5 * SECOND_NS), 2 * SECOND_NS);
         assert_eq!((meter.counts.operations, meter.counts.late, meter.latency.len()), (1, 1, 2));
         assert_eq!(meter.series.iter().map(|second| second.operations).collect::<Vec<_>>(), [1, 0]);
@@ -275,9 +299,9 @@ mod tests {
         let mut meter = Meter::default();
         meter.start(0, 10_000);
         meter.offer(0, 4);
-        meter.lose([1_000], 5_000, "gone");
-        meter.time_out(2_000, 8_000);
-        meter.give_up(3_000, 2, 12_000);
+        meter.lose([Asked::at(1_000)], 5_000, "gone");
+        meter.time_out(Asked::at(2_000), 8_000);
+        meter.give_up_deliveries(3_000, 2, 12_000);
         meter.miss(7_000, 3, 10_000, true);
         meter.end(10_000);
         assert!(meter.counts.is_balanced(), "{:?}", meter.counts);
@@ -286,11 +310,28 @@ mod tests {
     }
 
     #[test]
+    fn each_kind_is_counted_by_itself() {
+        let mut meter = Meter { kinds: Kinds::new(&["post", "read"]), ..Meter::default() };
+        meter.start(100, 10_000);
+        let [post, read] = [0, 1].map(|kind| Asked { due_ns: 100, kind });
+        meter.answer(Asked { due_ns: 99, kind: 0 }, 200);
+        meter.answer(post, 600);
+        meter.answer(post, 20_000);
+        meter.refuse(read, 1, 600, b"no");
+        meter.lose([read], 1_100, "gone");
+        meter.give_up(read, 2_100);
+        let seen: Vec<_> = (meter.kinds.so_far().iter())
+            .map(|kind| (kind.operations, kind.errors, kind.latency.len(), kind.censored.len()))
+            .collect();
+        assert_eq!(seen, [(1, 0, 2, 0), (0, 2, 2, 2)]);
+    }
+
+    #[test]
     fn seconds_hold_what_ended_in_them_even_if_nobody_looked_for_a_while() {
         let mut meter = Meter::default();
         meter.start(0, u64::MAX);
-        meter.answer(0, SECOND_NS / 2);
-        meter.answer(0, 2 * SECOND_NS + 1);
+        meter.answer(Asked::at(0), SECOND_NS / 2);
+        meter.answer(Asked::at(0), 2 * SECOND_NS + 1);
         meter.end(2 * SECOND_NS + SECOND_NS / 2);
         let counts: Vec<_> = meter.series.iter().map(|second| (second.at, second.operations)).collect();
         assert_eq!(counts, [(1.0, 1), (2.0, 0), (2.5, 1)]);

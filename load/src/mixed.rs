@@ -9,15 +9,9 @@ use crate::keys::Keys;
 use crate::work::{Preparation, read_thread, text_of, user_name};
 
 /// What may be asked for, by its name on the command line.
-const KINDS: [(&str, Kind); 6] = [
-    ("ping", Kind::Ping),
-    ("post", Kind::Post),
-    ("read", Kind::Read),
-    ("edit", Kind::Edit),
-    ("delete", Kind::Delete),
-    ("message", Kind::Message),
-];
+pub(crate) const KINDS: &[&str] = &["ping", "post", "read", "edit", "delete", "message"];
 
+/// In the order of the names.
 #[derive(Debug, Clone, Copy)]
 enum Kind {
     Ping,
@@ -34,6 +28,8 @@ pub struct Mixed {
     weights: Vec<(u32, Kind)>,
     sum: u32,
     prefix: String,
+    /// The number of the first connection.
+    first: u32,
     text: String,
     page: u32,
     connections: u32,
@@ -44,12 +40,13 @@ pub struct Mixed {
 }
 
 impl Mixed {
-    pub(crate) fn new(arguments: &Arguments) -> Result<Self, String> {
+    pub(crate) fn new(arguments: &Arguments, first: u32) -> Result<Self, String> {
         let weights = parse_weights(&arguments.weights)?;
         Ok(Self {
             sum: weights.iter().map(|(weight, _)| weight).sum(),
             weights,
             prefix: arguments.user_prefix.clone(),
+            first,
             text: text_of(arguments.text_bytes()),
             page: arguments.page.1 - arguments.page.0 + 1,
             connections: arguments.connections,
@@ -68,15 +65,17 @@ impl Mixed {
         for _ in 0..self.page {
             preparation.ask(&Request::Post { title, text: &self.text, key: None });
         }
-        self.posts[number as usize] = self.page;
+        self.posts[(number - self.first) as usize] = self.page;
         preparation.send(out)
     }
 
-    pub(crate) fn append(&mut self, number: u32, out: &mut Vec<u8>) {
-        let kind = self.choose();
+    /// Appends a request, and says of which kind it is: the place in [`KINDS`].
+    pub(crate) fn append(&mut self, number: u32, out: &mut Vec<u8>) -> u8 {
+        let local = number - self.first;
+        let kind = self.possible(self.posts[local as usize]);
         let title = &self.title(number);
         let text = &self.text;
-        let posts = &mut self.posts[number as usize];
+        let posts = &mut self.posts[local as usize];
         let user;
         let mut request = match kind {
             Kind::Ping => Request::Ping { payload: b"" },
@@ -88,29 +87,39 @@ impl Mixed {
                 let number = self.random.u32(1..=*posts);
                 Request::EditPost { title, number, text, id: None, key: None }
             }
-            Kind::Delete if *posts > 1 => {
+            Kind::Delete => {
                 *posts -= 1;
                 Request::DeletePost { title, number: self.random.u32(1..=*posts), id: None, key: None }
             }
-            // The last message stays, so that there is always one to read and edit.
-            Kind::Post | Kind::Delete => {
+            Kind::Post => {
                 *posts += 1;
                 Request::Post { title, text, key: None }
             }
-            Kind::Message if self.connections > 1 => {
-                let other = (number + self.random.u32(1..self.connections)) % self.connections;
+            Kind::Message => {
+                let other = self.first + (local + self.random.u32(1..self.connections)) % self.connections;
                 user = user_name(&self.prefix, other);
                 Request::SendMessage { user: &user, text, key: None }
             }
-            Kind::Message => Request::Ping { payload: b"" },
         };
         if let Some(key) = request.key_mut() {
             *key = self.keys.make();
         }
         request.encode(TAG, out);
+        kind as u8
     }
 
-    fn title(&self, number: u32) -> String {
+    /// The next kind by chance, or what takes its place where a thread has so many messages.
+    fn possible(&mut self, posts: u32) -> Kind {
+        match self.choose() {
+            // The last message stays, so that there is always one to read and edit.
+            Kind::Delete if posts <= 1 => Kind::Post,
+            Kind::Message if self.connections == 1 => Kind::Ping,
+            kind => kind,
+        }
+    }
+
+    /// The thread of a connection.
+    pub(crate) fn title(&self, number: u32) -> String {
         format!("{}-mixed-{number}", self.prefix)
     }
 
@@ -129,14 +138,15 @@ impl Mixed {
 fn parse_weights(text: &str) -> Result<Vec<(u32, Kind)>, String> {
     let weights = text.split(',').map(|word| {
         let (name, weight) = word.split_once('=')?;
-        let &(_, kind) = KINDS.iter().find(|(known, _)| *known == name)?;
+        let place = KINDS.iter().position(|known| *known == name)?;
+        let kind = [Kind::Ping, Kind::Post, Kind::Read, Kind::Edit, Kind::Delete, Kind::Message][place];
         Some((weight.parse().ok().filter(|weight| *weight <= 1_000_000)?, kind))
     });
     let weights: Option<Vec<_>> = weights.collect();
     weights
         .filter(|weights| weights.len() <= 100 && weights.iter().any(|(weight, _)| *weight > 0))
         .ok_or_else(|| {
-            let names = KINDS.map(|(name, _)| name).join(", ");
+            let names = KINDS.join(", ");
             format!("--weights: expected for instance ping=10,read=90, of {names}")
         })
 }

@@ -35,6 +35,8 @@ pub struct Outcome {
     pub latency: Histogram<u64>,
     /// Those of the latencies that are only known to be at least so long: of what was never answered.
     pub censored: Histogram<u64>,
+    /// The same by the kind of request, where there are several. What was missed was of none.
+    pub kinds: Vec<KindUse>,
     /// The measured time by the second; late answers are in none of them.
     pub series: Vec<Second>,
     /// What it cost the server, where its process could be looked at.
@@ -103,6 +105,21 @@ impl Counts {
         self.lost_connections += part.lost_connections;
         self.remade_connections += part.remade_connections;
     }
+}
+
+/// What became of the requests of one kind.
+#[derive(Debug, Clone)]
+pub struct KindUse {
+    /// What it is called on the command line and in results.
+    pub name: String,
+    /// Answered within the measured time.
+    pub operations: u64,
+    /// Refused, lost or timed out.
+    pub errors: u64,
+    /// How long they took, as in [`Outcome::latency`].
+    pub latency: Histogram<u64>,
+    /// Those of the latencies that are at least so long.
+    pub censored: Histogram<u64>,
 }
 
 /// One second of a run.

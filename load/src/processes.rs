@@ -2,7 +2,8 @@
 //!
 //! A part says `ready`, `warm`, `over` and its outcome on its standard output, each in a line, when its
 //! connections are made, its warm-up is over and its measured time is. It goes on from the first and the second
-//! when it reads a line `go`, and ends early when it reads `stop` or the end of its input. The server is looked
+//! when it reads a line `go`, and, also when it has said `failed`, removes what it has made after a third; it ends early when it reads `stop` or the end
+//! of its input. The server is looked
 //! at by the parent alone.
 
 use std::io::{self, BufRead, BufReader, Write};
@@ -10,6 +11,7 @@ use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread;
+use std::time::{Duration, Instant};
 
 use hdrhistogram::Histogram;
 use hdrhistogram::serialization::{Deserializer, Serializer, V2Serializer};
@@ -22,11 +24,20 @@ use signal_hook::iterator::Signals;
 use crate::args::{Arguments, Scenario};
 use crate::engine::Engine;
 use crate::meter::merge_series;
-use crate::outcome::{Counts, GeneratorUse, Outcome, latencies};
+use crate::outcome::{Counts, GeneratorUse, KindUse, Outcome, latencies};
 use crate::output;
 use crate::run::{Finished, resolve};
 use crate::server_use::{Snapshot, listening_process};
 use crate::work::Work;
+
+/// What a part says that can't go on.
+const FAILED: &str = "failed";
+/// How often a part waits for a `go`.
+const GOES: u32 = 3;
+/// How long the parts may take to remove what they have made.
+const END_MAX: Duration = Duration::from_secs(40);
+/// How often it is looked whether they have.
+const END_LOOK: Duration = Duration::from_millis(5);
 
 /// One process and what it says.
 struct Part {
@@ -47,7 +58,7 @@ impl Part {
     fn line(&mut self) -> Result<String, String> {
         let mut line = String::new();
         match self.lines.read_line(&mut line) {
-            Ok(count) if count > 0 => Ok(line),
+            Ok(count) if count > 0 && line.trim_end() != FAILED => Ok(line),
             _ => Err("a part of the run has failed".to_owned()),
         }
     }
@@ -76,21 +87,50 @@ pub fn run(arguments: &Arguments) -> Result<Finished, String> {
     let inputs = parts.iter_mut().map(|part| part.child.stdin.take().expect("it was asked for")).collect();
     let inputs = Arc::new(Mutex::new(inputs));
     pass_on_interrupts(signals, Arc::clone(&inputs));
-    await_all(&mut parts)?;
-    tell_all(&inputs, "go");
-    await_all(&mut parts)?;
-    if arguments.scenario != Scenario::Connect {
-        before = look();
+    let sum = run_parts(arguments, &mut parts, &inputs, &mut || before = look(), &look);
+    // From now on nobody uses what is to be removed.
+    if sum.is_err() {
+        tell_all(&inputs, "stop");
     }
-    tell_all(&inputs, "go");
-    await_all(&mut parts)?;
+    (0..GOES).for_each(|_| tell_all(&inputs, "go"));
+    wait_for_all(&mut parts);
+    let (mut sum, after) = sum?;
+    sum.outcome.server = before.zip(after).map(|(before, after)| before.until(&after));
+    Ok(sum)
+}
+
+/// Lets the parts begin together, and adds up what they have counted; and what the server has used by the end.
+fn run_parts(
+    arguments: &Arguments,
+    parts: &mut [Part],
+    inputs: &Mutex<Vec<ChildStdin>>,
+    look_before: &mut dyn FnMut(),
+    look: &dyn Fn() -> Option<Snapshot>,
+) -> Result<(Finished, Option<Snapshot>), String> {
+    await_all(parts)?;
+    tell_all(inputs, "go");
+    await_all(parts)?;
+    if arguments.scenario != Scenario::Connect {
+        look_before();
+    }
+    tell_all(inputs, "go");
+    await_all(parts)?;
     let after = look();
     let mut sum = parts[0].line().and_then(|line| decode(&line, arguments))?;
     for part in &mut parts[1..] {
         add(&mut sum, part.line().and_then(|line| decode(&line, arguments))?);
     }
-    sum.outcome.server = before.zip(after).map(|(before, after)| before.until(&after));
-    Ok(sum)
+    Ok((sum, after))
+}
+
+/// Waits until all parts have removed what they have made, but not for long.
+fn wait_for_all(parts: &mut [Part]) {
+    let start = Instant::now();
+    for part in parts {
+        while part.child.try_wait().is_ok_and(|status| status.is_none()) && start.elapsed() < END_MAX {
+            thread::sleep(END_LOOK);
+        }
+    }
 }
 
 fn await_all(parts: &mut [Part]) -> Result<(), String> {
@@ -120,18 +160,28 @@ fn pass_on_interrupts(mut signals: Signals, inputs: Arc<Mutex<Vec<ChildStdin>>>)
 pub fn run_part(arguments: &Arguments, part: u32) -> Result<(), String> {
     let share = share_of(arguments, part);
     let first = first_number(arguments, part);
-    let work = Work::new(&share)?;
+    let work = Work::new(&share, first)?;
     let mut engine = Engine::new(&share, resolve(&arguments.server)?, work, first, None)
         .map_err(|error| error.to_string())?;
     let opened = Arc::new(AtomicU32::new(0));
     let (stop, waker) = engine.stopper();
     obey(Arc::clone(&opened), stop, waker);
+    let measured = measure_part(&mut engine, &opened);
+    if measured.is_err() {
+        say(FAILED)?;
+    }
+    engine.wait_after_end(&opened, GOES);
+    engine.clean_up();
+    measured
+}
+
+fn measure_part(engine: &mut Engine<'_>, opened: &AtomicU32) -> Result<(), String> {
     engine.set_up()?;
     say("ready")?;
-    engine.wait_for(&opened, 1);
+    engine.wait_for(opened, 1);
     engine.warm_up()?;
     say("warm")?;
-    engine.wait_for(&opened, 2);
+    engine.wait_for(opened, 2);
     let mut said = Ok(());
     let outcome = engine.measure(&mut || said = say("over"));
     said?;
@@ -143,11 +193,13 @@ fn obey(opened: Arc<AtomicU32>, stop: Arc<AtomicBool>, waker: Arc<Waker>) {
     thread::spawn(move || {
         for line in io::stdin().lines() {
             match line.as_deref() {
-                Ok("go") => opened.fetch_add(1, Ordering::Release),
+                Ok("go") => _ = opened.fetch_add(1, Ordering::Release),
+                Ok("stop") => stop.store(true, Ordering::Release),
                 _ => break,
-            };
+            }
             let _ = waker.wake();
         }
+        opened.store(u32::MAX, Ordering::Release);
         stop.store(true, Ordering::Release);
         let _ = waker.wake();
     });
@@ -191,9 +243,31 @@ fn encode(finished: &Finished) -> Value {
         "series": outcome.series,
         "latency": packed(&outcome.latency),
         "censored": packed(&outcome.censored),
+        "kinds": outcome.kinds.iter().map(packed_kind).collect::<Vec<_>>(),
         "lag": own.lag.as_ref().map(packed),
         "cpu_seconds": own.cpu_seconds,
         "busiest": own.busiest,
+    })
+}
+
+fn packed_kind(kind: &KindUse) -> Value {
+    let KindUse { name, operations, errors, latency, censored } = kind;
+    json!({
+        "name": name,
+        "operations": operations,
+        "errors": errors,
+        "latency": packed(latency),
+        "censored": packed(censored),
+    })
+}
+
+fn unpacked_kind(value: &Value) -> Option<KindUse> {
+    Some(KindUse {
+        name: value["name"].as_str()?.to_owned(),
+        operations: value["operations"].as_u64()?,
+        errors: value["errors"].as_u64()?,
+        latency: unpacked(&value["latency"])?,
+        censored: unpacked(&value["censored"])?,
     })
 }
 
@@ -228,6 +302,7 @@ fn parse(value: &Value, arguments: &Arguments) -> Option<Finished> {
         bytes: value["bytes"].as_u64()?,
         latency: unpacked(&value["latency"])?,
         censored: unpacked(&value["censored"])?,
+        kinds: value["kinds"].as_array()?.iter().map(unpacked_kind).collect::<Option<_>>()?,
         series: Vec::deserialize(&value["series"]).ok()?,
         server: None,
         generator: GeneratorUse {
@@ -245,13 +320,19 @@ fn parse(value: &Value, arguments: &Arguments) -> Option<Finished> {
 }
 
 fn add(sum: &mut Finished, part: Finished) {
-    let Outcome { seconds, counts, bytes, latency, censored, series, generator, .. } = part.outcome;
+    let Outcome { seconds, counts, bytes, latency, censored, kinds, series, generator, .. } = part.outcome;
     let whole = &mut sum.outcome;
     whole.seconds = whole.seconds.max(seconds);
     whole.counts.add(&counts);
     whole.bytes += bytes;
     merge(&mut whole.latency, &latency);
     merge(&mut whole.censored, &censored);
+    for (whole, kind) in whole.kinds.iter_mut().zip(&kinds) {
+        whole.operations += kind.operations;
+        whole.errors += kind.errors;
+        merge(&mut whole.latency, &kind.latency);
+        merge(&mut whole.censored, &kind.censored);
+    }
     whole.generator.cpu_seconds += generator.cpu_seconds;
     whole.generator.busiest =
         [whole.generator.busiest, generator.busiest].into_iter().flatten().reduce(f64::max);

@@ -116,12 +116,16 @@ pub fn run(arguments: &Arguments) -> Result<Finished, String> {
         return transfer::run(arguments);
     }
     let server = arguments.server_pid.or_else(|| listening_process(address));
-    let work = Work::new(arguments)?;
+    let work = Work::new(arguments, 0)?;
     let mut engine = Engine::new(arguments, address, work, 0, server).map_err(|error| error.to_string())?;
-    engine.set_up()?;
-    engine.warm_up()?;
+    if let Err(text) = engine.set_up().and_then(|()| engine.warm_up()) {
+        engine.clean_up();
+        return Err(text);
+    }
     let outcome = engine.measure(&mut || {});
-    Ok(engine.finished(outcome))
+    let finished = engine.finished(outcome);
+    engine.clean_up();
+    Ok(finished)
 }
 
 /// The first address of `HOST:PORT`.

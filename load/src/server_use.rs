@@ -15,7 +15,7 @@ const TICKS_PER_SECOND: f64 = 100.0;
 pub struct Snapshot {
     pid: u32,
     taken: Instant,
-    cpu_seconds: f64,
+    pub(crate) cpu_seconds: f64,
     user_seconds: f64,
     system_seconds: f64,
     memory_bytes: u64,

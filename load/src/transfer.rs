@@ -3,6 +3,7 @@
 
 mod carrier;
 
+use std::collections::BTreeMap;
 use std::io::{self, ErrorKind};
 use std::net::{Shutdown, SocketAddr};
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -34,16 +35,16 @@ pub fn run(arguments: &Arguments) -> Result<Finished, String> {
     let look = || pid.and_then(Snapshot::of);
     let interrupt = Arc::new(Interrupt::default());
     interrupt.obey().map_err(|error| error.to_string())?;
-    let carriers: Result<Vec<_>, _> = match arguments.direction {
-        Direction::None => Ok(Vec::new()),
-        _ => (0..arguments.connections)
-            .map(|number| Carrier::prepare(arguments, address, number, &interrupt))
-            .collect(),
-    };
-    let carriers = carriers.map_err(|error| match interrupt.has_come() {
-        true => INTERRUPTED.to_owned(),
-        false => format!("{}: {error}", arguments.server),
-    })?;
+    let mut carriers = Vec::new();
+    if let Err(error) = prepare(arguments, address, &interrupt, &mut carriers) {
+        let begun = carriers.len() as u32;
+        drop(carriers);
+        clean_up(arguments, address, begun, Vec::new());
+        return Err(match interrupt.has_come() {
+            true => INTERRUPTED.to_owned(),
+            false => format!("{}: {error}", arguments.server),
+        });
+    }
     let beside = beside(arguments);
     let mut engine = match &beside {
         Some(beside) => Some(pinging(beside, address, arguments.connections)?),
@@ -78,13 +79,46 @@ pub fn run(arguments: &Arguments) -> Result<Finished, String> {
     log.meter().end(took.as_nanos() as u64);
     let lost_all = arguments.direction != Direction::None && carriers.is_empty() && !log.is_interrupted();
     let lost_all = lost_all.then_some(took.as_secs_f64());
-    carriers.into_iter().for_each(Carrier::clean_up);
+    if lost_all.is_none() {
+        clean_up(arguments, address, arguments.connections, carriers);
+    }
     let meter = log.meter();
     let mut outcome = outcome(arguments, &meter, bytes, took);
     outcome.generator.cpu_seconds = cpu_seconds;
     outcome.server = before.zip(after).map(|(before, after)| before.until(&after));
     let files = Finished { outcome, texts: meter.texts.clone(), deliveries: 0, lost_all };
     Ok(pings.map_or(files.clone(), |pings| beside_files(files, pings)))
+}
+
+/// Makes the carriers, and what they move. Those that are there when it fails may have made something.
+fn prepare(
+    arguments: &Arguments,
+    address: SocketAddr,
+    interrupt: &Interrupt,
+    carriers: &mut Vec<Carrier>,
+) -> io::Result<()> {
+    let connections = if arguments.direction == Direction::None { 0 } else { arguments.connections };
+    for number in 0..connections {
+        let mut carrier = Carrier::enter(arguments, address, number, interrupt)?;
+        let made = carrier.make_files(arguments);
+        carriers.push(carrier);
+        made?;
+    }
+    Ok(())
+}
+
+/// Removes the threads of the first so many carriers, of those that are left by themselves.
+fn clean_up(arguments: &Arguments, address: SocketAddr, begun: u32, carriers: Vec<Carrier>) {
+    if arguments.keep || arguments.direction == Direction::None {
+        return;
+    }
+    let mut left: BTreeMap<u32, Carrier> =
+        carriers.into_iter().map(|carrier| (carrier.number, carrier)).collect();
+    for number in 0..begun {
+        if Carrier::clean_up(arguments, address, number, left.remove(&number)).is_err() {
+            return;
+        }
+    }
 }
 
 /// The pings are what is reported. Of the files only those that failed count, so that the run does not pass for
@@ -217,6 +251,7 @@ fn outcome(arguments: &Arguments, meter: &Meter, bytes: u64, took: Duration) -> 
         bytes,
         latency: meter.latency.clone(),
         censored: meter.censored.clone(),
+        kinds: Vec::new(),
         series: meter.series.clone(),
         server: None,
         generator: GeneratorUse::default(),

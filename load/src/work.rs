@@ -9,6 +9,9 @@ use crate::dialect::forum::TAG;
 use crate::keys::Keys;
 use crate::mixed::Mixed;
 
+/// What a connection of chat asks for, in the order of the numbers that [`Work::append`] returns.
+pub(crate) const CHAT_KINDS: &[&str] = &["room", "member"];
+
 /// Of ten messages of chat, those that go to one member alone.
 const DIRECT_IN_TEN: u32 = 2;
 
@@ -21,6 +24,8 @@ pub enum Work {
     Stock {
         /// What makes them possible, asked for by the first connection.
         preparation: Preparation,
+        /// The threads that it makes.
+        made: Vec<String>,
         /// Each as it goes over the wire.
         requests: Vec<Vec<u8>>,
         /// Which of them is next.
@@ -67,11 +72,11 @@ pub(crate) fn user_name(prefix: &str, number: u32) -> String {
 }
 
 impl Work {
-    /// What these arguments ask for.
+    /// What these arguments ask for; `first` is the number of the first connection.
     ///
     /// # Errors
     /// A sentence that says which of them can't be.
-    pub fn new(arguments: &Arguments) -> Result<Self, String> {
+    pub fn new(arguments: &Arguments, first: u32) -> Result<Self, String> {
         Ok(match arguments.scenario {
             Scenario::Connect | Scenario::Transfer => Self::Nothing,
             Scenario::Ping => Self::pings(arguments.protocol),
@@ -80,20 +85,20 @@ impl Work {
             Scenario::Fanout => {
                 let text = text_of(arguments.text_bytes());
                 let request = encoded(|out| arguments.protocol.publish(&text, out));
-                Self::stock(Preparation::default(), request)
+                Self::stock(Preparation::default(), Vec::new(), request)
             }
-            Scenario::Mixed => Self::Mixed(Mixed::new(arguments)?),
-            Scenario::Chat => Self::Chat(Chat::new(arguments)),
+            Scenario::Mixed => Self::Mixed(Mixed::new(arguments, first)?),
+            Scenario::Chat => Self::Chat(Chat::new(arguments, first)),
         })
     }
 
     /// Pings, whatever the arguments say.
     pub fn pings(protocol: Protocol) -> Self {
-        Self::stock(Preparation::default(), encoded(|out| protocol.ping(out)))
+        Self::stock(Preparation::default(), Vec::new(), encoded(|out| protocol.ping(out)))
     }
 
-    fn stock(preparation: Preparation, request: Vec<u8>) -> Self {
-        Self::Stock { preparation, requests: vec![request], next: 0, keys: Keys::new(false) }
+    fn stock(preparation: Preparation, made: Vec<String>, request: Vec<u8>) -> Self {
+        Self::Stock { preparation, made, requests: vec![request], next: 0, keys: Keys::new(false) }
     }
 
     /// Appends what connection `number` needs made before it asks. Returns how many answers that brings.
@@ -106,22 +111,37 @@ impl Work {
         }
     }
 
+    /// Appends what removes what connection `number` had made. Returns how many answers that brings. The first one has
+    /// made what all use.
+    pub fn clean_up(&mut self, number: u32, out: &mut Vec<u8>) -> u32 {
+        let titles = match self {
+            Self::Nothing | Self::Chat(_) => Vec::new(),
+            Self::Stock { made, .. } => std::mem::take(made),
+            Self::Mixed(mixed) => vec![mixed.title(number)],
+        };
+        let mut removal = Preparation::default();
+        titles.iter().for_each(|title| removal.ask(&Request::RemoveThread { title, key: None }));
+        removal.send(out)
+    }
+
     /// Hears which room the preparation of connection `number` was about.
     pub fn learn(&mut self, number: u32, room: u32) {
         if let Self::Chat(chat) = self {
-            chat.rooms[(number / chat.members) as usize] = room;
+            let place = (number - chat.first) / chat.members;
+            chat.rooms[place as usize] = room;
         }
     }
 
-    /// Appends the next request of connection `number`.
+    /// Appends the next request of connection `number`. Returns its place among the scenario's kinds.
     #[inline]
-    pub fn append(&mut self, number: u32, out: &mut Vec<u8>) {
+    pub fn append(&mut self, number: u32, out: &mut Vec<u8>) -> u8 {
         match self {
-            Self::Nothing => {}
+            Self::Nothing => 0,
             Self::Stock { requests, next, keys, .. } => {
                 out.extend_from_slice(&requests[*next]);
                 keys.renew(out);
                 *next = if *next + 1 == requests.len() { 0 } else { *next + 1 };
+                0
             }
             Self::Mixed(mixed) => mixed.append(number, out),
             Self::Chat(chat) => chat.append(number, out),
@@ -156,12 +176,13 @@ fn posts(arguments: &Arguments) -> Work {
     let mut keys = Keys::new(arguments.keys);
     let mut post = |title| encoded(|out| arguments.protocol.post(title, &text, keys.make(), out));
     let requests = titles.iter().map(|title| post(title)).collect();
-    Work::Stock { preparation, requests, next: 0, keys }
+    let made = if preparation.answers > 0 { titles } else { Vec::new() };
+    Work::Stock { preparation, made, requests, next: 0, keys }
 }
 
 fn pages(arguments: &Arguments) -> Work {
     let (from, to) = arguments.page;
-    let mut preparation = Preparation::default();
+    let (mut preparation, mut made) = (Preparation::default(), Vec::new());
     let title = match &arguments.thread {
         Some(title) => title.clone(),
         None => {
@@ -172,11 +193,12 @@ fn pages(arguments: &Arguments) -> Work {
             for _ in 0..to {
                 preparation.ask(&Request::Post { title: &title, text: &text, key: None });
             }
+            made.push(title.clone());
             title
         }
     };
     let request = read_thread(&title, from, to);
-    Work::stock(preparation, encoded(|out| request.encode(TAG, out)))
+    Work::stock(preparation, made, encoded(|out| request.encode(TAG, out)))
 }
 
 /// Rooms of neighbouring connections. Every member speaks to its room, and now and then to one member.
@@ -184,6 +206,8 @@ fn pages(arguments: &Arguments) -> Work {
 pub struct Chat {
     prefix: String,
     text: String,
+    /// The number of the first connection.
+    first: u32,
     members: u32,
     /// The server's numbers of the rooms; 0 = not known yet.
     rooms: Vec<u32>,
@@ -192,10 +216,11 @@ pub struct Chat {
 }
 
 impl Chat {
-    fn new(arguments: &Arguments) -> Self {
+    fn new(arguments: &Arguments, first: u32) -> Self {
         Self {
             prefix: arguments.user_prefix.clone(),
             text: text_of(arguments.text_bytes()),
+            first,
             members: arguments.room_size,
             rooms: vec![0; (arguments.connections / arguments.room_size) as usize],
             random: fastrand::Rng::with_seed(arguments.seed),
@@ -205,7 +230,7 @@ impl Chat {
 
     /// The first member makes the room.
     fn prepare(&mut self, number: u32, out: &mut Vec<u8>) -> u32 {
-        if !number.is_multiple_of(self.members) {
+        if !(number - self.first).is_multiple_of(self.members) {
             return 0;
         }
         let others = number + 1..number + self.members;
@@ -214,15 +239,17 @@ impl Chat {
         1
     }
 
-    fn append(&mut self, number: u32, out: &mut Vec<u8>) {
+    fn append(&mut self, number: u32, out: &mut Vec<u8>) -> u8 {
         let (text, key) = (&self.text, self.keys.make());
         if self.random.u32(..10) < DIRECT_IN_TEN {
-            let first = number - number % self.members;
-            let other = first + (number - first + self.random.u32(1..self.members)) % self.members;
+            let place = (number - self.first) % self.members;
+            let other = number - place + (place + self.random.u32(1..self.members)) % self.members;
             Request::SendMessage { user: &user_name(&self.prefix, other), text, key }.encode(TAG, out);
+            1
         } else {
-            let room = self.rooms[(number / self.members) as usize];
+            let room = self.rooms[((number - self.first) / self.members) as usize];
             Request::PostToRoom { room, text, key }.encode(TAG, out);
+            0
         }
     }
 }

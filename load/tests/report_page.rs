@@ -35,6 +35,7 @@ fn run(seconds: u32) -> Outcome {
         bytes: 0,
         latency,
         censored: latencies(),
+        kinds: Vec::new(),
         series,
         generator: GeneratorUse::default(),
         server: Some(ServerUse {

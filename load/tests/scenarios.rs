@@ -4,6 +4,7 @@
 mod support;
 
 use forum_tests::{Process, Server};
+use rustix::process::Signal;
 use serde_json::Value;
 use support::{command, count, measured, server, start};
 
@@ -30,9 +31,14 @@ fn a_count_of_operations_is_met_exactly() {
         "post -c 3 -p 7 --threads 2 --keys -n 1000",
         "mixed -c 3 --weights ping=1,post=3,read=5,edit=3,delete=3,message=2 --keys -n 1000",
         "chat -c 4 --room-size 2 --keys --presence -n 1000",
+        "mixed -c 4 --weights ping=1,read=5,edit=3 --processes 2 -n 1000",
+        "chat -c 4 --idle 3 --room-size 2 --processes 2 -n 1000",
     ] {
         let json = run(&server, words);
         assert_eq!(json["operations"], 1000, "{words}");
+        let kinds = json["kinds"].as_object().unwrap();
+        let of_kinds: u64 = kinds.values().map(|kind| count(&kind["operations"])).sum();
+        assert_eq!(of_kinds, if kinds.is_empty() { 0 } else { 1_000 }, "{words}: {kinds:?}");
         assert!(json["latency_ns"]["p50"].as_u64() > Some(0), "{words}");
         assert!(json["server"]["cpu_seconds"].as_f64() > Some(0.0), "{words}");
     }
@@ -42,12 +48,47 @@ fn a_count_of_operations_is_met_exactly() {
 fn what_was_posted_is_there() {
     let server = server();
     for (posts, keys) in [(10, ""), (20, " --keys"), (30, " --keys")] {
-        run(&server, &format!("post -c 2 -n 30 --threads 3{keys}"));
+        run(&server, &format!("post -c 2 -n 30 --threads 3 --keep{keys}"));
         let mut reader = server.user("reader");
         for thread in ["load-0", "load-1", "load-2"] {
             assert_eq!(reader.read_thread(thread).len(), posts, "{thread}{keys}");
         }
     }
+}
+
+#[test]
+fn what_a_run_has_made_is_removed_at_its_end() {
+    let mut server = server();
+    for words in [
+        "post -c 2 -n 30 --threads 3",
+        "post -c 2 -n 30 --threads 3 --processes 2",
+        "read -c 2 -n 30",
+        "mixed -c 2 -n 30",
+        "transfer -c 2 --size 1KiB --direction up",
+    ] {
+        run(&server, words);
+        assert_eq!(server.user("reader").titles(), [""; 0], "{words}");
+    }
+    for (words, sign, signal) in [
+        ("post -c 2 -d 1h --user-prefix int", "posted to int-0", Signal::INT),
+        ("mixed -c 2 --processes 2 -d 1h --user-prefix mix", "posted to mix-mixed-1", Signal::TERM),
+        (
+            "transfer -c 1 --size 1KiB --direction up --files 1000 --user-prefix up",
+            "uploaded to up-files-0",
+            Signal::INT,
+        ),
+    ] {
+        let mut load = start(&server, words);
+        server.wait_log(sign);
+        load.signal(signal);
+        let finished = load.finish();
+        assert!(
+            finished.code == Some(0) || finished.stderr.concat().contains("interrupted before"),
+            "{finished:#?}"
+        );
+        assert_eq!(server.user("reader").titles(), [""; 0], "{words}");
+    }
+    assert_eq!(server.stored_files(), 0);
 }
 
 #[test]

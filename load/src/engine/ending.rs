@@ -1,8 +1,14 @@
 //! What becomes of the requests that have had no answer when the measured time is over.
 
+use std::time::Duration;
+
 use super::fan::Fan;
 use super::{Asking, Engine, GRACE, TURN_MAX, nanoseconds};
-use crate::connection::EXPIRED;
+use crate::connection::{Phase, Role};
+use crate::kinds::Asked;
+
+/// How long the removal of what was made may take.
+const CLEAN_UP_MAX: Duration = Duration::from_secs(30);
 
 impl Engine<'_> {
     /// Counts what was due before `end` and could not be sent: too much was on its way, or the generator was
@@ -40,7 +46,7 @@ impl Engine<'_> {
             Some(fan) => fan.outstanding > 0,
             None => {
                 let mut connections = self.connections.iter();
-                connections.any(|connection| connection.in_flight.iter().any(|due| *due != EXPIRED))
+                connections.any(|connection| connection.in_flight.iter().any(Asked::is_waiting))
             }
         }
     }
@@ -49,11 +55,39 @@ impl Engine<'_> {
     pub(super) fn give_up_on_the_rest(&mut self) {
         let now = self.now_ns();
         let waiting = self.connections.iter().flat_map(|connection| &connection.in_flight);
-        for due in waiting.filter(|due| **due != EXPIRED) {
-            self.meter.give_up(*due, 1, now);
+        for asked in waiting.filter(|asked| asked.is_waiting()) {
+            self.meter.give_up(*asked, now);
         }
         for (due, missing) in self.fan.iter().flat_map(Fan::unheard) {
-            self.meter.give_up(due, missing, now);
+            self.meter.give_up_deliveries(due, missing, now);
+        }
+    }
+
+    /// Removes what the run has made, unless that is to stay. A further interrupt leaves it; nothing of this is counted.
+    pub fn clean_up(&mut self) {
+        if self.arguments.keep {
+            return;
+        }
+        self.asking = Asking::Not;
+        for key in 0..self.connections.len() {
+            let connection = &mut self.connections[key];
+            // One may still be preparing, when the run was interrupted.
+            let before = match connection.phase {
+                Phase::Ready if connection.role == Role::Worker => 0,
+                Phase::Preparing(answers) => answers,
+                _ => continue,
+            };
+            self.output.clear();
+            let answers = self.work.clean_up(connection.number, &mut self.output);
+            if answers > 0 {
+                connection.phase = Phase::Preparing(before + answers);
+                self.preparing += u32::from(before == 0);
+                self.flush(key);
+            }
+        }
+        let (interrupts, end) = (self.interrupts, self.now_ns() + nanoseconds(CLEAN_UP_MAX));
+        while self.preparing > 0 && self.interrupts == interrupts && self.now_ns() < end {
+            self.turn(TURN_MAX);
         }
     }
 

@@ -3,8 +3,9 @@
 use super::fan::Fan;
 use super::{Asking, Engine, IN_FLIGHT_MAX, SENT_IN_TURN_MAX};
 use crate::args::Scenario;
-use crate::connection::{Connection, EXPIRED, Phase, Role};
+use crate::connection::{Connection, Phase, Role};
 use crate::dialect::{Event, Identity};
+use crate::kinds::Asked;
 use crate::meter::Meter;
 use crate::work::user_name;
 
@@ -50,7 +51,7 @@ impl Engine<'_> {
                 entered = answers <= 1;
                 connection.phase = if entered { Phase::Ready } else { Phase::Entering(answers - 1) };
                 if entered && connect {
-                    meter.answer(connection.begun_ns, now);
+                    meter.answer(Asked::at(connection.begun_ns), now);
                 }
             }
             (event @ (Event::Answer | Event::Room(_) | Event::Refused(_)), Phase::Preparing(answers)) => {
@@ -67,7 +68,7 @@ impl Engine<'_> {
             (Event::Delivery, _) => match fan {
                 Some(fan) if connection.role == Role::Listener => {
                     if let Some(due) = fan.deliver(&mut connection.heard) {
-                        meter.answer(due, now);
+                        meter.answer(Asked::at(due), now);
                     }
                 }
                 _ => meter.deliveries += 1,
@@ -126,8 +127,8 @@ impl Engine<'_> {
         while connection.in_flight.len() < self.arguments.pipeline as usize && self.left > 0 {
             self.left -= 1;
             self.meter.offer(now, 1);
-            connection.in_flight.push_back(now);
-            self.work.append(connection.number, &mut self.output);
+            let kind = self.work.append(connection.number, &mut self.output);
+            connection.in_flight.push_back(Asked { due_ns: now, kind });
         }
     }
 
@@ -171,8 +172,8 @@ impl Engine<'_> {
             self.left -= 1;
             self.meter.offer(due, 1);
             let connection = &mut self.connections[key];
-            connection.in_flight.push_back(due);
-            self.work.append(connection.number, &mut self.output);
+            let kind = self.work.append(connection.number, &mut self.output);
+            connection.in_flight.push_back(Asked { due_ns: due, kind });
             self.flush(key);
             self.meter.sent(due, self.now_ns().saturating_sub(due.max(possible)));
         }
@@ -225,17 +226,20 @@ impl Engine<'_> {
 fn answer(connection: &mut Connection, fan: &mut Option<Fan>, meter: &mut Meter, now: u64) {
     match (fan, connection.in_flight.pop_front()) {
         (Some(fan), _) if connection.role == Role::Speaker => fan.accept(),
-        (_, Some(EXPIRED) | None) => {}
-        (_, Some(due)) => meter.answer(due, now),
+        (_, Some(asked)) if asked.is_waiting() => meter.answer(asked, now),
+        (_, _) => {}
     }
 }
 
 /// The next request of a connection is refused. With that of the speaker all of its deliveries are.
 fn refuse(connection: &mut Connection, fan: &mut Option<Fan>, meter: &mut Meter, now: u64, text: &[u8]) {
-    let (due, requests) = match (fan, connection.in_flight.pop_front()) {
-        (Some(fan), _) if connection.role == Role::Speaker => fan.refuse(),
-        (_, Some(EXPIRED) | None) => return,
-        (_, Some(due)) => (due, 1),
+    let (asked, requests) = match (fan, connection.in_flight.pop_front()) {
+        (Some(fan), _) if connection.role == Role::Speaker => {
+            let (due_ns, deliveries) = fan.refuse();
+            (Asked::at(due_ns), deliveries)
+        }
+        (_, Some(asked)) if asked.is_waiting() => (asked, 1),
+        (_, _) => return,
     };
-    meter.refuse(due, requests, now, text);
+    meter.refuse(asked, requests, now, text);
 }

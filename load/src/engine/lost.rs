@@ -2,7 +2,8 @@
 
 use super::{Engine, nanoseconds};
 use crate::args::Scenario;
-use crate::connection::{Connection, EXPIRED, Phase, Role};
+use crate::connection::{Connection, Phase, Role};
+use crate::kinds::{Asked, EXPIRED};
 
 /// A connection that could not be made again is tried again so much later.
 const RETRY_NS: u64 = 100_000_000;
@@ -31,12 +32,12 @@ impl Engine<'_> {
             }
         }
         let mut in_flight = Vec::from(std::mem::take(&mut connection.in_flight));
-        in_flight.retain(|due| *due != EXPIRED);
+        in_flight.retain(Asked::is_waiting);
         if let (Role::Listener, Phase::Ready, Some(fan)) = (connection.role, before, &mut self.fan) {
-            in_flight = fan.lose(connection.heard);
+            in_flight = fan.lose(connection.heard).into_iter().map(Asked::at).collect();
         }
         if matches!(before, Phase::Entering(_)) && self.arguments.scenario == Scenario::Connect {
-            in_flight.push(connection.begun_ns);
+            in_flight.push(Asked::at(connection.begun_ns));
         }
         self.meter.lose(in_flight, now, why);
         self.lost_ns = now;
@@ -81,10 +82,10 @@ impl Engine<'_> {
             if connection.phase != Phase::Ready {
                 continue;
             }
-            let waiting = connection.in_flight.iter_mut().filter(|due| **due != EXPIRED);
-            for due in waiting.take_while(|due| due.saturating_add(timeout) <= now) {
-                self.meter.time_out(*due, now);
-                *due = EXPIRED;
+            let waiting = connection.in_flight.iter_mut().filter(|asked| asked.is_waiting());
+            for asked in waiting.take_while(|asked| asked.due_ns.saturating_add(timeout) <= now) {
+                self.meter.time_out(*asked, now);
+                asked.due_ns = EXPIRED;
             }
         }
     }

@@ -12,6 +12,7 @@ use super::{Engine, QUIET, QUIET_EACH, QUIET_WAIT_MAX, STALL_MAX, TURN_MAX, nano
 use crate::args::{Arguments, Scenario};
 use crate::connection::{Connection, Phase, Role};
 use crate::dialect::Identity;
+use crate::kinds::Asked;
 use crate::pacing::Schedule;
 use crate::work::user_name;
 
@@ -57,7 +58,7 @@ impl Engine<'_> {
     fn settle_log_ins(&mut self, schedule: Option<&Schedule>, now: u64) {
         for connection in &self.connections {
             if matches!(connection.phase, Phase::Entering(_)) {
-                self.meter.give_up(connection.begun_ns, 1, now);
+                self.meter.give_up(Asked::at(connection.begun_ns), now);
             }
         }
         let mut not_begun = u64::from(self.arguments.total()) - self.connections.len() as u64;
@@ -93,7 +94,7 @@ impl Engine<'_> {
                 self.meter.offer(due, 1);
             }
             if let Err(error) = self.begin(local as usize, number, role, due) {
-                self.meter.lose(connect.then_some(due), now, &error.to_string());
+                self.meter.lose(connect.then_some(Asked::at(due)), now, &error.to_string());
                 self.connections.push(Connection::absent(number, role));
             }
         }

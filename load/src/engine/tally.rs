@@ -21,7 +21,11 @@ impl Engine<'_> {
     pub(super) fn note_own_use(&mut self, before: &Cpu, ns: u64) {
         let (process, thread) = Cpu::now().since(before);
         let lag = self.arguments.rate.map(|_| latencies());
-        self.generator = GeneratorUse { cpu_seconds: process, busiest: share(thread, ns as f64 / 1e9), lag };
+        self.generator = GeneratorUse {
+            cpu_seconds: process,
+            busiest: thread.and_then(|seconds| share(seconds, ns as f64 / 1e9)),
+            lag,
+        };
     }
 
     pub(super) fn outcome(&mut self, seconds: f64, server: Option<ServerUse>) -> Outcome {
@@ -43,6 +47,7 @@ impl Engine<'_> {
             bytes: self.meter.counts.operations * size,
             latency: self.meter.latency.clone(),
             censored: self.meter.censored.clone(),
+            kinds: self.meter.kinds.so_far().to_vec(),
             series: std::mem::take(&mut self.meter.series),
             server,
             generator: GeneratorUse {

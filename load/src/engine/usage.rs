@@ -1,32 +1,30 @@
-//! What the generator itself uses.
+//! What the generator itself uses, as the scheduler counts it.
 
-use std::time::Duration;
+use std::fs;
 
-use rustix::time::{ClockId, clock_gettime};
+use crate::server_use::Snapshot;
 
-/// CPU time that was used so far.
+/// CPU seconds that were used so far; none where there is no `/proc`.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Cpu {
     /// By this thread.
-    thread: Duration,
+    thread: Option<f64>,
     /// By all threads of the process.
-    process: Duration,
+    process: Option<f64>,
 }
 
 impl Cpu {
     /// Up to now.
     pub(crate) fn now() -> Self {
-        let read = |clock| {
-            let time = clock_gettime(clock);
-            // Neither clock runs backwards or has a negative time.
-            Duration::new(time.tv_sec as u64, time.tv_nsec as u32)
-        };
-        Self { thread: read(ClockId::ThreadCPUTime), process: read(ClockId::ProcessCPUTime) }
+        let schedstat = fs::read_to_string("/proc/thread-self/schedstat").ok();
+        let ns = schedstat.and_then(|text| text.split(' ').next()?.parse::<u64>().ok());
+        let process = Snapshot::of(std::process::id()).map(|snapshot| snapshot.cpu_seconds);
+        Self { thread: ns.map(|ns| ns as f64 / 1e9), process }
     }
 
     /// Seconds of the process since `before`, and of this thread.
-    pub(crate) fn since(&self, before: &Self) -> (f64, f64) {
-        let seconds = |after: Duration, before| after.saturating_sub(before).as_secs_f64();
-        (seconds(self.process, before.process), seconds(self.thread, before.thread))
+    pub(crate) fn since(&self, before: &Self) -> (f64, Option<f64>) {
+        let seconds = |after: Option<f64>, before: Option<f64>| Some((after? - before?).max(0.0));
+        (seconds(self.process, before.process).unwrap_or(0.0), seconds(self.thread, before.thread))
     }
 }

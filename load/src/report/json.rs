@@ -1,10 +1,10 @@
 //! A run's outcome for programs. `docs/LOAD.md` documents the keys: they are added to, not changed.
 
 use hdrhistogram::Histogram;
-use serde_json::{Value, json as value};
+use serde_json::{Map, Value, json as value};
 
 use super::{exact_below, named_latencies, share};
-use crate::outcome::{Outcome, Second, ServerUse};
+use crate::outcome::{KindUse, Outcome, Second, ServerUse};
 use crate::verdict::Verdict;
 
 /// Counts up when a key changes its meaning or goes; a new key does not count. 2: what is unanswered is no
@@ -42,8 +42,9 @@ pub fn json(outcome: &Outcome) -> Value {
         },
         "lost_connections": counts.lost_connections,
         "remade_connections": counts.remade_connections,
-        "latency_ns": latency(outcome),
-        "exact_below_ns": exact_below(outcome),
+        "latency_ns": latency(&outcome.latency, &outcome.censored),
+        "exact_below_ns": exact_below(&outcome.censored),
+        "kinds": outcome.kinds.iter().map(|kind| (kind.name.clone(), of_kind(kind))).collect::<Map<_, _>>(),
         "series": outcome.series.iter().map(second).collect::<Vec<_>>(),
         "server": outcome.server.as_ref().map(|server| server_use(outcome, server)),
         "generator": {
@@ -59,9 +60,18 @@ fn lag(lag: &Histogram<u64>) -> Value {
     value!({ "p50": at(0.50), "p99": at(0.99), "max": lag.max() })
 }
 
-fn latency(outcome: &Outcome) -> Option<Value> {
+fn of_kind(kind: &KindUse) -> Value {
+    value!({
+        "operations": kind.operations,
+        "errors": kind.errors,
+        "latency_ns": latency(&kind.latency, &kind.censored),
+        "exact_below_ns": exact_below(&kind.censored),
+    })
+}
+
+fn latency(latency: &Histogram<u64>, censored: &Histogram<u64>) -> Option<Value> {
     // A percentile is a whole number of nanoseconds; the mean alone is not, and is rounded to one.
-    let named = named_latencies(outcome)?.into_iter();
+    let named = named_latencies(latency, censored)?.into_iter();
     Some(named.map(|named| (named.name.to_owned(), value!(named.ns.round() as u64))).collect())
 }
 
@@ -109,6 +119,7 @@ mod tests {
             "exact_below_ns",
             "format",
             "generator",
+            "kinds",
             "late",
             "latency_ns",
             "lost_connections",

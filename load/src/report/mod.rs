@@ -13,7 +13,7 @@ pub use html::html;
 pub use json::json;
 pub use table::table;
 
-use crate::outcome::Outcome;
+use hdrhistogram::Histogram;
 
 /// The percentiles that every output names, each with its quantile. The same names stand in thresholds.
 const PERCENTILES: [(&str, f64); 4] = [("p50", 0.50), ("p90", 0.90), ("p99", 0.99), ("p99.9", 0.999)];
@@ -35,12 +35,11 @@ impl Named {
 }
 
 /// The latencies that every output names, in reading order; nothing if nothing was asked.
-fn named_latencies(outcome: &Outcome) -> Option<Vec<Named>> {
-    let latency = &outcome.latency;
+fn named_latencies(latency: &Histogram<u64>, censored: &Histogram<u64>) -> Option<Vec<Named>> {
     if latency.is_empty() {
         return None;
     }
-    let bound = exact_below(outcome);
+    let bound = exact_below(censored);
     let named = |name, ns: f64, least: f64| Named { name, ns, at_least: bound.is_some_and(|ns| least >= ns) };
     let mut all: Vec<_> = PERCENTILES
         .iter()
@@ -54,8 +53,8 @@ fn named_latencies(outcome: &Outcome) -> Option<Vec<Named>> {
 }
 
 /// Percentiles below this are exact, those from here on may be longer; nothing if all was answered.
-fn exact_below(outcome: &Outcome) -> Option<f64> {
-    (!outcome.censored.is_empty()).then(|| outcome.censored.min() as f64)
+fn exact_below(censored: &Histogram<u64>) -> Option<f64> {
+    (!censored.is_empty()).then(|| censored.min() as f64)
 }
 
 /// The quantile of a percentage, which 99.9 / 100 is not: it is the next number above 0.999, and that may be
@@ -130,6 +129,7 @@ pub(crate) mod samples {
             bytes: 3 << 20,
             latency,
             censored,
+            kinds: Vec::new(),
             series: (1..=10).map(second).collect(),
             server: Some(ServerUse {
                 pid: 4242,

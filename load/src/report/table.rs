@@ -3,7 +3,7 @@
 use std::fmt::Write;
 
 use super::{named_latencies, share, units};
-use crate::outcome::{Counts, GeneratorUse, Outcome, ServerUse};
+use crate::outcome::{Counts, GeneratorUse, KindUse, Outcome, ServerUse};
 use crate::verdict::Verdict;
 
 /// The widest line, save for a name that is wider by itself.
@@ -23,6 +23,7 @@ pub fn table(outcome: &Outcome) -> String {
     lines.extend(throughput(outcome));
     lines.extend(errors(&outcome.counts));
     lines.extend(latency(outcome));
+    lines.extend(outcome.kinds.iter().filter(|kind| kind.operations + kind.latency.len() > 0).map(of_kind));
     match &outcome.server {
         Some(server) => lines.extend(server_use(outcome, server)),
         None => lines.push(said("server", "not measured: its process could not be looked at")),
@@ -76,7 +77,7 @@ fn present<const N: usize>(named: [(&'static str, u64); N]) -> impl Iterator<Ite
 }
 
 fn latency(outcome: &Outcome) -> Vec<String> {
-    let Some(named) = named_latencies(outcome) else {
+    let Some(named) = named_latencies(&outcome.latency, &outcome.censored) else {
         return vec![said("latency", "not measured: nothing was answered")];
     };
     let mut names = format!("{:LABEL_COLUMNS$}", "latency");
@@ -88,6 +89,21 @@ fn latency(outcome: &Outcome) -> Vec<String> {
         let _ = write!(values, "{:>width$}", latency.shown());
     }
     vec![names, values]
+}
+
+/// The operations of a kind, and how long they took.
+fn of_kind(kind: &KindUse) -> String {
+    let shown = |wanted: &str| {
+        let named = named_latencies(&kind.latency, &kind.censored).unwrap_or_default();
+        named
+            .iter()
+            .find(|latency| latency.name == wanted)
+            .map_or_else(String::new, |latency| latency.shown())
+    };
+    let errors =
+        if kind.errors > 0 { format!(", errors {}", units::count(kind.errors)) } else { String::new() };
+    let note = format!("p50 {}, p99 {}{errors}", shown("p50"), shown("p99"));
+    row(&format!("  {}", kind.name), &units::count(kind.operations), &note)
 }
 
 fn server_use(outcome: &Outcome, server: &ServerUse) -> Vec<String> {
@@ -205,6 +221,16 @@ own CPU              2.00 s    20.0 % of its core
         let first = table.lines().next().unwrap();
         assert!(first.starts_with("invalid: requests left up to 5.00 ms after they were due"), "{table}");
         assert!(table.contains("send lag            5.00 ms    p99; p50 5.00 ms, max 5.00 ms\n"), "{table}");
+    }
+
+    #[test]
+    fn each_kind_has_a_row() {
+        let mut kind = KindUse::new("read");
+        (kind.operations, kind.errors) = (1_234, 5);
+        kind.latency.record_n(2_000_000, 1_234).unwrap();
+        let outcome = Outcome { kinds: vec![kind, KindUse::new("edit")], ..samples::posts() };
+        let row = "  read                1,234    p50 2.00 ms, p99 2.00 ms, errors 5\n";
+        assert!(table(&outcome).contains(row) && !table(&outcome).contains("edit"), "{}", table(&outcome));
     }
 
     #[test]

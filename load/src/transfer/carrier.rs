@@ -7,12 +7,15 @@ use std::net::{SocketAddr, TcpStream};
 use std::time::Duration;
 
 use forum_common::limits::DATA_BYTES_MAX;
-use forum_common::wire::{Blocking, Credit, Event, Notice, OwnedReply, Reply, Request, Transfer, Window};
+use forum_common::wire::{
+    Blocking, Credit, Event, Notice, OwnedReply, Reply, Request, TakeOver, Transfer, Window,
+};
 use socket2::{Domain, Protocol, Socket, Type};
 
 use super::{Interrupt, Log};
 use crate::args::{Arguments, Direction, FILE_BYTES};
-use crate::dialect::forum::{hello, log_in, proof};
+use crate::dialect::forum::{hello, proof};
+use crate::kinds::Asked;
 use crate::work::user_name;
 
 /// Bytes that the server may send ahead of what has arrived.
@@ -24,6 +27,8 @@ const FILE: &str = "load.bin";
 
 /// One connection that moves files.
 pub(super) struct Carrier {
+    /// That of its user.
+    pub(super) number: u32,
     wire: Blocking<TcpStream, ()>,
     title: String,
     size: u64,
@@ -42,8 +47,8 @@ impl Display for Refusal {
 }
 
 impl Carrier {
-    /// Logs in, and makes a thread with nothing in it but, if it is to be fetched, the file.
-    pub(super) fn prepare(
+    /// Connects and logs in, even if a user of this name is still there.
+    pub(super) fn enter(
         arguments: &Arguments,
         address: SocketAddr,
         number: u32,
@@ -57,26 +62,32 @@ impl Carrier {
         stream.set_read_timeout(Some(SILENCE_MAX))?;
         stream.set_write_timeout(Some(SILENCE_MAX))?;
         let mut carrier = Self {
+            number,
             wire: Blocking::new(stream),
             title: format!("{}-files-{number}", arguments.user_prefix),
             size: arguments.size.unwrap_or(FILE_BYTES),
         };
-        carrier.enter(arguments, &user_name(&arguments.user_prefix, number))?;
-        let _ = carrier.remove_thread();
-        let title = carrier.title.clone();
-        carrier.request(&Request::CreateThread { title: &title, key: None })?;
-        if arguments.direction == Direction::Down {
-            carrier.upload(FILE)?;
-        }
+        carrier.request(&hello(arguments.presence))?;
+        // A run that was interrupted comes again before the server has noticed that it went.
+        let name = &user_name(&arguments.user_prefix, number);
+        let take_over = Some(TakeOver::Always);
+        let log_in = Request::LogIn { name, udp_port: 0, take_over, session: None };
+        let OwnedReply::PasswordWanted { known } = carrier.request(&log_in)? else {
+            return Err(io::Error::other("the server wants no password"));
+        };
+        carrier.request(&proof(&arguments.password, known))?;
         Ok(carrier)
     }
 
-    fn enter(&mut self, arguments: &Arguments, name: &str) -> io::Result<()> {
-        self.request(&hello(arguments.presence))?;
-        let OwnedReply::PasswordWanted { known } = self.request(&log_in(name))? else {
-            return Err(io::Error::other("the server wants no password"));
-        };
-        self.request(&proof(&arguments.password, known)).map(drop)
+    /// Makes a thread with nothing in it but, if it is to be fetched, the file.
+    pub(super) fn make_files(&mut self, arguments: &Arguments) -> io::Result<()> {
+        let _ = self.remove_thread();
+        let title = self.title.clone();
+        self.request(&Request::CreateThread { title: &title, key: None })?;
+        if arguments.direction == Direction::Down {
+            self.upload(FILE)?;
+        }
+        Ok(())
     }
 
     /// Moves the files one after the other. Returns the bytes, and whether the connection is still there.
@@ -91,17 +102,17 @@ impl Carrier {
             };
             let mut meter = log.meter();
             match moved {
-                Ok(()) => meter.answer(due, log.now_ns()),
+                Ok(()) => meter.answer(Asked::at(due), log.now_ns()),
                 Err(_) if log.is_interrupted() => {
-                    meter.give_up(due, 1, log.now_ns());
+                    meter.give_up(Asked::at(due), log.now_ns());
                     return (bytes, false);
                 }
                 Err(error) if error.get_ref().is_some_and(|inner| inner.is::<Refusal>()) => {
-                    meter.refuse(due, 1, log.now_ns(), error.to_string().as_bytes());
+                    meter.refuse(Asked::at(due), 1, log.now_ns(), error.to_string().as_bytes());
                     return (bytes, true);
                 }
                 Err(error) => {
-                    meter.lose([due], log.now_ns(), &error.to_string());
+                    meter.lose([Asked::at(due)], log.now_ns(), &error.to_string());
                     return (bytes, false);
                 }
             }
@@ -110,9 +121,24 @@ impl Carrier {
         (bytes, true)
     }
 
-    /// Removes what the files were in. It is no part of what was measured.
-    pub(super) fn clean_up(mut self) {
-        let _ = self.remove_thread();
+    /// Removes what the files were in, with the connection or, if it was shut, with another. It is no part of what was
+    /// measured.
+    ///
+    /// # Errors
+    /// The server is gone, or does not answer.
+    pub(super) fn clean_up(
+        arguments: &Arguments,
+        address: SocketAddr,
+        number: u32,
+        carrier: Option<Self>,
+    ) -> io::Result<()> {
+        let mut carrier = match carrier {
+            Some(carrier) => carrier,
+            None => Self::enter(arguments, address, number, &Interrupt::default())?,
+        };
+        // There may be none.
+        let _ = carrier.remove_thread();
+        Ok(())
     }
 
     fn remove_thread(&mut self) -> io::Result<OwnedReply> {

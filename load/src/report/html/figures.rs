@@ -12,7 +12,7 @@ const CURVE_COLUMNS: u32 = 64;
 
 /// Latency by percentile; nothing if nothing was answered.
 pub(super) fn latency_by_percentile(outcome: &Outcome) -> Option<Chart> {
-    let named = named_latencies(outcome)?;
+    let named = named_latencies(&outcome.latency, &outcome.censored)?;
     let x = Axis::of_percentiles(outcome.latency.len());
     let latency_at = |nines: f64| outcome.latency.value_at_quantile(1.0 - 10_f64.powf(-nines)) as f64;
     let parts = |n: u32| (0..=n).map(move |part| f64::from(part) / f64::from(n));

@@ -103,13 +103,19 @@ fn tiles(outcome: &Outcome) -> Vec<Tile> {
     if counts.lost_connections > 0 {
         tiles.push(tile("lost connections", units::count(counts.lost_connections), String::new()));
     }
-    match named_latencies(outcome) {
+    match named_latencies(&outcome.latency, &outcome.censored) {
         None => tiles.push(tile("latency", "–".to_owned(), "nothing was answered".to_owned())),
         Some(named) => tiles.extend(
             named
                 .into_iter()
                 .map(|named| tile(&format!("latency, {}", named.name), named.shown(), String::new())),
         ),
+    }
+    for kind in &outcome.kinds {
+        let named = named_latencies(&kind.latency, &kind.censored).unwrap_or_default();
+        let Some(p99) = named.iter().find(|latency| latency.name == "p99") else { continue };
+        let note = format!("p99 of {} operations", units::count(kind.operations));
+        tiles.push(tile(&kind.name, p99.shown(), note));
     }
     match &outcome.server {
         None => tiles.push(tile("server", "–".to_owned(), "its process could not be looked at".to_owned())),

@@ -27,6 +27,7 @@ pub mod net;
 pub mod network;
 pub mod online;
 pub mod outgoing;
+pub mod replay;
 pub mod session;
 pub mod startup;
 pub mod store;

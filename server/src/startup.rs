@@ -19,10 +19,11 @@ use crate::core::{Helpers, Settings};
 use crate::credentials;
 use crate::descriptors::Budget;
 use crate::directory::Directory;
-use crate::forum::{Entry, Forum, Restorer};
-use crate::journal::{Durability, Replayed, SqliteJournal, Stored, Writing};
+use crate::forum::Forum;
+use crate::journal::{Durability, DurableLog, LogReader, SqliteJournal};
 use crate::net::turn::Server;
 use crate::net::{self, EventLoop, Wake, signals};
+use crate::replay;
 use crate::store::Store;
 use crate::workers::files::{self, FileSync, FileWorkers};
 use crate::workers::logging;
@@ -62,10 +63,10 @@ pub fn serve(arguments: &ServeArguments, data: &Path) -> Result<(), Failed> {
         .map_err(|error| Failed::because(format_args!("can't open the log file: {error}")))?;
     warnings.iter().for_each(|warning| warn!("{warning}"));
 
-    let (forum, replayed) = replay(&store, arguments.accept_log)?;
+    let (forum, journal) = replay(&store, arguments.accept_log)?;
     tidy_files(&forum, store.files())?;
     let (mut event_loop, wake) = EventLoop::new(signals, log.reopener()).map_err(Failed::because)?;
-    let helpers = start_helpers(arguments, hash_parameters, replayed, &store, &wake)?;
+    let helpers = start_helpers(arguments, hash_parameters, journal, &store, &wake)?;
     let mut server = Server::new(settings, SystemClock, forum, helpers);
     let is_whole = match &arguments.credentials {
         Some(file) => credentials::import(file, hash_parameters, &mut server, &mut event_loop)?,
@@ -199,43 +200,34 @@ fn risks(arguments: &ServeArguments, hash_parameters: HashParameters) -> Vec<Str
 }
 
 /// Makes the forum that the log tells of. All of that log is durable when this returns.
-fn replay(store: &Store, accept_log: bool) -> Result<(Forum, Replayed<Writing>), Failed> {
+fn replay(store: &Store, accept_log: bool) -> Result<(Forum, DurableLog), Failed> {
     let began = SystemClock.now();
-    let mut restorer = Restorer::default();
-    let has_uploads = files::has_whole(store.files());
-    let trusted = |stored: Stored<Writing>| match accept_log {
-        true => stored.accept_without_anchor(),
-        false => stored.expecting_entries(has_uploads),
+    let log = LogReader::open_or_create(&store.journal()).map_err(Failed::because)?;
+    let log = match accept_log {
+        true => log.accept_without_anchor(),
+        false => log.expecting_entries(files::has_whole(store.files())),
     };
-    let tail = Stored::<Writing>::open(&store.journal())
-        .map(trusted)
-        .and_then(|stored| stored.chunks(|chunk| restorer.take_chunk(chunk)))
-        .map_err(Failed::because)?;
-    let mut forum = restorer.finish();
-    let replayed = tail
-        .entries(|_, bytes| {
-            // An entry that was refused when it was applied is refused again.
-            Entry::decode(bytes).map(|entry| drop(forum.apply(&entry)))
-        })
-        .map_err(Failed::because)?;
-    if let Some(unverified) = replayed.unverified() {
-        warn!("{unverified}");
+    let (forum, replayed) = replay::replay(log).map_err(Failed::because)?;
+    if let Some(tail) = replayed.dropped_tail() {
+        warn!("{tail}");
     }
+    let contents = replayed.contents();
+    let log = replayed.make_durable().map_err(Failed::because)?;
     info!(
-        "{} accounts and {} threads, from {} log entries behind a snapshot of {} chunks, in {} ms",
+        "{} accounts and {} threads, from {} log entries after a snapshot of {} chunks, in {} ms",
         forum.accounts.len(),
         forum.threads.len(),
-        replayed.contents().last.0 - replayed.contents().covered.0,
-        replayed.contents().chunks,
+        contents.last.0 - contents.covered.0,
+        contents.chunks,
         SystemClock.now().duration_since(began).as_millis()
     );
-    Ok((forum, replayed))
+    Ok((forum, log))
 }
 
 fn start_helpers(
     arguments: &ServeArguments,
     hash_parameters: HashParameters,
-    replayed: Replayed<Writing>,
+    log: DurableLog,
     store: &Store,
     wake: &Wake,
 ) -> Result<Helpers<SqliteJournal>, Failed> {
@@ -247,7 +239,7 @@ fn start_helpers(
     };
     let (threads, queue) = (arguments.hash_threads.into(), arguments.hash_queue as usize);
     Ok(Helpers {
-        journal: replayed.start(durability, move || journal_wake()).map_err(Failed::because)?,
+        journal: log.start(durability, move || journal_wake()).map_err(Failed::because)?,
         passwords: PasswordHasher::start(threads, queue, hash_parameters, Arc::clone(wake))
             .map_err(Failed::because)?,
         files: FileWorkers::start(store.files().clone(), files::THREADS, sync, Arc::clone(wake))
@@ -261,12 +253,12 @@ fn start_helpers(
 /// of this stops a start.
 fn tidy_files(forum: &Forum, dir: &Directory) -> Result<(), Failed> {
     let path = dir.path();
-    let survey = files::survey(dir, forum.files().map(|(_, upload)| upload.id))
+    let found = files::scan(dir, forum.files().map(|(_, upload)| upload.id))
         .map_err(|error| Failed::because(format_args!("can't read {}: {error}", path.display())))?;
     let mut moved = 0;
-    for &id in &survey.missing {
+    for &id in &found.missing {
         // With another log nobody had it, an older one that was put there for a while for instance.
-        match survey.orphaned.binary_search(&id).map(|_| files::bring_back(dir, id)) {
+        match found.orphaned.binary_search(&id).map(|_| files::bring_back(dir, id)) {
             Ok(Ok(())) => {
                 warn!("file {id} was in {}: moved back", files::orphaned(path).display());
                 moved += 1;
@@ -275,14 +267,14 @@ fn tidy_files(forum: &Forum, dir: &Directory) -> Result<(), Failed> {
             Err(_) => warn!("file {id} is missing from {}; downloads of it will fail", path.display()),
         }
     }
-    for id in &survey.parts {
+    for id in &found.parts {
         let part = id.part_in(path);
         match dir.remove_if_there(&id.part()) {
             Ok(()) => info!("deleted {}, the beginning of an upload that broke off", part.display()),
             Err(error) => warn!("can't delete {}: {error}", part.display()),
         }
     }
-    for &id in survey.unnamed.iter().filter(|id| !forum.is_removed_file(**id)) {
+    for &id in found.unreferenced.iter().filter(|id| !forum.is_removed_file(**id)) {
         match files::move_aside(dir, id) {
             Ok(aside) => {
                 warn!("no thread has file {id}: moved to {}", aside.display());

@@ -14,7 +14,7 @@
 //!
 //! Who uses the directory has a lock (flock) on the directory itself.
 
-mod places;
+mod paths;
 #[cfg(test)]
 mod tests;
 
@@ -23,15 +23,15 @@ use std::fmt;
 use std::io;
 use std::path::{Path, PathBuf};
 
-use self::places::{JOURNAL, Places, Purpose};
+use self::paths::{JOURNAL, Paths, Purpose};
 use crate::advice::Advised;
 use crate::directory::Directory;
-use crate::journal::Beside;
+use crate::journal::ServerState;
 
 /// A data directory that nobody else may use until this is dropped.
 #[derive(Debug)]
 pub struct Store {
-    places: Places,
+    paths: Paths,
     /// The directory, with the flock. The kernel releases it when the process dies, however it dies.
     lock: Directory,
     files: Directory,
@@ -39,9 +39,9 @@ pub struct Store {
 
 /// A data directory that is looked at, and not changed.
 #[derive(Debug)]
-pub struct Look {
-    places: Places,
-    beside: Beside,
+pub struct StoreReader {
+    paths: Paths,
+    server: ServerState,
     /// The flock, shared with others who look; none beside a server.
     _lock: Option<Directory>,
 }
@@ -50,11 +50,11 @@ pub struct Look {
 #[derive(Debug)]
 pub struct StoreError {
     root: PathBuf,
-    trouble: Trouble,
+    kind: StoreErrorKind,
 }
 
 #[derive(Debug)]
-enum Trouble {
+enum StoreErrorKind {
     InUse,
     NotADirectory,
     /// Something else where a file of ours should be, and what.
@@ -95,10 +95,10 @@ impl Store {
     }
 
     fn take(root: &Path, purpose: Purpose) -> Result<Self, StoreError> {
-        let places = Places::at(root);
-        match places.take(purpose) {
-            Ok((lock, files)) => Ok(Self { places, lock, files }),
-            Err(trouble) => Err(places.error(trouble)),
+        let paths = Paths::at(root);
+        match paths.take(purpose) {
+            Ok((lock, files)) => Ok(Self { paths, lock, files }),
+            Err(kind) => Err(paths.error(kind)),
         }
     }
 
@@ -107,16 +107,16 @@ impl Store {
     /// # Errors
     /// Those of the file system. The import counts as cut off.
     pub fn finish_import(&self) -> Result<(), StoreError> {
-        self.places
+        self.paths
             .finish_import()
-            .map_err(|error| self.places.error(Trouble::Io("finish the import", error)))
+            .map_err(|error| self.paths.error(StoreErrorKind::Io("finish the import", error)))
     }
 
     /// The journal's path. The file must be opened by the journal alone: closing any other descriptor of it
     /// would drop the locks that SQLite has on it.
     #[must_use]
     pub fn journal(&self) -> PathBuf {
-        self.places.journal()
+        self.paths.journal()
     }
 
     /// The directory of the uploads, in the directory that is locked, wherever that is now.
@@ -132,92 +132,92 @@ impl Store {
     /// Something could not be deleted, or another directory has got the name of this one: then nothing was.
     pub fn wipe(self) -> Result<(), StoreError> {
         if !self.is_in_place()? {
-            return Err(self.places.error(Trouble::Moved));
+            return Err(self.paths.error(StoreErrorKind::Moved));
         }
         let wiped = || {
-            self.places.mark_wiped()?;
-            self.places.finish_wipe()?;
-            self.places.remove_tag_if_alone()
+            self.paths.mark_wiped()?;
+            self.paths.finish_wipe()?;
+            self.paths.remove_tag_if_alone()
         };
-        wiped().map_err(|error| self.places.error(Trouble::Io("wipe it", error)))
+        wiped().map_err(|error| self.paths.error(StoreErrorKind::Io("wipe it", error)))
     }
 
     /// Whether the directory still has the name that it was taken by.
     fn is_in_place(&self) -> Result<bool, StoreError> {
-        let error = |error| self.places.error(Trouble::Io("look at it", error));
-        self.lock.is_at(self.places.root()).map_err(error)
+        let error = |error| self.paths.error(StoreErrorKind::Io("look at it", error));
+        self.lock.is_at(self.paths.root()).map_err(error)
     }
 }
 
-impl Look {
+impl StoreReader {
     /// Looks at the data directory at `root`. Beside a running server that is no hindrance to it; without
     /// one, none can start while this lives.
     ///
     /// # Errors
     /// There is no forum there, or it can't be read.
     pub fn open(root: &Path) -> Result<Self, StoreError> {
-        let places = Places::at(root);
-        match places.share() {
-            Ok((beside, lock)) => Ok(Self { places, beside, _lock: lock }),
-            Err(trouble) => Err(places.error(trouble)),
+        let paths = Paths::at(root);
+        match paths.share() {
+            Ok((server, lock)) => Ok(Self { paths, server, _lock: lock }),
+            Err(kind) => Err(paths.error(kind)),
         }
     }
 
     /// The journal's path.
     #[must_use]
     pub fn journal(&self) -> PathBuf {
-        self.places.journal()
+        self.paths.journal()
     }
 
     /// The directory of the uploads.
     #[must_use]
     pub fn files(&self) -> PathBuf {
-        self.places.files()
+        self.paths.files()
     }
 
     /// Whether a server is running.
     #[must_use]
-    pub fn beside(&self) -> Beside {
-        self.beside
+    pub fn server(&self) -> ServerState {
+        self.server
     }
 }
 
 impl fmt::Display for StoreError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let root = self.root.display();
-        match &self.trouble {
-            Trouble::InUse => write!(f, "data directory {root} is in use by another forumd"),
-            Trouble::NotADirectory => write!(f, "data directory {root} is not a directory"),
-            Trouble::NoFile(name, kind) => {
+        match &self.kind {
+            StoreErrorKind::InUse => write!(f, "data directory {root} is in use by another forumd"),
+            StoreErrorKind::NotADirectory => write!(f, "data directory {root} is not a directory"),
+            StoreErrorKind::NoFile(name, kind) => {
                 write!(f, "data directory {root}: {} is {kind}, not a file; move it away", name.display())
             }
-            Trouble::Foreign(name) => write!(
+            StoreErrorKind::Foreign(name) => write!(
                 f,
                 "data directory {root} holds no forum, but {}; choose an empty directory",
                 name.display()
             ),
-            Trouble::JournalLost => {
+            StoreErrorKind::JournalLost => {
                 write!(f, "data directory {root} holds parts of a forum, but its {JOURNAL} is missing")
             }
-            Trouble::HoldsForum => {
+            StoreErrorKind::HoldsForum => {
                 write!(f, "data directory {root} holds a forum already; import needs an empty or a new one")
             }
-            Trouble::CutShortImport => write!(
+            StoreErrorKind::CutShortImport => write!(
                 f,
                 "data directory {root} holds an import that was cut off; repeat `forumd import` there, or \
                  choose another directory"
             ),
-            Trouble::Moved => write!(
+            StoreErrorKind::Moved => write!(
                 f,
                 "data directory {root} was moved or replaced while it was in use; nothing was wiped"
             ),
-            Trouble::NoForum => write!(f, "there is no forum in data directory {root}"),
-            Trouble::Io(_, error) if error.kind() == io::ErrorKind::ReadOnlyFilesystem => write!(
+            StoreErrorKind::NoForum => write!(f, "there is no forum in data directory {root}"),
+            StoreErrorKind::Io(_, error) if error.kind() == io::ErrorKind::ReadOnlyFilesystem => write!(
                 f,
                 "data directory {root} is on a read-only file system; mount it writable, or choose another \
                  directory"
             ),
-            Trouble::Io(doing, error) => {
+            StoreErrorKind::Io(doing, error) => {
                 write!(f, "data directory {root}: cannot {doing}: {}", Advised(error))
             }
         }
@@ -226,8 +226,8 @@ impl fmt::Display for StoreError {
 
 impl std::error::Error for StoreError {
     fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
-        match &self.trouble {
-            Trouble::Io(_, error) => Some(error),
+        match &self.kind {
+            StoreErrorKind::Io(_, error) => Some(error),
             _ => None,
         }
     }

@@ -6,6 +6,7 @@
 #![forbid(unsafe_code)]
 
 use std::collections::BTreeMap;
+use std::convert::Infallible;
 use std::fs;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
@@ -14,8 +15,8 @@ use std::sync::mpsc::{self, Receiver};
 use std::time::{Duration, Instant};
 
 use forumd::journal::{
-    Access, Beside, Class, Durability, Journal, JournalError, Outcome, Reading, Replayed, SqliteJournal,
-    Stored, Ticket, Writing,
+    Class, Durability, DurableLog, Journal, JournalError, LogReader, Outcome, Replay, Sequence, ServerState,
+    SqliteJournal, Ticket,
 };
 use tempfile::TempDir;
 
@@ -55,17 +56,37 @@ fn put(directory: &Path, files: &Files) {
 }
 
 /// All entries ever committed: those that the snapshot holds, a chunk each, and those after it.
-fn read<A: Access>(stored: Stored<A>) -> Result<(Vec<Vec<u8>>, Replayed<A>), JournalError> {
-    let mut entries = Vec::new();
-    let tail = stored.chunks(|chunk| {
-        entries.push(chunk.to_vec());
-        Ok::<_, String>(())
-    })?;
-    let replayed = tail.entries(|_, entry| {
-        entries.push(entry.to_vec());
-        Ok::<_, String>(())
-    })?;
-    Ok((entries, replayed))
+#[derive(Default)]
+struct Entries(Vec<Vec<u8>>);
+
+impl Replay for Entries {
+    type Error = Infallible;
+
+    fn take_chunk(&mut self, chunk: &[u8]) -> Result<(), Infallible> {
+        self.0.push(chunk.to_vec());
+        Ok(())
+    }
+
+    fn end_snapshot(&mut self, _: Sequence) {}
+
+    fn take_entry(&mut self, _: Sequence, entry: &[u8]) -> Result<(), Infallible> {
+        self.0.push(entry.to_vec());
+        Ok(())
+    }
+}
+
+/// Reads as `check` does.
+fn read(path: &Path) -> Result<Vec<Vec<u8>>, JournalError> {
+    let mut entries = Entries::default();
+    LogReader::open(path, ServerState::Stopped)?.replay(&mut entries)?;
+    Ok(entries.0)
+}
+
+/// Opens and reads as a start does.
+fn open(path: &Path) -> Result<(Vec<Vec<u8>>, DurableLog), JournalError> {
+    let mut entries = Entries::default();
+    let replayed = LogReader::open_or_create(path)?.replay(&mut entries)?;
+    Ok((entries.0, replayed.make_durable()?))
 }
 
 struct Running {
@@ -76,9 +97,9 @@ struct Running {
 
 impl Running {
     fn open(path: &Path) -> Self {
-        let (entries, replayed) = read(Stored::<Writing>::open(path).unwrap()).unwrap();
+        let (entries, log) = open(path).unwrap();
         let (wake, woken) = mpsc::channel();
-        let journal = replayed.start(Durability::Always, move || _ = wake.send(())).unwrap();
+        let journal = log.start(Durability::Always, move || _ = wake.send(())).unwrap();
         Self { journal, woken, entries }
     }
 
@@ -169,17 +190,17 @@ enum Found {
 fn attempt(directory: &Path, files: &Files, sample: &Sample) -> Result<Found, String> {
     put(directory, files);
     let path = directory.join(DATABASE);
-    let checked = Stored::<Reading>::read(&path, Beside::Nobody).and_then(read).map(|(entries, _)| entries);
+    let checked = read(&path);
     if files_in(directory) != *files {
         return Err("reading changed something".to_owned());
     }
-    let opened = Stored::<Writing>::open(&path).and_then(read);
-    let (mut entries, replayed) = match (opened, checked) {
+    let opened = open(&path);
+    let (mut entries, log) = match (opened, checked) {
         (Err(error), Err(checked)) if error.to_string() == checked.to_string() => {
             let changed = files_in(directory) != *files;
             return if changed { Err("a refusal changed something".to_owned()) } else { Ok(Found::Refused) };
         }
-        (Ok((entries, replayed)), Ok(checked)) if entries == checked => (entries, replayed),
+        (Ok((entries, log)), Ok(checked)) if entries == checked => (entries, log),
         (opened, checked) => {
             let found = |entries: Vec<_>| format!("{} entries", entries.len());
             let opened = opened.map(|(entries, _)| entries);
@@ -190,11 +211,11 @@ fn attempt(directory: &Path, files: &Files, sample: &Sample) -> Result<Found, St
         return Err(format!("another state of {} entries", entries.len()));
     }
     let missing = sample.entries.len() - entries.len();
-    replayed.append(&[b"after"]).map_err(|error| format!("it starts, and then: {error}"))?;
+    log.append(&[b"after"]).map_err(|error| format!("it starts, and then: {error}"))?;
     entries.push(b"after".to_vec());
-    match Stored::<Reading>::read(&path, Beside::Nobody).and_then(read) {
-        Ok((again, _)) if again == entries => {}
-        Ok((again, _)) => return Err(format!("{} entries after another start", again.len())),
+    match read(&path) {
+        Ok(again) if again == entries => {}
+        Ok(again) => return Err(format!("{} entries after another start", again.len())),
         Err(error) => return Err(format!("it starts, goes on, and then: {error}")),
     }
     Ok(if missing == 0 { Found::Whole } else { Found::Part(missing) })

@@ -6,7 +6,7 @@
 
 use std::path::Path;
 
-use forumd::journal::{Beside, Reading, Stored};
+use forumd::journal::{LogReader, ServerState};
 
 #[test]
 fn a_journal_of_an_older_format_is_refused_in_words_and_left_as_it_is() {
@@ -14,7 +14,7 @@ fn a_journal_of_an_older_format_is_refused_in_words_and_left_as_it_is() {
     let dir = tempfile::tempdir().unwrap();
     let copy = dir.path().join("journal.sqlite3");
     std::fs::copy(&recorded, &copy).unwrap();
-    let Err(refused) = Stored::<Reading>::read(&copy, Beside::Nobody) else { panic!("it was read") };
+    let Err(refused) = LogReader::open(&copy, ServerState::Stopped) else { panic!("it was read") };
     let promised = "format 1 is older than format 2, which this forumd reads: export it with the forumd that \
                     wrote it, and import that into a new directory";
     assert!(refused.to_string().ends_with(promised), "{refused}");

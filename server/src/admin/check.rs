@@ -14,14 +14,14 @@ use forum_common::escape::for_terminal;
 use forum_common::names::Title;
 
 use super::verify::{Fault, expected, verify};
-use super::{Counted, Point, Totals, because, say, stored};
+use super::{Counted, Point, Totals, because, open_log, say};
 use crate::directory::Directory;
 use crate::forum::{Forum, Upload};
 use crate::interrupts::Interrupts;
-use crate::journal::{Beside, Contents, parts};
+use crate::journal::{Contents, ServerState, parts};
 use crate::startup::Failed;
-use crate::store::Look;
-use crate::workers::files::{FileId, Kind, Survey, orphaned, survey};
+use crate::store::StoreReader;
+use crate::workers::files::{FileId, Kind, Scan, orphaned, scan};
 
 /// What others than the owner could do with a file.
 const OTHERS_MODE: u32 = 0o077;
@@ -30,8 +30,8 @@ const PERMISSIONS: u32 = 0o7777;
 
 /// Checks what is in `data`.
 pub(super) fn run(data: &Path, out: &mut impl Write) -> Result<(), Failed> {
-    let look = Look::open(data).map_err(Failed::because)?;
-    let mut check = Check { data, look, out, problems: 0 };
+    let store = StoreReader::open(data).map_err(Failed::because)?;
+    let mut check = Check { data, store, out, problems: 0 };
     match check.replay() {
         Ok(point) => check.forum(&point)?,
         Err(reason) => check.problem(reason)?,
@@ -42,7 +42,7 @@ pub(super) fn run(data: &Path, out: &mut impl Write) -> Result<(), Failed> {
 
 struct Check<'a, W> {
     data: &'a Path,
-    look: Look,
+    store: StoreReader,
     out: &'a mut W,
     problems: u64,
 }
@@ -66,24 +66,24 @@ impl<W: Write> Check<'_, W> {
     }
 
     fn replay(&self) -> Result<Point, String> {
-        stored(&self.look).and_then(Point::replay).map_err(|error| error.to_string())
+        open_log(&self.store).and_then(Point::replay).map_err(|error| error.to_string())
     }
 
     fn forum(&mut self, point: &Point) -> Result<(), Failed> {
         let totals = Totals::of(&point.forum);
         self.log(&point.contents)?;
-        if let Some(unverified) = &point.unverified {
-            self.say(unverified)?;
+        if let Some(tail) = &point.dropped_tail {
+            self.say(tail)?;
         }
         self.say(format_args!("accounts: {}", totals.accounts))?;
         self.say(format_args!("threads: {}", totals.threads))?;
         self.say(format_args!("messages: {}", totals.messages))?;
         self.say(format_args!("files: {} ({})", totals.files, Counted(totals.file_bytes, "byte")))?;
-        let dir = self.look.files();
+        let dir = self.store.files();
         match Directory::open(&dir)
-            .and_then(|dir| survey(&dir, point.forum.files().map(|(_, upload)| upload.id)))
+            .and_then(|dir| scan(&dir, point.forum.files().map(|(_, upload)| upload.id)))
         {
-            Ok(survey) => self.files(&point.forum, &survey),
+            Ok(found) => self.files(&point.forum, &found),
             Err(error) => self.problem(format_args!("{} can't be read: {error}", dir.display())),
         }
     }
@@ -100,20 +100,20 @@ impl<W: Write> Check<'_, W> {
         self.say(format_args!("log: {}, up to entry {last}", Counted(batches, "commit")))
     }
 
-    fn files(&mut self, forum: &Forum, survey: &Survey) -> Result<(), Failed> {
-        let parts = survey.parts.len();
-        self.say(match self.look.beside() {
-            Beside::Server => format!("uploads under way: {parts}"),
-            Beside::Nobody => format!("uploads that broke off, deleted by the next start: {parts}"),
+    fn files(&mut self, forum: &Forum, found: &Scan) -> Result<(), Failed> {
+        let parts = found.parts.len();
+        self.say(match self.store.server() {
+            ServerState::Running => format!("uploads under way: {parts}"),
+            ServerState::Stopped => format!("uploads that broke off, deleted by the next start: {parts}"),
         })?;
-        self.unnamed(forum, survey)?;
-        self.foreign(&survey.foreign)?;
-        let mut missing: BTreeSet<FileId> = survey.missing.iter().copied().collect();
+        self.unreferenced(forum, found)?;
+        self.foreign(&found.foreign)?;
+        let mut missing: BTreeSet<FileId> = found.missing.iter().copied().collect();
         for (title, upload) in forum.files() {
             if missing.contains(&upload.id) {
                 continue;
             }
-            match verify(&upload.id.path_in(&self.look.files()), expected(upload), &Interrupts::Deadly) {
+            match verify(&upload.id.path_in(&self.store.files()), expected(upload), &Interrupts::Deadly) {
                 Ok(_) => {}
                 Err(Fault::Missing) => drop(missing.insert(upload.id)),
                 Err(fault) => self.broken_file(title, upload, &fault)?,
@@ -124,10 +124,10 @@ impl<W: Write> Check<'_, W> {
 
     /// Whole files that no thread has. Beside a server a file may be whole for a moment before its entry is in
     /// the log, so there only those count that were moved aside.
-    fn unnamed(&mut self, forum: &Forum, survey: &Survey) -> Result<(), Failed> {
+    fn unreferenced(&mut self, forum: &Forum, found: &Scan) -> Result<(), Failed> {
         let (removed, orphans): (Vec<FileId>, Vec<FileId>) =
-            survey.unnamed.iter().partition(|id| forum.is_removed_file(**id));
-        if self.look.beside() == Beside::Nobody {
+            found.unreferenced.iter().partition(|id| forum.is_removed_file(**id));
+        if self.store.server() == ServerState::Stopped {
             if !removed.is_empty() {
                 let removed = removed.len();
                 self.say(format_args!("files of removed threads, deleted by the next start: {removed}"))?;
@@ -138,7 +138,7 @@ impl<W: Write> Check<'_, W> {
                 ))?;
             }
         }
-        for id in &survey.orphaned {
+        for id in &found.orphaned {
             self.say(format_args!("no thread has files/orphaned/{id}: delete it if nobody misses it"))?;
         }
         Ok(())
@@ -154,13 +154,13 @@ impl<W: Write> Check<'_, W> {
     }
 
     fn missing(&mut self, forum: &Forum, missing: &BTreeSet<FileId>) -> Result<(), Failed> {
-        let later = match self.look.beside() {
-            Beside::Nobody => None,
-            Beside::Server => match Look::open(self.data) {
+        let later = match self.store.server() {
+            ServerState::Stopped => None,
+            ServerState::Running => match StoreReader::open(self.data) {
                 // Wiped meanwhile: then nothing is missing.
                 Err(_) => return Ok(()),
-                Ok(look) => {
-                    self.look = look;
+                Ok(store) => {
+                    self.store = store;
                     match self.replay() {
                         Ok(point) => Some(point),
                         Err(reason) => return self.problem(reason),
@@ -181,7 +181,7 @@ impl<W: Write> Check<'_, W> {
 
     /// Whether anybody else may look into what is ours.
     fn permissions(&mut self) -> Result<(), Failed> {
-        let (journal, files) = (self.look.journal(), self.look.files());
+        let (journal, files) = (self.store.journal(), self.store.files());
         self.permission(self.data)?;
         for part in parts(&journal) {
             self.permission(&part)?;

@@ -19,15 +19,15 @@ use super::layout::{
     create_directory, create_file, parent, room_name, thread_name, upload_name,
 };
 use super::verify::{Fault, copy, expected, verify};
-use super::{Point, Totals, because, say, stored};
+use super::{Point, Totals, because, open_log, say};
 use crate::console;
 use crate::directory::Directory;
 use crate::forum::{Forum, History, Item, Record, Sequence, Thread, TimedPost, Upload};
 use crate::interrupts::Interrupts;
 use crate::journal::sync_directory;
 use crate::startup::Failed;
-use crate::store::Look;
-use crate::workers::files::{FileId, is_lost_and_found, survey};
+use crate::store::StoreReader;
+use crate::workers::files::{FileId, is_lost_and_found, scan};
 use forum_common::text::Zone;
 
 /// Points of the log that are tried. Each one loses only files that came and went since the one before.
@@ -40,8 +40,8 @@ pub(super) fn run(
     out: &mut impl Write,
     interrupts: &Interrupts,
 ) -> Result<(), Failed> {
-    // Whoever has nothing to export needs no directory for it.
-    Look::open(data).map_err(Failed::because)?;
+    // Without anything to export no directory is made for it.
+    StoreReader::open(data).map_err(Failed::because)?;
     let (draft, held) = prepare(dir)?;
     let point = freeze(&held, interrupts, || look(data, &held))?;
     verify_files(&point.forum, &held, interrupts)?;
@@ -83,10 +83,10 @@ pub(super) fn write(
 
 /// Opens the log at the present point and reads it. `held` gets a link to every file in between.
 fn look(data: &Path, held: &Path) -> Result<(Point, PathBuf), Failed> {
-    let look = Look::open(data).map_err(Failed::because)?;
-    let stored = stored(&look).map_err(Failed::because)?;
-    link_all(&look.files(), held).map_err(because("link the files"))?;
-    Ok((Point::replay(stored).map_err(Failed::because)?, look.files()))
+    let store = StoreReader::open(data).map_err(Failed::because)?;
+    let log = open_log(&store).map_err(Failed::because)?;
+    link_all(&store.files(), held).map_err(because("link the files"))?;
+    Ok((Point::replay(log).map_err(Failed::because)?, store.files()))
 }
 
 /// Looks at one point of the log after the other, until `held` has every file that the point names; and
@@ -112,7 +112,7 @@ fn freeze(
             return Err(broken_file(&point.forum, *id, &Fault::Missing));
         }
         if gone.is_empty() {
-            drop_unnamed(&point.forum, held).map_err(because("drop files that nothing names"))?;
+            drop_unreferenced(&point.forum, held).map_err(because("drop files that nothing names"))?;
             return Ok(point);
         }
         gone_before.extend(gone);
@@ -198,9 +198,9 @@ fn link_or_copy(from: &Path, to: &Path) -> io::Result<()> {
     }
 }
 
-pub(super) fn drop_unnamed(forum: &Forum, held: &Path) -> io::Result<()> {
-    let survey = survey(&Directory::open(held)?, forum.files().map(|(_, upload)| upload.id))?;
-    survey.unnamed.iter().try_for_each(|id| fs::remove_file(id.path_in(held)))
+pub(super) fn drop_unreferenced(forum: &Forum, held: &Path) -> io::Result<()> {
+    let found = scan(&Directory::open(held)?, forum.files().map(|(_, upload)| upload.id))?;
+    found.unreferenced.iter().try_for_each(|id| fs::remove_file(id.path_in(held)))
 }
 
 /// Import takes no damaged file, so there is none in an export.
@@ -453,7 +453,7 @@ mod tests {
         for line in lines {
             restorer.take(serde_json::from_str::<Record>(line).unwrap()).unwrap();
         }
-        Point { forum: restorer.finish(), contents: Contents::default(), unverified: None }
+        Point { forum: restorer.finish(), contents: Contents::default(), dropped_tail: None }
     }
 
     /// What comes of an export that sees these points; and how many files it holds then.

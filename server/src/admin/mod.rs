@@ -24,11 +24,12 @@ use std::path::Path;
 use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
 
 use crate::directory::Directory;
-use crate::forum::{AccountId, Entry, Forum, Restorer};
+use crate::forum::{AccountId, Forum};
 use crate::interrupts::Interrupts;
-use crate::journal::{Access, Contents, JournalError, Reading, Stored, Unverified};
+use crate::journal::{Contents, DroppedTail, JournalError, LogReader};
+use crate::replay::replay;
 use crate::startup::Failed;
-use crate::store::Look;
+use crate::store::StoreReader;
 use crate::workers::files::{FileId, has_whole};
 
 /// Writes everything in the data directory `data` into `dir`, which must be empty or new: as text files for
@@ -91,26 +92,21 @@ struct Point {
     forum: Forum,
     contents: Contents,
     /// What the next start drops.
-    unverified: Option<Unverified>,
+    dropped_tail: Option<DroppedTail>,
 }
 
 /// Opens the journal at its present point, to be read. An upload needs an account and a thread, so beside one the
 /// log has entries.
-fn stored(look: &Look) -> Result<Stored<Reading>, JournalError> {
-    let has_uploads = Directory::open(&look.files()).is_ok_and(|dir| has_whole(&dir));
-    Ok(Stored::read(&look.journal(), look.beside())?.expecting_entries(has_uploads))
+fn open_log(store: &StoreReader) -> Result<LogReader, JournalError> {
+    let has_uploads = Directory::open(&store.files()).is_ok_and(|dir| has_whole(&dir));
+    Ok(LogReader::open(&store.journal(), store.server())?.expecting_entries(has_uploads))
 }
 
 impl Point {
-    /// Reads a journal to the point where it was opened.
-    fn replay<A: Access>(stored: Stored<A>) -> Result<Self, JournalError> {
-        let mut restorer = Restorer::default();
-        let tail = stored.chunks(|chunk| restorer.take_chunk(chunk))?;
-        let mut forum = restorer.finish();
-        // An entry that was refused when it was applied is refused again.
-        let replayed =
-            tail.entries(|_, bytes| Entry::decode(bytes).map(|entry| drop(forum.apply(&entry))))?;
-        Ok(Self { forum, contents: replayed.contents(), unverified: replayed.unverified().cloned() })
+    /// Reads a log to the point where it was opened, and lets go of it.
+    fn replay(log: LogReader) -> Result<Self, JournalError> {
+        let (forum, replayed) = replay(log)?;
+        Ok(Self { forum, contents: replayed.contents(), dropped_tail: replayed.dropped_tail().cloned() })
     }
 }
 

@@ -8,14 +8,15 @@ use std::path::Path;
 use forum_common::escape::for_terminal;
 use forum_common::names::Password;
 
+use super::say;
 use super::secret::ask;
-use super::{Point, say};
 use crate::clock::{Clock, SystemClock};
 use crate::forum::{AccountId, Change, Entry, Forum};
 use crate::interrupts::Interrupts;
-use crate::journal::{Beside, JournalError, Reading, Stored, Writing};
+use crate::journal::{LogReader, ServerState};
+use crate::replay::replay;
 use crate::startup::Failed;
-use crate::store::{Look, Store};
+use crate::store::{Store, StoreReader};
 use crate::workers::passwords::{HashParameters, PasswordHash, hash_all};
 
 /// Asks `input` for the new password of `name`, and puts it into the log in `data`.
@@ -27,18 +28,18 @@ pub(super) fn run(
     interrupts: &Interrupts,
 ) -> Result<(), Failed> {
     // Taking a directory would make a data directory of it.
-    Look::open(data).map_err(Failed::because)?;
+    StoreReader::open(data).map_err(Failed::because)?;
     let store = Store::open(data).map_err(Failed::because)?;
     let name = for_terminal(name);
     // Until the password is known the log is only read, so that a refusal leaves no trace.
-    let point = Stored::<Reading>::read(&store.journal(), Beside::Nobody)
-        .and_then(Point::replay)
-        .map_err(Failed::because)?;
-    let account = point.forum.accounts.find(&name);
+    let log = LogReader::open(&store.journal(), ServerState::Stopped).map_err(Failed::because)?;
+    let (forum, replayed) = replay(log).map_err(Failed::because)?;
+    let account = forum.accounts.find(&name);
     let account = account.ok_or_else(|| Failed::because(format_args!("no account is named {name}")))?;
     let password = ask(&format!("New password for {name}: "), input, interrupts)?;
-    let entry = entry(&point.forum, account, hash(password)?);
-    append(&store.journal(), &entry).map_err(Failed::because)?;
+    let entry = entry(&forum, account, hash(password)?);
+    let log = replayed.make_durable().map_err(Failed::because)?;
+    log.append(&[&entry]).map_err(Failed::because)?;
     say(out, format_args!("password of {name} reset"))
 }
 
@@ -53,11 +54,4 @@ fn entry(forum: &Forum, account: AccountId, hash: PasswordHash) -> Vec<u8> {
     let mut bytes = Vec::new();
     Entry { at_ms, actor: None, key: None, change: Change::SetPassword { account, hash } }.encode(&mut bytes);
     bytes
-}
-
-/// What it says was read a moment ago, so here only its digests are checked.
-fn append(journal: &Path, entry: &[u8]) -> Result<(), JournalError> {
-    let skip = |_: &[u8]| Ok::<_, JournalError>(());
-    let tail = Stored::<Writing>::open(journal)?.chunks(skip)?;
-    tail.entries(|_, bytes| skip(bytes))?.append(&[entry])
 }

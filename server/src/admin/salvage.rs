@@ -10,15 +10,16 @@ use std::path::Path;
 
 use forum_common::escape::for_terminal;
 
-use super::export::{drop_unnamed, hold_all, link_all, prepare, write};
+use super::export::{drop_unreferenced, hold_all, link_all, prepare, write};
 use super::verify::{Fault, expected, verify};
 use super::{Totals, because, say};
 use crate::directory::Directory;
-use crate::forum::{Entry, Forum, Restorer};
+use crate::forum::Forum;
 use crate::interrupts::Interrupts;
-use crate::journal::{JournalError, Reading, Sequence, Stored, Tail, sync_directory};
+use crate::journal::{JournalError, LogReader, Sequence, sync_directory};
+use crate::replay::ForumReplay;
 use crate::startup::Failed;
-use crate::store::Look;
+use crate::store::StoreReader;
 use crate::workers::files::{FileId, has_whole};
 
 /// Exports into `dir` what verifies of what is in `data`.
@@ -28,14 +29,14 @@ pub(super) fn run(
     out: &mut impl Write,
     interrupts: &Interrupts,
 ) -> Result<(), Failed> {
-    let look = Look::open(data).map_err(Failed::because)?;
+    let store = StoreReader::open(data).map_err(Failed::because)?;
     let (draft, held) = prepare(dir)?;
     // What can't be linked is tried again one by one.
-    let _ = link_all(&look.files(), &held);
-    let Saved { forum, covered, last, snapshot_error, stopped } = read(&look).map_err(nothing_saved)?;
-    let unheld = hold_all(&forum, &look.files(), &held, interrupts)?;
+    let _ = link_all(&store.files(), &held);
+    let Saved { forum, covered, last, snapshot_error, stopped } = read(&store).map_err(nothing_saved)?;
+    let unheld = hold_all(&forum, &store.files(), &held, interrupts)?;
     let lost = drop_unverified(&forum, &held, unheld, interrupts)?;
-    drop_unnamed(&forum, &held).map_err(because("drop files that nothing names"))?;
+    drop_unreferenced(&forum, &held).map_err(because("drop files that nothing names"))?;
     write(&forum, &lost.ids, draft, interrupts)?;
     let totals = Totals::without(&forum, &lost.ids);
     say(out, format_args!("salvaged {totals} to {}", dir.display()))?;
@@ -73,20 +74,23 @@ struct Saved {
 ///
 /// # Errors
 /// Why there is nothing of it.
-fn read(look: &Look) -> Result<Saved, JournalError> {
-    let stored = || Stored::<Reading>::read_damaged(&look.journal(), look.beside());
-    let has_uploads = Directory::open(&look.files()).is_ok_and(|dir| has_whole(&dir));
-    let mut restorer = Restorer::default();
-    let tail = stored()?.expecting_entries(has_uploads).chunks(|chunk| restorer.take_chunk(chunk));
-    // Of a damaged snapshot, what came before the damage.
-    let restored = restorer.finish();
-    let saved = match tail {
-        Ok(tail) => read_entries(restored, tail),
-        Err(error) => match read_entries(Restorer::default().finish(), stored()?.without_snapshot()) {
-            // What a snapshot covers may not have been deleted yet.
-            saved if saved.last > Sequence(0) => Saved { snapshot_error: Some(error), ..saved },
-            saved => Saved { forum: restored, stopped: Some(error), ..saved },
-        },
+fn read(store: &StoreReader) -> Result<Saved, JournalError> {
+    let open = || LogReader::open_damaged(&store.journal(), store.server());
+    let has_uploads = Directory::open(&store.files()).is_ok_and(|dir| has_whole(&dir));
+    let mut read = ForumReplay::default();
+    let end = open()?.expecting_entries(has_uploads).replay(&mut read);
+    let saved = match (read, end) {
+        (read @ ForumReplay::Snapshot(_), Err(error)) => {
+            let mut entries = ForumReplay::default();
+            let end = open()?.replay_without_snapshot(&mut entries);
+            match Saved::new(entries, end.err()) {
+                // What a snapshot covers may not have been deleted yet.
+                saved if saved.last > Sequence(0) => Saved { snapshot_error: Some(error), ..saved },
+                // Of a damaged snapshot, what came before the damage.
+                _ => Saved::new(read, Some(error)),
+            }
+        }
+        (read, end) => Saved::new(read, end.err()),
     };
     // Nothing is without somebody who made it.
     match saved.stopped {
@@ -95,16 +99,14 @@ fn read(look: &Look) -> Result<Saved, JournalError> {
     }
 }
 
-fn read_entries(mut forum: Forum, tail: Tail<Reading>) -> Saved {
-    let covered = tail.covered();
-    let mut last = covered;
-    let read = tail.entries(|sequence, bytes| {
-        Entry::decode(bytes).map(|entry| {
-            drop(forum.apply(&entry));
-            last = sequence;
-        })
-    });
-    Saved { forum, covered, last, snapshot_error: None, stopped: read.err() }
+impl Saved {
+    fn new(read: ForumReplay, stopped: Option<JournalError>) -> Self {
+        let (covered, last) = match &read {
+            ForumReplay::Snapshot(_) => (Sequence(0), Sequence(0)),
+            ForumReplay::Entries { covered, last, .. } => (*covered, *last),
+        };
+        Self { forum: read.into_forum(), covered, last, snapshot_error: None, stopped }
+    }
 }
 
 /// The files that an export can't have.

@@ -17,7 +17,8 @@ use super::{Point, check, export, import, reset};
 use crate::clock::{Clock, SystemClock};
 use crate::forum::{AccountId, Change, Entry, Key, Keyed, ThreadId};
 use crate::interrupts::Interrupts;
-use crate::journal::{Beside, Durability, Reading, SqliteJournal, Stored, Writing};
+use crate::journal::{Durability, DurableLog, LogReader, ServerState, SqliteJournal};
+use crate::replay::replay;
 use crate::startup::Failed;
 use crate::store::Store;
 use crate::workers::files::FileId;
@@ -68,11 +69,11 @@ impl Place {
     fn append(&self, entries: &[Entry]) {
         let encoded: Vec<Vec<u8>> = entries.iter().map(encoded).collect();
         let entries: Vec<&[u8]> = encoded.iter().map(Vec::as_slice).collect();
-        replayed(&self.journal()).append(&entries).unwrap();
+        open_log(&self.journal()).append(&entries).unwrap();
     }
 
     fn point(&self) -> Point {
-        Point::replay(Stored::<Reading>::read(&self.journal(), Beside::Nobody).unwrap()).unwrap()
+        Point::replay(LogReader::open(&self.journal(), ServerState::Stopped).unwrap()).unwrap()
     }
 
     fn export(&self, name: &str) -> Result<String, String> {
@@ -112,10 +113,9 @@ impl Place {
     }
 }
 
-fn replayed(journal: &Path) -> crate::journal::Replayed<Writing> {
-    let skip = |_: &[u8]| Ok::<_, io::Error>(());
-    let tail = Stored::<Writing>::open(journal).unwrap().chunks(skip).unwrap();
-    tail.entries(|_, entry| skip(entry)).unwrap()
+fn open_log(journal: &Path) -> DurableLog {
+    let (_, replayed) = replay(LogReader::open_or_create(journal).unwrap()).unwrap();
+    replayed.make_durable().unwrap()
 }
 
 fn said(run: impl FnOnce(&mut Vec<u8>) -> Result<(), Failed>) -> Result<String, String> {
@@ -225,7 +225,7 @@ fn walk<T>(directory: &Path, see: impl Fn(&Path) -> T) -> BTreeMap<PathBuf, T> {
 /// A server's hold on the data directory of `place`: the lock, and a journal that is open.
 fn served(place: &Place) -> (SqliteJournal, Store) {
     let store = Store::open(&place.data()).unwrap();
-    let journal = replayed(&store.journal()).start(Durability::None, || {}).unwrap();
+    let journal = open_log(&store.journal()).start(Durability::None, || {}).unwrap();
     (journal, store)
 }
 
@@ -602,7 +602,7 @@ fn an_empty_log_beside_uploads_is_a_problem() {
     for part in crate::journal::parts(&place.journal()) {
         fs::remove_file(part).ok();
     }
-    drop(replayed(&place.data().join("journal.sqlite3")));
+    drop(open_log(&place.data().join("journal.sqlite3")));
     let problems = place.problems();
     assert_eq!(problems.len(), 1);
     assert!(problems[0].contains("it is empty, although files have been uploaded"), "{problems:?}");
@@ -632,7 +632,7 @@ fn a_damaged_journal_is_a_problem() {
 #[test]
 fn an_entry_that_cannot_be_read_is_a_problem() {
     let place = Place::with_forum();
-    replayed(&place.journal()).append(&[&[1, 2, 3]]).unwrap();
+    open_log(&place.journal()).append(&[&[1, 2, 3]]).unwrap();
     assert_eq!(place.problems().len(), 1);
     assert!(place.problems()[0].contains("unreadable at entry 16: "));
 }

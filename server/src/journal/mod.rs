@@ -19,8 +19,8 @@ use std::fmt;
 pub use batch::{Batch, Cursor};
 pub use memory::MemoryJournal;
 pub use sqlite::{
-    Access, Beside, Contents, JournalError, Place, Reading, Replayed, SNAPSHOT_CHUNK_BYTES, SqliteJournal,
-    Stored, Tail, Trouble, Unverified, Writing, leftovers, parts, sync_directory, write_fresh,
+    Contents, DroppedTail, DurableLog, JournalError, JournalErrorKind, LogReader, Place, Replay, Replayed,
+    SNAPSHOT_CHUNK_BYTES, ServerState, SqliteJournal, parts, sync_directory, temporary_parts, write_fresh,
 };
 
 /// What the event loop needs of a journal. Replay is not part of it: that happens before there is a loop.
@@ -54,7 +54,7 @@ pub trait Journal {
     /// be committed counts.
     fn durable(&self) -> Sequence;
 
-    /// Bytes of entries that a replay reads behind the newest snapshot: what a new one would save.
+    /// Bytes of entries that a replay reads after the newest snapshot: what a new one would save.
     fn tail_bytes(&self) -> u64 {
         0
     }
@@ -86,7 +86,7 @@ pub enum Class {
 /// another node.
 #[derive(Debug, PartialEq, Eq)]
 pub enum Outcome {
-    /// They are in the log, without a gap behind what was told before, and as durable as [`Durability`] promises.
+    /// They are in the log, without a gap after what was told before, and as durable as [`Durability`] promises.
     Committed {
         /// Where the first of them is in the log.
         first: Sequence,

@@ -1,5 +1,5 @@
 //! The journal on disk: SQLite in WAL mode, one row a commit. This is the side that the loop sees: it hands
-//! batches over and fetches what became of them, and refuses to know anything about files.
+//! batches over and fetches what became of them, and knows nothing of files.
 //!
 //! A thread of its own writes, so that the loop never waits for a disk. Where a commit waits for none, because
 //! nothing is fsynced before the answer, the loop commits itself whenever the thread is not at the database:
@@ -7,18 +7,21 @@
 //! thread all the same: long ones, and those in which SQLite might fsync.
 
 mod anchor;
+mod anchor_check;
 mod chain;
-mod draft;
+mod durable;
 mod error;
 mod file;
 mod index;
 mod interval;
-mod keeper;
-mod replay;
-mod settle;
+mod journal_thread;
+mod reader;
+mod snapshot;
 mod structure;
 #[cfg(test)]
 mod tests;
+
+mod verify;
 mod writer;
 
 use std::collections::VecDeque;
@@ -32,22 +35,22 @@ use blake3::Hash;
 use log::warn;
 
 use self::chain::{ChunkChain, Tip};
-use self::draft::{CHUNKS_AHEAD, Delivery, insert_chunk, validate};
+use self::durable::close;
 use self::error::{io, sqlite};
 use self::file::Database;
 use self::interval::IntervalSync;
-use self::keeper::{Report, Reporter, Work, keep};
-use self::replay::{End, Settled};
-use self::settle::close;
+use self::journal_thread::{Report, Reporter, Work, run};
+use self::snapshot::{CHUNKS_AHEAD, SnapshotSender, insert_chunk, validate};
 use self::writer::{Broken, Start, Syncs, Writer};
 use super::batch::{Batch, Gathering, Turn};
 use super::{Chunks, Class, Durability, Journal, Outcome, Sequence, Ticket};
 use crate::inbox::{Inbox, Sender, inbox};
 
-pub use self::draft::SNAPSHOT_CHUNK_BYTES;
-pub use self::error::{JournalError, Place, Trouble};
-pub use self::file::{Beside, leftovers, parts, sync_directory};
-pub use self::replay::{Access, Contents, Reading, Replayed, Stored, Tail, Unverified, Writing};
+pub use self::durable::DurableLog;
+pub use self::error::{JournalError, JournalErrorKind, Place};
+pub use self::file::{ServerState, parts, sync_directory, temporary_parts};
+pub use self::reader::{Contents, DroppedTail, LogReader, Replay, Replayed};
+pub use self::snapshot::SNAPSHOT_CHUNK_BYTES;
 
 /// The version of the tables.
 const FORMAT: u32 = 2;
@@ -67,21 +70,21 @@ pub struct SqliteJournal {
     own_reports: VecDeque<Report>,
     /// None once the journal is closed.
     writer: Option<Arc<Mutex<Writer>>>,
-    keeper: Option<JoinHandle<Result<(), Broken>>>,
-    /// Where the log ended when the last outcome was told: the state that a snapshot can be taken of.
-    told: Tip,
+    thread: Option<JoinHandle<Result<(), Broken>>>,
+    /// Where the log ended at the last outcome: the state that a snapshot can be taken of.
+    reported: Tip,
     /// Up to where the log survives a power cut, as far as the durability promises that.
     durable: Sequence,
     durability: Durability,
-    /// Bytes of the batches behind the newest snapshot, up to there.
+    /// Bytes of the batches after the newest snapshot, up to there.
     tail_bytes: u64,
     /// While a snapshot is being written: how many of these bytes it covers.
     snapshot_covers_bytes: Option<u64>,
     ended: bool,
 }
 
-impl Replayed<Writing> {
-    /// Starts the thread that writes behind what was replayed. It calls `wake` after each thing that
+impl DurableLog {
+    /// Starts the thread that writes after what was replayed. It calls `wake` after each thing that
     /// [`Journal::next_outcome`] has to tell, and when it ends.
     ///
     /// # Errors
@@ -91,8 +94,7 @@ impl Replayed<Writing> {
         durability: Durability,
         wake: impl Fn() + Send + 'static,
     ) -> Result<SqliteJournal, JournalError> {
-        let (settled, end) = self.into_parts();
-        SqliteJournal::start(settled, end, durability, Box::new(wake))
+        SqliteJournal::start(self, durability, Box::new(wake))
     }
 
     /// Adds entries without a server, durably, as one commit, and closes the journal.
@@ -100,17 +102,17 @@ impl Replayed<Writing> {
     /// # Errors
     /// The commit failed; none of the entries is in the log.
     pub fn append(self, entries: &[&[u8]]) -> Result<(), JournalError> {
-        let (settled, end) = self.into_parts();
+        let Self { files, end } = self;
         if entries.is_empty() {
-            return close(settled, end.tip);
+            return close(files, end.tip);
         }
         let mut batch = Batch::default();
         for entry in entries {
             batch.push(None, |out| out.extend_from_slice(entry));
         }
-        let tip = writer::append(&settled.database.conn, end.tip, &batch)
-            .map_err(|error| settled.database.error(sqlite("commit")(error)))?;
-        close(settled, tip)
+        let tip = writer::append(&files.database.conn, end.tip, &batch)
+            .map_err(|error| files.database.error(sqlite("commit")(error)))?;
+        close(files, tip)
     }
 }
 
@@ -156,7 +158,7 @@ fn set_durability(database: &Database, durability: Durability) -> Result<Syncs, 
 
 /// The thread, to its end, of which the loop learns in any case.
 fn serve(writer: &Mutex<Writer>, reporter: &Reporter, works: &Inbox<Work>) -> Result<(), Broken> {
-    let served = keep(writer, reporter, works);
+    let served = run(writer, reporter, works);
     if let Err(Broken(reason)) = &served {
         reporter.tell(Report::Broken { reason: reason.clone() });
     }
@@ -174,20 +176,19 @@ fn spawn<T: Send + 'static>(
 
 impl SqliteJournal {
     fn start(
-        settled: Settled,
-        end: End,
+        DurableLog { files, end }: DurableLog,
         durability: Durability,
         wake: Box<dyn Fn() + Send>,
     ) -> Result<Self, JournalError> {
-        let path = settled.database.path.clone();
-        let syncs = set_durability(&settled.database, durability)?;
+        let path = files.database.path.clone();
+        let syncs = set_durability(&files.database, durability)?;
         let start = Start { tip: end.tip, snapshot: (end.snapshot_id, end.contents.covered), syncs };
-        let writer = Arc::new(Mutex::new(Writer::new(settled, start)));
+        let writer = Arc::new(Mutex::new(Writer::new(files, start)));
         let (works, given) = inbox();
         let (tell, reports) = mpsc::channel();
-        let (reporter, kept) = (Reporter::new(tell, wake), Arc::clone(&writer));
-        let keeper = spawn(&path, "journal", move || serve(&kept, &reporter, &given))?;
-        let works = works.sender(keeper.thread());
+        let (reporter, shared) = (Reporter::new(tell, wake), Arc::clone(&writer));
+        let thread = spawn(&path, "journal", move || serve(&shared, &reporter, &given))?;
+        let works = works.sender(thread.thread());
         Ok(Self {
             path,
             gathering: Gathering::default(),
@@ -195,8 +196,8 @@ impl SqliteJournal {
             reports,
             own_reports: VecDeque::new(),
             writer: Some(writer),
-            keeper: Some(keeper),
-            told: end.tip,
+            thread: Some(thread),
+            reported: end.tip,
             durable: end.tip.last,
             durability,
             tail_bytes: end.contents.tail_bytes,
@@ -215,10 +216,10 @@ impl SqliteJournal {
             return false;
         }
         let (steps, taken) = mpsc::sync_channel(CHUNKS_AHEAD);
-        self.hand_over(Work::Snapshot { covers: self.told, steps: taken });
-        let delivery = Delivery::new(steps, self.works.clone());
-        // Without a thread the delivery is dropped here, which tells the writer to give the snapshot up.
-        let maker = spawn(&self.path, "snapshot", move || delivery.deliver(chunks));
+        self.hand_over(Work::Snapshot { covers: self.reported, steps: taken });
+        let sender = SnapshotSender::new(steps, self.works.clone());
+        // Without a thread the sender is dropped here, which tells the writer to abandon the snapshot.
+        let maker = spawn(&self.path, "snapshot", move || sender.send_all(chunks));
         maker.inspect_err(|error| warn!("{error}")).ok();
         self.snapshot_covers_bytes = Some(self.tail_bytes);
         true
@@ -234,17 +235,17 @@ impl SqliteJournal {
     }
 
     fn end(&mut self) -> Result<(), JournalError> {
-        let Some(keeper) = self.keeper.take() else { return Ok(()) };
+        let Some(thread) = self.thread.take() else { return Ok(()) };
         self.hand_over(Work::Close);
-        let kept = keeper.join().unwrap_or_else(|_| Err(Broken(DIED.to_owned())));
-        let broken = |reason| JournalError::new(&self.path, Trouble::Broken(reason));
-        kept.map_err(|Broken(reason)| broken(reason))?;
+        let ended = thread.join().unwrap_or_else(|_| Err(Broken(DIED.to_owned())));
+        let broken = |reason| JournalError::new(&self.path, JournalErrorKind::Broken(reason));
+        ended.map_err(|Broken(reason)| broken(reason))?;
         // The thread has gone, so nobody else has the writer. Opened as it was, a database that is in doubt
         // closes without a checkpoint: nothing more is written.
         let writer = self.writer.take().and_then(Arc::into_inner).and_then(|writer| writer.into_inner().ok());
-        let settled = writer.map_or_else(|| Err(Broken(DIED.to_owned())), Writer::into_settled);
-        let (settled, tip) = settled.map_err(|Broken(reason)| broken(reason))?;
-        close(settled, tip)
+        let files = writer.map_or_else(|| Err(Broken(DIED.to_owned())), Writer::into_files);
+        let (files, tip) = files.map_err(|Broken(reason)| broken(reason))?;
+        close(files, tip)
     }
 
     /// Commits in the loop if that takes neither an fsync nor long, and nobody else is at the database;
@@ -256,14 +257,14 @@ impl SqliteJournal {
             return self.hand_over(Work::Batch(batch));
         };
         let report = writer.commit(batch).unwrap_or_else(|broken| {
-            writer.give_up(broken.clone());
+            writer.fail(broken.clone());
             Report::Broken { reason: broken.0 }
         });
-        let wants_tending = writer.wants_tending();
+        let needs_maintenance = writer.needs_maintenance();
         drop(writer);
         self.own_reports.push_back(report);
-        if wants_tending {
-            self.hand_over(Work::Tend);
+        if needs_maintenance {
+            self.hand_over(Work::Maintain);
         }
     }
 
@@ -278,8 +279,8 @@ impl SqliteJournal {
     }
 
     fn committed(&mut self, tip: Tip, entries: Batch) -> Outcome {
-        let first = self.told.last.plus(1);
-        self.told = tip;
+        let first = self.reported.last.plus(1);
+        self.reported = tip;
         self.tail_bytes += entries.bytes().len() as u64;
         if self.durability != Durability::Interval {
             self.durable = tip.last;
@@ -303,7 +304,7 @@ impl SqliteJournal {
 
 impl Drop for SqliteJournal {
     fn drop(&mut self) {
-        // Whoever wants to know closes it.
+        // Those who want to know of errors close it.
         let _ = self.end();
     }
 }

@@ -1,12 +1,15 @@
 //! Data directories: taken, refused without a trace, looked at, and wiped, at any point.
 
 use std::collections::BTreeMap;
+use std::convert::Infallible;
 use std::fs::{self, Permissions};
 use std::os::unix::fs::PermissionsExt;
 
-use super::places::names;
+use super::paths::names;
 use super::*;
-use crate::journal::{Class, Durability, Journal, Outcome, Sequence, Stored, Ticket};
+use crate::journal::{
+    Class, Durability, DurableLog, Journal, LogReader, Outcome, Replay, Sequence, ServerState, Ticket,
+};
 use crate::workers::files::FileId;
 
 /// Every path below a directory, with its mode and, for a file, its bytes.
@@ -36,11 +39,32 @@ fn place() -> (tempfile::TempDir, PathBuf) {
     (dir, root)
 }
 
+/// Takes everything for what it should be.
+struct Unread;
+
+impl Replay for Unread {
+    type Error = Infallible;
+
+    fn take_chunk(&mut self, _: &[u8]) -> Result<(), Infallible> {
+        Ok(())
+    }
+
+    fn end_snapshot(&mut self, _: Sequence) {}
+
+    fn take_entry(&mut self, _: Sequence, _: &[u8]) -> Result<(), Infallible> {
+        Ok(())
+    }
+}
+
+fn open_log(store: &Store) -> DurableLog {
+    let log = LogReader::open_or_create(&store.journal()).unwrap();
+    log.replay(&mut Unread).unwrap().make_durable().unwrap()
+}
+
 /// A forum with an entry and an upload.
 fn fill(store: &Store) {
-    let tail = Stored::open(&store.journal()).unwrap().chunks(|_| Ok::<_, String>(())).unwrap();
-    let replayed = tail.entries(|_, _| Ok::<_, String>(())).unwrap();
-    replayed.append(&[b"entry"]).unwrap();
+    let log = open_log(store);
+    log.append(&[b"entry"]).unwrap();
     fs::write(FileId(7).path_in(store.files().path()), "upload").unwrap();
 }
 
@@ -122,7 +146,7 @@ fn what_is_not_ours_is_refused_and_left_as_it_was() {
     let (_dir, root) = place();
     fs::write(&root, "a file").unwrap();
     let refused = format!("data directory {} is not a directory", root.display());
-    assert_eq!((text(Store::open(&root)), text(Look::open(&root))), (refused.clone(), refused));
+    assert_eq!((text(Store::open(&root)), text(StoreReader::open(&root))), (refused.clone(), refused));
     assert!(text(Store::open(&root.join("below"))).contains("cannot open it"));
     let missing = root.with_file_name("a").join("b");
     assert!(text(Store::open(&missing)).contains("cannot create it: No such file or directory"));
@@ -156,7 +180,7 @@ fn a_start_that_was_cut_short_can_be_repeated() {
             }
         }
         fill(&Store::open(&root).unwrap());
-        assert!(Look::open(&root).is_ok());
+        assert!(StoreReader::open(&root).is_ok());
     }
 }
 
@@ -164,20 +188,20 @@ fn a_start_that_was_cut_short_can_be_repeated() {
 fn looking_changes_nothing_and_tells_whether_a_server_runs() {
     let (_dir, root) = place();
     let no_forum = format!("there is no forum in data directory {}", root.display());
-    assert_eq!(text(Look::open(&root)), no_forum);
+    assert_eq!(text(StoreReader::open(&root)), no_forum);
     assert!(!root.exists());
     let store = Store::open(&root).unwrap();
-    assert_eq!(text(Look::open(&root)), no_forum);
+    assert_eq!(text(StoreReader::open(&root)), no_forum);
     fill(&store);
     let before = tree(&root);
-    assert_eq!(Look::open(&root).unwrap().beside(), Beside::Server);
+    assert_eq!(StoreReader::open(&root).unwrap().server(), ServerState::Running);
     drop(store);
-    let look = Look::open(&root).unwrap();
-    assert_eq!(look.beside(), Beside::Nobody);
-    assert_eq!(Look::open(&root).unwrap().beside(), Beside::Nobody, "two may look");
+    let reader = StoreReader::open(&root).unwrap();
+    assert_eq!(reader.server(), ServerState::Stopped);
+    assert_eq!(StoreReader::open(&root).unwrap().server(), ServerState::Stopped, "two may read");
     assert!(text(Store::open(&root)).ends_with("is in use by another forumd"));
-    assert_eq!((look.journal(), look.files()), (root.join("journal.sqlite3"), root.join("files")));
-    drop(look);
+    assert_eq!((reader.journal(), reader.files()), (root.join("journal.sqlite3"), root.join("files")));
+    drop(reader);
     assert_eq!(tree(&root), before);
 }
 
@@ -190,12 +214,12 @@ fn nothing_that_can_be_removed_is_the_lock() {
     let before = tree(&root);
     assert!(text(Store::open(&root)).ends_with("is in use by another forumd"));
     assert_eq!(tree(&root), before);
-    assert_eq!(Look::open(&root).unwrap().beside(), Beside::Server);
+    assert_eq!(StoreReader::open(&root).unwrap().server(), ServerState::Running);
     let other_name = root.with_file_name("link");
     std::os::unix::fs::symlink(&root, &other_name).unwrap();
     assert!(text(Store::open(&other_name)).ends_with("is in use by another forumd"));
     drop(store);
-    assert_eq!(Look::open(&root).unwrap().beside(), Beside::Nobody, "a copy may lack the tag");
+    assert_eq!(StoreReader::open(&root).unwrap().server(), ServerState::Stopped, "a copy may lack the tag");
     Store::open(&root).unwrap();
     assert!(root.join("forumd.tag").exists());
 }
@@ -237,16 +261,16 @@ fn an_import_cut_short_anywhere_can_be_repeated_and_is_never_started() {
         let refused =
             "holds an import that was cut off; repeat `forumd import` there, or choose another directory";
         assert!(text(Store::open(&root)).ends_with(refused));
-        assert!(text(Look::open(&root)).ends_with(refused));
+        assert!(text(StoreReader::open(&root)).ends_with(refused));
         assert_eq!(tree(&root), before);
         let store = Store::open_for_import(&root).unwrap();
         assert_eq!(listing(&root), ["files", "forumd.tag", "importing"]);
         assert!(text(Store::open(&root)).ends_with("is in use by another forumd"), "while it runs");
-        assert!(text(Look::open(&root)).ends_with("is in use by another forumd"));
+        assert!(text(StoreReader::open(&root)).ends_with("is in use by another forumd"));
         fill(&store);
         store.finish_import().unwrap();
         drop(store);
-        assert!(Look::open(&root).is_ok());
+        assert!(StoreReader::open(&root).is_ok());
         assert!(text(Store::open_for_import(&root)).contains("holds a forum already"));
         Store::open(&root).unwrap();
     }
@@ -257,9 +281,9 @@ fn an_import_that_gives_up_leaves_nothing_even_if_that_is_cut_short() {
     let (_dir, root) = place();
     let store = Store::open_for_import(&root).unwrap();
     fill(&store);
-    store.places.mark_wiped().unwrap();
+    store.paths.mark_wiped().unwrap();
     drop(store);
-    assert!(text(Look::open(&root)).starts_with("there is no forum"));
+    assert!(text(StoreReader::open(&root)).starts_with("there is no forum"));
     Store::open(&root).unwrap().wipe().unwrap();
     assert_eq!(listing(&root), [""; 0]);
 }
@@ -288,7 +312,7 @@ fn a_wipe_spares_foreign_files_and_they_do_not_lock_us_out() {
     store.wipe().unwrap();
     assert_eq!(listing(&root), ["files", "files/notes.txt", "forumd.tag", "notes.txt"]);
     fill(&Store::open(&root).unwrap());
-    assert!(Look::open(&root).is_ok());
+    assert!(StoreReader::open(&root).is_ok());
 }
 
 #[test]
@@ -300,12 +324,12 @@ fn a_wipe_cut_short_anywhere_leaves_no_forum_and_the_next_start_ends_it() {
         let store = Store::open(&root).unwrap();
         fill(&store);
         parts[..2].iter().for_each(|part| fs::write(root.join(part), "").unwrap());
-        store.places.mark_wiped().unwrap();
+        store.paths.mark_wiped().unwrap();
         for (_, part) in parts.iter().enumerate().filter(|(n, _)| left & (1 << n) == 0) {
             fs::remove_file(root.join(part)).unwrap();
         }
         drop(store);
-        assert!(text(Look::open(&root)).starts_with("there is no forum"));
+        assert!(text(StoreReader::open(&root)).starts_with("there is no forum"));
         let store = Store::open(&root).unwrap();
         assert!(!store.journal().exists());
         assert_eq!(listing(&root), ["files", "forumd.tag"]);
@@ -328,10 +352,9 @@ fn a_journal_runs_in_the_store_with_everything_private() {
     let (_dir, root) = place();
     let store = Store::open(&root).unwrap();
     fill(&store);
-    let tail = Stored::open(&store.journal()).unwrap().chunks(|_| Ok::<_, String>(())).unwrap();
-    let replayed = tail.entries(|_, _| Ok::<_, String>(())).unwrap();
+    let log = open_log(&store);
     let (wake, woken) = std::sync::mpsc::channel();
-    let mut journal = replayed.start(Durability::Always, move || _ = wake.send(())).unwrap();
+    let mut journal = log.start(Durability::Always, move || _ = wake.send(())).unwrap();
     journal.propose(Ticket(1), Class::Kept, |out| out.extend_from_slice(b"entry"));
     journal.end_turn(true);
     woken.recv_timeout(crate::TEST_DEADLINE).unwrap();
@@ -359,7 +382,7 @@ fn what_is_in_the_place_of_a_file_is_refused_in_words_and_a_fifo_is_not_waited_f
             let expected =
                 format!("data directory {}: {name} is {kind}, not a file; move it away", root.display());
             assert_eq!(text(Store::open(&root)), expected);
-            assert_eq!(text(Look::open(&root)), expected);
+            assert_eq!(text(StoreReader::open(&root)), expected);
             fs::remove_dir(&path).or_else(|_| fs::remove_file(&path)).unwrap();
         }
         if was_there {
@@ -373,7 +396,7 @@ fn what_is_in_the_place_of_a_file_is_refused_in_words_and_a_fifo_is_not_waited_f
 fn trouble_with_the_file_system_says_what_to_do() {
     let (_dir, root) = place();
     let said = |errno: rustix::io::Errno| {
-        text::<()>(Err(Places::at(&root).error(Trouble::Io("write its tag", errno.into()))))
+        text::<()>(Err(Paths::at(&root).error(StoreErrorKind::Io("write its tag", errno.into()))))
     };
     let start = format!("data directory {}: cannot write its tag: ", root.display());
     assert_eq!(

@@ -1,6 +1,6 @@
 //! The chain of digests through the log. SQLite's pages carry no checksum, and what is behind a damaged
 //! frame of its write-ahead log is silently forgotten; with each row's digest taken over the row before,
-//! nothing can be altered, swapped or cut out unnoticed. It refuses to know where rows are kept.
+//! nothing can be altered, swapped or cut out unnoticed.
 
 use blake3::{Hash, Hasher};
 

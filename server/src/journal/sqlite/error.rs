@@ -13,12 +13,12 @@ pub struct JournalError {
     /// Which journal.
     pub path: PathBuf,
     /// What is wrong with it.
-    pub trouble: Trouble,
+    pub kind: JournalErrorKind,
 }
 
 /// What is wrong.
 #[derive(Debug)]
-pub enum Trouble {
+pub enum JournalErrorKind {
     /// The file system refused.
     Io(&'static str, io::Error),
     /// SQLite refused.
@@ -65,8 +65,8 @@ pub enum Place {
 }
 
 impl JournalError {
-    pub(super) fn new(path: &Path, trouble: Trouble) -> Self {
-        Self { path: path.to_owned(), trouble }
+    pub(super) fn new(path: &Path, kind: JournalErrorKind) -> Self {
+        Self { path: path.to_owned(), kind }
     }
 }
 
@@ -91,37 +91,37 @@ fn limit_met(error: &rusqlite::Error) -> Option<io::Error> {
     (is_write && matches!(said_last.kind(), FileTooLarge | QuotaExceeded)).then_some(said_last)
 }
 
-/// Broken pages, and values that no row of ours has, are damage; what else SQLite says is trouble with
+/// Broken pages, and values that no row of ours has, are damage; what else SQLite says is a failure of
 /// doing something. To be asked at once, as [`is_full`]: of a limit that was met SQLite tells nothing but a code.
-pub(super) fn sqlite(doing: &'static str) -> impl Fn(rusqlite::Error) -> Trouble {
+pub(super) fn sqlite(doing: &'static str) -> impl Fn(rusqlite::Error) -> JournalErrorKind {
     use rusqlite::Error as E;
     use rusqlite::ErrorCode::{DatabaseBusy, DatabaseCorrupt, NotADatabase};
     move |error| match (&error, error.sqlite_error_code()) {
-        (_, Some(NotADatabase)) => Trouble::Foreign,
-        (_, Some(DatabaseBusy)) => Trouble::Busy,
+        (_, Some(NotADatabase)) => JournalErrorKind::Foreign,
+        (_, Some(DatabaseBusy)) => JournalErrorKind::Busy,
         (_, Some(DatabaseCorrupt))
         | (E::FromSqlConversionFailure(..) | E::IntegralValueOutOfRange(..), _)
         | (E::InvalidColumnType(..) | E::QueryReturnedNoRows, _) => {
-            Trouble::Damaged(Place::File, error.to_string())
+            JournalErrorKind::Damaged(Place::File, error.to_string())
         }
         _ => match limit_met(&error) {
-            Some(limit) => Trouble::Io(doing, limit),
-            None => Trouble::Sqlite(doing, error),
+            Some(limit) => JournalErrorKind::Io(doing, limit),
+            None => JournalErrorKind::Sqlite(doing, error),
         },
     }
 }
 
-pub(super) fn io(doing: &'static str) -> impl Fn(io::Error) -> Trouble {
-    move |error| Trouble::Io(doing, error)
+pub(super) fn io(doing: &'static str) -> impl Fn(io::Error) -> JournalErrorKind {
+    move |error| JournalErrorKind::Io(doing, error)
 }
 
 impl fmt::Display for JournalError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "journal {}: {}", self.path.display(), self.trouble)
+        write!(f, "journal {}: {}", self.path.display(), self.kind)
     }
 }
 
-impl fmt::Display for Trouble {
+impl fmt::Display for JournalErrorKind {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Io(doing, error) => write!(f, "cannot {doing}: {}", Advised(error)),
@@ -169,9 +169,9 @@ impl fmt::Display for Place {
 
 impl std::error::Error for JournalError {
     fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
-        match &self.trouble {
-            Trouble::Io(_, error) => Some(error),
-            Trouble::Sqlite(_, error) => Some(error),
+        match &self.kind {
+            JournalErrorKind::Io(_, error) => Some(error),
+            JournalErrorKind::Sqlite(_, error) => Some(error),
             _ => None,
         }
     }

@@ -1,5 +1,5 @@
 //! The database file: how it is made, opened for writing, and opened for reading without a trace. It knows
-//! SQLite's modes and tables, and refuses to know what a row holds.
+//! SQLite's modes and tables, and not what a row holds.
 
 use std::ffi::OsString;
 use std::fs::{self, File, OpenOptions, Permissions};
@@ -14,9 +14,10 @@ use rusqlite::config::DbConfig;
 use rusqlite::{Connection, OpenFlags};
 
 use super::chain::Tip;
-use super::error::{JournalError, Place, Trouble, io, sqlite};
+use super::error::{JournalError, JournalErrorKind, Place, io, sqlite};
 use super::structure::or_unreadable;
 use super::{FORMAT, anchor, index};
+use crate::journal::Sequence;
 
 /// "foru": what `file(1)` and we recognise a forumd journal by.
 const APPLICATION_ID: i64 = 0x666f_7275;
@@ -46,17 +47,17 @@ const SCHEMA: &str = "
         snapshot INTEGER NOT NULL, number INTEGER NOT NULL, hash BLOB NOT NULL, bytes BLOB NOT NULL,
         PRIMARY KEY (snapshot, number)) STRICT;";
 
-/// Who else may have the journal open while we read it.
+/// Whether a server may have the journal open while we read it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Beside {
-    /// A server that is running: its locks are respected, its write-ahead log is shared.
-    Server,
-    /// Nobody, because the caller holds the data directory's lock.
-    Nobody,
+pub enum ServerState {
+    /// It runs: its locks are respected, its write-ahead log is shared.
+    Running,
+    /// None can start, because the caller holds the data directory's lock.
+    Stopped,
 }
 
 /// An open database and its name.
-pub struct Database {
+pub(super) struct Database {
     pub(super) conn: Connection,
     /// As the user wrote it.
     pub(super) path: PathBuf,
@@ -66,13 +67,13 @@ pub struct Database {
 
 impl Database {
     /// The same error, with the journal's name in front.
-    pub(super) fn error(&self, trouble: Trouble) -> JournalError {
-        JournalError::new(&self.path, trouble)
+    pub(super) fn error(&self, kind: JournalErrorKind) -> JournalError {
+        JournalError::new(&self.path, kind)
     }
 
     /// Likewise of one that came up while it was read.
-    pub(super) fn read_error(&self, trouble: Trouble) -> JournalError {
-        self.error(or_unreadable(&self.path, trouble))
+    pub(super) fn read_error(&self, kind: JournalErrorKind) -> JournalError {
+        self.error(or_unreadable(&self.path, kind))
     }
 }
 
@@ -82,17 +83,17 @@ impl Database {
 pub fn parts(path: &Path) -> Vec<PathBuf> {
     let mut parts = files_of(path).to_vec();
     parts.push(anchor::path_of(path));
-    parts.extend(files_of(&draft(path)));
+    parts.extend(files_of(&temporary(path)));
     parts
 }
 
-/// What there may be of a journal that was being made at `path` when that was cut short, in the order in which
-/// it has to be removed. An anchor without a draft is no leftover: its journal was lost.
+/// What there may be of a journal that was being made at `path` when that was cut short, in the order in
+/// which they have to be removed. An anchor without a temporary file is none of these: its journal was lost.
 #[must_use]
-pub fn leftovers(path: &Path) -> Vec<PathBuf> {
-    let draft = draft(path);
-    let anchor = draft.exists().then(|| anchor::path_of(path));
-    anchor.into_iter().chain(files_of(&draft).into_iter().rev()).collect()
+pub fn temporary_parts(path: &Path) -> Vec<PathBuf> {
+    let temporary = temporary(path);
+    let anchor = temporary.exists().then(|| anchor::path_of(path));
+    anchor.into_iter().chain(files_of(&temporary).into_iter().rev()).collect()
 }
 
 /// A database, and the files that SQLite keeps beside it.
@@ -114,7 +115,7 @@ pub(super) fn wal(path: &Path) -> PathBuf {
 }
 
 /// Where a journal is written until it is whole.
-fn draft(path: &Path) -> PathBuf {
+fn temporary(path: &Path) -> PathBuf {
     with(path, ".new")
 }
 
@@ -133,38 +134,38 @@ pub(super) fn parent(path: &Path) -> &Path {
 }
 
 /// Makes a journal with what `fill` puts into it, and an anchor at `tip`, where it ends. It appears under its
-/// name when it is whole and durable; a crash before that leaves a draft, which the next attempt removes.
+/// name when it is whole and durable; a crash before that leaves a temporary file, which the next attempt removes.
 pub(super) fn create(
     path: &Path,
     tip: Tip,
     fill: impl FnOnce(&Connection) -> rusqlite::Result<()>,
 ) -> Result<(), JournalError> {
-    let made = || -> Result<(), Trouble> {
-        let leftovers = leftovers(path);
+    let made = || -> Result<(), JournalErrorKind> {
+        let unfinished = temporary_parts(path);
         // A log without its database counts: a new database would take the log for its own.
-        let lost = [anchor::path_of(path)].into_iter().filter(|anchor| !leftovers.contains(anchor));
+        let lost = [anchor::path_of(path)].into_iter().filter(|anchor| !unfinished.contains(anchor));
         for file in files_of(path).into_iter().chain(lost) {
             if file.try_exists().map_err(io("look for it"))? {
-                return Err(Trouble::Exists);
+                return Err(JournalErrorKind::Exists);
             }
         }
-        remove_all(&leftovers).map_err(io("remove what a crash left behind"))?;
-        let draft = draft(path);
-        make_private_file(&draft).map_err(io("create it"))?;
-        write_draft(&draft, fill)?;
-        // SQLite did not sync while it filled the draft: nobody could have seen it half done.
-        File::open(&draft).and_then(|file| file.sync_all()).map_err(io("fsync it"))?;
+        remove_all(&unfinished).map_err(io("remove what a crash left"))?;
+        let temporary = temporary(path);
+        make_private_file(&temporary).map_err(io("create it"))?;
+        write_temporary(&temporary, fill)?;
+        // SQLite did not sync while it filled it: nobody could have seen it half done.
+        File::open(&temporary).and_then(|file| file.sync_all()).map_err(io("fsync it"))?;
         // A journal without an anchor would be refused, so the anchor comes first.
         anchor::create(path, tip).map_err(io("write its anchor"))?;
-        fs::rename(&draft, path).map_err(io("rename it"))?;
+        fs::rename(&temporary, path).map_err(io("rename it"))?;
         sync_directory(parent(path)).map_err(io("fsync its directory"))
     };
-    made().map_err(|trouble| {
-        if !matches!(trouble, Trouble::Exists) {
-            // The error to tell is the first one; what stays behind is removed by the next attempt.
-            let _ = remove_all(&leftovers(path));
+    made().map_err(|kind| {
+        if !matches!(kind, JournalErrorKind::Exists) {
+            // The error to tell is the first one; what stays is removed by the next attempt.
+            let _ = remove_all(&temporary_parts(path));
         }
-        JournalError::new(path, trouble)
+        JournalError::new(path, kind)
     })
 }
 
@@ -189,9 +190,12 @@ fn make_tables(conn: &Connection) -> rusqlite::Result<()> {
     conn.execute("INSERT INTO meta (format) VALUES (?1)", [FORMAT]).map(drop)
 }
 
-fn write_draft(draft: &Path, fill: impl FnOnce(&Connection) -> rusqlite::Result<()>) -> Result<(), Trouble> {
+fn write_temporary(
+    temporary: &Path,
+    fill: impl FnOnce(&Connection) -> rusqlite::Result<()>,
+) -> Result<(), JournalErrorKind> {
     let failed = sqlite("make its tables");
-    let conn = open_connection(draft, OpenFlags::SQLITE_OPEN_READ_WRITE).map_err(&failed)?;
+    let conn = open_connection(temporary, OpenFlags::SQLITE_OPEN_READ_WRITE).map_err(&failed)?;
     make_tables(&conn).map_err(&failed)?;
     into_wal_mode(&conn)?;
     fill(&conn).map_err(sqlite("write it"))?;
@@ -202,7 +206,7 @@ fn write_draft(draft: &Path, fill: impl FnOnce(&Connection) -> rusqlite::Result<
 /// open in this process: closing it later would drop the locks that SQLite holds (POSIX locks belong to the
 /// process).
 pub(super) fn open_to_write(path: &Path) -> Result<Database, JournalError> {
-    let opened = || -> Result<Database, Trouble> {
+    let opened = || -> Result<Database, JournalErrorKind> {
         let conn = open_connection(path, OpenFlags::SQLITE_OPEN_READ_WRITE).map_err(sqlite("open it"))?;
         // When it is not closed on purpose something went wrong, and nothing more is to be written.
         remove_log_at_close(&conn, false).map_err(sqlite("configure it"))?;
@@ -226,26 +230,26 @@ pub(super) fn open_to_write(path: &Path) -> Result<Database, JournalError> {
         let index = index.map_err(io("make room for the index of its log"))?;
         Ok(Database { conn, path: path.to_owned(), index })
     };
-    opened().map_err(|trouble| JournalError::new(path, trouble))
+    opened().map_err(|kind| JournalError::new(path, kind))
 }
 
 /// Opens a journal at one point of its log, and changes nothing: no file appears, none is written. `check` says
 /// whether it is one of ours.
 pub(super) fn open_to_read(
     path: &Path,
-    beside: Beside,
-    check: impl FnOnce(&Connection) -> Result<(), Trouble>,
+    server: ServerState,
+    check: impl FnOnce(&Connection) -> Result<(), JournalErrorKind>,
 ) -> Result<Database, JournalError> {
-    let opened = || -> Result<Connection, Trouble> {
+    let opened = || -> Result<Connection, JournalErrorKind> {
         let bytes = fs::metadata(path).map_err(io("open it"))?.len();
         if bytes < PAGE_BYTES as u64 {
             return Err(less_than_a_page(path, bytes));
         }
         let wal_bytes = fs::metadata(wal(path)).map_or(0, |wal| wal.len());
-        let conn = match beside {
-            Beside::Server => open_connection(path, OpenFlags::SQLITE_OPEN_READ_ONLY),
-            Beside::Nobody if wal_bytes == 0 => open_immutable(path),
-            Beside::Nobody => open_crashed(path),
+        let conn = match server {
+            ServerState::Running => open_connection(path, OpenFlags::SQLITE_OPEN_READ_ONLY),
+            ServerState::Stopped if wal_bytes == 0 => open_immutable(path),
+            ServerState::Stopped => open_crashed(path),
         }
         .map_err(sqlite("open it"))?;
         // The transaction holds the point until the connection goes.
@@ -253,17 +257,17 @@ pub(super) fn open_to_read(
         check(&conn)?;
         Ok(conn)
     };
-    let conn = opened().map_err(|trouble| JournalError::new(path, or_unreadable(path, trouble)))?;
+    let conn = opened().map_err(|kind| JournalError::new(path, or_unreadable(path, kind)))?;
     Ok(Database { conn, path: path.to_owned(), index: None })
 }
 
 /// What is wrong with a database of so few bytes. SQLite must not see it: beside an empty database it deletes
 /// the write-ahead log, even when it only reads.
-fn less_than_a_page(path: &Path, bytes: u64) -> Trouble {
+fn less_than_a_page(path: &Path, bytes: u64) -> JournalErrorKind {
     if wal(path).exists() || anchor::path_of(path).exists() {
-        Trouble::Damaged(Place::File, format!("the file is cut short: it has {bytes} bytes"))
+        JournalErrorKind::Damaged(Place::File, format!("the file is cut short: it has {bytes} bytes"))
     } else {
-        Trouble::Foreign
+        JournalErrorKind::Foreign
     }
 }
 
@@ -324,36 +328,43 @@ pub(super) fn without_waiting<T>(
     outcome.and_then(|value| restored.map(|()| value))
 }
 
-fn into_wal_mode(conn: &Connection) -> Result<(), Trouble> {
+fn into_wal_mode(conn: &Connection) -> Result<(), JournalErrorKind> {
     let doing = "open its write-ahead log";
     let mode: String =
         conn.pragma_update_and_check(None, "journal_mode", "WAL", |row| row.get(0)).map_err(sqlite(doing))?;
     // It answers with the mode that it could get, which is no error to SQLite.
     match mode.as_str() {
         "wal" => Ok(()),
-        other => Err(Trouble::Io(doing, io::Error::other(format!("the journal mode stays {other}")))),
+        other => {
+            Err(JournalErrorKind::Io(doing, io::Error::other(format!("the journal mode stays {other}"))))
+        }
     }
 }
 
 /// Takes a format that damage made unreadable for the present one: of another, no row would verify.
-pub(super) fn check_readable_format(conn: &Connection) -> Result<(), Trouble> {
+pub(super) fn check_readable_format(conn: &Connection) -> Result<(), JournalErrorKind> {
     match check_format(conn) {
-        Err(Trouble::Damaged(..)) => Ok(()),
+        Err(JournalErrorKind::Damaged(..)) => Ok(()),
         checked => checked,
     }
 }
 
-pub(super) fn check_format(conn: &Connection) -> Result<(), Trouble> {
+pub(super) fn check_format(conn: &Connection) -> Result<(), JournalErrorKind> {
     let id: i64 =
         conn.pragma_query_value(None, "application_id", |row| row.get(0)).map_err(sqlite("read it"))?;
     if id != APPLICATION_ID {
-        return Err(Trouble::Foreign);
+        return Err(JournalErrorKind::Foreign);
     }
     let format: i64 =
         conn.query_row("SELECT format FROM meta", [], |row| row.get(0)).map_err(sqlite("read its format"))?;
     match format {
         _ if format == i64::from(FORMAT) => Ok(()),
-        _ if format > i64::from(FORMAT) => Err(Trouble::Newer { format }),
-        _ => Err(Trouble::Older { format }),
+        _ if format > i64::from(FORMAT) => Err(JournalErrorKind::Newer { format }),
+        _ => Err(JournalErrorKind::Older { format }),
     }
+}
+
+/// A sequence in the form that SQLite stores.
+pub(super) fn stored(sequence: Sequence) -> i64 {
+    i64::try_from(sequence.0).expect("a log has fewer than 2^63 entries")
 }

@@ -7,8 +7,8 @@ use std::path::Path;
 
 use rustix::io::Errno;
 
-use super::error::{Place, Trouble, io, sqlite};
-use super::file::{Beside, Database, PAGE_BYTES, wal};
+use super::error::{JournalErrorKind, Place, io, sqlite};
+use super::file::{Database, PAGE_BYTES, ServerState, wal};
 
 /// Bytes that the write-ahead log has for a page.
 const FRAME_BYTES: u64 = 24 + PAGE_BYTES as u64;
@@ -18,9 +18,9 @@ const PIECE_BYTES: usize = 256 * 1024;
 
 /// Checks that the file has the pages that it needs, and that each of them is where it belongs. Reads the whole
 /// database.
-pub(super) fn verify(database: &Database, beside: Beside) -> Result<(), Trouble> {
+pub(super) fn verify(database: &Database, server: ServerState) -> Result<(), JournalErrorKind> {
     // Beside a server, the file and its log are not looked at in one instant.
-    if beside == Beside::Nobody {
+    if server == ServerState::Stopped {
         verify_length(database)?;
     }
     let failed = sqlite("read it");
@@ -28,12 +28,12 @@ pub(super) fn verify(database: &Database, beside: Beside) -> Result<(), Trouble>
         database.conn.query_row("PRAGMA quick_check(1)", [], |row| row.get(0)).map_err(&failed)?;
     match found.as_str() {
         "ok" => Ok(()),
-        fault => Err(Trouble::Damaged(Place::File, fault.replace('\n', " "))),
+        fault => Err(JournalErrorKind::Damaged(Place::File, fault.replace('\n', " "))),
     }
 }
 
 /// A page may be missing in the file if the log has it.
-fn verify_length(database: &Database) -> Result<(), Trouble> {
+fn verify_length(database: &Database) -> Result<(), JournalErrorKind> {
     let needed: u64 = database
         .conn
         .query_row("PRAGMA page_count", [], |row| row.get::<_, i64>(0))
@@ -43,7 +43,7 @@ fn verify_length(database: &Database) -> Result<(), Trouble> {
     let logged = fs::metadata(wal(&database.path)).map_or(0, |log| log.len() / FRAME_BYTES);
     if there + logged < needed {
         let cut = format!("the file is cut short: it has {there} of {needed} pages");
-        return Err(Trouble::Damaged(Place::File, cut));
+        return Err(JournalErrorKind::Damaged(Place::File, cut));
     }
     Ok(())
 }
@@ -51,18 +51,15 @@ fn verify_length(database: &Database) -> Result<(), Trouble> {
 /// What SQLite calls damage, when it is the disk that can't be read: then that. To be asked before this thread
 /// does anything else: it may have failed once only, and then all that tells is what the operating system said
 /// last.
-pub(super) fn or_unreadable(path: &Path, trouble: Trouble) -> Trouble {
+pub(super) fn or_unreadable(path: &Path, kind: JournalErrorKind) -> JournalErrorKind {
     let said_last = io::Error::last_os_error();
-    if !matches!(trouble, Trouble::Damaged(Place::File, _) | Trouble::Foreign) {
-        return trouble;
+    if !matches!(kind, JournalErrorKind::Damaged(Place::File, _) | JournalErrorKind::Foreign) {
+        return kind;
     }
     if said_last.raw_os_error() == Some(Errno::IO.raw_os_error()) {
         return io("read it")(said_last);
     }
-    [path.to_owned(), wal(path)]
-        .iter()
-        .find_map(|file| read_through(file).err())
-        .map_or(trouble, io("read it"))
+    [path.to_owned(), wal(path)].iter().find_map(|file| read_through(file).err()).map_or(kind, io("read it"))
 }
 
 /// Reads a file to its end. One that isn't there has nothing that can't be read.
@@ -87,12 +84,12 @@ mod tests {
 
     #[test]
     fn what_cannot_be_read_is_no_damage() {
-        let damage = || Trouble::Damaged(Place::File, "malformed".to_owned());
+        let damage = || JournalErrorKind::Damaged(Place::File, "malformed".to_owned());
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("journal.sqlite3");
-        assert!(matches!(or_unreadable(&path, damage()), Trouble::Damaged(..)), "nothing is there");
+        assert!(matches!(or_unreadable(&path, damage()), JournalErrorKind::Damaged(..)), "nothing is there");
         fs::write(&path, "readable").unwrap();
-        assert!(matches!(or_unreadable(&path, damage()), Trouble::Damaged(..)));
+        assert!(matches!(or_unreadable(&path, damage()), JournalErrorKind::Damaged(..)));
         // This one opens, and reading it at its beginning is an I/O error.
         std::os::unix::fs::symlink("/proc/self/mem", wal(&path)).unwrap();
         let unreadable = "cannot read it: Input/output error (os error 5)";
@@ -100,7 +97,10 @@ mod tests {
         // That was the last word of the operating system, and it counts when all can be read again.
         fs::remove_file(wal(&path)).unwrap();
         assert_eq!(or_unreadable(&path, damage()).to_string(), unreadable);
-        let elsewhere = Trouble::Damaged(Place::Snapshot, "its digest does not match".to_owned());
-        assert!(matches!(or_unreadable(&path, elsewhere), Trouble::Damaged(..)), "digests were read");
+        let elsewhere = JournalErrorKind::Damaged(Place::Snapshot, "its digest does not match".to_owned());
+        assert!(
+            matches!(or_unreadable(&path, elsewhere), JournalErrorKind::Damaged(..)),
+            "digests were read"
+        );
     }
 }

@@ -3,12 +3,13 @@
 mod anchors;
 mod commits;
 mod damage;
-mod durable;
 mod reading;
 mod sequences;
 mod snapshots;
+mod write_back;
 
 use std::collections::BTreeMap;
+use std::convert::Infallible;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::mpsc::{self, Receiver};
@@ -25,22 +26,42 @@ struct Read {
     contents: Contents,
 }
 
-fn read_all<A: Access>(stored: Stored<A>) -> Result<(Read, Replayed<A>), JournalError> {
-    let (mut chunks, mut entries) = (Vec::new(), Vec::new());
-    let tail = stored.chunks(|chunk| {
-        chunks.push(chunk.to_vec());
-        Ok::<_, String>(())
-    })?;
-    let mut last = None;
-    let replayed = tail.entries(|sequence, entry| {
-        assert!(last.is_none_or(|last: Sequence| last.plus(1) == sequence));
-        last = Some(sequence);
-        entries.push(entry.to_vec());
-        Ok::<_, String>(())
-    })?;
-    let contents = replayed.contents();
-    assert_eq!(contents.last, contents.covered.plus(entries.len()));
-    Ok((Read { chunks, entries, contents }, replayed))
+impl Replay for Read {
+    type Error = Infallible;
+
+    fn take_chunk(&mut self, chunk: &[u8]) -> Result<(), Infallible> {
+        self.chunks.push(chunk.to_vec());
+        Ok(())
+    }
+
+    fn end_snapshot(&mut self, covered: Sequence) {
+        self.contents.last = covered;
+    }
+
+    fn take_entry(&mut self, sequence: Sequence, entry: &[u8]) -> Result<(), Infallible> {
+        assert_eq!(sequence, self.contents.last.plus(1));
+        self.contents.last = sequence;
+        self.entries.push(entry.to_vec());
+        Ok(())
+    }
+}
+
+fn read_log(reader: LogReader) -> Result<(Read, Replayed), JournalError> {
+    let mut read = Read::default();
+    let replayed = reader.replay(&mut read)?;
+    assert_eq!(replayed.contents().last, read.contents.last);
+    read.contents = replayed.contents();
+    Ok((read, replayed))
+}
+
+/// Opens and replays as the server does.
+fn open(path: &Path) -> Result<(Read, DurableLog), JournalError> {
+    start_from(LogReader::open_or_create(path)?)
+}
+
+fn start_from(log: LogReader) -> Result<(Read, DurableLog), JournalError> {
+    let (read, replayed) = read_log(log)?;
+    Ok((read, replayed.make_durable()?))
 }
 
 /// A journal that runs, and what its `wake` said.
@@ -50,27 +71,25 @@ struct Running {
 }
 
 impl Running {
-    fn start(replayed: Replayed<Writing>, durability: Durability) -> Self {
+    fn start(log: DurableLog, durability: Durability) -> Self {
         let (wake, woken) = mpsc::channel();
-        let journal = replayed.start(durability, move || _ = wake.send(())).unwrap();
+        let journal = log.start(durability, move || _ = wake.send(())).unwrap();
         Self { journal, woken }
     }
 
     fn open(path: &Path) -> Self {
-        let (_, replayed) = read_all(Stored::open(path).unwrap()).unwrap();
-        Self::start(replayed, Durability::None)
+        Self::start(open(path).unwrap().1, Durability::None)
     }
 
     /// On a disk that has room for so many pages more.
     fn open_with_room(path: &Path, room_pages: i64) -> Self {
-        let (_, replayed) = read_all(Stored::open(path).unwrap()).unwrap();
-        let (settled, end) = replayed.into_parts();
-        let database = &settled.database;
+        let (_, log) = open(path).unwrap();
+        let database = &log.files.database;
         let pages: i64 = database.conn.query_row("PRAGMA page_count", [], |row| row.get(0)).unwrap();
         database.conn.pragma_update(None, "max_page_count", pages + room_pages).unwrap();
         let (wake, woken) = mpsc::channel();
         let wake = Box::new(move || _ = wake.send(()));
-        Self { journal: SqliteJournal::start(settled, end, Durability::Always, wake).unwrap(), woken }
+        Self { journal: SqliteJournal::start(log, Durability::Always, wake).unwrap(), woken }
     }
 
     fn outcome(&mut self) -> Outcome {
@@ -104,7 +123,7 @@ impl Running {
 
     /// The entries of the next outcome, which is a commit.
     fn committed(&mut self) -> Vec<Vec<u8>> {
-        let last = self.journal.told.last;
+        let last = self.journal.reported.last;
         let Outcome::Committed { first, entries } = self.outcome() else { panic!("not committed") };
         assert_eq!(first, last.plus(1));
         let taken = entries.iter().map(|(ticket, entry)| {
@@ -168,10 +187,10 @@ fn trace(path: &Path) -> BTreeMap<PathBuf, (SystemTime, Vec<u8>)> {
 
 /// Replays as the server would.
 fn recover(path: &Path) -> Read {
-    read_all(Stored::open(path).unwrap()).unwrap().0
+    open(path).unwrap().0
 }
 
 /// Replays as `forumd check` would, while no server runs.
-fn look(path: &Path) -> Result<Read, JournalError> {
-    read_all(Stored::read(path, Beside::Nobody)?).map(|(read, _)| read)
+fn check(path: &Path) -> Result<Read, JournalError> {
+    read_log(LogReader::open(path, ServerState::Stopped)?).map(|(read, _)| read)
 }

@@ -1,6 +1,6 @@
 //! Everything that writes the database: commits batches, puts a snapshot's chunks in, fsyncs when that is due,
 //! moves the write-ahead log into the database, and deletes what a snapshot covers; each in steps so short
-//! that no batch waits long. One thread at a time does it, and it refuses to know which.
+//! that no batch waits long. One thread at a time does it.
 
 use std::io::{self, ErrorKind};
 use std::sync::mpsc::Receiver;
@@ -12,12 +12,12 @@ use rusqlite::{Connection, Transaction, params};
 use super::LAYOUT;
 use super::anchor::Anchor;
 use super::chain::Tip;
-use super::draft::{Draft, Progress, Step};
+use super::durable::LogFiles;
 use super::error::{Extended, is_full};
-use super::file::{PAGE_BYTES, without_waiting};
+use super::file::{PAGE_BYTES, stored, without_waiting};
 use super::interval::{DueSync, IntervalSync};
-use super::keeper::Report;
-use super::replay::{Settled, stored};
+use super::journal_thread::Report;
+use super::snapshot::{Progress, SnapshotWriter, Step};
 use crate::clock::{Clock, SystemClock};
 use crate::journal::Sequence;
 use crate::journal::batch::{Batch, Row};
@@ -28,9 +28,9 @@ use crate::journal::batch::{Batch, Row};
 /// an error which comes after the commit.
 pub(super) const CHECKPOINT_PAGES: usize = 4_000;
 /// Covered batches that one transaction deletes; each is a walk along its overflow pages.
-const TIDY_BATCHES: usize = 64;
+const BATCHES_DELETED_MAX: usize = 64;
 /// Chunks of outdated snapshots that one transaction deletes, likewise.
-const TIDY_CHUNKS: usize = 8;
+const CHUNKS_DELETED_MAX: usize = 8;
 
 /// Why nothing more can be written.
 #[derive(Clone)]
@@ -94,65 +94,65 @@ pub(super) struct Start {
 
 /// The one writer of a database.
 pub(super) struct Writer {
-    settled: Settled,
+    files: LogFiles,
     tip: Tip,
     snapshot: (i64, Sequence),
-    draft: Option<Draft>,
+    writing: Option<SnapshotWriter>,
     /// What a snapshot made superfluous may still be there.
-    untidy: bool,
+    has_outdated_rows: bool,
     /// About as many pages were written since the last checkpoint.
     wal_pages: usize,
     syncs: Syncs,
     /// The next commit may start the log anew: it is the first since a checkpoint, or since the start.
     log_may_start_anew: bool,
     /// A commit made something due that is not its own business.
-    wants_tending: bool,
+    needs_maintenance: bool,
     /// What failed, if something did that leaves in doubt what is on disk: nothing more is written.
     broken: Option<Broken>,
 }
 
 /// What there is to do for a writer that is given nothing.
-pub(super) enum Rest {
-    /// To tidy up, at once.
-    Tidy,
+pub(super) enum Idle {
+    /// To delete outdated rows, at once.
+    DeleteOutdated,
     /// An fsync, at the latest after this time.
     Sync(Duration),
     /// Nothing.
-    Idle,
+    Nothing,
 }
 
 impl Writer {
-    pub(super) fn new(settled: Settled, start: Start) -> Self {
+    pub(super) fn new(files: LogFiles, start: Start) -> Self {
         Self {
-            settled,
+            files,
             tip: start.tip,
             snapshot: start.snapshot,
-            draft: None,
-            untidy: true,
+            writing: None,
+            has_outdated_rows: true,
             wal_pages: 0,
             syncs: start.syncs,
             log_may_start_anew: true,
-            wants_tending: false,
+            needs_maintenance: false,
             broken: None,
         }
     }
 
-    pub(super) fn rest(&self) -> Rest {
+    pub(super) fn when_idle(&self) -> Idle {
         let now = SystemClock.now();
         let log = match &self.syncs {
             Syncs::EachSecond(interval) => interval.wait(now),
             Syncs::WithCommit | Syncs::Never => None,
         };
-        match log.into_iter().chain(self.settled.anchor.wait(now)).min() {
-            _ if self.untidy => Rest::Tidy,
-            Some(wait) => Rest::Sync(wait),
-            None => Rest::Idle,
+        match log.into_iter().chain(self.files.anchor.wait(now)).min() {
+            _ if self.has_outdated_rows => Idle::DeleteOutdated,
+            Some(wait) => Idle::Sync(wait),
+            None => Idle::Nothing,
         }
     }
 
-    /// Whether commits made something due since this was last asked: [`Self::tend`] is to be called soon.
-    pub(super) fn wants_tending(&mut self) -> bool {
-        std::mem::take(&mut self.wants_tending)
+    /// Whether commits made something due since this was last asked: [`Self::maintain`] is to be called soon.
+    pub(super) fn needs_maintenance(&mut self) -> bool {
+        std::mem::take(&mut self.needs_maintenance)
     }
 
     /// Whether the next commit waits for nothing, where those of this durability do not in general: no
@@ -167,7 +167,7 @@ impl Writer {
     /// was there, so the anchor has to say first what it must hold.
     pub(super) fn take_due(&mut self) -> Option<Due> {
         let (now, hurry) = (SystemClock.now(), self.wal_pages >= CHECKPOINT_PAGES);
-        let anchor = self.settled.anchor.clone();
+        let anchor = self.files.anchor.clone();
         let log = match &mut self.syncs {
             Syncs::EachSecond(interval) => interval.take_due(self.tip, now, hurry),
             Syncs::WithCommit | Syncs::Never => None,
@@ -177,7 +177,7 @@ impl Writer {
     }
 
     /// Does what is due beside the commits.
-    pub(super) fn tend(&mut self) -> Result<(), Broken> {
+    pub(super) fn maintain(&mut self) -> Result<(), Broken> {
         if self.wal_pages >= CHECKPOINT_PAGES {
             self.checkpoint()?;
         }
@@ -185,7 +185,7 @@ impl Writer {
     }
 
     /// Nothing is to be written any more, for this reason, unless there was one before.
-    pub(super) fn give_up(&mut self, broken: Broken) {
+    pub(super) fn fail(&mut self, broken: Broken) {
         self.broken.get_or_insert(broken);
     }
 
@@ -195,13 +195,13 @@ impl Writer {
     }
 
     /// The database, to be closed, and where its log ends, unless what it holds is in doubt.
-    pub(super) fn into_settled(self) -> Result<(Settled, Tip), Broken> {
+    pub(super) fn into_files(self) -> Result<(LogFiles, Tip), Broken> {
         self.check()?;
-        Ok((self.settled, self.tip))
+        Ok((self.files, self.tip))
     }
 
     fn conn(&self) -> &Connection {
-        &self.settled.database.conn
+        &self.files.database.conn
     }
 
     pub(super) fn commit(&mut self, batch: Batch) -> Result<Report, Broken> {
@@ -210,7 +210,7 @@ impl Writer {
             Ok(tip) => {
                 self.tip = tip;
                 if matches!(self.syncs, Syncs::WithCommit) {
-                    anchored(self.settled.anchor.move_to(tip, SystemClock.now()))?;
+                    anchored(self.files.anchor.move_to(tip, SystemClock.now()))?;
                 }
                 self.wrote(batch.bytes().len());
                 Ok(Report::Committed { tip, batch })
@@ -224,31 +224,31 @@ impl Writer {
     }
 
     pub(super) fn begin_snapshot(&mut self, covers: Tip, steps: Receiver<Step>) -> Result<(), Broken> {
-        let draft = Draft::begin(self.conn(), self.snapshot.0, covers, steps);
-        self.draft = Some(draft.map_err(broken("begin a snapshot"))?);
+        let writing = SnapshotWriter::begin(self.conn(), self.snapshot.0, covers, steps);
+        self.writing = Some(writing.map_err(broken("begin a snapshot"))?);
         Ok(())
     }
 
     /// Takes a step of the snapshot that is under way; what it came to is told when it ends.
     pub(super) fn take_step(&mut self) -> Result<Option<Report>, Broken> {
-        let Some(mut draft) = self.draft.take() else { return Ok(None) };
-        match draft.step(self.conn()) {
-            Ok(Progress::None) => self.draft = Some(draft),
+        let Some(mut writing) = self.writing.take() else { return Ok(None) };
+        match writing.step(self.conn()) {
+            Ok(Progress::None) => self.writing = Some(writing),
             Ok(Progress::Chunk(bytes)) => {
                 self.wrote(bytes);
-                self.draft = Some(draft);
+                self.writing = Some(writing);
             }
             Ok(Progress::Valid) => {
-                info!("snapshot {} covers everything up to entry {}", draft.id, draft.covers.last);
-                self.snapshot = (draft.id, draft.covers.last);
+                info!("snapshot {} covers everything up to entry {}", writing.id, writing.covers.last);
+                self.snapshot = (writing.id, writing.covers.last);
                 return Ok(Some(self.end_snapshot(true)));
             }
             Ok(Progress::Abandoned) => {
-                warn!("snapshot {} was given up: making it failed", draft.id);
+                warn!("snapshot {} was abandoned: making it failed", writing.id);
                 return Ok(Some(self.end_snapshot(false)));
             }
             Err(error) if is_full(&error) => {
-                warn!("snapshot {} was given up: no space left on the disk", draft.id);
+                warn!("snapshot {} was abandoned: no space left on the disk", writing.id);
                 return Ok(Some(self.end_snapshot(false)));
             }
             Err(error) => return Err(broken("write a snapshot")(error)),
@@ -258,23 +258,23 @@ impl Writer {
 
     fn end_snapshot(&mut self, valid: bool) -> Report {
         self.wrote(0);
-        self.untidy = true;
+        self.has_outdated_rows = true;
         Report::Snapshot { valid }
     }
 
     /// Deletes a slice of what the newest snapshot made superfluous.
-    pub(super) fn tidy(&mut self) -> Result<(), Broken> {
-        if !self.untidy {
+    pub(super) fn delete_outdated(&mut self) -> Result<(), Broken> {
+        if !self.has_outdated_rows {
             return Ok(());
         }
-        let draft = self.draft.as_ref().map_or(0, |draft| draft.id);
-        match without_waiting(self.conn(), || delete_slice(self.conn(), self.snapshot, draft)) {
-            Ok(0) => self.untidy = false,
+        let writing = self.writing.as_ref().map_or(0, |writing| writing.id);
+        match without_waiting(self.conn(), || delete_slice(self.conn(), self.snapshot, writing)) {
+            Ok(0) => self.has_outdated_rows = false,
             Ok(rows) => self.wrote(rows * PAGE_BYTES),
             // Deleting takes space too. The next snapshot or start tries again.
             Err(error) if is_full(&error) => {
                 warn!("cannot delete outdated rows: no space left on the disk");
-                self.untidy = false;
+                self.has_outdated_rows = false;
             }
             Err(error) => return Err(broken("delete outdated rows")(error)),
         }
@@ -286,9 +286,9 @@ impl Writer {
         self.log_may_start_anew = false;
         let before = self.wal_pages;
         self.wal_pages += 2 + bytes / PAGE_BYTES;
-        self.wants_tending |= before < CHECKPOINT_PAGES && self.wal_pages >= CHECKPOINT_PAGES;
+        self.needs_maintenance |= before < CHECKPOINT_PAGES && self.wal_pages >= CHECKPOINT_PAGES;
         if let Syncs::EachSecond(interval) = &mut self.syncs {
-            self.wants_tending |= interval.committed(SystemClock.now());
+            self.needs_maintenance |= interval.committed(SystemClock.now());
         }
     }
 
@@ -297,7 +297,7 @@ impl Writer {
     fn make_room(&mut self) {
         if self.wal_pages > 0 {
             self.wal_pages = CHECKPOINT_PAGES;
-            self.wants_tending = true;
+            self.needs_maintenance = true;
         }
     }
 
@@ -348,12 +348,12 @@ pub(super) fn append(conn: &Connection, tip: Tip, batch: &Batch) -> rusqlite::Re
 }
 
 /// Deletes some rows that no replay needs, if there are any: chunks of all snapshots but the valid one and
-/// the draft, then the batches that are covered. Says how many.
-fn delete_slice(conn: &Connection, valid: (i64, Sequence), draft: i64) -> rusqlite::Result<usize> {
+/// the writing, then the batches that are covered. Says how many.
+fn delete_slice(conn: &Connection, valid: (i64, Sequence), writing: i64) -> rusqlite::Result<usize> {
     let chunks = conn.execute(
         "DELETE FROM snapshot_chunks WHERE (snapshot, number) IN (
             SELECT snapshot, number FROM snapshot_chunks WHERE snapshot NOT IN (?1, ?2) LIMIT ?3)",
-        params![valid.0, draft, TIDY_CHUNKS as i64],
+        params![valid.0, writing, CHUNKS_DELETED_MAX as i64],
     )?;
     if chunks > 0 {
         return Ok(chunks);
@@ -361,6 +361,6 @@ fn delete_slice(conn: &Connection, valid: (i64, Sequence), draft: i64) -> rusqli
     conn.execute(
         "DELETE FROM batches WHERE first IN (
             SELECT first FROM batches WHERE first <= ?1 ORDER BY first LIMIT ?2)",
-        params![stored(valid.1), TIDY_BATCHES as i64],
+        params![stored(valid.1), BATCHES_DELETED_MAX as i64],
     )
 }

@@ -14,7 +14,7 @@
 
 mod id;
 mod report;
-mod survey;
+mod scan;
 mod threads;
 mod worker;
 
@@ -31,8 +31,8 @@ use crate::directory::Directory;
 use self::id::PART;
 pub use self::id::{FileId, NotAFileId};
 pub use self::report::{Announced, Expected, Failure, FileSync, Report};
-pub use self::survey::{
-    Kind, Survey, bring_back, has_whole, is_lost_and_found, move_aside, orphaned, survey, sync_orphaned,
+pub use self::scan::{
+    Kind, Scan, bring_back, has_whole, is_lost_and_found, move_aside, orphaned, scan, sync_orphaned,
 };
 use self::threads::{News, Workers};
 use self::worker::{Direction, Done, Order, TransferNumber};

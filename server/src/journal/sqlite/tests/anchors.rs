@@ -7,8 +7,8 @@ use std::time::Duration;
 use super::*;
 use crate::journal::sqlite::anchor::{Anchor, newest, path_of, read};
 
-fn open(path: &Path, durability: Durability) -> Running {
-    Running::start(read_all(Stored::open(path).unwrap()).unwrap().1, durability)
+fn start(path: &Path, durability: Durability) -> Running {
+    Running::start(open(path).unwrap().1, durability)
 }
 
 /// The last entry that the anchor names.
@@ -19,7 +19,7 @@ fn anchored(path: &Path) -> u64 {
 /// A log of three commits of which the anchor knows, as a kill leaves it.
 fn killed() -> (tempfile::TempDir, PathBuf) {
     let (_dir, path) = place();
-    let mut running = open(&path, Durability::Always);
+    let mut running = start(&path, Durability::Always);
     for entry in [b"1", b"2", b"3"] {
         running.commit(&[entry]);
     }
@@ -29,7 +29,7 @@ fn killed() -> (tempfile::TempDir, PathBuf) {
 /// Refused in these words, by all who read the log; and nothing is changed.
 fn expect_refusal(path: &Path, expected: &str) {
     let before = trace(path);
-    for error in [look(path).unwrap_err(), Stored::open(path).and_then(read_all).map(drop).unwrap_err()] {
+    for error in [check(path).unwrap_err(), open(path).map(drop).unwrap_err()] {
         assert_eq!(error.to_string(), format!("journal {}: {expected}", path.display()));
     }
     assert_eq!(trace(path), before, "nothing was changed");
@@ -44,7 +44,7 @@ fn the_anchor_follows_what_is_fsynced_and_all_is_when_the_journal_is_closed() {
         [(Durability::Always, 2), (Durability::Interval, 0), (Durability::None, 0)]
     {
         let (_dir, path) = place();
-        let mut running = open(&path, durability);
+        let mut running = start(&path, durability);
         assert_eq!(anchored(&path), 0);
         running.commit(&[b"1", b"2"]);
         assert_eq!(anchored(&path), after_commit, "{durability:?}");
@@ -56,7 +56,7 @@ fn the_anchor_follows_what_is_fsynced_and_all_is_when_the_journal_is_closed() {
 #[test]
 fn with_an_interval_the_anchor_follows_within_seconds() {
     let (_dir, path) = place();
-    let mut running = open(&path, Durability::Interval);
+    let mut running = start(&path, Durability::Interval);
     running.commit(&[b"1"]);
     let deadline = Instant::now() + TEST_DEADLINE;
     while anchored(&path) == 0 {
@@ -68,11 +68,11 @@ fn with_an_interval_the_anchor_follows_within_seconds() {
 #[test]
 fn a_start_puts_the_anchor_at_the_end_of_the_log() {
     let (_dir, path) = place();
-    let mut running = open(&path, Durability::None);
+    let mut running = start(&path, Durability::None);
     running.commit(&[b"1"]);
     let (_crash_dir, crashed) = crash(&path);
     assert_eq!(anchored(&crashed), 0);
-    drop(open(&crashed, Durability::None));
+    drop(start(&crashed, Durability::None));
     assert_eq!(anchored(&crashed), 1);
 }
 
@@ -106,7 +106,7 @@ fn flipped(bytes: &[u8], at: usize) -> Vec<u8> {
 fn a_log_with_another_history_than_the_anchors_is_refused() {
     let (_dir, path) = killed();
     let (_other_dir, other) = place();
-    let mut running = open(&other, Durability::Always);
+    let mut running = start(&other, Durability::Always);
     running.commit(&[b"1"]);
     running.commit(&[b"another"]);
     running.commit(&[b"3"]);
@@ -124,11 +124,11 @@ fn a_log_with_another_history_than_the_anchors_is_refused() {
 fn an_import_that_lost_its_snapshot_is_refused() {
     let (_dir, path) = place();
     write_fresh(&path, std::iter::once(b"state".to_vec())).unwrap();
-    assert_eq!(look(&path).unwrap().chunks, [b"state"]);
+    assert_eq!(check(&path).unwrap().chunks, [b"state"]);
     rusqlite::Connection::open(&path).unwrap().execute_batch("DELETE FROM snapshots").unwrap();
     fs::remove_file(file::wal(&path)).ok();
     let lost = "damaged at entry 1: the log ends here; its anchor says that it reached entry 1";
-    assert_eq!(look(&path).unwrap_err().to_string(), format!("journal {}: {lost}", path.display()));
+    assert_eq!(check(&path).unwrap_err().to_string(), format!("journal {}: {lost}", path.display()));
 }
 
 #[test]
@@ -140,7 +140,7 @@ fn without_an_anchor_a_log_is_refused_until_it_is_accepted() {
             None => fs::remove_file(path_of(&path)).unwrap(),
         }
         expect_refusal(&path, NO_ANCHOR);
-        let accepted = read_all(Stored::open(&path).unwrap().accept_without_anchor()).unwrap();
+        let accepted = start_from(LogReader::open_or_create(&path).unwrap().accept_without_anchor()).unwrap();
         assert_eq!(accepted.0.entries, [b"1", b"2", b"3"]);
         drop(accepted);
         assert_eq!(recover(&path).entries, [b"1", b"2", b"3"], "once is enough");
@@ -162,7 +162,7 @@ fn without_an_anchor_an_empty_log_is_refused_until_it_is_accepted() {
             None => fs::remove_file(path_of(&path)).unwrap(),
         }
         expect_refusal(&path, NO_ANCHOR);
-        let accepted = read_all(Stored::open(&path).unwrap().accept_without_anchor()).unwrap();
+        let accepted = start_from(LogReader::open_or_create(&path).unwrap().accept_without_anchor()).unwrap();
         assert_eq!(accepted.0, Read::default());
         drop(accepted);
         assert_eq!(recover(&path), Read::default(), "once is enough");
@@ -172,7 +172,7 @@ fn without_an_anchor_an_empty_log_is_refused_until_it_is_accepted() {
 #[test]
 fn a_creation_cut_short_between_anchor_and_database_is_a_fresh_start() {
     let (_dir, path) = place();
-    drop(Stored::open(&path).unwrap());
+    drop(LogReader::open_or_create(&path).unwrap());
     fs::rename(&path, file::with(&path, ".new")).unwrap();
     assert!(path_of(&path).exists());
     assert_eq!(recover(&path), Read::default());
@@ -182,18 +182,19 @@ fn a_creation_cut_short_between_anchor_and_database_is_a_fresh_start() {
 #[test]
 fn a_log_without_entries_is_refused_where_entries_are_expected() {
     let (_dir, path) = place();
-    drop(Stored::open(&path).unwrap());
+    drop(LogReader::open_or_create(&path).unwrap());
     let before = trace(&path);
-    let error = read_all(Stored::open(&path).unwrap().expecting_entries(true)).map(drop).unwrap_err();
+    let error =
+        start_from(LogReader::open_or_create(&path).unwrap().expecting_entries(true)).map(drop).unwrap_err();
     let expected = "it is empty, although files have been uploaded; put journal.sqlite3-wal back, or start \
                     once with --accept-log to take the log as it is";
     assert_eq!(error.to_string(), format!("journal {}: {expected}", path.display()));
     assert_eq!(trace(&path), before, "nothing was changed");
-    read_all(Stored::open(&path).unwrap().expecting_entries(false)).unwrap();
+    start_from(LogReader::open_or_create(&path).unwrap().expecting_entries(false)).unwrap();
     for write in [fill_with_snapshot, fill_with_entry] {
         let (_dir, path) = place();
         write(&path);
-        read_all(Stored::open(&path).unwrap().expecting_entries(true)).unwrap();
+        start_from(LogReader::open_or_create(&path).unwrap().expecting_entries(true)).unwrap();
     }
 }
 
@@ -202,14 +203,15 @@ fn fill_with_snapshot(path: &Path) {
 }
 
 fn fill_with_entry(path: &Path) {
-    read_all(Stored::open(path).unwrap()).unwrap().1.append(&[b"1"]).unwrap();
+    open(path).unwrap().1.append(&[b"1"]).unwrap();
 }
 
 #[test]
 fn accepting_a_log_accepts_no_damage() {
     let (_dir, path) = killed();
     fs::remove_file(file::wal(&path)).unwrap();
-    let error = read_all(Stored::open(&path).unwrap().accept_without_anchor()).map(drop).unwrap_err();
+    let error =
+        start_from(LogReader::open_or_create(&path).unwrap().accept_without_anchor()).map(drop).unwrap_err();
     assert!(error.to_string().contains("damaged at entry 1"), "{error}");
 }
 
@@ -272,14 +274,14 @@ fn what_follows_the_anchor_is_kept_as_far_as_it_verifies_and_the_rest_is_dropped
     Anchor::open(&path, tip).unwrap();
     let words = "the log ends after entry 3; what follows does not verify and is dropped at entry 4: the \
                  digest of its batch does not match";
-    let (read, replayed) = read_all(Stored::read(&path, Beside::Nobody).unwrap()).unwrap();
+    let (read, replayed) = read_log(LogReader::open(&path, ServerState::Stopped).unwrap()).unwrap();
     assert_eq!(read.entries, [b"1", b"2", b"3"]);
-    assert_eq!(replayed.unverified().unwrap().to_string(), words);
+    assert_eq!(replayed.dropped_tail().unwrap().to_string(), words);
     drop(replayed);
-    let (read, replayed) = read_all(Stored::open(&path).unwrap()).unwrap();
+    let (read, log) = open(&path).unwrap();
     assert_eq!(read.entries, [b"1", b"2", b"3"]);
-    assert_eq!(replayed.unverified().unwrap().to_string(), words);
-    let mut running = Running::start(replayed, Durability::Always);
+    assert_eq!(log.end.dropped_tail.as_ref().unwrap().to_string(), words);
+    let mut running = Running::start(log, Durability::Always);
     running.commit(&[b"5"]);
     running.journal.close().unwrap();
     assert_eq!(recover(&path).entries, [b"1", b"2", b"3", b"5"]);
@@ -292,7 +294,7 @@ fn an_anchor_that_lost_its_journal_is_not_taken_for_that_of_a_new_one() {
     fs::remove_file(&path).unwrap();
     fs::remove_file(file::wal(&path)).unwrap();
     let before = trace(&path);
-    assert!(Stored::open(&path).is_err());
+    assert!(LogReader::open_or_create(&path).is_err());
     assert!(write_fresh(&path, std::iter::empty()).is_err());
     assert_eq!(trace(&path), before);
 }
@@ -310,7 +312,7 @@ fn an_anchor_that_was_removed_or_replaced_is_made_anew_when_it_is_fsynced() {
     ];
     for act in acts {
         let (_dir, path) = place();
-        let mut running = open(&path, Durability::Always);
+        let mut running = start(&path, Durability::Always);
         running.commit(&[b"1"]);
         act(&path_of(&path));
         running.commit(&[b"2"]);

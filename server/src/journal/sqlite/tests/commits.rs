@@ -7,7 +7,7 @@ use crate::journal::batch::ROW_BYTES_FULL;
 fn what_was_committed_is_replayed_in_order_whatever_the_durability() {
     for durability in [Durability::Always, Durability::Interval, Durability::None] {
         let (_dir, path) = place();
-        let mut running = Running::start(read_all(Stored::open(&path).unwrap()).unwrap().1, durability);
+        let mut running = Running::start(open(&path).unwrap().1, durability);
         running.commit(&[b"one", b""]);
         running.commit(&[b"three"]);
         running.journal.close().unwrap();
@@ -38,8 +38,8 @@ fn proposals_of_many_turns_that_were_not_quiet_make_one_commit() {
 fn everything_that_waits_for_a_commit_goes_with_the_next_one_in_as_many_rows_as_it_takes() {
     for durability in [Durability::Always, Durability::Interval, Durability::None] {
         let (_dir, path) = place();
-        let (_, replayed) = read_all(Stored::open(&path).unwrap()).unwrap();
-        let mut running = Running::start(replayed, durability);
+        let (_, log) = open(&path).unwrap();
+        let mut running = Running::start(log, durability);
         running.propose(b"first");
         running.journal.end_turn(true);
         let large = vec![7; ROW_BYTES_FULL];
@@ -75,8 +75,8 @@ fn a_batch_of_many_rows_that_finds_no_space_leaves_none_of_them() {
 #[test]
 fn with_an_interval_entries_are_durable_once_the_log_was_fsynced_and_the_loop_is_told() {
     let (_dir, path) = place();
-    let (_, replayed) = read_all(Stored::open(&path).unwrap()).unwrap();
-    let mut running = Running::start(replayed, Durability::Interval);
+    let (_, log) = open(&path).unwrap();
+    let mut running = Running::start(log, Durability::Interval);
     running.commit(&[b"one", b"two"]);
     running.wait_for(|journal| {
         assert_eq!(journal.next_outcome(), None);
@@ -84,7 +84,7 @@ fn with_an_interval_entries_are_durable_once_the_log_was_fsynced_and_the_loop_is
     });
     drop(running);
     for durability in [Durability::Always, Durability::None] {
-        let mut running = Running::start(read_all(Stored::open(&path).unwrap()).unwrap().1, durability);
+        let mut running = Running::start(open(&path).unwrap().1, durability);
         let before = running.journal.durable();
         running.commit(&[b"one more"]);
         assert_eq!(running.journal.durable(), before.plus(1), "{durability:?}");
@@ -95,7 +95,7 @@ fn with_an_interval_entries_are_durable_once_the_log_was_fsynced_and_the_loop_is
 fn what_was_told_committed_survives_a_kill_at_any_time() {
     for durability in [Durability::Always, Durability::Interval, Durability::None] {
         let (_dir, path) = place();
-        let mut running = Running::start(read_all(Stored::open(&path).unwrap()).unwrap().1, durability);
+        let mut running = Running::start(open(&path).unwrap().1, durability);
         for entries in 0..5 {
             let (_copy_dir, copy) = crash(&path);
             assert_eq!(recover(&copy).entries.len(), entries, "{durability:?}");
@@ -143,8 +143,8 @@ fn any_other_error_is_the_last_outcome_and_wakes_the_loop() {
 
 fn breaks_with_its_reason(durability: Durability) {
     let (_dir, path) = place();
-    let (_, replayed) = read_all(Stored::open(&path).unwrap()).unwrap();
-    let mut running = Running::start(replayed, durability);
+    let (_, log) = open(&path).unwrap();
+    let mut running = Running::start(log, durability);
     running.commit(&[b"one"]);
     let saboteur = rusqlite::Connection::open(&path).unwrap();
     let trigger = "CREATE TRIGGER t BEFORE INSERT ON batches BEGIN SELECT raise(ABORT, 'sabotage'); END";
@@ -195,17 +195,17 @@ fn closing_leaves_database_and_anchor_of_mode_0600_and_so_are_those_beside_them_
 fn entries_appended_without_a_server_follow_the_others() {
     let (_dir, path) = place();
     Running::open(&path).commit(&[b"one"]);
-    let (_, replayed) = read_all(Stored::open(&path).unwrap()).unwrap();
-    replayed.append(&[b"two", b"three"]).unwrap();
-    assert_eq!(look(&path).unwrap().entries, [&b"one"[..], b"two", b"three"]);
+    let (_, log) = open(&path).unwrap();
+    log.append(&[b"two", b"three"]).unwrap();
+    assert_eq!(check(&path).unwrap().entries, [&b"one"[..], b"two", b"three"]);
 }
 
 #[test]
-fn passing_entries_are_neither_stored_nor_do_they_wait_for_a_commit_under_way() {
+fn passing_entries_are_neither_reader_nor_do_they_wait_for_a_commit_under_way() {
     for durability in [Durability::Always, Durability::Interval, Durability::None] {
         let (_dir, path) = place();
-        let (_, replayed) = read_all(Stored::open(&path).unwrap()).unwrap();
-        let mut running = Running::start(replayed, durability);
+        let (_, log) = open(&path).unwrap();
+        let mut running = Running::start(log, durability);
         // Nobody can commit meanwhile.
         let writer = Arc::clone(running.journal.writer.as_ref().unwrap());
         let held = writer.lock().unwrap();

@@ -86,12 +86,11 @@ fn every_kind_of_damage_is_found_and_located() {
     ];
     for (sql, expected) in cases {
         let (_dir, path) = journal_to_damage();
-        assert_eq!(look(&path).unwrap().entries, [b"3", b"4", b"5", b"6"]);
+        assert_eq!(check(&path).unwrap().entries, [b"3", b"4", b"5", b"6"]);
         damage(&path, sql);
         let prefix = format!("journal {}: {expected}", path.display());
         let before = trace(&path);
-        for error in [look(&path).unwrap_err(), Stored::open(&path).and_then(read_all).map(drop).unwrap_err()]
-        {
+        for error in [check(&path).unwrap_err(), open(&path).map(drop).unwrap_err()] {
             let text = error.to_string();
             assert!(text.starts_with(&prefix), "{sql}\n gave {text}\n not  {prefix}");
             assert!(
@@ -109,7 +108,7 @@ fn files_that_are_no_journal_are_refused_and_left_as_they_are() {
     let contents: [&[u8]; 3] = [b"", b"Dear diary", &[b'x'; 20_000]];
     for content in contents {
         fs::write(&path, content).unwrap();
-        for error in [look(&path).unwrap_err(), Stored::open(&path).map(drop).unwrap_err()] {
+        for error in [check(&path).unwrap_err(), LogReader::open_or_create(&path).map(drop).unwrap_err()] {
             assert_eq!(
                 error.to_string(),
                 format!("journal {}: this is not a journal of forumd", path.display())
@@ -118,7 +117,7 @@ fn files_that_are_no_journal_are_refused_and_left_as_they_are() {
         assert_eq!(fs::read(&path).unwrap(), content);
     }
     let (_dir, path) = place();
-    let error = look(&path).unwrap_err().to_string();
+    let error = check(&path).unwrap_err().to_string();
     assert!(error.ends_with("cannot open it: No such file or directory (os error 2)"), "{error}");
 }
 
@@ -130,20 +129,37 @@ fn a_log_that_lost_its_database_is_not_taken_for_that_of_a_new_one() {
     let (_crash_dir, crashed) = crash(&path);
     fs::remove_file(&crashed).unwrap();
     let log = fs::read(file::wal(&crashed)).unwrap();
-    assert!(Stored::open(&crashed).is_err());
+    assert!(LogReader::open_or_create(&crashed).is_err());
     assert_eq!(fs::read(file::wal(&crashed)).unwrap(), log);
+}
+
+/// Understands neither chunks, if it is told so, nor entry 5.
+struct Rejecting {
+    chunks: bool,
+}
+
+impl Replay for Rejecting {
+    type Error = &'static str;
+
+    fn take_chunk(&mut self, _: &[u8]) -> Result<(), &'static str> {
+        if self.chunks { Err("gibberish") } else { Ok(()) }
+    }
+
+    fn end_snapshot(&mut self, _: Sequence) {}
+
+    fn take_entry(&mut self, sequence: Sequence, _: &[u8]) -> Result<(), &'static str> {
+        if sequence == Sequence(5) { Err("gibberish") } else { Ok(()) }
+    }
 }
 
 #[test]
 fn what_the_reader_rejects_is_told_with_its_place() {
     let (_dir, path) = journal_to_damage();
-    let error =
-        Stored::read(&path, Beside::Nobody).unwrap().chunks(|_| Err("gibberish")).map(drop).unwrap_err();
-    assert!(error.to_string().ends_with("unreadable at snapshot chunk 0: gibberish"), "{error}");
-    let tail = Stored::read(&path, Beside::Nobody).unwrap().chunks(|_| Ok::<_, String>(())).unwrap();
-    let reject_five = |sequence, _: &[u8]| if sequence == Sequence(5) { Err("gibberish") } else { Ok(()) };
-    let error = tail.entries(reject_five).map(drop).unwrap_err();
-    assert!(error.to_string().ends_with("unreadable at entry 5: gibberish"), "{error}");
+    for (chunks, place) in [(true, "snapshot chunk 0"), (false, "entry 5")] {
+        let log = LogReader::open(&path, ServerState::Stopped).unwrap();
+        let error = log.replay(&mut Rejecting { chunks }).map(drop).unwrap_err();
+        assert!(error.to_string().ends_with(&format!("unreadable at {place}: gibberish")), "{error}");
+    }
 }
 
 #[test]
@@ -157,14 +173,12 @@ fn a_database_that_was_cut_short_is_found_though_the_log_has_all_that_a_replay_r
     running.wait_for(|journal| (journal.next_outcome().is_none() && journal.tail_bytes() == 0).then_some(()));
     wait_for_rows(&path, "batches", 0);
     let (_crash_dir, crashed) = crash(&path);
-    assert_eq!(look(&crashed).unwrap().chunks, [b"state"]);
+    assert_eq!(check(&crashed).unwrap().chunks, [b"state"]);
     let database = fs::File::options().write(true).open(&crashed).unwrap();
     let pages = database.metadata().unwrap().len() / file::PAGE_BYTES as u64;
     database.set_len(5 * file::PAGE_BYTES as u64).unwrap();
     let before = trace(&crashed);
-    for error in
-        [look(&crashed).unwrap_err(), Stored::open(&crashed).and_then(read_all).map(drop).unwrap_err()]
-    {
+    for error in [check(&crashed).unwrap_err(), open(&crashed).map(drop).unwrap_err()] {
         let expected = format!("damaged: the file is cut short: it has 5 of {pages} pages");
         assert_eq!(error.to_string(), format!("journal {}: {expected}", crashed.display()));
     }
@@ -186,7 +200,7 @@ fn a_page_that_no_replay_reads_and_the_next_commit_needs_is_found_when_it_is_dam
     assert!(trunk > 0, "there are free pages");
     bytes[(trunk - 1) * file::PAGE_BYTES + 4] ^= 0x40;
     fs::write(&path, bytes).unwrap();
-    for error in [look(&path).unwrap_err(), Stored::open(&path).and_then(read_all).map(drop).unwrap_err()] {
+    for error in [check(&path).unwrap_err(), open(&path).map(drop).unwrap_err()] {
         assert!(error.to_string().contains("damaged: "), "{error}");
         assert!(error.to_string().to_lowercase().contains("freelist"), "{error}");
     }
@@ -201,9 +215,7 @@ fn a_database_that_was_emptied_does_not_take_its_log_with_it() {
     for bytes in [0, 1, file::PAGE_BYTES - 1] {
         fs::write(&crashed, vec![0; bytes]).unwrap();
         let before = trace(&crashed);
-        for error in
-            [look(&crashed).unwrap_err(), Stored::open(&crashed).and_then(read_all).map(drop).unwrap_err()]
-        {
+        for error in [check(&crashed).unwrap_err(), open(&crashed).map(drop).unwrap_err()] {
             let expected = format!("damaged: the file is cut short: it has {bytes} bytes");
             assert_eq!(error.to_string(), format!("journal {}: {expected}", crashed.display()));
         }

@@ -8,9 +8,9 @@ fn a_reader_beside_the_writer_sees_one_point_of_the_log_and_holds_nobody_up() {
     let mut running = Running::open(&path);
     running.commit(&[b"1"]);
     running.commit(&[b"2"]);
-    let stored = Stored::read(&path, Beside::Server).unwrap();
+    let reader = LogReader::open(&path, ServerState::Running).unwrap();
     running.commit(&[b"3"]);
-    let (read, replayed) = read_all(stored).unwrap();
+    let (read, replayed) = read_log(reader).unwrap();
     assert_eq!(read.entries, [b"1", b"2"]);
     running.commit(&[b"4"]);
     running.journal.close().unwrap();
@@ -30,7 +30,7 @@ fn a_reader_alone_changes_nothing_after_a_clean_end_or_a_crash() {
     let (_clean_dir, clean) = crash(&path);
     for path in [crashed, with_memory, clean] {
         let before = trace(&path);
-        assert_eq!(look(&path).unwrap().entries, [b"1"]);
+        assert_eq!(check(&path).unwrap().entries, [b"1"]);
         assert_eq!(trace(&path), before);
     }
 }
@@ -43,7 +43,7 @@ fn a_path_that_looks_like_a_uri_is_a_path() {
     let path = odd.join("journal.sqlite3");
     let mut running = Running::open(&path);
     running.commit(&[b"1"]);
-    assert_eq!(read_all(Stored::read(&path, Beside::Server).unwrap()).unwrap().0.entries, [b"1"]);
+    assert_eq!(read_log(LogReader::open(&path, ServerState::Running).unwrap()).unwrap().0.entries, [b"1"]);
     running.journal.close().unwrap();
-    assert_eq!(look(&path).unwrap().entries, [b"1"]);
+    assert_eq!(check(&path).unwrap().entries, [b"1"]);
 }

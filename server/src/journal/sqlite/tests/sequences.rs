@@ -72,11 +72,11 @@ impl Model {
 
     /// Goes on with another file, in which there must be what was committed and maybe some of what was pending.
     fn continue_at(&mut self, dir: tempfile::TempDir, path: PathBuf) {
-        let (read, replayed) = read_all(Stored::open(&path).unwrap()).unwrap();
+        let (read, log) = open(&path).unwrap();
         let found = [read.chunks, read.entries].concat();
         assert!(found.starts_with(&self.committed));
         assert!(self.pending.starts_with(&found[self.committed.len()..]));
-        self.running = Running::start(replayed, Durability::None);
+        self.running = Running::start(log, Durability::None);
         (self.dir, self.path, self.committed, self.pending) = (dir, path, found, Vec::new());
     }
 
@@ -107,7 +107,7 @@ impl Model {
 }
 
 fn recover_beside(path: &Path) -> Read {
-    read_all(Stored::read(path, Beside::Server).unwrap()).unwrap().0
+    read_log(LogReader::open(path, ServerState::Running).unwrap()).unwrap().0
 }
 
 proptest! {

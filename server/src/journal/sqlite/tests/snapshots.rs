@@ -145,7 +145,7 @@ fn a_journal_written_fresh_holds_the_snapshot_and_goes_on_behind_it() {
     let again = write_fresh(&path, std::iter::empty()).unwrap_err();
     assert_eq!(again.to_string(), format!("journal {}: it exists already", path.display()));
     Running::open(&path).commit(&[b"1"]);
-    let read = look(&path).unwrap();
+    let read = check(&path).unwrap();
     assert!(read.chunks.into_iter().eq((0..40).map(|n| vec![n; 100_000])));
     assert_eq!(read.entries, [b"1"]);
 }
@@ -159,6 +159,6 @@ fn a_journal_that_was_not_made_to_the_end_does_not_exist_and_the_next_attempt_su
     assert!(!path.exists());
     assert!(fs::read_dir(dir.path()).unwrap().count() > 0, "this test needs a draft to be left");
     write_fresh(&path, std::iter::once(b"state".to_vec())).unwrap();
-    assert_eq!(look(&path).unwrap().chunks, [b"state"]);
+    assert_eq!(check(&path).unwrap().chunks, [b"state"]);
     assert_eq!(fs::read_dir(dir.path()).unwrap().count(), 2);
 }

@@ -8,9 +8,8 @@ use rusqlite::{Connection, params};
 
 use super::LAYOUT;
 use super::chain::{ChunkChain, Tip};
-use super::file::without_waiting;
-use super::keeper::Work;
-use super::replay::stored;
+use super::file::{stored, without_waiting};
+use super::journal_thread::Work;
 use crate::inbox::Sender;
 
 /// Bytes that a chunk of a snapshot should have at most: a batch may have to wait while one is written.
@@ -27,7 +26,7 @@ pub(super) enum Step {
 }
 
 /// The writer's side: what it has of a snapshot that is not valid yet.
-pub(super) struct Draft {
+pub(super) struct SnapshotWriter {
     pub(super) id: i64,
     pub(super) covers: Tip,
     chain: ChunkChain,
@@ -46,7 +45,7 @@ pub(super) enum Progress {
     Abandoned,
 }
 
-impl Draft {
+impl SnapshotWriter {
     /// Begins a snapshot; the newest valid one is `newest`.
     pub(super) fn begin(
         conn: &Connection,
@@ -54,13 +53,13 @@ impl Draft {
         covers: Tip,
         steps: Receiver<Step>,
     ) -> rusqlite::Result<Self> {
-        // Chunks of a draft that came to nothing may still be there; its id is not used again.
+        // Chunks of a snapshot that was abandoned may still be there; its id is not used again.
         const HIGHEST: &str = "SELECT max(?1, coalesce((SELECT max(snapshot) FROM snapshot_chunks), 0))";
         let highest: i64 = conn.query_row(HIGHEST, [newest], |row| row.get(0))?;
         Ok(Self { id: highest + 1, covers, chain: ChunkChain::start(LAYOUT, &covers), steps })
     }
 
-    /// Takes the next step. After an error or an end, the draft is good for nothing any more.
+    /// Takes the next step. After an error or an end, the snapshot is good for nothing any more.
     pub(super) fn step(&mut self, conn: &Connection) -> rusqlite::Result<Progress> {
         match self.steps.try_recv() {
             Ok(Step::Chunk(bytes)) => {
@@ -112,18 +111,18 @@ pub(super) fn validate(conn: &Connection, id: i64, chain: &ChunkChain, covers: &
 }
 
 /// The maker's side. Each step is announced among the writer's other work, which so has one place to wait at.
-pub(super) struct Delivery {
+pub(super) struct SnapshotSender {
     steps: Option<SyncSender<Step>>,
     works: Sender<Work>,
 }
 
-impl Delivery {
+impl SnapshotSender {
     pub(super) fn new(steps: SyncSender<Step>, works: Sender<Work>) -> Self {
         Self { steps: Some(steps), works }
     }
 
-    /// Drains `chunks` into the writer's hands, as fast as it takes them.
-    pub(super) fn deliver(self, chunks: impl Iterator<Item = Vec<u8>>) {
+    /// Sends all `chunks` to the writer, as fast as it takes them.
+    pub(super) fn send_all(self, chunks: impl Iterator<Item = Vec<u8>>) {
         for chunk in chunks {
             if !self.send(Step::Chunk(chunk)) {
                 return;
@@ -139,7 +138,7 @@ impl Delivery {
     }
 }
 
-impl Drop for Delivery {
+impl Drop for SnapshotSender {
     /// Also when making a chunk panicked, or there was no thread for it: the writer must learn that no more
     /// will come.
     fn drop(&mut self) {

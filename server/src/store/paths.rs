@@ -10,9 +10,9 @@ use std::path::{Path, PathBuf};
 use rustix::fs::{FlockOperation, flock};
 use rustix::io::Errno;
 
-use super::{StoreError, Trouble};
+use super::{StoreError, StoreErrorKind};
 use crate::directory::Directory;
-use crate::journal::{Beside, leftovers, parts, sync_directory};
+use crate::journal::{ServerState, parts, sync_directory, temporary_parts};
 use crate::workers::files::{Kind, is_lost_and_found, orphaned};
 
 pub(super) const JOURNAL: &str = "journal.sqlite3";
@@ -57,12 +57,12 @@ pub(super) enum Purpose {
 }
 
 #[derive(Debug)]
-pub(super) struct Places {
+pub(super) struct Paths {
     /// As the user wrote it.
     root: PathBuf,
 }
 
-impl Places {
+impl Paths {
     pub(super) fn at(root: &Path) -> Self {
         Self { root: root.to_owned() }
     }
@@ -91,13 +91,13 @@ impl Places {
         self.root.join(IMPORTING)
     }
 
-    pub(super) fn error(&self, trouble: Trouble) -> StoreError {
-        StoreError { root: self.root.clone(), trouble }
+    pub(super) fn error(&self, kind: StoreErrorKind) -> StoreError {
+        StoreError { root: self.root.clone(), kind }
     }
 
     /// Makes the directory ours, or leaves everything as it was. Returns the directory, locked, and that of the
     /// uploads in it.
-    pub(super) fn take(&self, purpose: Purpose) -> Result<(Directory, Directory), Trouble> {
+    pub(super) fn take(&self, purpose: Purpose) -> Result<(Directory, Directory), StoreErrorKind> {
         self.make_root()?;
         let lock = self.lock_exclusively()?;
         let found = self.examine_for(purpose)?;
@@ -120,29 +120,29 @@ impl Places {
         Ok((lock, files))
     }
 
-    fn examine_for(&self, purpose: Purpose) -> Result<Found, Trouble> {
+    fn examine_for(&self, purpose: Purpose) -> Result<Found, StoreErrorKind> {
         match (self.examine()?, purpose) {
-            (Found::CutShortImport, Purpose::Forum) => Err(Trouble::CutShortImport),
-            (Found::Forum, Purpose::Import) => Err(Trouble::HoldsForum),
+            (Found::CutShortImport, Purpose::Forum) => Err(StoreErrorKind::CutShortImport),
+            (Found::Forum, Purpose::Import) => Err(StoreErrorKind::HoldsForum),
             (found, _) => Ok(found),
         }
     }
 
-    fn make_root(&self) -> Result<(), Trouble> {
+    fn make_root(&self) -> Result<(), StoreErrorKind> {
         match fs::metadata(&self.root) {
             Ok(found) if found.is_dir() => Ok(()),
-            Ok(_) => Err(Trouble::NotADirectory),
+            Ok(_) => Err(StoreErrorKind::NotADirectory),
             Err(error) if error.kind() == io::ErrorKind::NotFound => {
                 let made =
                     make_private_directory(&self.root).and_then(|()| sync_directory(parent(&self.root)));
                 made.map_err(io("create it"))
             }
-            Err(error) => Err(Trouble::Io("open it", error)),
+            Err(error) => Err(StoreErrorKind::Io("open it", error)),
         }
     }
 
     /// What is there; an error if it is nothing that a server should start from.
-    fn examine(&self) -> Result<Found, Trouble> {
+    fn examine(&self) -> Result<Found, StoreErrorKind> {
         self.insist_on_files()?;
         let tag = self.read_tag()?;
         if matches!(tag, Tag::Signed) {
@@ -158,21 +158,21 @@ impl Places {
         if exists(&self.journal())? {
             return Ok(Found::Forum);
         }
-        let foreign = |name: &OsString| Err(Trouble::Foreign(name.clone()));
+        let foreign = |name: &OsString| Err(StoreErrorKind::Foreign(name.clone()));
         for name in self.files_found()? {
             match tag {
-                _ if Kind::of(&name).is_some() => return Err(Trouble::JournalLost),
+                _ if Kind::of(&name).is_some() => return Err(StoreErrorKind::JournalLost),
                 _ if is_lost_and_found(&self.files().join(&name)) => {}
                 Tag::Signed => {}
                 Tag::Blank | Tag::Other => return foreign(&name),
             }
         }
-        let leftovers = leftovers(&self.journal());
+        let temporary = temporary_parts(&self.journal());
         for name in names(&self.root).map_err(io("read it"))? {
             let path = self.root.join(&name);
             match tag {
-                _ if name == FILES || leftovers.contains(&path) || is_lost_and_found(&path) => {}
-                _ if parts(&self.journal()).contains(&path) => return Err(Trouble::JournalLost),
+                _ if name == FILES || temporary.contains(&path) || is_lost_and_found(&path) => {}
+                _ if parts(&self.journal()).contains(&path) => return Err(StoreErrorKind::JournalLost),
                 Tag::Blank if name == TAG => {}
                 Tag::Signed => {}
                 Tag::Blank | Tag::Other => return foreign(&name),
@@ -183,23 +183,23 @@ impl Places {
 
     /// Opening a FIFO would wait for its other end, a device may do anything, and of a directory SQLite says
     /// nothing but a code: what is opened here and in the journal must be files.
-    fn insist_on_files(&self) -> Result<(), Trouble> {
+    fn insist_on_files(&self) -> Result<(), StoreErrorKind> {
         let markers = [self.tag(), self.wiping(), self.importing()];
         for path in markers.into_iter().chain(parts(&self.journal())) {
             match fs::metadata(&path) {
                 Ok(found) if found.is_file() => {}
                 Ok(found) => {
                     let name = path.file_name().unwrap_or_default().to_owned();
-                    return Err(Trouble::NoFile(name, kind(found.file_type())));
+                    return Err(StoreErrorKind::NoFile(name, kind(found.file_type())));
                 }
                 Err(error) if error.kind() == io::ErrorKind::NotFound => {}
-                Err(error) => return Err(Trouble::Io("look at it", error)),
+                Err(error) => return Err(StoreErrorKind::Io("look at it", error)),
             }
         }
         Ok(())
     }
 
-    fn read_tag(&self) -> Result<Tag, Trouble> {
+    fn read_tag(&self) -> Result<Tag, StoreErrorKind> {
         match fs::read(self.tag()) {
             Ok(bytes) if bytes == SIGNATURE => Ok(Tag::Signed),
             Ok(bytes) if SIGNATURE.starts_with(&bytes) || bytes.iter().all(|byte| *byte == 0) => {
@@ -207,35 +207,37 @@ impl Places {
             }
             Ok(_) => Ok(Tag::Other),
             Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(Tag::Blank),
-            Err(error) => Err(Trouble::Io("read its tag", error)),
+            Err(error) => Err(StoreErrorKind::Io("read its tag", error)),
         }
     }
 
-    fn files_found(&self) -> Result<Vec<OsString>, Trouble> {
+    fn files_found(&self) -> Result<Vec<OsString>, StoreErrorKind> {
         match names(&self.files()) {
             Ok(names) => Ok(names),
             Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(Vec::new()),
-            Err(error) if error.kind() == io::ErrorKind::NotADirectory => Err(Trouble::Foreign(FILES.into())),
-            Err(error) => Err(Trouble::Io("read its files directory", error)),
+            Err(error) if error.kind() == io::ErrorKind::NotADirectory => {
+                Err(StoreErrorKind::Foreign(FILES.into()))
+            }
+            Err(error) => Err(StoreErrorKind::Io("read its files directory", error)),
         }
     }
 
     /// The lock is on the directory itself: nobody can remove it while it is used, as a lock file can be.
-    fn lock_exclusively(&self) -> Result<Directory, Trouble> {
+    fn lock_exclusively(&self) -> Result<Directory, StoreErrorKind> {
         match self.lock(FlockOperation::NonBlockingLockExclusive)? {
             Some(lock) => Ok(lock),
-            None => Err(Trouble::InUse),
+            None => Err(StoreErrorKind::InUse),
         }
     }
 
     /// Locks the directory; none if somebody else has a lock that forbids it.
-    fn lock(&self, operation: FlockOperation) -> Result<Option<Directory>, Trouble> {
+    fn lock(&self, operation: FlockOperation) -> Result<Option<Directory>, StoreErrorKind> {
         loop {
             let root = Directory::open(&self.root).map_err(io("open it"))?;
             match flock(&root, operation) {
                 Ok(()) => {}
                 Err(Errno::WOULDBLOCK) => return Ok(None),
-                Err(error) => return Err(Trouble::Io("lock it", error.into())),
+                Err(error) => return Err(StoreErrorKind::Io("lock it", error.into())),
             }
             // Another directory may have got the name in between: then what we locked, nobody else will see.
             if root.is_at(&self.root).map_err(io("lock it"))? {
@@ -244,21 +246,23 @@ impl Places {
         }
     }
 
-    pub(super) fn share(&self) -> Result<(Beside, Option<Directory>), Trouble> {
+    pub(super) fn share(&self) -> Result<(ServerState, Option<Directory>), StoreErrorKind> {
         match fs::metadata(&self.root) {
             Ok(found) if found.is_dir() => {}
-            Ok(_) => return Err(Trouble::NotADirectory),
-            Err(error) if error.kind() == io::ErrorKind::NotFound => return Err(Trouble::NoForum),
-            Err(error) => return Err(Trouble::Io("open it", error)),
+            Ok(_) => return Err(StoreErrorKind::NotADirectory),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Err(StoreErrorKind::NoForum),
+            Err(error) => return Err(StoreErrorKind::Io("open it", error)),
         }
         let lock = self.lock(FlockOperation::NonBlockingLockShared)?;
         match (self.examine(), lock) {
-            (Ok(Found::Forum), Some(lock)) => Ok((Beside::Nobody, Some(lock))),
-            (Ok(Found::Forum), None) => Ok((Beside::Server, None)),
-            (Ok(Found::CutShortImport), Some(_)) => Err(Trouble::CutShortImport),
-            (Ok(Found::CutShortImport), None) => Err(Trouble::InUse),
-            (Ok(Found::CutShortWipe | Found::Nothing) | Err(Trouble::Foreign(_)), _) => Err(Trouble::NoForum),
-            (Err(trouble), _) => Err(trouble),
+            (Ok(Found::Forum), Some(lock)) => Ok((ServerState::Stopped, Some(lock))),
+            (Ok(Found::Forum), None) => Ok((ServerState::Running, None)),
+            (Ok(Found::CutShortImport), Some(_)) => Err(StoreErrorKind::CutShortImport),
+            (Ok(Found::CutShortImport), None) => Err(StoreErrorKind::InUse),
+            (Ok(Found::CutShortWipe | Found::Nothing) | Err(StoreErrorKind::Foreign(_)), _) => {
+                Err(StoreErrorKind::NoForum)
+            }
+            (Err(kind), _) => Err(kind),
         }
     }
 
@@ -334,11 +338,11 @@ fn kind(found: FileType) -> &'static str {
     }
 }
 
-fn io(doing: &'static str) -> impl Fn(io::Error) -> Trouble {
-    move |error| Trouble::Io(doing, error)
+fn io(doing: &'static str) -> impl Fn(io::Error) -> StoreErrorKind {
+    move |error| StoreErrorKind::Io(doing, error)
 }
 
-pub(super) fn exists(path: &Path) -> Result<bool, Trouble> {
+pub(super) fn exists(path: &Path) -> Result<bool, StoreErrorKind> {
     path.try_exists().map_err(io("read it"))
 }
 

@@ -1,4 +1,4 @@
-//! Comparing the files on disk with those that the forum names: at start-up, and for whoever wants to know.
+//! Comparing the files on disk with those that the forum names: at a start, and for `check` and `export`.
 
 use std::collections::HashSet;
 use std::ffi::{OsStr, OsString};
@@ -53,9 +53,9 @@ pub fn is_lost_and_found(path: &Path) -> bool {
 
 /// What the directory of the files holds, and what it should. Each list is sorted.
 #[derive(Debug, Default, PartialEq, Eq)]
-pub struct Survey {
+pub struct Scan {
     /// Whole files that nothing names.
-    pub unnamed: Vec<FileId>,
+    pub unreferenced: Vec<FileId>,
     /// Beginnings of files. Beside a running server, these are uploads under way.
     pub parts: Vec<FileId>,
     /// Files that are named and not there: the data is damaged.
@@ -70,28 +70,28 @@ pub struct Survey {
 ///
 /// # Errors
 /// The directory can't be read.
-pub fn survey(dir: &Directory, named: impl IntoIterator<Item = FileId>) -> io::Result<Survey> {
+pub fn scan(dir: &Directory, named: impl IntoIterator<Item = FileId>) -> io::Result<Scan> {
     let named: HashSet<FileId> = named.into_iter().collect();
     let mut present = HashSet::with_capacity(named.len());
-    let mut survey = Survey::default();
-    for Listed { name, kind: found } in dir.list()? {
+    let mut found = Scan::default();
+    for Listed { name, kind } in dir.list()? {
         match Kind::of(&name) {
-            Some(Kind::Whole(id)) if found.is_file() => drop(present.insert(id)),
-            Some(Kind::Part(id)) if found.is_file() => survey.parts.push(id),
-            Some(Kind::Orphaned) if found.is_dir() => {
-                survey.orphaned = whole_files(&dir.subdirectory(ORPHANED)?)?
+            Some(Kind::Whole(id)) if kind.is_file() => drop(present.insert(id)),
+            Some(Kind::Part(id)) if kind.is_file() => found.parts.push(id),
+            Some(Kind::Orphaned) if kind.is_dir() => {
+                found.orphaned = whole_files(&dir.subdirectory(ORPHANED)?)?
             }
-            _ if name == LOST_AND_FOUND && found.is_dir() => {}
-            _ => survey.foreign.push(name),
+            _ if name == LOST_AND_FOUND && kind.is_dir() => {}
+            _ => found.foreign.push(name),
         }
     }
-    survey.unnamed = present.difference(&named).copied().collect();
-    survey.missing = named.difference(&present).copied().collect();
-    for list in [&mut survey.unnamed, &mut survey.parts, &mut survey.missing, &mut survey.orphaned] {
+    found.unreferenced = present.difference(&named).copied().collect();
+    found.missing = named.difference(&present).copied().collect();
+    for list in [&mut found.unreferenced, &mut found.parts, &mut found.missing, &mut found.orphaned] {
         list.sort_unstable();
     }
-    survey.foreign.sort_unstable();
-    Ok(survey)
+    found.foreign.sort_unstable();
+    Ok(found)
 }
 
 fn whole_files(dir: &Directory) -> io::Result<Vec<FileId>> {
@@ -156,27 +156,27 @@ mod tests {
     }
 
     #[test]
-    fn a_survey_tells_apart_what_lies_in_the_directory() {
+    fn a_scan_tells_apart_what_lies_in_the_directory() {
         let dir = tempfile::tempdir().unwrap();
-        let [named, unnamed, missing, a_directory, a_link, part] = [1, 2, 3, 4, 5, 6].map(FileId);
+        let [named, unreferenced, missing, a_directory, a_link, part] = [1, 2, 3, 4, 5, 6].map(FileId);
         fs::write(named.path_in(dir.path()), "named").unwrap();
-        fs::write(unnamed.path_in(dir.path()), "unnamed").unwrap();
+        fs::write(unreferenced.path_in(dir.path()), "unreferenced").unwrap();
         fs::write(part.part_in(dir.path()), "pa").unwrap();
         fs::write(dir.path().join("notes.txt"), "foreign").unwrap();
         fs::create_dir(dir.path().join("lost+found")).unwrap();
         fs::create_dir(a_directory.path_in(dir.path())).unwrap();
         std::os::unix::fs::symlink("/etc/passwd", a_link.path_in(dir.path())).unwrap();
 
-        let survey_now = || survey(&open(&dir), [named, missing]).unwrap();
+        let scan_now = || scan(&open(&dir), [named, missing]).unwrap();
         let foreign = vec![a_directory.to_string().into(), a_link.to_string().into(), "notes.txt".into()];
         let (parts, missing, orphaned) = (vec![part], vec![missing], vec![]);
-        let expected = Survey { unnamed: vec![unnamed], parts, missing, orphaned, foreign };
-        assert_eq!(survey_now(), expected);
+        let expected = Scan { unreferenced: vec![unreferenced], parts, missing, orphaned, foreign };
+        assert_eq!(scan_now(), expected);
 
-        let aside = move_aside(&open(&dir), unnamed).unwrap();
+        let aside = move_aside(&open(&dir), unreferenced).unwrap();
         sync_orphaned(&open(&dir)).unwrap();
-        assert_eq!(fs::read(aside).unwrap(), b"unnamed");
-        assert_eq!(survey_now(), Survey { unnamed: vec![], orphaned: vec![unnamed], ..expected });
+        assert_eq!(fs::read(aside).unwrap(), b"unreferenced");
+        assert_eq!(scan_now(), Scan { unreferenced: vec![], orphaned: vec![unreferenced], ..expected });
     }
 
     #[test]
@@ -205,10 +205,10 @@ mod tests {
 
         move_aside(&dir, id).unwrap();
         sync_orphaned(&dir).unwrap();
-        assert_eq!(survey(&dir, []).unwrap().orphaned, [id]);
+        assert_eq!(scan(&dir, []).unwrap().orphaned, [id]);
         assert_eq!(fs::read(id.path_in(&orphaned(&moved))).unwrap(), b"own");
         bring_back(&dir, id).unwrap();
-        assert_eq!(survey(&dir, [id]).unwrap(), Survey::default());
+        assert_eq!(scan(&dir, [id]).unwrap(), Scan::default());
         assert_eq!(fs::read(id.path_in(&path)).unwrap(), b"another's");
         assert_eq!(fs::read_dir(orphaned(&path)).unwrap().count(), 0);
     }

@@ -17,8 +17,8 @@ use rusqlite::Connection;
 use super::anchor::Anchor;
 use super::chain::Tip;
 use super::error::{JournalError, io, is_full, sqlite};
-use super::file::{Database, open_to_write, parent, remove_log_at_close, wal};
-use super::replay::{End, Settled, stored};
+use super::file::{Database, open_to_write, parent, remove_log_at_close, stored, wal};
+use super::reader::End;
 use crate::clock::{Clock, SystemClock};
 use crate::directory::Directory;
 use crate::journal::Sequence;
@@ -29,21 +29,33 @@ pub(super) const PIECE_BYTES: usize = 256 * 1024;
 /// How long a statement waits for a lock: SQLite's usual time. Only a recovery of the log makes it wait.
 const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
 
+/// A journal of which all is durable, open to be written after its end.
+pub struct DurableLog {
+    pub(super) files: LogFiles,
+    pub(super) end: End,
+}
+
+/// The files of a log that is open to be written.
+pub(super) struct LogFiles {
+    pub(super) database: Database,
+    pub(super) anchor: Anchor,
+}
+
 /// Makes a journal durable that was read and verified, and opens it as its only writer. No descriptor of it
 /// may be open.
 ///
 /// The write-ahead log is written back and fsynced, and the database and its directory are fsynced; then the
 /// log is moved into the database if there is room, so that nothing depends on the log any more. The anchor
 /// then says where the log ends.
-pub(super) fn settle(path: &Path, end: &End) -> Result<Settled, JournalError> {
+pub(super) fn make_durable(path: &Path, end: End) -> Result<DurableLog, JournalError> {
     let synced = || {
         write_back(&wal(path)).map_err(io("make its write-ahead log durable"))?;
         let synced = Directory::open(parent(path)).and_then(|directory| sync_all(&directory, path));
         synced.map_err(io("fsync it"))
     };
-    synced().map_err(|trouble| JournalError::new(path, trouble))?;
+    synced().map_err(|kind| JournalError::new(path, kind))?;
     let database = open_to_write(path)?;
-    if end.unverified.is_some() {
+    if end.dropped_tail.is_some() {
         let dropped = drop_after(&database.conn, end.tip.last);
         dropped.map_err(|error| database.error(sqlite("drop what does not verify")(error)))?;
     }
@@ -56,7 +68,7 @@ pub(super) fn settle(path: &Path, end: &End) -> Result<Settled, JournalError> {
     }
     let anchor =
         Anchor::open(path, end.tip).map_err(|error| database.error(io("write its anchor")(error)))?;
-    Ok(Settled { database, anchor })
+    Ok(DurableLog { files: LogFiles { database, anchor }, end })
 }
 
 fn drop_after(conn: &Connection, last: Sequence) -> rusqlite::Result<usize> {
@@ -65,8 +77,8 @@ fn drop_after(conn: &Connection, last: Sequence) -> rusqlite::Result<usize> {
 
 /// Ends the writing: makes the whole log durable, whatever the durability was, moves it into the database, so
 /// that the next start finds one file, and closes it. The anchor then says where the log ended.
-pub(super) fn close(settled: Settled, tip: Tip) -> Result<(), JournalError> {
-    let Settled { database: Database { conn, path, index }, anchor } = settled;
+pub(super) fn close(files: LogFiles, tip: Tip) -> Result<(), JournalError> {
+    let LogFiles { database: Database { conn, path, index }, anchor } = files;
     let closed = || -> rusqlite::Result<bool> {
         const OFF: i64 = 0;
         let level: i64 = conn.pragma_query_value(None, "synchronous", |row| row.get(0))?;
@@ -92,7 +104,7 @@ pub(super) fn close(settled: Settled, tip: Tip) -> Result<(), JournalError> {
         let moved = anchor.move_to(tip, SystemClock.now()).and_then(|()| anchor.sync());
         moved.map_err(io("write its anchor"))
     };
-    anchored().map_err(|trouble| JournalError::new(&path, trouble))
+    anchored().map_err(|kind| JournalError::new(&path, kind))
 }
 
 /// Fsyncs what is there of a journal that nobody has open: the one in `directory` that is called like `path`.

@@ -1,13 +1,13 @@
 //! The journal's thread: it works for the writer whenever the loop doesn't do that itself. It waits, takes what
-//! the loop has handed over, and in between does what is due. It refuses to know who waits for its reports.
+//! the loop has handed over, and in between does what is due.
 
 use std::sync::mpsc::{Receiver, Sender};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use super::DIED;
 use super::chain::Tip;
-use super::draft::Step;
-use super::writer::{Broken, Rest, Writer};
+use super::snapshot::Step;
+use super::writer::{Broken, Idle, Writer};
 use crate::inbox::{Inbox, Taken};
 use crate::journal::batch::Batch;
 
@@ -20,7 +20,7 @@ pub(super) enum Work {
     /// There is a step to take, or the sender of the steps has gone.
     SnapshotStep,
     /// The loop has committed, and something is due now that it does not do itself.
-    Tend,
+    Maintain,
     /// Finish.
     Close,
 }
@@ -33,7 +33,7 @@ pub(super) enum Report {
     NoSpace { batch: Batch },
     /// With an interval: everything up to here survives a power cut.
     Synced { tip: Tip },
-    /// The snapshot is valid, or was given up.
+    /// The snapshot is valid, or was abandoned.
     Snapshot { valid: bool },
     /// The last report: the process must end.
     Broken { reason: String },
@@ -67,30 +67,30 @@ impl Drop for Reporter {
     }
 }
 
-/// The writer, for whoever has something to write. A thread that panicked with it has left it broken.
+/// Takes the writer. A thread that panicked with it has left it broken.
 fn lock(writer: &Mutex<Writer>) -> MutexGuard<'_, Writer> {
     writer.lock().unwrap_or_else(|poisoned: PoisonError<_>| {
         let mut writer = poisoned.into_inner();
-        writer.give_up(Broken(DIED.to_owned()));
+        writer.fail(Broken(DIED.to_owned()));
         writer
     })
 }
 
 /// The thread's life: it works until it is told to close, or until nothing can be written any more.
-pub(super) fn keep(writer: &Mutex<Writer>, reporter: &Reporter, works: &Inbox<Work>) -> Result<(), Broken> {
+pub(super) fn run(writer: &Mutex<Writer>, reporter: &Reporter, works: &Inbox<Work>) -> Result<(), Broken> {
     loop {
-        let rest = lock(writer).rest();
-        let work = match rest {
-            Rest::Tidy => works.try_take(),
-            Rest::Sync(wait) => works.take(Some(wait)),
-            Rest::Idle => works.take(None),
+        let idle = lock(writer).when_idle();
+        let work = match idle {
+            Idle::DeleteOutdated => works.try_take(),
+            Idle::Sync(wait) => works.take(Some(wait)),
+            Idle::Nothing => works.take(None),
         };
         if matches!(work, Taken::Item(Work::Close) | Taken::End) {
             return Ok(());
         }
         at(writer, |writer| perform(writer, reporter, work))?;
         sync_if_due(writer, reporter)?;
-        at(writer, Writer::tend)?;
+        at(writer, Writer::maintain)?;
     }
 }
 
@@ -99,13 +99,13 @@ fn at(writer: &Mutex<Writer>, work: impl FnOnce(&mut Writer) -> Result<(), Broke
     let mut writer = lock(writer);
     // The loop may have broken it.
     writer.check()?;
-    work(&mut writer).inspect_err(|broken| writer.give_up(broken.clone()))
+    work(&mut writer).inspect_err(|broken| writer.fail(broken.clone()))
 }
 
 /// Makes the fsyncs that are due, while the loop may commit: they cover what was committed before they began.
 fn sync_if_due(writer: &Mutex<Writer>, reporter: &Reporter) -> Result<(), Broken> {
     let Some(due) = lock(writer).take_due() else { return Ok(()) };
-    let synced = due.run().inspect_err(|broken| lock(writer).give_up(broken.clone()))?;
+    let synced = due.run().inspect_err(|broken| lock(writer).fail(broken.clone()))?;
     if let Some(tip) = synced {
         reporter.tell(Report::Synced { tip });
     }
@@ -121,8 +121,8 @@ fn perform(writer: &mut Writer, reporter: &Reporter, work: Taken<Work>) -> Resul
                 reporter.tell(report);
             }
         }
-        Taken::Nothing => writer.tidy()?,
-        Taken::Item(Work::Tend | Work::Close) | Taken::End => {}
+        Taken::Nothing => writer.delete_outdated()?,
+        Taken::Item(Work::Maintain | Work::Close) | Taken::End => {}
     }
     Ok(())
 }

@@ -21,7 +21,7 @@ fn built() -> &'static Path {
     static BUILT: OnceLock<PathBuf> = OnceLock::new();
     BUILT.get_or_init(|| {
         let directory = profile_directory();
-        build(&directory);
+        build(&directory, &["--bins", "-p", "forumd", "-p", "forum"]);
         directory
     })
 }
@@ -33,7 +33,11 @@ pub(crate) fn profile_directory() -> PathBuf {
     deps.parent().expect("cargo puts tests two directories deep").to_owned()
 }
 
-fn build(directory: &Path) {
+/// Lets cargo build what these arguments choose, in the profile of this directory.
+///
+/// # Panics
+/// It doesn't build.
+pub(crate) fn build(directory: &Path, what: &[&str]) {
     let profile = match directory.file_name().and_then(|name| name.to_str()) {
         Some("debug") | None => "dev",
         Some(name) => name,
@@ -41,7 +45,8 @@ fn build(directory: &Path) {
     let target = directory.parent().expect("a profile lies in a target directory");
     let cargo = std::env::var_os("CARGO").unwrap_or_else(|| env!("CARGO").into());
     let output = Command::new(cargo)
-        .args(["build", "--quiet", "--bins", "-p", "forumd", "-p", "forum", "--profile", profile])
+        .args(["build", "--quiet", "--profile", profile])
+        .args(what)
         .arg("--target-dir")
         .arg(target)
         .current_dir(env!("CARGO_MANIFEST_DIR"))

@@ -37,8 +37,13 @@ impl Disk {
     /// The same server, on this disk.
     #[must_use]
     pub fn under(&self, server: Forumd) -> Forumd {
-        let orders = self.orders.path().to_str().expect("an ASCII path");
-        on_shim(server).env("FORUM_DISK", orders)
+        self.environment().into_iter().fold(server, |server, (name, value)| server.env(name, value))
+    }
+
+    /// What has to stand in the environment of a program that is to run on this disk.
+    pub fn environment(&self) -> [(&str, &str); 2] {
+        let [shim, orders] = [shim(), self.orders.path()].map(|path| path.to_str().expect("an ASCII path"));
+        [("LD_PRELOAD", shim), ("FORUM_DISK", orders)]
     }
 
     /// From now on fsyncs of files whose path contains `part` wait for [`Disk::release`].

@@ -54,13 +54,13 @@ fn a_goodbye_is_followed_by_a_fin_and_not_by_a_reset() {
     let rung = Rung::start(RUNG);
     let mut client = client_that_said(&rung, &too_long, false);
     assert_eq!(client.rest().expect("a FIN"), "Goodbye: that line is too long\n");
-    // And what it says after that is thrown away until it is done.
+    // What it says after that is thrown away until it is done.
     client.say(&too_long);
     client.end();
 }
 
 #[test]
-fn a_silent_client_is_told_so_and_is_gone_after_the_time_for_that() {
+fn a_silent_client_is_told_so_and_let_go() {
     let before = Rung::start(BEFORE);
     let rung = Rung::start_with(RUNG, &["1".as_ref()]);
     let (mut kept, mut silent) = (before.connect(), rung.connect());

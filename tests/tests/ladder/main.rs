@@ -2,9 +2,9 @@
 //! that the page claims nothing that isn't so.
 #![forbid(unsafe_code)]
 
+mod client;
 mod closing;
 mod forum;
-
 mod framing;
 mod log;
 mod queues;

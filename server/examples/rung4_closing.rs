@@ -1,9 +1,9 @@
 //! Rung 4 of `docs/LADDER.md`: endings. No last answer is lost, and no silence is kept for ever.
 //!
 //! ```text
-//! Open ── our goodbye ──► Leaving     input is thrown away; when all is written: our FIN
-//!  │                         │
-//!  └─────── their FIN ───────┴──► Finishing ── all is written ──► over
+//!  ┌──────── their FIN ─────► Finishing ── all is written ──► over
+//! Open                           ▲  their FIN: nothing is left
+//!  └─ our goodbye ─► Leaving ────┴─ all is written: our FIN ──► Draining
 //! ```
 //! An error ends a connection in every state, and so does a deadline that passes in any other than `Open`.
 #![forbid(unsafe_code)]
@@ -20,11 +20,12 @@ const LISTENER: Token = Token(0);
 const LINE_MAX: usize = 8_192;
 const OUTPUT_MAX: usize = 65_536;
 
-#[derive(PartialEq)]
+#[derive(PartialEq, PartialOrd)]
 enum State {
     Open,
-    Leaving,
     Finishing,
+    Leaving,
+    Draining,
 }
 
 struct Connection {
@@ -33,7 +34,7 @@ struct Connection {
     output: VecDeque<u8>,
     readable: bool,
     state: State,
-    /// When bytes last moved, in either direction; once it is `Leaving`, when that began.
+    /// When bytes last moved, in either direction; from `Leaving` on, when that began.
     moved: Instant,
 }
 
@@ -45,14 +46,11 @@ fn main() -> io::Result<()> {
     let mut poll = Poll::new()?;
     poll.registry().register(&mut listener, LISTENER, Interest::READABLE)?;
     writeln!(io::stderr(), "listening on {}", listener.local_addr()?)?;
-
     let (mut events, mut connections) = (Events::with_capacity(256), HashMap::<_, Connection>::new());
     let (mut book, mut ready, mut next_token) = (Vec::new(), BTreeSet::new(), LISTENER.0 + 1);
     loop {
-        // Looking at everybody is fine for a hundred clients. A real server keeps its deadlines in order.
-        let silent_since = connections.values().map(|connection| connection.moved).min();
-        let timeout =
-            silent_since.map(|since| (since + silence_max).saturating_duration_since(Instant::now()));
+        let oldest = connections.values().map(|connection| connection.moved).min();
+        let timeout = oldest.map(|moved| (moved + silence_max).saturating_duration_since(Instant::now()));
         match poll.poll(&mut events, if ready.is_empty() { timeout } else { Some(Duration::ZERO) }) {
             Err(error) if error.kind() != io::ErrorKind::Interrupted => return Err(error),
             _ => ready.extend(events.iter().map(|event| event.token())),
@@ -91,7 +89,7 @@ impl Connection {
 
     fn turn(&mut self, book: &mut Vec<String>) -> io::Result<bool> {
         self.readable = self.state != State::Finishing;
-        if self.state != State::Leaving {
+        if self.state < State::Leaving {
             self.moved = Instant::now();
         }
         while self.state == State::Open && self.readable && self.output.len() <= OUTPUT_MAX {
@@ -104,7 +102,7 @@ impl Connection {
                 self.read()?;
             }
         }
-        if self.state == State::Leaving {
+        if self.state >= State::Leaving {
             // Input left unread would turn our FIN into an RST. One read a turn: a flood holds up nobody else.
             self.read()?;
             self.input.clear();
@@ -116,10 +114,12 @@ impl Connection {
                 Err(error) => return Err(error),
             }
         }
-        match self.state {
-            State::Leaving if self.output.is_empty() => self.stream.shutdown(Shutdown::Write)?,
-            State::Finishing if self.output.is_empty() => return Err(io::ErrorKind::UnexpectedEof.into()),
-            _ => {}
+        if self.state == State::Finishing && self.output.is_empty() {
+            return Err(io::ErrorKind::UnexpectedEof.into());
+        }
+        if self.state == State::Leaving && self.output.is_empty() {
+            self.stream.shutdown(Shutdown::Write)?;
+            self.state = State::Draining; // Each `shutdown` causes an event: done in every turn, it would never end.
         }
         Ok(self.readable && self.output.len() <= OUTPUT_MAX)
     }

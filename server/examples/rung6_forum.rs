@@ -355,12 +355,12 @@ impl Server {
     }
 }
 
-/// As in rung 4.
-#[derive(PartialEq)]
+#[derive(PartialEq, PartialOrd)]
 enum State {
     Open,
-    Leaving,
     Finishing,
+    Leaving,
+    Draining,
 }
 
 /// What the next bytes of a client are.
@@ -385,7 +385,7 @@ struct Connection {
     output: VecDeque<u8>,
     readable: bool,
     state: State,
-    /// When bytes last moved, in either direction; once it is `Leaving`, when that began.
+    /// When bytes last moved, in either direction; from `Leaving` on, when that began.
     moved: Instant,
     phase: Phase,
 }
@@ -398,13 +398,13 @@ impl Connection {
     }
 
     fn deadline(&self) -> Instant {
-        self.moved + if self.state == State::Leaving { LEAVING_MAX } else { SILENCE_MAX }
+        self.moved + if self.state >= State::Leaving { LEAVING_MAX } else { SILENCE_MAX }
     }
 
     /// Takes in what has come, and queues answers.
     fn take_input(&mut self, server: &mut Server) {
         self.readable = self.state != State::Finishing;
-        if self.state != State::Leaving {
+        if self.state < State::Leaving {
             self.moved = Instant::now();
         }
         while self.state == State::Open && self.readable && self.output.len() <= OUTPUT_MAX {
@@ -422,7 +422,7 @@ impl Connection {
                 self.read();
             }
         }
-        if self.state == State::Leaving {
+        if self.state >= State::Leaving {
             // Input left unread would turn our FIN into an RST. One read a turn: a flood holds up nobody else.
             self.read();
             self.input.clear();
@@ -445,8 +445,7 @@ impl Connection {
         (self.state, self.readable) = (State::Finishing, false);
     }
 
-    /// Writes what the kernel takes. Says whether there is more to do although no event will come; an error is the
-    /// connection's end.
+    /// Writes what the kernel takes. Says whether it can go on although no event will come; an error is its end.
     fn flush(&mut self) -> io::Result<bool> {
         while !self.output.is_empty() {
             match self.stream.write(self.output.as_slices().0) {
@@ -455,11 +454,14 @@ impl Connection {
                 Err(error) => return Err(error),
             }
         }
-        match self.state {
-            State::Open => Ok(self.readable),
-            State::Leaving => self.stream.shutdown(Shutdown::Write).map(|()| self.readable),
-            State::Finishing => Err(io::ErrorKind::UnexpectedEof.into()),
+        if self.state == State::Finishing {
+            return Err(io::ErrorKind::UnexpectedEof.into());
         }
+        if self.state == State::Leaving {
+            self.stream.shutdown(Shutdown::Write)?;
+            self.state = State::Draining;
+        }
+        Ok(self.readable)
     }
 
     fn say(&mut self, text: &str) {
@@ -533,7 +535,6 @@ impl Connection {
                 self.phase = Phase::Command { user: user.clone() };
                 self.on_command(&user, line, server);
             }
-            // Its bytes are no lines.
             upload @ Phase::Upload { .. } => self.phase = upload,
         }
     }
@@ -681,7 +682,7 @@ impl Reactor {
         for (token, connection) in self.connections.iter_mut().filter(|(_, it)| it.deadline() <= now) {
             match connection.state {
                 State::Open => connection.leave("\nGoodbye: you were silent for too long", &mut self.server),
-                State::Leaving | State::Finishing => connection.give_up(),
+                _ => connection.give_up(),
             }
             self.ready.insert(*token);
         }

@@ -54,7 +54,8 @@ fn a_goodbye_is_followed_by_a_fin_and_not_by_a_reset() {
     let rung = Rung::start(RUNG);
     let mut client = client_that_said(&rung, &too_long, false);
     assert_eq!(client.rest().expect("a FIN"), "Goodbye: that line is too long\n");
-    // What it says after that is thrown away until it is done.
+    // The server waits for it to close, asleep. What it says meanwhile is thrown away.
+    rung.until_state('S');
     client.say(&too_long);
     client.end();
 }

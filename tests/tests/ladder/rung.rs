@@ -67,11 +67,17 @@ impl Rung {
 
     /// Does `deed` while the server stands still; afterwards it finds all of it at once.
     pub(crate) fn in_one_turn(&self, deed: impl FnOnce()) {
-        let stat = format!("/proc/{}/stat", self.process.pid());
         self.process.signal(Signal::STOP);
-        until("the server stands still", || fs::read_to_string(&stat).ok()?.contains(") T ").then_some(()));
+        self.until_state('T');
         deed();
         self.process.signal(Signal::CONT);
+    }
+
+    /// Waits until the process stands still (`T`), or sleeps (`S`), as one never does that finds something to do again
+    /// and again.
+    pub(crate) fn until_state(&self, state: char) {
+        let stat = format!("/proc/{}/stat", self.process.pid());
+        until("that state", || fs::read_to_string(&stat).ok()?.contains(&format!(") {state} ")).then_some(()));
     }
 }
 

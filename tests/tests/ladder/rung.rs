@@ -77,7 +77,9 @@ impl Rung {
     /// and again.
     pub(crate) fn until_state(&self, state: char) {
         let stat = format!("/proc/{}/stat", self.process.pid());
-        until("that state", || fs::read_to_string(&stat).ok()?.contains(&format!(") {state} ")).then_some(()));
+        until("that state", || {
+            fs::read_to_string(&stat).ok()?.contains(&format!(") {state} ")).then_some(())
+        });
     }
 }
 

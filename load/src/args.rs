@@ -26,7 +26,12 @@ const MESSAGE_BYTES: u64 = 100;
 /// Asks a forum server, or what one would pick instead of it, for something many times over, and says how
 /// long the answers took.
 #[derive(Debug, Clone, Parser)]
-#[command(name = "forum-load", version, max_term_width = 100)]
+#[command(
+    name = "forum-load",
+    version,
+    max_term_width = 100,
+    after_help = "forum-load compare A.json B.json sets two results side by side."
+)]
 pub struct Arguments {
     /// What to ask for
     pub scenario: Scenario,

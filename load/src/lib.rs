@@ -4,6 +4,7 @@
 #![warn(clippy::print_stdout, clippy::print_stderr)]
 
 pub mod args;
+pub mod compare;
 pub mod connection;
 pub mod dialect;
 pub mod engine;

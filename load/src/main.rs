@@ -3,14 +3,18 @@
 // They panic when nobody reads: see `output`.
 #![warn(clippy::print_stdout, clippy::print_stderr)]
 
+use std::env;
+use std::ffi::OsString;
 use std::io::ErrorKind;
+use std::iter;
 use std::process::ExitCode;
 
 use clap::Parser;
 
 use forum_common::process::{self, Standard};
 use forum_load::args::Arguments;
-use forum_load::output::{complain, explain};
+use forum_load::compare;
+use forum_load::output::{complain, explain, print};
 use forum_load::processes;
 use forum_load::run::{self, Destinations, Finished};
 use forum_load::verdict::Verdict;
@@ -24,6 +28,12 @@ const USAGE: u8 = 2;
 
 fn main() -> ExitCode {
     process::survive_file_size_limit();
+    let mut words = env::args_os();
+    if let (Some(program), Some(word)) = (words.next(), words.next())
+        && word == "compare"
+    {
+        return compare(iter::once(program).chain(words));
+    }
     let arguments = match Arguments::try_parse() {
         Ok(arguments) => arguments,
         Err(said) => return say_instead(&said),
@@ -40,6 +50,22 @@ fn main() -> ExitCode {
     };
     complaints.iter().for_each(|text| complain(text));
     ExitCode::from(status)
+}
+
+/// Compares two results.
+fn compare(words: impl Iterator<Item = OsString>) -> ExitCode {
+    let arguments = match compare::Arguments::try_parse_from(words) {
+        Ok(arguments) => arguments,
+        Err(said) => return say_instead(&said),
+    };
+    let done = compare::compare(&arguments).and_then(|comparison| {
+        print(&comparison.text).map_err(|error| format!("standard output: {error}"))?;
+        Ok(if comparison.is_valid { 0 } else { INVALID })
+    });
+    ExitCode::from(done.unwrap_or_else(|text| {
+        complain(&text);
+        FAILED
+    }))
 }
 
 /// Says what is wrong with the command line, or the help or the version that it asks for.

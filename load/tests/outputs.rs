@@ -271,6 +271,31 @@ fn a_standard_output_that_was_closed_before_the_start_is_said_where_it_is_writte
 }
 
 #[test]
+fn two_results_are_compared_and_what_is_none_is_named() {
+    let server = server();
+    let directory = TempDir::new().unwrap();
+    let path = |name: &str| directory.path().join(name);
+    for name in ["a", "b"] {
+        let mut command = with_table(&server.address().to_string(), "ping -c 2 -d 4s --warm-up 0s -q");
+        Process::start(command.arg("--json").arg(path(name))).finish().expect_success();
+    }
+    let compare = |a: &str, b: &str| {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_forum-load"));
+        Process::start(command.arg("compare").arg(path(a)).arg(path(b))).finish()
+    };
+    let compared = compare("a", "b");
+    compared.expect_success();
+    let ratios: Vec<&str> =
+        compared.stdout.iter().filter_map(|line| line.split_whitespace().next()).collect();
+    assert_eq!(ratios, ["A", "rate", "p50", "p99", "CPU"], "{compared:?}");
+    assert!(compared.stdout[1].contains(" noise"), "{compared:?}");
+    fs::write(path("c"), "{}").unwrap();
+    let refused = compare("a", "c");
+    assert_eq!(refused.code, Some(1));
+    assert!(refused.stderr.concat().contains("c: not what --json writes of a run"), "{refused:?}");
+}
+
+#[test]
 fn json_on_standard_output_has_nothing_beside_it() {
     let server = server();
     let finished = start(&server, "ping -n 10").finish();

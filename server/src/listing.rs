@@ -7,10 +7,9 @@ use forum_common::wire::{Reply, Tag};
 
 use crate::core::listings::Pinned;
 use crate::forum::{
-    Forum, History, Item, Post, RoomId, RoomsListing, Sequence, ThreadId, ThreadListing, ThreadRow,
-    ThreadsListing, TimedPost,
+    Forum, History, Item, OnlineListing, Post, RoomId, RoomsListing, Sequence, ThreadId, ThreadListing,
+    ThreadRow, ThreadsListing, TimedPost,
 };
-use crate::online::OnlineListing;
 
 /// Which part of a list is wanted.
 #[derive(Debug, Clone, Copy, Default)]

@@ -363,17 +363,17 @@ impl<J: Journal> Core<J> {
         &mut self,
         key: TransferKey,
         entry: &Entry,
-        result: Result<Effect, Rejection>,
+        result: &Result<Effect, Rejection>,
     ) {
         self.remove_upload(key);
         self.transfer_ended(key);
         // Unless the file was added, no thread has it: the same upload may have been quicker by another way.
-        if let (Ok(Effect::Repeated(_)) | Err(_), Change::AddFile { id, .. }) = (&result, &entry.change) {
+        if let (Ok(Effect::Repeated(_)) | Err(_), Change::AddFile { id, .. }) = (result, &entry.change) {
             self.files.unlink(vec![*id]);
         }
         match result {
             Ok(effect) => self.answer_change(key.connection, key.tag, &entry.change, effect.answer(entry)),
-            Err(no) => self.refuse(key.connection, key.tag, &no),
+            Err(no) => self.refuse(key.connection, key.tag, no),
         }
     }
 

@@ -108,7 +108,7 @@ impl<J: Journal> Core<J> {
     /// Messages that were taken are gone from the log's point of view.
     pub(crate) fn taken(&mut self, account: AccountId) {
         if self.taken_is_decided(account)
-            && let Some(connection) = self.online.find(account).map(|user| user.connection)
+            && let Some(connection) = self.connection_of(account)
         {
             self.propose_taken(connection);
         }
@@ -123,7 +123,7 @@ impl<J: Journal> Core<J> {
             }
         }
         self.taking.remove(&account);
-        if let Some(connection) = self.online.find(account).map(|user| user.connection) {
+        if let Some(connection) = self.connection_of(account) {
             self.wait_ended(connection, Wait::Acknowledgements);
         }
         true
@@ -132,7 +132,7 @@ impl<J: Journal> Core<J> {
     /// The disk had no room for what this user's client has taken. It is proposed again after a while, or when
     /// the client takes more, as long as the connection lives; a later one is sent the messages again.
     pub(crate) fn taken_refused(&mut self, account: AccountId) {
-        if let Some(connection) = self.online.find(account).map(|user| user.connection)
+        if let Some(connection) = self.connection_of(account)
             && let Some((_, delivery)) =
                 self.sessions.get_mut(connection).and_then(|session| session.delivery_mut())
         {
@@ -152,7 +152,7 @@ impl<J: Journal> Core<J> {
         self.take_again_at = None;
         for account in std::mem::take(&mut self.taking_again) {
             if !self.taking.contains_key(&account)
-                && let Some(connection) = self.online.find(account).map(|user| user.connection)
+                && let Some(connection) = self.connection_of(account)
             {
                 self.propose_taken(connection);
             }

@@ -25,7 +25,7 @@ use log::info;
 
 use crate::commands::files::TransferKey;
 use crate::commands::keys::keyed;
-use crate::commands::links::is_about_link;
+use crate::commands::links::is_report;
 use crate::core::Core;
 use crate::core::limits::Subject;
 use crate::core::outbox::QUEUED_BYTES_LOW;
@@ -50,7 +50,10 @@ impl<J: Journal> Core<J> {
         }
         match request {
             Request::AckMessages { up_to } => return self.take_ack(id, up_to),
-            _ if is_about_link(&request) => return Ok(self.take_link(id, tag, request)),
+            _ if is_report(&request) => {
+                self.take_report(id, account, request);
+                return Ok(Taken::Yes);
+            }
             _ => {}
         }
         let key = keyed(&request);
@@ -68,10 +71,11 @@ impl<J: Journal> Core<J> {
         let is_free = matches!(request, Request::Active | Request::LogOut);
         let change = match !is_free && self.too_fast(id) {
             true => Some(Err(Rejection::SlowDown)),
-            false => self.change_of(account, &request),
+            false => self.change_of(id, account, &request),
         };
         let own_entries = in_flight.then_some(Wait::OwnEntries);
         let wait = match &change {
+            Some(Ok(Change::Passing(_))) => own_entries,
             // Who is online is asked at one instant, and not before what was asked earlier is done.
             Some(Ok(Change::CreateRoom { .. })) => own_entries.or_else(|| self.lacks_room(id)),
             Some(Ok(_)) => self.lacks_room(id),
@@ -120,7 +124,12 @@ impl<J: Journal> Core<J> {
     }
 
     /// The change that a request asks for, if it asks for one: parsed, and within the limits.
-    fn change_of(&self, account: AccountId, request: &Request<'_>) -> Option<Result<Change, Rejection>> {
+    fn change_of(
+        &self,
+        id: ConnectionId,
+        account: AccountId,
+        request: &Request<'_>,
+    ) -> Option<Result<Change, Rejection>> {
         Some(match *request {
             Request::CreateThread { title, .. } => self.create_thread(title),
             Request::Post { title, text, .. } => self.post(title, text),
@@ -139,6 +148,9 @@ impl<J: Journal> Core<J> {
             Request::PostToBoard { text, .. } => self.post_to_board(text),
             Request::CreateRoom { users, .. } => self.create_room(account, users),
             Request::PostToRoom { room, text, .. } => self.post_to_room(room, text),
+            Request::SendBroadcast { text } => self.broadcast(text),
+            Request::AskPrivate { user, enabled } => self.ask_private(id, user, enabled),
+            Request::OfferFile { user, size, file } => self.offer_file(id, user, size, file),
             _ => return None,
         })
     }
@@ -222,13 +234,7 @@ impl<J: Journal> Core<J> {
             Request::ChangePassword { old, new, confirmation } => {
                 self.change_password(id, tag, account, old, new, confirmation)
             }
-            Request::SendBroadcast { text } => {
-                let result = self.broadcast(account, text);
-                if result.is_ok() {
-                    self.done(id, tag, Answer::Sent);
-                }
-                result
-            }
+            Request::RelayText { link, text } => self.relay_text(id, tag, account, link, text),
             Request::LogOut => {
                 self.done(id, tag, Answer::Goodbye);
                 self.finish(id);
@@ -245,7 +251,8 @@ impl<J: Journal> Core<J> {
 
     /// What a request for a list is about, and which page of it; none if it asks for no list.
     fn rows_of(&self, asker: AccountId, request: &Request<'_>) -> Option<Result<(Rows, Page), Rejection>> {
-        let online = |gone_since_ms| self.online.list(asker, self.forum.blocks.of(asker), gone_since_ms);
+        let online =
+            |gone_since_ms| self.forum.online.list(asker, self.forum.blocks.of(asker), gone_since_ms);
         let (rows, after, at_most) = match *request {
             Request::ListThreads { after, at_most } => {
                 (Rows::Threads(self.forum.threads.list()), after, at_most)

@@ -2,15 +2,16 @@
 //! it is answered.
 
 use forum_common::names::UserName;
-use forum_common::text::Rejection;
-use forum_common::wire::Limit;
+use forum_common::text::{Answer, Rejection};
+use forum_common::wire::{Limit, Tag};
 use log::{error, warn};
 
+use super::people::LoggedIn;
 use crate::core::Core;
 use crate::core::lifecycle::Lifecycle;
 use crate::core::limits::Subject;
 use crate::core::pipeline::{Decided, Origin, Proposal};
-use crate::forum::{AccountId, Change, Effect, Entry, Keyed};
+use crate::forum::{AccountId, Change, Effect, Entry, Keyed, Passing};
 use crate::journal::Journal;
 use crate::session::{ConnectionId, Unapplied, Wait};
 use crate::workers::passwords::PasswordHash;
@@ -34,7 +35,9 @@ impl<J: Journal> Core<J> {
         key: Option<Keyed>,
         change: Change,
     ) {
-        self.propose_unlinked();
+        if change.is_kept() {
+            self.propose_unlinked();
+        }
         let bytes = self.pipeline.propose(Proposal { origin, actor, key, change }, self.time);
         if let Origin::Command(id, _) = origin
             && let Some(unapplied) = self.unapplied_mut(id)
@@ -91,25 +94,46 @@ impl<J: Journal> Core<J> {
 
     fn take_decided(&mut self, decided: Decided) {
         let Decided { origin, entry, is_ordered } = decided;
-        let result = if is_ordered { self.apply(&entry) } else { Err(Rejection::NoSpace) };
+        if let Change::Passing(Passing::LogIn { .. } | Passing::LogOut { .. }) = entry.change {
+            // What was said before is for those who were there.
+            self.publish_said();
+        }
+        let mut result = if is_ordered {
+            self.forum.apply(&entry).map_err(Rejection::from)
+        } else {
+            Err(Rejection::NoSpace)
+        };
         // What another node has proposed, that node answers.
         if let Some((origin, bytes)) = origin {
-            self.answer(origin, bytes, entry, result);
+            self.answer(origin, bytes, &entry, &result);
         }
-    }
-
-    fn apply(&mut self, entry: &Entry) -> Result<Effect, Rejection> {
-        let mut effect = self.forum.apply(entry)?;
-        self.tell(entry, &mut effect);
-        Ok(effect)
+        if let Ok(effect) = &mut result {
+            self.tell(&entry, effect);
+        }
     }
 
     /// What an applied entry means for others than the one who asked.
     fn tell(&mut self, entry: &Entry, effect: &mut Effect) {
         match (effect, &entry.change, entry.actor) {
+            (
+                Effect::LoggedIn { took_over, hidden_from },
+                &Change::Passing(Passing::LogIn { account, session, .. }),
+                _,
+            ) => {
+                let took_over = took_over.as_ref();
+                self.tell_logged_in(LoggedIn { account, session, took_over, hidden_from }, entry);
+            }
+            (Effect::LoggedOut(departure), ..) => self.tell_logged_out(departure, entry),
+            (
+                Effect::Said { hidden_from, .. },
+                Change::Passing(Passing::Broadcast { text }),
+                Some(author),
+            ) => self.tell_broadcast(author, entry.at_ms, text, hidden_from),
+            (Effect::Link(step), ..) => self.tell_link(entry, step),
+            (Effect::LinksLeft(steps), ..) => steps.iter().for_each(|step| self.tell_link(entry, step)),
             (Effect::ThreadRemoved { id, thread }, ..) => self.thread_removed(*id, thread),
             (Effect::MessageStored(to), ..) => {
-                if let Some(connection) = self.online.find(*to).map(|user| user.connection) {
+                if let Some(connection) = self.connection_of(*to) {
                     self.publish_comings();
                     self.deliver(connection);
                 }
@@ -126,34 +150,50 @@ impl<J: Journal> Core<J> {
     }
 
     /// Tells the one who asked what became of an entry.
-    fn answer(&mut self, origin: Origin, bytes: u32, entry: Entry, result: Result<Effect, Rejection>) {
+    fn answer(&mut self, origin: Origin, bytes: u32, entry: &Entry, result: &Result<Effect, Rejection>) {
         match origin {
             Origin::SignUp(id) => match result {
-                Ok(Effect::AccountCreated(account)) => self.signed_up(id, Ok(account)),
+                Ok(Effect::AccountCreated(account)) => self.signed_up(id, Ok(*account)),
                 Ok(_) => debug_assert!(false, "a sign-up creates an account"),
-                Err(no) => self.signed_up(id, Err(no)),
+                Err(no) => self.signed_up(id, Err(no.clone())),
             },
             Origin::Taken(account) => match result {
                 Ok(_) => self.taken(account),
                 Err(_) => self.taken_refused(account),
             },
+            Origin::LogIn(id) => self.log_in_decided(id, result),
+            Origin::ExpireLink(link) => {
+                self.expiring_links.remove(&link);
+            }
+            Origin::Nobody => {}
             Origin::Import => {
                 if let Err(no) = result {
                     warn!("an account was not imported: {no}");
                 }
             }
-            Origin::Unlinked => self.unlinked_decided(entry.change, result.is_ok()),
-            Origin::Upload(key) => self.upload_decided(key, &entry, result),
+            Origin::Unlinked => self.unlinked_decided(&entry.change, result.is_ok()),
+            Origin::Upload(key) => self.upload_decided(key, entry, result),
             Origin::Command(id, tag) => {
                 let Some(own) = self.unapplied_mut(id) else { return };
                 own.entries -= 1;
                 own.bytes -= bytes;
                 match result {
-                    Ok(effect) => self.answer_change(id, tag, &entry.change, effect.answer(&entry)),
-                    Err(no) => self.refuse(id, tag, &no),
+                    Ok(effect) => self.answer_command(id, tag, entry, effect),
+                    Err(no) => self.refuse(id, tag, no),
                 }
                 self.wait_ended(id, Wait::OwnEntries);
             }
+        }
+    }
+
+    fn answer_command(&mut self, id: ConnectionId, tag: Tag, entry: &Entry, effect: &Effect) {
+        match (effect, &entry.change) {
+            (Effect::Said { left_out: true, .. }, _) => self.refuse(id, tag, &Rejection::NotToAll),
+            (Effect::Said { .. }, _) => self.done(id, tag, Answer::Sent),
+            (Effect::Link(step), Change::Passing(Passing::AskLink { user, request, .. })) => {
+                self.answer_link(id, tag, *user, request, step);
+            }
+            _ => self.answer_change(id, tag, &entry.change, effect.answer(entry)),
         }
     }
 

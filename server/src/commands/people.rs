@@ -3,13 +3,26 @@
 use forum_common::names::{Text, UserName};
 use forum_common::text::Rejection;
 use forum_common::text::rejections::SelfDeed;
-use forum_common::wire::Limit;
-use forum_common::wire::Notice;
+use forum_common::wire::{Closing, Limit, Notice};
 
 use crate::core::Core;
 use crate::core::limits::Subject;
-use crate::forum::{AccountId, Change};
+use crate::core::pipeline::Origin;
+use crate::forum::{AccountId, Change, Departure, Entry, Passing, SessionId, Users};
 use crate::journal::Journal;
+use crate::session::ConnectionId;
+
+/// A log-in that was applied.
+pub(crate) struct LoggedIn<'a> {
+    /// Who.
+    pub(crate) account: AccountId,
+    /// In which session.
+    pub(crate) session: SessionId,
+    /// The session that had to end for that.
+    pub(crate) took_over: Option<&'a Departure>,
+    /// Who does not hear of it.
+    pub(crate) hidden_from: &'a Users,
+}
 
 impl<J: Journal> Core<J> {
     /// `message`.
@@ -36,18 +49,77 @@ impl<J: Journal> Core<J> {
             || stored + bytes_in_flight + bytes > limits.max_mailbox_bytes
     }
 
-    /// `broadcast`: to everyone online at this moment, stored nowhere.
-    pub(crate) fn broadcast(&mut self, from: AccountId, text: &str) -> Result<(), Rejection> {
-        let text = Text::parse(text)?;
-        let (name, excluded) = (self.forum.name_of(from).clone(), self.forum.blocks.of(from));
-        if self.tell_all(
-            from,
-            &excluded,
-            &Notice::Broadcast { at_ms: self.time.now_ms, from: &name, text: &text },
-        ) {
-            return Err(Rejection::NotToAll);
+    /// `broadcast`: to everyone online at one moment, stored nowhere.
+    pub(crate) fn broadcast(&self, text: &str) -> Result<Change, Rejection> {
+        Ok(Passing::Broadcast { text: Text::parse(text)? }.into())
+    }
+
+    /// Shows everybody what somebody says to all.
+    pub(crate) fn tell_broadcast(&mut self, author: AccountId, at_ms: u64, text: &Text, hidden_from: &Users) {
+        let name = self.forum.name_of(author).clone();
+        self.tell_all(author, hidden_from, &Notice::Broadcast { at_ms, from: &name, text });
+    }
+
+    /// A user is online: welcomes it if it is here, and tells all others.
+    pub(crate) fn tell_logged_in(&mut self, log_in: LoggedIn<'_>, entry: &Entry) {
+        let LoggedIn { account, session, took_over, hidden_from } = log_in;
+        if let Some(departure) = took_over {
+            self.tell_logged_out(departure, entry);
+            if let Some(id) = self.connection_of_session(departure.session) {
+                self.close(id, Closing::LoggedInElsewhere, "You have logged in elsewhere");
+            }
         }
-        Ok(())
+        let connection = self.connection_of_session(session);
+        if session.epoch == self.epoch && !connection.is_some_and(|id| self.welcome(id, account, entry.at_ms))
+        {
+            // It died, or is about to, while its log-in was in flight.
+            self.log_out(session, account);
+        }
+        self.announce_log_in(account, hidden_from, connection);
+    }
+
+    /// A user is not online any more: tells the other ends of its links first, and then everybody.
+    pub(crate) fn tell_logged_out(&mut self, departure: &Departure, entry: &Entry) {
+        for step in &departure.links {
+            self.tell_link(entry, step);
+        }
+        self.announce_log_out(departure.account, &departure.hidden_from);
+    }
+
+    /// Orders the end of a session.
+    pub(crate) fn log_out(&mut self, session: SessionId, account: AccountId) {
+        self.propose(Origin::Nobody, Some(account), Passing::LogOut { session }.into());
+    }
+
+    /// The session on a connection, as all nodes know it.
+    pub(crate) fn session_id(&self, id: ConnectionId) -> SessionId {
+        SessionId { epoch: self.epoch, number: id.number() }
+    }
+
+    /// The connection of a session, if it is here.
+    pub(crate) fn connection_of_session(&self, session: SessionId) -> Option<ConnectionId> {
+        (session.epoch == self.epoch).then(|| ConnectionId::from_number(session.number))
+    }
+
+    /// The connection on which a user is online, if it is here.
+    pub(crate) fn connection_of(&self, account: AccountId) -> Option<ConnectionId> {
+        self.connection_of_session(self.forum.online.find(account)?.session)
+    }
+
+    /// The user who is logged in on a connection.
+    ///
+    /// # Errors
+    /// Nobody is.
+    pub(crate) fn account_of(&self, id: ConnectionId) -> Result<AccountId, Rejection> {
+        self.sessions.member(id).map(|member| member.account).ok_or(Rejection::InvalidUser)
+    }
+
+    /// Tells one user, after what was said to all before.
+    pub(crate) fn tell_user(&mut self, to: AccountId, notice: &Notice<'_>) {
+        self.publish_said();
+        if let Some(connection) = self.connection_of(to) {
+            self.outbox.notify(connection, notice);
+        }
     }
 
     /// `block`.

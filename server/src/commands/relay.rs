@@ -1,26 +1,29 @@
-//! What the server passes on for two who can't meet: texts, which are answered, and datagrams, which may be
-//! lost. Neither may pile up in front of a receiver that reads too slowly.
+//! What the server passes on for two who can't meet: texts, which are answered, and datagrams, which may be lost.
+//! Neither is an entry, and neither may pile up in front of a receiver that reads too slowly.
 
 use forum_common::names::Text;
 use forum_common::text::{Answer, Rejection};
-use forum_common::wire::{LinkId, Notice};
+use forum_common::wire::{LinkId, Notice, Tag};
 
-use super::links::Asker;
 use crate::core::Core;
 use crate::core::outbox::QUEUED_BYTES_HIGH;
-use crate::forum::AccountId;
+use crate::forum::{AccountId, Purpose, Stage};
 use crate::journal::Journal;
-use crate::links::{Purpose, Stage};
 use crate::session::ConnectionId;
 
 impl<J: Journal> Core<J> {
     /// `private`, by way of the server.
-    pub(crate) fn relay_text(&mut self, asker: Asker, id: LinkId, text: &str) -> Result<(), Rejection> {
+    pub(crate) fn relay_text(
+        &mut self,
+        connection: ConnectionId,
+        tag: Tag,
+        from: AccountId,
+        id: LinkId,
+        text: &str,
+    ) -> Result<(), Rejection> {
         let text = Text::parse(text)?;
-        let Some(link) = self.links.of_end(id, asker.account) else {
-            return Err(Rejection::NotPrivate(None));
-        };
-        let to = link.other(asker.account);
+        let Some(link) = self.forum.links.of_end(id, from) else { return Err(Rejection::NotPrivate(None)) };
+        let to = link.other(from);
         let name = self.forum.name_of(to);
         if link.purpose != Purpose::Private || !matches!(link.stage, Stage::Relayed { .. }) {
             return Err(Rejection::NotPrivate(Some(name.clone())));
@@ -28,8 +31,8 @@ impl<J: Journal> Core<J> {
         if self.reads_too_slowly(to) {
             return Err(Rejection::PeerTooSlow(name.clone()));
         }
-        self.tell_link(to, &Notice::RelayedText { link: id, text: &text });
-        self.done(asker.connection, asker.tag, Answer::Sent);
+        self.tell_user(to, &Notice::RelayedText { link: id, text: &text });
+        self.done(connection, tag, Answer::Sent);
         Ok(())
     }
 
@@ -41,20 +44,18 @@ impl<J: Journal> Core<J> {
         id: LinkId,
         datagram: &[u8],
     ) {
-        let Some(link) = self.links.of_end(id, from).filter(|link| link.purpose == Purpose::File) else {
-            return;
-        };
+        let link = self.forum.links.of_end(id, from).filter(|link| link.purpose == Purpose::File);
+        let Some(link) = link else { return };
         let Stage::Relayed { ended } = link.stage else { return };
         self.note_activity(connection);
         let to = link.other(from);
         if ended != Some(to) && !self.reads_too_slowly(to) {
-            self.tell_link(to, &Notice::RelayedDatagram { link: id, datagram });
+            self.tell_user(to, &Notice::RelayedDatagram { link: id, datagram });
         }
     }
 
     /// Whether so much waits for a user that nothing more is passed on to it.
     pub(crate) fn reads_too_slowly(&self, account: AccountId) -> bool {
-        let user = self.online.find(account);
-        user.is_none_or(|user| self.outbox.queued(user.connection) >= QUEUED_BYTES_HIGH)
+        self.connection_of(account).is_none_or(|id| self.outbox.queued(id) >= QUEUED_BYTES_HIGH)
     }
 }

@@ -55,7 +55,7 @@ impl<J: Journal> Core<J> {
                 return Err(Rejection::LimitReached(Limit::RoomMembers, limit as u64));
             }
         }
-        if let Some(offline) = members[1..].iter().find(|member| self.online.find(**member).is_none()) {
+        if let Some(offline) = members[1..].iter().find(|member| self.forum.online.find(**member).is_none()) {
             let name = self.forum.name_of(*offline);
             return Err(Rejection::Offline(name.clone()));
         }

@@ -6,7 +6,6 @@ use log::info;
 
 use super::{Core, DRAINING};
 use crate::journal::Journal;
-use crate::links::Links;
 
 /// What everybody hears.
 const GOODBYE: &str = "Goodbye. Server shutting down";
@@ -36,8 +35,6 @@ impl<J: Journal> Core<J> {
             self.pipeline.len()
         );
         self.lifecycle = Lifecycle::Committing;
-        // The goodbye says it all: nobody is told of the end of links as well.
-        self.links = Links::default();
         for id in self.sessions.ids() {
             self.abandon_transfers(id);
             self.sessions.wake(id);

@@ -19,10 +19,7 @@ use std::collections::{BTreeMap, HashMap, HashSet};
 use std::hash::RandomState;
 use std::time::{Duration, Instant};
 
-use forum_common::wire::Closing;
-use forum_common::wire::Notice;
-use forum_common::wire::Reply;
-use forum_common::wire::Tag;
+use forum_common::wire::{Closing, LinkId, Notice, Reply, Tag};
 use log::{info, warn};
 
 use self::lifecycle::Lifecycle;
@@ -40,9 +37,7 @@ use self::outbox::{Outbox, QUEUED_BYTES_LOW};
 use self::sessions::Sessions;
 use crate::forum::{AccountId, Forum};
 use crate::journal::Journal;
-use crate::links::Links;
 use crate::lockout::Lockout;
-use crate::online::Online;
 use crate::session::{Address, ConnectionId, DrainingStage, Phase, Session, Wait};
 use crate::timers::DeadlineQueue;
 use crate::workers::files::FileWorkers;
@@ -106,6 +101,8 @@ pub(crate) struct Time {
 pub(crate) struct Core<J> {
     pub(crate) settings: Settings,
     pub(crate) time: Time,
+    /// Tells the sessions of this run from those of all others.
+    pub(crate) epoch: u64,
     pub(crate) sessions: Sessions,
     pub(crate) outbox: Outbox,
     pub(crate) forum: Forum,
@@ -118,7 +115,6 @@ pub(crate) struct Core<J> {
     pub(crate) listings: Listings,
     /// Scratch memory for a text.
     pub(crate) text: String,
-    pub(crate) online: Online,
     /// Comings and goings that are to be told in this turn.
     pub(crate) comings: Comings,
     /// What somebody says to all in this turn.
@@ -138,7 +134,8 @@ pub(crate) struct Core<J> {
     pub(crate) uploads: BTreeMap<TransferKey, Upload>,
     pub(crate) downloads: BTreeMap<TransferKey, Download>,
     pub(crate) transfer_deadlines: TransferDeadlines,
-    pub(crate) links: Links,
+    /// Links of which the end of what they waited for is on its way through the log.
+    pub(crate) expiring_links: HashSet<LinkId>,
     pub(crate) login_deadlines: DeadlineQueue<ConnectionId>,
     pub(crate) idle_deadlines: DeadlineQueue<ConnectionId>,
     pub(crate) probes: Probes,
@@ -148,12 +145,20 @@ pub(crate) struct Core<J> {
     pub(crate) told_to_end: bool,
 }
 
+/// Sessions of other runs, and of other nodes, have another.
+fn random_epoch() -> u64 {
+    let mut epoch = [0; 8];
+    getrandom::fill(&mut epoch).expect("a system on which Rust's hash maps work has random bytes");
+    u64::from_ne_bytes(epoch)
+}
+
 impl<J: Journal> Core<J> {
     /// The core of a server for `forum`, which is what the journal has told so far.
     pub(crate) fn new(settings: Settings, time: Time, forum: Forum, helpers: Helpers<J>) -> Self {
         let mut core = Self {
             lockout: Lockout::new(settings.attempts_max, settings.block_duration),
             time,
+            epoch: random_epoch(),
             sessions: Sessions::default(),
             outbox: Outbox::new(settings.limits.max_notice_bytes),
             pipeline: Pipeline::new(helpers.journal, time, forum.at_ms(), settings.limits.snapshot_log_bytes),
@@ -162,7 +167,6 @@ impl<J: Journal> Core<J> {
             removal: Removal::default(),
             listings: Listings::new(settings.limits.max_listing_bytes),
             text: String::new(),
-            online: Online::default(),
             comings: Comings::new(time.now),
             said: Said::default(),
             taking: HashMap::new(),
@@ -175,7 +179,7 @@ impl<J: Journal> Core<J> {
             uploads: BTreeMap::new(),
             downloads: BTreeMap::new(),
             transfer_deadlines: TransferDeadlines::default(),
-            links: Links::default(),
+            expiring_links: HashSet::new(),
             login_deadlines: DeadlineQueue::default(),
             idle_deadlines: DeadlineQueue::default(),
             probes: Probes::new(time.now),
@@ -235,9 +239,20 @@ impl<J: Journal> Core<J> {
     pub(crate) fn next_due(&self) -> Option<Instant> {
         let deadlines = [&self.login_deadlines, &self.idle_deadlines, &self.draining_deadlines];
         let deadlines = deadlines.into_iter().filter_map(DeadlineQueue::next_due);
-        let deadlines = deadlines.chain(self.comings_due()).chain(self.links.next_due());
+        let deadlines = deadlines.chain(self.comings_due()).chain(self.links_due());
         let deadlines = deadlines.chain(self.listings.next_due()).chain(self.probes.next_due());
         deadlines.chain(self.transfer_deadlines.next_due()).chain(self.take_again_at).min()
+    }
+
+    /// When the next link falls due.
+    fn links_due(&self) -> Option<Instant> {
+        let ahead_ms = self.forum.links.next_due_ms()?.saturating_sub(self.time.now_ms);
+        Some(self.time.now + Duration::from_millis(ahead_ms))
+    }
+
+    /// Applies what has come back without waiting for anything.
+    pub(crate) fn take_passed(&mut self) {
+        while self.pipeline.has_outcome() && self.take_outcome() {}
     }
 
     /// Ends what has gone on for too long.
@@ -374,16 +389,14 @@ impl<J: Journal> Core<J> {
                 self.drop_list_of(id);
                 self.lockout.forget(id);
                 self.propose_taken(id);
-                self.online.remove(account, self.time.now_ms);
                 self.abandon_transfers(id);
-                // Whoever hears that a user has gone can't reach it any more.
-                self.leave_links(account);
-                self.tell_going(account);
+                self.log_out(self.session_id(id), account);
             }
             // Nothing is held, or it was given back when the last word was said.
             Phase::AwaitingHello(_)
             | Phase::AwaitingName(_)
             | Phase::AwaitingPassword(..)
+            | Phase::AwaitingTakeOver(..)
             | Phase::Draining(_) => {}
         }
     }

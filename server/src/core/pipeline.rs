@@ -12,7 +12,7 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use forum_common::wire::Tag;
+use forum_common::wire::{LinkId, Tag};
 use log::{info, warn};
 use slab::Slab;
 
@@ -36,6 +36,12 @@ pub(crate) enum Origin {
     Command(ConnectionId, Tag),
     /// An upload whose file is on disk.
     Upload(TransferKey),
+    /// A client whose password proved right.
+    LogIn(ConnectionId),
+    /// Nobody: the end of what this link waited for.
+    ExpireLink(LinkId),
+    /// Nobody.
+    Nobody,
     /// Nobody: an account that is imported.
     Import,
     /// Nobody: messages that this user's client has.
@@ -265,7 +271,7 @@ impl<J: Journal> Pipeline<J> {
 
     /// Whether something has come back for which nobody wakes the loop.
     pub(crate) fn has_outcome(&self) -> bool {
-        self.journal.has_outcome()
+        self.journal.has_outcome() || !self.returned.entries.is_read(&self.returned.cursor)
     }
 
     /// Begins a snapshot when the log behind the last one has grown as long as a snapshot is: so a start

@@ -8,8 +8,10 @@ use forum_common::wire::{Closing, NO_TAG, Notice};
 use log::warn;
 
 use crate::core::Core;
-use crate::forum::{AccountId, Users};
+use crate::core::outbox::Outbox;
+use crate::forum::{AccountId, OnlineUser, Users};
 use crate::journal::Journal;
+use crate::outgoing::Shared;
 use crate::session::ConnectionId;
 
 /// How long comings and goings wait at least from one batch to the next, for each who is online: half a second
@@ -45,22 +47,40 @@ impl Comings {
     }
 }
 
+/// The connection of a user who is online on this node.
+fn local(epoch: u64, user: &OnlineUser) -> Option<ConnectionId> {
+    (user.session.epoch == epoch).then(|| ConnectionId::from_number(user.session.number))
+}
+
+fn push_to(outbox: &mut Outbox, epoch: u64, user: &OnlineUser, shared: &Shared) {
+    if let Some(id) = local(epoch, user) {
+        outbox.push_shared(id, shared.clone(), 0);
+    }
+}
+
 impl<J: Journal> Core<J> {
     /// Tells everybody else that a user came.
-    pub(crate) fn tell_coming(&mut self, account: AccountId, connection: ConnectionId) {
+    pub(crate) fn announce_log_in(
+        &mut self,
+        account: AccountId,
+        hidden_from: &Users,
+        connection: Option<ConnectionId>,
+    ) {
         let name = self.forum.name_of(account).clone();
-        self.tell_presence(account, &Notice::LoggedIn { name: &name });
-        self.comings.newcomers.push((connection, self.comings.frames.len()));
+        self.announce_presence(account, hidden_from, &Notice::LoggedIn { name: &name });
+        if let Some(connection) = connection {
+            self.comings.newcomers.push((connection, self.comings.frames.len()));
+        }
     }
 
     /// Tells everybody else that a user went; it is not online any more. When the server ends, all go, and
     /// everybody hears that instead.
-    pub(crate) fn tell_going(&mut self, account: AccountId) {
+    pub(crate) fn announce_log_out(&mut self, account: AccountId, hidden_from: &Users) {
         if !self.is_accepting() {
             return;
         }
         let name = self.forum.name_of(account).clone();
-        self.tell_presence(account, &Notice::LoggedOut { name: &name });
+        self.announce_presence(account, hidden_from, &Notice::LoggedOut { name: &name });
     }
 
     /// When the comings and goings that wait are to be told, if there are any.
@@ -76,17 +96,16 @@ impl<J: Journal> Core<J> {
     }
 
     /// Whoever the user has blocked hears nothing of its comings and goings.
-    fn tell_presence(&mut self, account: AccountId, notice: &Notice<'_>) {
-        let excluded = self.forum.blocks.by(account);
+    fn announce_presence(&mut self, account: AccountId, excluded: &Users, notice: &Notice<'_>) {
         if excluded.is_empty() {
             notice.encode(NO_TAG, &mut self.comings.frames);
             return;
         }
         self.publish_comings();
         let shared = self.outbox.encode_shared(notice);
-        let listeners = self.online.iter().filter(|user| user.wants_presence);
+        let listeners = self.forum.online.iter().filter(|user| user.wants_presence);
         for user in listeners.filter(|user| user.account != account && !excluded.contains(&user.account)) {
-            self.outbox.push_shared(user.connection, shared.clone(), 0);
+            push_to(&mut self.outbox, self.epoch, user, &shared);
         }
     }
 
@@ -98,19 +117,19 @@ impl<J: Journal> Core<J> {
             self.comings.newcomers.clear();
             return;
         }
-        let due = self.time.now + PACE_PER_USER * u32::try_from(self.online.len()).unwrap_or(u32::MAX);
+        let due = self.time.now + PACE_PER_USER * u32::try_from(self.forum.online.len()).unwrap_or(u32::MAX);
         let Comings { frames, newcomers, .. } = std::mem::replace(&mut self.comings, Comings::new(due));
         let all = self.outbox.share(&frames);
         let mut newcomers = newcomers;
         newcomers.sort_unstable_by_key(|(connection, _)| *connection);
-        for user in self.online.iter().filter(|user| user.wants_presence) {
-            let start = match newcomers.binary_search_by_key(&user.connection, |(connection, _)| *connection)
-            {
+        for user in self.forum.online.iter().filter(|user| user.wants_presence) {
+            let Some(id) = local(self.epoch, user) else { continue };
+            let start = match newcomers.binary_search_by_key(&id, |(connection, _)| *connection) {
                 Err(_) => 0,
                 Ok(index) => newcomers[index].1,
             };
             if start < frames.len() {
-                self.outbox.push_shared(user.connection, all.clone(), start);
+                self.outbox.push_shared(id, all.clone(), start);
             }
         }
     }
@@ -131,28 +150,22 @@ impl<J: Journal> Core<J> {
         let Some(actor) = self.said.actor.take() else { return };
         let shared = self.outbox.share(&self.said.frames);
         self.said.frames.clear();
-        for user in self.online.iter().filter(|user| user.account != actor) {
-            self.outbox.push_shared(user.connection, shared.clone(), 0);
+        for user in self.forum.online.iter().filter(|user| user.account != actor) {
+            push_to(&mut self.outbox, self.epoch, user, &shared);
         }
     }
 
-    /// Tells everybody online but `actor` and those excluded; says whether somebody was left out for that.
-    pub(crate) fn tell_all(&mut self, actor: AccountId, excluded: &Users, notice: &Notice<'_>) -> bool {
+    /// Tells everybody online but `actor` and those excluded.
+    pub(crate) fn tell_all(&mut self, actor: AccountId, excluded: &Users, notice: &Notice<'_>) {
         if excluded.is_empty() {
-            self.join_said(actor, notice);
-            return false;
+            return self.join_said(actor, notice);
         }
         self.publish_comings();
         let shared = self.outbox.encode_shared(notice);
-        let mut left_out = false;
-        for user in self.online.iter().filter(|user| user.account != actor) {
-            if !excluded.is_empty() && excluded.contains(&user.account) {
-                left_out = true;
-            } else {
-                self.outbox.push_shared(user.connection, shared.clone(), 0);
-            }
+        let others = self.forum.online.iter().filter(|user| user.account != actor);
+        for user in others.filter(|user| !excluded.contains(&user.account)) {
+            push_to(&mut self.outbox, self.epoch, user, &shared);
         }
-        left_out
     }
 
     /// Tells those of `users` who are online, but `actor` and those excluded.
@@ -166,8 +179,8 @@ impl<J: Journal> Core<J> {
         self.publish_comings();
         let shared = self.outbox.encode_shared(notice);
         for user in users.iter().filter(|user| **user != actor && !excluded.contains(*user)) {
-            if let Some(user) = self.online.find(*user) {
-                self.outbox.push_shared(user.connection, shared.clone(), 0);
+            if let Some(user) = self.forum.online.find(*user) {
+                push_to(&mut self.outbox, self.epoch, user, &shared);
             }
         }
     }

@@ -73,11 +73,11 @@ impl<J: Journal> Core<J> {
     }
 
     /// What became of that: a full disk refuses it like any change.
-    pub(crate) fn unlinked_decided(&mut self, change: Change, is_done: bool) {
-        if let Change::Unlinked { mut files } = change
+    pub(crate) fn unlinked_decided(&mut self, change: &Change, is_done: bool) {
+        if let Change::Unlinked { files } = change
             && !is_done
         {
-            self.unlinking.gone.append(&mut files);
+            self.unlinking.gone.extend(files);
         }
     }
 }

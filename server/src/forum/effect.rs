@@ -75,6 +75,8 @@ pub enum Effect {
     },
     /// A link has come a step further.
     Link(LinkStep),
+    /// All links of the actor are gone, oldest first.
+    LinksLeft(Vec<LinkStep>),
 }
 
 /// The end of a session.

@@ -138,6 +138,12 @@ pub struct OnlineListing {
 }
 
 impl OnlineListing {
+    /// What it keeps in memory while others come and go.
+    pub fn bytes(&self) -> usize {
+        self.present.len() * size_of::<(Order, OnlineUser)>()
+            + self.gone.len() * size_of::<(Order, (AccountId, u64))>()
+    }
+
     /// Leaves out everybody up to this place.
     pub fn skip_past(&mut self, place: u64) {
         if place < GONE {

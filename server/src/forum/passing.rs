@@ -90,6 +90,12 @@ pub enum Passing {
         /// else by now, this is too late and changes nothing.
         due_ms: u64,
     },
+    /// Nothing more comes from the actor's client, which needs no links any more. The user is online until all is
+    /// answered.
+    LeaveLinks {
+        /// In which session.
+        session: SessionId,
+    },
 }
 
 /// What a log-in does to the user's other session.
@@ -151,6 +157,7 @@ impl Forum {
             Passing::LinkReached { link } => self.links.check_reached(*link, by()?),
             Passing::EndLink { link, .. } => self.links.ending(*link, by()?).map(|_| ()),
             Passing::ExpireLink { link, due_ms } => self.links.due_at(*link, *due_ms).map(|_| ()),
+            Passing::LeaveLinks { session } => self.check_session(by()?, *session),
         }
     }
 
@@ -205,6 +212,7 @@ impl Forum {
                 let left_out = self.is_any_online(&hidden_from);
                 Ok(Effect::Said { hidden_from, left_out })
             }
+            Passing::LeaveLinks { .. } => Ok(Effect::LinksLeft(self.leave_links(by()?))),
             Passing::AskLink { .. }
             | Passing::AnswerLink { .. }
             | Passing::LinkListening { .. }
@@ -225,19 +233,25 @@ impl Forum {
             Passing::LinkReached { link } => self.reach_link(by()?, link),
             Passing::EndLink { link, stopped } => self.end_link(by()?, link, stopped),
             Passing::ExpireLink { link, due_ms } => self.expire_link(link, due_ms),
-            Passing::LogIn { .. } | Passing::LogOut { .. } | Passing::Broadcast { .. } => {
-                Err(Refused::NoSuchStep)
-            }
+            Passing::LogIn { .. }
+            | Passing::LogOut { .. }
+            | Passing::Broadcast { .. }
+            | Passing::LeaveLinks { .. } => Err(Refused::NoSuchStep),
         }
     }
 
     /// Ends a user's session, if there is one, and all its links.
     fn depart(&mut self, account: AccountId, at_ms: u64) -> Option<Departure> {
         let session = self.online.find(account)?.session;
-        let links = self.links.remove_all_of(account);
-        let links = links.into_iter().map(|(id, link)| LinkStep::left(id, link, account)).collect();
+        let links = self.leave_links(account);
         self.online.remove(account, at_ms);
         Some(Departure { account, session, links, hidden_from: self.blocks.by(account) })
+    }
+
+    /// Ends all links of a user.
+    fn leave_links(&mut self, account: AccountId) -> Vec<LinkStep> {
+        let links = self.links.remove_all_of(account).into_iter();
+        links.map(|(id, link)| LinkStep::left(id, link, account)).collect()
     }
 
     /// Whether any of these users is online. Asks the fewer of the two: everybody may have blocked somebody who is

@@ -78,6 +78,12 @@ impl Batch {
         Some((ticket, entry))
     }
 
+    /// Whether nothing follows `cursor`.
+    #[must_use]
+    pub fn is_read(&self, cursor: &Cursor) -> bool {
+        cursor.entry >= self.tickets.len()
+    }
+
     /// How many entries there are.
     #[must_use]
     pub fn len(&self) -> usize {

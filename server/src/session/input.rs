@@ -89,7 +89,10 @@ impl<J: Journal> Core<J> {
             };
             let taken = if is_heard { self.take_frame(id, &frame) } else { self.take_late_frame(id, &frame) };
             match taken {
-                Ok(Taken::Yes) => start += used,
+                Ok(Taken::Yes) => {
+                    start += used;
+                    self.take_passed();
+                }
                 Ok(Taken::NotNow(wait)) => return (start, Pause::Held(wait)),
                 Err(ProtocolError(reason)) => {
                     self.break_off(id, &reason);
@@ -155,7 +158,7 @@ impl<J: Journal> Core<J> {
         }
         if let Some(account) = self.sessions.member(id).map(|member| member.account) {
             self.end_stuck_transfers(id);
-            self.leave_links(account);
+            self.leave_links(id, account);
         }
         match self.unanswered(id) {
             None => self.close(id, Closing::EndOfInput, &Answer::Goodbye.to_string()),

@@ -4,7 +4,7 @@ use forum_common::escape::for_terminal;
 use forum_common::limits::PING_BYTES_MAX;
 use forum_common::names::{Password, UserName};
 use forum_common::text::{Answer, Rejection};
-use forum_common::wire::{Closing, Limit, LimitListBuf, Reply, Request, Tag, VERSION};
+use forum_common::wire::{self, Closing, Limit, LimitListBuf, Reply, Request, Tag, VERSION};
 use log::{info, warn};
 
 use crate::commands::admin::{Attempt, Target};
@@ -12,14 +12,13 @@ use crate::commands::outcomes::ENTRIES_MAX;
 use crate::commands::rooms::HISTORY_MAX;
 use crate::core::pipeline::Origin;
 use crate::core::{Core, Settings};
-use crate::forum::{AccountId, Change};
+use crate::forum::{AccountId, Change, Effect, Passing, SessionId, TakeOver};
+use crate::forum::{LINKS_OF_A_USER_MAX, QUESTIONS_OF_A_PAIR_MAX, QUESTIONS_TO_A_USER_MAX};
 use crate::journal::Journal;
-use crate::links::{LINKS_OF_A_USER_MAX, QUESTIONS_OF_A_PAIR_MAX, QUESTIONS_TO_A_USER_MAX};
 use crate::lockout::{Begin, Ruling, Verdict};
 use crate::network::Network;
-use crate::online::OnlineUser;
 use crate::session::input::{ProtocolError, Taken};
-use crate::session::{Authentication, Claim, ConnectionId, Phase, Wait};
+use crate::session::{Authentication, Claim, ConnectionId, Phase, Wait, Wish};
 use crate::workers::passwords::{HashResult, Job};
 
 /// Answers of a log-in carry the tag of the password's request; while it is being decided, that waits here.
@@ -48,9 +47,13 @@ impl<J: Journal> Core<J> {
                 return Err(ProtocolError("Wrong phase: the first frame must be a hello".into()));
             }
             (_, Request::Ping { payload }) => self.pong(id, tag, payload)?,
-            (_, Request::LogIn { name, udp_port, .. }) => {
+            (_, Request::LogIn { name, udp_port, take_over, session: own }) => {
                 session.unname();
-                self.take_name(id, tag, name, udp_port);
+                let wish = self.wish(take_over, own);
+                self.take_name(id, tag, name, udp_port, wish);
+            }
+            (Phase::AwaitingTakeOver(..), Request::EndOtherSession { yes }) => {
+                self.take_over_answered(id, tag, yes);
             }
             (Phase::AwaitingPassword(..), Request::Password { password }) => {
                 self.take_password(id, tag, password)?;
@@ -60,6 +63,9 @@ impl<J: Journal> Core<J> {
             }
             (_, Request::ClientHello { .. }) => {
                 return Err(ProtocolError("Wrong phase: only one hello is allowed".into()));
+            }
+            (_, Request::EndOtherSession { .. }) => {
+                return Err(ProtocolError("Wrong phase: nothing was asked about another session".into()));
             }
             (_, Request::Password { .. } | Request::SignUp { .. }) => {
                 return Err(ProtocolError("Wrong phase: a name must come before the password".into()));
@@ -87,7 +93,7 @@ impl<J: Journal> Core<J> {
         let reply = Reply::ServerHello {
             version: VERSION,
             server: concat!("forumd ", env!("CARGO_PKG_VERSION")),
-            features: "",
+            features: "take-over",
             limits: limits.as_list(),
             zone: &self.settings.zone.name(self.time.now_ms),
             now_ms: self.time.now_ms,
@@ -128,13 +134,14 @@ impl<J: Journal> Core<J> {
         .collect()
     }
 
-    fn take_name(&mut self, id: ConnectionId, tag: Tag, name: &str, udp_port: u16) {
+    fn take_name(&mut self, id: ConnectionId, tag: Tag, name: &str, udp_port: u16, wish: Wish) {
         let name = match UserName::parse(name) {
             Ok(name) => name,
             Err(invalid) => return self.refuse(id, tag, &invalid.into()),
         };
         let account = self.forum.accounts.find(&name);
-        if account.is_some_and(|account| self.online.find(account).is_some()) {
+        let is_online = account.is_some_and(|account| self.forum.online.find(account).is_some());
+        if is_online && !wish.may_end_another() {
             return self.refuse(id, tag, &Rejection::AlreadyLoggedIn(name));
         }
         if account.is_none() && self.accounts_are_full() {
@@ -142,7 +149,18 @@ impl<J: Journal> Core<J> {
         }
         self.outbox.reply(id, tag, &Reply::PasswordWanted { known: account.is_some() });
         if let Some(session) = self.sessions.get_mut(id) {
-            session.name(Claim { name, account, udp_port });
+            session.name(Claim { name, account, udp_port, wish });
+        }
+    }
+
+    /// What a client wants of another session of its user.
+    fn wish(&self, take_over: Option<wire::TakeOver>, own: Option<u64>) -> Wish {
+        let own = own.map(|session| SessionId { epoch: self.epoch, number: session ^ self.epoch });
+        match (take_over, own) {
+            (Some(wire::TakeOver::Ask), _) => Wish::BeAsked,
+            (Some(wire::TakeOver::Always), _) => Wish::Do(TakeOver::Always),
+            (Some(wire::TakeOver::OwnSession), Some(own)) => Wish::Do(TakeOver::Session(own)),
+            _ => Wish::Do(TakeOver::Never),
         }
     }
 
@@ -193,7 +211,7 @@ impl<J: Journal> Core<J> {
                 return Ok(());
             }
         };
-        self.authenticate(id, tag, Authentication::Hashing(claim));
+        self.authenticate(id, tag, Authentication::Hashing(claim, None));
         if self.passwords.submit(id, Job::Hash { password }).is_err() {
             self.back_to_name(id, &Rejection::Busy);
         }
@@ -216,7 +234,7 @@ impl<J: Journal> Core<J> {
         let Authentication::InLine(claim, password) = &**authentication else { return };
         let (claim, password) = (claim.clone(), password.clone());
         let Some(account) = claim.account else { return };
-        if self.online.find(account).is_some() {
+        if self.forum.online.find(account).is_some() && !claim.wish.may_end_another() {
             return self.back_to_name(id, &Rejection::AlreadyLoggedIn(claim.name));
         }
         let target = Target::LogIn(claim.name.clone());
@@ -230,7 +248,7 @@ impl<J: Journal> Core<J> {
             }
             Begin::Hash => {
                 let against = self.forum.accounts[account].hash;
-                **authentication = Authentication::Hashing(claim.clone());
+                **authentication = Authentication::Hashing(claim.clone(), Some(against));
                 let attempt = Attempt { target, from };
                 if self.passwords.submit(id, Job::Verify { password, against }).is_ok() {
                     self.attempts.insert(id, attempt);
@@ -258,19 +276,20 @@ impl<J: Journal> Core<J> {
     pub(crate) fn take_hashes(&mut self) {
         while let Some((id, result)) = self.passwords.next_result() {
             match self.attempts.remove(&id) {
-                Some(attempt) => match &attempt.target {
-                    Target::LogIn(name) => self.attempt_hashed(id, name, &attempt, result),
+                Some(attempt) => match attempt.target.clone() {
+                    Target::LogIn(name) => self.attempt_hashed(id, &name, attempt, result),
                     Target::ChangePassword(_) | Target::ShutDown(_) => {
                         self.check_hashed(id, &attempt, result)
                     }
                 },
                 None => self.new_password_hashed(id, result),
             }
+            self.take_passed();
         }
     }
 
     /// A log-in's password was checked. If its connection died meanwhile, nobody will ever know the result.
-    fn attempt_hashed(&mut self, id: ConnectionId, name: &UserName, attempt: &Attempt, result: HashResult) {
+    fn attempt_hashed(&mut self, id: ConnectionId, name: &UserName, attempt: Attempt, result: HashResult) {
         let verdict = match self.sessions.get(id) {
             Some(session) if !session.is_draining() => match result {
                 HashResult::Right => Verdict::Right,
@@ -278,13 +297,12 @@ impl<J: Journal> Core<J> {
             },
             _ => Verdict::Dropped,
         };
-        // The winner claims the name before those in line are looked at again.
-        let account = self.forum.accounts.find(name);
-        let claimed = verdict == Verdict::Right
-            && account.is_some_and(|account| self.online.find(account).is_none() && self.log_in(id, account));
-        match self.conclude_attempt(attempt, verdict) {
-            Ruling::Accepted if claimed => {}
-            Ruling::Accepted => self.back_to_name(id, &Rejection::AlreadyLoggedIn(name.clone())),
+        if verdict == Verdict::Right {
+            // It counts as under way until the log-in is ordered: those in line are looked at again after that.
+            self.attempts.insert(id, attempt);
+            return self.order_log_in(id);
+        }
+        match self.conclude_attempt(&attempt, verdict) {
             Ruling::Failed => {
                 info!("{} failed to log in as {name}", self.label(id));
                 self.back_to_name(id, &Rejection::InvalidPassword);
@@ -300,8 +318,69 @@ impl<J: Journal> Core<J> {
                 self.finish(id);
             }
             // Nobody is there to be told.
-            Ruling::Void => {}
+            Ruling::Accepted | Ruling::Void => {}
         }
+    }
+
+    /// A password proved right, or is that of a new account: orders the log-in.
+    fn order_log_in(&mut self, id: ConnectionId) {
+        let Some(session) = self.sessions.get_mut(id) else { return };
+        let (address, wants_presence) = (session.address.ip, session.wants_presence);
+        let Phase::Authenticating(_, _, authentication) = &mut session.phase else { return };
+        let (claim, checked) = match &**authentication {
+            Authentication::Hashing(claim, Some(checked))
+            | Authentication::SigningUp(claim, checked)
+            | Authentication::LoggingIn(claim, checked) => (claim.clone(), *checked),
+            Authentication::InLine(..) | Authentication::Hashing(_, None) => return,
+        };
+        **authentication = Authentication::LoggingIn(claim.clone(), checked);
+        let Some(account) = self.forum.accounts.find(&claim.name) else { return };
+        let take_over = match claim.wish {
+            Wish::Do(take_over) => take_over,
+            Wish::BeAsked => TakeOver::Never,
+        };
+        let (session, udp_port) = (self.session_id(id), claim.udp_port);
+        let log_in =
+            Passing::LogIn { account, session, checked, address, udp_port, wants_presence, take_over };
+        self.propose(Origin::LogIn(id), None, log_in.into());
+    }
+
+    /// A log-in was ordered. If it came to pass, the welcome is said as it is told to everybody.
+    pub(crate) fn log_in_decided(&mut self, id: ConnectionId, result: &Result<Effect, Rejection>) {
+        if let Some(attempt) = self.attempts.remove(&id) {
+            let is_void = matches!(result, Err(Rejection::InvalidPassword));
+            self.conclude_attempt(&attempt, if is_void { Verdict::Dropped } else { Verdict::Right });
+        }
+        let Err(no) = result else { return };
+        let now = self.time.now;
+        if let Some(session) = self.sessions.get_mut(id)
+            && let Phase::Authenticating(_, tag, authentication) = &session.phase
+            && let Authentication::LoggingIn(claim, checked) = &**authentication
+            && claim.wish == Wish::BeAsked
+            && let Some(other) = claim.account.and_then(|account| self.forum.online.find(account))
+        {
+            let (tag, claim, checked) = (*tag, claim.clone(), *checked);
+            let (since_ms, address) = (other.since_ms, other.address.to_string());
+            session.ask_take_over(claim, checked, now);
+            self.outbox.reply(id, tag, &Reply::TakeOverWanted { since_ms, address: &address });
+            return self.wait_ended(id, Wait::Authentication);
+        }
+        self.back_to_name(id, no);
+    }
+
+    /// A client says whether another session of its user is to end.
+    fn take_over_answered(&mut self, id: ConnectionId, tag: LoginTag, yes: bool) {
+        let Some((mut claim, checked)) =
+            self.sessions.get_mut(id).and_then(|session| session.answer_take_over())
+        else {
+            return;
+        };
+        if !yes {
+            return self.refuse(id, tag, &Rejection::AlreadyLoggedIn(claim.name));
+        }
+        claim.wish = Wish::Do(TakeOver::Always);
+        self.authenticate(id, tag, Authentication::LoggingIn(claim, checked));
+        self.order_log_in(id);
     }
 
     /// A new account's password was hashed.
@@ -310,14 +389,15 @@ impl<J: Journal> Core<J> {
         let full = self.accounts_are_full();
         let Some(session) = self.sessions.get_mut(id) else { return };
         let Phase::Authenticating(_, _, authentication) = &mut session.phase else { return };
-        let (Authentication::Hashing(claim), HashResult::Hashed(hash)) = (&**authentication, result) else {
+        let (Authentication::Hashing(claim, None), HashResult::Hashed(hash)) = (&**authentication, result)
+        else {
             return;
         };
         let claim = claim.clone();
         if full {
             return self.back_to_name(id, &self.no_more_accounts());
         }
-        **authentication = Authentication::SigningUp(claim.clone());
+        **authentication = Authentication::SigningUp(claim.clone(), hash);
         self.propose(Origin::SignUp(id), None, Change::CreateAccount { name: claim.name, hash });
     }
 
@@ -326,41 +406,28 @@ impl<J: Journal> Core<J> {
         match account {
             Ok(account) => {
                 info!("{} New user {}", self.label(id), self.forum.name_of(account));
-                self.log_in(id, account);
+                self.order_log_in(id);
             }
             Err(no) => self.back_to_name(id, &no),
         }
     }
 
-    /// Makes a connection the session of an account, which must not be online. False when the connection is
-    /// not there any more.
-    fn log_in(&mut self, id: ConnectionId, account: AccountId) -> bool {
+    /// A user is online on this connection; says whether the connection is still there for it.
+    pub(crate) fn welcome(&mut self, id: ConnectionId, account: AccountId, since_ms: u64) -> bool {
         let mail = self.delivery_at_log_in(account);
-        let since_ms = self.time.now_ms;
         let Some(session) = self.sessions.get_mut(id) else { return false };
-        let Phase::Authenticating(_, tag, authentication) = &session.phase else { return false };
-        let (tag, udp_port, address) = (*tag, authentication.claim().udp_port, session.address.ip);
-        let wants_presence = session.wants_presence;
+        let Phase::Authenticating(_, tag, _) = &session.phase else { return false };
+        let tag = *tag;
         session.log_in(account, mail, self.time.now);
-        // What was said before is not for who comes now.
-        self.publish_said();
-        self.online.insert(OnlineUser {
-            account,
-            connection: id,
-            address,
-            udp_port,
-            since_ms,
-            wants_presence,
-        });
         if let Some(limit) = self.settings.idle_timeout {
             self.idle_deadlines.push(id, self.time.now + limit);
         }
         self.probes.watch(id, self.time.now);
-        let session = id.generation.into();
+        // Numbers begin anew with each start; with the epoch in it, no other session is ever meant by it.
+        let session = id.number() ^ self.epoch;
         self.outbox.reply(id, tag, &Reply::Welcome { session, since_ms, text: &Answer::Welcome.to_string() });
         self.wait_ended(id, Wait::Authentication);
         info!("{} successfully logged in", self.label(id));
-        self.tell_coming(account, id);
         true
     }
 

@@ -6,10 +6,12 @@
 //!  AwaitingHello ─────► AwaitingName ────► AwaitingPassword ────────────► Authenticating ──────► Member
 //!                         ▲      ▲            │     ▲ │                         │
 //!                         │      └── unname ──┘     └─┘ name                    │
-//!                         └──────────────────── reject ─────────────────────────┘
+//!                         ├──────────────────── reject ─────────────────────────┤
+//!                         │                                       ask_take_over │
+//!                         └───── answer_take_over ───── AwaitingTakeOver ◄──────┘
 //!
 //!                           close                    sent_fin
-//!  each of these five phases ────► Draining(Sending) ────────► Draining(AwaitingEnd)
+//!  each of these six phases ────► Draining(Sending) ────────► Draining(AwaitingEnd)
 //! ```
 //!
 //! A connection ends in three ways:
@@ -32,9 +34,9 @@ use std::time::Instant;
 use forum_common::names::{Password, UserName};
 use forum_common::wire::Tag;
 
-use crate::forum::{AccountId, MailNumber};
+use crate::forum::{AccountId, MailNumber, TakeOver};
 use crate::listing::Listing;
-use crate::workers::passwords::Job;
+use crate::workers::passwords::{Job, PasswordHash};
 
 pub use self::address::Address;
 pub use self::login_budget::LoginBudget;
@@ -48,6 +50,18 @@ pub struct ConnectionId {
     pub slot: u32,
     /// The how-manieth connection it is, wrapping around after 4 billion.
     pub generation: u32,
+}
+
+impl ConnectionId {
+    /// The connection as one number.
+    pub fn number(self) -> u64 {
+        u64::from(self.generation) << 32 | u64::from(self.slot)
+    }
+
+    /// The connection of which this is the number.
+    pub fn from_number(number: u64) -> Self {
+        Self { slot: number as u32, generation: (number >> 32) as u32 }
+    }
 }
 
 /// Everything that is remembered of one connection besides its bytes.
@@ -101,6 +115,8 @@ pub enum Phase {
     AwaitingName(LoginBudget),
     /// A password for this name is due.
     AwaitingPassword(LoginBudget, Box<Claim>),
+    /// The password is right, and the user is online elsewhere: whether that is to end is due.
+    AwaitingTakeOver(LoginBudget, Box<(Claim, PasswordHash)>),
     /// The server decides on the password that came with this tag. Nothing is read meanwhile.
     Authenticating(LoginBudget, Tag, Box<Authentication>),
     /// Logged in.
@@ -116,6 +132,7 @@ impl Phase {
             Self::AwaitingHello(login_budget)
             | Self::AwaitingName(login_budget)
             | Self::AwaitingPassword(login_budget, _)
+            | Self::AwaitingTakeOver(login_budget, _)
             | Self::Authenticating(login_budget, ..) => Some(*login_budget),
             Self::Member(_) | Self::Draining(_) => None,
         }
@@ -131,6 +148,24 @@ pub struct Claim {
     pub account: Option<AccountId>,
     /// Where the client takes files of other users; 0 = nowhere.
     pub udp_port: u16,
+    /// What is to become of another session of this user.
+    pub wish: Wish,
+}
+
+/// What a client wants of another session of its user.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Wish {
+    /// This, and no question.
+    Do(TakeOver),
+    /// To be asked, after the right password.
+    BeAsked,
+}
+
+impl Wish {
+    /// Whether the other session may end: then the password comes before anything is said of it.
+    pub fn may_end_another(self) -> bool {
+        self != Self::Do(TakeOver::Never)
+    }
 }
 
 /// How far the decision on a password has come.
@@ -138,17 +173,22 @@ pub struct Claim {
 pub enum Authentication {
     /// Too many attempts at this name are being hashed; this one waits for them.
     InLine(Claim, Password),
-    /// The password is being hashed.
-    Hashing(Claim),
-    /// The new account is on its way through the log.
-    SigningUp(Claim),
+    /// The password is being hashed, and compared with this if the account is known.
+    Hashing(Claim, Option<PasswordHash>),
+    /// The new account, with this hash, is on its way through the log.
+    SigningUp(Claim, PasswordHash),
+    /// The log-in, by a password that was compared with this, is being ordered.
+    LoggingIn(Claim, PasswordHash),
 }
 
 impl Authentication {
     /// Whose password is decided on.
     pub fn claim(&self) -> &Claim {
         match self {
-            Self::InLine(claim, _) | Self::Hashing(claim) | Self::SigningUp(claim) => claim,
+            Self::InLine(claim, _)
+            | Self::Hashing(claim, _)
+            | Self::SigningUp(claim, _)
+            | Self::LoggingIn(claim, _) => claim,
         }
     }
 }
@@ -293,6 +333,9 @@ impl Session {
 
     /// The name that was given is given up, and another one due; none if none was given.
     pub fn unname(&mut self) -> Option<Claim> {
+        if let Some((claim, _)) = self.answer_take_over() {
+            return Some(claim);
+        }
         let Phase::AwaitingPassword(login_budget, _) = self.phase else { return None };
         match std::mem::replace(&mut self.phase, Phase::AwaitingName(login_budget)) {
             Phase::AwaitingPassword(_, claim) => Some(*claim),
@@ -304,6 +347,24 @@ impl Session {
     pub fn authenticate(&mut self, tag: Tag, authentication: Authentication, now: Instant) {
         let Phase::AwaitingName(login_budget) = self.phase else { return self.out_of_phase("authenticate") };
         self.phase = Phase::Authenticating(login_budget.pause(now), tag, Box::new(authentication));
+    }
+
+    /// The password is right, and the client is asked whether another session is to end.
+    pub fn ask_take_over(&mut self, claim: Claim, checked: PasswordHash, now: Instant) {
+        let Phase::Authenticating(login_budget, ..) = self.phase else {
+            return self.out_of_phase("ask_take_over");
+        };
+        self.phase = Phase::AwaitingTakeOver(login_budget.resume(now), Box::new((claim, checked)));
+    }
+
+    /// The client says what is to become of the other session, and a name is due, unless it is taken over; none if it
+    /// was not asked.
+    pub fn answer_take_over(&mut self) -> Option<(Claim, PasswordHash)> {
+        let Phase::AwaitingTakeOver(login_budget, _) = self.phase else { return None };
+        match std::mem::replace(&mut self.phase, Phase::AwaitingName(login_budget)) {
+            Phase::AwaitingTakeOver(_, proved) => Some(*proved),
+            _ => None,
+        }
     }
 
     /// The password was refused: a name is due again.

@@ -43,7 +43,7 @@ fn the_unread_notices_of_all_are_bounded_and_counted_once() {
         );
     }
     // Shared bytes count once: 20 broadcasts fit before the first of 50 receivers is cut off.
-    let online = stage.server.core.online.iter().count();
+    let online = stage.server.core.forum.online.iter().count();
     assert!(online < 51, "{online} online");
 }
 

@@ -37,7 +37,7 @@ impl Stage {
 
     fn is_online(&self, name: &str) -> bool {
         let account = self.server.core.forum.accounts.find(&name.parse_name());
-        account.is_some_and(|account| self.server.core.online.find(account).is_some())
+        account.is_some_and(|account| self.server.core.forum.online.find(account).is_some())
     }
 }
 

@@ -5,7 +5,10 @@ mod meeting;
 mod relay;
 
 use super::*;
-use crate::links::{MEETING_MAX, QUESTION_OPEN};
+use crate::forum::{MEETING_MAX_MS, QUESTION_OPEN_MS};
+
+const MEETING_MAX: Duration = Duration::from_millis(MEETING_MAX_MS);
+const QUESTION_OPEN: Duration = Duration::from_millis(QUESTION_OPEN_MS);
 
 const NOTHING: [&str; 0] = [];
 const PORT: u16 = 7_000;
@@ -130,7 +133,7 @@ fn what_cant_be_asked_is_refused_for_the_first_reason_that_applies() {
         let request = Request::OfferFile { user, size: 0, file };
         assert_eq!(stage.link(&mut yoda, &request), refused_link(code, text), "{user} {file}");
     }
-    assert!(stage.server.core.links.is_empty());
+    assert!(stage.server.core.forum.links.is_empty());
 }
 
 #[test]
@@ -220,7 +223,7 @@ fn a_question_may_be_taken_back_and_ending_it_is_a_no() {
         stage.link(&mut hans, &Request::EndLink { link, stopped: true });
         yoda.expect(&[Notice::QuestionDeclined { link }]);
     }
-    assert!(stage.server.core.links.is_empty());
+    assert!(stage.server.core.forum.links.is_empty());
 }
 
 #[test]
@@ -246,7 +249,7 @@ fn questions_of_who_leaves_are_withdrawn_and_those_to_it_answered() {
     leia.answers();
     stage.cut(&leia);
     hans.expect(&[Notice::QuestionDeclined { link: 4 }]);
-    assert!(stage.server.core.links.is_empty());
+    assert!(stage.server.core.forum.links.is_empty());
 }
 
 #[test]

@@ -1,7 +1,7 @@
 //! How many questions there may be, which requests wait for others or are counted, and which are activity.
 
 use super::*;
-use crate::links::{LINKS_OF_A_USER_MAX, QUESTIONS_OF_A_PAIR_MAX, QUESTIONS_TO_A_USER_MAX};
+use crate::forum::{LINKS_OF_A_USER_MAX, QUESTIONS_OF_A_PAIR_MAX, QUESTIONS_TO_A_USER_MAX};
 
 // One loop reaches both.
 const _: () = assert!(LINKS_OF_A_USER_MAX == QUESTIONS_TO_A_USER_MAX);

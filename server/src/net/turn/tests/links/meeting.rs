@@ -204,7 +204,7 @@ fn an_end_before_it_stands_is_told_to_the_other() {
                 hans.answers();
                 stage.link(&mut hans, &end(stopped));
                 yoda.expect(&[Notice::LinkEnded { link: 1, stopped }]);
-                assert!(stage.server.core.links.is_empty());
+                assert!(stage.server.core.forum.links.is_empty());
                 stage.pass(MEETING_MAX);
                 yoda.expect(&[]);
                 hans.expect(&[]);
@@ -244,7 +244,7 @@ fn the_end_of_a_direct_file_is_told_to_the_other_once() {
     yoda.expect(&[Notice::LinkEnded { link: 1, stopped: false }]);
     stage.link(&mut yoda, &end(false));
     hans.expect(&[]);
-    assert!(stage.server.core.links.is_empty());
+    assert!(stage.server.core.forum.links.is_empty());
 }
 
 #[test]
@@ -258,7 +258,7 @@ fn whoever_leaves_ends_its_links_and_the_others_hear_that_first() {
                 hans.heard(),
                 ["LinkEnded { link: 1, stopped: false }", "LoggedOut { name: \"yoda\" }"]
             );
-            assert!(stage.server.core.links.is_empty());
+            assert!(stage.server.core.forum.links.is_empty());
         }
     }
 }

@@ -124,7 +124,7 @@ fn the_last_datagrams_of_a_file_pass_until_both_have_done_with_it() {
     stage.link(&mut yoda, &END);
     yoda.expect(&[]);
     hans.expect(&[]);
-    assert!(stage.server.core.links.is_empty());
+    assert!(stage.server.core.forum.links.is_empty());
 }
 
 #[test]
@@ -138,7 +138,7 @@ fn of_a_file_that_one_has_done_with_only_the_other_is_told_that_it_left() {
     yoda.answers();
     stage.cut(&hans);
     yoda.expect(&[Notice::LinkEnded { link: 1, stopped: false }]);
-    assert!(stage.server.core.links.is_empty());
+    assert!(stage.server.core.forum.links.is_empty());
 }
 
 #[test]

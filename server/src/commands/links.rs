@@ -1,6 +1,8 @@
 //! Links between two users: `startprivate` and `UDP`, and what the ends report. What becomes of a link is decided by
 //! the forum ([`crate::forum::Links`]); here requests become its entries, and what it says is told.
 
+use std::time::{Duration, Instant};
+
 use forum_common::names::{FileName, UserName};
 use forum_common::text::{Answer, Rejection};
 use forum_common::wire::{Key, LinkId, Notice, Reply, Request, Tag};
@@ -80,7 +82,11 @@ impl<J: Journal> Core<J> {
             }
             _ => return debug_assert!(false, "{} is no report", request.name()),
         };
-        self.propose(Origin::Nobody, Some(account), passing.into());
+        // What is too late already needs no place in the log.
+        let change = passing.into();
+        if self.forum.check(Some(account), &change).is_ok() {
+            self.propose(Origin::Nobody, Some(account), change);
+        }
     }
 
     /// Nothing more comes from a client: its links end.
@@ -142,14 +148,29 @@ impl<J: Journal> Core<J> {
         self.tell_user(to, &question);
     }
 
+    /// The links of this node's users that fall due until then, but for those whose expiry is on its way. The node of
+    /// the asker orders it.
+    fn due_links(&self, until_ms: u64) -> impl Iterator<Item = (LinkId, u64)> {
+        self.forum.links.overdue(until_ms).filter(|(id, _)| {
+            let asker = self.forum.links.asker(*id);
+            asker.is_some_and(|asker| self.connection_of(asker).is_some())
+                && !self.expiring_links.contains(id)
+        })
+    }
+
+    /// When the next of them falls due.
+    pub(crate) fn next_link_due(&self) -> Option<Instant> {
+        let (_, due_ms) = self.due_links(u64::MAX).next()?;
+        Some(self.time.now + Duration::from_millis(due_ms.saturating_sub(self.time.now_ms)))
+    }
+
     /// Orders the end of what waits for too long.
     pub(crate) fn expire_links(&mut self) {
-        let overdue: Vec<_> = self.forum.links.overdue(self.time.now_ms).collect();
+        let overdue: Vec<_> = self.due_links(self.time.now_ms).collect();
         for (link, due_ms) in overdue {
-            if self.expiring_links.insert(link) {
-                let expire = Passing::ExpireLink { link, due_ms };
-                self.propose(Origin::ExpireLink(link), None, expire.into());
-            }
+            self.expiring_links.insert(link);
+            let expire = Passing::ExpireLink { link, due_ms };
+            self.propose(Origin::ExpireLink(link), None, expire.into());
         }
     }
 

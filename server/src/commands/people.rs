@@ -65,7 +65,10 @@ impl<J: Journal> Core<J> {
         let LoggedIn { account, session, took_over, hidden_from } = log_in;
         if let Some(departure) = took_over {
             self.tell_logged_out(departure, entry);
-            if let Some(id) = self.connection_of_session(departure.session) {
+            // One that leaves anyway has heard goodbye.
+            if let Some(id) = self.connection_of_session(departure.session)
+                && self.sessions.member(id).is_some()
+            {
                 self.close(id, Closing::LoggedInElsewhere, "You have logged in elsewhere");
             }
         }

@@ -239,15 +239,9 @@ impl<J: Journal> Core<J> {
     pub(crate) fn next_due(&self) -> Option<Instant> {
         let deadlines = [&self.login_deadlines, &self.idle_deadlines, &self.draining_deadlines];
         let deadlines = deadlines.into_iter().filter_map(DeadlineQueue::next_due);
-        let deadlines = deadlines.chain(self.comings_due()).chain(self.links_due());
+        let deadlines = deadlines.chain(self.comings_due()).chain(self.next_link_due());
         let deadlines = deadlines.chain(self.listings.next_due()).chain(self.probes.next_due());
         deadlines.chain(self.transfer_deadlines.next_due()).chain(self.take_again_at).min()
-    }
-
-    /// When the next link falls due.
-    fn links_due(&self) -> Option<Instant> {
-        let ahead_ms = self.forum.links.next_due_ms()?.saturating_sub(self.time.now_ms);
-        Some(self.time.now + Duration::from_millis(ahead_ms))
     }
 
     /// Applies what has come back without waiting for anything.

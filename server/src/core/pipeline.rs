@@ -206,8 +206,10 @@ impl<J: Journal> Pipeline<J> {
             let Some(ticket) = ticket else {
                 let entry =
                     Entry::decode(bytes).map_err(|error| format!("entry {}: {error}", self.applied))?;
-                self.ordered_ms = self.ordered_ms.max(entry.at_ms);
-                self.newest_ms = self.newest_ms.max(entry.at_ms);
+                if entry.change.is_kept() {
+                    self.ordered_ms = self.ordered_ms.max(entry.at_ms);
+                    self.newest_ms = self.newest_ms.max(entry.at_ms);
+                }
                 return Ok(Some(Decided { origin: None, entry, is_ordered }));
             };
             if let Some(Pending { origin, entry, bytes }) = self.take_pending(ticket) {

@@ -171,6 +171,11 @@ impl Links {
         self.links.get(&id).copied().filter(|link| link.has_end(end))
     }
 
+    /// Who asked for this link.
+    pub fn asker(&self, id: LinkId) -> Option<AccountId> {
+        self.links.get(&id).map(|link| link.asker)
+    }
+
     /// The private link between two users, at whatever stage; there is never a second one.
     pub fn private_between(&self, end: AccountId, other: AccountId) -> Option<(LinkId, Link)> {
         self.of(end).find(|(_, link)| link.purpose == Purpose::Private && link.has_end(other))
@@ -329,11 +334,6 @@ impl Links {
     /// The links whose time is up, each with what was due: what there is to order [`super::Passing::ExpireLink`] for.
     pub fn overdue(&self, now_ms: u64) -> impl Iterator<Item = (LinkId, u64)> {
         self.deadlines.range(..=(now_ms, LinkId::MAX)).map(|&(due_ms, id)| (id, due_ms))
-    }
-
-    /// When the next link falls due, in UTC milliseconds.
-    pub fn next_due_ms(&self) -> Option<u64> {
-        self.deadlines.first().map(|&(due_ms, _)| due_ms)
     }
 
     /// All links of a user, oldest first.

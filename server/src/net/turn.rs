@@ -208,6 +208,8 @@ impl<S: Stream, J: Journal, C: Clock> Server<S, J, C> {
     fn serve(&mut self) {
         for _ in 0..self.core.sessions.waiting_for_turn() {
             let Some(id) = self.core.sessions.next_turn() else { break };
+            // Who has gone is gone for the next who is served.
+            self.core.take_passed();
             self.core.begin_turn_of(id);
             if let Err(error) = self.take_input(id) {
                 self.core.lost(id, &error);

@@ -13,6 +13,7 @@ mod listings;
 mod lockout;
 mod login;
 mod mailbox;
+mod passing;
 mod presence;
 mod probes;
 mod removal;

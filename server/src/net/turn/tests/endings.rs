@@ -35,7 +35,7 @@ impl Stage {
         Client { id, link, input: Input::default() }
     }
 
-    fn is_online(&self, name: &str) -> bool {
+    pub(super) fn is_online(&self, name: &str) -> bool {
         let account = self.server.core.forum.accounts.find(&name.parse_name());
         account.is_some_and(|account| self.server.core.forum.online.find(account).is_some())
     }

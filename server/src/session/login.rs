@@ -426,6 +426,8 @@ impl<J: Journal> Core<J> {
         // Numbers begin anew with each start; with the epoch in it, no other session is ever meant by it.
         let session = id.number() ^ self.epoch;
         self.outbox.reply(id, tag, &Reply::Welcome { session, since_ms, text: &Answer::Welcome.to_string() });
+        // The messages that waited come before any answer, and this may be the connection's own turn.
+        self.continue_task(id);
         self.wait_ended(id, Wait::Authentication);
         info!("{} successfully logged in", self.label(id));
         true

@@ -21,6 +21,7 @@ mod rooms;
 mod shutdown;
 mod stalled_transfers;
 mod stalls;
+mod take_over;
 mod transfers;
 mod typed;
 

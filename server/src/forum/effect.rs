@@ -1,7 +1,7 @@
 //! Effects: what an applied entry has done, and who is to be told what. Whoever tells it needs no look at the state
 //! before.
 
-use std::net::SocketAddr;
+use core::net::SocketAddr;
 
 use forum_common::wire::LinkId;
 

@@ -1,7 +1,7 @@
 //! What becomes of links: who may ask whom, what each step comes to, and who is told what. How far a link has come
 //! is the table's business, `forum::links`.
 
-use std::net::{IpAddr, SocketAddr};
+use core::net::{IpAddr, SocketAddr};
 
 use forum_common::wire::LinkId;
 

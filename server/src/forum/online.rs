@@ -1,8 +1,8 @@
 //! Who is online and who was: passing state, changed by log-ins and log-outs. A clone of the lists is O(1), so that a
 //! listing shows one instant however slowly it is read.
 
+use core::net::IpAddr;
 use std::collections::HashMap;
-use std::net::IpAddr;
 
 use serde::{Deserialize, Serialize};
 

@@ -3,7 +3,7 @@
 //! They are ordered like all entries, so that every node decides them alike, and have no key. They never move the
 //! log's time: a time that was shown is the time that a replay gives.
 
-use std::net::IpAddr;
+use core::net::IpAddr;
 
 use forum_common::names::{FileName, Text};
 use forum_common::wire::LinkId;

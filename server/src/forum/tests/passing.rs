@@ -4,7 +4,7 @@
 mod linking;
 mod properties;
 
-use std::net::IpAddr;
+use core::net::IpAddr;
 
 use super::*;
 

@@ -1,6 +1,6 @@
 //! Links: who may ask whom, what each step comes to, and who is told what.
 
-use std::net::SocketAddr;
+use core::net::SocketAddr;
 
 use super::*;
 

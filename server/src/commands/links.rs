@@ -12,6 +12,7 @@ use crate::core::Core;
 use crate::core::pipeline::Origin;
 use crate::forum::{
     AccountId, Change, Entry, LinkNews, LinkProgress, LinkRequest, LinkStep, Passing, Purpose,
+    QUESTION_OPEN_MS,
 };
 use crate::journal::Journal;
 use crate::session::ConnectionId;
@@ -148,25 +149,23 @@ impl<J: Journal> Core<J> {
         self.tell_user(to, &question);
     }
 
-    /// The links of this node's users that fall due until then, but for those whose expiry is on its way. The node of
-    /// the asker orders it.
-    fn due_links(&self, until_ms: u64) -> impl Iterator<Item = (LinkId, u64)> {
-        self.forum.links.overdue(until_ms).filter(|(id, _)| {
-            let asker = self.forum.links.asker(*id);
-            asker.is_some_and(|asker| self.connection_of(asker).is_some())
-                && !self.expiring_links.contains(id)
-        })
+    /// Whether it is for this node to order the expiry of a link, and it has not done so: the asker is one of its users.
+    fn is_to_expire(&self, id: LinkId) -> bool {
+        let asker = self.forum.links.asker(id);
+        asker.is_some_and(|asker| self.connection_of(asker).is_some()) && !self.expiring_links.contains(&id)
     }
 
-    /// When the next of them falls due.
+    /// When the next link falls due whose expiry is for this node to order.
     pub(crate) fn next_link_due(&self) -> Option<Instant> {
-        let (_, due_ms) = self.due_links(u64::MAX).next()?;
-        Some(self.time.now + Duration::from_millis(due_ms.saturating_sub(self.time.now_ms)))
+        let (_, due_ms) = self.forum.links.deadlines().find(|(id, _)| self.is_to_expire(*id))?;
+        let ahead_ms = due_ms.saturating_sub(self.time.now_ms).min(QUESTION_OPEN_MS);
+        Some(self.time.now + Duration::from_millis(ahead_ms))
     }
 
     /// Orders the end of what waits for too long.
     pub(crate) fn expire_links(&mut self) {
-        let overdue: Vec<_> = self.due_links(self.time.now_ms).collect();
+        let overdue = self.forum.links.overdue(self.time.now_ms);
+        let overdue: Vec<_> = overdue.filter(|(id, _)| self.is_to_expire(*id)).collect();
         for (link, due_ms) in overdue {
             self.expiring_links.insert(link);
             let expire = Passing::ExpireLink { link, due_ms };

@@ -15,6 +15,7 @@
 //! for both.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::ops::Bound;
 
 use forum_common::wire::LinkId;
 use serde::{Deserialize, Serialize};
@@ -331,9 +332,19 @@ impl Links {
         all
     }
 
+    /// All links that wait for something, in the order of what is due when.
+    pub fn deadlines(&self) -> impl Iterator<Item = (LinkId, u64)> {
+        self.deadlines.iter().map(|&(due_ms, id)| (id, due_ms))
+    }
+
     /// The links whose time is up, each with what was due: what there is to order [`super::Passing::ExpireLink`] for.
+    /// Nothing is due later than [`QUESTION_OPEN_MS`] from now, unless the clock was set back: then its time is up as
+    /// well, or it could wait for hours.
     pub fn overdue(&self, now_ms: u64) -> impl Iterator<Item = (LinkId, u64)> {
-        self.deadlines.range(..=(now_ms, LinkId::MAX)).map(|&(due_ms, id)| (id, due_ms))
+        let latest_ms = now_ms.saturating_add(QUESTION_OPEN_MS);
+        let past = self.deadlines.range(..=(now_ms, LinkId::MAX));
+        let too_late = self.deadlines.range((Bound::Excluded((latest_ms, LinkId::MAX)), Bound::Unbounded));
+        past.chain(too_late).map(|&(due_ms, id)| (id, due_ms))
     }
 
     /// All links of a user, oldest first.

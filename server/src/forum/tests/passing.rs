@@ -105,7 +105,7 @@ impl Table {
 
     /// The link that falls due first, and when.
     fn first_due(&self) -> Option<(u64, u64)> {
-        self.forum.links.overdue(u64::MAX).next()
+        self.forum.links.deadlines().next()
     }
 
     /// Passing state as a text, to see whether it has changed.

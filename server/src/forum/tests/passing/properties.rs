@@ -104,7 +104,7 @@ proptest! {
             }
         }
         prop_assert!(other.online.iter().eq(table.forum.online.iter()));
-        prop_assert!(other.links.overdue(u64::MAX).eq(table.forum.links.overdue(u64::MAX)));
+        prop_assert!(other.links.deadlines().eq(table.forum.links.deadlines()));
     }
 
     #[test]

@@ -308,3 +308,17 @@ fn a_report_that_is_too_late_takes_no_place_in_the_log() {
         assert!(stage.server.core.pipeline.is_empty(), "{report:?}");
     }
 }
+
+#[test]
+fn a_question_is_over_after_its_time_also_when_the_clock_was_set_back() {
+    let (mut stage, mut yoda) = stage_of_known_users();
+    let _hans = stage.log_in("hans");
+    stage.clock.set_wall_ms(9_000_000);
+    stage.run();
+    stage.ask(&mut yoda, 4, &Request::AskPrivate { user: "hans", enabled: false });
+    stage.clock.set_wall_ms(1_000_000);
+    let idle_for = stage.server.idle_for().unwrap();
+    assert!(idle_for <= Duration::from_millis(crate::forum::QUESTION_OPEN_MS), "{idle_for:?}");
+    stage.pass(Duration::from_millis(crate::forum::QUESTION_OPEN_MS));
+    assert_eq!(yoda.answers(), ["QuestionDeclined { link: 1 }"]);
+}

@@ -322,3 +322,46 @@ fn a_question_is_over_after_its_time_also_when_the_clock_was_set_back() {
     stage.pass(Duration::from_millis(crate::forum::QUESTION_OPEN_MS));
     assert_eq!(yoda.answers(), ["QuestionDeclined { link: 1 }"]);
 }
+
+#[test]
+fn the_end_of_a_connection_waits_for_nothing_and_its_changes_are_made() {
+    let (mut stage, mut yoda) = stage_of_known_users();
+    let mut hans = stage.log_in("hans");
+    hans.heard();
+    stage.journal().hold();
+    stage.ask(&mut yoda, 4, &Request::CreateThread { title: "t", key: None });
+    stage.cut(&yoda);
+    assert_eq!(hans.heard(), ["LoggedOut { name: \"yoda\" }"]);
+    stage.release();
+    assert!(stage.server.core.forum.threads.titled("t").is_some());
+}
+
+#[test]
+fn a_log_in_in_flight_at_the_clients_fin_is_answered_before_the_closing_word() {
+    let (mut stage, mut yoda) = stage_of_known_users();
+    yoda.heard();
+    stage.journal().hold_passing();
+    let mut hans = stage.log_in("hans");
+    stage.close(&hans);
+    hans.answers();
+    stage.release_passing();
+    assert_eq!(hans.answers(), [welcome(3), "Closing { code: EndOfInput, text: \"Goodbye\" }".to_owned()]);
+    assert_eq!(yoda.heard(), ["LoggedIn { name: \"hans\" }", "LoggedOut { name: \"hans\" }"]);
+    assert!(!stage.is_online("hans"));
+}
+
+#[test]
+fn a_log_in_in_flight_as_the_server_ends_is_answered_before_the_goodbye() {
+    let (mut stage, _yoda) = stage_of_known_users();
+    stage.journal().hold_passing();
+    let mut hans = stage.log_in("hans");
+    hans.answers();
+    stage.server.shut_down();
+    stage.run();
+    assert_eq!(hans.answers(), [""; 0]);
+    stage.release_passing();
+    let goodbye = "Closing { code: ShuttingDown, text: \"Goodbye. Server shutting down\" }";
+    assert_eq!(hans.answers(), [welcome(3), goodbye.to_owned()]);
+    stage.pass(Duration::from_secs(5));
+    assert!(stage.server.has_ended());
+}

@@ -185,11 +185,12 @@ pub struct Limits {
     /// Users that one user has blocked
     #[arg(long, value_name = "N", default_value_t = 1_000)]
     pub max_blocks: usize,
-    /// Bytes of unread notices for one connection, 64 a notice added; past it: `too slow`
+    /// Bytes that a connection may have unread of what is told to everybody, and as many of notices for it alone; past
+    /// it: `too slow`
     #[arg(long, value_name = "BYTES", default_value_t = 1 << 20)]
     pub max_notice_bytes: usize,
-    /// Bytes of unread notices of all connections, shared ones counted once, 64 a receiver added; past it those with the
-    /// most are `too slow`
+    /// Bytes that may wait for single receivers, of all connections together; past it the connection for which most
+    /// waits is `too slow`
     #[arg(long, value_name = "BYTES", default_value_t = 256 << 20)]
     pub max_total_notice_bytes: usize,
     /// Bytes that all lists being read keep in memory while what they list is edited; past it one waits for its turn, and

@@ -24,7 +24,6 @@ pub mod listing;
 pub mod lockout;
 pub mod net;
 pub mod network;
-pub mod outgoing;
 pub mod replay;
 pub mod session;
 pub mod startup;

@@ -135,11 +135,11 @@ fn read_messages(wire: &mut Wire, newest: u64) -> Reason {
 /// Clients that never read.
 const DEAF: usize = 2_000;
 
-/// Broadcasts in a row: more than all together may have unread, and less than one alone may.
+/// Broadcasts of 8,000 bytes in a row: more than one may have unread.
 const BROADCASTS: usize = 120;
 
-/// `--max-total-notice-bytes` of the large test.
-const TOTAL_NOTICE_BYTES: usize = 8 << 20;
+/// `--max-notice-bytes` of the large test.
+const NOTICE_BYTES: usize = 512 << 10;
 
 /// What a connection may cost the server besides its notices: the peer, the session, its places in lists, and
 /// what a rush of log-ins leaves with the allocator. The kernel's buffers are not counted.
@@ -175,16 +175,9 @@ fn deaf_users(server: &Server) -> Vec<Wire> {
 #[test]
 fn thousands_who_never_read_cost_bounded_memory_and_nobody_else_waits_for_them() {
     raise_descriptor_limit();
-    let limit = TOTAL_NOTICE_BYTES.to_string();
-    let server = Server::start(&[
-        "--durability",
-        "none",
-        "--hash-queue",
-        "4000",
-        "--max-total-notice-bytes",
-        &limit,
-        "-q",
-    ]);
+    let limit = NOTICE_BYTES.to_string();
+    let server =
+        Server::start(&["--durability", "none", "--hash-queue", "4000", "--max-notice-bytes", &limit, "-q"]);
     let before = server.rss_bytes();
     let deaf = deaf_users(&server);
     let mut yoda = server.user("yoda");
@@ -211,11 +204,36 @@ fn thousands_who_never_read_cost_bounded_memory_and_nobody_else_waits_for_them()
     }
     let wanted: Vec<_> = texts.into_iter().map(|text| ("yoda".to_owned(), text)).collect();
     assert!(heard == wanted, "who reads gets all {BROADCASTS} broadcasts, not {}", heard.len());
-    let bound = before + TOTAL_NOTICE_BYTES + DEAF * CONNECTION_BYTES + SLACK_BYTES;
+    let bound = before + 2 * NOTICE_BYTES + DEAF * CONNECTION_BYTES + SLACK_BYTES;
     let peak = server.peak_rss_bytes();
     assert!(peak <= bound, "{peak} bytes at the peak, {before} before; {bound} are the bound");
     assert!(!gone.is_empty(), "more is unread than may be, and nobody is cut off");
     expect_cut_off(&server, deaf, &gone);
+}
+
+#[test]
+fn nobody_who_reads_is_cut_off_when_all_others_leave_at_once() {
+    raise_descriptor_limit();
+    let server =
+        Server::start(&["--durability", "none", "--hash-queue", "4000", "--max-notice-bytes", "65536", "-q"]);
+    // Listeners with little room, who read all the time, and two thousand who leave.
+    let mut readers: Vec<Wire> = (0..5).map(|n| narrow_user(&server, &format!("reader{n}"))).collect();
+    let leaving = deaf_users(&server);
+    for reader in &mut readers {
+        reader.notices_so_far();
+    }
+    drop(leaving);
+    for reader in &mut readers {
+        let mut gone = 0;
+        until("all have gone", || {
+            gone += reader.notices_so_far().iter().filter(|told| is_going(told)).count();
+            (gone == DEAF).then_some(())
+        });
+    }
+}
+
+fn is_going(notice: &OwnedNotice) -> bool {
+    matches!(notice, OwnedNotice::LoggedOut { name } if name.starts_with("deaf"))
 }
 
 /// Insists that those who still hear why they were cut off hear the right reason, and that what was stored

@@ -385,8 +385,8 @@ impl<J: Journal> Core<J> {
         download.credit = download.credit.saturating_sub(bytes);
         download.progress_at = self.time.now;
         self.outbox.push(key.connection, frames);
-        download.queued_up_to =
-            self.outbox.written(key.connection) + self.outbox.queued(key.connection) as u64;
+        let waits = self.outbox.queued(key.connection) + self.outbox.lag(key.connection);
+        download.queued_up_to = self.outbox.written(key.connection) + waits as u64;
         self.note_activity(key.connection);
         self.pump(key);
     }

@@ -145,7 +145,6 @@ impl<J: Journal> Core<J> {
             LinkRequest::Private => Notice::PrivateQuestion { link, from: &from },
             LinkRequest::File { file, size } => Notice::FileQuestion { link, from: &from, size: *size, file },
         };
-        self.publish_comings();
         self.tell_user(to, &question);
     }
 

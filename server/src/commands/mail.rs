@@ -35,7 +35,6 @@ impl<J: Journal> Core<J> {
         if self.forum.mail.of(account).is_none_or(|mailbox| mailbox.newest() <= delivery.sent) {
             return true;
         }
-        self.publish_said();
         while !self.has_enough_queued(id)
             && let Some((number, mail)) =
                 self.forum.mail.of(account).and_then(|mailbox| mailbox.first_behind(delivery.sent))
@@ -47,7 +46,7 @@ impl<J: Journal> Core<J> {
                 from: self.forum.name_of(mail.from),
                 text: &mail.text,
             };
-            self.outbox.notify(id, &notice);
+            self.outbox.deliver(id, &notice);
             delivery.sent = number;
         }
         let rest = self.forum.mail.of(account).and_then(|mailbox| mailbox.first_behind(delivery.sent));

@@ -94,10 +94,6 @@ impl<J: Journal> Core<J> {
 
     fn take_decided(&mut self, decided: Decided) {
         let Decided { origin, entry, is_ordered } = decided;
-        if let Change::Passing(Passing::LogIn { .. } | Passing::LogOut { .. }) = entry.change {
-            // What was said before is for those who were there.
-            self.publish_said();
-        }
         let mut result = if is_ordered {
             self.forum.apply(&entry).map_err(Rejection::from)
         } else {
@@ -134,7 +130,6 @@ impl<J: Journal> Core<J> {
             (Effect::ThreadRemoved { id, thread }, ..) => self.thread_removed(*id, thread),
             (Effect::MessageStored(to), ..) => {
                 if let Some(connection) = self.connection_of(*to) {
-                    self.publish_comings();
                     self.deliver(connection);
                 }
             }

@@ -56,8 +56,8 @@ impl<J: Journal> Core<J> {
 
     /// Shows everybody what somebody says to all.
     pub(crate) fn tell_broadcast(&mut self, author: AccountId, at_ms: u64, text: &Text, hidden_from: &Users) {
-        let name = self.forum.name_of(author).clone();
-        self.tell_all(author, hidden_from, &Notice::Broadcast { at_ms, from: &name, text });
+        let from = self.forum.name_of(author);
+        self.outbox.say(author, hidden_from.clone(), &Notice::Broadcast { at_ms, from, text });
     }
 
     /// A user is online: welcomes it if it is here, and tells all others.
@@ -73,12 +73,18 @@ impl<J: Journal> Core<J> {
             }
         }
         let connection = self.connection_of_session(session);
-        if session.epoch == self.epoch && !connection.is_some_and(|id| self.welcome(id, account, entry.at_ms))
-        {
+        let welcomed = connection.filter(|id| self.welcome(*id, account, entry.at_ms));
+        if session.epoch == self.epoch && welcomed.is_none() {
             // It died, or is about to, while its log-in was in flight.
             self.log_out(session, account);
         }
-        self.announce_log_in(account, hidden_from, connection);
+        self.announce_log_in(account, hidden_from);
+        // What was told before, its own coming included, is not for who comes now.
+        if let Some(id) = welcomed
+            && let Some(session) = self.sessions.get(id)
+        {
+            self.outbox.listen(id, account, session.wants_presence);
+        }
     }
 
     /// A user is not online any more: tells the other ends of its links first, and then everybody.
@@ -117,9 +123,8 @@ impl<J: Journal> Core<J> {
         self.sessions.member(id).map(|member| member.account).ok_or(Rejection::InvalidUser)
     }
 
-    /// Tells one user, after what was said to all before.
+    /// Tells one user.
     pub(crate) fn tell_user(&mut self, to: AccountId, notice: &Notice<'_>) {
-        self.publish_said();
         if let Some(connection) = self.connection_of(to) {
             self.outbox.notify(connection, notice);
         }

@@ -31,7 +31,7 @@ impl<J: Journal> Core<J> {
         if self.reads_too_slowly(to) {
             return Err(Rejection::PeerTooSlow(name.clone()));
         }
-        self.tell_user(to, &Notice::RelayedText { link: id, text: &text });
+        self.relay_to(to, &Notice::RelayedText { link: id, text: &text });
         self.done(connection, tag, Answer::Sent);
         Ok(())
     }
@@ -50,12 +50,18 @@ impl<J: Journal> Core<J> {
         self.note_activity(connection);
         let to = link.other(from);
         if ended != Some(to) && !self.reads_too_slowly(to) {
-            self.tell_user(to, &Notice::RelayedDatagram { link: id, datagram });
+            self.relay_to(to, &Notice::RelayedDatagram { link: id, datagram });
+        }
+    }
+
+    fn relay_to(&mut self, to: AccountId, notice: &Notice<'_>) {
+        if let Some(connection) = self.connection_of(to) {
+            self.outbox.deliver(connection, notice);
         }
     }
 
     /// Whether so much waits for a user that nothing more is passed on to it.
     pub(crate) fn reads_too_slowly(&self, account: AccountId) -> bool {
-        self.connection_of(account).is_none_or(|id| self.outbox.queued(id) >= QUEUED_BYTES_HIGH)
+        self.connection_of(account).is_none_or(|id| self.outbox.unread(id) >= QUEUED_BYTES_HIGH)
     }
 }

@@ -71,8 +71,8 @@ impl<J: Journal> Core<J> {
 
     /// Shows a message of the board to everyone online who wants to hear its author.
     pub(crate) fn show_board_post(&mut self, author: AccountId, number: u32, at_ms: u64, text: &Text) {
-        let (name, excluded) = (self.forum.name_of(author).clone(), self.forum.blocks.of(author));
-        self.tell_all(author, &excluded, &Notice::BoardPost { number, at_ms, author: &name, text });
+        let (name, excluded) = (self.forum.name_of(author), self.forum.blocks.of(author));
+        self.outbox.say(author, excluded, &Notice::BoardPost { number, at_ms, author: name, text });
     }
 
     /// Shows a message of a room to its other members who are online and want to hear its author.

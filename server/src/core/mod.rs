@@ -3,6 +3,7 @@
 //! here, so a whole server runs in a unit test.
 
 pub(crate) mod disposal;
+pub(crate) mod feed;
 pub(crate) mod lifecycle;
 pub(crate) mod limits;
 pub(crate) mod listings;
@@ -13,6 +14,7 @@ pub(crate) mod presence;
 pub(crate) mod probes;
 pub(crate) mod removal;
 pub(crate) mod sessions;
+mod sweep;
 pub(crate) mod unlinking;
 
 use std::collections::{BTreeMap, HashMap, HashSet};
@@ -24,7 +26,6 @@ use log::{info, warn};
 
 use self::lifecycle::Lifecycle;
 use self::pipeline::Pipeline;
-use self::presence::{Comings, Said};
 use self::probes::Probes;
 use self::removal::Removal;
 use self::unlinking::Unlinking;
@@ -115,10 +116,6 @@ pub(crate) struct Core<J> {
     pub(crate) listings: Listings,
     /// Scratch memory for a text.
     pub(crate) text: String,
-    /// Comings and goings that are to be told in this turn.
-    pub(crate) comings: Comings,
-    /// What somebody says to all in this turn.
-    pub(crate) said: Said,
     /// How many entries of a user that say what its client has taken are in flight.
     pub(crate) taking: HashMap<AccountId, u32>,
     /// Users for whose entries of that kind the disk had no room, and when they are proposed again.
@@ -160,15 +157,17 @@ impl<J: Journal> Core<J> {
             time,
             epoch: random_epoch(),
             sessions: Sessions::default(),
-            outbox: Outbox::new(settings.limits.max_notice_bytes),
+            outbox: Outbox::new(
+                settings.limits.max_notice_bytes,
+                settings.limits.max_total_notice_bytes,
+                time.now,
+            ),
             pipeline: Pipeline::new(helpers.journal, time, forum.at_ms(), settings.limits.snapshot_log_bytes),
             forum,
             unlinking: Unlinking::default(),
             removal: Removal::default(),
             listings: Listings::new(settings.limits.max_listing_bytes),
             text: String::new(),
-            comings: Comings::new(time.now),
-            said: Said::default(),
             taking: HashMap::new(),
             taking_again: HashSet::new(),
             take_again_at: None,
@@ -224,14 +223,13 @@ impl<J: Journal> Core<J> {
     pub(crate) fn end_turn(&mut self) {
         self.unlink_durable();
         self.continue_removals();
-        self.publish_said();
     }
 
     /// Whether there is something to do at once.
     pub(crate) fn is_busy(&self) -> bool {
         self.pipeline.has_outcome()
             || self.sessions.waiting_for_turn() > 0
-            || self.outbox.waiting_for_notice_flush() > 0
+            || self.outbox.is_sweep_due(self.time.now)
             || self.removal.is_under_way()
     }
 
@@ -239,7 +237,7 @@ impl<J: Journal> Core<J> {
     pub(crate) fn next_due(&self) -> Option<Instant> {
         let deadlines = [&self.login_deadlines, &self.idle_deadlines, &self.draining_deadlines];
         let deadlines = deadlines.into_iter().filter_map(DeadlineQueue::next_due);
-        let deadlines = deadlines.chain(self.comings_due()).chain(self.next_link_due());
+        let deadlines = deadlines.chain(self.outbox.next_sweep()).chain(self.next_link_due());
         let deadlines = deadlines.chain(self.listings.next_due()).chain(self.probes.next_due());
         deadlines.chain(self.transfer_deadlines.next_due()).chain(self.take_again_at).min()
     }
@@ -306,7 +304,7 @@ impl<J: Journal> Core<J> {
     /// Marks a connection for death: it gets and gives nothing more, and is buried at the end of the turn.
     pub(crate) fn condemn(&mut self, id: ConnectionId) {
         self.sessions.condemn(id);
-        self.outbox.seal(id);
+        self.outbox.remove(id);
     }
 
     fn expire_idle(&mut self, id: ConnectionId) {
@@ -340,8 +338,7 @@ impl<J: Journal> Core<J> {
             Closing::TooSlow | Closing::ShuttingDown => DRAINING,
             _ => self.settings.stall_timeout,
         };
-        self.publish_said();
-        self.outbox.notify(id, &Notice::Closing { code, text });
+        self.outbox.last_word(id, &Notice::Closing { code, text });
         self.end(id, time);
     }
 
@@ -359,7 +356,6 @@ impl<J: Journal> Core<J> {
             session.close(due);
             self.draining_deadlines.push(id, due);
             self.outbox.seal(id);
-            self.outbox.want_flush(id);
             self.sessions.wake(id);
         }
     }
@@ -373,7 +369,6 @@ impl<J: Journal> Core<J> {
 
     /// Takes back whatever a session holds, however it ends: its name, its place in a line, its transfers.
     pub(crate) fn depart(&mut self, id: ConnectionId) {
-        self.publish_said();
         let Some(session) = self.sessions.get(id) else { return };
         match &session.phase {
             Phase::Authenticating(..) => self.lockout.forget(id),

@@ -1,14 +1,37 @@
-//! The only way out. It never blocks and never reorders: what is put in for a connection leaves in that order, as the
-//! kernel takes it, and nothing follows a last word. Each connection has a queue of its own here; [`crate::net`]
-//! writes from it.
+//! The outbox: the only way out. Whatever a client is told goes through it: answers, transfers, notices to one, and
+//! what is told to everybody.
+//!
+//! Its contract:
+//! - **It never blocks.** What is told waits here, for as long as the connection takes nothing. What waits is bounded:
+//!   who asks for much and reads little is not asked further ([`Outbox::queued`]), and who does not read what nobody
+//!   asked it about is named by [`Outbox::next_too_slow`] and [`Outbox::heaviest`].
+//! - **It never reorders.** A client sees everything in the order in which it was told, whichever way: nobody has to
+//!   hand out anything before it tells something else.
+//! - **It never cuts a frame**, and nothing follows the last word: what comes after that is dropped.
+//!
+//! Telling all is one append to the [feed](super::feed), whatever their number. [`Outbox::next_receiver`] names those
+//! who are to be written to for it, a few each turn.
 
-use std::collections::VecDeque;
+mod output;
+mod queue;
+mod receivers;
+#[cfg(test)]
+mod tests;
+
+use std::collections::BTreeSet;
+use std::io::{self, Write};
+use std::time::Instant;
 
 use forum_common::wire::{NO_TAG, Notice, Reply, Tag, Transfer};
 
-use super::sessions::next_of;
-use crate::outgoing::{NOTICE_PLACE_BYTES, Outgoing, Pool, Shared, SharedBytes};
+use self::output::{Output, Stage};
+use self::queue::Pool;
+use super::feed::{Feed, NEVER, Position, Topic};
+use super::sweep::Sweep;
+use crate::forum::{AccountId, Users};
 use crate::session::ConnectionId;
+
+pub(crate) use self::output::Written;
 
 /// Above so many queued bytes a connection's requests are not taken: pause whoever asks and does not read.
 pub(crate) const QUEUED_BYTES_HIGH: usize = 256 * 1024;
@@ -17,71 +40,32 @@ pub(crate) const QUEUED_BYTES_LOW: usize = 64 * 1024;
 
 const _: () = assert!(QUEUED_BYTES_LOW < QUEUED_BYTES_HIGH);
 
-/// Places that the list of those who get answers keeps while it is empty.
+/// Places that the list of those who are to be written to keeps while it is empty.
 const KEPT_PLACES_MAX: usize = 2_048;
 
-/// In which queue for writing a connection stands.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-enum AwaitsFlush {
-    /// In none: nothing new waits.
-    #[default]
-    Not,
-    /// Among those who got notices and no answer: there may be thousands of them, so they get a share of each
-    /// turn.
-    Notices,
-    /// Among those who are written to at the end of this turn.
-    Answers,
-}
-
-/// What is still put in for a connection.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-enum State {
-    /// Nothing: there is no connection.
-    #[default]
-    Free,
-    /// Everything.
-    Open,
-    /// Nothing: its last word is in. What is in still leaves.
-    Sealed,
-}
-
-/// What waits for one connection.
-#[derive(Debug, Default)]
-struct Output {
-    queue: Outgoing,
-    /// Bytes that the kernel has taken, ever.
-    written: u64,
-    generation: u32,
-    state: State,
-    awaits_flush: AwaitsFlush,
-}
-
-/// What waits for all connections.
+/// What all connections are still to be sent.
 #[derive(Debug)]
 pub(crate) struct Outbox {
-    /// By the slot of the connection.
+    feed: Feed,
+    /// By the connection's slot.
     outputs: Vec<Output>,
     pool: Pool,
-    shared_bytes: SharedBytes,
-    /// Places that notices take in all queues.
-    notices: usize,
-    /// What the unread notices of one connection may cost.
-    notice_cost_max: usize,
-    /// Who got more than that, and is to be written to at once.
-    over_limit: Vec<ConnectionId>,
-    /// Who has something to write at the end of this turn.
+    /// Who is to be written to at the end of this turn.
     flushes: Vec<ConnectionId>,
-    /// Who has notices to write, in the order of getting them.
-    notice_flushes: VecDeque<ConnectionId>,
-}
-
-fn alive(outputs: &mut [Output], id: ConnectionId) -> Option<&mut Output> {
-    let output = outputs.get_mut(id.slot as usize)?;
-    (output.generation == id.generation && output.state != State::Free).then_some(output)
-}
-
-fn open(outputs: &mut [Output], id: ConnectionId) -> Option<&mut Output> {
-    alive(outputs, id).filter(|output| output.state == State::Open)
+    sweep: Sweep,
+    /// Those whose kernel has refused bytes of the feed, by position; apart those who listen to presence, since only
+    /// they need that log.
+    lagging: [BTreeSet<(Position, ConnectionId)>; 2],
+    /// Those whose kernel has refused bytes of their own, by how many.
+    stuck: BTreeSet<(usize, ConnectionId)>,
+    /// Who was told more than it may have unread, and is to be looked at.
+    suspects: Vec<ConnectionId>,
+    /// Bytes that wait for single receivers.
+    queued: usize,
+    /// What a connection may have unread of the feed, and likewise of notices of its own.
+    notice_bytes_max: usize,
+    /// What may wait for single receivers in all.
+    queued_max: usize,
 }
 
 impl Outbox {
@@ -89,183 +73,185 @@ impl Outbox {
     #[cfg(test)]
     pub(crate) const BYTES_EACH: usize = size_of::<Output>();
 
-    /// Nobody yet. The unread notices of each may cost `notice_cost_max`.
-    pub(crate) fn new(notice_cost_max: usize) -> Self {
+    /// For nobody yet, at the time `now`. A connection may have `notice_bytes_max` unread, and all together
+    /// `queued_max` for single receivers.
+    pub(crate) fn new(notice_bytes_max: usize, queued_max: usize, now: Instant) -> Self {
         Self {
+            feed: Feed::default(),
             outputs: Vec::new(),
             pool: Pool::default(),
-            shared_bytes: SharedBytes::default(),
-            notices: 0,
-            notice_cost_max,
-            over_limit: Vec::new(),
             flushes: Vec::new(),
-            notice_flushes: VecDeque::new(),
+            sweep: Sweep::new(now),
+            lagging: [BTreeSet::new(), BTreeSet::new()],
+            stuck: BTreeSet::new(),
+            suspects: Vec::new(),
+            queued: 0,
+            notice_bytes_max,
+            queued_max,
         }
     }
 
-    /// A connection begins.
+    // Connections come, listen and go.
+
+    /// A connection was opened; the slot must be free.
     pub(crate) fn open(&mut self, id: ConnectionId) {
         let slot = id.slot as usize;
-        if slot >= self.outputs.len() {
-            self.outputs.resize_with(slot + 1, Output::default);
+        if self.outputs.len() <= slot {
+            self.outputs.resize_with(slot + 1, Output::vacant);
         }
-        debug_assert_eq!(self.outputs[slot].state, State::Free, "a slot has one connection at a time");
-        self.outputs[slot] = Output { generation: id.generation, state: State::Open, ..Output::default() };
+        debug_assert_eq!(self.outputs[slot].stage, Stage::Vacant, "{id:?} is open already");
+        let output = &mut self.outputs[slot];
+        (output.generation, output.stage) = (id.generation, Stage::Open);
     }
 
-    /// The last word is in: what comes after it is dropped.
+    /// From now on the user hears what is said, and with `presence` who comes and goes.
+    pub(crate) fn listen(&mut self, id: ConnectionId, account: AccountId, presence: bool) {
+        let head = self.feed.head();
+        let Some(output) = open(&mut self.outputs, id) else { return };
+        output.listen(account, head, presence);
+        self.enter_roster(id);
+    }
+
+    /// Whether the user hears from now on who comes and goes. What it was told of that and not sent is dropped if not.
+    #[cfg_attr(not(test), expect(dead_code, reason = "no request asks for it yet"))]
+    pub(crate) fn set_presence(&mut self, id: ConnectionId, presence: bool) {
+        let Some(output) = open(&mut self.outputs, id) else { return };
+        if output.at() == NEVER || output.hears_presence() == presence {
+            return;
+        }
+        self.leave_roster(id);
+        self.forget_trouble(id);
+        let Some(output) = open(&mut self.outputs, id) else { return };
+        let before = output.queued();
+        if presence {
+            output.hear_presence(&self.feed);
+        } else {
+            output.ignore_presence(&self.feed, &mut self.pool);
+        }
+        self.queued += output.queued() - before;
+        self.enter_roster(id);
+        self.want_flush(id);
+    }
+
+    /// The last word was queued: nothing follows it.
     pub(crate) fn seal(&mut self, id: ConnectionId) {
-        if let Some(output) = alive(&mut self.outputs, id) {
-            output.state = State::Sealed;
+        if open(&mut self.outputs, id).is_none() {
+            return;
         }
+        self.leave_roster(id);
+        if let Some(output) = open(&mut self.outputs, id) {
+            output.stage = Stage::Sealed;
+        }
+        // What it was told before waits for it and for nobody else.
+        self.note_lag(id);
+        self.want_flush(id);
     }
 
-    /// A connection is over, and what waits for it is gone.
+    /// The connection is over: all that waits for it is dropped.
     pub(crate) fn remove(&mut self, id: ConnectionId) {
-        if let Some(output) = alive(&mut self.outputs, id) {
-            self.notices -= output.queue.notices();
-            *output = Output::default();
+        self.leave_roster(id);
+        self.forget_trouble(id);
+        let Some(output) = alive(&mut self.outputs, id) else { return };
+        self.queued -= output.queued();
+        if let Some(queue) = output.take_queue() {
+            self.pool.put_queue(queue);
+        }
+        *output = Output::vacant();
+    }
+
+    // What is told.
+
+    /// Queues an answer.
+    pub(crate) fn reply(&mut self, id: ConnectionId, tag: Tag, reply: &Reply<'_>) {
+        self.append(id, true, |out| reply.encode(tag, out));
+    }
+
+    /// Queues a transfer frame.
+    pub(crate) fn transfer(&mut self, id: ConnectionId, tag: Tag, transfer: &Transfer<'_>) {
+        self.append(id, true, |out| transfer.encode(tag, out));
+    }
+
+    /// Queues a notice for one receiver, who is cut off if it leaves too many of them unread.
+    pub(crate) fn notify(&mut self, id: ConnectionId, notice: &Notice<'_>) {
+        self.append(id, false, |out| notice.encode(NO_TAG, out));
+        if alive(&mut self.outputs, id).is_some_and(|output| output.unasked() > self.notice_bytes_max) {
+            self.suspects.push(id);
         }
     }
 
-    fn get(&self, id: ConnectionId) -> Option<&Output> {
-        let output = self.outputs.get(id.slot as usize)?;
-        (output.generation == id.generation && output.state != State::Free).then_some(output)
+    /// The same for a notice of a kind that can't pile up, because it is told only while little is
+    /// [queued](Outbox::queued): messages from the mailbox, and what is relayed.
+    pub(crate) fn deliver(&mut self, id: ConnectionId, notice: &Notice<'_>) {
+        self.append(id, true, |out| notice.encode(NO_TAG, out));
     }
 
-    /// Bytes that wait for a connection.
+    /// Queues the last word: nothing follows it.
+    pub(crate) fn last_word(&mut self, id: ConnectionId, notice: &Notice<'_>) {
+        self.append(id, true, |out| notice.encode(NO_TAG, out));
+        self.seal(id);
+    }
+
+    /// Queues whole frames as they are.
+    pub(crate) fn push(&mut self, id: ConnectionId, frames: Vec<u8>) {
+        let Some(output) = open(&mut self.outputs, id) else { return };
+        self.queued += frames.len();
+        output.push(&self.feed, &mut self.pool, frames);
+        self.want_flush(id);
+    }
+
+    /// Tells all who listen to it, but the author and those excluded, that the author came or went.
+    pub(crate) fn announce_presence(&mut self, author: AccountId, excluded: Users, notice: &Notice<'_>) {
+        self.feed.append(Topic::Presence, author, excluded, |out| notice.encode(NO_TAG, out));
+    }
+
+    /// Tells all, but the author and those excluded, what the author says.
+    pub(crate) fn say(&mut self, author: AccountId, excluded: Users, notice: &Notice<'_>) {
+        self.feed.append(Topic::Said, author, excluded, |out| notice.encode(NO_TAG, out));
+    }
+
+    fn append(&mut self, id: ConnectionId, is_asked: bool, encode: impl FnOnce(&mut Vec<u8>)) {
+        let Some(output) = open(&mut self.outputs, id) else { return };
+        self.queued += output.append(&self.feed, &mut self.pool, is_asked, encode);
+        self.want_flush(id);
+    }
+
+    // What waits.
+
+    /// Bytes of a connection that the kernel has taken, ever.
+    pub(crate) fn written(&self, id: ConnectionId) -> u64 {
+        self.output(id).map_or(0, |output| output.written)
+    }
+
+    /// Bytes that wait for this receiver alone.
     pub(crate) fn queued(&self, id: ConnectionId) -> usize {
-        self.get(id).map_or(0, |output| output.queue.len())
+        self.output(id).map_or(0, Output::queued)
     }
 
     /// Whether nothing waits for a connection, and no memory is held for it.
     #[cfg(test)]
     pub(crate) fn owns_nothing(&self, id: ConnectionId) -> bool {
-        self.get(id).is_some_and(|output| matches!(output.queue, Outgoing::Empty))
+        self.output(id).is_some_and(|output| output.owns_nothing() && !output.lags)
     }
 
-    /// Bytes of a connection that the kernel has taken, ever.
-    pub(crate) fn written(&self, id: ConnectionId) -> u64 {
-        self.get(id).map_or(0, |output| output.written)
+    /// Bytes of the feed that wait for it, those included that it is not to get.
+    pub(crate) fn lag(&self, id: ConnectionId) -> usize {
+        let listens = self.output(id).filter(|output| output.at() != NEVER);
+        listens.map_or(0, |output| self.feed.lag(output.listener()))
     }
 
-    /// Puts in an answer.
-    pub(crate) fn reply(&mut self, id: ConnectionId, tag: Tag, reply: &Reply<'_>) {
-        self.append(id, |out| reply.encode(tag, out));
-    }
-
-    /// Puts in a frame of a transfer.
-    pub(crate) fn transfer(&mut self, id: ConnectionId, tag: Tag, transfer: &Transfer<'_>) {
-        self.append(id, |out| transfer.encode(tag, out));
-    }
-
-    /// Puts in a notice for one receiver.
-    pub(crate) fn notify(&mut self, id: ConnectionId, notice: &Notice<'_>) {
-        self.append(id, |out| notice.encode(NO_TAG, out));
-    }
-
-    /// Puts in whole frames as they are.
-    pub(crate) fn push(&mut self, id: ConnectionId, frames: Vec<u8>) {
-        if let Some(output) = open(&mut self.outputs, id) {
-            output.queue.push_own(&mut self.pool, frames);
-            self.want_flush(id);
-        }
-    }
-
-    fn append(&mut self, id: ConnectionId, encode: impl FnOnce(&mut Vec<u8>)) {
-        let Some(output) = open(&mut self.outputs, id) else { return };
-        output.queue.append(&mut self.pool, encode);
-        self.want_flush(id);
-    }
-
-    /// Encodes a notice once for any number of receivers.
-    pub(crate) fn encode_shared(&self, notice: &Notice<'_>) -> Shared {
-        let mut frame = Vec::new();
-        notice.encode(NO_TAG, &mut frame);
-        self.shared_bytes.share(&frame)
-    }
-
-    /// Whole frames that were encoded before, for any number of receivers.
-    pub(crate) fn share(&self, frames: &[u8]) -> Shared {
-        self.shared_bytes.share(frames)
-    }
-
-    /// Puts in frames that others get too, from the byte `start` on: a pointer. A receiver that has too much unread
-    /// then is named by [`Outbox::next_over_limit`].
-    pub(crate) fn push_shared(&mut self, id: ConnectionId, shared: Shared, start: usize) {
-        let Some(output) = open(&mut self.outputs, id) else { return };
-        output.queue.push_shared(&mut self.pool, shared, start);
-        self.notices += 1;
-        if output.queue.notice_cost() > self.notice_cost_max {
-            self.over_limit.push(id);
-        }
-        if output.awaits_flush == AwaitsFlush::Not {
-            output.awaits_flush = AwaitsFlush::Notices;
-            self.notice_flushes.push_back(id);
-        }
-    }
-
-    /// Somebody who got too much and has it still unread.
-    pub(crate) fn next_over_limit(&mut self) -> Option<ConnectionId> {
-        while let Some(id) = self.over_limit.pop() {
-            if self.is_over_limit(id) {
-                return Some(id);
-            }
-        }
-        None
-    }
-
-    /// Whether somebody has too much unread.
-    pub(crate) fn is_over_limit(&self, id: ConnectionId) -> bool {
-        self.get(id).is_some_and(|output| {
-            output.state == State::Open && output.queue.notice_cost() > self.notice_cost_max
-        })
-    }
-
-    /// What all unread notices cost: shared bytes once, and a place for each receiver.
-    pub(crate) fn notice_cost(&self) -> usize {
-        self.shared_bytes.total() + self.notices * NOTICE_PLACE_BYTES
-    }
-
-    /// Whose unread notices cost most.
-    pub(crate) fn slowest(&self) -> Option<ConnectionId> {
-        let outputs = self.outputs.iter().enumerate();
-        let behind = outputs.filter(|(_, output)| output.state == State::Open && output.queue.notices() > 0);
-        let slowest = behind.max_by_key(|(_, output)| output.queue.notice_cost());
-        slowest.map(|(slot, output)| ConnectionId { slot: slot as u32, generation: output.generation })
-    }
-
-    /// Drops everything that waits for a connection, but for what is partly written.
-    pub(crate) fn cut(&mut self, id: ConnectionId) {
-        if let Some(output) = alive(&mut self.outputs, id) {
-            let before = output.queue.notices();
-            output.queue.cut();
-            self.notices -= before - output.queue.notices();
-        }
+    /// Bytes that its kernel did not take, or is still to be asked to.
+    pub(crate) fn unread(&self, id: ConnectionId) -> usize {
+        let lags = self.output(id).is_some_and(|output| output.lags);
+        self.queued(id) + if lags { self.lag(id) } else { 0 }
     }
 
     /// Has a connection written to at the end of this turn.
     pub(crate) fn want_flush(&mut self, id: ConnectionId) {
         if let Some(output) = alive(&mut self.outputs, id)
-            && std::mem::replace(&mut output.awaits_flush, AwaitsFlush::Answers) != AwaitsFlush::Answers
+            && !std::mem::replace(&mut output.awaits_flush, true)
         {
             self.flushes.push(id);
         }
-    }
-
-    /// The next who has notices to write and was not written to since it got them.
-    pub(crate) fn next_notice_flush(&mut self) -> Option<ConnectionId> {
-        loop {
-            let id = next_of(&mut self.notice_flushes)?;
-            if self.get(id).is_some_and(|output| output.awaits_flush == AwaitsFlush::Notices) {
-                return Some(id);
-            }
-        }
-    }
-
-    /// How many have notices to write, or had when they were queued for it.
-    pub(crate) fn waiting_for_notice_flush(&self) -> usize {
-        self.notice_flushes.len()
     }
 
     /// Everybody who is to be written to at the end of this turn; hand the list back with [`Outbox::flushed`].
@@ -281,20 +267,65 @@ impl Outbox {
         }
     }
 
-    /// Lets `write` write what waits for a connection; says what came of it, and how many bytes left. None if there
-    /// is no such connection.
-    pub(crate) fn write<R>(
-        &mut self,
-        id: ConnectionId,
-        write: impl FnOnce(&mut Outgoing, &mut Pool) -> R,
-    ) -> Option<(R, usize)> {
-        let output = alive(&mut self.outputs, id)?;
-        output.awaits_flush = AwaitsFlush::Not;
-        let (notices, before) = (output.queue.notices(), output.queue.len());
-        let result = write(&mut output.queue, &mut self.pool);
-        self.notices -= notices - output.queue.notices();
-        let taken = before - output.queue.len();
-        output.written += taken as u64;
-        Some((result, taken))
+    /// Writes what waits for a connection, until the kernel takes no more.
+    ///
+    /// # Errors
+    /// Those of the stream, except would-block and interrupted.
+    pub(crate) fn write(&mut self, id: ConnectionId, stream: &mut impl Write) -> io::Result<Written> {
+        self.forget_trouble(id);
+        let Some(output) = alive(&mut self.outputs, id) else {
+            return Ok(Written { bytes: 0, is_all: true });
+        };
+        output.awaits_flush = false;
+        let before = output.queued();
+        let written = output.write_to(&self.feed, stream, &mut self.pool);
+        self.queued -= before - output.queued();
+        output.written += written.as_ref().map_or(0, |written| written.bytes as u64);
+        if !matches!(written, Ok(Written { is_all: true, .. })) {
+            self.note_trouble(id);
+        }
+        written
     }
+
+    /// It was to be written to, and its kernel takes nothing.
+    pub(crate) fn refused(&mut self, id: ConnectionId) {
+        if let Some(output) = alive(&mut self.outputs, id) {
+            output.awaits_flush = false;
+        }
+        self.note_trouble(id);
+    }
+
+    fn output(&self, id: ConnectionId) -> Option<&Output> {
+        let output = self.outputs.get(id.slot as usize)?;
+        (output.generation == id.generation && output.stage != Stage::Vacant).then_some(output)
+    }
+
+    fn enter_roster(&mut self, id: ConnectionId) {
+        // If it has not got all, that is noted: its roster need not care.
+        self.note_lag(id);
+        let Some(output) = alive(&mut self.outputs, id) else { return };
+        output.is_swept = true;
+        let (presence, head, outputs) = (output.hears_presence(), self.feed.head(), &mut self.outputs);
+        self.sweep.insert(presence, id, head, |id, place| outputs[id.slot as usize].place = place as u32);
+    }
+
+    fn leave_roster(&mut self, id: ConnectionId) {
+        let Some(output) = alive(&mut self.outputs, id) else { return };
+        if std::mem::take(&mut output.is_swept) {
+            let (presence, place) = (output.hears_presence(), output.place as usize);
+            let outputs = &mut self.outputs;
+            self.sweep.remove(presence, place, |id, place| outputs[id.slot as usize].place = place as u32);
+        }
+    }
+}
+
+/// The connection's output, until it is closed; beside the other fields of [`Outbox`].
+fn alive(outputs: &mut [Output], id: ConnectionId) -> Option<&mut Output> {
+    let output = outputs.get_mut(id.slot as usize)?;
+    (output.generation == id.generation && output.stage != Stage::Vacant).then_some(output)
+}
+
+/// The connection's output, until its last word is queued.
+fn open(outputs: &mut [Output], id: ConnectionId) -> Option<&mut Output> {
+    alive(outputs, id).filter(|output| output.stage == Stage::Open)
 }

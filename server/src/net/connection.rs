@@ -7,7 +7,8 @@ use std::time::Instant;
 
 use forum_common::limits::FRAME_BYTES_MAX;
 
-use crate::outgoing::{Outgoing, Pool};
+use crate::core::outbox::{Outbox, Written};
+use crate::session::ConnectionId;
 
 /// Bytes read from one connection in one turn: a busy peer must not starve the rest.
 pub const READ_SHARE_BYTES: usize = 64 * 1024;
@@ -162,27 +163,26 @@ impl<S: Stream> Connection<S> {
         }
     }
 
-    /// Writes what waits; stops at would-block until the kernel says that it takes bytes again.
+    /// Writes what waits, `now`; stops at would-block until the kernel says that it takes bytes again.
     ///
     /// # Errors
     /// The connection is broken.
-    pub(crate) fn write(&mut self, queue: &mut Outgoing, pool: &mut Pool) -> io::Result<()> {
-        if self.writable {
-            self.writable = queue.write_to(&mut self.stream, pool)?;
+    pub(crate) fn flush(&mut self, id: ConnectionId, outbox: &mut Outbox, now: Instant) -> io::Result<()> {
+        if !self.writable {
+            outbox.refused(id);
+            return Ok(());
         }
-        Ok(())
-    }
-
-    /// The kernel has just taken so many bytes of what waited, `now`.
-    pub(crate) fn note_written(&mut self, taken: usize, now: Instant) {
-        if taken > 0 {
+        let Written { bytes, is_all } = outbox.write(id, &mut self.stream)?;
+        self.writable = is_all;
+        if bytes > 0 {
             self.last_traffic = now;
         }
         self.stalled_since = match self.stalled_since {
-            _ if self.writable => None,
-            Some(since) if taken == 0 => Some(since),
+            _ if is_all => None,
+            Some(since) if bytes == 0 => Some(since),
             _ => Some(now),
         };
+        Ok(())
     }
 
     /// Sends FIN behind everything that was written.

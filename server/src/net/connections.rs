@@ -77,10 +77,7 @@ impl<S: Stream> Connections<S> {
         let first_look = self.stall_timeout / STALL_LOOKS;
         let Some(slot) = self.slot_mut(id) else { return Ok(()) };
         let connection = &mut slot.connection;
-        let Some((result, taken)) = outbox.write(id, |queue, pool| connection.write(queue, pool)) else {
-            return Ok(());
-        };
-        connection.note_written(taken, now);
+        let result = connection.flush(id, outbox, now);
         if let Some(since) = connection.stalled_since()
             && !std::mem::replace(&mut slot.is_watched, true)
         {

@@ -2,6 +2,10 @@
 //! everybody who got something, then the dead are buried. Nothing else touches connections: it hands what they
 //! received to the core, and writes what the outbox has for them.
 
+mod output;
+#[cfg(test)]
+mod tests;
+
 use std::io;
 use std::net::SocketAddr;
 use std::time::Duration;
@@ -16,12 +20,8 @@ use crate::core::{Core, Helpers, Settings, Time};
 use crate::forum::Forum;
 use crate::journal::Journal;
 use crate::session::input::{FRAMES_SHARE, Pause};
-use crate::session::{Address, ConnectionId, DrainingStage};
+use crate::session::{Address, ConnectionId};
 use crate::workers::passwords::PasswordHash;
-
-/// Receivers of notices that are written to in one turn: a broadcast to ten thousand takes tens of
-/// milliseconds, which those who ask something meanwhile are not to wait for.
-const NOTICE_SHARE: usize = 256;
 
 /// The server without its listener: the core and the connections.
 pub struct Server<S, J, C> {
@@ -92,17 +92,15 @@ impl<S: Stream, J: Journal, C: Clock> Server<S, J, C> {
         self.end_stalled();
         self.send_probes();
         self.serve();
-        self.core.publish_said();
-        self.core.publish_comings_in_time();
-        self.bound_notices();
+        self.bound_output();
         let gathered = self.core.pipeline.end_turn(quiet);
         // What is committed by then is answered in the same turn.
         self.take_outcomes();
         self.core.end_turn();
-        self.bound_notices();
+        self.bound_output();
         self.core.advance_shutdown();
         self.flush();
-        self.flush_notices(NOTICE_SHARE);
+        self.sweep();
         self.reap();
         #[cfg(test)]
         self.assert_nobody_is_forgotten();
@@ -174,7 +172,7 @@ impl<S: Stream, J: Journal, C: Clock> Server<S, J, C> {
     /// Applies what the journal has decided on.
     fn take_outcomes(&mut self) {
         while self.core.take_outcome() {
-            self.bound_notices();
+            self.bound_output();
         }
     }
 
@@ -197,8 +195,8 @@ impl<S: Stream, J: Journal, C: Clock> Server<S, J, C> {
         });
         for id in due {
             // What waits already asks as much as a probe would.
-            if outbox.queued(id) == 0 {
-                outbox.notify(id, &Notice::Probe);
+            if outbox.unread(id) == 0 {
+                outbox.deliver(id, &Notice::Probe);
             }
         }
     }
@@ -214,7 +212,7 @@ impl<S: Stream, J: Journal, C: Clock> Server<S, J, C> {
             if let Err(error) = self.take_input(id) {
                 self.core.lost(id, &error);
             }
-            self.bound_notices();
+            self.bound_output();
         }
     }
 
@@ -274,78 +272,9 @@ impl<S: Stream, J: Journal, C: Clock> Server<S, J, C> {
         }
     }
 
-    /// Keeps unread notices within their limits: writes to those who have too many and cuts off who takes none, and
-    /// when those of all connections together are too many, writes what can be written and cuts off who has the most.
-    fn bound_notices(&mut self) {
-        while let Some(id) = self.core.outbox.next_over_limit() {
-            // A connection that is broken says so again when it is written to at the end of the turn. One that was
-            // written to goes on then with what had no room.
-            let _ = self.connections.flush(id, &mut self.core.outbox, self.core.time.now);
-            self.core.outbox.want_flush(id);
-            if self.core.outbox.is_over_limit(id) {
-                self.core.cut_off(id);
-            }
-        }
-        let limit = self.core.settings.limits.max_total_notice_bytes;
-        if self.core.outbox.notice_cost() <= limit {
-            return;
-        }
-        self.flush();
-        self.flush_notices(usize::MAX);
-        while self.core.outbox.notice_cost() > limit
-            && let Some(slowest) = self.core.outbox.slowest()
-        {
-            self.core.cut_off(slowest);
-        }
-    }
-
-    /// Writes what this turn has for everybody who got an answer: one vectored write each.
-    fn flush(&mut self) {
-        let list = self.core.outbox.take_flushes();
-        for &id in &list {
-            self.flush_one(id);
-        }
-        self.core.outbox.flushed(list);
-    }
-
-    /// Writes to at most `share` of those who got notices.
-    fn flush_notices(&mut self, share: usize) {
-        for _ in 0..share {
-            let Some(id) = self.core.outbox.next_notice_flush() else { break };
-            self.flush_one(id);
-        }
-    }
-
-    fn flush_one(&mut self, id: ConnectionId) {
-        if self.core.sessions.get(id).is_none() {
-            return;
-        }
-        let flushed = self.connections.flush(id, &mut self.core.outbox, self.core.time.now);
-        self.core.note_output(id);
-        match flushed {
-            Ok(()) => self.after_flush(id),
-            Err(error) => self.core.lost(id, &error),
-        }
-    }
-
-    /// What a connection does when output has left: goes on with what waited for that, or ends.
-    fn after_flush(&mut self, id: ConnectionId) {
-        let Some(session) = self.core.sessions.get(id) else { return };
-        let Some(draining) = session.draining() else { return self.core.output_drained(id) };
-        if draining.stage == DrainingStage::Sending && self.core.outbox.queued(id) == 0 {
-            let Some(connection) = self.connections.get_mut(id) else { return };
-            if connection.shutdown_write().is_err() {
-                return self.core.condemn(id);
-            }
-            self.core.sent_fin(id);
-        }
-        self.core.end_when_closed(id);
-    }
-
     /// Removes the dead; their sockets close as they are dropped.
     fn reap(&mut self) {
         while let Some(id) = self.core.sessions.reap() {
-            self.core.outbox.remove(id);
             self.connections.remove(id);
         }
     }
@@ -379,6 +308,3 @@ impl<S: Stream, J: Journal, C: Clock> Server<S, J, C> {
         }
     }
 }
-
-#[cfg(test)]
-mod tests;

@@ -61,6 +61,8 @@ struct Link {
     server_closed: bool,
     broken: bool,
     writes: usize,
+    /// What a write takes, by this clock.
+    write_time: Option<(TestClock, Duration)>,
 }
 
 /// The server's end.
@@ -96,6 +98,9 @@ impl Write for Pipe {
         }
         link.room -= count;
         link.writes += 1;
+        if let Some((clock, time)) = &link.write_time {
+            clock.advance(*time);
+        }
         link.to_client.extend_from_slice(&bytes[..count]);
         Ok(count)
     }
@@ -182,11 +187,15 @@ impl Stage {
     }
 
     fn connect_from(&mut self, address: &str) -> Client {
+        self.connect_with(address, true)
+    }
+
+    fn connect_with(&mut self, address: &str, presence: bool) -> Client {
         let link = Rc::new(RefCell::new(Link { room: 1 << 30, ..Link::default() }));
         let address = address.parse().unwrap();
         let id = self.server.admit(Pipe(Rc::clone(&link)), address).expect("room for one more");
         let mut client = Client { id, link, input: Input::default() };
-        client.send(1, &Request::ClientHello { version: VERSION, client: "test", presence: true });
+        client.send(1, &Request::ClientHello { version: VERSION, client: "test", presence });
         self.settle(&client);
         let answers = client.answers();
         assert!(answers[0].starts_with("1 ServerHello { version: 3, "), "{answers:?}");
@@ -195,6 +204,12 @@ impl Stage {
 
     fn sign_up(&mut self, name: &str) -> Client {
         let client = self.connect();
+        self.sign_up_on(client, name, NO_PORT)
+    }
+
+    /// For one who wants to know of nobody's comings and goings.
+    fn sign_up_quietly(&mut self, name: &str) -> Client {
+        let client = self.connect_with("127.0.0.1:1", false);
         self.sign_up_on(client, name, NO_PORT)
     }
 

@@ -45,3 +45,33 @@ fn who_is_blocked_hears_nothing_of_the_blockers_coming() {
     stage.ask(&mut hans, 5, &Request::LogOut);
     assert_eq!(yoda.heard(), [""; 0]);
 }
+
+#[test]
+fn a_rush_of_log_ins_costs_those_who_are_there_a_tenth_of_the_time() {
+    let mut stage = stage(&[]);
+    let ears: Vec<_> = (0..10).map(|n| stage.sign_up(&format!("ear{n}"))).collect();
+    for ear in &ears {
+        ear.link.borrow_mut().writes = 0;
+        ear.link.borrow_mut().write_time = Some((stage.clock.clone(), Duration::from_millis(1)));
+    }
+    let start = stage.clock.now();
+    for n in 0..50 {
+        stage.sign_up(&format!("new{n}"));
+    }
+    let spent = stage.clock.now() - start;
+    let writes: usize = ears.iter().map(|ear| ear.link.borrow().writes).sum();
+    assert!(writes >= 10 && spent >= 10 * Duration::from_millis(writes as u64 - 10), "{writes} in {spent:?}");
+}
+
+#[test]
+fn a_log_in_that_wants_no_presence_is_written_to_nobody_who_wants_none() {
+    let mut stage = stage(&[]);
+    let mut quiet: Vec<_> = (0..5).map(|n| stage.sign_up_quietly(&format!("quiet{n}"))).collect();
+    for client in &mut quiet {
+        client.heard();
+        client.link.borrow_mut().writes = 0;
+    }
+    stage.sign_up("hans");
+    assert!(quiet.iter().all(|client| client.link.borrow().writes == 0));
+    assert_eq!(stage.server.core.outbox.feed_bytes(), 0);
+}

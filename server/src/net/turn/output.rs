@@ -1,0 +1,100 @@
+//! Writing: who is written to when, and what a connection does when output has left.
+
+use std::time::Duration;
+
+use super::Server;
+use crate::clock::Clock;
+use crate::journal::Journal;
+use crate::net::connection::Stream;
+use crate::session::{ConnectionId, DrainingStage};
+
+/// Receivers of the feed that are written to in one turn, at some microseconds each: who asks something meanwhile is
+/// not to wait for ten thousand of them.
+const SWEEP_RECEIVERS_MAX: usize = 256;
+/// How long they may take in all, because much may wait for each of them: about as long as a busy turn takes without.
+const SWEEP_TIME_MAX: Duration = Duration::from_millis(2);
+
+impl<S: Stream, J: Journal, C: Clock> Server<S, J, C> {
+    /// Writes what this turn has for everybody who got something of its own: one write each.
+    pub(super) fn flush(&mut self) {
+        let list = self.core.outbox.take_flushes();
+        for &id in &list {
+            self.flush_one(id);
+        }
+        self.core.outbox.flushed(list);
+    }
+
+    /// Writes the feed to some of those who listen.
+    pub(super) fn sweep(&mut self) {
+        let now = self.core.time.now;
+        if self.core.outbox.is_sweep_due(now) {
+            let begun = self.clock.now();
+            let mut ended = begun;
+            for _ in 0..SWEEP_RECEIVERS_MAX {
+                let Some(id) = self.core.outbox.next_receiver(now) else { break };
+                self.flush_one(id);
+                ended = self.clock.now();
+                if ended - begun >= SWEEP_TIME_MAX {
+                    break;
+                }
+            }
+            self.core.outbox.swept(begun, ended);
+        }
+        self.core.outbox.free_feed();
+    }
+
+    /// Keeps what is unread within its limits. Nobody is cut off for our own pacing, so first the feed is written to
+    /// everybody if half of what one may have unread was written to nobody yet. Then who has left too much unread is
+    /// cut off; and when too much waits for all connections together, those for whom most waits.
+    pub(super) fn bound_output(&mut self) {
+        while let Some(id) = self.core.outbox.next_overdue(self.core.time.now) {
+            self.flush_one(id);
+            self.core.outbox.free_feed();
+        }
+        while let Some(id) = self.core.outbox.next_too_slow() {
+            // Its kernel may take bytes again, and not have said so yet.
+            if let Some(connection) = self.connections.get_mut(id) {
+                connection.mark_writable();
+            }
+            self.flush_one(id);
+            if self.core.outbox.is_too_slow(id) {
+                self.core.cut_off(id);
+            }
+        }
+        if !self.core.outbox.is_overfull() {
+            return;
+        }
+        self.flush();
+        while self.core.outbox.is_overfull()
+            && let Some(id) = self.core.outbox.heaviest()
+        {
+            self.core.cut_off(id);
+        }
+    }
+
+    fn flush_one(&mut self, id: ConnectionId) {
+        if self.core.sessions.get(id).is_none() {
+            return;
+        }
+        let flushed = self.connections.flush(id, &mut self.core.outbox, self.core.time.now);
+        self.core.note_output(id);
+        match flushed {
+            Ok(()) => self.after_flush(id),
+            Err(error) => self.core.lost(id, &error),
+        }
+    }
+
+    /// What a connection does when output has left: goes on with what waited for that, or ends.
+    fn after_flush(&mut self, id: ConnectionId) {
+        let Some(session) = self.core.sessions.get(id) else { return };
+        let Some(draining) = session.draining() else { return self.core.output_drained(id) };
+        if draining.stage == DrainingStage::Sending && self.core.outbox.queued(id) == 0 {
+            let Some(connection) = self.connections.get_mut(id) else { return };
+            if connection.shutdown_write().is_err() {
+                return self.core.condemn(id);
+            }
+            self.core.sent_fin(id);
+        }
+        self.core.end_when_closed(id);
+    }
+}

@@ -17,6 +17,8 @@ fn knock(stage: &mut Stage) -> Option<Client> {
 /// A stage whose every place is taken, and those who sit there.
 fn full_stage() -> (Stage, Vec<Client>) {
     let mut stage = stage(&[]);
+    // Few, because each turn of a test looks whether any of them is forgotten.
+    stage.server.core.settings.connections_max = TURNED_AWAY_MAX + 8;
     let inside = (0..stage.server.core.settings.connections_max).map(|_| stage.connect()).collect();
     (stage, inside)
 }

@@ -20,15 +20,12 @@ pub mod forum;
 pub mod inbox;
 mod interrupts;
 pub mod journal;
-pub mod listing;
-pub mod lockout;
 pub mod net;
 pub mod network;
 pub mod replay;
 pub mod session;
 pub mod startup;
 pub mod store;
-pub mod timers;
 pub mod workers;
 
 /// How long a test waits for another thread: far more than a loaded machine needs.

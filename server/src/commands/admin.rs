@@ -19,8 +19,8 @@ use crate::core::Core;
 use crate::core::pipeline::Origin;
 use crate::forum::{AccountId, Change};
 use crate::journal::Journal;
-use crate::lockout::{Begin, Ruling, Verdict};
 use crate::network::Network;
+use crate::session::lockout::{Begin, Ruling, Verdict};
 use crate::session::{CheckFor, ConnectionId, NewPassword, PasswordCheck, Task, Wait};
 use crate::workers::passwords::{HashResult, Job};
 

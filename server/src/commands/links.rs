@@ -8,6 +8,8 @@ use forum_common::text::{Answer, Rejection};
 use forum_common::wire::{Key, LinkId, Notice, Reply, Request, Tag};
 use log::info;
 
+use super::decide::{Asker, View};
+use super::people::user_named;
 use crate::core::Core;
 use crate::core::pipeline::Origin;
 use crate::forum::{
@@ -29,40 +31,39 @@ pub(crate) fn is_report(request: &Request<'_>) -> bool {
     )
 }
 
+/// `startprivate`.
+pub(super) fn ask_private(
+    view: View<'_>,
+    asker: Asker,
+    user: &str,
+    is_enabled: bool,
+) -> Result<Change, Rejection> {
+    let name = UserName::parse(user)?;
+    let asked = user_named(view, &name)?;
+    if is_enabled {
+        view.forum.check_reachable(asker.account, asked, Purpose::Private)?;
+        return Err(Rejection::AlreadyPrivate(name));
+    }
+    Ok(ask_link(asker, asked, LinkRequest::Private))
+}
+
+/// `UDP`.
+pub(super) fn offer_file(
+    view: View<'_>,
+    asker: Asker,
+    user: &str,
+    size: u64,
+    file: &str,
+) -> Result<Change, Rejection> {
+    let (name, file) = (UserName::parse(user)?, FileName::parse(file)?);
+    Ok(ask_link(asker, user_named(view, &name)?, LinkRequest::File { file, size }))
+}
+
+fn ask_link(asker: Asker, user: AccountId, request: LinkRequest) -> Change {
+    Passing::AskLink { session: asker.session, user, request, token: random_token() }.into()
+}
+
 impl<J: Journal> Core<J> {
-    /// `startprivate`.
-    pub(crate) fn ask_private(
-        &self,
-        id: ConnectionId,
-        user: &str,
-        is_enabled: bool,
-    ) -> Result<Change, Rejection> {
-        let name = UserName::parse(user)?;
-        let asked = self.user(&name)?;
-        if is_enabled {
-            let (asker, purpose) = (self.account_of(id)?, Purpose::Private);
-            self.forum.check_reachable(asker, asked, purpose)?;
-            return Err(Rejection::AlreadyPrivate(name));
-        }
-        Ok(self.ask_link(id, asked, LinkRequest::Private))
-    }
-
-    /// `UDP`.
-    pub(crate) fn offer_file(
-        &self,
-        id: ConnectionId,
-        user: &str,
-        size: u64,
-        file: &str,
-    ) -> Result<Change, Rejection> {
-        let (name, file) = (UserName::parse(user)?, FileName::parse(file)?);
-        Ok(self.ask_link(id, self.user(&name)?, LinkRequest::File { file, size }))
-    }
-
-    fn ask_link(&self, id: ConnectionId, user: AccountId, request: LinkRequest) -> Change {
-        Passing::AskLink { session: self.session_id(id), user, request, token: random_token() }.into()
-    }
-
     /// Takes what an end of a link reports.
     pub(crate) fn take_report(&mut self, id: ConnectionId, account: AccountId, request: Request<'_>) {
         let passing = match request {

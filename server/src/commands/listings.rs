@@ -1,8 +1,8 @@
 //! Lists under way: which may begin, and what ends them.
 
 use crate::core::Core;
+use crate::core::listing::Listing;
 use crate::journal::Journal;
-use crate::listing::Listing;
 use crate::session::{ConnectionId, Wait};
 
 impl<J: Journal> Core<J> {

@@ -4,9 +4,15 @@
 
 use std::time::Duration;
 
+use forum_common::names::{Text, UserName};
+use forum_common::text::Rejection;
+use forum_common::text::rejections::SelfDeed;
 use forum_common::wire::Notice;
 
+use super::decide::View;
+use super::people::user_named;
 use crate::core::Core;
+use crate::core::limits::Subject;
 use crate::core::pipeline::Origin;
 use crate::forum::{AccountId, Change, MailNumber};
 use crate::journal::Journal;
@@ -16,6 +22,30 @@ use crate::session::{ConnectionId, Delivery, Member, Wait};
 /// How long after the disk had no room for what clients have taken it is asked again: nobody waits for that,
 /// but without it a client that lives would be sent the same messages again after the next log-in.
 const TAKE_AGAIN_AFTER: Duration = Duration::from_secs(5);
+
+/// `message`.
+pub(super) fn message(view: View<'_>, from: AccountId, user: &str, text: &str) -> Result<Change, Rejection> {
+    let (user, text) = (UserName::parse(user)?, Text::parse(text)?);
+    let to = user_named(view, &user)?;
+    if to == from {
+        return Err(Rejection::NotToSelf(SelfDeed::Message));
+    }
+    // Whoever is blocked learns that, not how full the mailbox is.
+    if !view.forum.blocks.has(to, from) && mailbox_is_full(view, to, text.len()) {
+        return Err(Rejection::MailboxFull(user));
+    }
+    Ok(Change::SendMessage { to, text })
+}
+
+fn mailbox_is_full(view: View<'_>, owner: AccountId, bytes: usize) -> bool {
+    let limits = view.limits;
+    let (messages, stored) =
+        view.forum.mail.of(owner).map_or((0, 0), |mailbox| (mailbox.len(), mailbox.bytes()));
+    let subject = Subject::MailTo(owner);
+    let bytes_in_flight = view.in_flight.of(&subject).bytes as usize;
+    view.in_flight.reaches(limits.max_mailbox_messages, messages, &subject)
+        || stored + bytes_in_flight + bytes > limits.max_mailbox_bytes
+}
 
 impl<J: Journal> Core<J> {
     /// What of a mailbox waits when its owner logs in.

@@ -6,33 +6,37 @@
 
 pub(crate) mod admin;
 pub(crate) mod answers;
+pub(crate) mod decide;
+pub(crate) mod downloads;
 pub(crate) mod files;
 pub(crate) mod keys;
 pub(crate) mod links;
 pub(crate) mod listings;
+pub(crate) mod lists;
 pub(crate) mod mail;
 pub(crate) mod outcomes;
 pub(crate) mod people;
 pub(crate) mod progress;
 pub(crate) mod relay;
 pub(crate) mod rooms;
+pub(crate) mod threads;
+pub(crate) mod uploads;
 
-use forum_common::names::{Text, Title};
 use forum_common::text::commands::word_of;
 use forum_common::text::{Answer, Rejection};
-use forum_common::wire::{Limit, Reply, Request, Tag};
+use forum_common::wire::{Reply, Request, Tag};
 use log::info;
 
-use crate::commands::files::TransferKey;
+use self::decide::{Asker, Decision, View, decide};
 use crate::commands::keys::keyed;
 use crate::commands::links::is_report;
 use crate::core::Core;
-use crate::core::limits::Subject;
+use crate::core::listing::Listing;
 use crate::core::outbox::QUEUED_BYTES_LOW;
 use crate::core::pipeline::Origin;
-use crate::forum::{AccountId, Change, History, ItemId, Keyed, Refused, RoomId, RoomsFilter};
+use crate::core::transfers::TransferKey;
+use crate::forum::{AccountId, Change, Keyed};
 use crate::journal::Journal;
-use crate::listing::{Listing, Page, Rows};
 use crate::session::input::{ProtocolError, Taken};
 use crate::session::{ConnectionId, Task, Wait};
 
@@ -69,45 +73,83 @@ impl<J: Journal> Core<J> {
         }
         // A client that leaves is no burden: refused, it would have to ask again.
         let is_free = matches!(request, Request::Active | Request::LogOut);
-        let change = match !is_free && self.too_fast(id) {
-            true => Some(Err(Rejection::SlowDown)),
-            false => self.change_of(id, account, &request),
+        let decision = match !is_free && self.too_fast(id) {
+            true => Decision::Reject(Rejection::SlowDown),
+            false => decide(self.view(), Asker { account, session: self.session_id(id) }, &request),
         };
-        let own_entries = in_flight.then_some(Wait::OwnEntries);
-        let wait = match &change {
-            Some(Ok(Change::Passing(_))) => own_entries,
-            // Who is online is asked at one instant, and not before what was asked earlier is done.
-            Some(Ok(Change::CreateRoom { .. })) => own_entries.or_else(|| self.lacks_room(id)),
-            Some(Ok(_)) => self.lacks_room(id),
-            // A refusal is an answer like any other: it waits for those before it.
-            Some(Err(_)) => own_entries,
-            None if matches!(request, Request::Active) => None,
-            // What was sent whole before the goodbye is stored and answered.
-            None if matches!(request, Request::LogOut) && self.has_whole_uploads(id) => Some(Wait::Transfers),
-            None => own_entries,
-        };
-        if let Some(wait) = wait {
+        if let Some(wait) = self.wait_before(id, &request, &decision, in_flight) {
             return Ok(Taken::NotNow(wait));
         }
-        let listed = if change.is_none() { self.rows_of(account, &request) } else { None };
-        let listing = listed.map(|rows| rows.map(|(rows, page)| Listing::new(tag, page, rows)));
-        if let Some(Ok(listing)) = &listing
-            && !self.may_list(id, listing)
-        {
+        let listing = match decision {
+            Decision::List(rows, page) => Listing::new(tag, page, rows),
+            decision => {
+                self.note(id, &request);
+                self.carry_out(id, tag, account, request, key, decision)?;
+                return Ok(Taken::Yes);
+            }
+        };
+        if !self.may_list(id, &listing) {
             return Ok(Taken::NotNow(Wait::Listing));
         }
         self.note(id, &request);
-        match (change, listing) {
-            (Some(Ok(change)), _) => self.take_change(id, tag, account, key, change),
-            (Some(Err(no)), _) => self.refuse(id, tag, &no),
-            (None, Some(Err(no))) => {
+        self.begin(id, Task::Listing(Box::new(listing)));
+        Ok(Taken::Yes)
+    }
+
+    /// What a request has to wait for before it is carried out.
+    fn wait_before(
+        &mut self,
+        id: ConnectionId,
+        request: &Request<'_>,
+        decision: &Decision,
+        in_flight: bool,
+    ) -> Option<Wait> {
+        let own_entries = in_flight.then_some(Wait::OwnEntries);
+        match decision {
+            Decision::Change(Change::Passing(_)) => own_entries,
+            // Who is online is asked at one instant, and not before what was asked earlier is done.
+            Decision::Change(Change::CreateRoom { .. }) => own_entries.or_else(|| self.lacks_room(id)),
+            Decision::Change(_) => self.lacks_room(id),
+            Decision::Act if matches!(request, Request::Active) => None,
+            // What was sent whole before the goodbye is stored and answered.
+            Decision::Act if matches!(request, Request::LogOut) && self.has_whole_uploads(id) => {
+                Some(Wait::Transfers)
+            }
+            // A refusal is an answer like any other: it waits for those before it.
+            Decision::Reject(_) | Decision::List(..) | Decision::Act => own_entries,
+        }
+    }
+
+    fn carry_out(
+        &mut self,
+        id: ConnectionId,
+        tag: Tag,
+        account: AccountId,
+        request: Request<'_>,
+        key: Option<Keyed>,
+        decision: Decision,
+    ) -> Result<(), ProtocolError> {
+        match decision {
+            Decision::Change(change) => self.take_change(id, tag, account, key, change),
+            Decision::Act => return self.act(id, tag, account, request),
+            Decision::Reject(no) => {
+                // It may be a list for which it waited.
                 self.end_listing(id);
                 self.refuse(id, tag, &no);
             }
-            (None, Some(Ok(listing))) => self.begin(id, Task::Listing(Box::new(listing))),
-            (None, None) => self.answer_question(id, tag, account, request)?,
+            Decision::List(..) => debug_assert!(false, "a list is begun elsewhere"),
         }
-        Ok(Taken::Yes)
+        Ok(())
+    }
+
+    /// What commands are decided on.
+    pub(crate) fn view(&self) -> View<'_> {
+        View {
+            forum: &self.forum,
+            in_flight: self.pipeline.in_flight(),
+            limits: &self.settings.limits,
+            now_ms: self.time.now_ms,
+        }
     }
 
     /// Whether one request more would be too many in this second.
@@ -121,80 +163,6 @@ impl<J: Journal> Core<J> {
     pub(crate) fn standing(&self, id: ConnectionId) -> Option<(AccountId, bool)> {
         let member = self.sessions.get(id)?.member()?;
         Some((member.account, member.unapplied.entries > 0))
-    }
-
-    /// The change that a request asks for, if it asks for one: parsed, and within the limits.
-    fn change_of(
-        &self,
-        id: ConnectionId,
-        account: AccountId,
-        request: &Request<'_>,
-    ) -> Option<Result<Change, Rejection>> {
-        Some(match *request {
-            Request::CreateThread { title, .. } => self.create_thread(title),
-            Request::Post { title, text, .. } => self.post(title, text),
-            Request::DeletePost { title, number, id, .. } => {
-                self.title(title).map(|title| Change::DeletePost { title, number, id: id.map(ItemId) })
-            }
-            Request::EditPost { title, number, text, id, .. } => {
-                self.edit_post(title, number, id.map(ItemId), text)
-            }
-            Request::RemoveThread { title, .. } => {
-                self.title(title).map(|title| Change::RemoveThread { title })
-            }
-            Request::SendMessage { user, text, .. } => self.message(account, user, text),
-            Request::Block { user, .. } => self.block(account, user),
-            Request::Unblock { user, .. } => self.unblock(account, user),
-            Request::PostToBoard { text, .. } => self.post_to_board(text),
-            Request::CreateRoom { users, .. } => self.create_room(account, users),
-            Request::PostToRoom { room, text, .. } => self.post_to_room(room, text),
-            Request::SendBroadcast { text } => self.broadcast(text),
-            Request::AskPrivate { user, enabled } => self.ask_private(id, user, enabled),
-            Request::OfferFile { user, size, file } => self.offer_file(id, user, size, file),
-            _ => return None,
-        })
-    }
-
-    fn create_thread(&self, title: &str) -> Result<Change, Rejection> {
-        let title = Title::parse(title)?;
-        let limit = self.settings.limits.max_threads;
-        if self.pipeline.in_flight().reaches(limit, self.forum.threads.len(), &Subject::Threads)
-            && self.forum.threads.find(&title).is_none()
-        {
-            return Err(Rejection::LimitReached(Limit::Threads, limit as u64));
-        }
-        Ok(Change::CreateThread { title })
-    }
-
-    /// A title that a thread has is shared with it; parsing would make another.
-    fn title(&self, raw: &str) -> Result<Title, Rejection> {
-        match self.forum.threads.titled(raw) {
-            Some(thread) => Ok(thread.title().clone()),
-            None => Ok(Title::parse(raw)?),
-        }
-    }
-
-    fn post(&self, title: &str, text: &str) -> Result<Change, Rejection> {
-        let (title, stored) = match self.forum.threads.titled(title) {
-            Some(thread) => (thread.title().clone(), thread.posts().len()),
-            None => (Title::parse(title)?, 0),
-        };
-        let text = Text::parse(text)?;
-        let limit = self.settings.limits.max_posts;
-        if self.pipeline.in_flight().reaches(limit, stored, &Subject::PostsIn(title.clone())) {
-            return Err(Rejection::LimitReached(Limit::Posts, limit as u64));
-        }
-        Ok(Change::Post { title, text })
-    }
-
-    fn edit_post(
-        &self,
-        title: &str,
-        number: u32,
-        id: Option<ItemId>,
-        text: &str,
-    ) -> Result<Change, Rejection> {
-        Ok(Change::EditPost { title: self.title(title)?, number, id, text: Text::parse(text)? })
     }
 
     /// Proposes a change. With nothing of this connection in flight, one that can't succeed is refused at
@@ -215,8 +183,8 @@ impl<J: Journal> Core<J> {
         }
     }
 
-    /// Answers what changes nothing, or begins to.
-    fn answer_question(
+    /// Does what concerns one connection only, or begins to.
+    fn act(
         &mut self,
         id: ConnectionId,
         tag: Tag,
@@ -247,45 +215,6 @@ impl<J: Journal> Core<J> {
             self.refuse(id, tag, &no);
         }
         Ok(())
-    }
-
-    /// What a request for a list is about, and which page of it; none if it asks for no list.
-    fn rows_of(&self, asker: AccountId, request: &Request<'_>) -> Option<Result<(Rows, Page), Rejection>> {
-        let online =
-            |gone_since_ms| self.forum.online.list(asker, self.forum.blocks.of(asker), gone_since_ms);
-        let (rows, after, at_most) = match *request {
-            Request::ListThreads { after, at_most } => {
-                (Rows::Threads(self.forum.threads.list()), after, at_most)
-            }
-            Request::ReadThread { title, range, after, at_most, .. } => {
-                match self.read_thread(title, range) {
-                    Ok(rows) => (rows, after, at_most),
-                    Err(no) => return Some(Err(no)),
-                }
-            }
-            Request::WhoElse { after, at_most } => (Rows::Users(online(None)), after, at_most),
-            Request::WhoElseSince { seconds, after, at_most } => {
-                let since_ms = self.time.now_ms.saturating_sub(seconds.saturating_mul(1_000));
-                (Rows::Users(online(Some(since_ms))), after, at_most)
-            }
-            Request::ListActive { after, at_most } => (Rows::Active(online(None)), after, at_most),
-            Request::ReadBoard { later_than_ms, after, at_most } => {
-                (Rows::Board(History::later(&self.forum.board, later_than_ms)), after, at_most)
-            }
-            Request::ReadRooms { later_than_ms, after, at_most, room, from } => {
-                let filter = RoomsFilter { later_than_ms, room: room.map(RoomId), from };
-                (Rows::Rooms(self.forum.rooms.posts(asker, filter)), after, at_most)
-            }
-            _ => return None,
-        };
-        Some(Ok((rows, Page { after, at_most })))
-    }
-
-    fn read_thread(&self, title: &str, range: Option<(u32, u32)>) -> Result<Rows, Rejection> {
-        let title = self.title(title)?;
-        let thread = self.forum.threads.named(&title)?;
-        let id = self.forum.threads.find(&title).ok_or_else(|| Refused::NoSuchThread(title.clone()))?;
-        Ok(Rows::Thread(id, thread.list(range)?))
     }
 
     /// Starts a request whose answer takes longer; it goes on with the connection's turns.

@@ -5,12 +5,48 @@ use forum_common::text::Rejection;
 use forum_common::text::rejections::SelfDeed;
 use forum_common::wire::{Closing, Limit, Notice};
 
+use super::decide::View;
 use crate::core::Core;
 use crate::core::limits::Subject;
 use crate::core::pipeline::Origin;
 use crate::forum::{AccountId, Change, Departure, Entry, Passing, SessionId, Users};
 use crate::journal::Journal;
 use crate::session::ConnectionId;
+
+/// `broadcast`: to everyone online at one moment, stored nowhere.
+pub(super) fn broadcast(text: &str) -> Result<Change, Rejection> {
+    Ok(Passing::Broadcast { text: Text::parse(text)? }.into())
+}
+
+/// `block`.
+pub(super) fn block(view: View<'_>, actor: AccountId, user: &str) -> Result<Change, Rejection> {
+    let user = other_user(view, actor, user, SelfDeed::Block)?;
+    let limit = view.limits.max_blocks;
+    let count = view.forum.blocks.by(actor).len();
+    let is_full = view.in_flight.reaches(limit, count, &Subject::BlocksBy(actor));
+    if is_full && !view.forum.blocks.has(actor, user) {
+        return Err(Rejection::LimitReached(Limit::Blocks, limit as u64));
+    }
+    Ok(Change::Block { user })
+}
+
+/// `unblock`.
+pub(super) fn unblock(view: View<'_>, actor: AccountId, user: &str) -> Result<Change, Rejection> {
+    Ok(Change::Unblock { user: other_user(view, actor, user, SelfDeed::Unblock)? })
+}
+
+fn other_user(view: View<'_>, actor: AccountId, user: &str, deed: SelfDeed) -> Result<AccountId, Rejection> {
+    let user = UserName::parse(user)?;
+    if user == *view.forum.name_of(actor) {
+        return Err(Rejection::NotToSelf(deed));
+    }
+    user_named(view, &user)
+}
+
+/// The user of this name.
+pub(super) fn user_named(view: View<'_>, name: &UserName) -> Result<AccountId, Rejection> {
+    view.forum.accounts.find(name).ok_or(Rejection::InvalidUser)
+}
 
 /// A log-in that was applied.
 pub(crate) struct LoggedIn<'a> {
@@ -25,35 +61,6 @@ pub(crate) struct LoggedIn<'a> {
 }
 
 impl<J: Journal> Core<J> {
-    /// `message`.
-    pub(crate) fn message(&self, from: AccountId, user: &str, text: &str) -> Result<Change, Rejection> {
-        let (user, text) = (UserName::parse(user)?, Text::parse(text)?);
-        let to = self.user(&user)?;
-        if to == from {
-            return Err(Rejection::NotToSelf(SelfDeed::Message));
-        }
-        // Whoever is blocked learns that, not how full the mailbox is.
-        if !self.forum.blocks.has(to, from) && self.mailbox_is_full(to, text.len()) {
-            return Err(Rejection::MailboxFull(user));
-        }
-        Ok(Change::SendMessage { to, text })
-    }
-
-    fn mailbox_is_full(&self, owner: AccountId, bytes: usize) -> bool {
-        let limits = &self.settings.limits;
-        let (messages, stored) =
-            self.forum.mail.of(owner).map_or((0, 0), |mailbox| (mailbox.len(), mailbox.bytes()));
-        let subject = Subject::MailTo(owner);
-        let bytes_in_flight = self.pipeline.in_flight().of(&subject).bytes as usize;
-        self.pipeline.in_flight().reaches(limits.max_mailbox_messages, messages, &subject)
-            || stored + bytes_in_flight + bytes > limits.max_mailbox_bytes
-    }
-
-    /// `broadcast`: to everyone online at one moment, stored nowhere.
-    pub(crate) fn broadcast(&self, text: &str) -> Result<Change, Rejection> {
-        Ok(Passing::Broadcast { text: Text::parse(text)? }.into())
-    }
-
     /// Shows everybody what somebody says to all.
     pub(crate) fn tell_broadcast(&mut self, author: AccountId, at_ms: u64, text: &Text, hidden_from: &Users) {
         let from = self.forum.name_of(author);
@@ -115,47 +122,10 @@ impl<J: Journal> Core<J> {
         self.connection_of_session(self.forum.online.find(account)?.session)
     }
 
-    /// The user who is logged in on a connection.
-    ///
-    /// # Errors
-    /// Nobody is.
-    pub(crate) fn account_of(&self, id: ConnectionId) -> Result<AccountId, Rejection> {
-        self.sessions.member(id).map(|member| member.account).ok_or(Rejection::InvalidUser)
-    }
-
     /// Tells one user.
     pub(crate) fn tell_user(&mut self, to: AccountId, notice: &Notice<'_>) {
         if let Some(connection) = self.connection_of(to) {
             self.outbox.notify(connection, notice);
         }
-    }
-
-    /// `block`.
-    pub(crate) fn block(&self, actor: AccountId, user: &str) -> Result<Change, Rejection> {
-        let user = self.other_user(actor, user, SelfDeed::Block)?;
-        let limit = self.settings.limits.max_blocks;
-        let count = self.forum.blocks.by(actor).len();
-        let is_full = self.pipeline.in_flight().reaches(limit, count, &Subject::BlocksBy(actor));
-        if is_full && !self.forum.blocks.has(actor, user) {
-            return Err(Rejection::LimitReached(Limit::Blocks, limit as u64));
-        }
-        Ok(Change::Block { user })
-    }
-
-    /// `unblock`.
-    pub(crate) fn unblock(&self, actor: AccountId, user: &str) -> Result<Change, Rejection> {
-        Ok(Change::Unblock { user: self.other_user(actor, user, SelfDeed::Unblock)? })
-    }
-
-    fn other_user(&self, actor: AccountId, user: &str, deed: SelfDeed) -> Result<AccountId, Rejection> {
-        let user = UserName::parse(user)?;
-        if user == *self.forum.name_of(actor) {
-            return Err(Rejection::NotToSelf(deed));
-        }
-        self.user(&user)
-    }
-
-    pub(crate) fn user(&self, name: &UserName) -> Result<AccountId, Rejection> {
-        self.forum.accounts.find(name).ok_or(Rejection::InvalidUser)
     }
 }

@@ -4,6 +4,7 @@
 use forum_common::wire::Closing;
 use log::info;
 
+use super::deadlines::Deadline;
 use super::{Core, DRAINING};
 use crate::journal::Journal;
 
@@ -88,7 +89,7 @@ impl<J: Journal> Core<J> {
             match self.sessions.get_mut(id) {
                 Some(session) if session.is_draining() => {
                     session.hurry(due);
-                    self.draining_deadlines.push(id, due);
+                    self.deadlines.set(Deadline::Draining(id), due);
                 }
                 _ => self.close(id, Closing::ShuttingDown, GOODBYE),
             }

@@ -2,10 +2,12 @@
 //! and applied entries into answers and notices. Everything but the connections: sockets, poll and clock are not known
 //! here, so a whole server runs in a unit test.
 
+pub(crate) mod deadlines;
 pub(crate) mod disposal;
 pub(crate) mod feed;
 pub(crate) mod lifecycle;
 pub(crate) mod limits;
+pub(crate) mod listing;
 pub(crate) mod listings;
 pub(crate) mod log_time;
 pub(crate) mod outbox;
@@ -15,32 +17,33 @@ pub(crate) mod probes;
 pub(crate) mod removal;
 pub(crate) mod sessions;
 mod sweep;
+pub(crate) mod transfers;
 pub(crate) mod unlinking;
 
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::collections::{HashMap, HashSet};
 use std::hash::RandomState;
 use std::time::{Duration, Instant};
 
 use forum_common::wire::{Closing, LinkId, Notice, Reply, Tag};
 use log::{info, warn};
 
+use self::deadlines::{Deadline, Deadlines};
 use self::lifecycle::Lifecycle;
 use self::pipeline::Pipeline;
 use self::probes::Probes;
 use self::removal::Removal;
+use self::transfers::{TransferKey, Transfers};
 use self::unlinking::Unlinking;
 use crate::args::Limits;
 use crate::commands::admin::{Attempt, Target};
-use crate::commands::files::{Download, TransferDeadlines, TransferKey, Upload};
 
 use self::listings::Listings;
 use self::outbox::{Outbox, QUEUED_BYTES_LOW};
 use self::sessions::Sessions;
 use crate::forum::{AccountId, Forum};
 use crate::journal::Journal;
-use crate::lockout::Lockout;
+use crate::session::lockout::Lockout;
 use crate::session::{Address, ConnectionId, DrainingStage, Phase, Session, Wait};
-use crate::timers::DeadlineQueue;
 use crate::workers::files::FileWorkers;
 use crate::workers::passwords::{PasswordHash, PasswordHasher};
 use forum_common::text::{Answer, Rejection, Zone};
@@ -128,15 +131,11 @@ pub(crate) struct Core<J> {
     /// Makes groups of addresses; random, so that nobody knows which addresses share one.
     pub(crate) address_groups: RandomState,
     pub(crate) files: FileWorkers<TransferKey>,
-    pub(crate) uploads: BTreeMap<TransferKey, Upload>,
-    pub(crate) downloads: BTreeMap<TransferKey, Download>,
-    pub(crate) transfer_deadlines: TransferDeadlines,
+    pub(crate) transfers: Transfers,
     /// Links of which the end of what they waited for is on its way through the log.
     pub(crate) expiring_links: HashSet<LinkId>,
-    pub(crate) login_deadlines: DeadlineQueue<ConnectionId>,
-    pub(crate) idle_deadlines: DeadlineQueue<ConnectionId>,
+    pub(crate) deadlines: Deadlines<Deadline>,
     pub(crate) probes: Probes,
-    pub(crate) draining_deadlines: DeadlineQueue<ConnectionId>,
     pub(crate) lifecycle: Lifecycle,
     /// An accepted SHT is what ends it.
     pub(crate) told_to_end: bool,
@@ -175,14 +174,10 @@ impl<J: Journal> Core<J> {
             attempts: HashMap::new(),
             address_groups: RandomState::new(),
             files: helpers.files,
-            uploads: BTreeMap::new(),
-            downloads: BTreeMap::new(),
-            transfer_deadlines: TransferDeadlines::default(),
+            transfers: Transfers::default(),
             expiring_links: HashSet::new(),
-            login_deadlines: DeadlineQueue::default(),
-            idle_deadlines: DeadlineQueue::default(),
+            deadlines: Deadlines::default(),
             probes: Probes::new(time.now),
-            draining_deadlines: DeadlineQueue::default(),
             lifecycle: Lifecycle::Running,
             told_to_end: false,
             settings,
@@ -208,7 +203,7 @@ impl<J: Journal> Core<J> {
             self.sessions.turn_away(id);
             self.close(id, Closing::ServerFull, "Server is full. Please try again later");
         } else {
-            self.login_deadlines.push(id, self.time.now + self.settings.login_timeout);
+            self.deadlines.set(Deadline::LogIn(id), self.time.now + self.settings.login_timeout);
         }
         Some(id)
     }
@@ -235,11 +230,10 @@ impl<J: Journal> Core<J> {
 
     /// When the next deadline falls due.
     pub(crate) fn next_due(&self) -> Option<Instant> {
-        let deadlines = [&self.login_deadlines, &self.idle_deadlines, &self.draining_deadlines];
-        let deadlines = deadlines.into_iter().filter_map(DeadlineQueue::next_due);
+        let deadlines = self.deadlines.next_due().into_iter();
         let deadlines = deadlines.chain(self.outbox.next_sweep()).chain(self.next_link_due());
         let deadlines = deadlines.chain(self.listings.next_due()).chain(self.probes.next_due());
-        deadlines.chain(self.transfer_deadlines.next_due()).chain(self.take_again_at).min()
+        deadlines.chain(self.take_again_at).min()
     }
 
     /// Applies what has come back without waiting for anything.
@@ -247,18 +241,20 @@ impl<J: Journal> Core<J> {
         while self.pipeline.has_outcome() && self.take_outcome() {}
     }
 
-    /// Ends what has gone on for too long.
-    pub(crate) fn expire(&mut self) {
-        while let Some(id) = self.login_deadlines.pop_due(self.time.now) {
-            self.expire_login(id);
+    /// Ends what has gone on for too long, or sets its deadline again.
+    pub(crate) fn expire(&mut self, deadline: Deadline) {
+        match deadline {
+            Deadline::LogIn(id) => self.expire_login(id),
+            Deadline::Idle(id) => self.expire_idle(id),
+            Deadline::Draining(id) => self.condemn(id),
+            Deadline::Transfers(id) => self.expire_transfers(id),
+            // Only the kernel knows.
+            Deadline::Stall(_) => {}
         }
-        while let Some(id) = self.idle_deadlines.pop_due(self.time.now) {
-            self.expire_idle(id);
-        }
-        while let Some(id) = self.draining_deadlines.pop_due(self.time.now) {
-            self.condemn(id);
-        }
-        self.expire_transfers();
+    }
+
+    /// Ends what has gone on for too long and is no connection's.
+    pub(crate) fn expire_others(&mut self) {
         self.expire_listings();
         self.expire_links();
         self.take_again_if_due();
@@ -279,7 +275,7 @@ impl<J: Journal> Core<J> {
         let due = self.time.now + DRAINING;
         if let Some(session) = self.sessions.get_mut(id) {
             session.sent_fin(due);
-            self.draining_deadlines.push(id, due);
+            self.deadlines.set(Deadline::Draining(id), due);
         }
     }
 
@@ -314,7 +310,7 @@ impl<J: Journal> Core<J> {
         };
         let due = session.active_at + limit;
         if due > self.time.now {
-            self.idle_deadlines.push(id, due);
+            self.deadlines.set(Deadline::Idle(id), due);
         } else {
             let text = format!("You have been logged out: no activity for {} seconds", limit.as_secs());
             self.close(id, Closing::Idle, &text);
@@ -354,7 +350,7 @@ impl<J: Journal> Core<J> {
         let due = self.time.now + time;
         if let Some(session) = self.sessions.get_mut(id) {
             session.close(due);
-            self.draining_deadlines.push(id, due);
+            self.deadlines.set(Deadline::Draining(id), due);
             self.outbox.seal(id);
             self.sessions.wake(id);
         }

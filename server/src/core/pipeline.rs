@@ -19,7 +19,7 @@ use slab::Slab;
 use super::Time;
 use super::limits::{InFlight, Subject};
 use super::log_time::LogTime;
-use crate::commands::files::TransferKey;
+use super::transfers::TransferKey;
 use crate::forum::{AccountId, Change, Entry, Kept, Keyed};
 use crate::journal::{Batch, Class, Cursor, Journal, Outcome, SNAPSHOT_CHUNK_BYTES, Sequence, Ticket};
 use crate::session::ConnectionId;

@@ -8,8 +8,8 @@
 
 use std::time::{Duration, Instant};
 
+use crate::core::deadlines::Deadlines;
 use crate::session::ConnectionId;
-use crate::timers::DeadlineQueue;
 
 /// After so long a silence, in both directions, a connection is probed.
 pub(crate) const SILENCE: Duration = Duration::from_secs(25);
@@ -28,7 +28,7 @@ const INTERVAL: Duration = Duration::from_nanos(1_000_000_000 / PROBES_A_SECOND 
 /// When which connection is looked at.
 #[derive(Debug)]
 pub(crate) struct Probes {
-    looks: DeadlineQueue<ConnectionId>,
+    looks: Deadlines<ConnectionId>,
     /// When the next may be sent.
     ready_at: Instant,
 }
@@ -36,12 +36,12 @@ pub(crate) struct Probes {
 impl Probes {
     /// Nobody to be probed yet.
     pub(crate) fn new(now: Instant) -> Self {
-        Self { looks: DeadlineQueue::default(), ready_at: now }
+        Self { looks: Deadlines::default(), ready_at: now }
     }
 
     /// From now on a connection's silence counts.
     pub(crate) fn watch(&mut self, id: ConnectionId, now: Instant) {
-        self.looks.push(id, now + SILENCE);
+        self.looks.set(id, now + SILENCE);
     }
 
     /// When a probe may be due.
@@ -66,9 +66,9 @@ impl Probes {
             let Some(id) = self.looks.pop_due(now) else { break };
             match last_traffic(id).map(|at| at + SILENCE) {
                 None => {}
-                Some(at) if at > now => self.looks.push(id, at),
+                Some(at) if at > now => self.looks.set(id, at),
                 Some(_) => {
-                    self.looks.push(id, now + SILENCE);
+                    self.looks.set(id, now + SILENCE);
                     self.ready_at += INTERVAL;
                     due.push(id);
                 }

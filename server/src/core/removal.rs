@@ -1,14 +1,14 @@
 //! What follows the removal of a thread: its downloads break off, its messages are freed, its files are unlinked (see
 //! [`super::unlinking`]). However large the thread is, each turn does a share of that.
 
-use std::collections::{BTreeSet, VecDeque};
+use std::collections::VecDeque;
 
 use forum_common::names::Title;
 use forum_common::text::Rejection;
 
-use crate::commands::files::TransferKey;
 use crate::core::Core;
 use crate::core::disposal::Disposal;
+use crate::core::transfers::{TransferKey, Transfers};
 use crate::forum::{Post, Thread, ThreadId};
 use crate::journal::Journal;
 use crate::session::{ConnectionId, Task};
@@ -21,8 +21,6 @@ pub(crate) const BREAK_SHARE: usize = 256;
 pub(crate) struct Removal {
     /// Removed threads whose downloads are to be broken off, with the title each had.
     threads: VecDeque<(ThreadId, Title)>,
-    /// The downloads of each thread.
-    pub(crate) downloads: BTreeSet<(ThreadId, TransferKey)>,
     /// Messages of removed threads.
     pub(crate) posts: Disposal<Post>,
 }
@@ -34,11 +32,11 @@ impl Removal {
     }
 
     /// A download of a removed thread, and the thread's title.
-    fn next_download(&mut self) -> Option<(TransferKey, Title)> {
+    fn next_download(&mut self, transfers: &Transfers) -> Option<(TransferKey, Title)> {
         while let Some((removed, title)) = self.threads.front() {
-            match self.downloads.range((*removed, TransferKey::FIRST)..).next() {
-                Some((thread, key)) if thread == removed => return Some((*key, title.clone())),
-                _ => self.threads.pop_front(),
+            match transfers.download_of_thread(*removed) {
+                Some(key) => return Some((key, title.clone())),
+                None => self.threads.pop_front(),
             };
         }
         None
@@ -79,7 +77,7 @@ impl<J: Journal> Core<J> {
     /// Does this turn's share of what is left of removals.
     pub(crate) fn continue_removals(&mut self) {
         for _ in 0..BREAK_SHARE {
-            let Some((key, title)) = self.removal.next_download() else { break };
+            let Some((key, title)) = self.removal.next_download(&self.transfers) else { break };
             self.break_download(key, &Rejection::RemovedDuringDownload(title));
         }
         self.removal.posts.work();

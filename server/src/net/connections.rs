@@ -5,9 +5,9 @@ use std::io;
 use std::time::{Duration, Instant};
 
 use super::connection::{Connection, Stream};
+use crate::core::deadlines::{Deadline, Deadlines};
 use crate::core::outbox::Outbox;
 use crate::session::ConnectionId;
-use crate::timers::DeadlineQueue;
 
 /// How often in the stall time-out somebody who takes nothing is looked at.
 const STALL_LOOKS: u32 = 12;
@@ -18,8 +18,6 @@ pub(super) struct Connections<S> {
     slots: Vec<Option<Slot<S>>>,
     /// How long the kernel may take nothing of what waits for a connection.
     stall_timeout: Duration,
-    /// When to look at those of whom the kernel took nothing.
-    stalls: DeadlineQueue<ConnectionId>,
 }
 
 #[derive(Debug)]
@@ -33,7 +31,7 @@ struct Slot<S> {
 impl<S: Stream> Connections<S> {
     /// None yet. The output of each may stand still for `stall_timeout`.
     pub(super) fn new(stall_timeout: Duration) -> Self {
-        Self { slots: Vec::new(), stall_timeout, stalls: DeadlineQueue::default() }
+        Self { slots: Vec::new(), stall_timeout }
     }
 
     /// Takes in a new connection.
@@ -73,7 +71,13 @@ impl<S: Stream> Connections<S> {
     ///
     /// # Errors
     /// The connection is broken.
-    pub(super) fn flush(&mut self, id: ConnectionId, outbox: &mut Outbox, now: Instant) -> io::Result<()> {
+    pub(super) fn flush(
+        &mut self,
+        id: ConnectionId,
+        outbox: &mut Outbox,
+        deadlines: &mut Deadlines<Deadline>,
+        now: Instant,
+    ) -> io::Result<()> {
         let first_look = self.stall_timeout / STALL_LOOKS;
         let Some(slot) = self.slot_mut(id) else { return Ok(()) };
         let connection = &mut slot.connection;
@@ -81,36 +85,35 @@ impl<S: Stream> Connections<S> {
         if let Some(since) = connection.stalled_since()
             && !std::mem::replace(&mut slot.is_watched, true)
         {
-            self.stalls.push(id, since + first_look);
+            deadlines.set(Deadline::Stall(id), since + first_look);
         }
         result
     }
 
-    /// When somebody's output may have stood still for too long.
-    pub(super) fn next_stall_due(&self) -> Option<Instant> {
-        self.stalls.next_due()
-    }
-
-    /// Somebody of whose output the kernel has taken nothing for too long, if there is one. Each is named once.
+    /// Looks at a connection that had taken nothing; says whether that is so for too long.
     ///
     /// The kernel says that it takes bytes when a third of its buffer is free, and somebody who reads slowly may need
     /// minutes for that. So what waits is tried at each look, and what the kernel takes is progress. It also takes
     /// some when its buffer has grown though nobody reads: but only once, and so at the first look.
-    pub(super) fn next_stalled(&mut self, outbox: &mut Outbox, now: Instant) -> Option<ConnectionId> {
+    pub(super) fn has_stalled(
+        &mut self,
+        id: ConnectionId,
+        outbox: &mut Outbox,
+        deadlines: &mut Deadlines<Deadline>,
+        now: Instant,
+    ) -> bool {
         let limit = self.stall_timeout;
-        loop {
-            let id = self.stalls.pop_due(now)?;
-            let Some(slot) = self.slot_mut(id) else { continue };
-            slot.connection.mark_writable();
-            // What came of it, an error as well, is seen to when it is flushed again.
-            let _ = self.flush(id, outbox, now);
-            outbox.want_flush(id);
-            let Some(slot) = self.slot_mut(id) else { continue };
-            match slot.connection.stalled_since().map(|since| since + limit) {
-                Some(due) if due <= now => return Some(id),
-                Some(due) => self.stalls.push(id, due.min(now + limit / STALL_LOOKS)),
-                None => slot.is_watched = false,
-            }
+        let Some(slot) = self.slot_mut(id) else { return false };
+        slot.connection.mark_writable();
+        // What came of it, an error as well, is seen to when it is flushed again.
+        let _ = self.flush(id, outbox, deadlines, now);
+        outbox.want_flush(id);
+        let Some(slot) = self.slot_mut(id) else { return false };
+        match slot.connection.stalled_since().map(|since| since + limit) {
+            Some(due) if due <= now => return true,
+            Some(due) => deadlines.set(Deadline::Stall(id), due.min(now + limit / STALL_LOOKS)),
+            None => slot.is_watched = false,
         }
+        false
     }
 }

@@ -16,6 +16,7 @@ use forum_common::wire::Notice;
 use super::connection::{PeerEnd, READ_SHARE_BYTES, Received, SCRATCH_BYTES, Stream};
 use super::connections::Connections;
 use crate::clock::Clock;
+use crate::core::deadlines::Deadline;
 use crate::core::{Core, Helpers, Settings, Time};
 use crate::forum::Forum;
 use crate::journal::Journal;
@@ -88,8 +89,7 @@ impl<S: Stream, J: Journal, C: Clock> Server<S, J, C> {
         self.read_clock();
         self.take_outcomes();
         self.core.take_results();
-        self.core.expire();
-        self.end_stalled();
+        self.expire();
         self.send_probes();
         self.serve();
         self.bound_output();
@@ -117,7 +117,7 @@ impl<S: Stream, J: Journal, C: Clock> Server<S, J, C> {
         if self.core.is_busy() {
             return Some(Duration::ZERO);
         }
-        let next = self.core.next_due().into_iter().chain(self.connections.next_stall_due()).min()?;
+        let next = self.core.next_due()?;
         Some(next.saturating_duration_since(self.clock.now()))
     }
 
@@ -176,13 +176,24 @@ impl<S: Stream, J: Journal, C: Clock> Server<S, J, C> {
         }
     }
 
-    /// Ends those who take nothing of what waits for them.
-    fn end_stalled(&mut self) {
-        while let Some(id) = self.connections.next_stalled(&mut self.core.outbox, self.core.time.now) {
-            // Who is told its end already has a deadline for that.
-            if self.core.sessions.get(id).is_some_and(|session| !session.is_draining()) {
-                self.core.cut_off(id);
+    /// Ends what has gone on for too long.
+    fn expire(&mut self) {
+        while let Some(deadline) = self.core.deadlines.pop_due(self.core.time.now) {
+            match deadline {
+                Deadline::Stall(id) => self.look_at_stalled(id),
+                deadline => self.core.expire(deadline),
             }
+        }
+        self.core.expire_others();
+    }
+
+    /// Ends a connection that takes nothing of what waits for it.
+    fn look_at_stalled(&mut self, id: ConnectionId) {
+        let Core { outbox, deadlines, time, sessions, .. } = &mut self.core;
+        let has_stalled = self.connections.has_stalled(id, outbox, deadlines, time.now);
+        // Who is told its end already has a deadline for that.
+        if has_stalled && sessions.get(id).is_some_and(|session| !session.is_draining()) {
+            self.core.cut_off(id);
         }
     }
 

@@ -10,14 +10,15 @@ use log::{info, warn};
 use crate::commands::admin::{Attempt, Target};
 use crate::commands::outcomes::ENTRIES_MAX;
 use crate::commands::rooms::HISTORY_MAX;
+use crate::core::deadlines::Deadline;
 use crate::core::pipeline::Origin;
 use crate::core::{Core, Settings};
 use crate::forum::{AccountId, Change, Effect, Passing, SessionId, TakeOver};
 use crate::forum::{LINKS_OF_A_USER_MAX, QUESTIONS_OF_A_PAIR_MAX, QUESTIONS_TO_A_USER_MAX};
 use crate::journal::Journal;
-use crate::lockout::{Begin, Ruling, Verdict};
 use crate::network::Network;
 use crate::session::input::{ProtocolError, Taken};
+use crate::session::lockout::{Begin, Ruling, Verdict};
 use crate::session::{Authentication, Claim, ConnectionId, Phase, Wait, Wish};
 use crate::workers::passwords::{HashResult, Job};
 
@@ -420,7 +421,7 @@ impl<J: Journal> Core<J> {
         let tag = *tag;
         session.log_in(account, mail, self.time.now);
         if let Some(limit) = self.settings.idle_timeout {
-            self.idle_deadlines.push(id, self.time.now + limit);
+            self.deadlines.set(Deadline::Idle(id), self.time.now + limit);
         }
         self.probes.watch(id, self.time.now);
         // Numbers begin anew with each start; with the epoch in it, no other session is ever meant by it.
@@ -459,7 +460,7 @@ impl<J: Journal> Core<J> {
         let Some(login_budget) = session.phase.login_budget() else { return };
         let spent = login_budget.spent(self.time.now);
         if spent < self.settings.login_timeout {
-            self.login_deadlines.push(id, self.time.now + (self.settings.login_timeout - spent));
+            self.deadlines.set(Deadline::LogIn(id), self.time.now + (self.settings.login_timeout - spent));
         } else {
             self.close(id, Closing::LoginTimedOut, "Login timed out");
         }

@@ -24,6 +24,7 @@
 
 mod address;
 pub(crate) mod input;
+pub mod lockout;
 pub(crate) mod login;
 mod login_budget;
 mod rate;
@@ -34,8 +35,8 @@ use std::time::Instant;
 use forum_common::names::{Password, UserName};
 use forum_common::wire::Tag;
 
+use crate::core::listing::Listing;
 use crate::forum::{AccountId, MailNumber, TakeOver};
-use crate::listing::Listing;
 use crate::workers::passwords::{Job, PasswordHash};
 
 pub use self::address::Address;

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use super::Server;
 use crate::clock::Clock;
+use crate::core::Core;
 use crate::journal::Journal;
 use crate::net::connection::Stream;
 use crate::session::{ConnectionId, DrainingStage};
@@ -76,7 +77,8 @@ impl<S: Stream, J: Journal, C: Clock> Server<S, J, C> {
         if self.core.sessions.get(id).is_none() {
             return;
         }
-        let flushed = self.connections.flush(id, &mut self.core.outbox, self.core.time.now);
+        let Core { outbox, deadlines, time, .. } = &mut self.core;
+        let flushed = self.connections.flush(id, outbox, deadlines, time.now);
         self.core.note_output(id);
         match flushed {
             Ok(()) => self.after_flush(id),

@@ -140,7 +140,7 @@ fn what_would_need_more_input_ends_at_the_fin_and_what_does_not_is_done() {
     stage.settle(&yoda);
     // The post is on its way, and so yoda is still there; what only yoda could end has ended.
     assert_eq!(stage.stored_files(), 0);
-    assert!(stage.server.core.uploads.is_empty() && stage.is_online("yoda"));
+    assert!(stage.server.core.transfers.uploads() == 0 && stage.is_online("yoda"));
     stage.settle(&hans);
     assert!(hans.answers().concat().contains("QuestionDeclined"));
     assert!(
@@ -191,7 +191,7 @@ fn a_download_goes_on_after_the_fin_as_far_as_it_has_credit() {
         let heard = yoda.answers();
         assert_eq!(heard.iter().any(|frame| frame.starts_with("6 DataEnd")), comes_whole, "{credit}");
         assert_eq!(heard.last().unwrap(), END_OF_INPUT);
-        assert!(stage.server.core.downloads.is_empty() && stage.server.core.sessions.is_empty());
+        assert!(stage.server.core.transfers.no_downloads() && stage.server.core.sessions.is_empty());
     }
 }
 
@@ -372,4 +372,13 @@ fn nothing_that_follows_a_broken_frame_is_heeded() {
     assert!(yoda.answers().concat().contains("ProtocolError"));
     stage.ask(&mut yoda, 6, &Request::AckMessages { up_to: 1 });
     assert!(!stage.server.core.forum.mail.of(AccountId(0)).unwrap().is_empty());
+}
+
+#[test]
+fn an_upload_that_breaks_off_with_the_end_of_input_counts_no_longer() {
+    let (mut stage, mut yoda) = stage_with_thread();
+    let upload = Request::Upload { title: "t", file: "f", size: 9, key: None };
+    assert_eq!(stage.ask(&mut yoda, 5, &upload), ["5 UploadStarts { credit: 9 }"]);
+    stage.close(&yoda);
+    assert!(stage.server.core.pipeline.in_flight().is_empty());
 }

@@ -127,7 +127,7 @@ fn downloads_from_a_removed_thread_break_off_a_share_in_each_turn() {
     hans.send_transfer(5, &Transfer::Credit { bytes: 10 });
     stage.settle(&hans);
     assert_eq!(hans.answers().len(), 2, "the other thread's goes on");
-    assert!(stage.server.core.removal.downloads.is_empty());
+    assert!(stage.server.core.transfers.no_downloads());
 }
 
 #[test]

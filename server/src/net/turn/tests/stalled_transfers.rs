@@ -51,7 +51,7 @@ fn an_upload_that_sends_nothing_for_a_minute_is_given_up() {
     assert_eq!(yoda.answers(), [""; 0]);
     stage.pass(SECOND);
     assert_eq!(yoda.answers(), [given_up(5, "silent"), given_up(6, "halting")]);
-    assert_eq!((stage.server.core.uploads.len(), stage.stored_files()), (0, 0));
+    assert_eq!((stage.server.core.transfers.uploads(), stage.stored_files()), (0, 0));
     assert!(stage.is_only_to_probe(), "nothing is left to look at");
     // What was on its way is ignored, and the connection goes on.
     yoda.send_transfer(6, &Transfer::Data { piece: b"and half" });
@@ -154,7 +154,7 @@ fn a_download_without_credit_for_a_minute_is_given_up() {
     assert_eq!(stage.ask(&mut yoda, 8, &Request::Ping { payload: b"?" }), ["8 Pong { payload: [63] }"]);
     stage.pass(MINUTE / 2);
     assert_eq!(yoda.answers(), [given_up(6, "f"), given_up(7, "f")]);
-    assert!(stage.server.core.downloads.is_empty());
+    assert!(stage.server.core.transfers.no_downloads());
 }
 
 #[test]
@@ -167,7 +167,7 @@ fn a_download_that_is_not_read_for_a_minute_is_given_up_though_it_has_credit() {
     yoda.send_transfer(6, &Transfer::Credit { bytes: 1 });
     stage.settle(&yoda);
     stage.pass(MINUTE / 2);
-    assert!(stage.server.core.downloads.is_empty());
+    assert!(stage.server.core.transfers.no_downloads());
 }
 
 #[test]
@@ -203,9 +203,9 @@ fn a_download_has_its_minute_from_the_moment_when_the_disk_has_given_what_was_as
     stage.server.core.files.hold(false);
     stage.pass(SECOND);
     stage.pass(MINUTE - SECOND);
-    assert_eq!(stage.server.core.downloads.len(), 1);
+    assert_eq!(stage.server.core.transfers.count().1, 1);
     stage.pass(SECOND);
-    assert!(stage.server.core.downloads.is_empty());
+    assert!(stage.server.core.transfers.no_downloads());
 }
 
 #[test]

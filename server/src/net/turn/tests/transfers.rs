@@ -51,7 +51,7 @@ fn an_upload_that_breaks_off_leaves_no_trace() {
     yoda.send_transfer(5, &Transfer::Data { piece: b"half" });
     stage.close(&yoda);
     assert_eq!(stage.stored_files(), 0);
-    assert!(stage.server.core.uploads.is_empty());
+    assert!(stage.server.core.transfers.uploads() == 0);
 }
 
 #[test]

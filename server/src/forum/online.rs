@@ -30,8 +30,6 @@ pub struct OnlineUser {
     pub udp_port: u16,
     /// Since when, in UTC milliseconds.
     pub since_ms: u64,
-    /// Whether it wants to know who comes and goes.
-    pub wants_presence: bool,
 }
 
 /// The order of log-ins and of log-outs.
@@ -194,7 +192,6 @@ mod tests {
             address: "127.0.0.1".parse().unwrap(),
             udp_port: 0,
             since_ms: 0,
-            wants_presence: true,
         }
     }
 

@@ -30,8 +30,6 @@ pub enum Passing {
         address: IpAddr,
         /// Where the client takes files of other users; 0 = nowhere.
         udp_port: u16,
-        /// Whether the client wants to know who comes and goes.
-        wants_presence: bool,
         /// What to do if the user is online already.
         take_over: TakeOver,
     },
@@ -197,10 +195,10 @@ impl Forum {
         self.check_passing(entry.actor, passing)?;
         let (at_ms, by) = (entry.at_ms, || entry.actor.ok_or(Refused::NotLoggedIn));
         match *passing {
-            Passing::LogIn { account, session, address, udp_port, wants_presence, .. } => {
+            Passing::LogIn { account, session, address, udp_port, .. } => {
                 let took_over = self.depart(account, at_ms);
                 let since_ms = at_ms;
-                let user = OnlineUser { account, session, address, udp_port, since_ms, wants_presence };
+                let user = OnlineUser { account, session, address, udp_port, since_ms };
                 self.online.insert(user);
                 Ok(Effect::LoggedIn { took_over, hidden_from: self.blocks.by(account) })
             }

@@ -326,7 +326,7 @@ impl<J: Journal> Core<J> {
     /// A password proved right, or is that of a new account: orders the log-in.
     fn order_log_in(&mut self, id: ConnectionId) {
         let Some(session) = self.sessions.get_mut(id) else { return };
-        let (address, wants_presence) = (session.address.ip, session.wants_presence);
+        let address = session.address.ip;
         let Phase::Authenticating(_, _, authentication) = &mut session.phase else { return };
         let (claim, checked) = match &**authentication {
             Authentication::Hashing(claim, Some(checked))
@@ -341,8 +341,7 @@ impl<J: Journal> Core<J> {
             Wish::BeAsked => TakeOver::Never,
         };
         let (session, udp_port) = (self.session_id(id), claim.udp_port);
-        let log_in =
-            Passing::LogIn { account, session, checked, address, udp_port, wants_presence, take_over };
+        let log_in = Passing::LogIn { account, session, checked, address, udp_port, take_over };
         self.propose(Origin::LogIn(id), None, log_in.into());
     }
 

@@ -35,7 +35,6 @@ fn log_in_from(account: AccountId, number: u64, address: IpAddr, take_over: Take
         checked: hash(),
         address,
         udp_port: UDP_PORT,
-        wants_presence: true,
         take_over,
     }
 }

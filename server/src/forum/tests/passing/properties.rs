@@ -18,7 +18,7 @@ fn any_passing() -> impl Strategy<Value = (Option<u32>, Passing)> {
         6 => (user(), session(), any::<bool>(), 0..2u16, take_over).prop_map(
             |(account, session, is_old, udp_port, take_over)| Passing::LogIn {
                 account, session, checked: if is_old { other_hash() } else { hash() },
-                address: address(), udp_port, wants_presence: true, take_over }),
+                address: address(), udp_port, take_over }),
         2 => session().prop_map(|session| Passing::LogOut { session }),
         1 => Just(Passing::Broadcast { text: text("x") }),
         6 => (session(), user(), request).prop_map(

@@ -40,7 +40,6 @@ impl Stage {
             checked: self.server.core.forum.accounts[account].hash,
             address: "192.0.2.7".parse().unwrap(),
             udp_port: 8_001,
-            wants_presence: true,
             take_over: TakeOver::Never,
         };
         self.foreign(None, log_in.into());

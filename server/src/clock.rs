@@ -38,12 +38,14 @@ pub struct TestClock(Arc<Mutex<Hands>>);
 struct Hands {
     now: Instant,
     wall_ms: u64,
+    /// What passes with each look at the monotonic time.
+    pace: Duration,
 }
 
 impl TestClock {
     /// A clock whose time of day is `wall_ms`. What its monotonic time is means nothing, as ever.
     pub fn at(wall_ms: u64) -> Self {
-        Self(Arc::new(Mutex::new(Hands { now: Instant::now(), wall_ms })))
+        Self(Arc::new(Mutex::new(Hands { now: Instant::now(), wall_ms, pace: Duration::ZERO })))
     }
 
     /// Lets `time` pass, for both kinds of time.
@@ -52,6 +54,11 @@ impl TestClock {
             hands.now += time;
             hands.wall_ms += u64::try_from(time.as_millis()).expect("a test takes less than 2^64 ms");
         });
+    }
+
+    /// From now on so much time passes with each look at the monotonic time, as if the work in between took it.
+    pub fn run(&self, pace: Duration) {
+        self.turn(|hands| hands.pace = pace);
     }
 
     /// Sets the time of day, as an administrator might: the monotonic time doesn't notice.
@@ -67,7 +74,10 @@ impl TestClock {
 
 impl Clock for TestClock {
     fn now(&self) -> Instant {
-        self.turn(|hands| hands.now)
+        self.turn(|hands| {
+            hands.now += hands.pace;
+            hands.now
+        })
     }
 
     fn wall_ms(&self) -> u64 {

@@ -72,6 +72,7 @@ impl<J: Journal> Core<J> {
 
     /// Applies the next entry that was decided on, tells and answers; says whether there was one.
     pub(crate) fn take_outcome(&mut self) -> bool {
+        self.pipeline.snapshot_if_due(&self.forum);
         match self.pipeline.next() {
             Ok(Some(decided)) => {
                 self.take_decided(decided);
@@ -83,16 +84,17 @@ impl<J: Journal> Core<J> {
                 self.lifecycle = Lifecycle::Broken(reason);
             }
         }
-        if self.pipeline.take_news() {
-            self.pipeline.snapshot_if_due(&self.forum);
-            for id in self.pipeline.take_waiting_for_room() {
-                self.wait_ended(id, Wait::Room);
-            }
-        }
         false
     }
 
-    fn take_decided(&mut self, decided: Decided) {
+    /// Entries have come back: there is room for others.
+    pub(crate) fn wake_for_room(&mut self) {
+        for id in self.pipeline.take_waiting_for_room() {
+            self.wait_ended(id, Wait::Room);
+        }
+    }
+
+    pub(crate) fn take_decided(&mut self, decided: Decided) {
         let Decided { origin, entry, is_ordered } = decided;
         let mut result = if is_ordered {
             self.forum.apply(&entry).map_err(Rejection::from)

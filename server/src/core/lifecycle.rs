@@ -7,6 +7,7 @@ use log::info;
 use super::deadlines::Deadline;
 use super::{Core, DRAINING};
 use crate::journal::Journal;
+use crate::session::ConnectionId;
 
 /// What everybody hears.
 const GOODBYE: &str = "Goodbye. Server shutting down";
@@ -16,12 +17,28 @@ const GOODBYE: &str = "Goodbye. Server shutting down";
 pub(crate) enum Lifecycle {
     /// Requests are taken.
     Running,
-    /// No request is taken any more; what is in flight is waited for.
-    Committing,
-    /// Goodbye was said; whoever is still connected has until the deadline of its draining.
-    Leaving,
+    /// No request is taken any more. Transfers are given up, and when that is done what is in flight is waited for.
+    Committing(Round),
+    /// Goodbye is said, and then who is still connected has until the deadline of its draining.
+    Leaving(Round),
     /// The log can't be written, and nobody knows what of it is on disk.
     Broken(String),
+}
+
+/// A walk over all connections in the order of their slots, over as many turns as it takes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Round {
+    /// This slot is the next.
+    At(u32),
+    /// All have had their turn.
+    Over,
+}
+
+impl Round {
+    /// How it goes on when this connection has had its turn; none: there was none.
+    fn after(id: Option<ConnectionId>) -> Self {
+        id.map_or(Self::Over, |id| Self::At(id.slot + 1))
+    }
 }
 
 impl<J: Journal> Core<J> {
@@ -35,11 +52,7 @@ impl<J: Journal> Core<J> {
             self.sessions.len(),
             self.pipeline.len()
         );
-        self.lifecycle = Lifecycle::Committing;
-        for id in self.sessions.ids() {
-            self.abandon_transfers(id);
-            self.sessions.wake(id);
-        }
+        self.lifecycle = Lifecycle::Committing(Round::At(0));
     }
 
     /// Whether new connections are still taken.
@@ -50,9 +63,9 @@ impl<J: Journal> Core<J> {
     /// Whether it is all over.
     pub(crate) fn has_ended(&self) -> bool {
         match self.lifecycle {
-            Lifecycle::Running | Lifecycle::Committing => false,
+            Lifecycle::Running | Lifecycle::Committing(_) => false,
             // What clients had taken goes into the log as they leave.
-            Lifecycle::Leaving => self.sessions.is_empty() && self.pipeline.is_empty(),
+            Lifecycle::Leaving(_) => self.sessions.is_empty() && self.pipeline.is_empty(),
             Lifecycle::Broken(_) => true,
         }
     }
@@ -78,21 +91,50 @@ impl<J: Journal> Core<J> {
         }
     }
 
-    /// Says goodbye once everything in flight is answered.
-    pub(crate) fn advance_shutdown(&mut self) {
-        if self.lifecycle != Lifecycle::Committing || !self.pipeline.is_empty() {
-            return;
+    /// Whether the server ends, and the next step of that can be taken at once.
+    pub(crate) fn is_going_round(&self) -> bool {
+        match self.lifecycle {
+            Lifecycle::Committing(Round::At(_)) | Lifecycle::Leaving(Round::At(_)) => true,
+            Lifecycle::Committing(Round::Over) => self.pipeline.is_empty(),
+            Lifecycle::Running | Lifecycle::Leaving(Round::Over) | Lifecycle::Broken(_) => false,
         }
-        self.lifecycle = Lifecycle::Leaving;
-        let due = self.time.now + DRAINING;
-        for id in self.sessions.ids() {
-            match self.sessions.get_mut(id) {
-                Some(session) if session.is_draining() => {
-                    session.hurry(due);
-                    self.deadlines.set(Deadline::Draining(id), due);
+    }
+
+    /// Takes the next step of the end, with one connection; says whether there was one. Goodbye is said once everything
+    /// in flight is answered.
+    pub(crate) fn advance_shutdown(&mut self) -> bool {
+        if !self.is_going_round() {
+            return false;
+        }
+        match self.lifecycle {
+            Lifecycle::Committing(Round::At(slot)) => {
+                let next = self.sessions.first_from(slot);
+                if let Some(id) = next {
+                    self.abandon_transfers(id);
+                    self.sessions.wake(id);
                 }
-                _ => self.close(id, Closing::ShuttingDown, GOODBYE),
+                self.lifecycle = Lifecycle::Committing(Round::after(next));
             }
+            Lifecycle::Leaving(Round::At(slot)) => {
+                let next = self.sessions.first_from(slot);
+                if let Some(id) = next {
+                    self.say_goodbye(id);
+                }
+                self.lifecycle = Lifecycle::Leaving(Round::after(next));
+            }
+            _ => self.lifecycle = Lifecycle::Leaving(Round::At(0)),
+        }
+        true
+    }
+
+    fn say_goodbye(&mut self, id: ConnectionId) {
+        let due = self.time.now + DRAINING;
+        match self.sessions.get_mut(id) {
+            Some(session) if session.is_draining() => {
+                session.hurry(due);
+                self.deadlines.set(Deadline::Draining(id), due);
+            }
+            _ => self.close(id, Closing::ShuttingDown, GOODBYE),
         }
     }
 }

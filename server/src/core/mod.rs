@@ -2,6 +2,7 @@
 //! and applied entries into answers and notices. Everything but the connections: sockets, poll and clock are not known
 //! here, so a whole server runs in a unit test.
 
+pub(crate) mod budget;
 pub(crate) mod deadlines;
 pub(crate) mod disposal;
 pub(crate) mod feed;
@@ -56,6 +57,9 @@ pub(crate) const DRAINING: Duration = Duration::from_secs(5);
 pub(crate) const TURNED_AWAY_MAX: usize = 32;
 /// How long one of them may take to read it and close: less than [`DRAINING`], because the next are waiting.
 pub(crate) const TURNED_AWAY_DRAINING: Duration = Duration::from_secs(2);
+
+/// Passing entries that are applied between two requests. There are more when many have come or gone at once.
+const PASSED_SHARE: usize = 64;
 
 /// What the service is told when it starts, and never again.
 #[derive(Debug)]
@@ -226,6 +230,8 @@ impl<J: Journal> Core<J> {
             || self.sessions.waiting_for_turn() > 0
             || self.outbox.is_sweep_due(self.time.now)
             || self.removal.is_under_way()
+            || self.sessions.are_dead()
+            || self.is_going_round()
     }
 
     /// When the next deadline falls due.
@@ -236,9 +242,13 @@ impl<J: Journal> Core<J> {
         deadlines.chain(self.take_again_at).min()
     }
 
-    /// Applies what has come back without waiting for anything.
+    /// Applies what has come back without waiting for anything: what was asked for just now, and a share of what others
+    /// have asked for.
     pub(crate) fn take_passed(&mut self) {
-        while self.pipeline.has_outcome() && self.take_outcome() {}
+        for _ in 0..PASSED_SHARE {
+            let Some(decided) = self.pipeline.next_passed() else { break };
+            self.take_decided(decided);
+        }
     }
 
     /// Ends what has gone on for too long, or sets its deadline again.

@@ -254,6 +254,11 @@ impl Outbox {
         }
     }
 
+    /// How many are to be written to at the end of this turn.
+    pub(crate) fn waiting_for_flush(&self) -> usize {
+        self.flushes.len()
+    }
+
     /// Everybody who is to be written to at the end of this turn; hand the list back with [`Outbox::flushed`].
     pub(crate) fn take_flushes(&mut self) -> Vec<ConnectionId> {
         std::mem::take(&mut self.flushes)

@@ -92,6 +92,12 @@ struct Returned {
     place: Option<Sequence>,
 }
 
+impl Returned {
+    fn is_read(&self) -> bool {
+        self.entries.is_read(&self.cursor)
+    }
+}
+
 /// The way from a proposal to the entry that is applied.
 pub(crate) struct Pipeline<J> {
     journal: J,
@@ -105,7 +111,9 @@ pub(crate) struct Pipeline<J> {
     ordered_ms: u64,
     log_time: LogTime,
     returned: Returned,
-    /// Whether something has come back since [`Pipeline::take_news`].
+    /// Of passing entries; they need not wait until those in the log are dealt with.
+    passed: Returned,
+    /// Whether something has come back since a snapshot was thought of.
     has_news: bool,
     /// The last entry that was handed back, as the journal counts them.
     applied: Sequence,
@@ -133,6 +141,7 @@ impl<J: Journal> Pipeline<J> {
             ordered_ms: newest_ms,
             log_time: LogTime::new(time.now),
             returned: Returned::default(),
+            passed: Returned::default(),
             has_news: false,
             waiting_for_room: Vec::new(),
             snapshot_bytes: Arc::default(),
@@ -191,6 +200,9 @@ impl<J: Journal> Pipeline<J> {
     /// Why the log can't be written or read any more.
     pub(crate) fn next(&mut self) -> Result<Option<Decided>, String> {
         loop {
+            if let Some(passed) = self.next_passed() {
+                return Ok(Some(passed));
+            }
             let Returned { entries, cursor, is_ordered, place } = &mut self.returned;
             let Some((ticket, bytes)) = entries.next(cursor) else {
                 if !self.take_outcome()? {
@@ -217,6 +229,30 @@ impl<J: Journal> Pipeline<J> {
                     self.ordered_ms = self.ordered_ms.max(entry.at_ms);
                 }
                 return Ok(Some(Decided { origin: Some((origin, bytes)), entry, is_ordered }));
+            }
+        }
+    }
+
+    /// The next passing entry that has come back.
+    pub(crate) fn next_passed(&mut self) -> Option<Decided> {
+        loop {
+            let Returned { entries, cursor, .. } = &mut self.passed;
+            let Some((ticket, _)) = entries.next(cursor) else {
+                if !self.journal.has_outcome() {
+                    return None;
+                }
+                self.journal.recycle(std::mem::take(&mut self.passed).entries);
+                let Some(Outcome::Passed { entries }) = self.journal.next_outcome() else {
+                    debug_assert!(false, "what passes comes back first");
+                    return None;
+                };
+                self.passed = Returned { entries, cursor: Cursor::default(), is_ordered: true, place: None };
+                continue;
+            };
+            if let Some(Pending { origin, entry, bytes }) =
+                ticket.and_then(|ticket| self.take_pending(ticket))
+            {
+                return Some(Decided { origin: Some((origin, bytes)), entry, is_ordered: true });
             }
         }
     }
@@ -266,20 +302,19 @@ impl<J: Journal> Pipeline<J> {
         }
     }
 
-    /// Whether something has come back since this was asked last.
-    pub(crate) fn take_news(&mut self) -> bool {
-        std::mem::take(&mut self.has_news)
-    }
-
     /// Whether something has come back for which nobody wakes the loop.
     pub(crate) fn has_outcome(&self) -> bool {
-        self.journal.has_outcome() || !self.returned.entries.is_read(&self.returned.cursor)
+        !self.returned.is_read() || !self.passed.is_read() || self.journal.has_outcome()
     }
 
     /// Begins a snapshot when the log behind the last one has grown as long as a snapshot is: so a start
     /// reads at most twice the forum, and snapshots cost no more than the log does. A short log is not worth
     /// one: 1 GiB is nine million posts of 100 bytes, which a start replays in about three seconds.
     pub(crate) fn snapshot_if_due(&mut self, forum: &Kept) {
+        // The state has to be that after all outcomes, and none in the middle of one.
+        if !self.returned.is_read() || !std::mem::take(&mut self.has_news) {
+            return;
+        }
         let due = self.snapshot_bytes.load(Ordering::Relaxed).max(self.snapshot_log_bytes);
         if self.journal.tail_bytes() < due {
             return;

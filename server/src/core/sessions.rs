@@ -114,7 +114,16 @@ impl Sessions {
         self.get_mut(id)?.member_mut()
     }
 
+    /// The first who lives and has this slot or a later one; for walks over everybody that take several turns.
+    pub(crate) fn first_from(&self, slot: u32) -> Option<ConnectionId> {
+        (slot..self.slab.capacity() as u32).find_map(|index| {
+            let slot = self.slab.get(index as usize).filter(|slot| !slot.condemned)?;
+            Some(ConnectionId { slot: index, generation: slot.generation })
+        })
+    }
+
     /// Everybody who lives.
+    #[cfg(test)]
     pub(crate) fn ids(&self) -> Vec<ConnectionId> {
         let alive = self.slab.iter().filter(|(_, slot)| !slot.condemned);
         alive.map(|(index, slot)| ConnectionId { slot: index as u32, generation: slot.generation }).collect()
@@ -157,6 +166,11 @@ impl Sessions {
             slot.condemned = true;
             self.condemned.push(id);
         }
+    }
+
+    /// Whether dead are still to be removed.
+    pub(crate) fn are_dead(&self) -> bool {
+        !self.condemned.is_empty()
     }
 
     /// Removes one of the dead.

@@ -150,7 +150,7 @@ impl Journal for MemoryJournal {
     }
 
     fn has_outcome(&self) -> bool {
-        self.gathering.has_passing() && !self.holding_passing
+        matches!(self.state, State::Working) && self.gathering.has_passing() && !self.holding_passing
     }
 
     fn durable(&self) -> Sequence {
@@ -158,6 +158,9 @@ impl Journal for MemoryJournal {
     }
 
     fn next_outcome(&mut self) -> Option<Outcome> {
+        if self.has_outcome() {
+            return self.gathering.take_passing().map(|entries| Outcome::Passed { entries });
+        }
         if let Some((outcome, is_own)) = self.outcomes.pop_front() {
             if is_own {
                 self.gathering.came_back();
@@ -165,8 +168,7 @@ impl Journal for MemoryJournal {
             return Some(outcome);
         }
         match std::mem::take(&mut self.state) {
-            State::Working if self.holding_passing => None,
-            State::Working => self.gathering.take_passing().map(|entries| Outcome::Passed { entries }),
+            State::Working => None,
             State::Breaking(reason) => {
                 self.state = State::Broken;
                 Some(Outcome::Broken { reason })

@@ -43,7 +43,7 @@ pub trait Journal {
     /// Whether there is an outcome for which nobody wakes the loop: passing entries were proposed since it looked.
     fn has_outcome(&self) -> bool;
 
-    /// What became of entries, or `None`: nothing is known that was not told yet.
+    /// What became of entries, or `None`: nothing is known that was not told yet. Passing entries come first.
     fn next_outcome(&mut self) -> Option<Outcome>;
 
     /// Takes the memory of entries whose outcome was dealt with, for those proposed next.

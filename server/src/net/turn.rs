@@ -1,6 +1,7 @@
 //! The turn: results of the helpers, deadlines, then a share of input for everybody who waits, then one write for
 //! everybody who got something, then the dead are buried. Nothing else touches connections: it hands what they
-//! received to the core, and writes what the outbox has for them.
+//! received to the core, and writes what the outbox has for them. Each part has its time ([`crate::core::budget`]), and
+//! what is left follows in the next turn.
 
 mod output;
 #[cfg(test)]
@@ -16,6 +17,7 @@ use forum_common::wire::Notice;
 use super::connection::{PeerEnd, READ_SHARE_BYTES, Received, SCRATCH_BYTES, Stream};
 use super::connections::Connections;
 use crate::clock::Clock;
+use crate::core::budget::Budget;
 use crate::core::deadlines::Deadline;
 use crate::core::{Core, Helpers, Settings, Time};
 use crate::forum::Forum;
@@ -23,6 +25,9 @@ use crate::journal::Journal;
 use crate::session::input::{FRAMES_SHARE, Pause};
 use crate::session::{Address, ConnectionId};
 use crate::workers::passwords::PasswordHash;
+
+/// Connections that are removed in one turn: closing a socket takes some 5 µs.
+const REAP_SHARE: usize = 128;
 
 /// The server without its listener: the core and the connections.
 pub struct Server<S, J, C> {
@@ -98,7 +103,7 @@ impl<S: Stream, J: Journal, C: Clock> Server<S, J, C> {
         self.take_outcomes();
         self.core.end_turn();
         self.bound_output();
-        self.core.advance_shutdown();
+        self.advance_shutdown();
         self.flush();
         self.sweep();
         self.reap();
@@ -169,19 +174,42 @@ impl<S: Stream, J: Journal, C: Clock> Server<S, J, C> {
         self.core.into_journal()
     }
 
-    /// Applies what the journal has decided on.
+    /// A part of the turn begins.
+    fn part(&self) -> Budget {
+        Budget::new(self.core.outbox.waiting_for_flush())
+    }
+
+    /// Whether a part of the turn, which has done one step more, is over.
+    fn is_used_up(&self, budget: &mut Budget) -> bool {
+        budget.is_used_up(&self.clock, self.core.outbox.waiting_for_flush())
+    }
+
+    /// Applies what the journal has decided on, as much as there is time for.
     fn take_outcomes(&mut self) {
+        let mut budget = self.part();
+        let mut any = false;
         while self.core.take_outcome() {
+            any = true;
             self.bound_output();
+            if self.is_used_up(&mut budget) {
+                break;
+            }
+        }
+        if any {
+            self.core.wake_for_room();
         }
     }
 
     /// Ends what has gone on for too long.
     fn expire(&mut self) {
+        let mut budget = self.part();
         while let Some(deadline) = self.core.deadlines.pop_due(self.core.time.now) {
             match deadline {
                 Deadline::Stall(id) => self.look_at_stalled(id),
                 deadline => self.core.expire(deadline),
+            }
+            if self.is_used_up(&mut budget) {
+                break;
             }
         }
         self.core.expire_others();
@@ -195,6 +223,12 @@ impl<S: Stream, J: Journal, C: Clock> Server<S, J, C> {
         if has_stalled && sessions.get(id).is_some_and(|session| !session.is_draining()) {
             self.core.cut_off(id);
         }
+    }
+
+    /// Goes on with the end of the server, as far as there is time for it.
+    fn advance_shutdown(&mut self) {
+        let mut budget = self.part();
+        while self.core.advance_shutdown() && !self.is_used_up(&mut budget) {}
     }
 
     /// Finds peers that have vanished: the kernel ends the connection if nothing acknowledges what is sent.
@@ -212,9 +246,10 @@ impl<S: Stream, J: Journal, C: Clock> Server<S, J, C> {
         }
     }
 
-    /// Gives everybody who waits for it one share of a turn; those who come again meanwhile have to wait
-    /// for the next.
+    /// Gives those who wait for it one share of a turn, as many as there is time for; those who come again meanwhile
+    /// have to wait for the next.
     fn serve(&mut self) {
+        let mut budget = self.part();
         for _ in 0..self.core.sessions.waiting_for_turn() {
             let Some(id) = self.core.sessions.next_turn() else { break };
             // Who has gone is gone for the next who is served.
@@ -224,6 +259,9 @@ impl<S: Stream, J: Journal, C: Clock> Server<S, J, C> {
                 self.core.lost(id, &error);
             }
             self.bound_output();
+            if self.is_used_up(&mut budget) {
+                break;
+            }
         }
     }
 
@@ -283,9 +321,10 @@ impl<S: Stream, J: Journal, C: Clock> Server<S, J, C> {
         }
     }
 
-    /// Removes the dead; their sockets close as they are dropped.
+    /// Removes a share of the dead; their sockets close as they are dropped.
     fn reap(&mut self) {
-        while let Some(id) = self.core.sessions.reap() {
+        for _ in 0..REAP_SHARE {
+            let Some(id) = self.core.sessions.reap() else { break };
             self.connections.remove(id);
         }
     }

@@ -7,7 +7,7 @@
 //! | [`Wait::Authentication`] | a log-in or sign-up is decided | `log_in`, `back_to_name` |
 //! | [`Wait::PasswordCheck`] | the password of a `passwd` or an SHT is checked | `take_check` |
 //! | [`Wait::OwnEntries`] | what it has asked for is in flight, or as much of it as may be | `answer`, with each entry |
-//! | [`Wait::Room`] | all entries in flight are as much as may be | `take_outcomes`, with each commit |
+//! | [`Wait::Room`] | all entries in flight are as much as may be | `wake_for_room`, when entries have come back |
 //! | [`Wait::Acknowledgements`] | what an earlier session has taken is in flight: the waiting messages come after it | `taken_is_decided` |
 //! | [`Wait::Transfers`] | uploads have come whole, or downloads have credit, and nothing more may be asked for | `transfer_ended` |
 //! | [`Wait::Listing`] | lists under way pin as much as they may, or others wait for that too | `end_listing`, once it is its turn |

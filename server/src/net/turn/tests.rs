@@ -23,6 +23,7 @@ mod stalled_transfers;
 mod stalls;
 mod take_over;
 mod transfers;
+mod turns;
 mod typed;
 
 use std::cell::RefCell;

@@ -7,56 +7,19 @@
 //!   counting by account would give as many guesses as somebody cares to sign up; counting all together would
 //!   let any user keep the admin out. Who shares the admin's address can do that, but not to signals.
 
-use std::hash::{BuildHasher, RandomState};
-use std::net::IpAddr;
-
-use forum_common::names::{Password, UserName};
+use forum_common::names::Password;
 use forum_common::text::Rejection;
 use forum_common::wire::Tag;
 use log::{info, warn};
 
 use crate::core::Core;
+use crate::core::password_checks::{Attempt, Target};
 use crate::core::pipeline::Origin;
 use crate::forum::{AccountId, Change};
 use crate::journal::Journal;
-use crate::network::Network;
 use crate::session::lockout::{Begin, Ruling, Verdict};
 use crate::session::{CheckFor, ConnectionId, NewPassword, PasswordCheck, Task, Wait};
 use crate::workers::passwords::{HashResult, Job};
-
-/// A password that is being hashed, as the lock-out knows it.
-#[derive(Debug)]
-pub(crate) struct Attempt {
-    /// What it counts for if it is wrong.
-    pub(crate) target: Target,
-    /// Where it comes from, if a block of the target is not for everybody.
-    pub(crate) from: Option<Network>,
-}
-
-/// What wrong passwords are counted for.
-#[derive(Debug, Clone, PartialEq, Eq, Hash)]
-pub(crate) enum Target {
-    /// Log-ins of this name.
-    LogIn(UserName),
-    /// `passwd` of this account.
-    ChangePassword(AccountId),
-    /// SHT from addresses of this group.
-    ShutDown(AddressGroup),
-}
-
-/// Addresses that are counted together. A network is always in the same group, and shares it with others only
-/// by an accident that nobody can arrange. So there are at most 65,536 to remember, whatever comes from
-/// however many networks.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub(crate) struct AddressGroup(u16);
-
-impl AddressGroup {
-    /// The group of an address; `random` must be the same each time.
-    pub(crate) fn of(ip: IpAddr, random: &RandomState) -> Self {
-        // The lowest 16 bits of a hash are as good as any.
-        Self(random.hash_one(Network::from(ip)) as u16)
-    }
-}
 
 impl<J: Journal> Core<J> {
     /// Begins a `passwd`.
@@ -113,10 +76,10 @@ impl<J: Journal> Core<J> {
         let Task::CheckingPassword(check) = &mut member.task else { return };
         let target = match check.purpose {
             CheckFor::ChangePassword(_) => Target::ChangePassword(member.account),
-            CheckFor::ShutDown => Target::ShutDown(AddressGroup::of(ip, &self.address_groups)),
+            CheckFor::ShutDown => Target::ShutDown(self.checks.group_of(ip)),
         };
         // Others don't share these targets, so a block keeps out only the one who guessed.
-        match self.lockout.begin(&target, id, None, self.time.now) {
+        match self.checks.begin(&target, id, None, self.time.now) {
             Begin::Wait => {}
             Begin::Blocked => {
                 info!("{} too many wrong passwords: not checked", self.label(id));
@@ -126,9 +89,8 @@ impl<J: Journal> Core<J> {
                 let job = check.job.take();
                 debug_assert!(job.is_some(), "a check is begun once");
                 let attempt = Attempt { target, from: None };
-                if job.is_some_and(|job| self.passwords.submit(id, job).is_ok()) {
-                    self.attempts.insert(id, attempt);
-                } else {
+                let Some(job) = job else { return };
+                if let Err(attempt) = self.checks.attempt(id, job, attempt) {
                     self.refuse_check(id, &Rejection::Busy);
                     self.conclude_attempt(&attempt, Verdict::Dropped);
                 }
@@ -196,21 +158,5 @@ impl<J: Journal> Core<J> {
         };
         self.wait_ended(id, Wait::PasswordCheck);
         Some(*check)
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_network_is_one_group_and_others_are_not() {
-        let random = RandomState::new();
-        let group = |ip: &str| AddressGroup::of(ip.parse().unwrap(), &random);
-        assert_eq!(group("2001:db8::1"), group("2001:db8::ffff:2"));
-        let others = (0..20).filter(|n| group(&format!("10.0.0.{n}")) != group("10.0.1.0")).count();
-        let prefixes =
-            (1..21).filter(|n| group(&format!("2001:db8:0:{n}::1")) != group("2001:db8::1")).count();
-        assert!(others > 17 && prefixes > 17, "{others}, {prefixes}");
     }
 }

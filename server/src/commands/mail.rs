@@ -2,8 +2,6 @@
 //! client says that it has them. The mailbox itself is the queue, so nothing piles up in front of a slow
 //! receiver.
 
-use std::time::Duration;
-
 use forum_common::names::{Text, UserName};
 use forum_common::text::Rejection;
 use forum_common::text::rejections::SelfDeed;
@@ -18,10 +16,6 @@ use crate::forum::{AccountId, Change, MailNumber};
 use crate::journal::Journal;
 use crate::session::input::{ProtocolError, Taken};
 use crate::session::{ConnectionId, Delivery, Member, Wait};
-
-/// How long after the disk had no room for what clients have taken it is asked again: nobody waits for that,
-/// but without it a client that lives would be sent the same messages again after the next log-in.
-const TAKE_AGAIN_AFTER: Duration = Duration::from_secs(5);
 
 /// `message`.
 pub(super) fn message(view: View<'_>, from: AccountId, user: &str, text: &str) -> Result<Change, Rejection> {
@@ -89,7 +83,7 @@ impl<J: Journal> Core<J> {
 
     /// Whether what an earlier session took is on its way: it must be gone before anything is written again.
     pub(crate) fn waits_for_earlier_session(&self, member: &Member) -> bool {
-        member.mail.sent == MailNumber(0) && self.taking.contains_key(&member.account)
+        member.mail.sent == MailNumber(0) && self.acks.is_in_flight(member.account)
     }
 
     /// Whether messages wait that were not written yet.
@@ -115,7 +109,7 @@ impl<J: Journal> Core<J> {
         delivery.taken = delivery.taken.max(up_to);
         delivery.sent = delivery.sent.max(up_to);
         // One such entry of a user at a time: what is taken meanwhile goes with the next.
-        if is_draining || !self.taking.contains_key(&account) {
+        if is_draining || !self.acks.is_in_flight(account) {
             self.propose_taken(id);
         }
         Ok(Taken::Yes)
@@ -130,7 +124,7 @@ impl<J: Journal> Core<J> {
             return;
         }
         delivery.proposed = up_to;
-        *self.taking.entry(account).or_insert(0) += 1;
+        self.acks.begin(account);
         self.propose(Origin::Taken(account), Some(account), Change::TakeMessages { up_to });
     }
 
@@ -145,13 +139,9 @@ impl<J: Journal> Core<J> {
 
     /// An entry of that kind is through the log; says whether it was the user's last one.
     fn taken_is_decided(&mut self, account: AccountId) -> bool {
-        if let Some(count) = self.taking.get_mut(&account) {
-            *count -= 1;
-            if *count > 0 {
-                return false;
-            }
+        if !self.acks.end(account) {
+            return false;
         }
-        self.taking.remove(&account);
         if let Some(connection) = self.connection_of(account) {
             self.wait_ended(connection, Wait::Acknowledgements);
         }
@@ -167,20 +157,15 @@ impl<J: Journal> Core<J> {
         {
             // What is durable of it may be proposed a second time, which changes nothing.
             delivery.proposed = MailNumber(0);
-            self.taking_again.insert(account);
-            self.take_again_at.get_or_insert(self.time.now + TAKE_AGAIN_AFTER);
+            self.acks.try_again(account, self.time.now);
         }
         self.taken_is_decided(account);
     }
 
     /// Proposes once more what there was no room for, one entry for each user.
     pub(crate) fn take_again_if_due(&mut self) {
-        if self.take_again_at.is_none_or(|due| due > self.time.now) {
-            return;
-        }
-        self.take_again_at = None;
-        for account in std::mem::take(&mut self.taking_again) {
-            if !self.taking.contains_key(&account)
+        for account in self.acks.take_due(self.time.now) {
+            if !self.acks.is_in_flight(account)
                 && let Some(connection) = self.connection_of(account)
             {
                 self.propose_taken(connection);

@@ -2,6 +2,7 @@
 //! and applied entries into answers and notices. Everything but the connections: sockets, poll and clock are not known
 //! here, so a whole server runs in a unit test.
 
+pub(crate) mod acks;
 pub(crate) mod budget;
 pub(crate) mod deadlines;
 pub(crate) mod disposal;
@@ -12,6 +13,7 @@ pub(crate) mod listing;
 pub(crate) mod listings;
 pub(crate) mod log_time;
 pub(crate) mod outbox;
+pub(crate) mod password_checks;
 pub(crate) mod pipeline;
 pub(crate) mod presence;
 pub(crate) mod probes;
@@ -21,29 +23,28 @@ mod sweep;
 pub(crate) mod transfers;
 pub(crate) mod unlinking;
 
-use std::collections::{HashMap, HashSet};
-use std::hash::RandomState;
+use std::collections::HashSet;
 use std::time::{Duration, Instant};
 
 use forum_common::wire::{Closing, LinkId, Notice, Reply, Tag};
 use log::{info, warn};
 
+use self::acks::Acks;
 use self::deadlines::{Deadline, Deadlines};
 use self::lifecycle::Lifecycle;
+use self::password_checks::PasswordChecks;
 use self::pipeline::Pipeline;
 use self::probes::Probes;
 use self::removal::Removal;
 use self::transfers::{TransferKey, Transfers};
 use self::unlinking::Unlinking;
 use crate::args::Limits;
-use crate::commands::admin::{Attempt, Target};
 
 use self::listings::Listings;
 use self::outbox::{Outbox, QUEUED_BYTES_LOW};
 use self::sessions::Sessions;
-use crate::forum::{AccountId, Forum};
+use crate::forum::Forum;
 use crate::journal::Journal;
-use crate::session::lockout::Lockout;
 use crate::session::{Address, ConnectionId, DrainingStage, Phase, Session, Wait};
 use crate::workers::files::FileWorkers;
 use crate::workers::passwords::{PasswordHash, PasswordHasher};
@@ -123,17 +124,8 @@ pub(crate) struct Core<J> {
     pub(crate) listings: Listings,
     /// Scratch memory for a text.
     pub(crate) text: String,
-    /// How many entries of a user that say what its client has taken are in flight.
-    pub(crate) taking: HashMap<AccountId, u32>,
-    /// Users for whose entries of that kind the disk had no room, and when they are proposed again.
-    pub(crate) taking_again: HashSet<AccountId>,
-    pub(crate) take_again_at: Option<Instant>,
-    pub(crate) passwords: PasswordHasher<ConnectionId>,
-    pub(crate) lockout: Lockout<Target, ConnectionId>,
-    /// Passwords that are being hashed, by the connection that tries them.
-    pub(crate) attempts: HashMap<ConnectionId, Attempt>,
-    /// Makes groups of addresses; random, so that nobody knows which addresses share one.
-    pub(crate) address_groups: RandomState,
+    pub(crate) acks: Acks,
+    pub(crate) checks: PasswordChecks,
     pub(crate) files: FileWorkers<TransferKey>,
     pub(crate) transfers: Transfers,
     /// Links of which the end of what they waited for is on its way through the log.
@@ -156,7 +148,6 @@ impl<J: Journal> Core<J> {
     /// The core of a server for `forum`, which is what the journal has told so far.
     pub(crate) fn new(settings: Settings, time: Time, forum: Forum, helpers: Helpers<J>) -> Self {
         let mut core = Self {
-            lockout: Lockout::new(settings.attempts_max, settings.block_duration),
             time,
             epoch: random_epoch(),
             sessions: Sessions::default(),
@@ -171,12 +162,8 @@ impl<J: Journal> Core<J> {
             removal: Removal::default(),
             listings: Listings::new(settings.limits.max_listing_bytes),
             text: String::new(),
-            taking: HashMap::new(),
-            taking_again: HashSet::new(),
-            take_again_at: None,
-            passwords: helpers.passwords,
-            attempts: HashMap::new(),
-            address_groups: RandomState::new(),
+            acks: Acks::default(),
+            checks: PasswordChecks::new(helpers.passwords, settings.attempts_max, settings.block_duration),
             files: helpers.files,
             transfers: Transfers::default(),
             expiring_links: HashSet::new(),
@@ -239,7 +226,7 @@ impl<J: Journal> Core<J> {
         let deadlines = self.deadlines.next_due().into_iter();
         let deadlines = deadlines.chain(self.outbox.next_sweep()).chain(self.next_link_due());
         let deadlines = deadlines.chain(self.listings.next_due()).chain(self.probes.next_due());
-        deadlines.chain(self.take_again_at).min()
+        deadlines.chain(self.acks.next_due()).min()
     }
 
     /// Applies what has come back without waiting for anything: what was asked for just now, and a share of what others
@@ -377,12 +364,12 @@ impl<J: Journal> Core<J> {
     pub(crate) fn depart(&mut self, id: ConnectionId) {
         let Some(session) = self.sessions.get(id) else { return };
         match &session.phase {
-            Phase::Authenticating(..) => self.lockout.forget(id),
+            Phase::Authenticating(..) => self.checks.forget(id),
             Phase::Member(member) => {
                 let account = member.account;
                 info!("{} exited", self.label(id));
                 self.drop_list_of(id);
-                self.lockout.forget(id);
+                self.checks.forget(id);
                 self.propose_taken(id);
                 self.abandon_transfers(id);
                 self.log_out(self.session_id(id), account);

@@ -2,7 +2,7 @@
 //! refused. And who is turned away is counted in the log, not listed.
 #![forbid(unsafe_code)]
 
-use forum_common::wire::{Closing, OwnedFromServer, OwnedNotice};
+use forum_common::wire::{Closing, OwnedFromServer, OwnedNotice, Request};
 use forum_tests::{Finished, Forumd, Server, Wire};
 
 /// A server that may have so many files open.
@@ -32,6 +32,43 @@ fn a_small_limit_lets_in_as_many_as_it_says() {
         wires[0].become_user("yoda");
         wires[0].ping();
     }
+}
+
+/// 24 connections, 8 uploads that have come half, and 352 downloads that wait for credit: those hold no file open.
+#[test]
+fn all_that_a_small_limit_allows_can_be_under_way_at_once() {
+    let server = forumd_with(100).start();
+    let mut wires: Vec<Wire> = (0..24).map(|_| server.wire()).collect();
+    for (number, wire) in wires.iter_mut().enumerate() {
+        wire.become_user(&format!("user{number}"));
+    }
+    wires[0].done(&Request::CreateThread { title: "t", key: None });
+    let bytes = vec![7; 200_000];
+    assert!(wires[0].upload("t", "f", &bytes).is_ok());
+    let (first, rest) = bytes.split_at(bytes.len() / 2);
+    let (uploaders, downloaders) = wires.split_at_mut(2);
+    let mut uploads = Vec::new();
+    for (number, wire) in uploaders.iter_mut().enumerate() {
+        for file in 0..4 {
+            let name = format!("{number}.{file}");
+            let (tag, credit) = wire.start_upload("t", &name, bytes.len() as u64).expect("one of 8");
+            uploads.push((number, tag, wire.send_data(tag, credit, first)));
+        }
+    }
+    for wire in downloaders.iter_mut() {
+        for _ in 0..16 {
+            wire.start_download("t", "f").expect("one of 16");
+        }
+    }
+    assert!(is_turned_away(&mut server.raw()), "24 connections are the limit");
+    for (number, tag, credit) in uploads {
+        uploaders[number].send_data(tag, credit, rest);
+        assert!(uploaders[number].end_upload(tag, &bytes).is_ok());
+    }
+    for wire in downloaders {
+        wire.ping();
+    }
+    assert!(!server.log().iter().any(|line| line.contains("out of descriptors")));
 }
 
 #[test]

@@ -18,10 +18,11 @@ fn the_name_of_a_peer_that_vanished_is_free_within_90_s_whether_or_not_something
     fed.vanish();
     let start = Instant::now();
     assert!(yoda.outcome(&Request::SendMessage { user: "fed", text: "still there?", key: None }).is_ok());
+    let mut back = Vec::new();
     for gone in ["fed", "idle"] {
         assert_eq!(yoda.notice(), OwnedNotice::LoggedOut { name: gone.into() });
         assert!(start.elapsed() < NOTICED_DEADLINE, "{gone} was online for {:?}", start.elapsed());
-        server.user(gone).ping();
+        back.push(server.user(gone));
         assert_eq!(yoda.notice(), OwnedNotice::LoggedIn { name: gone.into() });
     }
     quiet.ping();

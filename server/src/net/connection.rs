@@ -9,11 +9,10 @@ use forum_common::limits::FRAME_BYTES_MAX;
 
 use crate::core::outbox::{Outbox, Written};
 use crate::session::ConnectionId;
+use crate::session::input::Share;
 
-/// Bytes read from one connection in one turn: a busy peer must not starve the rest.
-pub const READ_SHARE_BYTES: usize = 64 * 1024;
 /// The loop's one read buffer: what was left of an unfinished frame, and a share behind it.
-pub const SCRATCH_BYTES: usize = FRAME_BYTES_MAX + READ_SHARE_BYTES;
+pub const SCRATCH_BYTES: usize = FRAME_BYTES_MAX + Share::LARGEST.bytes;
 
 /// What a connection needs of its socket.
 pub trait Stream: Read + Write {

@@ -14,7 +14,7 @@ use std::time::Duration;
 use forum_common::names::UserName;
 use forum_common::wire::Notice;
 
-use super::connection::{PeerEnd, READ_SHARE_BYTES, Received, SCRATCH_BYTES, Stream};
+use super::connection::{PeerEnd, Received, SCRATCH_BYTES, Stream};
 use super::connections::Connections;
 use crate::clock::Clock;
 use crate::core::budget::Budget;
@@ -22,7 +22,7 @@ use crate::core::deadlines::Deadline;
 use crate::core::{Core, Helpers, Settings, Time};
 use crate::forum::Forum;
 use crate::journal::Journal;
-use crate::session::input::{FRAMES_SHARE, Pause};
+use crate::session::input::{Pause, Share};
 use crate::session::{Address, ConnectionId};
 use crate::workers::passwords::PasswordHash;
 
@@ -250,12 +250,14 @@ impl<S: Stream, J: Journal, C: Clock> Server<S, J, C> {
     /// have to wait for the next.
     fn serve(&mut self) {
         let mut budget = self.part();
-        for _ in 0..self.core.sessions.waiting_for_turn() {
+        let waiting = self.core.sessions.waiting_for_turn();
+        let share = Share::among(waiting);
+        for _ in 0..waiting {
             let Some(id) = self.core.sessions.next_turn() else { break };
             // Who has gone is gone for the next who is served.
             self.core.take_passed();
             self.core.begin_turn_of(id);
-            if let Err(error) = self.take_input(id) {
+            if let Err(error) = self.take_input(id, share) {
                 self.core.lost(id, &error);
             }
             self.bound_output();
@@ -266,24 +268,24 @@ impl<S: Stream, J: Journal, C: Clock> Server<S, J, C> {
     }
 
     /// Takes frames that waited, then reads once and takes what came.
-    fn take_input(&mut self, id: ConnectionId) -> io::Result<()> {
+    fn take_input(&mut self, id: ConnectionId, share: Share) -> io::Result<()> {
         let Some(connection) = self.connections.get_mut(id) else { return Ok(()) };
         let scratch = &mut self.scratch[..];
         let received = std::mem::take(&mut connection.received);
         let mut filled = received.len();
         scratch[..filled].copy_from_slice(&received);
         drop(received);
-        let mut share = FRAMES_SHARE;
-        let (mut start, mut pause) = self.core.take_frames(id, &scratch[..filled], &mut share);
+        let mut frames = share.frames;
+        let (mut start, mut pause) = self.core.take_frames(id, &scratch[..filled], &mut frames);
         if pause == Pause::Incomplete && connection.is_readable() && self.core.sessions.get(id).is_some() {
             scratch.copy_within(start..filled, 0);
             filled -= start;
-            match connection.read(&mut scratch[filled..filled + READ_SHARE_BYTES], self.core.time.now)? {
+            match connection.read(&mut scratch[filled..filled + share.bytes], self.core.time.now)? {
                 Received::Bytes(count) => filled += count,
                 Received::Nothing => {}
                 Received::End => self.core.note_end_of_input(id),
             }
-            (start, pause) = self.core.take_frames(id, &scratch[..filled], &mut share);
+            (start, pause) = self.core.take_frames(id, &scratch[..filled], &mut frames);
         }
         self.put_back(id, start..filled, pause)
     }

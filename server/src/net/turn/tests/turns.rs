@@ -139,3 +139,23 @@ fn a_large_commit_is_applied_over_several_turns_in_its_order_and_others_are_answ
 fn tag_of(answer: &str) -> Tag {
     answer.split(' ').next().and_then(|tag| tag.parse().ok()).expect("an answer")
 }
+
+#[test]
+fn somebody_who_asks_for_little_waits_for_a_small_share_of_each_of_many_who_ask_for_much() {
+    const REQUESTS: Tag = 50;
+    let mut stage = stage(&[]);
+    let mut crowd = stage.crowd();
+    for client in &mut crowd {
+        (0..REQUESTS).for_each(|tag| client.send(10 + tag, &Request::Ping { payload: b"" }));
+        stage.nudge(client);
+    }
+    let mut late = crowd.pop().expect("many");
+    late.frame();
+    while late.link.borrow().to_client.is_empty() {
+        stage.server.turn(true);
+    }
+    // Those before it have had one share, and the first of them perhaps another.
+    let answers = |client: &mut Client| client.heard().len();
+    let most = crowd.iter_mut().map(answers).max();
+    assert!(most <= Some(16) && most > Some(0), "{most:?} of {REQUESTS} were answered before");
+}

@@ -22,10 +22,10 @@ use forum_client::core::{Core, Options};
 use forum_client::event_loop::{End, EventLoop, Server, Streams, Target};
 use forum_client::line_editor::history_file::{self, HistoryFile};
 use forum_client::line_editor::input::Input;
-use forum_client::line_editor::terminal::RawMode;
+use forum_client::line_editor::terminal::{Ability, Modes};
 use forum_client::local_files::LocalFiles;
 use forum_client::login::Known;
-use forum_client::output::{Place, Stream};
+use forum_client::output::Stream;
 use forum_client::paths;
 use forum_client::signals::{self, Signals};
 use forum_common::process::{self, Standard};
@@ -166,22 +166,26 @@ fn run(args: Args) -> Result<(End, bool), Failure> {
         err: File::from(io::stderr().as_fd().try_clone_to_owned().map_err(unusable)?),
         screen,
     };
-    let raw_mode = screen.map(|_| RawMode::enter()).transpose().map_err(unusable)?;
+    let ability = Ability::of(env::var("TERM").ok().as_deref());
+    let place = screen.map(|screen| (screen, ability));
+    let modes = screen.map(|_| Modes::enter(ability)).transpose().map_err(unusable)?;
     let now = Instant::now();
-    let (history, earlier) = if raw_mode.is_some() { earlier_lines() } else { (None, Ok(Vec::new())) };
-    let input = match (&raw_mode, &earlier) {
+    let edits = place.is_some_and(|(_, ability)| ability == Ability::Full);
+    let (history, earlier) = if edits { earlier_lines() } else { (None, Ok(Vec::new())) };
+    let input = match (screen, edits) {
         (None, _) => Input::pipe(),
-        (Some(_), earlier) => Input::terminal(earlier.as_deref().unwrap_or_default()),
+        (Some(_), false) => Input::plain(),
+        (Some(_), true) => Input::terminal(earlier.as_deref().unwrap_or_default()),
     };
-    let place = Place { screen, terminals: [io::stdout().is_terminal(), io::stderr().is_terminal()] };
     let mut core =
         Core::new(options, input, place, Surroundings { new_key, paths: paths::beginning_with }, now);
     if let Err(error) = earlier {
         core.warn(history_file::not_kept(&error));
     }
     let (server, known, files) = (Server::None, State::default(), LocalFiles::new(folder));
+    let dying = None;
     let event_loop =
-        EventLoop { core, peers, streams, signals, raw_mode, history, target, files, server, known, now };
+        EventLoop { core, peers, streams, signals, modes, history, target, files, server, known, dying, now };
     Ok(event_loop.run())
 }
 

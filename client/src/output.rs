@@ -10,7 +10,8 @@ use std::fmt;
 use forum_common::escape;
 
 use crate::line_editor::layout::{Area, View, layout};
-use crate::line_editor::terminal;
+use crate::line_editor::screen;
+use crate::line_editor::terminal::{Ability, USUAL_SIZE};
 
 /// Bytes that may wait for somebody to read them before no more is asked of the server.
 const WAITING_BYTES_MAX: usize = 16 << 20;
@@ -24,21 +25,13 @@ pub enum Stream {
     Err,
 }
 
-/// Where what is printed goes.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub struct Place {
-    /// Which stream shows the line being typed; none in pipes.
-    pub screen: Option<Stream>,
-    /// Which streams are terminals, stdout first.
-    pub terminals: [bool; 2],
-}
+/// Which stream shows the line being typed, if one does, and how much it can do.
+pub type Place = Option<(Stream, Ability)>;
 
 /// The printer.
 #[derive(Debug)]
 pub struct Output {
     screen: Option<Screen>,
-    /// What ends a line on stdout, and on stderr.
-    line_ends: [&'static str; 2],
     /// Bytes on their way, in order.
     chunks: VecDeque<Chunk>,
     /// How many they are.
@@ -61,20 +54,30 @@ struct Screen {
     stream: Stream,
     columns: usize,
     rows: usize,
-    drawn: Option<Area>,
+    drawn: Drawn,
+}
+
+/// What stands below all that was printed.
+#[derive(Debug)]
+enum Drawn {
+    /// The rows of an area; none at first.
+    Area(Option<Area>),
+    /// This prompt, on a terminal where the kernel shows what is typed behind it.
+    Prompt(Option<String>),
 }
 
 impl Output {
     /// Prints there.
     pub fn new(place: Place) -> Self {
-        let screen = place.screen.map(|stream| {
-            let (columns, rows) = terminal::USUAL_SIZE;
-            Screen { stream, columns, rows, drawn: None }
+        let (columns, rows) = USUAL_SIZE;
+        let screen = place.map(|(stream, ability)| {
+            let drawn = match ability {
+                Ability::Full => Drawn::Area(None),
+                Ability::Plain => Drawn::Prompt(None),
+            };
+            Screen { stream, columns, rows, drawn }
         });
-        // In raw mode, a newline alone goes straight down.
-        let is_raw = |at: usize| place.screen.is_some() && place.terminals[at];
-        let line_ends = [0, 1].map(|at| if is_raw(at) { "\r\n" } else { "\n" });
-        Self { screen, line_ends, chunks: VecDeque::new(), waiting: 0, failed: false }
+        Self { screen, chunks: VecDeque::new(), waiting: 0, failed: false }
     }
 
     /// A reply or a notice.
@@ -95,7 +98,12 @@ impl Output {
 
     /// A line that was entered stays on the terminal, its prompt broken into rows as it was.
     pub fn echo(&mut self, prompt: &str, text: &str) {
-        let Some(screen) = &self.screen else { return };
+        let Some(screen) = &mut self.screen else { return };
+        if let Drawn::Prompt(shown) = &mut screen.drawn {
+            // The kernel has shown all of it, and gone to the next line.
+            *shown = None;
+            return;
+        }
         let (stream, view) = (screen.stream, View { prompt, ..View::default() });
         let mut rows = layout(&view, screen.columns, usize::MAX).rows;
         // What was typed is broken by the terminal, so that it can be copied as one line.
@@ -132,7 +140,7 @@ impl Output {
     /// The terminal shows something else now; what was drawn is not there any more.
     pub fn forget_screen(&mut self) {
         if let Some(screen) = &mut self.screen {
-            screen.drawn = None;
+            screen.drawn.take();
         }
     }
 
@@ -141,23 +149,39 @@ impl Output {
         self.forget_screen();
         if let Some(screen) = &self.screen {
             let stream = screen.stream;
-            self.put(stream, terminal::clear);
+            self.put(stream, screen::clear);
         }
     }
 
     /// Brings the terminal to show `view` below what was printed, or nothing there. A terminal that has not taken
     /// what there is already is left alone until it has.
     pub fn draw(&mut self, view: Option<&View<'_>>) {
-        let Some(screen) = &mut self.screen else { return };
-        let area = view.map(|view| layout(view, screen.columns, screen.rows));
-        if screen.drawn == area {
-            return;
+        let Some(screen) = &self.screen else { return };
+        let (stream, columns) = (screen.stream, screen.columns);
+        match (&screen.drawn, view) {
+            (Drawn::Area(old), Some(view)) => {
+                let (old, new) = (old.clone(), layout(view, columns, screen.rows));
+                self.put(stream, |bytes| match &old {
+                    Some(old) => screen::change(old, &new, columns, bytes),
+                    None => screen::draw(&new, columns, bytes),
+                });
+                self.set_drawn(Drawn::Area(Some(new)));
+            }
+            (Drawn::Area(_), None) => self.erase(),
+            (Drawn::Prompt(Some(shown)), Some(view)) if shown == view.prompt => {}
+            (Drawn::Prompt(_), Some(view)) => {
+                let prompt = view.prompt.to_owned();
+                self.erase();
+                self.put(stream, |bytes| bytes.extend_from_slice(escape::for_terminal(&prompt).as_bytes()));
+                self.set_drawn(Drawn::Prompt(Some(prompt)));
+            }
+            (Drawn::Prompt(_), None) => {}
         }
-        self.erase();
-        if let (Some(screen), Some(area)) = (&mut self.screen, area) {
-            let stream = screen.stream;
-            screen.drawn = Some(area.clone());
-            self.put(stream, |bytes| terminal::draw(&area, bytes));
+    }
+
+    fn set_drawn(&mut self, drawn: Drawn) {
+        if let Some(screen) = &mut self.screen {
+            screen.drawn = drawn;
         }
     }
 
@@ -200,19 +224,20 @@ impl Output {
 
     fn line(&mut self, stream: Stream, text: &str) {
         self.erase();
-        let end = self.line_ends[stream as usize];
         self.put(stream, |bytes| {
             bytes.extend_from_slice(escape::for_terminal(text).as_bytes());
-            bytes.extend_from_slice(end.as_bytes());
+            bytes.push(b'\n');
         });
     }
 
-    /// Removes what was drawn.
+    /// Removes what was drawn. Where nothing can be removed, what follows begins on a line of its own.
     pub fn erase(&mut self) {
         let Some(screen) = &mut self.screen else { return };
-        if let Some(area) = screen.drawn.take() {
-            let (stream, columns) = (screen.stream, screen.columns);
-            self.put(stream, |bytes| terminal::erase(&area, columns, bytes));
+        let (stream, columns) = (screen.stream, screen.columns);
+        match screen.drawn.take() {
+            Drawn::Area(Some(area)) => self.put(stream, |bytes| screen::erase(&area, columns, bytes)),
+            Drawn::Prompt(Some(_)) => self.put(stream, |bytes| bytes.push(b'\n')),
+            Drawn::Area(None) | Drawn::Prompt(None) => {}
         }
     }
 
@@ -225,6 +250,19 @@ impl Output {
             let before = chunk.bytes.len();
             add(&mut chunk.bytes);
             self.waiting += chunk.bytes.len() - before;
+        }
+        if self.chunks.back().is_some_and(|chunk| chunk.bytes.is_empty()) {
+            self.chunks.pop_back();
+        }
+    }
+}
+
+impl Drawn {
+    /// Takes out what stands there; nothing does from then on.
+    fn take(&mut self) -> Self {
+        match self {
+            Self::Area(area) => Self::Area(area.take()),
+            Self::Prompt(prompt) => Self::Prompt(prompt.take()),
         }
     }
 }

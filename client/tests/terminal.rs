@@ -6,6 +6,7 @@ mod stage;
 
 use std::os::unix::process::ExitStatusExt;
 
+use forum_client::line_editor::terminal::Ability;
 use forum_common::wire::{Closing, Notice, Refusal, Reply, Request, Transfer};
 use rustix::process::Signal;
 use stage::{AT_MS, END, LIST_THREADS, Peer, Place, Script, Terminal, WELCOME, digest, thread, user};
@@ -14,7 +15,7 @@ use stage::{AT_MS, END, LIST_THREADS, Peer, Place, Script, Terminal, WELCOME, di
 const FULL_PROMPT: &str = forum_common::text::prompts::NARROW;
 
 /// What makes the line being typed disappear, if it is one row.
-const ERASE: &str = "\x1b[1G\x1b[J";
+const ERASE: &str = "\r\x1b[K";
 
 /// Signals that end a program unless it does something about them, as far as it can.
 const DEADLY: [Signal; 10] = [
@@ -89,9 +90,9 @@ fn what_arrives_is_printed_above_what_is_being_typed() {
     terminal.types("CRT a\r");
     let tag = peer.hears(&Request::CreateThread { title: "a", key: None });
     terminal.types("MSG a hellp\x08o\x01");
-    terminal.shows("> MSG a hello\x1b[3G");
+    terminal.displays(&["> CRT a", "> MSG a hello"], 2);
     peer.done(tag, "Thread a created");
-    terminal.shows(&format!("{ERASE}Thread a created\r\n> MSG a hello\x1b[3G"));
+    terminal.displays(&["> CRT a", "Thread a created", "> MSG a hello"], 2);
     terminal.types("\x05!\r");
     peer.hears(&Request::Post { title: "a", text: "hello!", key: None });
 }
@@ -277,9 +278,9 @@ fn a_line_longer_than_the_screen_is_wrapped_and_erased_as_a_whole() {
     terminal.types("CRT a\rMSG a 語語語語語");
     let tag = peer.hears(&Request::CreateThread { title: "a", key: None });
     // The second wide character would begin in the last column.
-    terminal.shows("> MSG a 語\r\n語語語語\x1b[9G");
+    terminal.displays(&["> CRT a", "> MSG a 語", "語語語語"], 8);
     peer.done(tag, "Thread a created");
-    terminal.shows("\x1b[1A\x1b[1G\x1b[JThread a created\r\n> MSG a 語\r\n語語語語");
+    terminal.displays(&["> CRT a", "Thread a c", "reated", "> MSG a 語", "語語語語"], 8);
 }
 
 #[test]
@@ -337,7 +338,7 @@ const PANICKING: &str = "FORUM_TEST_PANICKING";
 #[test]
 fn a_panic_restores_the_terminal_before_it_says_what_happened() {
     if std::env::var_os(PANICKING).is_some() {
-        let raw_mode = forum_client::line_editor::terminal::RawMode::enter().unwrap();
+        let raw_mode = forum_client::line_editor::terminal::Modes::enter(Ability::Full).unwrap();
         // It is not dropped, as if the process ended in the panic.
         std::mem::forget(raw_mode);
         panic!("on purpose");
@@ -356,37 +357,20 @@ fn a_panic_restores_the_terminal_before_it_says_what_happened() {
 }
 
 #[test]
-fn ctrl_z_gives_the_terminal_back_until_it_is_continued() {
-    let script = Script::new();
-    let mut place = Place::of_yoda(&script);
-    let (mut terminal, mut peer) = yoda(&script, &mut place);
-    warm_up(&mut terminal, &mut peer);
-    terminal.types("CRT a\x1a");
-    terminal.shows("\x1b[?2004l");
-    terminal.child.wait_stopped();
-    terminal.child.signal(Signal::CONT);
-    terminal.shows("\x1b[?2004h");
-    terminal.shows("> CRT a");
-    terminal.types("\r");
-    peer.hears(&Request::CreateThread { title: "a", key: None });
-}
-
-#[test]
 fn notices_are_printed_above_what_is_being_typed_and_drawn_once() {
     let script = Script::new();
     let mut place = Place::of_yoda(&script);
     let (mut terminal, mut peer) = yoda(&script, &mut place);
     warm_up(&mut terminal, &mut peer);
     terminal.types("message hans hel");
-    terminal.shows("> message hans hel\x1b[19G");
+    terminal.displays(&["> message hans hel"], 18);
     peer.notices(&[
         Notice::LoggedIn { name: "hans" },
         Notice::Broadcast { at_ms: AT_MS, from: "hans", text: "hi" },
         Notice::RoomPost { at_ms: AT_MS, room: 1, number: 2, author: "hans", text: "ho" },
     ]);
-    terminal.shows(&format!(
-        "{ERASE}hans logged in\r\nhans: hi\r\nhans (room-1 #2): ho\r\n> message hans hel\x1b[19G"
-    ));
+    terminal
+        .shows(&format!("{ERASE}hans logged in\r\nhans: hi\r\nhans (room-1 #2): ho\r\n> message hans hel"));
     terminal.types("lo\r");
     let tag = peer.hears(&Request::SendMessage { user: "hans", text: "hello", key: None });
     peer.done(tag, "");
@@ -420,9 +404,9 @@ fn tab_completes_commands_and_shows_a_choice() {
     let (mut terminal, mut peer) = yoda(&script, &mut place);
     warm_up(&mut terminal, &mut peer);
     terminal.types("who\t");
-    terminal.shows("> whoelse\x1b[10G");
+    terminal.displays(&["> whoelse"], 9);
     terminal.types("\t");
-    terminal.shows(&format!("{ERASE}whoelse       whoelsesince\r\n> whoelse\x1b[10G"));
+    terminal.displays(&["whoelse       whoelsesince", "> whoelse"], 9);
     terminal.types("s\t60\r");
     peer.hears(&Request::WhoElseSince { seconds: 60, after: None, at_most: None });
 }
@@ -439,14 +423,14 @@ fn tab_asks_for_names_whose_list_nobody_sees() {
         peer.reply(tag, &thread(title));
     }
     peer.reply(tag, &END);
-    terminal.shows("> MSG 3331 \x1b[12G");
+    terminal.displays(&["> MSG 3331"], 11);
     terminal.types("hi\r");
     // Asked once, the titles are known for a while.
     let tag = peer.hears(&Request::Post { title: "3331", text: "hi", key: None });
     peer.done(tag, "Message posted to 3331 thread");
     terminal.shows("Message posted to 3331 thread\r\n> ");
     terminal.types("RDT 9\t");
-    terminal.shows("> RDT 9331 \x1b[12G");
+    terminal.displays(&["> RDT 9331"], 11);
     terminal.types("\x15message h\t");
     let tag = peer.hears(&Request::WhoElse { after: None, at_most: None });
     // Whoever types on before they have come meant the whole word.
@@ -454,11 +438,11 @@ fn tab_asks_for_names_whose_list_nobody_sees() {
     peer.expect_silence();
     peer.reply(tag, &user("hans"));
     peer.reply(tag, &END);
-    terminal.shows("> message hans you\x1b[19G");
+    terminal.displays(&["> message hans you"], 18);
     peer.notice(&Notice::PutInRoom { room: 12, by: "hans", users: "hans yoda" });
     terminal.shows("hans put you in separate room 12: hans, yoda\r\n");
     terminal.types("\x15SRM \t");
-    terminal.shows("> SRM 12 \x1b[10G");
+    terminal.displays(&["> SRM 12"], 9);
     for listed in ["The list of", "\r\n3331", "\r\nhans\r\n"] {
         assert!(!terminal.seen().contains(listed), "{}", terminal.seen());
     }

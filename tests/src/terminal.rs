@@ -37,6 +37,7 @@ impl Terminal {
         let end = || client_end.try_clone().expect("a descriptor is free");
         let state = Arc::new(TempDir::new().expect("there is room for a directory"));
         command.stdin(end()).stdout(end()).stderr(end()).env("XDG_STATE_HOME", state.path());
+        command.env("TERM", "xterm");
         let child = command.spawn().unwrap_or_else(|error| panic!("{command:?} does not start: {error}"));
         let screen = collect(terminal.try_clone().expect("a descriptor is free"));
         let _directories = [directory, state];

@@ -2,7 +2,7 @@
 
 use forum_common::text::prompts;
 
-use super::event::{Action, Ending, PeerAction};
+use super::event::{Ending, PeerAction};
 use super::{Core, Phase};
 use crate::commands;
 use crate::line_editor::editor::Purpose;
@@ -27,7 +27,6 @@ impl Core {
         match entered {
             // Who has nothing more to say may still be waiting for a file.
             Entered::End if !self.input.is_terminal() && self.peers.is_transferring => return Ok(false),
-            Entered::Suspend => self.queue.act(Action::Suspend),
             Entered::ClearScreen => self.output.clear_screen(),
             Entered::Complete => self.complete(),
             entered => self.enter(&entered)?,

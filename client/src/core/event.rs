@@ -76,6 +76,8 @@ pub enum Action {
     AskPeerStatus,
     /// Keep this line for later runs.
     Remember(String),
+    /// Have the kernel show what is typed, or not.
+    ShowTyping(bool),
     /// Give the terminal back, and stop until somebody continues this process: then [`Event::Resumed`].
     Suspend,
     /// It is over.

@@ -93,6 +93,8 @@ pub struct Core {
     completing: Option<Instant>,
     /// The upload that was read from last: each has its turn.
     last_read: forum_common::wire::Tag,
+    /// The kernel has been told to hide what is typed.
+    hides_typing: bool,
     /// It is over, but for what is still to be said.
     leaving: Option<Leaving>,
     /// When the last event came.
@@ -141,6 +143,7 @@ impl Core {
             status: view::Status::default(),
             completing: None,
             last_read: 0,
+            hides_typing: false,
             leaving: None,
             now,
         }
@@ -163,8 +166,14 @@ impl Core {
             Event::Typed(bytes) => self.input.feed(bytes, self.now),
             Event::InputEnded(why) => self.input_ended(why),
             Event::Resized { columns, rows } => self.output.resize(columns, rows),
-            Event::Resumed => self.output.forget_screen(),
-            Event::Stopping => self.queue.act(Action::Suspend),
+            Event::Resumed => {
+                self.output.forget_screen();
+                self.hides_typing = false;
+            }
+            Event::Stopping => {
+                self.output.erase();
+                self.queue.act(Action::Suspend);
+            }
             Event::Connected(udp_port) => return self.connected(udp_port),
             Event::NotConnected(said) => return self.not_connected(&said),
             Event::Received(bytes) => {
@@ -219,7 +228,8 @@ impl Core {
             return Ok(true);
         }
         self.acknowledge();
-        Ok(self.take_entered()? || self.pump() || self.ask_peer_status())
+        let has_gone_on = self.take_entered()? || self.pump() || self.ask_peer_status();
+        Ok(has_gone_on || self.hide_secrets())
     }
 
     /// Bytes for the server.

@@ -12,6 +12,7 @@ use zeroize::Zeroizing;
 
 use super::event::{FileEvent, FileId, PeerAction};
 use super::*;
+use crate::line_editor::terminal::Ability;
 
 /// What the core is put in.
 struct World {
@@ -56,10 +57,9 @@ impl World {
             server_timeout: SILENCE_MAX,
         };
         let now = Instant::now();
-        let screen = on_terminal.then_some(Stream::Out);
+        let place = on_terminal.then_some((Stream::Out, Ability::Full));
         let input = if on_terminal { Input::terminal(&[]) } else { Input::pipe() };
         let surroundings = Surroundings { new_key: key, paths: |_| Vec::new() };
-        let place = Place { screen, terminals: [on_terminal; 2] };
         let mut world = Self {
             core: Core::new(options, input, place, surroundings, now),
             now,
@@ -140,7 +140,7 @@ impl World {
             Action::File(file, action) => self.file(file, action),
             Action::AskPeerStatus => self.core.input(Event::PeerStatus(vec!["a file".into()]), now),
             Action::Suspend => self.core.input(Event::Resumed, now),
-            Action::HangUp | Action::Remember(_) => {}
+            Action::HangUp | Action::Remember(_) | Action::ShowTyping(_) => {}
         }
     }
 

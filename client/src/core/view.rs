@@ -51,12 +51,26 @@ impl Core {
             // In a pipe, a command is answered when its file has arrived.
             Phase::LoggedIn { .. } if !self.input.is_terminal() && self.peers.is_sending => None,
             Phase::LoggedIn { connection, commands } => {
-                let (on_terminal, columns) = (self.input.is_terminal(), self.output.columns());
-                commands.question(&connection.server, on_terminal, columns)
+                // A prompt that can't be removed again comes when there is nothing more to be said before it.
+                let typing_ahead = self.input.is_terminal() && !self.input.is_plain();
+                commands.question(&connection.server, typing_ahead, self.output.columns())
             }
             Phase::LoggingIn { login, .. } => login.question().or_else(|| login.is_again().then(offline)),
             Phase::Dialing | Phase::Resting { .. } => self.again.as_ref().map(|_| offline()),
         }
+    }
+
+    /// Has the kernel hide what is typed while that is a secret, where it is the kernel that shows it. Returns whether
+    /// that changes.
+    pub(super) fn hide_secrets(&mut self) -> bool {
+        let is_secret = self.question().is_some_and(|question| question.purpose == Purpose::Secret);
+        let hides = self.input.is_plain() && is_secret;
+        let changes = hides != self.hides_typing;
+        if changes {
+            self.hides_typing = hides;
+            self.queue.act(Action::ShowTyping(!hides));
+        }
+        changes
     }
 
     fn status(&mut self) -> Vec<String> {
@@ -99,7 +113,7 @@ impl Core {
     /// When the lines above the prompt have to be drawn anew.
     pub(super) fn status_due(&self) -> Option<Instant> {
         let changes = self.is_transferring() || matches!(self.phase, Phase::Resting { .. });
-        (changes && self.input.is_terminal()).then(|| self.now + STATUS_EVERY)
+        (changes && self.input.is_terminal() && !self.input.is_plain()).then(|| self.now + STATUS_EVERY)
     }
 
     /// Asks for the lines about other users' files, when it is time. Returns whether it was.

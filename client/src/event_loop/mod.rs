@@ -21,7 +21,7 @@ use crate::core::Core;
 use crate::core::event::{Action, Ending, Event, FileAction, FileId, PeerAction};
 use crate::dialing::Dialing;
 use crate::line_editor::history_file::HistoryFile;
-use crate::line_editor::terminal::RawMode;
+use crate::line_editor::terminal::Modes;
 use crate::local_files::LocalFiles;
 use crate::output::Stream;
 use crate::signals::Signals;
@@ -76,7 +76,7 @@ pub struct EventLoop {
     /// Signals.
     pub signals: Signals,
     /// On a terminal.
-    pub raw_mode: Option<RawMode>,
+    pub modes: Option<Modes>,
     /// Lines of earlier runs, and for later ones; none if nobody wants that, or it can't be.
     pub history: Option<HistoryFile>,
     /// Where the server is.
@@ -87,6 +87,8 @@ pub struct EventLoop {
     pub server: Server,
     /// What the core knows of other users.
     pub known: State,
+    /// A signal that wants us dead came while we were stopped.
+    pub dying: Option<i32>,
     /// When this turn began.
     pub now: Instant,
 }
@@ -141,6 +143,9 @@ impl EventLoop {
         if let Some(ending) = self.perform() {
             return Some(End::Over(ending));
         }
+        if let Some(signal) = self.dying {
+            return Some(self.die(signal));
+        }
         let ready = match self.wait(self.due()) {
             Ok(ready) => ready,
             Err(error) => {
@@ -152,7 +157,7 @@ impl EventLoop {
         if ready.signals
             && let Some(signal) = self.obey_signals()
         {
-            return Some(End::Killed(signal));
+            return Some(self.die(signal));
         }
         if ready.print {
             self.print();
@@ -188,6 +193,10 @@ impl EventLoop {
                         self.give(Event::PeerStatus(lines));
                     }
                     Action::Remember(line) => self.keep_history(|history| history.keep(&line)),
+                    Action::ShowTyping(shows) => {
+                        // A terminal that has gone will end the input, too.
+                        let _ = self.modes.as_ref().map(|modes| modes.show_typing(shows));
+                    }
                     Action::Suspend => self.suspend(),
                     Action::End(ending) => {
                         self.send();

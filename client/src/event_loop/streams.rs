@@ -7,7 +7,7 @@ use forum_peer::wording::cause;
 use rustix::io::Errno;
 use zeroize::Zeroizing;
 
-use super::{EventLoop, Streams, is_passing};
+use super::{End, EventLoop, Streams, is_passing};
 use crate::core::event::Event;
 use crate::line_editor::history_file::{self, HistoryFile};
 use crate::line_editor::terminal;
@@ -28,14 +28,17 @@ impl EventLoop {
                 Call::Resized => self.resize(),
                 Call::Suspend => self.give(Event::Stopping),
                 Call::Continued => self.resume(),
-                Call::Die(signal) => {
-                    self.give(Event::Killed);
-                    self.print_what_goes();
-                    return Some(signal);
-                }
+                Call::Die(signal) => return Some(signal),
             }
         }
         None
+    }
+
+    /// Says what can be said without waiting, before a signal kills us.
+    pub(super) fn die(&mut self, signal: i32) -> End {
+        self.give(Event::Killed);
+        self.print_what_goes();
+        End::Killed(signal)
     }
 
     pub(super) fn resize(&mut self) {
@@ -47,18 +50,23 @@ impl EventLoop {
 
     /// Gives the terminal back for as long as this process is stopped.
     pub(super) fn suspend(&mut self) {
-        if let Some(raw_mode) = &self.raw_mode {
-            raw_mode.pause();
+        self.print_what_goes();
+        if let Some(modes) = &self.modes {
+            modes.pause();
         }
-        if signals::stop().is_err() {
-            self.resume();
-        }
+        // If it can't be, it goes on.
+        let _ = signals::stop();
+        self.resume();
+        // What ended the stop is one of these; all is drawn anew already.
+        let calls = self.signals.take();
+        self.dying =
+            calls.into_iter().find_map(|call| if let Call::Die(signal) = call { Some(signal) } else { None });
     }
 
     /// Takes the terminal again. A terminal that can't be had will end the input, too.
     fn resume(&mut self) {
-        if let Some(raw_mode) = &self.raw_mode {
-            let _ = raw_mode.resume();
+        if let Some(modes) = &self.modes {
+            let _ = modes.resume();
         }
         self.give(Event::Resumed);
         self.resize();

@@ -39,8 +39,6 @@ pub enum Edit {
     InputEnded,
     /// ^L.
     ClearScreen,
-    /// ^Z.
-    Suspend,
     /// Tab: what the word before the cursor can become is for others to say, and to type.
     Complete,
 }
@@ -101,7 +99,6 @@ impl Editor {
             Key::Interrupt => return Edit::Interrupted(self.take()),
             Key::EndOfInput if self.text.is_empty() => return Edit::InputEnded,
             Key::ClearScreen => return Edit::ClearScreen,
-            Key::Suspend => return Edit::Suspend,
             Key::Complete if self.purpose == Purpose::Command => return Edit::Complete,
             Key::Complete => {}
             Key::Char(c) => self.insert(c.encode_utf8(&mut [0; 4])),

@@ -34,8 +34,6 @@ pub enum Entered {
     End,
     /// ^C on a terminal.
     Interrupt,
-    /// ^Z on a terminal.
-    Suspend,
     /// ^L on a terminal.
     ClearScreen,
     /// Tab on a terminal; see [`Input::typed`] for what is to be completed.
@@ -47,6 +45,8 @@ pub enum Entered {
 pub enum Input {
     /// A pipe or a file.
     Pipe(PipeInput),
+    /// A terminal whose line the kernel edits.
+    Plain(PipeInput),
     /// A terminal in raw mode.
     Terminal(Box<TerminalInput>),
 }
@@ -80,6 +80,11 @@ impl Input {
         Self::Pipe(PipeInput::default())
     }
 
+    /// Lines of a terminal that the kernel edits.
+    pub fn plain() -> Self {
+        Self::Plain(PipeInput::default())
+    }
+
     /// Keys of a terminal in raw mode. The history begins with the lines of `earlier` runs.
     pub fn terminal(earlier: &[String]) -> Self {
         let mut editor = Editor::default();
@@ -96,13 +101,13 @@ impl Input {
 
     /// Whether somebody sits there and types.
     pub fn is_terminal(&self) -> bool {
-        matches!(self, Self::Terminal(_))
+        matches!(self, Self::Terminal(_) | Self::Plain(_))
     }
 
     /// Whether more bytes are wanted. Of a pipe that is one line ahead.
     pub fn is_wanted(&self) -> bool {
         match self {
-            Self::Pipe(pipe) => pipe.ahead.is_none() && !pipe.lines.is_over(),
+            Self::Pipe(pipe) | Self::Plain(pipe) => pipe.ahead.is_none() && !pipe.lines.is_over(),
             Self::Terminal(terminal) => !terminal.gone,
         }
     }
@@ -110,7 +115,7 @@ impl Input {
     /// Takes in bytes.
     pub fn feed(&mut self, bytes: &[u8], now: Instant) {
         match self {
-            Self::Pipe(pipe) => pipe.take(bytes),
+            Self::Pipe(pipe) | Self::Plain(pipe) => pipe.take(bytes),
             Self::Terminal(terminal) => terminal.take(bytes, now),
         }
     }
@@ -118,7 +123,7 @@ impl Input {
     /// No more bytes will come.
     pub fn end(&mut self) {
         match self {
-            Self::Pipe(pipe) => {
+            Self::Pipe(pipe) | Self::Plain(pipe) => {
                 pipe.lines.end();
                 pipe.refill();
             }
@@ -129,7 +134,7 @@ impl Input {
     /// Takes out the lines that may be kept for later runs.
     pub fn take_lines_to_keep(&mut self) -> Vec<String> {
         match self {
-            Self::Pipe(_) => Vec::new(),
+            Self::Pipe(_) | Self::Plain(_) => Vec::new(),
             Self::Terminal(terminal) => std::mem::take(&mut terminal.to_keep),
         }
     }
@@ -138,7 +143,12 @@ impl Input {
     pub fn next(&mut self, question: Option<&Question>, output: &mut Output) -> Option<Entered> {
         match (self, question) {
             (Self::Pipe(pipe), Some(_)) => pipe.next(),
-            (Self::Pipe(_), None) => None,
+            (Self::Plain(plain), Some(question)) => {
+                let entered = plain.next();
+                entered.iter().for_each(|_| output.echo(&question.prompt, ""));
+                entered
+            }
+            (Self::Pipe(_) | Self::Plain(_), None) => None,
             (Self::Terminal(terminal), Some(question)) => terminal.next(question, output),
             (Self::Terminal(terminal), None) => terminal.interrupted().then_some(Entered::Interrupt),
         }
@@ -154,10 +164,15 @@ impl Input {
         Some(yes)
     }
 
+    /// Whether the kernel shows what is typed, and has to be told when that is to be hidden.
+    pub fn is_plain(&self) -> bool {
+        matches!(self, Self::Plain(_))
+    }
+
     /// What has been typed so far, and the byte at which the cursor stands.
     pub fn typed(&self) -> (&str, usize) {
         match self {
-            Self::Pipe(_) => ("", 0),
+            Self::Pipe(_) | Self::Plain(_) => ("", 0),
             Self::Terminal(terminal) => terminal.editor.visible(),
         }
     }
@@ -172,7 +187,7 @@ impl Input {
     /// When [`Input::on_timeout`] is due.
     pub fn deadline(&self) -> Option<Instant> {
         match self {
-            Self::Pipe(_) => None,
+            Self::Pipe(_) | Self::Plain(_) => None,
             Self::Terminal(terminal) => terminal.decide_by,
         }
     }
@@ -261,7 +276,6 @@ impl TerminalInput {
             Edit::Interrupted(_) => Some(Entered::Interrupt),
             Edit::InputEnded => Some(Entered::End),
             Edit::ClearScreen => Some(Entered::ClearScreen),
-            Edit::Suspend => Some(Entered::Suspend),
             Edit::Complete => Some(Entered::Complete),
         }
     }

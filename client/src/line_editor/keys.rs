@@ -47,8 +47,6 @@ pub enum Key {
     Interrupt,
     /// ^D: deletes a character, or ends the input on an empty line.
     EndOfInput,
-    /// ^Z.
-    Suspend,
     /// Tab.
     Complete,
 }
@@ -163,7 +161,6 @@ fn control_key(byte: u8) -> Option<Key> {
         0x15 => Key::KillToStart,
         0x17 => Key::EraseWord,
         0x19 => Key::Yank,
-        0x1a => Key::Suspend,
         _ => return None,
     })
 }
@@ -311,7 +308,6 @@ mod tests {
             (b"\x0c", Key::ClearScreen),
             (b"\x03", Key::Interrupt),
             (b"\x04", Key::EndOfInput),
-            (b"\x1a", Key::Suspend),
         ] {
             assert_eq!(keys_of(&[bytes]), [key], "{bytes:?}");
         }

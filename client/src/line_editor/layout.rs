@@ -1,7 +1,7 @@
 //! How the line being typed lies on the screen: which rows to show, and where the cursor stands.
 //!
 //! Pure: text in, rows out. It knows how wide characters are and refuses to know how a terminal is driven:
-//! that is [`crate::line_editor::terminal`]'s.
+//! that is [`super::screen`]'s.
 
 use forum_common::escape;
 use unicode_segmentation::UnicodeSegmentation;
@@ -66,6 +66,12 @@ impl Area {
         self.rows.drain(..first);
         self.rows.truncate(rows_max);
         self.cursor_row -= first;
+    }
+
+    /// How many rows it takes on a screen of `columns`, which may have changed since it was drawn.
+    pub fn height(&self, columns: usize) -> usize {
+        let columns = columns.max(1);
+        self.rows.iter().map(|row| row.width().div_ceil(columns).max(1)).sum()
     }
 
     /// How many rows above the cursor's the area begins on a screen of `columns`, which may have changed

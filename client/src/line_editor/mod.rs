@@ -1,7 +1,7 @@
 //! The line being typed, from keys to rows on a screen.
 //!
-//! [`keys`], [`lines`], [`editor`], [`input`] and [`layout`] are pure; [`history_file`] has the lines of earlier runs
-//! and [`terminal`] raw mode. None of them knows what a line means.
+//! [`keys`], [`lines`], [`editor`], [`input`], [`layout`] and [`screen`] are pure; [`history_file`] has the lines of
+//! earlier runs and [`terminal`] the modes of a terminal. None of them knows what a line means.
 
 pub mod editor;
 pub mod history_file;
@@ -9,4 +9,5 @@ pub mod input;
 pub mod keys;
 pub mod layout;
 pub mod lines;
+pub mod screen;
 pub mod terminal;

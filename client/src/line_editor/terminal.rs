@@ -1,36 +1,57 @@
-//! The terminal: raw mode that always ends, its size, and how the editor's rows are drawn on it.
+//! The terminal's modes: what this program changes of them ends with it, however it ends.
 //!
-//! It refuses to know what the rows say.
+//! In raw mode every key comes as it is pressed, unseen. Two things stay with the kernel: a newline still goes to the
+//! first column, so that a program behind a pipe (`forum … | tee log`) prints straight; and ^Z still stops everybody
+//! in the foreground. On a terminal that has no escape sequences the kernel edits the line, and only hides secrets.
 
-use std::io::{self, IsTerminal, Write};
+use std::io;
 use std::os::fd::AsFd;
 use std::panic;
-use std::sync::Once;
+use std::sync::{Mutex, Once, PoisonError};
 
-use crossterm::cursor::{MoveTo, MoveToColumn, MoveUp};
-use crossterm::queue;
-use crossterm::terminal::{self, Clear, ClearType};
-
-use crate::line_editor::layout::Area;
+use rustix::stdio::{stderr, stdin, stdout};
+use rustix::termios::{
+    LocalModes, OptionalActions, OutputModes, SpecialCodeIndex, Termios, isatty, tcgetattr, tcgetwinsize,
+    tcsetattr,
+};
 
 /// Makes the terminal say where a paste begins and ends, and not any more (xterm's `ctlseqs`, DEC private
-/// mode 2004). crossterm has them only together with its event loop.
+/// mode 2004).
 const BRACKET_PASTES: &[u8] = b"\x1b[?2004h";
 const UNBRACKET_PASTES: &[u8] = b"\x1b[?2004l";
 
 /// Columns and rows of a terminal that does not tell.
 pub const USUAL_SIZE: (usize, usize) = (80, 24);
 
-/// Raw mode, until it is dropped; also a panic ends it, before it says what happened.
-#[derive(Debug)]
-pub struct RawMode(());
+/// How much a terminal can do.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Ability {
+    /// It knows escape sequences.
+    Full,
+    /// It prints what it gets, and that is all.
+    Plain,
+}
 
-impl RawMode {
-    /// Begins to get every key as it is pressed, unseen.
+impl Ability {
+    /// What the value of the variable `TERM` promises.
+    pub fn of(term: Option<&str>) -> Self {
+        if matches!(term, None | Some("" | "dumb")) { Self::Plain } else { Self::Full }
+    }
+}
+
+/// How the terminal was before this program changed it, and what can be done with it.
+static BEFORE: Mutex<Option<(Termios, Ability)>> = Mutex::new(None);
+
+/// The terminal as this program wants it, until it is dropped; also a panic ends that, before it says what happened.
+#[derive(Debug)]
+pub struct Modes(Ability);
+
+impl Modes {
+    /// Takes the terminal.
     ///
     /// # Errors
     /// Standard input is no terminal, or one that has gone.
-    pub fn enter() -> io::Result<Self> {
+    pub fn enter(ability: Ability) -> io::Result<Self> {
         static HOOK: Once = Once::new();
         HOOK.call_once(|| {
             let report = panic::take_hook();
@@ -40,90 +61,88 @@ impl RawMode {
             }));
         });
         // From here on, also what can't be begun in full is ended.
-        let raw_mode = Self(());
-        begin()?;
-        Ok(raw_mode)
+        let modes = Self(ability);
+        modes.begin()?;
+        Ok(modes)
     }
 
-    /// Ends it for the time that somebody else has the terminal.
+    /// Gives the terminal back for the time that somebody else has it.
     pub fn pause(&self) {
         restore();
     }
 
-    /// Begins it anew. Whoever had the terminal may have left it in any state.
+    /// Takes it again. Whoever had the terminal may have left it in any state.
     ///
     /// # Errors
-    /// As [`RawMode::enter`].
+    /// As [`Modes::enter`].
     pub fn resume(&self) -> io::Result<()> {
         restore();
-        begin()
+        self.begin()
+    }
+
+    /// Shows what is typed, or hides it, where the kernel does that.
+    ///
+    /// # Errors
+    /// The terminal has gone.
+    pub fn show_typing(&self, shows: bool) -> io::Result<()> {
+        if self.0 == Ability::Full {
+            return Ok(());
+        }
+        let mut modes = tcgetattr(stdin())?;
+        modes.local_modes.set(LocalModes::ECHO, shows);
+        // The end of a hidden line is seen all the same.
+        modes.local_modes.set(LocalModes::ECHONL, !shows);
+        Ok(tcsetattr(stdin(), OptionalActions::Now, &modes)?)
+    }
+
+    fn begin(&self) -> io::Result<()> {
+        let before = tcgetattr(stdin())?;
+        *BEFORE.lock().unwrap_or_else(PoisonError::into_inner) = Some((before.clone(), self.0));
+        if self.0 == Ability::Plain {
+            return Ok(());
+        }
+        let mut raw = before;
+        raw.make_raw();
+        raw.output_modes |= OutputModes::OPOST | OutputModes::ONLCR;
+        raw.local_modes |= LocalModes::ISIG;
+        // Of the keys that send signals only ^Z still does: 0 is no key.
+        raw.special_codes[SpecialCodeIndex::VINTR] = 0;
+        raw.special_codes[SpecialCodeIndex::VQUIT] = 0;
+        tcsetattr(stdin(), OptionalActions::Now, &raw)?;
+        send(BRACKET_PASTES)
     }
 }
 
-impl Drop for RawMode {
+impl Drop for Modes {
     fn drop(&mut self) {
         restore();
     }
 }
 
-fn begin() -> io::Result<()> {
-    terminal::enable_raw_mode()?;
-    escape(BRACKET_PASTES)
-}
-
-/// What can't be restored now is beyond help, so errors are of no interest.
+/// Makes the terminal what it was. What can't be restored now is beyond help, so errors are of no interest; and one
+/// does not keep the other from being tried.
 fn restore() {
-    if terminal::is_raw_mode_enabled().unwrap_or(false) {
-        let _ = escape(UNBRACKET_PASTES);
-        let _ = terminal::disable_raw_mode();
+    let before = BEFORE.lock().unwrap_or_else(PoisonError::into_inner).take();
+    if let Some((modes, ability)) = before {
+        let _ = tcsetattr(stdin(), OptionalActions::Now, &modes);
+        if ability == Ability::Full {
+            let _ = send(UNBRACKET_PASTES);
+        }
     }
 }
 
 /// Sends an escape sequence to whichever standard stream is the terminal.
-fn escape(sequence: &[u8]) -> io::Result<()> {
-    if io::stdout().is_terminal() {
-        let mut out = io::stdout();
-        out.write_all(sequence)?;
-        out.flush()
-    } else {
-        io::stderr().write_all(sequence)
-    }
+fn send(sequence: &[u8]) -> io::Result<()> {
+    let stream = if isatty(stdout()) { stdout() } else { stderr() };
+    rustix::io::write(stream, sequence)?;
+    Ok(())
 }
 
 /// Columns and rows of the terminal behind `fd`.
 pub fn size(fd: impl AsFd) -> (usize, usize) {
-    match rustix::termios::tcgetwinsize(fd) {
+    match tcgetwinsize(fd) {
         Ok(size) if size.ws_col > 0 && size.ws_row > 0 => (size.ws_col.into(), size.ws_row.into()),
         _ => USUAL_SIZE,
-    }
-}
-
-/// Appends what draws `area`, the cursor being where its first row begins.
-pub fn draw(area: &Area, bytes: &mut Vec<u8>) {
-    bytes.extend_from_slice(area.rows.join("\r\n").as_bytes());
-    let below = area.rows.len() - 1 - area.cursor_row;
-    let column = u16::try_from(area.cursor_column).unwrap_or(u16::MAX);
-    up(below, bytes);
-    queue!(bytes, MoveToColumn(column)).expect("memory takes everything");
-}
-
-/// Appends what makes `area` disappear from a screen of so many columns, leaving the cursor where its first
-/// row began.
-pub fn erase(area: &Area, columns: usize, bytes: &mut Vec<u8>) {
-    up(area.rows_above_cursor(columns), bytes);
-    queue!(bytes, MoveToColumn(0), Clear(ClearType::FromCursorDown)).expect("memory takes everything");
-}
-
-/// Appends what empties the screen.
-pub fn clear(bytes: &mut Vec<u8>) {
-    queue!(bytes, MoveTo(0, 0), Clear(ClearType::All)).expect("memory takes everything");
-}
-
-/// Moving up by 0 rows would move up by 1.
-fn up(rows: usize, bytes: &mut Vec<u8>) {
-    if rows > 0 {
-        let rows = u16::try_from(rows).unwrap_or(u16::MAX);
-        queue!(bytes, MoveUp(rows)).expect("memory takes everything");
     }
 }
 
@@ -132,23 +151,12 @@ mod tests {
     use super::*;
 
     #[test]
-    fn drawing_ends_at_the_cursor_and_erasing_where_drawing_began() {
-        let rows = vec!["> abc".to_owned(), "def".to_owned(), "g".to_owned()];
-        let area = Area { rows, cursor_row: 1, cursor_column: 2 };
-        let mut bytes = Vec::new();
-        draw(&area, &mut bytes);
-        assert_eq!(bytes, b"> abc\r\ndef\r\ng\x1b[1A\x1b[3G");
-        bytes.clear();
-        erase(&area, 5, &mut bytes);
-        assert_eq!(bytes, b"\x1b[1A\x1b[1G\x1b[J");
-    }
-
-    #[test]
-    fn the_first_row_is_not_left_upwards() {
-        let area = Area { rows: vec!["> ".to_owned()], cursor_row: 0, cursor_column: 2 };
-        let mut bytes = Vec::new();
-        draw(&area, &mut bytes);
-        erase(&area, 80, &mut bytes);
-        assert_eq!(bytes, b"> \x1b[3G\x1b[1G\x1b[J");
+    fn a_terminal_of_no_name_or_a_dumb_one_gets_no_escape_sequences() {
+        for plain in [None, Some(""), Some("dumb")] {
+            assert_eq!(Ability::of(plain), Ability::Plain);
+        }
+        for full in ["xterm-256color", "tmux", "linux", "dumber"] {
+            assert_eq!(Ability::of(Some(full)), Ability::Full);
+        }
     }
 }

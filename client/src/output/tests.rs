@@ -2,9 +2,8 @@
 
 use super::*;
 
-const PIPES: Place = Place { screen: None, terminals: [false; 2] };
-/// A screen that is no terminal: line ends stay what they are.
-const SCREEN: Place = Place { screen: Some(Stream::Out), terminals: [false; 2] };
+const PIPES: Place = None;
+const SCREEN: Place = Some((Stream::Out, Ability::Full));
 
 /// All that waits, for stdout and for stderr.
 fn taken(output: &mut Output) -> [String; 2] {
@@ -84,7 +83,7 @@ fn a_notice_is_printed_above_what_is_being_typed() {
     output.say("yoda logged in");
     output.draw(Some(&VIEW));
     output.draw(None);
-    let (draw, erase) = ("> LS\x1b[5G", "\x1b[1G\x1b[J");
+    let (draw, erase) = ("> LS", "\r\x1b[K");
     assert_eq!(taken(&mut output)[0], format!("{draw}{erase}yoda logged in\n{draw}{erase}"));
 }
 
@@ -95,5 +94,20 @@ fn many_notices_at_once_are_drawn_over_once() {
     (0..500).for_each(|n| output.say(format_args!("notice {n}")));
     output.draw(Some(&VIEW));
     let notices: String = (0..500).map(|n| format!("notice {n}\n")).collect();
-    assert_eq!(taken(&mut output)[0], format!("> LS\x1b[5G\x1b[1G\x1b[J{notices}> LS\x1b[5G"));
+    assert_eq!(taken(&mut output)[0], format!("> LS\r\x1b[K{notices}> LS"));
+}
+
+#[test]
+fn a_terminal_without_escape_sequences_gets_plain_prompts_on_lines_of_their_own() {
+    let mut output = Output::new(Some((Stream::Out, Ability::Plain)));
+    let view = |text| View { status: vec!["Uploading f".into()], prompt: "> ", text, cursor: 0 };
+    output.draw(Some(&view("")));
+    output.draw(Some(&view("")));
+    output.say("yoda logged in");
+    output.draw(Some(&view("")));
+    // The kernel shows LST, and the end of its line.
+    output.echo("> ", "LST");
+    output.say("No threads to list");
+    output.draw(Some(&view("")));
+    assert_eq!(taken(&mut output)[0], "> \nyoda logged in\n> No threads to list\n> ");
 }

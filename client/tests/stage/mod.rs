@@ -6,6 +6,7 @@ use std::fs::File;
 use std::io::{self, BufRead, BufReader, Read, Write};
 use std::net::{TcpListener, TcpStream};
 use std::os::fd::OwnedFd;
+use std::os::unix::fs::OpenOptionsExt;
 use std::process::{Child, ChildStdin, Command, ExitStatus, Output, Stdio};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -17,6 +18,7 @@ use forum_common::wire::{
     Closing, Digest, Frame, Input, Key, LimitListBuf, NO_TAG, Notice, OwnedReply, Refusal, Reply, Request,
     Tag, TakeOver, Transfer, VERSION, kinds,
 };
+use rustix::fs::OFlags;
 use rustix::io::ioctl_fionread;
 use rustix::process::{Pid, Resource, Rlimit, Signal, WaitOptions, kill_process, prlimit, waitpid};
 use rustix::pty::{OpenptFlags, grantpt, openpt, ptsname, unlockpt};
@@ -71,6 +73,9 @@ pub(crate) fn digest(content: &[u8]) -> Digest {
 
 /// Bytes that wait in a pipe which can't take a long line more: a pipe holds 64 KiB.
 const STUCK_BYTES: u64 = 56 << 10;
+
+/// Rows that a terminal keeps which have left its screen.
+const SCROLLBACK_ROWS: usize = 1_000;
 
 /// What a client shows of the message by which [`Peer::expect_silence`] finds out that it has nothing else to say.
 /// Tests that collect lines don't see it.
@@ -381,7 +386,7 @@ impl Place {
         let mut command = Command::new(program);
         let state = Arc::new(tempfile::tempdir().unwrap());
         command.current_dir(directory.path()).env_remove("FORUM_PASSWORD");
-        command.env("XDG_STATE_HOME", state.path());
+        command.env("XDG_STATE_HOME", state.path()).env("TERM", "xterm");
         Self { directory, state, command }
     }
 
@@ -459,19 +464,70 @@ impl Place {
         Running { child, _places: self.places() }
     }
 
+    /// Runs a script of bash on a terminal of 80 columns and 24 rows, which is the controlling one of the shell and of
+    /// what it starts; `"$0" "$@"` in it is the client.
+    pub(crate) fn shell(&mut self, script: &str) -> Terminal {
+        let name = OpenedTerminal::open();
+        let path = name.path.clone();
+        let mut shell = Command::new("setsid");
+        // The first terminal that the leader of a session opens becomes its controlling one.
+        shell.args(["bash", "--norc", "-c", &format!("exec <>{path} >&0 2>&0; {script}")]);
+        shell.arg(self.command.get_program()).args(self.command.get_args());
+        shell.current_dir(self.directory.path()).env_remove("FORUM_PASSWORD");
+        for (name, value) in self.command.get_envs() {
+            shell.env(name, value.unwrap_or_default());
+        }
+        shell.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
+        name.run(shell, self.places())
+    }
+
     /// Runs the client on a terminal of 80 columns and 24 rows.
     pub(crate) fn terminal(&mut self) -> Terminal {
-        let master = openpt(OpenptFlags::RDWR | OpenptFlags::NOCTTY).unwrap();
-        grantpt(&master).unwrap();
-        unlockpt(&master).unwrap();
-        tcsetwinsize(&master, Winsize { ws_row: 24, ws_col: 80, ws_xpixel: 0, ws_ypixel: 0 }).unwrap();
-        let name = ptsname(&master, Vec::new()).unwrap();
-        let slave = || File::options().read(true).write(true).open(name.to_str().unwrap()).unwrap();
+        let opened = OpenedTerminal::open();
+        let slave = || opened.slave();
         self.command.stdin(slave()).stdout(slave()).stderr(slave());
-        let (keep, before) = (slave(), tcgetattr(slave()).unwrap());
-        let child = Running { child: self.command.spawn().unwrap(), _places: self.places() };
-        let screen = chunks(File::from(master.try_clone().unwrap()));
-        Terminal { child, keys: master, screen, seen: Vec::new(), looked: 0, slave: keep, before }
+        let places = self.places();
+        let command = std::mem::replace(&mut self.command, Command::new("true"));
+        let (terminal, command) = opened.run_again(command, places);
+        self.command = command;
+        terminal
+    }
+}
+
+/// A terminal that nobody uses yet.
+struct OpenedTerminal {
+    keys: OwnedFd,
+    path: String,
+}
+
+impl OpenedTerminal {
+    fn open() -> Self {
+        let keys = openpt(OpenptFlags::RDWR | OpenptFlags::NOCTTY).unwrap();
+        grantpt(&keys).unwrap();
+        unlockpt(&keys).unwrap();
+        tcsetwinsize(&keys, Winsize { ws_row: 24, ws_col: 80, ws_xpixel: 0, ws_ypixel: 0 }).unwrap();
+        let path = ptsname(&keys, Vec::new()).unwrap().into_string().unwrap();
+        Self { keys, path }
+    }
+
+    fn slave(&self) -> File {
+        let no_control = i32::try_from(OFlags::NOCTTY.bits()).unwrap();
+        File::options().read(true).write(true).custom_flags(no_control).open(&self.path).unwrap()
+    }
+
+    fn run(self, command: Command, places: [Arc<TempDir>; 2]) -> Terminal {
+        self.run_again(command, places).0
+    }
+
+    /// Runs a command here; the command is handed back.
+    fn run_again(self, mut command: Command, places: [Arc<TempDir>; 2]) -> (Terminal, Command) {
+        let slave = self.slave();
+        let before = tcgetattr(&slave).unwrap();
+        let child = Running { child: command.spawn().unwrap(), _places: places };
+        let screen = chunks(File::from(self.keys.try_clone().unwrap()));
+        let display = vt100::Parser::new(24, 80, SCROLLBACK_ROWS);
+        let (keys, seen) = (self.keys, Vec::new());
+        (Terminal { child, keys, screen, seen, looked: 0, display, slave, before }, command)
     }
 }
 
@@ -598,6 +654,8 @@ pub(crate) struct Terminal {
     seen: Vec<u8>,
     /// How far [`Terminal::shows`] has looked.
     looked: usize,
+    /// What a person sees of all that has come.
+    display: vt100::Parser,
     slave: File,
     before: Termios,
 }
@@ -610,9 +668,10 @@ impl Terminal {
         }
     }
 
-    pub(crate) fn resize(&self, columns: u16, rows: u16) {
+    pub(crate) fn resize(&mut self, columns: u16, rows: u16) {
         let size = Winsize { ws_row: rows, ws_col: columns, ws_xpixel: 0, ws_ypixel: 0 };
         tcsetwinsize(&self.keys, size).unwrap();
+        self.display.screen_mut().set_size(rows, columns);
         // The terminal is not the client's controlling one, so the kernel does not tell it.
         self.child.signal(Signal::WINCH);
     }
@@ -626,11 +685,59 @@ impl Terminal {
                 self.looked += at + wanted.len();
                 return;
             }
-            match self.screen.recv_timeout(DEADLINE.saturating_sub(start.elapsed())) {
-                Ok(bytes) => self.seen.extend(bytes),
-                Err(_) => panic!("wanted {wanted:?} in {:?}", String::from_utf8_lossy(fresh)),
+            if !self.take(start) {
+                let fresh = String::from_utf8_lossy(&self.seen[self.looked..]).into_owned();
+                panic!("wanted {wanted:?} in {fresh:?}");
             }
         }
+    }
+
+    /// Takes in what comes next; `false`: nothing does until the deadline.
+    fn take(&mut self, start: Instant) -> bool {
+        match self.screen.recv_timeout(DEADLINE.saturating_sub(start.elapsed())) {
+            Ok(bytes) => {
+                self.display.process(&bytes);
+                self.seen.extend(bytes);
+                true
+            }
+            Err(_) => false,
+        }
+    }
+
+    /// The rows that a person sees, without those below the last that has anything.
+    pub(crate) fn rows(&self) -> Vec<String> {
+        let columns = self.display.screen().size().1;
+        let rows = self.display.screen().rows(0, columns).map(|row| row.trim_end().to_owned());
+        let mut rows: Vec<String> = rows.collect();
+        rows.truncate(rows.iter().rposition(|row| !row.is_empty()).map_or(0, |last| last + 1));
+        rows
+    }
+
+    /// Insists on a person seeing these as the last rows, the cursor at this column of the last one.
+    pub(crate) fn displays(&mut self, wanted: &[&str], column: u16) {
+        let start = Instant::now();
+        let is_there = |terminal: &Self| {
+            let (row, at) = terminal.display.screen().cursor_position();
+            let rows = terminal.rows();
+            rows.ends_with(&wanted.iter().map(|row| (*row).to_owned()).collect::<Vec<_>>())
+                && (usize::from(row) + 1, at) == (rows.len(), column)
+        };
+        while !is_there(self) {
+            let cursor = self.display.screen().cursor_position();
+            assert!(self.take(start), "wanted {wanted:?} and {column} in {:#?}, {cursor:?}", self.rows());
+        }
+        self.looked = self.seen.len();
+    }
+
+    /// The rows that have left the screen at its top.
+    pub(crate) fn scrollback(&mut self) -> Vec<String> {
+        let screen = self.display.screen_mut();
+        screen.set_scrollback(SCROLLBACK_ROWS);
+        let gone = screen.scrollback();
+        let columns = screen.size().1;
+        let rows = screen.rows(0, columns).take(gone).map(|row| row.trim_end().to_owned()).collect();
+        screen.set_scrollback(0);
+        rows
     }
 
     /// Everything that was sent to the screen so far, as far as it was waited for.
@@ -642,10 +749,15 @@ impl Terminal {
     pub(crate) fn end(&mut self) -> ExitStatus {
         let status = self.child.wait();
         self.shows("\x1b[?2004l");
+        self.is_as_before();
+        status
+    }
+
+    /// Insists on the terminal having the modes that it had at first.
+    pub(crate) fn is_as_before(&self) {
         let after = tcgetattr(&self.slave).unwrap();
         assert_eq!(after.local_modes, self.before.local_modes);
         assert_eq!(after.input_modes, self.before.input_modes);
         assert_eq!(after.output_modes, self.before.output_modes);
-        status
     }
 }

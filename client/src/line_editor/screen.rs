@@ -1,0 +1,233 @@
+//! How rows get onto a terminal, and what has to be sent when they change.
+//!
+//! Only differences are sent, and rows are cleared one by one: a terminal that is told to clear all that is below may
+//! put what was there into its scrollback. Pure: rows in, bytes out. It doesn't know what the rows say.
+
+use unicode_segmentation::UnicodeSegmentation;
+use unicode_width::UnicodeWidthStr;
+
+use super::layout::Area;
+
+/// Appends what makes `new` out of `old` on a screen of so many columns; the cursor stands where `old` has it.
+pub fn change(old: &Area, new: &Area, columns: usize, bytes: &mut Vec<u8>) {
+    let mut pen = Pen { row: old.cursor_row, column: Some(old.cursor_column), bytes };
+    for (at, row) in new.rows.iter().enumerate() {
+        let before = old.rows.get(at).map_or("", String::as_str);
+        if at >= old.rows.len() {
+            pen.begin_row(at);
+        }
+        if before != row {
+            pen.replace(at, before, row, columns);
+        }
+    }
+    for (at, row) in old.rows.iter().enumerate().skip(new.rows.len()) {
+        if !row.is_empty() {
+            pen.go(at, 0);
+            pen.clear_to_end();
+        }
+    }
+    pen.go(new.cursor_row, new.cursor_column);
+}
+
+/// Appends what draws `area`, the cursor being where its first row begins.
+pub fn draw(area: &Area, columns: usize, bytes: &mut Vec<u8>) {
+    let nothing = Area { rows: vec![String::new()], cursor_row: 0, cursor_column: 0 };
+    change(&nothing, area, columns, bytes);
+}
+
+/// Appends what makes `area` disappear from a screen of so many columns, leaving the cursor where its first row began.
+/// The screen may have become narrower since it was drawn, and have broken the rows anew.
+pub fn erase(area: &Area, columns: usize, bytes: &mut Vec<u8>) {
+    let height = area.height(columns);
+    let mut pen = Pen { row: area.rows_above_cursor(columns), column: None, bytes };
+    for row in 0..height {
+        pen.go(row, 0);
+        pen.clear_to_end();
+    }
+    pen.go(0, 0);
+}
+
+/// Appends what empties the screen.
+pub fn clear(bytes: &mut Vec<u8>) {
+    bytes.extend_from_slice(b"\x1b[H\x1b[2J");
+}
+
+/// Where the cursor is, and what moves it. Rows are counted from the first of the area.
+struct Pen<'b> {
+    row: usize,
+    /// None after the last column was written to: terminals differ in where the cursor is then.
+    column: Option<usize>,
+    bytes: &'b mut Vec<u8>,
+}
+
+impl Pen<'_> {
+    fn put(&mut self, text: &str) {
+        self.bytes.extend_from_slice(text.as_bytes());
+    }
+
+    /// Goes to a place in a row that is on the screen.
+    fn go(&mut self, row: usize, column: usize) {
+        self.go_to_row(row);
+        match column {
+            _ if self.column == Some(column) => {}
+            0 => self.put("\r"),
+            column => self.put(&format!("\x1b[{}G", column + 1)),
+        }
+        self.column = Some(column);
+    }
+
+    fn go_to_row(&mut self, row: usize) {
+        match row.abs_diff(self.row) {
+            0 => {}
+            rows if row > self.row => self.put(&format!("\x1b[{rows}B")),
+            rows => self.put(&format!("\x1b[{rows}A")),
+        }
+        self.row = row;
+    }
+
+    /// Goes to a row that is not on the screen yet, behind the last one.
+    fn begin_row(&mut self, row: usize) {
+        self.go_to_row(row - 1);
+        // The terminal goes to the first column by itself.
+        self.put("\n");
+        (self.row, self.column) = (row, Some(0));
+    }
+
+    /// Makes one row out of another.
+    fn replace(&mut self, at: usize, old: &str, new: &str, columns: usize) {
+        let same = old.graphemes(true).zip(new.graphemes(true)).take_while(|(old, new)| old == new);
+        let length = same.map(|(cluster, _)| cluster.len()).sum();
+        let width = new.width();
+        self.go(at, new[..length].width());
+        self.put(&new[length..]);
+        self.column = (width < columns).then_some(width);
+        if old.width() > width {
+            self.clear_to_end();
+        }
+    }
+
+    fn clear_to_end(&mut self) {
+        self.put("\x1b[K");
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::line_editor::layout::{View, layout};
+
+    fn area(rows: &[&str], cursor_row: usize, cursor_column: usize) -> Area {
+        Area { rows: rows.iter().map(|row| (*row).to_owned()).collect(), cursor_row, cursor_column }
+    }
+
+    fn changed(old: &Area, new: &Area) -> String {
+        let mut bytes = Vec::new();
+        change(old, new, 80, &mut bytes);
+        String::from_utf8(bytes).unwrap()
+    }
+
+    #[test]
+    fn what_is_typed_at_the_end_is_all_that_is_sent() {
+        assert_eq!(changed(&area(&["> LS"], 0, 4), &area(&["> LST"], 0, 5)), "T");
+        assert_eq!(changed(&area(&["> LST"], 0, 5), &area(&["> LS"], 0, 4)), "\x1b[5G\x1b[K");
+        assert_eq!(changed(&area(&["> LST"], 0, 5), &area(&["> LST"], 0, 3)), "\x1b[4G");
+        assert_eq!(changed(&area(&["> LST"], 0, 5), &area(&["> LST"], 0, 5)), "");
+    }
+
+    #[test]
+    fn drawing_ends_at_the_cursor_and_erasing_where_drawing_began() {
+        let three = area(&["> abc", "def", "g"], 1, 2);
+        let mut bytes = Vec::new();
+        draw(&three, 80, &mut bytes);
+        assert_eq!(String::from_utf8(std::mem::take(&mut bytes)).unwrap(), "> abc\ndef\ng\x1b[1A\x1b[3G");
+        erase(&three, 80, &mut bytes);
+        assert_eq!(String::from_utf8(bytes).unwrap(), "\x1b[1A\r\x1b[K\x1b[1B\x1b[K\x1b[1B\x1b[K\x1b[2A");
+    }
+
+    #[test]
+    fn the_first_row_is_not_left_upwards() {
+        let mut bytes = Vec::new();
+        erase(&area(&["> "], 0, 2), 80, &mut bytes);
+        assert_eq!(bytes, b"\r\x1b[K");
+    }
+
+    /// A terminal that knows what is sent here, and no scrollback.
+    struct Grid {
+        cells: Vec<Vec<String>>,
+        row: usize,
+        column: usize,
+        columns: usize,
+    }
+
+    impl Grid {
+        fn new(columns: usize, rows: usize) -> Self {
+            Self { cells: vec![vec![String::new(); columns]; rows], row: 0, column: 0, columns }
+        }
+
+        fn obey(&mut self, text: &str) {
+            let mut rest = text;
+            while !rest.is_empty() {
+                if let Some(sequence) = rest.strip_prefix("\x1b[") {
+                    let end = sequence.find(|c: char| c.is_ascii_alphabetic()).unwrap();
+                    let count: usize = sequence[..end].parse().unwrap_or(1);
+                    match &sequence[end..=end] {
+                        "A" => self.row -= count,
+                        "B" => self.row += count,
+                        "G" => self.column = count - 1,
+                        "K" => self.cells[self.row][self.column.min(self.columns)..].fill(String::new()),
+                        other => panic!("{other}"),
+                    }
+                    rest = &sequence[end + 1..];
+                    continue;
+                }
+                let cluster = rest.graphemes(true).next().unwrap();
+                match cluster {
+                    "\r" => self.column = 0,
+                    "\n" => (self.row, self.column) = (self.row + 1, 0),
+                    cluster => {
+                        self.cells[self.row][self.column] = cluster.to_owned();
+                        for more in 1..cluster.width() {
+                            self.cells[self.row][self.column + more] = String::new();
+                        }
+                        self.column += cluster.width();
+                    }
+                }
+                rest = &rest[cluster.len()..];
+            }
+        }
+
+        fn rows(&self) -> Vec<String> {
+            self.cells.iter().map(|row| row.concat()).collect()
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn whatever_changes_the_screen_shows_the_new_rows_and_nothing_of_the_old(
+            texts in proptest::collection::vec(("[a-c語]{0,60}", 0usize..60), 1..8), columns in 2usize..20,
+        ) {
+            let mut grid = Grid::new(columns, 80);
+            let mut old = area(&[""], 0, 0);
+            for (text, cursor) in &texts {
+                let cursor = text.floor_char_boundary((*cursor).min(text.len()));
+                let view = View { status: Vec::new(), prompt: "> ", text, cursor };
+                let new = layout(&view, columns, 70);
+                let mut bytes = Vec::new();
+                change(&old, &new, columns, &mut bytes);
+                grid.obey(std::str::from_utf8(&bytes).unwrap());
+                let mut wanted = new.rows.clone();
+                wanted.resize(80, String::new());
+                prop_assert_eq!(grid.rows(), wanted);
+                prop_assert_eq!((grid.row, grid.column), (new.cursor_row, new.cursor_column));
+                old = new;
+            }
+            let mut bytes = Vec::new();
+            erase(&old, columns, &mut bytes);
+            grid.obey(std::str::from_utf8(&bytes).unwrap());
+            prop_assert!(grid.rows().iter().all(String::is_empty));
+            prop_assert_eq!((grid.row, grid.column), (0, 0));
+        }
+    }
+}

@@ -1,0 +1,176 @@
+//! The client on its controlling terminal, below a shell: ^Z and `fg`, pipelines, a terminal that can do little, and
+//! what is left in the scrollback.
+#![forbid(unsafe_code)]
+
+mod stage;
+
+use forum_common::wire::{Notice, Reply, Request};
+use stage::{AT_MS, END, LIST_THREADS, Peer, Place, Script, Terminal, WELCOME};
+
+/// Runs the client in the foreground; when it is stopped, says so, waits for a line, and continues it.
+const STOP_AND_GO: &str =
+    "set -m; \"$0\" \"$@\"; echo stopped $?; read -r line; fg >/dev/null; echo ended $?";
+
+/// Stops the client with ^Z, looks at the terminal, and continues it.
+fn stop_and_go(terminal: &mut Terminal) {
+    terminal.types("\x1a");
+    terminal.shows("stopped 147\r\n");
+    terminal.is_as_before();
+    terminal.types("go\r");
+    terminal.shows("go\r\n");
+}
+
+#[test]
+fn ctrl_z_gives_the_terminal_back_at_every_phase_and_the_line_is_drawn_once_after_fg() {
+    for phase in 0..4 {
+        let script = Script::new();
+        let mut terminal = Place::new(&script).shell(STOP_AND_GO);
+        let mut peer = script.accept();
+        let hello = peer.hears_hello(true);
+        if phase == 0 {
+            stop_and_go(&mut terminal);
+        }
+        peer.hello(hello, forum_common::wire::VERSION, "UTC");
+        terminal.shows("Enter username: ");
+        if phase == 1 {
+            terminal.types("yo");
+            terminal.displays(&["Enter username: yo"], 18);
+            stop_and_go(&mut terminal);
+            terminal.displays(&["stopped 147", "go", "Enter username: yo"], 18);
+            terminal.types("\x15");
+        }
+        terminal.types("yoda\r");
+        let tag = peer.hears_log_in("yoda");
+        peer.reply(tag, &Reply::PasswordWanted { known: true });
+        terminal.shows("Enter password: ");
+        if phase == 2 {
+            stop_and_go(&mut terminal);
+            terminal.displays(&["stopped 147", "go", "Enter password:"], 16);
+        }
+        terminal.types("jedi\r");
+        let tag = peer.hears(&Request::Password { password: "jedi" });
+        peer.reply(tag, &WELCOME);
+        terminal.shows("more with help: ");
+        if phase == 3 {
+            terminal.types("LST\r");
+            let tag = peer.hears(&LIST_THREADS);
+            peer.reply(tag, &END);
+            terminal.types("CRT a");
+            terminal.displays(&["No threads to list", "> CRT a"], 7);
+            stop_and_go(&mut terminal);
+            terminal.displays(&["stopped 147", "go", "> CRT a"], 7);
+            terminal.types("\x15");
+        }
+        terminal.types("XIT\r");
+        peer.say_goodbye();
+        terminal.shows("Goodbye\r\n");
+        terminal.shows("ended 0\r\n");
+    }
+}
+
+/// Yoda below a shell that runs this, logged in, who has had a list.
+fn yoda(script: &Script, place: &mut Place, line: &str) -> (Terminal, Peer) {
+    let mut terminal = place.shell(line);
+    let mut peer = script.admit();
+    terminal.shows("Welcome to the forum\r\n");
+    terminal.types("LST\r");
+    let tag = peer.hears(&LIST_THREADS);
+    peer.reply(tag, &END);
+    terminal.shows("No threads to list\r\n");
+    (terminal, peer)
+}
+
+#[test]
+fn a_program_behind_a_pipe_prints_straight_and_is_stopped_too() {
+    for program in ["cat", "tee log"] {
+        let script = Script::new();
+        let mut place = Place::of_yoda(&script);
+        let line = format!(
+            "set -m; \"$0\" \"$@\" | {program}; echo stopped $?; read -r line; fg >/dev/null; echo ended"
+        );
+        let (mut terminal, mut peer) = yoda(&script, &mut place, &line);
+        peer.notices(&[Notice::LoggedIn { name: "hans" }, Notice::LoggedOut { name: "hans" }]);
+        terminal.shows("hans logged in\r\nhans logged out\r\n");
+        terminal.types("\x1a");
+        terminal.shows("stopped 147\r\n");
+        terminal.is_as_before();
+        terminal.types("go\r");
+        terminal.shows("go\r\n");
+        terminal.shows("> ");
+        terminal.types("XIT\r");
+        peer.say_goodbye();
+        terminal.shows("ended\r\n");
+        let rows = terminal.rows();
+        assert!(rows.iter().all(|row| !row.starts_with(' ')), "a staircase: {rows:#?}");
+    }
+}
+
+#[test]
+fn typing_at_the_top_of_the_screen_leaves_no_copies_in_the_scrollback() {
+    let script = Script::new();
+    let mut place = Place::of_yoda(&script);
+    let (mut terminal, mut peer) = yoda(&script, &mut place, "\"$0\" \"$@\"");
+    terminal.types("\x0c");
+    terminal.displays(&[">"], 2);
+    let before = terminal.scrollback();
+    for letter in "message hans hello".chars() {
+        terminal.types(&letter.to_string());
+    }
+    terminal.displays(&["> message hans hello"], 20);
+    peer.notice(&Notice::Broadcast { at_ms: AT_MS, from: "hans", text: "hi" });
+    terminal.displays(&["hans: hi", "> message hans hello"], 20);
+    assert_eq!(terminal.scrollback(), before);
+    assert!(!terminal.seen().contains("\x1b[J"), "it clears what the terminal may keep");
+}
+
+#[test]
+fn a_line_that_is_taller_than_the_screen_leaves_no_copies_in_the_scrollback() {
+    let script = Script::new();
+    let mut place = Place::of_yoda(&script);
+    let (mut terminal, _peer) = yoda(&script, &mut place, "\"$0\" \"$@\"");
+    terminal.displays(&["No threads to list", ">"], 2);
+    let long = "abcdefghij".repeat(200);
+    terminal.types(&long);
+    let tail: String = format!("> {long}").chars().skip(80 * 25).collect();
+    terminal.displays(&[&tail], tail.len() as u16);
+    let full = terminal.scrollback();
+    for _ in 0..10 {
+        terminal.types("x");
+    }
+    let tail = format!("{tail}xxxxxxxxxx");
+    terminal.displays(&[&tail], tail.len() as u16);
+    assert_eq!(terminal.scrollback(), full, "typing on adds nothing");
+}
+
+#[test]
+fn a_terminal_without_escape_sequences_gets_plain_prompts_and_hides_passwords() {
+    for term in ["dumb", ""] {
+        let script = Script::new();
+        let mut place = Place::new(&script).env("TERM", term);
+        let mut terminal = place.shell("\"$0\" \"$@\"; echo ended $?");
+        let mut peer = script.greet();
+        terminal.shows("Enter username: ");
+        terminal.types("yoda\r");
+        let tag = peer.hears_log_in("yoda");
+        peer.reply(tag, &Reply::PasswordWanted { known: true });
+        terminal.shows("yoda\r\nEnter password: ");
+        terminal.types("jedi\r");
+        let tag = peer.hears(&Request::Password { password: "jedi" });
+        peer.reply(tag, &WELCOME);
+        terminal.shows("\r\nWelcome to the forum\r\n");
+        terminal.shows("more with help: ");
+        peer.notice(&Notice::LoggedIn { name: "hans" });
+        terminal.shows("\r\nhans logged in\r\n");
+        terminal.shows("more with help: ");
+        terminal.types("LST\r");
+        let tag = peer.hears(&LIST_THREADS);
+        peer.reply(tag, &END);
+        terminal.shows("LST\r\nNo threads to list\r\n> ");
+        terminal.types("\x04");
+        peer.say_goodbye();
+        terminal.shows("Goodbye\r\nended 0\r\n");
+        terminal.is_as_before();
+        assert!(!terminal.seen().contains('\x1b'), "{}", terminal.seen());
+        assert!(!terminal.seen().contains("jedi"), "{}", terminal.seen());
+    }
+}

@@ -9,16 +9,14 @@ use log::{error, warn};
 use super::people::LoggedIn;
 use crate::core::Core;
 use crate::core::lifecycle::Lifecycle;
-use crate::core::limits::Subject;
+use crate::core::limits::{ENTRIES_MAX, Subject};
 use crate::core::pipeline::{Decided, Origin, Proposal};
 use crate::forum::{AccountId, Change, Effect, Entry, Keyed, Passing};
 use crate::journal::Journal;
 use crate::session::{ConnectionId, Unapplied, Wait};
 use crate::workers::passwords::PasswordHash;
 
-/// Entries of one connection in flight; its next change waits.
-pub(crate) const ENTRIES_MAX: u32 = 64;
-/// Bytes of one connection's entries in flight; likewise.
+/// Bytes of one connection's entries in flight; past it its next change waits.
 const ENTRY_BYTES_MAX: u32 = 256 * 1024;
 
 impl<J: Journal> Core<J> {

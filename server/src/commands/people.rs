@@ -128,4 +128,20 @@ impl<J: Journal> Core<J> {
             self.outbox.notify(connection, notice);
         }
     }
+
+    /// Tells everybody else that a user came.
+    fn announce_log_in(&mut self, account: AccountId, hidden_from: &Users) {
+        let name = self.forum.name_of(account);
+        self.outbox.announce_presence(account, hidden_from.clone(), &Notice::LoggedIn { name });
+    }
+
+    /// Tells everybody else that a user went; it is not online any more. When the server ends, all go, and
+    /// everybody hears that instead.
+    fn announce_log_out(&mut self, account: AccountId, hidden_from: &Users) {
+        if !self.is_accepting() {
+            return;
+        }
+        let name = self.forum.name_of(account);
+        self.outbox.announce_presence(account, hidden_from.clone(), &Notice::LoggedOut { name });
+    }
 }

@@ -10,12 +10,9 @@ use forum_common::wire::Notice;
 
 use super::decide::View;
 use crate::core::Core;
-use crate::core::limits::Subject;
-use crate::forum::{AccountId, Change, RoomId};
+use crate::core::limits::{HISTORY_MAX, Subject};
+use crate::forum::{AccountId, Change, RoomId, Users};
 use crate::journal::Journal;
-
-/// Board and rooms keep at most so many messages each: their numbers travel as `u32`.
-pub(crate) const HISTORY_MAX: usize = u32::MAX as usize - 1;
 
 /// BCM.
 pub(super) fn post_to_board(view: View<'_>, text: &str) -> Result<Change, Rejection> {
@@ -105,5 +102,12 @@ impl<J: Journal> Core<J> {
 
     fn members(&self, room: RoomId) -> Arc<[AccountId]> {
         self.forum.rooms.get(room).map_or_else(Arc::default, |room| Arc::clone(&room.members))
+    }
+
+    /// Tells those of `users` who are online, but `actor` and those excluded.
+    fn tell_some(&mut self, users: &[AccountId], actor: AccountId, excluded: &Users, notice: &Notice<'_>) {
+        for user in users.iter().filter(|user| **user != actor && !excluded.contains(*user)) {
+            self.tell_user(*user, notice);
+        }
     }
 }

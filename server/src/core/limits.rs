@@ -10,6 +10,12 @@ use forum_common::names::Title;
 
 use crate::forum::{AccountId, Change, Entry, RoomId, ThreadId};
 
+/// Entries of one connection in flight; its next change waits.
+pub(crate) const ENTRIES_MAX: u32 = 64;
+
+/// Board and rooms keep at most so many messages each: their numbers travel as `u32`.
+pub(crate) const HISTORY_MAX: usize = u32::MAX as usize - 1;
+
 /// What a limit is about.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Subject {

@@ -6,6 +6,7 @@ pub(crate) mod acks;
 pub(crate) mod budget;
 pub(crate) mod deadlines;
 pub(crate) mod disposal;
+mod endings;
 pub(crate) mod feed;
 pub(crate) mod lifecycle;
 pub(crate) mod limits;
@@ -15,7 +16,6 @@ pub(crate) mod log_time;
 pub(crate) mod outbox;
 pub(crate) mod password_checks;
 pub(crate) mod pipeline;
-pub(crate) mod presence;
 pub(crate) mod probes;
 pub(crate) mod removal;
 pub(crate) mod sessions;
@@ -26,7 +26,7 @@ pub(crate) mod unlinking;
 use std::collections::HashSet;
 use std::time::{Duration, Instant};
 
-use forum_common::wire::{Closing, LinkId, Notice, Reply, Tag};
+use forum_common::wire::{Closing, LinkId, Reply, Tag};
 use log::{info, warn};
 
 use self::acks::Acks;
@@ -41,11 +41,11 @@ use self::unlinking::Unlinking;
 use crate::args::Limits;
 
 use self::listings::Listings;
-use self::outbox::{Outbox, QUEUED_BYTES_LOW};
+use self::outbox::Outbox;
 use self::sessions::Sessions;
 use crate::forum::Forum;
 use crate::journal::Journal;
-use crate::session::{Address, ConnectionId, DrainingStage, Phase, Session, Wait};
+use crate::session::{Address, ConnectionId, Session};
 use crate::workers::files::FileWorkers;
 use crate::workers::passwords::{PasswordHash, PasswordHasher};
 use forum_common::text::{Answer, Rejection, Zone};
@@ -62,7 +62,7 @@ pub(crate) const TURNED_AWAY_DRAINING: Duration = Duration::from_secs(2);
 /// Passing entries that are applied between two requests. There are more when many have come or gone at once.
 const PASSED_SHARE: usize = 64;
 
-/// What the service is told when it starts, and never again.
+/// What the server is told when it starts, and never again.
 #[derive(Debug)]
 pub struct Settings {
     /// What the forum may grow to.
@@ -87,7 +87,7 @@ pub struct Settings {
     pub admin_password: Option<PasswordHash>,
 }
 
-/// The helpers of the service: each takes work and hands back results, in threads of its own or at once.
+/// The helpers of the core: each takes work and hands back results, in threads of its own or at once.
 pub struct Helpers<J> {
     /// Puts entries in order and makes them durable.
     pub journal: J,
@@ -257,63 +257,6 @@ impl<J: Journal> Core<J> {
         self.take_again_if_due();
     }
 
-    /// Output of a connection has left: what waited for that goes on.
-    pub(crate) fn output_drained(&mut self, id: ConnectionId) {
-        if self.outbox.queued(id) < QUEUED_BYTES_LOW {
-            if self.has_downloads(id) || self.has_mail(id) {
-                self.sessions.wake(id);
-            }
-            self.wait_ended(id, Wait::Output);
-        }
-    }
-
-    /// All that was queued for a connection has left, and FIN.
-    pub(crate) fn sent_fin(&mut self, id: ConnectionId) {
-        let due = self.time.now + DRAINING;
-        if let Some(session) = self.sessions.get_mut(id) {
-            session.sent_fin(due);
-            self.deadlines.set(Deadline::Draining(id), due);
-        }
-    }
-
-    /// The client's FIN was read.
-    pub(crate) fn note_end_of_input(&mut self, id: ConnectionId) {
-        if let Some(session) = self.sessions.get_mut(id) {
-            session.input_ended = true;
-        }
-    }
-
-    /// Ends a connection that both ends have closed.
-    pub(crate) fn end_when_closed(&mut self, id: ConnectionId) {
-        if let Some(session) = self.sessions.get(id)
-            && let Some(draining) = session.draining()
-            && draining.stage == DrainingStage::AwaitingEnd
-            && session.input_ended
-        {
-            self.condemn(id);
-        }
-    }
-
-    /// Marks a connection for death: it gets and gives nothing more, and is buried at the end of the turn.
-    pub(crate) fn condemn(&mut self, id: ConnectionId) {
-        self.sessions.condemn(id);
-        self.outbox.remove(id);
-    }
-
-    fn expire_idle(&mut self, id: ConnectionId) {
-        let Some(limit) = self.settings.idle_timeout else { return };
-        let Some(session) = self.sessions.get(id).filter(|session| session.member().is_some()) else {
-            return;
-        };
-        let due = session.active_at + limit;
-        if due > self.time.now {
-            self.deadlines.set(Deadline::Idle(id), due);
-        } else {
-            let text = format!("You have been logged out: no activity for {} seconds", limit.as_secs());
-            self.close(id, Closing::Idle, &text);
-        }
-    }
-
     /// Answers a request with no.
     pub(crate) fn refuse(&mut self, id: ConnectionId, tag: Tag, no: &Rejection) {
         self.outbox.reply(id, tag, &no.reply(&no.to_string()));
@@ -323,64 +266,6 @@ impl<J: Journal> Core<J> {
     pub(crate) fn done(&mut self, id: ConnectionId, tag: Tag, answer: Answer<'_>) {
         let (at_ms, text) = (self.time.now_ms, answer.to_string());
         self.outbox.reply(id, tag, &Reply::Done { at_ms, text: &text });
-    }
-
-    /// Ends a connection with a last word.
-    pub(crate) fn close(&mut self, id: ConnectionId, code: Closing, text: &str) {
-        let time = match code {
-            Closing::TooSlow | Closing::ShuttingDown => DRAINING,
-            _ => self.settings.stall_timeout,
-        };
-        self.outbox.last_word(id, &Notice::Closing { code, text });
-        self.end(id, time);
-    }
-
-    /// Ends a connection whose last word is queued already.
-    pub(crate) fn finish(&mut self, id: ConnectionId) {
-        self.end(id, self.settings.stall_timeout);
-    }
-
-    /// Ends a connection whose last word is queued, and which has so much time to read what is.
-    pub(crate) fn end(&mut self, id: ConnectionId, time: Duration) {
-        self.depart(id);
-        let time = if self.sessions.was_turned_away(id) { TURNED_AWAY_DRAINING } else { time };
-        let due = self.time.now + time;
-        if let Some(session) = self.sessions.get_mut(id) {
-            session.close(due);
-            self.deadlines.set(Deadline::Draining(id), due);
-            self.outbox.seal(id);
-            self.sessions.wake(id);
-        }
-    }
-
-    /// Ends a connection that broke.
-    pub(crate) fn lost(&mut self, id: ConnectionId, error: &std::io::Error) {
-        info!("{} connection lost: {error}", self.label(id));
-        self.depart(id);
-        self.condemn(id);
-    }
-
-    /// Takes back whatever a session holds, however it ends: its name, its place in a line, its transfers.
-    pub(crate) fn depart(&mut self, id: ConnectionId) {
-        let Some(session) = self.sessions.get(id) else { return };
-        match &session.phase {
-            Phase::Authenticating(..) => self.checks.forget(id),
-            Phase::Member(member) => {
-                let account = member.account;
-                info!("{} exited", self.label(id));
-                self.drop_list_of(id);
-                self.checks.forget(id);
-                self.propose_taken(id);
-                self.abandon_transfers(id);
-                self.log_out(self.session_id(id), account);
-            }
-            // Nothing is held, or it was given back when the last word was said.
-            Phase::AwaitingHello(_)
-            | Phase::AwaitingName(_)
-            | Phase::AwaitingPassword(..)
-            | Phase::AwaitingTakeOver(..)
-            | Phase::Draining(_) => {}
-        }
     }
 
     /// How the log names a connection: number, address, and the user once known.

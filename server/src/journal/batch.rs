@@ -190,7 +190,7 @@ pub(super) enum Turn {
 
 /// Gathers entries while the writer works, and decides when they become a batch. One batch is under way at a
 /// time, and everything proposed meanwhile goes with the next one, so no entry waits for more than two commits.
-/// How many bytes that may be is for the proposer to decide: the service lets a connection have 256 KiB in
+/// How many bytes that may be is for the proposer to decide: the core lets a connection have 256 KiB in
 /// flight and all of them together 64 MiB.
 #[derive(Default)]
 pub(super) struct Gathering {

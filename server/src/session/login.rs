@@ -7,9 +7,8 @@ use forum_common::text::Rejection;
 use forum_common::wire::{self, Closing, Limit, LimitListBuf, Reply, Request, Tag, VERSION};
 use log::info;
 
-use crate::commands::outcomes::ENTRIES_MAX;
-use crate::commands::rooms::HISTORY_MAX;
 use crate::core::deadlines::Deadline;
+use crate::core::limits::{ENTRIES_MAX, HISTORY_MAX};
 use crate::core::{Core, Settings};
 use crate::forum::{LINKS_OF_A_USER_MAX, QUESTIONS_OF_A_PAIR_MAX, QUESTIONS_TO_A_USER_MAX};
 use crate::forum::{SessionId, TakeOver};

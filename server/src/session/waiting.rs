@@ -3,8 +3,8 @@
 //!
 //! | it waits for | while | and is woken by |
 //! |---|---|---|
-//! | [`Wait::Output`] | its queue is long: no request is taken, and lists, messages and downloads pause | `after_flush`, once the queue is short |
-//! | [`Wait::Authentication`] | a log-in or sign-up is decided | `log_in`, `back_to_name` |
+//! | [`Wait::Output`] | its queue is long: no request is taken, and lists, messages and downloads pause | `output_drained`, once the queue is short |
+//! | [`Wait::Authentication`] | a log-in or sign-up is decided | `welcome`, `log_in_decided`, `back_to_name` |
 //! | [`Wait::PasswordCheck`] | the password of a `passwd` or an SHT is checked | `take_check` |
 //! | [`Wait::OwnEntries`] | what it has asked for is in flight, or as much of it as may be | `answer`, with each entry |
 //! | [`Wait::Room`] | all entries in flight are as much as may be | `wake_for_room`, when entries have come back |

@@ -363,3 +363,92 @@ fn no_source_names_the_machine_it_was_written_on() {
     }
     expect_none(&offences);
 }
+
+/// Lines that a source may have, and a function: a page of each is read in one go.
+const FILE_LINES_MAX: usize = 400;
+const FUNCTION_LINES_MAX: usize = 60;
+
+/// Sources whose lengths are bounded.
+const SHORT_SOURCES: [&str; 8] = [
+    "common/src/",
+    "server/src/commands/",
+    "server/src/core/",
+    "server/src/forum/",
+    "server/src/journal/",
+    "server/src/net/",
+    "server/src/session/",
+    "server/src/workers/",
+];
+
+/// A source without its tests.
+fn without_tests<'a>(path: &str, text: &'a str) -> Option<&'a str> {
+    if path.contains("/tests/") || path.ends_with("/tests.rs") {
+        return None;
+    }
+    Some(text.split_once("#[cfg(test)]\nmod tests {").map_or(text, |(code, _)| code))
+}
+
+/// The functions of a source: the line where each begins, its name, and its length in lines.
+fn functions(text: &str) -> Vec<(usize, &str, usize)> {
+    let lines: Vec<&str> = text.lines().collect();
+    let mut found = Vec::new();
+    for (at, line) in lines.iter().enumerate() {
+        let head = line.trim_start();
+        let Some((before, after)) = head.split_once("fn ") else { continue };
+        let is_head = before.is_empty() || before.starts_with("pub") || before == "const ";
+        if !is_head || line.ends_with(['}', ';']) {
+            continue;
+        }
+        let indent = &line[..line.len() - head.len()];
+        let end = lines[at..].iter().position(|line| line.strip_prefix(indent) == Some("}"));
+        let length = end.map_or(0, |end| end + 1);
+        let name = after.split(['(', '<']).next().unwrap_or_default();
+        found.push((at + 1, name, length));
+    }
+    found
+}
+
+#[test]
+fn files_and_functions_are_short() {
+    assert_eq!(
+        functions("    pub(crate) fn a(\n        b: C,\n    ) {\n        d();\n    }\n"),
+        [(1, "a", 5)]
+    );
+    let mut offences = Vec::new();
+    for (path, text) in sources() {
+        let is_short = SHORT_SOURCES.iter().any(|directory| path.starts_with(directory));
+        let Some(code) = without_tests(&path, &text).filter(|_| is_short) else { continue };
+        let length = code.lines().count();
+        if length > FILE_LINES_MAX {
+            offences.push(format!("{path} has {length} lines"));
+        }
+        for (line, name, length) in functions(code) {
+            if length > FUNCTION_LINES_MAX {
+                offences.push(format!("{path}:{line} {name} has {length} lines"));
+            }
+        }
+    }
+    expect_none(&offences);
+}
+
+/// Which part of the server must not name which: arrows go one way, from the sockets to the forum.
+const ARROWS: [(&str, &[&str]); 4] = [
+    ("server/src/forum/", &["crate::core", "crate::session", "crate::commands", "crate::net"]),
+    ("server/src/core/", &["crate::commands", "crate::net"]),
+    ("server/src/session/", &["crate::commands", "crate::net"]),
+    ("server/src/commands/", &["crate::net"]),
+];
+
+#[test]
+fn the_parts_of_the_server_name_each_other_one_way() {
+    let mut offences = Vec::new();
+    for (path, text) in sources() {
+        let Some((_, forbidden)) = ARROWS.iter().find(|(part, _)| path.starts_with(part)) else { continue };
+        for (number, line) in code_lines(&text) {
+            for part in forbidden.iter().filter(|part| names(line, part)) {
+                offences.push(format!("{path}:{number} names {part}"));
+            }
+        }
+    }
+    expect_none(&offences);
+}

@@ -4,6 +4,7 @@
 use std::time::Instant;
 
 use forum_common::text::Listing;
+use forum_common::text::commands::may_be_kept;
 use forum_common::wire::{OwnedRequest, Peer, Reply, Request, Transfer};
 use forum_peer::progress::Meter;
 
@@ -41,6 +42,8 @@ pub enum Awaits {
     Word,
     /// Items, and their end.
     List(Listing),
+    /// The rest of a list that nobody wants to see any more.
+    Unwanted,
     /// A yes to this new password.
     NewPassword(Secret),
     /// The goodbye.
@@ -66,6 +69,9 @@ pub fn ask(context: &mut Context<'_>, mut request: Request<'_>, typed: &str, awa
         *key = context.queue.new_key();
         change = key.map(|_| request.owned());
     }
+    // A line that holds a secret is not kept; its word is.
+    let word = typed.trim_start_matches(' ').split(' ').next().unwrap_or_default();
+    let typed = if may_be_kept(typed) { typed } else { word };
     context.server.ask(&request, Asked { typed: Some(typed.to_owned()), awaits, change });
 }
 
@@ -143,6 +149,31 @@ impl Asked {
         }
     }
 
+    /// Gives it up, if it is something that takes a while and is not over: what it is called. A transfer of another
+    /// name than `file` is not meant.
+    pub fn cancel(&mut self, file: Option<&str>) -> Option<(String, Step)> {
+        let is_meant = |name: &str| file.is_none_or(|file| file == name);
+        match &mut self.awaits {
+            Awaits::Upload(upload, _) if is_meant(upload.name()) => {
+                upload.cancel().map(|step| (upload.name().to_owned(), step))
+            }
+            Awaits::Download(download, _) if is_meant(download.name()) => {
+                download.cancel().map(|step| (download.name().to_owned(), step))
+            }
+            Awaits::List(_) if file.is_none() => {
+                self.awaits = Awaits::Unwanted;
+                let word = self.typed.as_deref().unwrap_or_default().split(' ').find(|word| !word.is_empty());
+                Some((word.unwrap_or_default().to_owned(), Step::Going))
+            }
+            _ => None,
+        }
+    }
+
+    /// Whether it is something that [`Asked::cancel`] may give up.
+    pub fn takes_a_while(&self) -> bool {
+        self.is_transfer() || matches!(self.awaits, Awaits::List(_))
+    }
+
     /// The connection is gone before the answer came. What can be asked for again on another one is handed back;
     /// the user is told of the rest.
     #[must_use]
@@ -189,7 +220,7 @@ impl Asked {
     }
 
     /// The line above the prompt, for a transfer that runs.
-    pub fn status(&mut self, now: Instant) -> Option<String> {
+    pub fn status(&mut self, now: Instant, columns: usize) -> Option<String> {
         let (what, name, progress, meter) = match &mut self.awaits {
             Awaits::Upload(upload, meter) => ("Uploading", upload.name(), upload.progress(), meter),
             Awaits::Download(download, meter) => ("Downloading", download.name(), download.progress(), meter),
@@ -197,7 +228,7 @@ impl Asked {
         };
         let (done, size) = progress?;
         meter.sample(now, done);
-        Some(meter.line(&format!("{what} {name}"), done, size, now))
+        Some(meter.line(&format!("{what} {name}"), done, size, now, columns))
     }
 
     /// Whether it is a transfer.

@@ -5,8 +5,8 @@
 
 pub mod answers;
 
-use forum_common::text::commands::{help, room_names};
-use forum_common::text::{Command, LineError, Reader, parse, prompts};
+use forum_common::text::commands::{help, near, room_names};
+use forum_common::text::{Command, LineError, Reader, SyntaxError, parse, prompts};
 use forum_common::wire::{Request, Tag};
 use forum_peer::progress::Meter;
 
@@ -130,7 +130,13 @@ impl Commands {
             }
             Ok(Some(command)) => self.begin(&command, line, context),
             Ok(None) => {}
-            Err(LineError::Syntax(error)) => context.output.refuse(error),
+            Err(LineError::Syntax(error)) => {
+                context.output.refuse(error);
+                let word = line.trim_start_matches(' ').split(' ').next().unwrap_or_default();
+                if let (SyntaxError::UnknownWord { .. }, Some(meant)) = (error, near(word)) {
+                    context.output.show(&format!("Did you mean {meant}?"));
+                }
+            }
             Err(LineError::Rejected(rejection)) => refuse_here(rejection, context),
         }
     }
@@ -151,6 +157,31 @@ impl Commands {
         } else if !is_leaving(context.server) {
             asked::ask(context, Request::LogOut, "XIT", Awaits::Goodbye);
         }
+    }
+
+    /// The user wants what goes on to stop: the present question, or transfers and lists. `others`: files of other users
+    /// are on their way. If nothing goes on, says how to leave.
+    pub fn interrupt(&mut self, others: bool, context: &mut Context<'_>) {
+        if self.change.take().is_some() {
+            context.output.refuse("Password not changed");
+        } else if others || asked::commands(context.server).any(Asked::takes_a_while) {
+            self.cancel(None, context);
+        } else {
+            context.output.show("To log out, enter XIT or press ^D");
+        }
+    }
+
+    /// Gives up what goes on: everything, or the transfers of this file.
+    pub fn cancel(&mut self, file: Option<&str>, context: &mut Context<'_>) {
+        let cancel = |(tag, asked): (Tag, &mut Asked)| Some((tag, asked.file(), asked.cancel(file)?));
+        let cancelled: Vec<_> = context.server.unanswered_mut().filter_map(cancel).collect();
+        let found = !cancelled.is_empty();
+        for (tag, its_file, (name, step)) in cancelled {
+            context.output.say(format_args!("{name} was cancelled"));
+            // It is not unexpected that it ends like this.
+            let _ = answers::go_on(step, tag, its_file.unwrap_or_default(), context);
+        }
+        context.queue.peer(PeerAction::Cancel { file: file.map(str::to_owned), found });
     }
 
     /// What Tab does to the word before the cursor. If names are missing for that, they are asked for, and
@@ -206,6 +237,7 @@ impl Commands {
                 context.queue.peer(PeerAction::Say { user: user.to_owned(), text: text.to_owned() });
             }
             Command::StopPrivate { user } => context.queue.peer(PeerAction::Stop { user: user.to_owned() }),
+            Command::Cancel(file) => self.cancel(file, context),
             Command::ChangePassword => {
                 self.change = Some(Change::Old);
                 report_active(context);

@@ -77,6 +77,8 @@ pub struct Wishes {
     pub presence: bool,
     /// What becomes of another session of this user, unless this is one that goes on.
     pub take_over: TakeOver,
+    /// Whether a wrong password is asked for again, rather than the name.
+    pub asks_again: bool,
 }
 
 /// One log-in, on one connection.
@@ -86,6 +88,7 @@ pub struct Login {
     udp_port: u16,
     /// What to ask for if the user is online already; `None`: the server has no such feature.
     take_over: Option<TakeOver>,
+    asks_again: bool,
     stage: Stage,
 }
 
@@ -113,6 +116,8 @@ enum Stage {
 pub enum Step {
     /// It goes on.
     Going,
+    /// There is no such user yet: a password is asked for that makes one.
+    New(String),
     /// The server has said hello, and what its clock says; and the name of its zone, if that is not known here.
     Greeted(Clock, Option<String>),
     /// Logged in.
@@ -139,9 +144,9 @@ pub enum Step {
 impl Login {
     /// Says hello to the server.
     pub fn start(wishes: Wishes, server: &mut Server) -> Self {
-        let Wishes { known, udp_port, presence, take_over } = wishes;
+        let Wishes { known, udp_port, presence, take_over, asks_again } = wishes;
         ask(&Request::ClientHello { version: VERSION, client: CLIENT, presence }, server);
-        Self { known, udp_port, take_over: Some(take_over), stage: Stage::Greeting }
+        Self { known, udp_port, take_over: Some(take_over), asks_again, stage: Stage::Greeting }
     }
 
     /// Whether the server has not even said hello.
@@ -237,6 +242,14 @@ impl Login {
                 let identity = Identity { name, password, session: *session };
                 Step::In { identity, is_new, greeting: (*text).to_owned() }
             }
+            (
+                Stage::PasswordSent { name, .. },
+                Reply::Refused { code: Refusal::InvalidPassword, text, .. },
+            ) if self.asks_again && matches!(self.known, Known::Nothing) => {
+                // To the server a log-in begins with the name.
+                self.send_name(name, server);
+                Step::Again((*text).to_owned())
+            }
             (Stage::NameSent { .. } | Stage::PasswordSent { .. }, Reply::Refused { code, text, .. }) => {
                 self.refused(*code, (*text).to_owned())
             }
@@ -265,7 +278,9 @@ impl Login {
                 self.send_password(name, identity.password.clone(), None, server);
             }
             Known::Nothing | Known::Again(_) => {
+                let step = if is_new { Step::New(name.clone()) } else { Step::Going };
                 self.stage = Stage::Password { name, is_new };
+                return step;
             }
         }
         Step::Going

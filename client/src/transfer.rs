@@ -22,6 +22,8 @@ pub enum Step {
     Credit(u32),
     /// It goes on when this has been done with its file.
     File(FileAction),
+    /// This end has given it up, and said so; the server is to be told.
+    Abort,
     /// This end gives it up, for this reason, and the server is to be told. Its last word is still to come.
     GaveUp(String),
     /// It is over, and went well.

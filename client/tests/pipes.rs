@@ -9,7 +9,7 @@ use std::net::{SocketAddr, UdpSocket};
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::process::ExitStatusExt;
 
-use forum_common::wire::{Closing, Notice, Refusal, Reply, Request, VERSION};
+use forum_common::wire::{Closing, Notice, Refusal, Reply, Request, Transfer, VERSION};
 use rustix::net::{AddressFamily, SocketType};
 use rustix::process::Signal;
 use stage::{AT_MS, END, LIST_THREADS, PING, Place, Script, WELCOME, post, read_thread, thread};
@@ -209,6 +209,30 @@ fn the_last_words_of_the_server_decide_the_status() {
             assert_eq!((spoken, silent), (said.clone(), vec![]), "{code:?}");
         }
     }
+}
+
+#[test]
+fn a_cancel_overtakes_the_command_that_takes_a_while() {
+    let script = Script::new();
+    let mut place = Place::of_yoda(&script);
+    let client = place.pipe_all("cancel\nDWN a f\ncancel g\ncancel f\nLST\n");
+    let mut peer = script.admit();
+    peer.hears(&Request::Active);
+    let download = peer.hears(&Request::Download { title: "a", file: "f", offset: None, digest: None });
+    peer.hears(&Request::Active);
+    peer.reply(download, &stage::download_of(b"abc"));
+    let mut heard_abort = false;
+    while !heard_abort {
+        heard_abort = peer.transferred(download, |transfer| matches!(transfer, Transfer::Abort));
+    }
+    peer.refuse(download, Refusal::TransferAborted, "The transfer was given up");
+    let tag = peer.hears(&LIST_THREADS);
+    peer.reply(tag, &END);
+    peer.say_goodbye();
+    let (status, out, err) = client.end();
+    assert_eq!(out, ["Welcome to the forum", "f was cancelled", "No threads to list", "Goodbye"]);
+    assert_eq!((status, err), (Some(1), vec!["Nothing to cancel".into(), "Nothing to cancel".into()]));
+    assert!(place.names().is_empty());
 }
 
 #[test]

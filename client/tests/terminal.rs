@@ -58,6 +58,7 @@ fn the_log_in_is_prompted_and_passwords_stay_unseen() {
     terminal.types("yoda\rs3cret\r");
     let tag = peer.hears_log_in("yoda");
     peer.reply(tag, &Reply::PasswordWanted { known: false });
+    terminal.shows("There is no user yoda yet. A password makes one; ^C leaves\r\n");
     terminal.shows("Enter new password for yoda: \r\n");
     terminal.shows("Confirm password: ");
     terminal.types("s3cret\r");
@@ -114,7 +115,7 @@ fn the_history_has_commands_but_no_secrets() {
 }
 
 #[test]
-fn ctrl_c_drops_the_line_and_on_an_empty_one_logs_out() {
+fn ctrl_c_drops_the_line_and_on_an_empty_one_says_how_to_log_out() {
     let script = Script::new();
     let mut place = Place::of_yoda(&script);
     let (mut terminal, mut peer) = yoda(&script, &mut place);
@@ -122,9 +123,80 @@ fn ctrl_c_drops_the_line_and_on_an_empty_one_logs_out() {
     terminal.types("CRT a\x03");
     terminal.shows("> CRT a^C\r\n> ");
     terminal.types("\x03");
+    terminal.shows("To log out, enter XIT or press ^D\r\n> ");
+    terminal.types("\x04");
     peer.say_goodbye();
     terminal.shows("Goodbye\r\n");
     assert_eq!(terminal.end().code(), Some(0));
+}
+
+#[test]
+fn ctrl_c_on_an_empty_line_cancels_transfers_and_lists() {
+    let script = Script::new();
+    let mut place = Place::of_yoda(&script).file("f", &[7; 1_000]);
+    let (mut terminal, mut peer) = yoda(&script, &mut place);
+    terminal.types("UPD a f\rLST\r");
+    let upload = peer.hears(&Request::Upload { title: "a", file: "f", size: 1_000, key: None });
+    peer.reply(upload, &Reply::UploadStarts { credit: 500 });
+    let list = peer.hears(&LIST_THREADS);
+    peer.takes(upload, &Transfer::Data { piece: &[7; 500] });
+    peer.reply(list, &thread("a"));
+    terminal.shows("The list of active threads:\r\na\r\n");
+    terminal.types("\x03");
+    terminal.shows("LST was cancelled\r\nf was cancelled\r\n");
+    peer.takes(upload, &Transfer::Abort);
+    peer.reply(list, &thread("unwanted"));
+    peer.reply(list, &END);
+    peer.refuse(upload, Refusal::TransferAborted, "The transfer was given up");
+    terminal.types("XIT\r");
+    peer.say_goodbye();
+    terminal.shows("Goodbye\r\n");
+    assert!(!terminal.seen().contains("unwanted"), "{}", terminal.seen());
+}
+
+#[test]
+fn a_word_that_is_nearly_a_command_gets_a_hint() {
+    let script = Script::new();
+    let mut place = Place::of_yoda(&script);
+    let (mut terminal, _peer) = yoda(&script, &mut place);
+    terminal.types("rdt a\r/msg\rxyzzy\r");
+    terminal.shows("Error. Invalid command\r\nDid you mean RDT?\r\n");
+    terminal.shows("Invalid command\r\nDid you mean MSG?\r\n");
+    terminal.shows("Error. Invalid command\r\n> ");
+}
+
+#[test]
+fn a_paste_that_is_too_long_is_cut_and_said_to_be() {
+    let script = Script::new();
+    let mut place = Place::of_yoda(&script);
+    let (mut terminal, _peer) = yoda(&script, &mut place);
+    terminal.types(&format!("\x1b[200~{}\x1b[201~", "x".repeat(70_000)));
+    terminal.shows("The paste was cut: a line holds at most 65536 bytes\r\n");
+}
+
+#[test]
+fn after_a_wrong_password_it_is_asked_for_again_hidden_for_the_same_name() {
+    let script = Script::new();
+    let mut terminal = Place::new(&script).terminal();
+    let mut peer = script.greet();
+    terminal.shows("Enter username: ");
+    terminal.types("yoda\r");
+    for (password, is_right) in [("s1th", false), ("jedi", true)] {
+        let tag = peer.hears_log_in("yoda");
+        peer.reply(tag, &Reply::PasswordWanted { known: true });
+        terminal.shows("Enter password: ");
+        terminal.types(&format!("{password}\r"));
+        let tag = peer.hears(&Request::Password { password });
+        match is_right {
+            true => peer.reply(tag, &WELCOME),
+            false => {
+                peer.refuse(tag, Refusal::InvalidPassword, "Invalid password");
+                terminal.shows("Invalid password\r\n");
+            }
+        }
+    }
+    terminal.shows("Welcome to the forum\r\n");
+    assert!(!terminal.seen().contains("s1th"), "{}", terminal.seen());
 }
 
 #[test]

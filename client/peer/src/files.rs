@@ -199,6 +199,22 @@ impl Files {
         self.attend(context);
     }
 
+    /// This user gives up what is on its way: all, or the files of this name. Returns whether there was any.
+    pub(crate) fn cancel(&mut self, name: Option<&str>, context: &mut Context<'_>) -> bool {
+        let is_meant = |it: &str| name.is_none_or(|name| name == it);
+        let mut found = false;
+        for outgoing in self.outgoing.iter_mut().filter(|it| it.is_unanswered() && is_meant(it.name())) {
+            outgoing.cancel(context);
+            found = true;
+        }
+        for incoming in self.incoming.iter_mut().filter(|it| it.is_unfinished() && is_meant(it.name())) {
+            incoming.cancel(context);
+            found = true;
+        }
+        self.attend(context);
+        found
+    }
+
     /// Whether this user waits for a file to arrive elsewhere.
     pub(crate) fn is_sending(&self) -> bool {
         self.outgoing.iter().any(Outgoing::is_unanswered)
@@ -220,9 +236,11 @@ impl Files {
     }
 
     /// A line for each file on its way.
-    pub(crate) fn status(&mut self, now: Instant) -> Vec<String> {
-        let outgoing = self.outgoing.iter_mut().filter_map(|outgoing| outgoing.status(now));
-        outgoing.chain(self.incoming.iter_mut().filter_map(|incoming| incoming.status(now))).collect()
+    pub(crate) fn status(&mut self, now: Instant, columns: usize) -> Vec<String> {
+        let outgoing = self.outgoing.iter_mut().filter_map(|outgoing| outgoing.status(now, columns));
+        outgoing
+            .chain(self.incoming.iter_mut().filter_map(|incoming| incoming.status(now, columns)))
+            .collect()
     }
 
     /// What to poll for.

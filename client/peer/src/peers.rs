@@ -150,6 +150,15 @@ impl Peers {
         self.with(now, |links, context| links.files.asked(link, user, source, context));
     }
 
+    /// Gives up files on their way: all, or those of this name. `found`: something else was given up already.
+    pub fn cancel(&mut self, now: Instant, file: Option<&str>, found: bool) {
+        self.with(now, |links, context| {
+            if !links.files.cancel(file, context) && !found {
+                refuse("Nothing to cancel", context);
+            }
+        });
+    }
+
     /// The connection to the server is gone; what stands without it goes on.
     pub fn disconnected(&mut self, now: Instant) {
         self.with(now, Links::disconnected);
@@ -160,9 +169,9 @@ impl Peers {
         self.with(now, Links::hang_up);
     }
 
-    /// A line for each file on its way.
-    pub fn status(&mut self, now: Instant) -> Vec<String> {
-        self.links.files.status(now)
+    /// A line for each file on its way, for a terminal of so many columns.
+    pub fn status(&mut self, now: Instant, columns: usize) -> Vec<String> {
+        self.links.files.status(now, columns)
     }
 
     /// What to poll for.

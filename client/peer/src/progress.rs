@@ -3,9 +3,10 @@
 //! It counts what it is told and refuses to look at a clock; the editor shows the line.
 
 use std::collections::VecDeque;
+use std::fmt;
 use std::time::{Duration, Instant};
 
-use indicatif::{BinaryBytes, HumanDuration};
+use unicode_width::UnicodeWidthStr;
 
 /// The speed shown is that of so much past: longer is steadier, shorter is truer.
 const LOOKBACK: Duration = Duration::from_secs(5);
@@ -42,19 +43,59 @@ impl Meter {
         (passed >= SAMPLE_EVERY).then(|| done.saturating_sub(*before) as f64 / passed.as_secs_f64())
     }
 
-    /// The line for a transfer called `what`, of `size` bytes, of which `done` are through.
-    pub fn line(&self, what: &str, done: u64, size: u64, now: Instant) -> String {
+    /// The line for a transfer called `what`, of `size` bytes, of which `done` are through, on a terminal of so many
+    /// columns: as much of it as fits, and what matters least goes first.
+    pub fn line(&self, what: &str, done: u64, size: u64, now: Instant, columns: usize) -> String {
         let share = if size == 0 { 1.0 } else { done as f64 / size as f64 };
-        let bytes = format!("{} of {}", BinaryBytes(done), BinaryBytes(size));
-        let mut line = format!("{what} [{}] {:3.0}% {bytes}", bar(share), (share * 100.0).floor());
-        if let Some(speed) = self.speed(now, done) {
-            line += &format!(" {}/s", BinaryBytes(speed as u64));
-            if speed >= 1.0 {
-                let left = Duration::from_secs_f64((size - done.min(size)) as f64 / speed);
-                line += &format!(" {} left", HumanDuration(left));
+        let percent = format!(" {:3.0}%", (share * 100.0).floor());
+        let speed = self.speed(now, done);
+        let rate = speed.map(|speed| format!(" {}/s", Bytes(speed as u64))).unwrap_or_default();
+        let left = match speed {
+            Some(speed) if speed >= 1.0 => format!(" {} left", Left((size - done.min(size)) as f64 / speed)),
+            _ => String::new(),
+        };
+        let (bar, bytes) = (format!(" [{}]", bar(share)), format!(" {} of {}", Bytes(done), Bytes(size)));
+        let lines = [
+            format!("{what}{bar}{percent}{bytes}{rate}{left}"),
+            format!("{what}{percent}{bytes}{rate}{left}"),
+            format!("{what}{percent}{rate}{left}"),
+        ];
+        let rest = format!("{percent}{rate}{left}");
+        lines.into_iter().find(|line| line.width() < columns).unwrap_or_else(|| {
+            let room = columns.saturating_sub(rest.width() + 2);
+            let mut start = what.to_owned();
+            while start.width() > room {
+                start.pop();
             }
+            format!("{start}…{rest}")
+        })
+    }
+}
+
+/// A number of bytes, for people.
+struct Bytes(u64);
+
+impl fmt::Display for Bytes {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        const UNITS: [&str; 6] = ["KiB", "MiB", "GiB", "TiB", "PiB", "EiB"];
+        if self.0 < 1_024 {
+            return write!(f, "{} B", self.0);
         }
-        line
+        let unit = (self.0.ilog2() / 10) as usize;
+        write!(f, "{:.1} {}", self.0 as f64 / (1_u64 << (10 * unit)) as f64, UNITS[unit - 1])
+    }
+}
+
+/// A number of seconds that are left, for people.
+struct Left(f64);
+
+impl fmt::Display for Left {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.0.ceil() as u64 {
+            seconds @ ..100 => write!(f, "{seconds} s"),
+            seconds @ ..6_000 => write!(f, "{} min", seconds.div_ceil(60)),
+            seconds => write!(f, "{} h", seconds.div_ceil(3_600)),
+        }
     }
 }
 
@@ -76,15 +117,32 @@ mod tests {
         let start = Instant::now();
         let mut meter = Meter::default();
         meter.sample(start, 0);
-        let line = meter.line("Uploading f", 0, 10 << 20, start);
-        assert_eq!(line, "Uploading f [>                   ]   0% 0 B of 10.00 MiB");
+        let line = meter.line("Uploading f", 0, 10 << 20, start, 100);
+        assert_eq!(line, "Uploading f [>                   ]   0% 0 B of 10.0 MiB");
         let now = start + Duration::from_secs(2);
         meter.sample(now, 4 << 20);
-        let line = meter.line("Uploading f", 4 << 20, 10 << 20, now);
+        let line = meter.line("Uploading f", 4 << 20, 10 << 20, now, 100);
+        assert_eq!(line, "Uploading f [========>           ]  40% 4.0 MiB of 10.0 MiB 2.0 MiB/s 3 s left");
+    }
+
+    #[test]
+    fn the_line_fits_80_and_40_columns_with_what_matters_most() {
+        let start = Instant::now();
+        let mut meter = Meter::default();
+        meter.sample(start, 0);
+        let now = start + Duration::from_secs(2);
+        meter.sample(now, 4 << 20);
+        let line = |what: &str, columns| meter.line(what, 4 << 20, 10 << 20, now, columns);
+        let wanted = "Uploading report.txt  40% 4.0 MiB of 10.0 MiB 2.0 MiB/s 3 s left";
+        assert_eq!(line("Uploading report.txt", 80), wanted);
+        assert_eq!(line("Uploading report.txt", 45), "Uploading report.txt  40% 2.0 MiB/s 3 s left");
         assert_eq!(
-            line,
-            "Uploading f [========>           ]  40% 4.00 MiB of 10.00 MiB 2.00 MiB/s 3 seconds left"
+            line("Uploading report.txt", 40),
+            "Uploading report…  40% 2.0 MiB/s 3 s left".replace("rt…", "…")
         );
+        for columns in 30..120 {
+            assert!(line("Receiving a-very-long-name.tar.gz from yoda", columns).width() < columns);
+        }
     }
 
     #[test]
@@ -106,9 +164,9 @@ mod tests {
     fn an_empty_file_and_a_stalled_one_have_a_line_too() {
         let start = Instant::now();
         let mut meter = Meter::default();
-        assert_eq!(meter.line("f", 0, 0, start), "f [====================] 100% 0 B of 0 B");
+        assert_eq!(meter.line("f", 0, 0, start, 100), "f [====================] 100% 0 B of 0 B");
         meter.sample(start, 5);
-        let line = meter.line("f", 5, 10, start + Duration::from_secs(3));
+        let line = meter.line("f", 5, 10, start + Duration::from_secs(3), 100);
         assert_eq!(line, "f [==========>         ]  50% 5 B of 10 B 0 B/s");
     }
 }

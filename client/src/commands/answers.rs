@@ -33,6 +33,7 @@ impl Commands {
                 }
                 Shown::End { .. } | Shown::Foreign => Outcome::Unexpected,
             },
+            Awaits::Unwanted => Outcome::Going,
             Awaits::Names(lookup) => match lookup.take(item) {
                 true => Outcome::Going,
                 false => Outcome::Unexpected,
@@ -49,6 +50,7 @@ impl Commands {
                 true => Outcome::NamesCame,
                 false => Outcome::Unexpected,
             },
+            (Awaits::Unwanted, Reply::EndOfList { .. } | Reply::Refused { .. }) => Outcome::Going,
             (Awaits::Upload(upload, _), reply) => end(upload.answered(reply), upload.file(), context),
             (Awaits::Download(download, _), reply) => end(download.answered(reply), download.file(), context),
             // The other end was faster. The server does not remember whose link it was.
@@ -139,6 +141,10 @@ pub fn go_on(step: Step, tag: Tag, file: FileId, context: &mut Context<'_>) -> O
         Step::Going => {}
         Step::Credit(bytes) => context.server.transfer(tag, &Transfer::Credit { bytes }),
         Step::File(action) => context.queue.file(file, action),
+        Step::Abort => {
+            context.queue.file(file, FileAction::Close);
+            context.server.transfer(tag, &Transfer::Abort);
+        }
         Step::GaveUp(reason) => {
             context.queue.file(file, FileAction::Close);
             context.server.transfer(tag, &Transfer::Abort);
@@ -160,7 +166,9 @@ pub fn end(step: Step, file: FileId, context: &mut Context<'_>) -> Outcome {
         Step::Done(text) => context.output.say(text),
         Step::Refused(text) => context.output.refuse(text),
         Step::Over => {}
-        Step::Going | Step::Credit(_) | Step::GaveUp(_) | Step::Unexpected => return Outcome::Unexpected,
+        Step::Going | Step::Credit(_) | Step::Abort | Step::GaveUp(_) | Step::Unexpected => {
+            return Outcome::Unexpected;
+        }
     }
     context.queue.file(file, FileAction::Close);
     Outcome::Going

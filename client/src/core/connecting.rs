@@ -37,7 +37,8 @@ impl Core {
             (false, false) => TakeOver::Never,
         };
         let mut connection = Box::new(Connection::new(self.options.server_timeout, self.now));
-        let wishes = Wishes { known, udp_port, presence: self.options.presence, take_over };
+        let (presence, asks_again) = (self.options.presence, self.input.is_terminal());
+        let wishes = Wishes { known, udp_port, presence, take_over, asks_again };
         let login = Login::start(wishes, &mut connection.server);
         let deadline = self.now + self.options.server_timeout;
         self.phase = Phase::LoggingIn { connection, login, deadline };

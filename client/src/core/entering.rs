@@ -1,13 +1,16 @@
 //! What the user enters, and who gets it: a question of the log-in, another user's question, a command.
 
 use forum_common::text::prompts;
+use forum_peer::State;
 
 use super::event::{Ending, PeerAction};
 use super::{Core, Phase};
+use crate::asked::Asked;
 use crate::commands;
 use crate::line_editor::editor::Purpose;
 use crate::line_editor::input::Entered;
 use crate::line_editor::lines::LINE_BYTES_MAX;
+use crate::login::Question;
 
 impl Core {
     /// Takes the next thing that was entered, if this phase wants it. Returns whether there was one.
@@ -15,7 +18,7 @@ impl Core {
         if self.completing.is_some() {
             return Ok(false);
         }
-        if self.take_answer() {
+        if self.take_answer() || self.take_cancel()? {
             return Ok(true);
         }
         // Answers are out before the next command goes: who stops listening has said nothing more.
@@ -45,6 +48,25 @@ impl Core {
         answer.is_some()
     }
 
+    /// Takes a `cancel` out of the lines of a pipe, while there is something to cancel.
+    fn take_cancel(&mut self) -> Result<bool, Ending> {
+        let is_cancel = |line: &str| line.trim_start_matches(' ').split(' ').next() == Some("cancel");
+        let goes_on = match &self.phase {
+            Phase::LoggedIn { connection, commands } => {
+                !commands.wants_password() && connection.server.unanswered().any(Asked::takes_a_while)
+            }
+            _ => false,
+        };
+        if !(goes_on || self.peers.is_sending) || !self.input.ahead().is_some_and(is_cancel) {
+            return Ok(false);
+        }
+        let any_question = Question { prompt: String::new(), purpose: Purpose::Command };
+        match self.input.next(Some(&any_question), &mut self.output) {
+            Some(entered) => self.enter(&entered).map(|()| true),
+            None => Ok(false),
+        }
+    }
+
     fn enter(&mut self, entered: &Entered) -> Result<(), Ending> {
         match &self.phase {
             Phase::LoggedIn { .. } => self.enter_as_member(entered),
@@ -56,18 +78,19 @@ impl Core {
 
     fn enter_as_member(&mut self, entered: &Entered) -> Result<(), Ending> {
         let was_leaving = self.is_logging_out();
-        let has_question = self.peers.questions > 0;
+        let State { questions, is_transferring, .. } = self.peers;
         if *entered == Entered::Interrupt && was_leaving {
             return Err(Ending::Lost);
         }
         self.with_commands(|commands, context| match entered {
             Entered::Line(line) => match prompts::answer(line) {
-                Some(yes) if has_question && !commands.wants_password() => {
+                Some(yes) if questions > 0 && !commands.wants_password() => {
                     context.queue.peer(PeerAction::Answer { yes });
                 }
                 _ => commands.enter(line, context),
             },
-            Entered::End | Entered::Interrupt => commands.leave(context),
+            Entered::End => commands.leave(context),
+            Entered::Interrupt => commands.interrupt(is_transferring, context),
             unreadable => commands.enter_unreadable(&reason(unreadable), context),
         });
         if self.is_logging_out() && !was_leaving {

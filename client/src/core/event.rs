@@ -73,7 +73,10 @@ pub enum Action {
     /// Tell the part that deals with other users; [`Event::Report`]s may follow.
     Peer(PeerAction),
     /// The lines about files on their way to and from other users: [`Event::PeerStatus`].
-    AskPeerStatus,
+    AskPeerStatus {
+        /// Columns of the terminal.
+        columns: usize,
+    },
     /// Keep this line for later runs.
     Remember(String),
     /// Have the kernel show what is typed, or not.
@@ -180,6 +183,8 @@ pub enum PeerAction {
     Stop { user: String },
     /// See [`Peers::asked_file`](forum_peer::Peers::asked_file); the file is no longer the core's.
     AskedFile { link: LinkId, user: String, file: FileId },
+    /// See [`Peers::cancel`](forum_peer::Peers::cancel).
+    Cancel { file: Option<String>, found: bool },
     /// See [`Peers::disconnected`](forum_peer::Peers::disconnected).
     Disconnected,
     /// See [`Peers::hang_up`](forum_peer::Peers::hang_up).

@@ -26,6 +26,10 @@ impl Core {
                 Ok(Some(Command::StopPrivate { user })) => {
                     self.queue.peer(PeerAction::Stop { user: user.to_owned() });
                 }
+                Ok(Some(Command::Cancel(file))) => {
+                    let file = file.map(str::to_owned);
+                    self.queue.peer(PeerAction::Cancel { file, found: false });
+                }
                 Ok(Some(_)) | Err(_) => self.output.refuse(NOT_SENT),
             },
             Entered::End | Entered::Interrupt => return Err(Ending::Lost),

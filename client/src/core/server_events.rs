@@ -111,6 +111,10 @@ impl Core {
     fn step_log_in(&mut self, step: Step) -> Result<(), Ending> {
         match step {
             Step::Going => Ok(()),
+            Step::New(name) => {
+                self.output.show(&format!("There is no user {name} yet. A password makes one; ^C leaves"));
+                Ok(())
+            }
             Step::Greeted(clock, unknown_zone) => {
                 self.clock = clock;
                 // It has been said when the connection was made first.

@@ -138,7 +138,7 @@ impl World {
             }
             Action::Peer(action) => self.peer.push(action),
             Action::File(file, action) => self.file(file, action),
-            Action::AskPeerStatus => self.core.input(Event::PeerStatus(vec!["a file".into()]), now),
+            Action::AskPeerStatus { .. } => self.core.input(Event::PeerStatus(vec!["a file".into()]), now),
             Action::Suspend => self.core.input(Event::Resumed, now),
             Action::HangUp | Action::Remember(_) | Action::ShowTyping(_) => {}
         }

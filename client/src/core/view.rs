@@ -95,10 +95,11 @@ impl Core {
 
     fn present_status(&mut self) -> Vec<String> {
         let mut lines = if self.peers.is_transferring { self.status.peers.clone() } else { Vec::new() };
+        let columns = self.output.columns();
         match &mut self.phase {
             Phase::LoggedIn { connection, .. } => {
                 let transfers = connection.server.unanswered_mut();
-                lines.extend(transfers.filter_map(|(_, asked)| asked.status(self.now)));
+                lines.extend(transfers.filter_map(|(_, asked)| asked.status(self.now, columns)));
             }
             Phase::LoggingIn { .. } => {}
             Phase::Dialing => lines.push(format!("Connecting to {}", self.options.server)),
@@ -122,7 +123,8 @@ impl Core {
         let asks = self.input.is_terminal() && self.peers.is_transferring && is_due;
         if asks {
             self.status.peers_asked = Some(self.now);
-            self.queue.act(Action::AskPeerStatus);
+            let columns = self.output.columns();
+            self.queue.act(Action::AskPeerStatus { columns });
         }
         asks
     }

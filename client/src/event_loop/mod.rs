@@ -188,8 +188,8 @@ impl EventLoop {
                     Action::HangUp => self.server = Server::None,
                     Action::File(file, action) => self.file(file, action),
                     Action::Peer(action) => self.tell_peers(action),
-                    Action::AskPeerStatus => {
-                        let lines = self.peers.status(self.now);
+                    Action::AskPeerStatus { columns } => {
+                        let lines = self.peers.status(self.now, columns);
                         self.give(Event::PeerStatus(lines));
                     }
                     Action::Remember(line) => self.keep_history(|history| history.keep(&line)),
@@ -299,6 +299,7 @@ impl EventLoop {
                     peers.asked_file(now, link, &user, source);
                 }
             }
+            PeerAction::Cancel { file, found } => peers.cancel(now, file.as_deref(), found),
             PeerAction::Disconnected => peers.disconnected(now),
             PeerAction::HangUp => peers.hang_up(now),
         }

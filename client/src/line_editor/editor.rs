@@ -15,6 +15,9 @@ use crate::line_editor::lines::LINE_BYTES_MAX;
 /// Lines kept in the history.
 pub const HISTORY_LINES_MAX: usize = 500;
 
+/// Room for a secret; the longest password has 128 bytes.
+const SECRET_BYTES: usize = 1_024;
+
 /// What a line is wanted for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Purpose {
@@ -31,6 +34,8 @@ pub enum Purpose {
 pub enum Edit {
     /// The line may have changed.
     Edited,
+    /// As much of a paste as there was room for is in the line.
+    Cut,
     /// Enter: here is the line; a new one begins.
     Submitted(Zeroizing<String>),
     /// ^C; the line, which had this text, is gone.
@@ -74,6 +79,10 @@ impl Editor {
         if self.purpose != purpose {
             self.purpose = purpose;
             self.take();
+            if purpose == Purpose::Secret {
+                // All the room at once: a text that grew would leave copies behind.
+                self.text.reserve(SECRET_BYTES);
+            }
         }
     }
 
@@ -102,7 +111,15 @@ impl Editor {
             Key::Complete if self.purpose == Purpose::Command => return Edit::Complete,
             Key::Complete => {}
             Key::Char(c) => self.insert(c.encode_utf8(&mut [0; 4])),
-            Key::Paste(text) => self.insert(&on_one_line(&text)),
+            Key::Paste(text) => {
+                let text = Zeroizing::new(on_one_line(&text));
+                let room = LINE_BYTES_MAX - self.text.len();
+                let piece = &text[..text.floor_char_boundary(room.min(text.len()))];
+                self.insert(piece);
+                if piece.len() < text.len() {
+                    return Edit::Cut;
+                }
+            }
             Key::Left => self.cursor = self.left(),
             Key::Right => self.cursor = self.right(),
             Key::Home => self.cursor = 0,
@@ -113,7 +130,7 @@ impl Editor {
             Key::Delete | Key::EndOfInput => self.erase(self.cursor, self.right()),
             Key::EraseWord => self.kill(self.word_left(|c| c != ' '), self.cursor),
             Key::EraseWordRight => self.kill(self.cursor, self.word_right()),
-            Key::KillToStart => self.kill(0, self.cursor),
+            Key::KillLine => self.kill(0, self.text.len()),
             Key::KillToEnd => self.kill(self.cursor, self.text.len()),
             Key::Yank => self.insert(&self.killed.clone()),
             Key::Up => self.recall(History::older),
@@ -304,9 +321,9 @@ mod tests {
         assert_eq!(edited("abc", [Key::Home, Key::EndOfInput]), "|bc");
         assert_eq!(edited("one two-three ", [Key::EraseWord]), "one |");
         assert_eq!(edited("one two", [Key::Home, Key::EraseWordRight]), "| two");
-        assert_eq!(edited("abcd", [Key::Left, Key::Left, Key::KillToStart]), "|cd");
+        assert_eq!(edited("abcd", [Key::Left, Key::Left, Key::KillLine]), "|");
         assert_eq!(edited("abcd", [Key::Left, Key::Left, Key::KillToEnd]), "ab|");
-        assert_eq!(edited("abcd", [Key::Left, Key::KillToStart, Key::End, Key::Yank]), "dabc|");
+        assert_eq!(edited("abcd", [Key::Left, Key::KillLine, Key::Char('x'), Key::Yank]), "xabcd|");
     }
 
     #[test]
@@ -394,7 +411,7 @@ mod tests {
         editor.devote(Purpose::Secret);
         type_text(&mut editor, "s3cret");
         assert_eq!(editor.visible(), ("", 0));
-        press_all(&mut editor, [Key::Up, Key::KillToStart]);
+        press_all(&mut editor, [Key::Up, Key::KillLine]);
         type_text(&mut editor, "other");
         assert_eq!(editor.press(Key::Enter), submitted("other"));
         editor.devote(Purpose::Command);
@@ -434,7 +451,12 @@ mod tests {
     #[test]
     fn the_line_is_bounded() {
         let longest = "x".repeat(LINE_BYTES_MAX);
-        let text = edited("", [Key::Paste(longest.clone()), Key::Char('y'), Key::Paste("z".to_owned())]);
+        let text = edited("", [Key::Paste(longest.clone()), Key::Char('y')]);
         assert_eq!(text, format!("{longest}|"));
+        let mut editor = Editor::default();
+        type_text(&mut editor, "ab");
+        assert_eq!(editor.press(Key::Left), Edit::Edited);
+        assert_eq!(editor.press(Key::Paste(longest.clone())), Edit::Cut, "what there is room for is in it");
+        assert_eq!(shown(&editor), format!("a{}|b", &longest[2..]));
     }
 }

@@ -11,7 +11,7 @@ use zeroize::Zeroizing;
 
 use super::editor::{Edit, Editor, Purpose};
 use super::keys::{Key, KeyDecoder};
-use super::lines::{Line, Lines};
+use super::lines::{LINE_BYTES_MAX, Line, Lines};
 use crate::login::Question;
 use crate::output::Output;
 
@@ -164,6 +164,14 @@ impl Input {
         Some(yes)
     }
 
+    /// The line that is read ahead from a pipe, if there is one.
+    pub fn ahead(&self) -> Option<&str> {
+        match self {
+            Self::Pipe(PipeInput { ahead: Some(Line::Text(text)), .. }) => Some(text),
+            _ => None,
+        }
+    }
+
     /// Whether the kernel shows what is typed, and has to be told when that is to be hidden.
     pub fn is_plain(&self) -> bool {
         matches!(self, Self::Plain(_))
@@ -259,6 +267,10 @@ impl TerminalInput {
     fn press(&mut self, key: Key, question: &Question, output: &mut Output) -> Option<Entered> {
         match self.editor.press(key) {
             Edit::Edited => None,
+            Edit::Cut => {
+                output.show(&format!("The paste was cut: a line holds at most {LINE_BYTES_MAX} bytes"));
+                None
+            }
             Edit::Submitted(line) => {
                 let shown = if question.purpose == Purpose::Secret { "" } else { &line };
                 output.echo(&question.prompt, shown);

@@ -3,8 +3,8 @@
 //! Pure: bytes in, keys out, in pieces of any size. It knows the escape sequences of the common terminals
 //! (ECMA-48 §5.4 for their form, xterm's `ctlseqs` for their meaning) and refuses to know what a key does.
 
-/// Bytes of one paste that are kept; the rest is dropped. More than any line may hold.
-pub const PASTE_BYTES_MAX: usize = 65_536;
+/// Bytes of one paste that are kept; the rest is dropped. A character more than any line may hold, so that it shows.
+pub const PASTE_BYTES_MAX: usize = super::lines::LINE_BYTES_MAX + 4;
 
 /// Bytes of an escape sequence. No terminal sends longer ones; whatever this is, it is no key.
 const SEQUENCE_BYTES_MAX: usize = 32;
@@ -35,8 +35,8 @@ pub enum Key {
     EraseWord,
     /// Alt-D: to the end of the word.
     EraseWordRight,
-    /// ^U: all before the cursor.
-    KillToStart,
+    /// ^U: the whole line.
+    KillLine,
     /// ^K: all behind the cursor.
     KillToEnd,
     /// ^Y: brings back what was last erased by word or killed.
@@ -158,7 +158,7 @@ fn control_key(byte: u8) -> Option<Key> {
         0x0c => Key::ClearScreen,
         0x0e => Key::Down,
         0x10 => Key::Up,
-        0x15 => Key::KillToStart,
+        0x15 => Key::KillLine,
         0x17 => Key::EraseWord,
         0x19 => Key::Yank,
         _ => return None,
@@ -302,7 +302,7 @@ mod tests {
             (b"\x1b\x7f", Key::EraseWord),
             (b"\x1bd", Key::EraseWordRight),
             (b"\x1b[3;5~", Key::EraseWordRight),
-            (b"\x15", Key::KillToStart),
+            (b"\x15", Key::KillLine),
             (b"\x0b", Key::KillToEnd),
             (b"\x19", Key::Yank),
             (b"\x0c", Key::ClearScreen),

@@ -30,10 +30,22 @@ impl Scene {
         Self::greeted(known, TakeOver::Ask, "")
     }
 
+    /// In front of a person.
+    fn asking_again(known: Known) -> Self {
+        Self::with(known, TakeOver::Ask, true, "")
+    }
+
     /// With a server that has these features.
     fn greeted(known: Known, take_over: TakeOver, features: &str) -> Self {
+        Self::with(known, take_over, false, features)
+    }
+
+    fn with(known: Known, take_over: TakeOver, asks_again: bool, features: &str) -> Self {
         let mut server = Server::default();
-        let login = Login::start(Wishes { known, udp_port: 8_001, presence: true, take_over }, &mut server);
+        let login = Login::start(
+            Wishes { known, udp_port: 8_001, presence: true, take_over, asks_again },
+            &mut server,
+        );
         let mut scene = Self { login, server };
         scene.sent(&format!("ClientHello {{ version: 3, client: \"{CLIENT}\", presence: true }}"));
         let hello = hello_with(features, VERSION, "UTC");
@@ -57,7 +69,8 @@ impl Scene {
     }
 
     fn want(&mut self, known: bool) {
-        assert!(matches!(self.reply(&Reply::PasswordWanted { known }), Step::Going));
+        let step = self.reply(&Reply::PasswordWanted { known });
+        assert!(matches!(step, Step::Going | Step::New(_)), "{step:?}");
     }
 
     fn answer(&mut self, prompt: &str, line: &str) {
@@ -91,7 +104,7 @@ fn welcome(text: &str) -> Reply<'_> {
 }
 
 fn nobody() -> Wishes {
-    Wishes { known: Known::Nothing, udp_port: 0, presence: true, take_over: TakeOver::Ask }
+    Wishes { known: Known::Nothing, udp_port: 0, presence: true, take_over: TakeOver::Ask, asks_again: false }
 }
 
 fn user() -> Known {
@@ -126,6 +139,31 @@ fn a_new_name_chooses_and_confirms_a_password() {
     scene.sent("SignUp { password: \"jedi\", confirmation: \"jedo\" }");
     assert!(matches!(scene.refuse(Refusal::PasswordsDiffer), Step::Again(_)));
     assert_eq!(scene.login.question().unwrap().prompt, "Enter username: ");
+}
+
+#[test]
+fn a_person_is_asked_for_the_password_of_the_same_name_again() {
+    let mut scene = Scene::asking_again(Known::Nothing);
+    scene.answer("Enter username: ", "yoda");
+    scene.sent("LogIn { name: \"yoda\", udp_port: 8001, take_over: None, session: None }");
+    scene.want(true);
+    scene.answer("Enter password: ", "sith");
+    scene.sent("Password { password: \"sith\" }");
+    assert!(matches!(scene.refuse(Refusal::InvalidPassword), Step::Again(_)));
+    scene.sent("LogIn { name: \"yoda\", udp_port: 8001, take_over: None, session: None }");
+    assert_eq!(scene.login.question(), None);
+    scene.want(true);
+    scene.answer("Enter password: ", "jedi");
+    scene.sent("Password { password: \"jedi\" }");
+    scene.welcome();
+}
+
+#[test]
+fn a_name_that_is_new_is_said_to_be() {
+    let mut scene = Scene::new(Known::Nothing);
+    scene.login.answer("yodo", &mut scene.server);
+    let step = scene.reply(&Reply::PasswordWanted { known: false });
+    assert!(matches!(step, Step::New(name) if name == "yodo"));
 }
 
 #[test]

@@ -72,8 +72,23 @@ impl Download {
         }
     }
 
+    /// The user wants it no more. `None`: it is too late for that.
+    pub fn cancel(&mut self) -> Option<Step> {
+        let step = match self.stage {
+            // The server is told when it has said yes.
+            Taking::Asked => Step::Going,
+            Taking::Opening(_) | Taking::Going(_) => Step::Abort,
+            Taking::Finishing | Taking::GivenUp => return None,
+        };
+        self.stage = Taking::GivenUp;
+        Some(step)
+    }
+
     /// Takes in the go-ahead. The name is judged here: it becomes a path.
     pub fn started(&mut self, reply: &Reply<'_>) -> Step {
+        if let (Taking::GivenUp, Reply::DownloadStarts { .. }) = (&self.stage, reply) {
+            return Step::Abort;
+        }
         let (Taking::Asked, &Reply::DownloadStarts { size, digest: wanted, offset: 0 }) =
             (&self.stage, reply)
         else {

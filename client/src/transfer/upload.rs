@@ -66,8 +66,23 @@ impl Upload {
         is_whole
     }
 
+    /// The user wants it no more. `None`: it is too late for that.
+    pub fn cancel(&mut self) -> Option<Step> {
+        let step = match self.stage {
+            // The server is told when it has said yes.
+            Sending::Asked => Step::Going,
+            Sending::Going { .. } => Step::Abort,
+            Sending::Sent | Sending::GivenUp => return None,
+        };
+        self.stage = Sending::GivenUp;
+        Some(step)
+    }
+
     /// Takes in the go-ahead.
     pub fn started(&mut self, reply: &Reply<'_>) -> Step {
+        if let (Sending::GivenUp, Reply::UploadStarts { .. }) = (&self.stage, reply) {
+            return Step::Abort;
+        }
         let (Sending::Asked, Reply::UploadStarts { credit: bytes }) = (&self.stage, reply) else {
             return Step::Unexpected;
         };

@@ -26,6 +26,8 @@ pub enum Command<'a> {
     StopPrivate { user: &'a str },
     /// Send a local file to a user.
     SendFile { user: &'a str, path: &'a str },
+    /// Give up what goes on: everything, or what is on its way of this name.
+    Cancel(Option<&'a str>),
     /// Ask for the passwords, then change it.
     ChangePassword,
     /// Explain one command, or list them all.
@@ -145,8 +147,67 @@ pub fn help(word: Option<&str>) -> Result<Vec<String>, SyntaxError> {
             let row = row(word)?;
             Ok(vec![format!("Usage: {}", row.usage()), format!("{}: {}", row.word, row.help)])
         }
-        None => Ok(COMMANDS.iter().map(|row| format!("{:<24}{}", row.usage(), row.help)).collect()),
+        None => Ok(overview()),
     }
+}
+
+/// What the commands are about, and the first of each sort in the table.
+const SORTS: [(&str, &str); 4] = [
+    ("Forum", "CRT"),
+    ("Messenger", "message"),
+    ("Board, rooms, and files straight to a user", "BCM"),
+    ("This session", "cancel"),
+];
+
+/// How all commands look, in three columns below what they are about: a screen full.
+fn overview() -> Vec<String> {
+    let mut lines = Vec::new();
+    let starts: Vec<usize> =
+        SORTS.iter().filter_map(|(_, word)| COMMANDS.iter().position(|row| row.word == *word)).collect();
+    let ends = starts.iter().skip(1).copied().chain([COMMANDS.len()]);
+    for ((sort, _), (start, end)) in SORTS.iter().zip(starts.iter().copied().zip(ends)) {
+        lines.push(format!("{sort}:"));
+        for rows in COMMANDS[start..end].chunks(3) {
+            let cells: String = rows.iter().map(|row| format!("  {:<24}", row.usage())).collect();
+            lines.push(cells.trim_end().to_owned());
+        }
+    }
+    lines.push("What one of them does says help and its word: help RDT".to_owned());
+    lines
+}
+
+/// The word that was probably meant by one that is none.
+pub fn near(word: &str) -> Option<&'static str> {
+    let word = word.trim_start_matches('/');
+    let same = COMMANDS.iter().find(|row| row.word.eq_ignore_ascii_case(word));
+    if let Some(row) = same {
+        return Some(row.word);
+    }
+    let meant = match word.to_ascii_lowercase().as_str() {
+        "exit" | "quit" | "bye" | "q" => "XIT",
+        "list" | "ls" => "LST",
+        "read" | "cat" => "RDT",
+        "create" => "CRT",
+        "tell" | "whisper" | "w" => "message",
+        "who" => "whoelse",
+        "upload" | "put" => "UPD",
+        "download" | "get" => "DWN",
+        "?" => "help",
+        word => return COMMANDS.iter().map(|row| row.word).find(|known| is_near(known, word)),
+    };
+    Some(meant)
+}
+
+/// Whether one character more, less or different makes a word that is long enough for that.
+fn is_near(known: &str, word: &str) -> bool {
+    let known = known.to_ascii_lowercase();
+    let start = known.bytes().zip(word.bytes()).take_while(|(a, b)| a == b).count();
+    let rest = |text: &str, skip: usize| text.as_bytes().get(start + skip..).unwrap_or_default().to_vec();
+    let length_fits = word.len() >= 4;
+    length_fits
+        && (rest(&known, 1) == rest(word, 1)
+            || rest(&known, 0) == rest(word, 1)
+            || rest(&known, 1) == rest(word, 0))
 }
 
 /// The word that users know a request by, if they do.

@@ -234,6 +234,9 @@ pub static COMMANDS: &[Row] = &[
     Row::new("UDP", "user file", words(2), "send a file straight to a user", &[kinds::OfferFile], |w, _| {
         Ok(Command::SendFile { user: w[0], path: w[1] })
     }),
+    Row::new("cancel", "[file]", Takes::Words { min: 0, max: 1 }, "give up a transfer, or all that goes on", &[], |w, _| {
+        Ok(Command::Cancel(w.first().copied()))
+    }),
     Row::new("passwd", "", words(0), "change your password; it is asked for", &[kinds::ChangePassword], |_, _| {
         Ok(Command::ChangePassword)
     }),

@@ -152,6 +152,16 @@ impl Incoming {
         }
     }
 
+    /// This user wants it no more. What is here stays, to be resumed one day.
+    pub(super) fn cancel(&mut self, context: &mut Context<'_>) {
+        if let Taking::Going(transfer, _) = &mut self.stage {
+            transfer.endpoint().abort(context.now, Reason::Cancelled);
+            while transfer.next_event().is_some() {}
+        }
+        context.say(format_args!("{} was cancelled", self.name));
+        self.settle(End::Broken, context);
+    }
+
     /// Does what can be done now. Returns whether there is more.
     pub(super) fn advance(&mut self, socket: Option<&mut PeerSocket>, context: &mut Context<'_>) -> bool {
         match std::mem::replace(&mut self.stage, Taking::Over) {
@@ -280,7 +290,7 @@ impl Incoming {
     }
 
     /// The line above the prompt.
-    pub(super) fn status(&mut self, now: Instant) -> Option<String> {
+    pub(super) fn status(&mut self, now: Instant, columns: usize) -> Option<String> {
         let (from, name) = (&self.from, &self.name);
         match &self.stage {
             Taking::Looking(_, digesting) => {
@@ -292,7 +302,7 @@ impl Incoming {
                 let progress = transfer.view().progress()?;
                 self.meter.sample(now, progress.bytes);
                 let what = format!("Receiving {name} from {from}");
-                Some(self.meter.line(&what, progress.bytes, progress.size, now))
+                Some(self.meter.line(&what, progress.bytes, progress.size, now, columns))
             }
             Taking::Told(..) | Taking::Over => None,
         }

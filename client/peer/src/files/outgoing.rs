@@ -179,6 +179,17 @@ impl Outgoing {
         }
     }
 
+    /// This user wants it no more.
+    pub(super) fn cancel(&mut self, context: &mut Context<'_>) {
+        if let Sending::Going(transfer) = &mut self.stage {
+            transfer.endpoint().abort(context.now, Reason::Cancelled);
+            // The only news is that, and it is ours.
+            while transfer.next_event().is_some() {}
+        }
+        context.say(format_args!("{} was cancelled", self.name));
+        self.settle(context);
+    }
+
     /// Does what can be done now. Returns whether there is more.
     pub(super) fn advance(&mut self, socket: Option<&mut PeerSocket>, context: &mut Context<'_>) -> bool {
         match std::mem::replace(&mut self.stage, Sending::Over) {
@@ -322,7 +333,7 @@ impl Outgoing {
     }
 
     /// The line above the prompt.
-    pub(super) fn status(&mut self, now: Instant) -> Option<String> {
+    pub(super) fn status(&mut self, now: Instant, columns: usize) -> Option<String> {
         let (user, name) = (&self.user, &self.name);
         match &self.stage {
             Sending::Asked(_) => Some(format!("Sending {name}: {user} is asked")),
@@ -334,7 +345,7 @@ impl Outgoing {
                 let progress = transfer.view().progress()?;
                 self.meter.sample(now, progress.bytes);
                 let what = format!("Sending {name} to {user}");
-                Some(self.meter.line(&what, progress.bytes, progress.size, now))
+                Some(self.meter.line(&what, progress.bytes, progress.size, now, columns))
             }
             Sending::Told(_) | Sending::Over => None,
         }

@@ -27,6 +27,8 @@ pub struct Asked {
     pub awaits: Awaits,
     /// A change, with the key by which it is done once however often it is asked for.
     change: Option<OwnedRequest>,
+    /// Whether the next line of a pipe waits until it is answered.
+    pub holds: bool,
 }
 
 /// What a request waits for.
@@ -71,8 +73,29 @@ pub fn ask(context: &mut Context<'_>, mut request: Request<'_>, typed: &str, awa
     }
     // A line that holds a secret is not kept; its word is.
     let word = typed.trim_start_matches(' ').split(' ').next().unwrap_or_default();
+    let holds = !can_be_pipelined(&request);
     let typed = if may_be_kept(typed) { typed } else { word };
-    context.server.ask(&request, Asked { typed: Some(typed.to_owned()), awaits, change });
+    context.server.ask(&request, Asked { typed: Some(typed.to_owned()), awaits, change, holds });
+}
+
+/// Whether a pipe may go on with the next line before this is answered: the server answers in order, and nothing else
+/// comes of it.
+pub fn can_be_pipelined(request: &Request<'_>) -> bool {
+    matches!(
+        request,
+        Request::CreateThread { .. }
+            | Request::Post { .. }
+            | Request::DeletePost { .. }
+            | Request::EditPost { .. }
+            | Request::RemoveThread { .. }
+            | Request::SendMessage { .. }
+            | Request::Block { .. }
+            | Request::Unblock { .. }
+            | Request::PostToBoard { .. }
+            | Request::PostToRoom { .. }
+            | Request::ListThreads { .. }
+            | Request::ReadThread { .. }
+    )
 }
 
 /// The commands of the user that are not answered to the end.
@@ -83,7 +106,7 @@ pub fn commands(server: &Server) -> impl Iterator<Item = &Asked> {
 impl Asked {
     /// Something that the user does not know of.
     pub fn silently(awaits: Awaits) -> Self {
-        Self { typed: None, awaits, change: None }
+        Self { typed: None, awaits, change: None, holds: false }
     }
 
     /// Takes in the go-ahead of a transfer.

@@ -88,6 +88,15 @@ struct Args {
     #[arg(long)]
     take_over: bool,
 
+    /// In pipes, how many lines may be unanswered at once; answers come in the order of the lines all the same
+    /// [default: 32, or 1 if the output is a terminal]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u8).range(1..=64))]
+    pipeline: Option<u8>,
+
+    /// In pipes, log out at the first command that is refused; one line at a time is sent then
+    #[arg(long, conflicts_with = "pipeline")]
+    stop_on_error: bool,
+
     /// Give the server up when it has given no sign of life for so many seconds. It is asked for one after 25 of them,
     /// or after half if that is less; its answer, which a slow disk of the server may hold up, has the rest
     #[arg(long, value_name = "SECS", default_value_t = 90, value_parser = clap::value_parser!(u32).range(2..=86_400))]
@@ -238,9 +247,21 @@ fn options(args: Args) -> Result<(Options, Target), Failure> {
         known,
         presence: !args.no_presence,
         takes_over: args.take_over,
+        pipeline: if args.stop_on_error {
+            1
+        } else {
+            args.pipeline.map_or_else(default_pipeline, usize::from)
+        },
+        stops_on_error: args.stop_on_error,
         server_timeout: silence_max,
     };
     Ok((options, target))
+}
+
+/// Lines of a pipe that may be unanswered at once: as many as make a script fast, but who reads the answers as they
+/// come types one line after the other.
+fn default_pipeline() -> usize {
+    if io::stdout().is_terminal() { 1 } else { 32 }
 }
 
 /// Without any password the command line is incomplete; one that can't be used keeps the user out.

@@ -9,10 +9,10 @@ use std::net::{SocketAddr, UdpSocket};
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::process::ExitStatusExt;
 
-use forum_common::wire::{Closing, Notice, Refusal, Reply, Request, Transfer, VERSION};
+use forum_common::wire::{Closing, Notice, Refusal, Reply, Request, VERSION};
 use rustix::net::{AddressFamily, SocketType};
 use rustix::process::Signal;
-use stage::{AT_MS, END, LIST_THREADS, PING, Place, Script, WELCOME, post, read_thread, thread};
+use stage::{AT_MS, END, LIST_THREADS, PING, Place, Script, WELCOME, post, read_thread};
 
 #[test]
 fn lines_answer_the_log_in_and_then_are_commands() {
@@ -58,17 +58,6 @@ fn a_new_name_signs_up_and_refusals_lead_back_to_the_name() {
 }
 
 #[test]
-fn a_command_is_sent_when_the_one_before_is_answered() {
-    let script = Script::new();
-    let _client = Place::of_yoda(&script).pipe_all("CRT a\nCRT b\n");
-    let mut peer = script.admit();
-    let tag = peer.hears(&Request::CreateThread { title: "a", key: None });
-    peer.expect_silence();
-    peer.done(tag, "Thread a created");
-    peer.hears(&Request::CreateThread { title: "b", key: None });
-}
-
-#[test]
 fn refusals_go_to_stderr_and_into_the_status() {
     let script = Script::new();
     let mut place = Place::of_yoda(&script);
@@ -95,64 +84,6 @@ fn refusals_go_to_stderr_and_into_the_status() {
         ]
     );
     assert_eq!(status, Some(1));
-}
-
-#[test]
-fn what_is_refused_as_too_fast_is_said_once_and_a_refused_log_out_is_the_end() {
-    let said = "Slow down. Please try again later";
-    for (lines, refused) in [("LST\nXIT\n", 2), ("LST\n", 2)] {
-        let script = Script::new();
-        let client = Place::of_yoda(&script).pipe_all(lines);
-        let mut peer = script.admit();
-        let tag = peer.hears(&LIST_THREADS);
-        peer.refuse(tag, Refusal::SlowDown, said);
-        let tag = peer.hears(&Request::LogOut);
-        peer.refuse(tag, Refusal::SlowDown, said);
-        peer.expect_end();
-        let (status, out, err) = client.end();
-        assert_eq!((status, out), (Some(1), vec!["Welcome to the forum".to_owned()]), "{lines}");
-        assert_eq!(err, vec![said; refused], "{lines}");
-    }
-}
-
-#[test]
-fn lists_are_printed_as_the_forum_prints_them() {
-    let script = Script::new();
-    let client = Place::of_yoda(&script).pipe_all("LST\nRDT a\nRDT b 1-2\n");
-    let mut peer = script.admit();
-    let tag = peer.hears(&LIST_THREADS);
-    for title in ["a", "b"] {
-        peer.reply(tag, &thread(title));
-    }
-    peer.reply(tag, &END);
-    let tag = peer.hears(&read_thread("a", None));
-    peer.reply(tag, &post(1, "yoda", "hi \x1b[31mthere"));
-    peer.reply(tag, &Reply::UploadItem { id: 2, at_ms: AT_MS, author: "yoda", file: "test.exe", size: 3 });
-    peer.reply(tag, &END);
-    let tag = peer.hears(&read_thread("b", Some((1, 2))));
-    peer.reply(tag, &END);
-    peer.say_goodbye();
-    let (_, out, _) = client.end();
-    let lists = ["The list of active threads:", "a", "b", "1 yoda: hi \\u{1b}[31mthere"];
-    assert_eq!(out[1..5], lists);
-    assert_eq!(out[5..], ["yoda uploaded test.exe", "Thread b is empty", "Goodbye"]);
-}
-
-#[test]
-fn passwd_takes_the_next_three_lines_as_they_are() {
-    let script = Script::new();
-    let client = Place::of_yoda(&script).pipe_all("passwd\n jedi\n\nnew \npasswd\njedi\n");
-    let mut peer = script.admit();
-    peer.hears(&Request::Active);
-    let tag = peer.hears(&Request::ChangePassword { old: " jedi", new: "", confirmation: "new " });
-    peer.refuse(tag, Refusal::PasswordsDiffer, "Passwords do not match");
-    peer.hears(&Request::Active);
-    peer.say_goodbye();
-    let (status, _, err) = client.end();
-    assert_eq!(
-        (status, err),
-        (Some(1), vec!["Passwords do not match".into(), "Password not changed".into()])
-    );
 }
 
 #[test]
@@ -209,30 +140,6 @@ fn the_last_words_of_the_server_decide_the_status() {
             assert_eq!((spoken, silent), (said.clone(), vec![]), "{code:?}");
         }
     }
-}
-
-#[test]
-fn a_cancel_overtakes_the_command_that_takes_a_while() {
-    let script = Script::new();
-    let mut place = Place::of_yoda(&script);
-    let client = place.pipe_all("cancel\nDWN a f\ncancel g\ncancel f\nLST\n");
-    let mut peer = script.admit();
-    peer.hears(&Request::Active);
-    let download = peer.hears(&Request::Download { title: "a", file: "f", offset: None, digest: None });
-    peer.hears(&Request::Active);
-    peer.reply(download, &stage::download_of(b"abc"));
-    let mut heard_abort = false;
-    while !heard_abort {
-        heard_abort = peer.transferred(download, |transfer| matches!(transfer, Transfer::Abort));
-    }
-    peer.refuse(download, Refusal::TransferAborted, "The transfer was given up");
-    let tag = peer.hears(&LIST_THREADS);
-    peer.reply(tag, &END);
-    peer.say_goodbye();
-    let (status, out, err) = client.end();
-    assert_eq!(out, ["Welcome to the forum", "f was cancelled", "No threads to list", "Goodbye"]);
-    assert_eq!((status, err), (Some(1), vec!["Nothing to cancel".into(), "Nothing to cancel".into()]));
-    assert!(place.names().is_empty());
 }
 
 #[test]

@@ -9,7 +9,7 @@ use std::os::unix::process::ExitStatusExt;
 use forum_client::line_editor::terminal::Ability;
 use forum_common::wire::{Closing, Notice, Refusal, Reply, Request, Transfer};
 use rustix::process::Signal;
-use stage::{AT_MS, END, LIST_THREADS, Peer, Place, Script, Terminal, WELCOME, digest, thread, user};
+use stage::{AT_MS, END, LIST_THREADS, Peer, Place, Script, Terminal, WELCOME, digest, thread};
 
 /// The first prompt on 80 columns.
 const FULL_PROMPT: &str = forum_common::text::prompts::NARROW;
@@ -96,22 +96,6 @@ fn what_arrives_is_printed_above_what_is_being_typed() {
     terminal.displays(&["> CRT a", "Thread a created", "> MSG a hello"], 2);
     terminal.types("\x05!\r");
     peer.hears(&Request::Post { title: "a", text: "hello!", key: None });
-}
-
-#[test]
-fn the_history_has_commands_but_no_secrets() {
-    let script = Script::new();
-    let mut place = Place::of_yoda(&script);
-    let (mut terminal, mut peer) = yoda(&script, &mut place);
-    terminal.types("CRT a\rSHT s3cret\rpasswd\rold\rnew\rnew\r");
-    peer.hears(&Request::CreateThread { title: "a", key: None });
-    peer.hears(&Request::ShutDown { password: "s3cret" });
-    peer.hears(&Request::Active);
-    peer.hears(&Request::ChangePassword { old: "old", new: "new", confirmation: "new" });
-    terminal.shows("Enter old password: \r\n");
-    terminal.types("\x1b[A\x1b[A\x1b[A\r");
-    // Up: passwd. Up again: CRT a. There is nothing above it.
-    peer.hears(&Request::CreateThread { title: "a", key: None });
 }
 
 #[test]
@@ -210,114 +194,6 @@ fn ctrl_c_at_the_log_in_leaves() {
     assert_eq!(terminal.end().code(), Some(77));
 }
 
-/// What is said of a command that a lost connection has left unanswered.
-const SENT_AGAIN: &str = "Not answered yet: CRT a. It is sent again after the next log-in\r\n";
-
-#[test]
-fn a_lost_connection_is_made_again_and_what_was_typed_stays() {
-    let script = Script::new();
-    let mut place = Place::of_yoda(&script);
-    let (mut terminal, mut peer) = yoda(&script, &mut place);
-    warm_up(&mut terminal, &mut peer);
-    terminal.types("LST\rMSG a hello");
-    peer.hears(&LIST_THREADS);
-    terminal.shows("> MSG a hello");
-    drop(peer);
-    terminal.shows("Connection lost: the server closed it\r\nNot answered: LST\r\n");
-    terminal.shows("Not connected. Next attempt in ");
-    terminal.shows("(not connected) > MSG a hello");
-    // The server has not noticed yet; the client waits it out.
-    let mut peer = script.greet();
-    let tag = peer.hears_log_in("yoda");
-    peer.refuse(tag, Refusal::AlreadyLoggedIn, "yoda has already logged in");
-    peer.expect_end();
-    terminal.shows("yoda has already logged in. Next attempt in ");
-    let mut peer = script.admit();
-    terminal.shows("Welcome to the forum\r\n> MSG a hello");
-    terminal.types("!\r");
-    let tag = peer.hears(&Request::Post { title: "a", text: "hello!", key: None });
-    peer.done(tag, "Message posted to a thread");
-    terminal.types("\x04");
-    peer.say_goodbye();
-    assert_eq!(terminal.end().code(), Some(0));
-}
-
-#[test]
-fn unanswered_changes_are_sent_again_in_order_with_their_keys_after_a_lost_connection() {
-    let script = Script::new();
-    let mut place = Place::of_yoda(&script).file("f", b"abc");
-    let (mut terminal, mut peer) = yoda(&script, &mut place);
-    terminal.types("UPD a f\rCRT a\rMSG a hi\r");
-    let upload = Request::Upload { title: "a", file: "f", size: 3, key: None };
-    let create = Request::CreateThread { title: "a", key: None };
-    let post = Request::Post { title: "a", text: "hi", key: None };
-    let (tag, upload_key) = peer.hears_key(&upload);
-    peer.reply(tag, &Reply::UploadStarts { credit: 2 });
-    let (_, create_key) = peer.hears_key(&create);
-    let (_, post_key) = peer.hears_key(&post);
-    peer.takes(tag, &Transfer::Data { piece: b"ab" });
-    drop(peer);
-    terminal.shows("Connection lost: the server closed it\r\n");
-    terminal.shows(SENT_AGAIN);
-    let mut peer = script.admit();
-    let again = [&upload, &create, &post].map(|wanted| peer.hears_key(wanted));
-    assert_eq!(again.map(|(_, key)| key), [upload_key, create_key, post_key]);
-    let [(upload, _), (create, _), (post, _)] = again;
-    peer.reply(upload, &Reply::UploadStarts { credit: 3 });
-    peer.takes(upload, &Transfer::Data { piece: b"abc" });
-    peer.takes(upload, &Transfer::DataEnd { digest: Some(digest(b"abc")) });
-    peer.done(create, "Thread a created");
-    peer.done(post, "Message posted to a thread");
-    peer.done(upload, "f uploaded to a thread");
-    for line in ["Thread a created\r\n", "Message posted to a thread\r\n", "f uploaded to a thread\r\n"] {
-        terminal.shows(line);
-    }
-    terminal.types("\x04");
-    peer.say_goodbye();
-    assert_eq!(terminal.end().code(), Some(0));
-}
-
-#[test]
-fn what_one_user_has_not_had_answered_is_not_sent_for_another() {
-    let script = Script::new();
-    let mut place = Place::of_yoda(&script);
-    let (mut terminal, mut peer) = yoda(&script, &mut place);
-    terminal.types("CRT a\r");
-    peer.hears(&Request::CreateThread { title: "a", key: None });
-    drop(peer);
-    terminal.shows(SENT_AGAIN);
-    let mut peer = script.greet();
-    let tag = peer.hears_log_in("yoda");
-    peer.reply(tag, &Reply::PasswordWanted { known: true });
-    let tag = peer.hears(&Request::Password { password: "jedi" });
-    peer.refuse(tag, Refusal::InvalidPassword, "Invalid password");
-    terminal.shows("Enter username: ");
-    terminal.types("hans\r");
-    let tag = peer.hears_log_in("hans");
-    peer.reply(tag, &Reply::PasswordWanted { known: true });
-    terminal.types("solo\r");
-    let tag = peer.hears(&Request::Password { password: "solo" });
-    peer.reply(tag, &WELCOME);
-    terminal.shows("Welcome to the forum\r\nNot answered: CRT a\r\n");
-    peer.expect_silence();
-}
-
-#[test]
-fn after_a_passwd_it_logs_in_again_with_the_new_password() {
-    let script = Script::new();
-    let mut place = Place::of_yoda(&script);
-    let (terminal, mut peer) = yoda(&script, &mut place);
-    terminal.types("passwd\rjedi\rsith\rsith\r");
-    peer.hears(&Request::Active);
-    let tag = peer.hears(&Request::ChangePassword { old: "jedi", new: "sith", confirmation: "sith" });
-    peer.done(tag, "Password changed");
-    drop(peer);
-    let mut peer = script.greet();
-    let tag = peer.hears_log_in("yoda");
-    peer.reply(tag, &Reply::PasswordWanted { known: true });
-    peer.hears(&Request::Password { password: "sith" });
-}
-
 #[test]
 fn a_transfer_shows_its_progress_and_leaves_the_prompt_usable() {
     let script = Script::new();
@@ -388,22 +264,6 @@ fn a_name_without_a_password_is_a_usage_error_on_a_terminal_too() {
     assert_eq!(terminal.child.wait().code(), Some(2));
 }
 
-#[test]
-fn a_fifo_in_the_place_of_the_history_does_not_hold_up_the_start() {
-    let script = Script::new();
-    let mut place = Place::of_yoda(&script);
-    let folder = place.state.path().join("forumd");
-    std::fs::create_dir(&folder).unwrap();
-    let (fifo, mode) = (folder.join("history"), 0o600.into());
-    rustix::fs::mknodat(rustix::fs::CWD, &fifo, rustix::fs::FileType::Fifo, mode, 0).unwrap();
-    let mut terminal = place.terminal();
-    let mut peer = script.admit();
-    terminal.shows("The history is not kept: ");
-    terminal.shows("is not a regular file. Remove it to keep one\r\n");
-    warm_up(&mut terminal, &mut peer);
-    assert_eq!(terminal.seen().matches("The history is not kept").count(), 1, "{}", terminal.seen());
-}
-
 /// What [`a_panic_restores_the_terminal_before_it_says_what_happened`] runs as a program of its own.
 const PANICKING: &str = "FORUM_TEST_PANICKING";
 
@@ -449,119 +309,4 @@ fn notices_are_printed_above_what_is_being_typed_and_drawn_once() {
     peer.notice(&Notice::LoggedOut { name: "hans" });
     terminal.shows("> message hans hello\r\n");
     terminal.shows("hans logged out\r\n> ");
-}
-
-#[test]
-fn late_messages_have_their_time_and_are_shown_once_whatever_becomes_of_the_connection() {
-    let script = Script::new();
-    let mut place = Place::of_yoda(&script);
-    let mut terminal = place.terminal();
-    let mut peer = script.admit();
-    let message = |number, late, text| Notice::Message { number, late, at_ms: AT_MS, from: "hans", text };
-    peer.notices(&[message(1, true, "one"), message(2, false, "two")]);
-    terminal.shows("hans: one  (1 Jun 2022 16:00:01)\r\nhans: two\r\n");
-    peer.hears(&Request::AckMessages { up_to: 2 });
-    drop(peer);
-    let mut peer = script.admit();
-    peer.notices(&[message(1, true, "one"), message(2, true, "two"), message(3, true, "three")]);
-    terminal.shows("hans: three  (1 Jun 2022 16:00:01)\r\n");
-    peer.hears(&Request::AckMessages { up_to: 3 });
-    assert_eq!(terminal.seen().matches("hans: two").count(), 1);
-}
-
-#[test]
-fn tab_completes_commands_and_shows_a_choice() {
-    let script = Script::new();
-    let mut place = Place::of_yoda(&script);
-    let (mut terminal, mut peer) = yoda(&script, &mut place);
-    warm_up(&mut terminal, &mut peer);
-    terminal.types("who\t");
-    terminal.displays(&["> whoelse"], 9);
-    terminal.types("\t");
-    terminal.displays(&["whoelse       whoelsesince", "> whoelse"], 9);
-    terminal.types("s\t60\r");
-    peer.hears(&Request::WhoElseSince { seconds: 60, after: None, at_most: None });
-}
-
-#[test]
-fn tab_asks_for_names_whose_list_nobody_sees() {
-    let script = Script::new();
-    let mut place = Place::of_yoda(&script);
-    let (mut terminal, mut peer) = yoda(&script, &mut place);
-    warm_up(&mut terminal, &mut peer);
-    terminal.types("MSG 3\t");
-    let tag = peer.hears(&LIST_THREADS);
-    for title in ["3331", "9331"] {
-        peer.reply(tag, &thread(title));
-    }
-    peer.reply(tag, &END);
-    terminal.displays(&["> MSG 3331"], 11);
-    terminal.types("hi\r");
-    // Asked once, the titles are known for a while.
-    let tag = peer.hears(&Request::Post { title: "3331", text: "hi", key: None });
-    peer.done(tag, "Message posted to 3331 thread");
-    terminal.shows("Message posted to 3331 thread\r\n> ");
-    terminal.types("RDT 9\t");
-    terminal.displays(&["> RDT 9331"], 11);
-    terminal.types("\x15message h\t");
-    let tag = peer.hears(&Request::WhoElse { after: None, at_most: None });
-    // Whoever types on before they have come meant the whole word.
-    terminal.types("you");
-    peer.expect_silence();
-    peer.reply(tag, &user("hans"));
-    peer.reply(tag, &END);
-    terminal.displays(&["> message hans you"], 18);
-    peer.notice(&Notice::PutInRoom { room: 12, by: "hans", users: "hans yoda" });
-    terminal.shows("hans put you in separate room 12: hans, yoda\r\n");
-    terminal.types("\x15SRM \t");
-    terminal.displays(&["> SRM 12"], 9);
-    for listed in ["The list of", "\r\n3331", "\r\nhans\r\n"] {
-        assert!(!terminal.seen().contains(listed), "{}", terminal.seen());
-    }
-}
-
-#[test]
-fn tab_does_not_wait_for_names_for_ever() {
-    let script = Script::new();
-    let mut place = Place::of_yoda(&script);
-    let (mut terminal, mut peer) = yoda(&script, &mut place);
-    warm_up(&mut terminal, &mut peer);
-    terminal.types("MSG 3\t331 hi\r");
-    peer.hears(&LIST_THREADS);
-    peer.hears(&Request::Post { title: "3331", text: "hi", key: None });
-}
-
-#[test]
-fn the_history_outlives_the_client_and_has_no_secrets() {
-    let script = Script::new();
-    let mut place = Place::of_yoda(&script);
-    let (mut terminal, mut peer) = yoda(&script, &mut place);
-    warm_up(&mut terminal, &mut peer);
-    terminal.types("SHT s3cret\rpasswd\rold\rnew\rnew\rCRT a\r");
-    peer.hears(&Request::ShutDown { password: "s3cret" });
-    peer.hears(&Request::Active);
-    peer.hears(&Request::ChangePassword { old: "old", new: "new", confirmation: "new" });
-    peer.hears(&Request::CreateThread { title: "a", key: None });
-    terminal.child.signal(Signal::TERM);
-    terminal.end();
-    let kept = std::fs::read_to_string(place.state.path().join("forumd/history")).unwrap();
-    assert_eq!(kept, "LST\npasswd\nCRT a\n");
-    let (mut terminal, mut peer) = yoda(&script, &mut place);
-    terminal.types("\x1b[A");
-    terminal.shows("CRT a");
-    terminal.types("\r");
-    peer.hears(&Request::CreateThread { title: "a", key: None });
-}
-
-#[test]
-fn a_history_that_cannot_be_kept_is_said_once() {
-    let script = Script::new();
-    let mut place = Place::of_yoda(&script);
-    std::fs::write(place.state.path().join("forumd"), "not a directory").unwrap();
-    let mut terminal = place.terminal();
-    let mut peer = script.admit();
-    terminal.shows("The history is not kept: Not a directory");
-    warm_up(&mut terminal, &mut peer);
-    warm_up(&mut terminal, &mut peer);
-    assert_eq!(terminal.seen().matches("The history is not kept").count(), 1, "{}", terminal.seen());
 }

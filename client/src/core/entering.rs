@@ -1,12 +1,12 @@
 //! What the user enters, and who gets it: a question of the log-in, another user's question, a command.
 
-use forum_common::text::prompts;
+use forum_common::text::{Command, parse, prompts};
 use forum_peer::State;
 
 use super::event::{Ending, PeerAction};
 use super::{Core, Phase};
-use crate::asked::Asked;
-use crate::commands;
+use crate::asked::{self, Asked, Server};
+use crate::commands::{self, Commands};
 use crate::line_editor::editor::Purpose;
 use crate::line_editor::input::Entered;
 use crate::line_editor::lines::LINE_BYTES_MAX;
@@ -26,6 +26,9 @@ impl Core {
             return Ok(false);
         }
         let question = self.question();
+        if question.is_some() && self.options.stops_on_error && self.output.has_failed() {
+            self.input.stop();
+        }
         let Some(entered) = self.input.next(question.as_ref(), &mut self.output) else { return Ok(false) };
         match entered {
             // Who has nothing more to say may still be waiting for a file.
@@ -39,13 +42,34 @@ impl Core {
 
     /// Takes an answer to another user's question out of the lines of a pipe: it waits for no command.
     fn take_answer(&mut self) -> bool {
-        let Phase::LoggedIn { commands, .. } = &self.phase else { return false };
-        if commands.wants_password() || self.peers.questions == 0 {
+        let Phase::LoggedIn { connection, commands } = &self.phase else { return false };
+        // It overtakes the one command that holds it, and no other line.
+        let is_held =
+            asked::commands(&connection.server).all(|asked| asked.holds || self.options.pipeline == 1);
+        if commands.wants_password() || self.peers.questions == 0 || !is_held {
             return false;
         }
         let answer = self.input.take_answer();
         answer.into_iter().for_each(|yes| self.queue.peer(PeerAction::Answer { yes }));
         answer.is_some()
+    }
+
+    /// Whether the next line of a pipe may go to the server although lines before it are unanswered: all of them are of
+    /// the kind that the server answers in order without anything else coming of it.
+    pub(super) fn may_pipeline(&self, server: &Server, commands: &Commands) -> bool {
+        let (mut in_flight, mut holds) = (0, false);
+        for asked in asked::commands(server) {
+            in_flight += 1;
+            holds |= asked.holds;
+        }
+        let is_plain_request = |line: &str| match parse(line, self.clock.now(self.now)) {
+            Ok(Some(Command::Ask(request))) => asked::can_be_pipelined(&request),
+            _ => false,
+        };
+        in_flight < self.options.pipeline
+            && !holds
+            && !commands.wants_password()
+            && self.input.ahead().is_some_and(is_plain_request)
     }
 
     /// Takes a `cancel` out of the lines of a pipe, while there is something to cancel.

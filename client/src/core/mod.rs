@@ -59,6 +59,10 @@ pub struct Options {
     pub presence: bool,
     /// Whether another session of the user is ended without a question.
     pub takes_over: bool,
+    /// How many lines of a pipe may be unanswered at once.
+    pub pipeline: usize,
+    /// Whether the first refused command of a pipe is the last that is taken.
+    pub stops_on_error: bool,
     /// How long the server may give no sign of life.
     pub server_timeout: Duration,
 }

@@ -47,6 +47,11 @@ fn key() -> Option<forum_common::wire::Key> {
 impl World {
     /// In pipes, or on a terminal of 80 columns, as yoda.
     fn new(on_terminal: bool) -> Self {
+        Self::pipelining(on_terminal, 1)
+    }
+
+    /// The same with so many lines of a pipe in flight.
+    fn pipelining(on_terminal: bool, pipeline: usize) -> Self {
         let known = Known::User { name: "yoda".into(), password: Zeroizing::new("jedi".into()) };
         let options = Options {
             server: "there:1".into(),
@@ -54,6 +59,8 @@ impl World {
             known,
             presence: true,
             takes_over: false,
+            pipeline,
+            stops_on_error: false,
             server_timeout: SILENCE_MAX,
         };
         let now = Instant::now();

@@ -52,7 +52,8 @@ impl Core {
             Phase::LoggedIn { .. } if !self.input.is_terminal() && self.peers.is_sending => None,
             Phase::LoggedIn { connection, commands } => {
                 // A prompt that can't be removed again comes when there is nothing more to be said before it.
-                let typing_ahead = self.input.is_terminal() && !self.input.is_plain();
+                let types_ahead = self.input.is_terminal() && !self.input.is_plain();
+                let typing_ahead = types_ahead || self.may_pipeline(&connection.server, commands);
                 commands.question(&connection.server, typing_ahead, self.output.columns())
             }
             Phase::LoggingIn { login, .. } => login.question().or_else(|| login.is_again().then(offline)),

@@ -131,6 +131,14 @@ impl Input {
         }
     }
 
+    /// What is left of a pipe is of no interest any more.
+    pub fn stop(&mut self) {
+        if let Self::Pipe(pipe) = self {
+            *pipe = PipeInput::default();
+            pipe.lines.end();
+        }
+    }
+
     /// Takes out the lines that may be kept for later runs.
     pub fn take_lines_to_keep(&mut self) -> Vec<String> {
         match self {

@@ -172,7 +172,7 @@ fn overview() -> Vec<String> {
             lines.push(cells.trim_end().to_owned());
         }
     }
-    lines.push("What one of them does says help and its word: help RDT".to_owned());
+    lines.push("For more about one command, enter help and its word: help RDT".to_owned());
     lines
 }
 

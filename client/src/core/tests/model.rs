@@ -17,6 +17,8 @@ struct Life {
     world: World,
     random: fastrand::Rng,
     on_terminal: bool,
+    /// Lines of a pipe that may be in flight.
+    pipeline: usize,
     /// Threads that were typed, by number, while there was a connection.
     typed: Vec<u32>,
     /// The threads that the server has made, with the key of each.
@@ -35,10 +37,13 @@ struct Life {
 impl Life {
     fn new(seed: u64) -> Self {
         let mut random = fastrand::Rng::with_seed(seed);
-        let on_terminal = random.bool();
+        let (on_terminal, pipeline) = (random.bool(), random.usize(1..5));
+        let mut world = World::pipelining(on_terminal, pipeline);
+        world.connect();
         Self {
-            world: World::logged_in(on_terminal),
+            world,
             random,
+            pipeline,
             on_terminal,
             typed: Vec::new(),
             made: BTreeMap::new(),
@@ -81,7 +86,7 @@ impl Life {
             }
         }
         let in_flight = self.open.iter().filter(|(_, text)| text != "Pong").count();
-        assert!(self.on_terminal || in_flight <= 1, "{in_flight} commands of a pipe at once");
+        assert!(self.on_terminal || in_flight <= self.pipeline, "{in_flight} commands of a pipe at once");
     }
 
     fn answer(&mut self) {
@@ -168,12 +173,15 @@ impl Life {
     fn check(&self) {
         let unsent = self.count("Not connected. The command was not sent")
             + self.count("Too many commands are unanswered");
-        let mut answered = 0;
+        let (mut answered, mut last_place) = (0, 0);
         for number in &self.typed {
             let created = self.count(&format!("Thread t{number}. created"));
             assert!(created <= 1, "t{number} was answered {created} times");
             assert_eq!(created == 1, self.made.contains_key(&format!("t{number}.")), "t{number}");
             answered += created;
+            let place = self.text.find(&format!("Thread t{number}. created")).unwrap_or(last_place);
+            assert!(place >= last_place, "t{number} was answered before its turn");
+            last_place = place;
         }
         assert_eq!(answered + unsent, self.typed.len(), "{}", self.text);
         let mut at = 0;

@@ -208,3 +208,44 @@ fn a_closed_stdout_ends_it_and_a_closed_stderr_shows_in_the_status() {
     world.give(Event::CannotPrint(Stream::Out, "its reader has gone".into()));
     assert_eq!(world.ending, Some(Ending::OutputClosed));
 }
+
+#[test]
+fn lines_of_a_pipe_go_ahead_as_far_as_allowed_and_others_wait_for_them() {
+    let mut world = World::pipelining(false, 3);
+    world.connect();
+    world.types("CRT a\nMSG a hi\nCRT b\nCRT c\nwhoelse\nCRT d\nnonsense\nCRT e\n");
+    let first = world.hears("CreateThread { title: \"a\", key: None }");
+    let second = world.hears("Post { title: \"a\", text: \"hi\", key: None }");
+    let third = world.hears("CreateThread { title: \"b\", key: None }");
+    assert!(world.heard.is_empty(), "three are in flight");
+    world.reply(first, &created("Thread a created"));
+    let fourth = world.hears("CreateThread { title: \"c\", key: None }");
+    world.reply(second, &Reply::Posted { number: 1, id: 1, at_ms: 0, text: "Message posted to a thread" });
+    world.reply(third, &created("Thread b created"));
+    assert!(world.heard.is_empty(), "whoelse waits for what is before it");
+    world.reply(fourth, &created("Thread c created"));
+    let list = world.hears("WhoElse { after: None, at_most: None }");
+    assert!(world.heard.is_empty(), "and holds what follows");
+    world.reply(list, &Reply::EndOfList { next: None });
+    let last = world.hears("CreateThread { title: \"d\", key: None }");
+    assert!(world.heard.is_empty(), "what is wrong is said in its turn");
+    world.reply(last, &created("Thread d created"));
+    world.hears("CreateThread { title: \"e\", key: None }");
+    assert_eq!(
+        world.seen(),
+        "Welcome to the forum\nThread a created\nMessage posted to a thread\nThread b created\n\
+        Thread c created\nNo one else is online\nThread d created\nError. Invalid command\n"
+    );
+}
+
+#[test]
+fn a_yes_waits_for_pipelined_lines_before_it() {
+    let mut world = World::pipelining(false, 8);
+    world.connect();
+    world.give(Event::Peers(State { questions: 1, ..State::default() }));
+    world.types("CRT a\ny\n");
+    let tag = world.hears("CreateThread { title: \"a\", key: None }");
+    assert!(world.peer.is_empty());
+    world.reply(tag, &created("Thread a created"));
+    assert_eq!(world.peer, [PeerAction::Answer { yes: true }]);
+}

@@ -9,6 +9,7 @@
 
 mod kept;
 
+use std::borrow::Cow;
 use std::fmt;
 use std::fs::{self, File, Metadata, Permissions};
 use std::io;
@@ -53,18 +54,15 @@ const NAME_BYTES_MAX: usize = 255;
 const SIZE_DIGITS_MAX: usize = u64::MAX.ilog10() as usize + 1;
 
 const _: () = assert!(DIGEST_DIGITS <= 2 * DIGEST_BYTES);
+/// Bytes of a name that stands in a partial's name as it is. A longer one is cut, and told from others by its digest.
+const LABEL_BYTES_MAX: usize = 160;
+/// Hex digits of that digest.
+const LABEL_DIGITS: usize = 16;
+
+// `_` stands between the parts, and two dots.
+const _: () = assert!(USER_NAME_BYTES_MAX + 1 + FILE_NAME_BYTES_MAX <= NAME_BYTES_MAX);
 const _: () = assert!(
-    // `_` and two dots stand between the parts.
-    PREFIX.len()
-        + USER_NAME_BYTES_MAX
-        + 1
-        + FILE_NAME_BYTES_MAX
-        + 1
-        + SIZE_DIGITS_MAX
-        + 1
-        + DIGEST_DIGITS
-        + SUFFIX.len()
-        <= NAME_BYTES_MAX
+    PREFIX.len() + LABEL_BYTES_MAX + 1 + SIZE_DIGITS_MAX + 1 + DIGEST_DIGITS + SUFFIX.len() <= NAME_BYTES_MAX
 );
 
 /// Why a file is not kept, for people.
@@ -248,7 +246,7 @@ impl PartialName {
     /// read a name.
     fn parse(path: PathBuf, name_here: &str) -> Option<Self> {
         let name = path.file_name()?.to_str()?;
-        let rest = name.strip_prefix(PREFIX)?.strip_prefix(name_here)?.strip_prefix('.')?;
+        let rest = name.strip_prefix(PREFIX)?.strip_prefix(&*label(name_here))?.strip_prefix('.')?;
         let (size, digits) = rest.strip_suffix(SUFFIX)?.split_once('.')?;
         let is_digest =
             digits.len() == DIGEST_DIGITS && digits.bytes().all(|digit| digit.is_ascii_hexdigit());
@@ -259,7 +257,17 @@ impl PartialName {
 
 fn partial_name(name_here: &str, offer: &Offer) -> String {
     let digits = blake3::Hash::from(offer.digest).to_hex();
-    format!("{PREFIX}{name_here}.{}.{}{SUFFIX}", offer.size, &digits[..DIGEST_DIGITS])
+    format!("{PREFIX}{}.{}.{}{SUFFIX}", label(name_here), offer.size, &digits[..DIGEST_DIGITS])
+}
+
+/// What a partial's name has of the name that the file will have.
+fn label(name_here: &str) -> Cow<'_, str> {
+    if name_here.len() <= LABEL_BYTES_MAX {
+        return Cow::Borrowed(name_here);
+    }
+    let start = &name_here[..name_here.floor_char_boundary(LABEL_BYTES_MAX - 1 - LABEL_DIGITS)];
+    let digits = blake3::hash(name_here.as_bytes()).to_hex();
+    Cow::Owned(format!("{start}~{}", &digits[..LABEL_DIGITS]))
 }
 
 /// What is left of a broken transfer. As long as this, or its digest on its way, is held, nobody else

@@ -3,6 +3,8 @@
 //! Pure: bytes in, keys out, in pieces of any size. It knows the escape sequences of the common terminals
 //! (ECMA-48 §5.4 for their form, xterm's `ctlseqs` for their meaning) and refuses to know what a key does.
 
+use zeroize::{Zeroize, Zeroizing};
+
 /// Bytes of one paste that are kept; the rest is dropped. A character more than any line may hold, so that it shows.
 pub const PASTE_BYTES_MAX: usize = super::lines::LINE_BYTES_MAX + 4;
 
@@ -54,7 +56,7 @@ pub enum Key {
 /// Cuts keys out of bytes.
 #[derive(Debug, Default)]
 pub struct KeyDecoder {
-    bytes: Vec<u8>,
+    bytes: Zeroizing<Vec<u8>>,
     /// Where the next key starts.
     start: usize,
     /// What has come of a paste that has not ended.
@@ -74,7 +76,12 @@ enum Cut {
 impl KeyDecoder {
     /// Takes bytes as they come.
     pub fn feed(&mut self, bytes: &[u8]) {
-        self.bytes.drain(..self.start);
+        if self.start == self.bytes.len() {
+            // It may have been a password.
+            self.bytes.zeroize();
+        } else {
+            self.bytes.drain(..self.start);
+        }
         self.start = 0;
         self.bytes.extend_from_slice(bytes);
     }

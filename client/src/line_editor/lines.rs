@@ -9,6 +9,9 @@ use zeroize::Zeroizing;
 /// is no forum command, and somebody piped in a binary.
 pub const LINE_BYTES_MAX: usize = 65_536;
 
+/// Bytes that come at once, as a rule.
+const READ_BYTES: usize = 8_192;
+
 /// One line, without its end.
 #[derive(Debug, PartialEq, Eq)]
 pub enum Line {
@@ -34,6 +37,8 @@ pub struct Lines {
 impl Lines {
     /// Takes bytes as they come.
     pub fn feed(&mut self, bytes: &[u8]) {
+        // All the room at once: a buffer that grew would leave copies of a password behind.
+        self.bytes.reserve(LINE_BYTES_MAX + READ_BYTES);
         self.bytes.drain(..self.start);
         self.start = 0;
         self.bytes.extend_from_slice(bytes);

@@ -9,6 +9,8 @@ mod tests;
 use std::collections::VecDeque;
 use std::fmt;
 
+use zeroize::Zeroize;
+
 use super::field::Malformed;
 use super::frame::{Frame, FrameError, NO_TAG, Tag};
 use super::input::Input;
@@ -114,6 +116,9 @@ pub enum Event<'p, T> {
     Notice(Notice<'p>),
 }
 
+/// Room for a frame that holds passwords, three of 128 bytes at most.
+const SECRET_FRAME_BYTES: usize = 1_024;
+
 /// A client's end of a connection. `T` is what it notes of each request.
 #[derive(Debug)]
 pub struct Peer<T> {
@@ -121,6 +126,8 @@ pub struct Peer<T> {
     output: Vec<u8>,
     /// Bytes at the front of the output that have gone.
     sent: usize,
+    /// The output holds a secret, which is wiped when it has gone.
+    has_secret: bool,
     last_tag: Tag,
     /// Requests whose answer has not ended, in order.
     unanswered: VecDeque<(Tag, T)>,
@@ -134,6 +141,7 @@ impl<T> Default for Peer<T> {
             input: Input::default(),
             output: Vec::new(),
             sent: 0,
+            has_secret: false,
             last_tag: NO_TAG,
             unanswered: VecDeque::new(),
             transfers: Vec::new(),
@@ -153,6 +161,11 @@ impl<T> Peer<T> {
     /// Queues a request that is not answered; its tag.
     pub fn tell(&mut self, request: &Request<'_>) -> Tag {
         self.last_tag = self.last_tag.checked_add(1).unwrap_or(NO_TAG + 1);
+        if holds_secret(request) {
+            self.has_secret = true;
+            // All the room at once: a buffer that grew while it is written would leave copies behind.
+            self.output.reserve(SECRET_FRAME_BYTES);
+        }
         request.encode(self.last_tag, &mut self.output);
         self.last_tag
     }
@@ -171,6 +184,9 @@ impl<T> Peer<T> {
     pub fn sent(&mut self, count: usize) {
         self.sent += count;
         if self.sent == self.output.len() {
+            if std::mem::take(&mut self.has_secret) {
+                self.output.zeroize();
+            }
             self.output.clear();
             self.sent = 0;
         } else if self.sent > self.output.len() / 2 {
@@ -248,6 +264,17 @@ impl<T> Peer<T> {
             }
         }))
     }
+}
+
+/// Whether it carries a password.
+fn holds_secret(request: &Request<'_>) -> bool {
+    matches!(
+        request,
+        Request::Password { .. }
+            | Request::SignUp { .. }
+            | Request::ChangePassword { .. }
+            | Request::ShutDown { .. }
+    )
 }
 
 /// Which request a frame belongs to.

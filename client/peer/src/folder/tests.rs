@@ -106,6 +106,18 @@ fn names_that_the_server_should_not_have_let_through_have_no_place() {
 }
 
 #[test]
+fn long_names_are_cut_in_the_names_of_partials_and_stay_apart() {
+    let long = |end: &str| format!("yoda_{}{end}", "ü".repeat(100));
+    let (one, other) = (long("1"), long("2"));
+    let name = partial_name(&one, &offer(b"abc"));
+    assert!(name.len() <= NAME_BYTES_MAX && name.starts_with(".forum-yoda_ü"), "{name}");
+    assert_ne!(name, partial_name(&other, &offer(b"abc")));
+    let path = PathBuf::from(name);
+    assert!(PartialName::parse(path.clone(), &one).is_some());
+    assert!(PartialName::parse(path, &other).is_none());
+}
+
+#[test]
 fn the_longest_names_fit_with_the_largest_size() {
     let (from, file) = ("u".repeat(USER_NAME_BYTES_MAX), "f".repeat(FILE_NAME_BYTES_MAX));
     let directory = tempfile::tempdir().unwrap();

@@ -3,8 +3,8 @@
 
 use std::time::Instant;
 
-use forum_common::text::Listing;
 use forum_common::text::commands::may_be_kept;
+use forum_common::text::{Listing, Rejection};
 use forum_common::wire::{OwnedRequest, Peer, Reply, Request, Transfer};
 use forum_peer::progress::Meter;
 
@@ -200,16 +200,23 @@ impl Asked {
     /// The connection is gone before the answer came. What can be asked for again on another one is handed back;
     /// the user is told of the rest.
     #[must_use]
-    pub fn survives(mut self, output: &mut Output, queue: &mut Queue) -> Option<Self> {
+    pub fn survives(mut self, on_terminal: bool, output: &mut Output, queue: &mut Queue) -> Option<Self> {
         let is_whole = match &mut self.awaits {
             Awaits::Upload(upload, _) => upload.begin_again(),
             _ => true,
         };
         match &self.typed {
             Some(typed) if self.change.is_some() && is_whole => {
-                output
-                    .warn(format_args!("Not answered yet: {typed}. It is sent again after the next log-in"));
+                if on_terminal {
+                    let again = "It is sent again after the next log-in";
+                    output.warn(format_args!("Not answered yet: {typed}. {again}"));
+                }
                 Some(self)
+            }
+            Some(_) if !on_terminal && !self.is_transfer() => {
+                self.file().into_iter().for_each(|file| queue.file(file, FileAction::Close));
+                output.refuse(Rejection::Unknown);
+                None
             }
             _ => {
                 self.abandon(output, queue);

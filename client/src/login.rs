@@ -154,11 +154,6 @@ impl Login {
         matches!(self.stage, Stage::Greeting)
     }
 
-    /// Whether this user was logged in before the connection was lost.
-    pub fn is_again(&self) -> bool {
-        matches!(self.known, Known::Again(_))
-    }
-
     /// What to ask the user; `None` while the server is being asked.
     pub fn question(&self) -> Option<Question> {
         match &self.stage {
@@ -273,6 +268,10 @@ impl Login {
                 let confirmation = password.clone();
                 self.send_password(name, password, is_new.then_some(&confirmation), server);
             }
+            // Nobody is there to choose a password.
+            Known::Again(_) if is_new && !self.asks_again => {
+                return Step::Failed(format!("There is no user {name} any more"));
+            }
             // A server that has forgotten this user is not told to make an account behind the user's back.
             Known::Again(identity) if !is_new => {
                 self.send_password(name, identity.password.clone(), None, server);
@@ -301,6 +300,7 @@ impl Login {
                 | Refusal::LimitReached
                 | Refusal::Away,
             ) => Step::Later(text),
+            (Known::Again(_), _) if !self.asks_again => Step::Failed(text),
             (Known::Again(_), _) => {
                 self.known = Known::Nothing;
                 Step::Again(text)

@@ -93,6 +93,11 @@ struct Args {
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u8).range(1..=64))]
     pipeline: Option<u8>,
 
+    /// In pipes, try for so many seconds to make a lost connection anew, and send again what was not answered and can be
+    /// done once only
+    #[arg(long, value_name = "SECS", value_parser = clap::value_parser!(u32).range(1..=86_400))]
+    retry: Option<u32>,
+
     /// In pipes, log out at the first command that is refused; one line at a time is sent then
     #[arg(long, conflicts_with = "pipeline")]
     stop_on_error: bool,
@@ -252,6 +257,7 @@ fn options(args: Args) -> Result<(Options, Target), Failure> {
         } else {
             args.pipeline.map_or_else(default_pipeline, usize::from)
         },
+        retry: args.retry.map(|seconds| Duration::from_secs(seconds.into())),
         stops_on_error: args.stop_on_error,
         server_timeout: silence_max,
     };

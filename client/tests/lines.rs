@@ -140,3 +140,23 @@ fn what_is_refused_as_too_fast_is_said_once_and_a_refused_log_out_is_the_end() {
         assert_eq!(err, vec![said; refused], "{lines}");
     }
 }
+
+#[test]
+fn with_retry_a_lost_connection_is_made_anew_and_changes_keep_their_keys() {
+    let script = Script::new();
+    let client = Place::of_yoda(&script).arg("--retry").arg("60").pipe_all("CRT a\nCRT b\n");
+    let mut peer = script.admit();
+    let create = |title| Request::CreateThread { title, key: None };
+    let keys = ["a", "b"].map(|title| peer.hears_key(&create(title)).1);
+    drop(peer);
+    let mut peer = script.admit();
+    for (title, key) in ["a", "b"].into_iter().zip(keys) {
+        let (tag, again) = peer.hears_key(&create(title));
+        assert_eq!(again, key);
+        peer.done(tag, &format!("Thread {title} created"));
+    }
+    peer.say_goodbye();
+    let (status, out, err) = client.end();
+    assert_eq!(out, ["Welcome to the forum", "Thread a created", "Thread b created", "Goodbye"]);
+    assert_eq!((status, err), (Some(0), vec!["Connection lost: the server closed it".into()]));
+}

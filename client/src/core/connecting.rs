@@ -5,6 +5,7 @@ use forum_common::wire::TakeOver;
 use super::connection::Connection;
 use super::event::{Action, Ending, PeerAction};
 use super::{Core, Phase};
+use crate::asked::Asked;
 use crate::commands::is_leaving;
 use crate::login::{Known, Login, Wishes};
 
@@ -70,8 +71,10 @@ impl Core {
                 match self.again.as_mut().filter(|_| !leaving) {
                     Some(again) => {
                         again.memory = commands.into_memory();
+                        again.until = self.options.retry.map(|retry| self.now + retry);
+                        let on_terminal = self.input.is_terminal();
                         let survives =
-                            |asked: crate::asked::Asked| asked.survives(&mut self.output, &mut self.queue);
+                            |asked: Asked| asked.survives(on_terminal, &mut self.output, &mut self.queue);
                         again.unanswered = unanswered.filter_map(survives).collect();
                     }
                     None => unanswered.for_each(|asked| asked.abandon(&mut self.output, &mut self.queue)),
@@ -87,10 +90,17 @@ impl Core {
         Err(Ending::Lost)
     }
 
-    /// Waits before the next attempt, if there is to be one.
+    /// Waits before the next attempt, if there is to be one; `why` there is none now.
     pub(super) fn rest(&mut self, why: &str) -> Result<(), Ending> {
         let Some(again) = &mut self.again else { return Err(Ending::Lost) };
-        let until = self.now + again.back_off.next_wait();
+        let mut until = self.now + again.back_off.next_wait();
+        if let Some(last) = again.until.filter(|_| !self.input.is_terminal()) {
+            if self.now >= last {
+                self.output.warn(why);
+                return Err(Ending::Lost);
+            }
+            until = until.min(last);
+        }
         self.queue.act(Action::HangUp);
         self.phase = Phase::Resting { until, why: why.to_owned() };
         Ok(())

@@ -61,6 +61,8 @@ pub struct Options {
     pub takes_over: bool,
     /// How many lines of a pipe may be unanswered at once.
     pub pipeline: usize,
+    /// In pipes, for how long a lost connection is tried to be made anew; `None`: not at all.
+    pub retry: Option<Duration>,
     /// Whether the first refused command of a pipe is the last that is taken.
     pub stops_on_error: bool,
     /// How long the server may give no sign of life.
@@ -90,7 +92,8 @@ pub struct Core {
     clock: Clock,
     /// What there is to know of other users.
     peers: State,
-    /// What a lost connection leads to: on a terminal, once logged in, another log-in.
+    /// What a lost connection leads to once somebody is logged in, on a terminal or if the options say so: another
+    /// log-in.
     again: Option<Again>,
     status: view::Status,
     /// A word waits for names to be completed; until then at most, so do the keys behind the Tab.
@@ -124,6 +127,8 @@ struct Again {
     /// What the server has not answered, and is to be asked again.
     unanswered: Vec<Asked>,
     back_off: BackOff,
+    /// In pipes, when the last attempt is.
+    until: Option<Instant>,
 }
 
 impl Core {

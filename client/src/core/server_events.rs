@@ -125,7 +125,10 @@ impl Core {
                 Ok(())
             }
             Step::In { identity, is_new, greeting } => {
-                self.output.say(greeting);
+                // In pipes a connection that is made anew is nothing to be told.
+                if self.input.is_terminal() || self.again.is_none() {
+                    self.output.say(greeting);
+                }
                 self.admit(identity, is_new);
                 Ok(())
             }
@@ -188,13 +191,13 @@ impl Core {
             }
             phase => self.phase = phase,
         }
-        if on_terminal {
-            if is_first {
-                self.output.say(BANNER);
-            }
+        if on_terminal && is_first {
+            self.output.say(BANNER);
+        }
+        if on_terminal || self.options.retry.is_some() {
             // What is to be remembered is with the commands now, until the connection is lost.
             let (memory, back_off) = (Memory::default(), BackOff::default());
-            self.again = Some(Again { identity, memory, unanswered: Vec::new(), back_off });
+            self.again = Some(Again { identity, memory, unanswered: Vec::new(), back_off, until: None });
         }
     }
 

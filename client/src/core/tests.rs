@@ -60,6 +60,7 @@ impl World {
             presence: true,
             takes_over: false,
             pipeline,
+            retry: None,
             stops_on_error: false,
             server_timeout: SILENCE_MAX,
         };

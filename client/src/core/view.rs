@@ -56,8 +56,11 @@ impl Core {
                 let typing_ahead = types_ahead || self.may_pipeline(&connection.server, commands);
                 commands.question(&connection.server, typing_ahead, self.output.columns())
             }
-            Phase::LoggingIn { login, .. } => login.question().or_else(|| login.is_again().then(offline)),
-            Phase::Dialing | Phase::Resting { .. } => self.again.as_ref().map(|_| offline()),
+            Phase::LoggingIn { login, .. } if login.question().is_some() => login.question(),
+            Phase::LoggingIn { .. } | Phase::Dialing | Phase::Resting { .. } => {
+                // Lines of a pipe wait for the connection.
+                self.again.as_ref().filter(|_| self.input.is_terminal()).map(|_| offline())
+            }
         }
     }
 

@@ -293,7 +293,7 @@ fn a_server_asks_about_the_session_elsewhere_only_if_it_was_told_to() {
 
 #[test]
 fn after_a_lost_connection_a_password_that_is_wrong_now_is_asked_for() {
-    let mut scene = Scene::new(again());
+    let mut scene = Scene::asking_again(again());
     scene.sent("LogIn { name: \"yoda\", udp_port: 8001, take_over: None, session: None }");
     scene.want(true);
     scene.sent("Password { password: \"jedi\" }");
@@ -303,7 +303,7 @@ fn after_a_lost_connection_a_password_that_is_wrong_now_is_asked_for() {
 
 #[test]
 fn after_a_lost_connection_no_account_is_made_unasked() {
-    let mut scene = Scene::new(again());
+    let mut scene = Scene::asking_again(again());
     scene.sent("LogIn { name: \"yoda\", udp_port: 8001, take_over: None, session: None }");
     scene.want(false);
     assert!(scene.server.unsent().is_empty());
@@ -338,4 +338,14 @@ fn times_are_those_of_the_servers_zone_or_of_utc_if_that_is_not_known() {
             other => panic!("{other:?}"),
         }
     }
+}
+
+#[test]
+fn after_a_lost_connection_nobody_is_asked_in_pipes() {
+    let mut scene = Scene::new(again());
+    let step = scene.reply(&Reply::PasswordWanted { known: false });
+    assert!(matches!(step, Step::Failed(text) if text == "There is no user yoda any more"));
+    let mut scene = Scene::new(again());
+    scene.want(true);
+    assert!(matches!(scene.refuse(Refusal::InvalidPassword), Step::Failed(_)));
 }

@@ -4,7 +4,8 @@
 //! likes; whoever reads the output does so when it likes. Whatever happens, in the end
 //!
 //! - every thread that was asked for is answered exactly once, or said not to be;
-//! - on a terminal nothing that the server was asked for is lost with a connection, and nothing is done twice;
+//! - where a lost connection is made anew, nothing that the server was asked for is lost with it, and nothing is done
+//!   twice;
 //! - every message is shown once, in order, and none is acknowledged before it was shown.
 
 use std::collections::{BTreeMap, HashMap};
@@ -17,6 +18,8 @@ struct Life {
     world: World,
     random: fastrand::Rng,
     on_terminal: bool,
+    /// A lost connection is made anew.
+    retries: bool,
     /// Lines of a pipe that may be in flight.
     pipeline: usize,
     /// Threads that were typed, by number, while there was a connection.
@@ -39,9 +42,12 @@ impl Life {
         let mut random = fastrand::Rng::with_seed(seed);
         let (on_terminal, pipeline) = (random.bool(), random.usize(1..5));
         let mut world = World::pipelining(on_terminal, pipeline);
+        let retries = on_terminal || random.bool();
+        world.core.options.retry = retries.then_some(Duration::from_secs(86_400));
         world.connect();
         Self {
             world,
+            retries,
             random,
             pipeline,
             on_terminal,
@@ -132,7 +138,7 @@ impl Life {
             }
             30..60 if self.is_connected => self.answer(),
             60..75 if self.is_connected => self.send_message(),
-            75..80 if self.is_connected && self.on_terminal => self.disconnect(),
+            75..80 if self.is_connected && self.retries => self.disconnect(),
             80..90 if !self.is_connected => self.reconnect(),
             90..95 => self.world.is_stuck = !self.world.is_stuck,
             _ => {

@@ -249,3 +249,50 @@ fn a_yes_waits_for_pipelined_lines_before_it() {
     world.reply(tag, &created("Thread a created"));
     assert_eq!(world.peer, [PeerAction::Answer { yes: true }]);
 }
+
+/// In pipes, with three commands unanswered on a connection that was lost and may be made anew.
+fn retrying() -> World {
+    let mut world = World::pipelining(false, 8);
+    world.core.options.retry = Some(Duration::from_secs(60));
+    world.connect();
+    world.types("CRT a\nLST\nCRT b\n");
+    world.give(Event::Disconnected("gone".into()));
+    assert_eq!(world.ending, None);
+    world
+}
+
+#[test]
+fn with_retry_what_has_a_key_is_sent_again_in_a_pipe_and_of_the_rest_nobody_can_say() {
+    let mut world = retrying();
+    world.passes(Duration::from_secs(1));
+    world.connect();
+    let first = world.hears("CreateThread { title: \"a\", key: None }");
+    let second = world.hears("CreateThread { title: \"b\", key: None }");
+    world.reply(first, &created("Thread a created"));
+    world.reply(second, &created("Thread b created"));
+    assert_eq!(
+        world.seen(),
+        "Welcome to the forum\nConnection lost: gone\nNobody can say whether this was done\n\
+        Thread a created\nThread b created\n"
+    );
+    world.give(Event::InputEnded(None));
+    world.hears(LOG_OUT);
+    assert!(world.core.has_failed());
+}
+
+#[test]
+fn with_retry_a_connection_that_can_not_be_made_anew_in_time_ends_it() {
+    let mut world = retrying();
+    for _ in 0..100 {
+        if world.ending.is_some() {
+            break;
+        }
+        world.passes(Duration::from_secs(5));
+        if std::mem::take(&mut world.dials) {
+            world.give(Event::NotConnected("Cannot connect to there:1: nobody".into()));
+        }
+    }
+    assert_eq!(world.ending, Some(Ending::Lost));
+    let said = "Cannot connect to there:1: nobody\nNot answered: CRT a\nNot answered: CRT b\n";
+    assert!(world.seen().ends_with(said));
+}

@@ -1,5 +1,5 @@
-//! The data directory: who may use it, what belongs to it, and how it is wiped. It refuses to know what is
-//! in the journal and in the files.
+//! The data directory: who may use it, what belongs to it, and how it is wiped. What is in the journal
+//! and in the files is decided elsewhere.
 //!
 //! ```text
 //! DIR/journal.sqlite3  the log, with -wal and -shm beside it while it is open
@@ -14,6 +14,7 @@
 //!
 //! Who uses the directory has a lock (flock) on the directory itself.
 
+mod file_system;
 mod paths;
 #[cfg(test)]
 mod tests;
@@ -37,12 +38,12 @@ pub struct Store {
     files: Directory,
 }
 
-/// A data directory that is looked at, and not changed.
+/// A data directory that is read, and not changed.
 #[derive(Debug)]
 pub struct StoreReader {
     paths: Paths,
     server: ServerState,
-    /// The flock, shared with others who look; none beside a server.
+    /// The flock, shared with other readers; none beside a server.
     _lock: Option<Directory>,
 }
 
@@ -150,8 +151,8 @@ impl Store {
 }
 
 impl StoreReader {
-    /// Looks at the data directory at `root`. Beside a running server that is no hindrance to it; without
-    /// one, none can start while this lives.
+    /// Opens the data directory at `root` to be read. A running server is not held up by that; without one, none
+    /// can start while this lives.
     ///
     /// # Errors
     /// There is no forum there, or it can't be read.

@@ -13,7 +13,7 @@ use std::path::Path;
 use forum_common::escape::for_terminal;
 use forum_common::names::Title;
 
-use super::verify::{Fault, expected, verify};
+use super::verify::{FileError, expected, verify};
 use super::{Counted, Point, Totals, because, open_log, say};
 use crate::directory::Directory;
 use crate::forum::{Forum, Upload};
@@ -115,8 +115,8 @@ impl<W: Write> Check<'_, W> {
             }
             match verify(&upload.id.path_in(&self.store.files()), expected(upload), &Interrupts::Deadly) {
                 Ok(_) => {}
-                Err(Fault::Missing) => drop(missing.insert(upload.id)),
-                Err(fault) => self.broken_file(title, upload, &fault)?,
+                Err(FileError::Missing) => drop(missing.insert(upload.id)),
+                Err(error) => self.broken_file(title, upload, &error)?,
             }
         }
         if missing.is_empty() { Ok(()) } else { self.missing(forum, &missing) }
@@ -170,13 +170,13 @@ impl<W: Write> Check<'_, W> {
         };
         let forum = later.as_ref().map_or(forum, |point| &point.forum);
         for (title, upload) in forum.files().filter(|(_, upload)| missing.contains(&upload.id)) {
-            self.broken_file(title, upload, &Fault::Missing)?;
+            self.broken_file(title, upload, &FileError::Missing)?;
         }
         Ok(())
     }
 
-    fn broken_file(&mut self, title: &Title, upload: &Upload, fault: &Fault) -> Result<(), Failed> {
-        self.problem(format_args!("file {} of thread {title} (files/{}) {fault}", upload.file, upload.id))
+    fn broken_file(&mut self, title: &Title, upload: &Upload, error: &FileError) -> Result<(), Failed> {
+        self.problem(format_args!("file {} of thread {title} (files/{}) {error}", upload.file, upload.id))
     }
 
     /// Whether anybody else may look into what is ours.

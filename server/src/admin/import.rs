@@ -11,7 +11,7 @@ use forum_common::escape::for_terminal;
 use forum_common::limits::TEXT_BYTES_MAX;
 
 use super::layout::{Closing, FILES, RECORDS};
-use super::verify::{Fault, copy};
+use super::verify::{FileError, copy};
 use super::{Totals, because, say};
 use crate::clock::{Clock, SystemClock};
 use crate::directory::Directory;
@@ -142,9 +142,9 @@ impl Import<'_> {
             return Err(Failure::Line(number, format!("another file has the id {id}")));
         }
         let expected = Expected { size: *size, digest: *digest };
-        copy(&id.path_in(self.from), self.to, &name, expected, self.interrupts).map_err(|fault| match fault {
-            Fault::Interrupted => Failure::Interrupted,
-            fault => Failure::Line(number, format!("{FILES}/{id} {fault}")),
+        copy(&id.path_in(self.from), self.to, &name, expected, self.interrupts).map_err(|error| match error {
+            FileError::Interrupted => Failure::Interrupted,
+            error => Failure::Line(number, format!("{FILES}/{id} {error}")),
         })
     }
 }

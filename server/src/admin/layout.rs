@@ -30,7 +30,7 @@ pub(super) const BOARD: &str = "messagelog.txt";
 pub(super) const ROOMS: &str = "rooms";
 pub(super) const RECORDS: &str = "forum.jsonl";
 /// What [`RECORDS`] is called while it grows: import takes no export that was cut short.
-pub(super) const RECORDS_DRAFT: &str = "forum.jsonl.part";
+pub(super) const RECORDS_UNFINISHED: &str = "forum.jsonl.part";
 pub(super) const FILES: &str = "files";
 
 pub(super) const README_TEXT: &str = "\

@@ -10,8 +10,8 @@ use std::path::Path;
 
 use forum_common::escape::for_terminal;
 
-use super::export::{drop_unreferenced, hold_all, link_all, prepare, write};
-use super::verify::{Fault, expected, verify};
+use super::export::{drop_unreferenced, link_all, link_or_copy_all, prepare, write};
+use super::verify::{FileError, expected, verify};
 use super::{Totals, because, say};
 use crate::directory::Directory;
 use crate::forum::Forum;
@@ -30,14 +30,14 @@ pub(super) fn run(
     interrupts: &Interrupts,
 ) -> Result<(), Failed> {
     let store = StoreReader::open(data).map_err(Failed::because)?;
-    let (draft, held) = prepare(dir)?;
+    let (export, files_dir) = prepare(dir)?;
     // What can't be linked is tried again one by one.
-    let _ = link_all(&store.files(), &held);
+    let _ = link_all(&store.files(), &files_dir);
     let Saved { forum, covered, last, snapshot_error, stopped } = read(&store).map_err(nothing_saved)?;
-    let unheld = hold_all(&forum, &store.files(), &held, interrupts)?;
-    let lost = drop_unverified(&forum, &held, unheld, interrupts)?;
-    drop_unreferenced(&forum, &held).map_err(because("drop files that nothing names"))?;
-    write(&forum, &lost.ids, draft, interrupts)?;
+    let missing = link_or_copy_all(&forum, &store.files(), &files_dir, interrupts)?;
+    let lost = drop_unverified(&forum, &files_dir, missing, interrupts)?;
+    drop_unreferenced(&forum, &files_dir).map_err(because("drop files that nothing names"))?;
+    write(&forum, &lost.ids, export, interrupts)?;
     let totals = Totals::without(&forum, &lost.ids);
     say(out, format_args!("salvaged {totals} to {}", dir.display()))?;
     say(out, format_args!("log entries saved: {}, up to entry {last}", last.0 - covered.0))?;
@@ -115,32 +115,32 @@ struct Lost {
     lines: Vec<String>,
 }
 
-/// Drops the files from `held` that are not what the forum says, and says which these are, and which are `unheld`.
+/// Drops the files from `files_dir` that are not what the forum says, and says which these are, and which are `missing`.
 fn drop_unverified(
     forum: &Forum,
-    held: &Path,
-    mut unheld: BTreeMap<FileId, Fault>,
+    files_dir: &Path,
+    mut missing: BTreeMap<FileId, FileError>,
     interrupts: &Interrupts,
 ) -> Result<Lost, Failed> {
     let mut lost = Lost { ids: BTreeSet::new(), lines: Vec::new() };
     for (title, upload) in forum.files() {
-        let path = upload.id.path_in(held);
-        let verified = match unheld.remove(&upload.id) {
-            Some(fault) => Err(fault),
+        let path = upload.id.path_in(files_dir);
+        let verified = match missing.remove(&upload.id) {
+            Some(error) => Err(error),
             None => verify(&path, expected(upload), interrupts)
-                .and_then(|file| file.sync_all().map_err(Fault::Unwritable)),
+                .and_then(|file| file.sync_all().map_err(FileError::Unwritable)),
         };
         match verified {
             Ok(()) => {}
-            Err(Fault::Interrupted) => return Err(Failed::because(Fault::Interrupted)),
-            Err(fault) => {
+            Err(FileError::Interrupted) => return Err(Failed::because(FileError::Interrupted)),
+            Err(error) => {
                 lost.ids.insert(upload.id);
-                lost.lines.push(format!("file {} of thread {title} ({}) {fault}", upload.file, upload.id));
+                lost.lines.push(format!("file {} of thread {title} ({}) {error}", upload.file, upload.id));
                 remove(&path).map_err(because("drop a damaged file"))?;
             }
         }
     }
-    sync_directory(held).map_err(because("fsync the files"))?;
+    sync_directory(files_dir).map_err(because("fsync the files"))?;
     Ok(lost)
 }
 

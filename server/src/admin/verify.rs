@@ -15,7 +15,7 @@ const PIECE_BYTES: usize = 256 * 1024;
 
 /// What is wrong with a file.
 #[derive(Debug)]
-pub(super) enum Fault {
+pub(super) enum FileError {
     Missing,
     /// A directory, a pipe, …
     NoFile,
@@ -37,7 +37,7 @@ pub(super) fn expected(upload: &Upload) -> Expected {
 }
 
 /// Whether the file at `path` is as expected.
-pub(super) fn verify(path: &Path, expected: Expected, interrupts: &Interrupts) -> Result<File, Fault> {
+pub(super) fn verify(path: &Path, expected: Expected, interrupts: &Interrupts) -> Result<File, FileError> {
     let mut file = open(path)?;
     compare(expected, read(&mut file, &mut io::sink(), expected.size, interrupts)?)?;
     Ok(file)
@@ -50,21 +50,21 @@ pub(super) fn copy(
     name: &str,
     expected: Expected,
     interrupts: &Interrupts,
-) -> Result<(), Fault> {
+) -> Result<(), FileError> {
     let mut from = open(from)?;
-    let mut copy = to.create_new(name).map_err(Fault::Unwritable)?;
+    let mut copy = to.create_new(name).map_err(FileError::Unwritable)?;
     compare(expected, read(&mut from, &mut copy, expected.size, interrupts)?)?;
-    copy.sync_all().map_err(Fault::Unwritable)
+    copy.sync_all().map_err(FileError::Unwritable)
 }
 
 /// Opening a pipe would wait for whoever writes into it.
-fn open(path: &Path) -> Result<File, Fault> {
+fn open(path: &Path) -> Result<File, FileError> {
     let found = |error: io::Error| match error.kind() {
-        io::ErrorKind::NotFound => Fault::Missing,
-        _ => Fault::Unreadable(error),
+        io::ErrorKind::NotFound => FileError::Missing,
+        _ => FileError::Unreadable(error),
     };
     if !path.metadata().map_err(found)?.is_file() {
-        return Err(Fault::NoFile);
+        return Err(FileError::NoFile);
     }
     File::open(path).map_err(found)
 }
@@ -75,7 +75,7 @@ fn read(
     to: &mut impl Write,
     size_max: u64,
     interrupts: &Interrupts,
-) -> Result<Expected, Fault> {
+) -> Result<Expected, FileError> {
     let mut piece = vec![0; PIECE_BYTES];
     let mut hasher = blake3::Hasher::new();
     let mut size = 0;
@@ -85,32 +85,32 @@ fn read(
             Ok(0) => break,
             Ok(count) => &piece[..count],
             Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
-            Err(error) => return Err(Fault::Unreadable(error)),
+            Err(error) => return Err(FileError::Unreadable(error)),
         };
         hasher.update(bytes);
-        to.write_all(bytes).map_err(Fault::Unwritable)?;
+        to.write_all(bytes).map_err(FileError::Unwritable)?;
         size += bytes.len() as u64;
     }
     Ok(Expected { size, digest: *hasher.finalize().as_bytes() })
 }
 
-fn compare(expected: Expected, found: Expected) -> Result<(), Fault> {
+fn compare(expected: Expected, found: Expected) -> Result<(), FileError> {
     if found.size != expected.size {
-        Err(Fault::Size { found: found.size, expected: expected.size })
+        Err(FileError::Size { found: found.size, expected: expected.size })
     } else if found.digest != expected.digest {
-        Err(Fault::Digest)
+        Err(FileError::Digest)
     } else {
         Ok(())
     }
 }
 
-impl From<Interrupted> for Fault {
+impl From<Interrupted> for FileError {
     fn from(_: Interrupted) -> Self {
         Self::Interrupted
     }
 }
 
-impl fmt::Display for Fault {
+impl fmt::Display for FileError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Missing => f.write_str("is missing"),
@@ -135,7 +135,7 @@ mod tests {
         Expected { size: bytes.len() as u64, digest: *blake3::hash(bytes).as_bytes() }
     }
 
-    fn fault(bytes: &[u8], expected: Expected) -> Option<String> {
+    fn error(bytes: &[u8], expected: Expected) -> Option<String> {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("file");
         std::fs::write(&path, bytes).unwrap();
@@ -143,17 +143,17 @@ mod tests {
         let to = Directory::open(dir.path()).unwrap();
         let copied = copy(&path, &to, "copy", expected, &Interrupts::Deadly);
         assert_eq!(verified.is_ok(), copied.is_ok());
-        verified.err().map(|fault| fault.to_string())
+        verified.err().map(|error| error.to_string())
     }
 
     #[test]
     fn size_and_digest_both_count() {
         let bytes = vec![7; PIECE_BYTES + 1];
-        assert_eq!(fault(&bytes, of(&bytes)), None);
-        assert_eq!(fault(b"", of(b"")), None);
-        assert_eq!(fault(b"abc", of(b"abd")).unwrap(), "is damaged: its digest does not match");
-        assert_eq!(fault(b"ab", of(b"abc")).unwrap(), "has 2 bytes instead of 3");
-        assert_eq!(fault(b"abcd", of(b"abc")).unwrap(), "has more than 3 bytes");
+        assert_eq!(error(&bytes, of(&bytes)), None);
+        assert_eq!(error(b"", of(b"")), None);
+        assert_eq!(error(b"abc", of(b"abd")).unwrap(), "is damaged: its digest does not match");
+        assert_eq!(error(b"ab", of(b"abc")).unwrap(), "has 2 bytes instead of 3");
+        assert_eq!(error(b"abcd", of(b"abc")).unwrap(), "has more than 3 bytes");
     }
 
     #[test]
@@ -161,8 +161,8 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let (expected, interrupts) = (of(b""), Interrupts::Deadly);
         let verify = |path: &Path| verify(path, expected, &interrupts).unwrap_err();
-        assert!(matches!(verify(dir.path()), Fault::NoFile));
-        assert!(matches!(verify(&dir.path().join("none")), Fault::Missing));
+        assert!(matches!(verify(dir.path()), FileError::NoFile));
+        assert!(matches!(verify(&dir.path().join("none")), FileError::Missing));
     }
 
     #[test]
@@ -172,8 +172,8 @@ mod tests {
         std::fs::write(&from, "new").unwrap();
         std::fs::write(&to, "old").unwrap();
         let directory = Directory::open(dir.path()).unwrap();
-        let fault = copy(&from, &directory, "to", of(b"new"), &Interrupts::Deadly).unwrap_err();
-        assert!(matches!(fault, Fault::Unwritable(_)));
+        let error = copy(&from, &directory, "to", of(b"new"), &Interrupts::Deadly).unwrap_err();
+        assert!(matches!(error, FileError::Unwritable(_)));
         assert_eq!(std::fs::read(&to).unwrap(), b"old");
     }
 }

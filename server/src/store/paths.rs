@@ -2,14 +2,18 @@
 //! such that a crash after it leaves a directory that the next start understands.
 
 use std::ffi::OsString;
-use std::fs::{self, DirBuilder, File, FileType, OpenOptions, Permissions};
-use std::io::{self, Read, Seek, Write};
-use std::os::unix::fs::{DirBuilderExt, FileTypeExt, OpenOptionsExt, PermissionsExt};
+use std::fs::{self, File, FileType, Permissions};
+use std::io;
+use std::os::unix::fs::{FileTypeExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
 use rustix::fs::{FlockOperation, flock};
 use rustix::io::Errno;
 
+use super::file_system::{
+    DIRECTORY_MODE, make_private_directory, names, parent, remove_directory_if_empty, remove_file,
+    write_private,
+};
 use super::{StoreError, StoreErrorKind};
 use crate::directory::Directory;
 use crate::journal::{ServerState, parts, sync_directory, temporary_parts};
@@ -25,9 +29,6 @@ const IMPORTING: &str = "importing";
 /// markers of a wipe and of an import count, and somebody else's files do not keep us out.
 const SIGNATURE: &[u8] = b"This is a data directory of forumd.\n";
 
-const DIRECTORY_MODE: u32 = 0o700;
-const FILE_MODE: u32 = 0o600;
-
 /// What the tag says.
 enum Tag {
     /// [`SIGNATURE`].
@@ -40,7 +41,7 @@ enum Tag {
 /// What a directory holds.
 enum Found {
     Forum,
-    /// Leftovers of a forum that counts as gone.
+    /// The rest of a forum that counts as gone.
     CutShortWipe,
     /// What an import had come to.
     CutShortImport,
@@ -101,7 +102,7 @@ impl Paths {
         self.make_root()?;
         let lock = self.lock_exclusively()?;
         let found = self.examine_for(purpose)?;
-        sign(&self.tag()).map_err(io("write its tag"))?;
+        write_private(&self.tag(), SIGNATURE).map_err(io("write its tag"))?;
         match found {
             Found::Forum => {}
             Found::CutShortWipe => self.finish_wipe().map_err(io("finish wiping it"))?,
@@ -344,59 +345,4 @@ fn io(doing: &'static str) -> impl Fn(io::Error) -> StoreErrorKind {
 
 pub(super) fn exists(path: &Path) -> Result<bool, StoreErrorKind> {
     path.try_exists().map_err(io("read it"))
-}
-
-pub(super) fn names(directory: &Path) -> io::Result<Vec<OsString>> {
-    fs::read_dir(directory)?.map(|entry| Ok(entry?.file_name())).collect()
-}
-
-fn parent(path: &Path) -> &Path {
-    match path.parent() {
-        Some(parent) if parent != Path::new("") => parent,
-        _ => Path::new("."),
-    }
-}
-
-/// Whatever the umask is.
-fn make_private_directory(path: &Path) -> io::Result<()> {
-    match DirBuilder::new().mode(DIRECTORY_MODE).create(path) {
-        Ok(()) => fs::set_permissions(path, Permissions::from_mode(DIRECTORY_MODE)),
-        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Ok(()),
-        Err(error) => Err(error),
-    }
-}
-
-/// Anything else in it is ours to replace: without a forum in the directory it would have been refused.
-fn sign(tag: &Path) -> io::Result<()> {
-    let mut options = OpenOptions::new();
-    let mut tag = options.read(true).write(true).create(true).truncate(false).mode(FILE_MODE).open(tag)?;
-    let mut written = Vec::new();
-    tag.read_to_end(&mut written)?;
-    if written != SIGNATURE {
-        tag.set_permissions(Permissions::from_mode(FILE_MODE))?;
-        tag.set_len(0)?;
-        tag.rewind()?;
-        tag.write_all(SIGNATURE)?;
-        tag.sync_all()?;
-    }
-    Ok(())
-}
-
-fn remove_file(path: &Path) -> io::Result<()> {
-    match fs::remove_file(path) {
-        Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
-        _ => Ok(()),
-    }
-}
-
-/// One that a volume is mounted on stays.
-fn remove_directory_if_empty(path: &Path) -> io::Result<()> {
-    match fs::remove_dir(path) {
-        Err(error)
-            if !matches!(error.kind(), io::ErrorKind::DirectoryNotEmpty | io::ErrorKind::ResourceBusy) =>
-        {
-            Err(error)
-        }
-        _ => Ok(()),
-    }
 }

@@ -1,11 +1,13 @@
-//! Data directories: taken, refused without a trace, looked at, and wiped, at any point.
+//! Data directories: taken, refused without a trace, read, and wiped, at any point.
+
+mod wipe;
 
 use std::collections::BTreeMap;
 use std::convert::Infallible;
 use std::fs::{self, Permissions};
 use std::os::unix::fs::PermissionsExt;
 
-use super::paths::names;
+use super::file_system::names;
 use super::*;
 use crate::journal::{
     Class, Durability, DurableLog, Journal, LogReader, Outcome, Replay, Sequence, ServerState, Ticket,
@@ -185,7 +187,7 @@ fn a_start_that_was_cut_short_can_be_repeated() {
 }
 
 #[test]
-fn looking_changes_nothing_and_tells_whether_a_server_runs() {
+fn reading_changes_nothing_and_tells_whether_a_server_runs() {
     let (_dir, root) = place();
     let no_forum = format!("there is no forum in data directory {}", root.display());
     assert_eq!(text(StoreReader::open(&root)), no_forum);
@@ -289,54 +291,6 @@ fn an_import_that_gives_up_leaves_nothing_even_if_that_is_cut_short() {
 }
 
 #[test]
-fn a_wipe_leaves_an_empty_directory() {
-    let (_dir, root) = place();
-    let store = Store::open(&root).unwrap();
-    fill(&store);
-    fs::write(FileId(8).part_in(store.files().path()), "pa").unwrap();
-    fs::write(FileId(9).path_in(store.files().path()), "orphan").unwrap();
-    crate::workers::files::move_aside(store.files(), FileId(9)).unwrap();
-    store.wipe().unwrap();
-    assert_eq!(listing(&root), [""; 0]);
-    let store = Store::open(&root).unwrap();
-    assert!(!store.journal().exists());
-}
-
-#[test]
-fn a_wipe_spares_foreign_files_and_they_do_not_lock_us_out() {
-    let (_dir, root) = place();
-    let store = Store::open(&root).unwrap();
-    fill(&store);
-    let foreign = ["files/notes.txt", "notes.txt"];
-    foreign.iter().for_each(|name| fs::write(root.join(name), "mine").unwrap());
-    store.wipe().unwrap();
-    assert_eq!(listing(&root), ["files", "files/notes.txt", "forumd.tag", "notes.txt"]);
-    fill(&Store::open(&root).unwrap());
-    assert!(StoreReader::open(&root).is_ok());
-}
-
-#[test]
-fn a_wipe_cut_short_anywhere_leaves_no_forum_and_the_next_start_ends_it() {
-    // What a crash leaves is the marker and any part of the rest.
-    let parts = ["journal.sqlite3-wal", "journal.sqlite3.new", "files/00000000000000000000000000000007"];
-    for left in 0..1 << parts.len() {
-        let (_dir, root) = place();
-        let store = Store::open(&root).unwrap();
-        fill(&store);
-        parts[..2].iter().for_each(|part| fs::write(root.join(part), "").unwrap());
-        store.paths.mark_wiped().unwrap();
-        for (_, part) in parts.iter().enumerate().filter(|(n, _)| left & (1 << n) == 0) {
-            fs::remove_file(root.join(part)).unwrap();
-        }
-        drop(store);
-        assert!(text(StoreReader::open(&root)).starts_with("there is no forum"));
-        let store = Store::open(&root).unwrap();
-        assert!(!store.journal().exists());
-        assert_eq!(listing(&root), ["files", "forumd.tag"]);
-    }
-}
-
-#[test]
 fn a_lock_on_a_directory_that_lost_its_name_counts_for_nothing() {
     let (_dir, root) = place();
     let store = Store::open(&root).unwrap();
@@ -393,7 +347,7 @@ fn what_is_in_the_place_of_a_file_is_refused_in_words_and_a_fifo_is_not_waited_f
 }
 
 #[test]
-fn trouble_with_the_file_system_says_what_to_do() {
+fn an_error_of_the_file_system_says_what_to_do() {
     let (_dir, root) = place();
     let said = |errno: rustix::io::Errno| {
         text::<()>(Err(Paths::at(&root).error(StoreErrorKind::Io("write its tag", errno.into()))))

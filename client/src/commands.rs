@@ -1,7 +1,7 @@
 //! Somebody who is logged in: commands go out, and what their answers mean comes in.
 //!
 //! It knows what a command waits for and what to print when that comes. Entered lines and events come in as values;
-//! requests go out to a [`Server`], and all else that is to be done to a [`Queue`](crate::core::context::Queue).
+//! requests go out to a [`Server`], and all else that is to be done to a [`Queue`].
 
 pub mod answers;
 

@@ -47,7 +47,7 @@ impl Schedule {
         count.saturating_sub(self.taken)
     }
 
-    /// Moments before `end_ns` that were not taken, in at most [`SPANS`] groups: the last moment of each, and how many
+    /// Moments before `end_ns` that were not taken, in at most `SPANS` groups: the last moment of each, and how many
     /// it has.
     pub fn left_in_spans(&self, end_ns: u64) -> impl Iterator<Item = (u64, u64)> {
         let left = self.left_before(end_ns);

@@ -1,8 +1,8 @@
 //! Other users, reached past the server: private conversations over TCP, files over UDP.
 //!
 //! The server introduces two clients to each other once both users have agreed. [`Peers`] takes in what the server
-//! says about that and what this user answers, and has the sockets; [`private`] is the conversations, [`files`] the
-//! files on their way, with [`transport`] under them and [`folder`] as the place where files are kept. When two
+//! says about that and what this user answers, and has the sockets; `private` is the conversations, `files` the
+//! files on their way, with `transport` under them and `folder` as the place where files are kept. When two
 //! clients can't reach each other, the server passes on what they say; nothing but the way of it changes.
 //!
 //! Nothing here waits or prints, and nothing here speaks to the server: what is to be said and shown comes out as

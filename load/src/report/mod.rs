@@ -1,4 +1,4 @@
-//! What is shown of a run's [`Outcome`]: a table for the terminal, JSON for programs, the percentile file
+//! What is shown of a run's outcome: a table for the terminal, JSON for programs, the percentile file
 //! that HdrHistogram's plotter draws, and a page for people. Each is a function from the outcome to text:
 //! nothing here knows where the text goes, or how the outcome was come by.
 

@@ -1,6 +1,6 @@
 //! The turn: results of the helpers, deadlines, then a share of input for everybody who waits, then one write for
 //! everybody who got something, then the dead are buried. Nothing else touches connections: it hands what they
-//! received to the core, and writes what the outbox has for them. Each part has its time ([`crate::core::budget`]), and
+//! received to the core, and writes what the outbox has for them. Each part has its time (`core::budget`), and
 //! what is left follows in the next turn.
 
 mod output;

@@ -1,5 +1,5 @@
-//! One connection's meaning: its phase ([`phase`]), what its input is ([`input`]), how it logs in ([`login`],
-//! [`authentication`]), and what it waits for ([`waiting`]).
+//! One connection's meaning: its phase (`phase`), what its input is (`input`), how it logs in (`login`,
+//! `authentication`), and what it waits for (`waiting`).
 
 mod address;
 pub(crate) mod authentication;
@@ -61,7 +61,7 @@ pub struct Session {
     pub input_ended: bool,
 }
 
-/// What a connection waits for, besides its client. [`waiting`] says what wakes it.
+/// What a connection waits for, besides its client. `waiting` says what wakes it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Wait {
     /// Its output is not read, or not yet written.

@@ -22,6 +22,7 @@ mod interrupts;
 pub mod journal;
 pub mod net;
 pub mod network;
+pub mod random;
 pub mod replay;
 pub mod session;
 pub mod startup;

@@ -19,6 +19,13 @@ impl From<IpAddr> for Network {
     }
 }
 
+impl Network {
+    /// Its bytes: the same for the same network.
+    pub fn octets(self) -> [u8; 16] {
+        self.0.octets()
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

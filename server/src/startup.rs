@@ -15,14 +15,14 @@ use log::{LevelFilter, info, warn};
 use crate::args::{Limits, ServeArguments};
 use crate::clock::{Clock, SystemClock};
 use crate::console;
-use crate::core::{Helpers, Settings};
 use crate::credentials;
 use crate::descriptors::Budget;
 use crate::directory::Directory;
 use crate::forum::Forum;
 use crate::journal::{Durability, DurableLog, LogReader, SqliteJournal};
-use crate::net::turn::Server;
+use crate::net::turn::{Helpers, Server, Settings};
 use crate::net::{self, EventLoop, Wake, signals};
+use crate::random::Random;
 use crate::replay;
 use crate::store::Store;
 use crate::workers::files::{self, FileSync, FileWorkers};
@@ -244,6 +244,8 @@ fn start_helpers(
             .map_err(Failed::because)?,
         files: FileWorkers::start(store.files().clone(), files::THREADS, sync, Arc::clone(wake))
             .map_err(Failed::because)?,
+        random: Random::system(),
+        watch: None,
     })
 }
 

@@ -9,6 +9,7 @@ use crate::args::Limits;
 use crate::core::limits::InFlight;
 use crate::core::listing::{Page, Rows};
 use crate::forum::{AccountId, Change, Forum, SessionId};
+use crate::random::Random;
 
 /// What a command is decided on.
 #[derive(Clone, Copy)]
@@ -21,6 +22,8 @@ pub(crate) struct View<'a> {
     pub(crate) limits: &'a Limits,
     /// The time of day, in UTC milliseconds.
     pub(crate) now_ms: u64,
+    /// Where tokens come from.
+    pub(crate) random: &'a Random,
 }
 
 /// Who asks.

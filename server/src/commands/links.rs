@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use forum_common::names::{FileName, UserName};
 use forum_common::text::{Answer, Rejection};
-use forum_common::wire::{Key, LinkId, Notice, Reply, Request, Tag};
+use forum_common::wire::{LinkId, Notice, Reply, Request, Tag};
 use log::info;
 
 use super::decide::{Asker, View};
@@ -44,7 +44,7 @@ pub(super) fn ask_private(
         view.forum.check_reachable(asker.account, asked, Purpose::Private)?;
         return Err(Rejection::AlreadyPrivate(name));
     }
-    Ok(ask_link(asker, asked, LinkRequest::Private))
+    Ok(ask_link(view, asker, asked, LinkRequest::Private))
 }
 
 /// `UDP`.
@@ -56,11 +56,11 @@ pub(super) fn offer_file(
     file: &str,
 ) -> Result<Change, Rejection> {
     let (name, file) = (UserName::parse(user)?, FileName::parse(file)?);
-    Ok(ask_link(asker, user_named(view, &name)?, LinkRequest::File { file, size }))
+    Ok(ask_link(view, asker, user_named(view, &name)?, LinkRequest::File { file, size }))
 }
 
-fn ask_link(asker: Asker, user: AccountId, request: LinkRequest) -> Change {
-    Passing::AskLink { session: asker.session, user, request, token: random_token() }.into()
+fn ask_link(view: View<'_>, asker: Asker, user: AccountId, request: LinkRequest) -> Change {
+    Passing::AskLink { session: asker.session, user, request, token: view.random.bytes() }.into()
 }
 
 impl<J: Journal> Core<J> {
@@ -204,10 +204,4 @@ fn notice(link: LinkId, news: LinkNews, ip: &str) -> Notice<'_> {
         LinkNews::Established { relayed } => Notice::LinkEstablished { link, relayed },
         LinkNews::Ended { stopped } => Notice::LinkEnded { link, stopped },
     }
-}
-
-fn random_token() -> Key {
-    let mut token = Key::default();
-    getrandom::fill(&mut token).expect("a system on which Rust's hash maps work has random bytes");
-    token
 }

@@ -149,6 +149,7 @@ impl<J: Journal> Core<J> {
             in_flight: self.pipeline.in_flight(),
             limits: &self.settings.limits,
             now_ms: self.time.now_ms,
+            random: &self.random,
         }
     }
 

@@ -7,10 +7,10 @@ use forum_common::wire::{Limit, Tag};
 use log::{error, warn};
 
 use super::people::LoggedIn;
-use crate::core::Core;
 use crate::core::lifecycle::Lifecycle;
 use crate::core::limits::{ENTRIES_MAX, Subject};
 use crate::core::pipeline::{Decided, Origin, Proposal};
+use crate::core::{Applied, Core};
 use crate::forum::{AccountId, Change, Effect, Entry, Keyed, Passing};
 use crate::journal::Journal;
 use crate::session::{ConnectionId, Unapplied, Wait};
@@ -99,6 +99,14 @@ impl<J: Journal> Core<J> {
         } else {
             Err(Rejection::NoSpace)
         };
+        if let Some(watch) = &mut self.watch {
+            let command = match origin {
+                Some((Origin::Command(id, tag), _)) => Some((id, tag)),
+                Some((Origin::Upload(key), _)) => Some((key.connection, key.tag)),
+                _ => None,
+            };
+            watch(&Applied { entry: &entry, command, result: result.as_ref() });
+        }
         // What another node has proposed, that node answers.
         if let Some((origin, bytes)) = origin {
             self.answer(origin, bytes, &entry, &result);

@@ -26,7 +26,7 @@ impl<J: Journal> Core<J> {
     ) -> Result<Result<(), Rejection>, ProtocolError> {
         Ok(self.check_upload(account, title, file, size).map(|(thread, title, file)| {
             let credit = size.min(UPLOAD_CREDIT_BYTES.into());
-            let id = FileId::random();
+            let id = FileId::random(&self.random);
             self.files.create(key, id);
             let stage = UploadStage::Receiving;
             let (received, written, progress_at) = (0, 0, self.time.now);

@@ -1,6 +1,6 @@
 //! What clients have taken from their mailboxes, as far as the log does not know it yet.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeSet, HashMap};
 use std::time::{Duration, Instant};
 
 use crate::forum::AccountId;
@@ -15,7 +15,7 @@ pub(crate) struct Acks {
     /// How many entries of each user are in flight.
     in_flight: HashMap<AccountId, u32>,
     /// Users for whose entries the disk had no room, and when they are proposed again.
-    again: HashSet<AccountId>,
+    again: BTreeSet<AccountId>,
     again_at: Option<Instant>,
 }
 
@@ -54,9 +54,9 @@ impl Acks {
     }
 
     /// Those whose acknowledgements are to be proposed again now.
-    pub(crate) fn take_due(&mut self, now: Instant) -> HashSet<AccountId> {
+    pub(crate) fn take_due(&mut self, now: Instant) -> BTreeSet<AccountId> {
         if self.again_at.is_none_or(|due| due > now) {
-            return HashSet::new();
+            return BTreeSet::new();
         }
         self.again_at = None;
         std::mem::take(&mut self.again)

@@ -43,8 +43,9 @@ use crate::args::Limits;
 use self::listings::Listings;
 use self::outbox::Outbox;
 use self::sessions::Sessions;
-use crate::forum::Forum;
+use crate::forum::{Effect, Entry, Forum};
 use crate::journal::Journal;
+use crate::random::Random;
 use crate::session::{Address, ConnectionId, Session};
 use crate::workers::files::FileWorkers;
 use crate::workers::passwords::{PasswordHash, PasswordHasher};
@@ -95,6 +96,24 @@ pub struct Helpers<J> {
     pub passwords: PasswordHasher<ConnectionId>,
     /// Writes, reads and deletes files.
     pub files: FileWorkers<TransferKey>,
+    /// Where ids, tokens and the like come from.
+    pub random: Random,
+    /// Sees every entry as it is applied: for simulations, which hold all that is said against that.
+    pub watch: Option<Watch>,
+}
+
+/// See [`Helpers::watch`].
+pub type Watch = Box<dyn FnMut(&Applied<'_>)>;
+
+/// An entry that has come back, and what it came to.
+#[derive(Debug)]
+pub struct Applied<'a> {
+    /// The entry.
+    pub entry: &'a Entry,
+    /// The command that asked for it, if one did.
+    pub command: Option<(ConnectionId, Tag)>,
+    /// What it has done, or why nothing; for want of space it is not in the log at all.
+    pub result: Result<&'a Effect, &'a Rejection>,
 }
 
 /// The time of a turn.
@@ -110,7 +129,9 @@ pub(crate) struct Time {
 pub(crate) struct Core<J> {
     pub(crate) settings: Settings,
     pub(crate) time: Time,
-    /// Tells the sessions of this run from those of all others.
+    pub(crate) random: Random,
+    pub(crate) watch: Option<Watch>,
+    /// Tells the sessions of this run from those of all others, and of other nodes.
     pub(crate) epoch: u64,
     pub(crate) sessions: Sessions,
     pub(crate) outbox: Outbox,
@@ -137,19 +158,12 @@ pub(crate) struct Core<J> {
     pub(crate) told_to_end: bool,
 }
 
-/// Sessions of other runs, and of other nodes, have another.
-fn random_epoch() -> u64 {
-    let mut epoch = [0; 8];
-    getrandom::fill(&mut epoch).expect("a system on which Rust's hash maps work has random bytes");
-    u64::from_ne_bytes(epoch)
-}
-
 impl<J: Journal> Core<J> {
     /// The core of a server for `forum`, which is what the journal has told so far.
     pub(crate) fn new(settings: Settings, time: Time, forum: Forum, helpers: Helpers<J>) -> Self {
         let mut core = Self {
             time,
-            epoch: random_epoch(),
+            epoch: u64::from_ne_bytes(helpers.random.bytes()),
             sessions: Sessions::default(),
             outbox: Outbox::new(
                 settings.limits.max_notice_bytes,
@@ -163,7 +177,14 @@ impl<J: Journal> Core<J> {
             listings: Listings::new(settings.limits.max_listing_bytes),
             text: String::new(),
             acks: Acks::default(),
-            checks: PasswordChecks::new(helpers.passwords, settings.attempts_max, settings.block_duration),
+            checks: PasswordChecks::new(
+                helpers.passwords,
+                settings.attempts_max,
+                settings.block_duration,
+                helpers.random.bytes(),
+            ),
+            random: helpers.random,
+            watch: helpers.watch,
             files: helpers.files,
             transfers: Transfers::default(),
             expiring_links: HashSet::new(),

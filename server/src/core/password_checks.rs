@@ -1,7 +1,6 @@
 //! Passwords that are being checked: hashed by the workers, and counted by the lock-out while they are.
 
 use std::collections::HashMap;
-use std::hash::{BuildHasher, RandomState};
 use std::net::IpAddr;
 use std::time::{Duration, Instant};
 
@@ -40,10 +39,11 @@ pub(crate) enum Target {
 pub(crate) struct AddressGroup(u16);
 
 impl AddressGroup {
-    /// The group of an address; `random` must be the same each time.
-    pub(crate) fn of(ip: IpAddr, random: &RandomState) -> Self {
-        // The lowest 16 bits of a hash are as good as any.
-        Self(random.hash_one(Network::from(ip)) as u16)
+    /// The group of an address; `key` must be the same each time.
+    pub(crate) fn of(ip: IpAddr, key: &[u8; 32]) -> Self {
+        // The first 16 bits of a hash are as good as any.
+        let [first, second, ..] = *blake3::keyed_hash(key, &Network::from(ip).octets()).as_bytes();
+        Self(u16::from_be_bytes([first, second]))
     }
 }
 
@@ -54,7 +54,7 @@ pub(crate) struct PasswordChecks {
     /// Attempts under way, by the connection that makes them.
     attempts: HashMap<ConnectionId, Attempt>,
     /// Makes groups of addresses; random, so that nobody knows which addresses share one.
-    address_groups: RandomState,
+    address_groups: [u8; 32],
 }
 
 impl PasswordChecks {
@@ -63,9 +63,10 @@ impl PasswordChecks {
         hasher: PasswordHasher<ConnectionId>,
         attempts_max: u8,
         block_duration: Duration,
+        address_groups: [u8; 32],
     ) -> Self {
         let lockout = Lockout::new(attempts_max, block_duration);
-        Self { hasher, lockout, attempts: HashMap::new(), address_groups: RandomState::new() }
+        Self { hasher, lockout, attempts: HashMap::new(), address_groups }
     }
 
     /// The group of an address.
@@ -138,8 +139,8 @@ mod tests {
 
     #[test]
     fn a_network_is_one_group_and_others_are_not() {
-        let random = RandomState::new();
-        let group = |ip: &str| AddressGroup::of(ip.parse().unwrap(), &random);
+        let key = crate::random::Random::system().bytes();
+        let group = |ip: &str| AddressGroup::of(ip.parse().unwrap(), &key);
         assert_eq!(group("2001:db8::1"), group("2001:db8::ffff:2"));
         let others = (0..20).filter(|n| group(&format!("10.0.0.{n}")) != group("10.0.1.0")).count();
         let prefixes =

@@ -73,7 +73,7 @@ impl Table {
     fn add_file(&mut self, actor: u32, to: &str, name: &str, size: u64) -> Result<Effect, Refused> {
         let thread = self.forum.threads.find(to).unwrap_or(ThreadId(0));
         let file = FileName::parse(name).unwrap();
-        let id = FileId::random();
+        let id = FileId::random(&crate::random::Random::system());
         self.apply(Some(actor), Change::AddFile { thread, title: title(to), file, id, size, digest: [7; 32] })
     }
 

@@ -5,16 +5,16 @@ use std::io::{self, ErrorKind};
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::Duration;
 
 use log::{error, info};
 use mio::event::Event;
-use mio::net::TcpStream;
+use mio::net::{TcpListener, TcpStream};
 use mio::{Events, Interest, Poll, Token, Waker};
 use signal_hook_mio::v1_0::Signals;
 use socket2::Socket;
 
-use super::listener::Listener;
+use super::cycle::Cycle;
+use super::listener;
 use super::signals::{self, Meaning};
 use crate::clock::Clock;
 use crate::journal::Journal;
@@ -29,10 +29,6 @@ const SIGNALS: Token = Token(usize::MAX - 2);
 
 /// Events taken from the kernel at once.
 const EVENTS_MAX: usize = 1_024;
-/// Connections accepted in one turn: a rush of newcomers must not starve those who are in.
-const ACCEPT_SHARE: usize = 256;
-/// Looks with timeout 0 for more entries before a batch goes to the journal anyway.
-const LOOKS_MAX: u32 = 5;
 
 /// Wakes the loop from another thread. Whatever it is to find must be there before.
 pub type Wake = Arc<dyn Fn() + Send + Sync>;
@@ -40,7 +36,7 @@ pub type Wake = Arc<dyn Fn() + Send + Sync>;
 /// The poll and everything registered with it but the connections.
 pub struct EventLoop {
     poll: Poll,
-    listener: Listener,
+    cycle: Cycle<TcpListener>,
     signals: Signals,
     log: Reopener,
     /// Somebody has woken the loop since it last looked at what its helpers have done: nobody else needs to.
@@ -58,7 +54,7 @@ impl EventLoop {
         let waker = Waker::new(poll.registry(), WAKER)?;
         signals::take_ending(&signals)?;
         poll.registry().register(&mut signals, SIGNALS, Interest::READABLE)?;
-        let event_loop = Self { poll, listener: Listener::closed(), signals, log, woken: Arc::default() };
+        let event_loop = Self { poll, cycle: Cycle::default(), signals, log, woken: Arc::default() };
         let woken = Arc::clone(&event_loop.woken);
         // A wake-up that fails would leave results lying; there is nothing better than saying so.
         let wake = move || {
@@ -76,7 +72,9 @@ impl EventLoop {
     /// # Errors
     /// Those of the operating system.
     pub fn listen(&mut self, socket: Socket) -> io::Result<SocketAddr> {
-        self.listener.open(socket, self.poll.registry(), LISTENER)
+        let (listener, address) = listener::listen(socket, self.poll.registry(), LISTENER)?;
+        self.cycle.listener.open(listener);
+        Ok(address)
     }
 
     /// Serves until the server has ended.
@@ -101,19 +99,17 @@ impl EventLoop {
         over: impl Fn(&Server<TcpStream, J, C>) -> bool,
     ) -> io::Result<()> {
         let mut events = Events::with_capacity(EVENTS_MAX);
-        let mut looks = 0;
-        // Whatever was proposed before the first turn goes to the journal at once.
-        let mut gathered = true;
         while !over(server) {
-            let quiet = self.wait(&mut events, server, gathered)?;
+            let quiet = self.wait(&mut events, server)?;
             // First this, then the turn: what is done behind the look at it wakes the loop again.
             self.woken.store(false, Ordering::SeqCst);
             for event in &events {
                 self.dispatch(event, server);
             }
-            self.accept(server);
-            looks = if gathered { looks + 1 } else { 0 };
-            gathered = server.turn(quiet || looks >= LOOKS_MAX);
+            let (cycle, registry) = (&mut self.cycle, self.poll.registry());
+            cycle.turn(server, quiet, |stream, id| {
+                registry.register(stream, token_of(id), Interest::READABLE | Interest::WRITABLE)
+            });
         }
         Ok(())
     }
@@ -123,14 +119,8 @@ impl EventLoop {
         &mut self,
         events: &mut Events,
         server: &Server<TcpStream, J, C>,
-        gathered: bool,
     ) -> io::Result<bool> {
-        let timeout = if gathered || self.listener.may_accept(server.connections()) {
-            Some(Duration::ZERO)
-        } else {
-            [server.idle_for(), self.listener.pause_left()].into_iter().flatten().min()
-        };
-        match self.poll.poll(events, timeout) {
+        match self.poll.poll(events, self.cycle.may_wait(server)) {
             Ok(()) => Ok(events.is_empty()),
             Err(error) if error.kind() == ErrorKind::Interrupted => Ok(false),
             Err(error) => Err(error),
@@ -139,7 +129,7 @@ impl EventLoop {
 
     fn dispatch<J: Journal, C: Clock>(&mut self, event: &Event, server: &mut Server<TcpStream, J, C>) {
         match event.token() {
-            LISTENER => self.listener.mark_ready(),
+            LISTENER => self.cycle.listener.mark_ready(),
             // What it has to say, the server finds in its turn.
             WAKER => {}
             SIGNALS => self.take_signals(server),
@@ -171,32 +161,6 @@ impl EventLoop {
                 Meaning::ReopenLog => self.log.reopen(),
                 Meaning::Nothing => info!("signal {name}: it has no meaning here"),
             }
-        }
-    }
-
-    /// Lets newcomers in, a share of them a turn.
-    fn accept<J: Journal, C: Clock>(&mut self, server: &mut Server<TcpStream, J, C>) {
-        if !server.is_accepting() {
-            self.listener.close();
-        }
-        for _ in 0..ACCEPT_SHARE {
-            let Some((stream, address)) = self.listener.accept(server.connections()) else { return };
-            self.admit(stream, address, server);
-        }
-    }
-
-    fn admit<J: Journal, C: Clock>(
-        &mut self,
-        stream: TcpStream,
-        address: SocketAddr,
-        server: &mut Server<TcpStream, J, C>,
-    ) {
-        let Some(id) = server.admit(stream, address) else { return };
-        let interest = Interest::READABLE | Interest::WRITABLE;
-        if let Some(stream) = server.stream_mut(id)
-            && let Err(error) = self.poll.registry().register(stream, token_of(id), interest)
-        {
-            server.break_down(id, &error);
         }
     }
 }

@@ -6,7 +6,7 @@
 
 use std::fs::File;
 use std::io::{self, ErrorKind, Write};
-use std::net::{Shutdown, SocketAddr};
+use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
 use forum_common::wire::{Closing, NO_TAG, Notice};
@@ -14,7 +14,9 @@ use log::warn;
 use mio::net::{TcpListener, TcpStream};
 use mio::{Interest, Registry, Token};
 use rustix::io::Errno;
-use socket2::{Domain, Protocol, SockRef, Socket, Type};
+use socket2::{Domain, Protocol, Socket, Type};
+
+use super::connection::Stream;
 
 /// Connections that may wait to be accepted; the kernel may allow fewer.
 const BACKLOG: i32 = 4_096;
@@ -45,15 +47,60 @@ pub fn bind(address: SocketAddr, stall_timeout: Duration) -> io::Result<Socket> 
     Ok(socket)
 }
 
-/// The listening socket, once it is open.
-#[derive(Debug)]
-pub(super) struct Listener {
-    socket: Option<TcpListener>,
+/// Where newcomers come from: a listening socket, or a simulation's.
+pub trait Door {
+    /// A newcomer.
+    type Stream: Stream;
+    /// What takes up a descriptor and is good for nothing else.
+    type Reserve;
+
+    /// The next newcomer.
+    ///
+    /// # Errors
+    /// Those of accept; `WouldBlock` if nobody waits.
+    fn accept(&mut self) -> io::Result<(Self::Stream, SocketAddr)>;
+
+    /// None when there is no descriptor for it.
+    fn reserve(&mut self) -> Option<Self::Reserve>;
+}
+
+impl Door for TcpListener {
+    type Stream = TcpStream;
+    type Reserve = File;
+
+    fn accept(&mut self) -> io::Result<(TcpStream, SocketAddr)> {
+        Self::accept(self)
+    }
+
+    fn reserve(&mut self) -> Option<File> {
+        File::open("/dev/null").ok()
+    }
+}
+
+/// Listens on a bound socket from now on; says which address it is.
+///
+/// # Errors
+/// Those of the operating system.
+pub(super) fn listen(
+    socket: Socket,
+    registry: &Registry,
+    token: Token,
+) -> io::Result<(TcpListener, SocketAddr)> {
+    socket.listen(BACKLOG)?;
+    let mut listener = TcpListener::from_std(socket.into());
+    registry.register(&mut listener, token, Interest::READABLE)?;
+    let address = listener.local_addr()?;
+    Ok((listener, address))
+}
+
+/// Who is let in by a door, once it is open.
+pub struct Listener<D: Door> {
+    door: Option<D>,
     /// More may wait to be accepted.
     is_ready: bool,
     pause: Option<Pause>,
     /// A descriptor that is given up to accept one connection more and say why it can't stay.
-    reserve: Option<File>,
+    reserve: Option<D::Reserve>,
 }
 
 /// The descriptors ran out: nobody is accepted until one of so many connections is closed, or for some time.
@@ -63,63 +110,54 @@ struct Pause {
     connections: usize,
 }
 
-impl Listener {
+impl<D: Door> Default for Listener<D> {
     /// One that listens to nobody yet.
-    pub(super) fn closed() -> Self {
-        Self { socket: None, is_ready: true, pause: None, reserve: open_reserve() }
+    fn default() -> Self {
+        Self { door: None, is_ready: true, pause: None, reserve: None }
     }
+}
 
-    /// Listens on a bound socket from now on; says which address it is.
-    ///
-    /// # Errors
-    /// Those of the operating system.
-    pub(super) fn open(
-        &mut self,
-        socket: Socket,
-        registry: &Registry,
-        token: Token,
-    ) -> io::Result<SocketAddr> {
-        socket.listen(BACKLOG)?;
-        let mut listener = TcpListener::from_std(socket.into());
-        registry.register(&mut listener, token, Interest::READABLE)?;
-        let address = listener.local_addr()?;
-        self.socket = Some(listener);
-        Ok(address)
+impl<D: Door> Listener<D> {
+    /// Lets in whoever comes from now on.
+    pub fn open(&mut self, mut door: D) {
+        self.reserve = door.reserve();
+        self.door = Some(door);
     }
 
     /// Turns away whoever comes from now on.
-    pub(super) fn close(&mut self) {
-        self.socket = None;
+    pub fn close(&mut self) {
+        self.door = None;
+        self.pause = None;
     }
 
     /// The kernel says that somebody waits.
-    pub(super) fn mark_ready(&mut self) {
+    pub fn mark_ready(&mut self) {
         self.is_ready = true;
     }
 
-    /// Whether somebody may be there to be accepted, with so many connections there are.
-    pub(super) fn may_accept(&self, connections: usize) -> bool {
-        let is_over = |pause: Pause| connections < pause.connections || pause.until <= Instant::now();
-        self.socket.is_some() && self.is_ready && self.pause.is_none_or(is_over)
+    /// Whether somebody may be there to be accepted `now`, with so many connections there are.
+    pub fn may_accept(&self, connections: usize, now: Instant) -> bool {
+        let is_over = |pause: Pause| connections < pause.connections || pause.until <= now;
+        self.door.is_some() && self.is_ready && self.pause.is_none_or(is_over)
     }
 
     /// How long it will be before the next try; none if no try waits for that.
-    pub(super) fn pause_left(&self) -> Option<Duration> {
-        self.pause.map(|pause| pause.until.saturating_duration_since(Instant::now()))
+    pub fn pause_left(&self, now: Instant) -> Option<Duration> {
+        self.pause.map(|pause| pause.until.saturating_duration_since(now))
     }
 
     /// The next newcomer, if there is one and it can be let in beside so many connections.
-    pub(super) fn accept(&mut self, connections: usize) -> Option<(TcpStream, SocketAddr)> {
-        if !self.may_accept(connections) {
+    pub fn accept(&mut self, connections: usize, now: Instant) -> Option<(D::Stream, SocketAddr)> {
+        if !self.may_accept(connections, now) {
             return None;
         }
         self.pause = None;
-        match self.socket.as_ref()?.accept() {
+        match self.door.as_mut()?.accept() {
             Ok(newcomer) => return Some(newcomer),
             Err(error) if error.kind() == ErrorKind::WouldBlock => self.is_ready = false,
             Err(error) if is_out_of_descriptors(&error) => {
                 warn!("out of descriptors at {connections} connections; newcomers are turned away");
-                self.pause = Some(Pause { until: Instant::now() + PAUSE, connections });
+                self.pause = Some(Pause { until: now + PAUSE, connections });
                 self.turn_one_away();
             }
             // The newcomer's own trouble, for instance a connection that was reset while it waited. The next is asked
@@ -132,23 +170,18 @@ impl Listener {
     /// Tells one newcomer why it can't stay, by means of the reserve.
     fn turn_one_away(&mut self) {
         drop(self.reserve.take());
-        if let Some(listener) = &self.socket
-            && let Ok((mut stream, _)) = listener.accept()
-        {
+        let Some(door) = &mut self.door else { return };
+        if let Ok((mut stream, _)) = door.accept() {
             let mut farewell = Vec::new();
             let text = "Server is full. Please try again later";
             Notice::Closing { code: Closing::ServerFull, text }.encode(NO_TAG, &mut farewell);
             // A fresh socket's buffer takes it; if not, nothing is lost but a courtesy.
             let _ = stream.write(&farewell);
-            let _ = SockRef::from(&stream).shutdown(Shutdown::Write);
+            let _ = stream.shutdown_write();
         }
-        self.reserve = open_reserve();
+        // None when there is no descriptor for it: then nobody is told, and the next try comes no later.
+        self.reserve = door.reserve();
     }
-}
-
-/// None when there is no descriptor for it: then nobody is told, and the next try comes no later.
-fn open_reserve() -> Option<File> {
-    File::open("/dev/null").ok()
 }
 
 fn is_out_of_descriptors(error: &io::Error) -> bool {

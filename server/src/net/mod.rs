@@ -4,8 +4,9 @@
 pub(crate) mod address;
 pub mod connection;
 pub(crate) mod connections;
+pub mod cycle;
 mod event_loop;
-mod listener;
+pub mod listener;
 pub mod signals;
 pub mod turn;
 

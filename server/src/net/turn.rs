@@ -9,7 +9,7 @@ mod tests;
 
 use std::io;
 use std::net::SocketAddr;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use forum_common::names::UserName;
 use forum_common::wire::Notice;
@@ -19,12 +19,15 @@ use super::connections::Connections;
 use crate::clock::Clock;
 use crate::core::budget::Budget;
 use crate::core::deadlines::Deadline;
-use crate::core::{Core, Helpers, Settings, Time};
+use crate::core::{Core, Time};
 use crate::forum::Forum;
 use crate::journal::Journal;
 use crate::session::input::{Pause, Share};
 use crate::session::{Address, ConnectionId};
 use crate::workers::passwords::PasswordHash;
+
+pub use crate::core::transfers::TransferKey;
+pub use crate::core::{Applied, Helpers, Settings, Watch};
 
 /// Connections that are removed in one turn: closing a socket takes some 5 µs.
 const REAP_SHARE: usize = 128;
@@ -86,6 +89,11 @@ impl<S: Stream, J: Journal, C: Clock> Server<S, J, C> {
     /// Ends a connection that can't be served.
     pub fn break_down(&mut self, id: ConnectionId, error: &io::Error) {
         self.core.lost(id, error);
+    }
+
+    /// What time it is for the server.
+    pub fn now(&self) -> Instant {
+        self.clock.now()
     }
 
     /// One turn. `quiet` says that the poll before it brought nothing. Returns whether entries were gathered

@@ -64,7 +64,7 @@ fn an_upload_belongs_to_the_thread_and_not_to_its_title() {
         thread: old,
         title: title("t"),
         file: FileName::parse("f").unwrap(),
-        id: FileId::random(),
+        id: FileId::random(&crate::random::Random::system()),
         size: 1,
         digest: [0; 32],
     };

@@ -157,6 +157,8 @@ fn stage_on(options: &[&str], forum: Forum, journal: MemoryJournal) -> Stage {
             wake,
         )
         .unwrap(),
+        random: crate::random::Random::system(),
+        watch: None,
     };
     let settings = Settings {
         limits: arguments.limits.clone(),

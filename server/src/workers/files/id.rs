@@ -6,6 +6,8 @@ use std::str::FromStr;
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
+use crate::random::Random;
+
 /// What follows the id in the name of a file that is not whole yet.
 pub(super) const PART: &str = ".part";
 
@@ -15,10 +17,8 @@ pub struct FileId(pub u128);
 
 impl FileId {
     /// An id that no other file has, or ever will.
-    pub fn random() -> Self {
-        let mut bytes = [0; 16];
-        getrandom::fill(&mut bytes).expect("a system on which Rust's hash maps work has random bytes");
-        Self(u128::from_be_bytes(bytes))
+    pub fn random(random: &Random) -> Self {
+        Self(u128::from_be_bytes(random.bytes()))
     }
 
     /// What the file is called until it is whole.
@@ -103,7 +103,8 @@ mod tests {
         for bad in ["", "abc", "00000000000000000000000000000ABC", "+0000000000000000000000000000abc"] {
             assert_eq!(bad.parse::<FileId>(), Err(NotAFileId), "{bad}");
         }
-        assert_ne!(FileId::random(), FileId::random());
+        let random = Random::system();
+        assert_ne!(FileId::random(&random), FileId::random(&random));
     }
 
     #[test]

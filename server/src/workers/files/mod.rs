@@ -15,6 +15,7 @@
 mod id;
 mod report;
 mod scan;
+mod storage;
 mod threads;
 mod worker;
 
@@ -34,6 +35,8 @@ pub use self::report::{Announced, Expected, Failure, FileSync, Report};
 pub use self::scan::{
     Kind, Scan, bring_back, has_whole, is_lost_and_found, move_aside, orphaned, scan, sync_orphaned,
 };
+pub use self::storage::{Storage, StoredFile};
+pub use self::threads::Stepper;
 use self::threads::{News, Workers};
 use self::worker::{Direction, Done, Order, TransferNumber};
 
@@ -100,9 +103,18 @@ impl<K: Copy + Eq + Hash + Send + 'static> FileWorkers<K> {
     /// # Errors
     /// The operating system refuses a thread.
     pub fn start(dir: Directory, threads: usize, sync: FileSync, wake: Wake) -> io::Result<Self> {
-        let workers = Workers::start(dir, threads, sync, wake)?;
+        Ok(Self::with(Workers::start(dir, threads, sync, wake)?))
+    }
+
+    /// Workers for simulations: every order waits until the stepper has it obeyed.
+    pub fn stepped(dir: Box<dyn Storage>, sync: FileSync, wake: Wake) -> (Self, Stepper<K>) {
+        let (workers, stepper) = Workers::stepped(dir, sync, wake);
+        (Self::with(workers), stepper)
+    }
+
+    fn with(workers: Workers<K>) -> Self {
         let (spares, unlinked) = (Spares::default(), Vec::new());
-        Ok(Self { workers, transfers: HashMap::new(), next_number: 0, spares, unlinked })
+        Self { workers, transfers: HashMap::new(), next_number: 0, spares, unlinked }
     }
 
     /// Begins an upload as `id`, which no file may have yet. A transfer that had the key is ended.
@@ -207,7 +219,7 @@ impl<K: Copy + Eq + Hash + Send + 'static> FileWorkers<K> {
     /// For tests: after `writes` more that go well, the disk is full for one. Only without threads.
     pub fn fill_up_after(&mut self, writes: u64) {
         match &mut self.workers {
-            Workers::Inline { worker, .. } => worker.fill_up_after(writes),
+            Workers::Inline(inline) => inline.borrow_mut().worker.fill_up_after(writes),
             Workers::Threads { .. } => debug_assert!(false, "which of the threads?"),
         }
     }
@@ -215,7 +227,7 @@ impl<K: Copy + Eq + Hash + Send + 'static> FileWorkers<K> {
     /// For tests: a slow disk, of which nothing is heard until it is released. Only without threads.
     pub fn hold(&mut self, hold: bool) {
         match &mut self.workers {
-            Workers::Inline { held, .. } => *held = hold,
+            Workers::Inline(inline) => inline.borrow_mut().held = hold,
             Workers::Threads { .. } => debug_assert!(false, "threads can't be held"),
         }
     }

@@ -1,13 +1,16 @@
 //! Where the file workers run: on threads of their own, or on the caller's. Carries orders there and what
 //! was done back, and looks into neither.
 
+use std::cell::RefCell;
 use std::collections::VecDeque;
 use std::io;
+use std::rc::Rc;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{self, Receiver, Sender};
 use std::thread::{self, JoinHandle};
 
+use super::storage::Storage;
 use super::worker::{Direction, Done, Order, Worker};
 use super::{Failure, FileId, FileSync, Ticket, Wake};
 use crate::directory::Directory;
@@ -15,13 +18,7 @@ use crate::inbox::{self, Inbox, Taken, inbox};
 
 /// The workers, seen from the loop.
 pub(super) enum Workers<K> {
-    Inline {
-        worker: Worker,
-        news: VecDeque<News<K>>,
-        wake: Wake,
-        /// For tests: the disk is slow, and nothing is heard of it.
-        held: bool,
-    },
+    Inline(Rc<RefCell<Inline<K>>>),
     Threads {
         /// These write, fsync and unlink.
         uploads: Vec<Thread<K>>,
@@ -34,6 +31,57 @@ pub(super) enum Workers<K> {
         dir: Directory,
         is_closing: Arc<AtomicBool>,
     },
+}
+
+/// One worker on the caller's thread.
+pub(super) struct Inline<K> {
+    pub(super) worker: Worker,
+    /// What is to be done when the stepper says so; without one it is done at once.
+    errands: VecDeque<Errand<K>>,
+    is_stepped: bool,
+    news: VecDeque<News<K>>,
+    wake: Wake,
+    /// For tests: the disk is slow, and nothing is heard of it.
+    pub(super) held: bool,
+}
+
+impl<K: Copy> Inline<K> {
+    fn new(dir: Box<dyn Storage>, is_stepped: bool, sync: FileSync, wake: Wake) -> Rc<RefCell<Self>> {
+        let (errands, news) = (VecDeque::new(), VecDeque::new());
+        let worker = Worker::new(dir, sync);
+        Rc::new(RefCell::new(Self { worker, errands, is_stepped, news, wake, held: false }))
+    }
+
+    fn take(&mut self, errand: Errand<K>) {
+        self.errands.push_back(errand);
+        if !self.is_stepped {
+            self.step();
+        }
+    }
+
+    fn step(&mut self) -> bool {
+        let Some(errand) = self.errands.pop_front() else { return false };
+        if let Some(item) = self.worker.run(errand) {
+            self.news.push_back(item);
+            (self.wake)();
+        }
+        true
+    }
+}
+
+/// Has the orders of a simulation's file workers obeyed.
+pub struct Stepper<K>(Rc<RefCell<Inline<K>>>);
+
+impl<K: Copy> Stepper<K> {
+    /// Has the oldest order obeyed; says whether there was one.
+    pub fn step(&self) -> bool {
+        self.0.borrow_mut().step()
+    }
+
+    /// Whether no order waits.
+    pub fn is_idle(&self) -> bool {
+        self.0.borrow().errands.is_empty()
+    }
 }
 
 /// What a worker has done.
@@ -57,15 +105,14 @@ enum Errand<K> {
 impl<K: Copy + Send + 'static> Workers<K> {
     pub(super) fn start(dir: Directory, threads: usize, sync: FileSync, wake: Wake) -> io::Result<Self> {
         if threads == 0 {
-            let worker = Worker::new(dir, sync);
-            return Ok(Self::Inline { worker, news: VecDeque::new(), wake, held: false });
+            return Ok(Self::Inline(Inline::new(Box::new(dir), false, sync, wake)));
         }
         let (news_sender, news) = mpsc::channel();
         let is_closing = Arc::new(AtomicBool::new(false));
         let start = |name: &str| -> io::Result<Vec<Thread<K>>> {
             let names = (0..threads).map(|number| format!("{name}-{number}"));
             let start = |name| {
-                let worker = Worker::new(dir.clone(), sync);
+                let worker = Worker::new(Box::new(dir.clone()), sync);
                 let (news, wake, is_closing) =
                     (news_sender.clone(), Arc::clone(&wake), Arc::clone(&is_closing));
                 Thread::start(name, move |errands| work(worker, errands, &news, &wake, &is_closing))
@@ -76,15 +123,15 @@ impl<K: Copy + Send + 'static> Workers<K> {
         Ok(Self::Threads { uploads, downloads, news_sender, news, wake, dir, is_closing })
     }
 
+    pub(super) fn stepped(dir: Box<dyn Storage>, sync: FileSync, wake: Wake) -> (Self, Stepper<K>) {
+        let inline = Inline::new(dir, true, sync, wake);
+        (Self::Inline(Rc::clone(&inline)), Stepper(inline))
+    }
+
     /// Gives an order to the worker of its transfer.
     pub(super) fn order(&mut self, ticket: Ticket<K>, order: Order) {
         match self {
-            Self::Inline { worker, news, wake, .. } => {
-                if let Some(done) = worker.perform(ticket.number, order) {
-                    news.push_back(News::Transfer(ticket, done));
-                    wake();
-                }
-            }
+            Self::Inline(inline) => inline.borrow_mut().take(Errand::Order(ticket, order)),
             Self::Threads { uploads, downloads, news_sender, wake, .. } => {
                 let threads = match ticket.number.direction {
                     Direction::Upload => uploads,
@@ -105,10 +152,7 @@ impl<K: Copy + Send + 'static> Workers<K> {
     pub(super) fn unlink(&mut self, ids: Vec<FileId>) {
         let Some(first) = ids.first() else { return };
         match self {
-            Self::Inline { worker, news, wake, .. } => {
-                news.push_back(News::Unlinked(worker.unlink(ids)));
-                wake();
-            }
+            Self::Inline(inline) => inline.borrow_mut().take(Errand::Unlink(ids)),
             // Where it fails because the worker is gone, the next start unlinks the files.
             Self::Threads { uploads, .. } => {
                 nth(uploads, first.0).errands.send(Errand::Unlink(ids));
@@ -118,8 +162,10 @@ impl<K: Copy + Send + 'static> Workers<K> {
 
     pub(super) fn next_news(&mut self) -> Option<News<K>> {
         match self {
-            Self::Inline { held: true, .. } => None,
-            Self::Inline { news, .. } => news.pop_front(),
+            Self::Inline(inline) => {
+                let mut inline = inline.borrow_mut();
+                if inline.held { None } else { inline.news.pop_front() }
+            }
             Self::Threads { news, .. } => news.try_recv().ok(),
         }
     }
@@ -154,6 +200,18 @@ impl<K: Send + 'static> Thread<K> {
     }
 }
 
+impl Worker {
+    /// Does an errand; says what is to be told of it.
+    fn run<K>(&mut self, errand: Errand<K>) -> Option<News<K>> {
+        match errand {
+            Errand::Unlink(ids) => Some(News::Unlinked(self.unlink(ids))),
+            Errand::Order(ticket, order) => {
+                self.perform(ticket.number, order).map(|done| News::Transfer(ticket, done))
+            }
+        }
+    }
+}
+
 /// The thread for whatever has this number.
 fn nth<K>(threads: &[Thread<K>], number: u128) -> &Thread<K> {
     let index = number % threads.len() as u128;
@@ -169,14 +227,13 @@ fn work<K: Copy>(
     is_closing: &AtomicBool,
 ) {
     while let Taken::Item(errand) = to_do.take(None) {
-        let item = match errand {
-            Errand::Unlink(ids) => Some(News::Unlinked(worker.unlink(ids))),
-            Errand::Order(_, order) if is_closing.load(Ordering::SeqCst) && order != Order::End => None,
-            Errand::Order(ticket, order) => {
-                worker.perform(ticket.number, order).map(|done| News::Transfer(ticket, done))
-            }
-        };
-        if let Some(item) = item {
+        if let Errand::Order(_, order) = &errand
+            && is_closing.load(Ordering::SeqCst)
+            && *order != Order::End
+        {
+            continue;
+        }
+        if let Some(item) = worker.run(errand) {
             // Nobody listens any more when the server ends.
             let _ = news.send(item);
             wake();

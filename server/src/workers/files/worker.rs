@@ -2,15 +2,13 @@
 //! which transfers it has open, not who asked for them or who may.
 
 use std::collections::HashMap;
-use std::fs::File;
-use std::io::{self, ErrorKind, Write};
-use std::os::unix::fs::FileExt;
+use std::io::{self, ErrorKind};
 
 use forum_common::limits::{DATA_BYTES_MAX, DIGEST_BYTES};
 use forum_common::wire::{Tag, frame, kinds};
 
+use super::storage::{Storage, StoredFile};
 use super::{Announced, Expected, Failure, FileId, FileSync};
-use crate::directory::Directory;
 
 /// An upload is synced each time so many bytes were written, not only at its end. Measured with uploads of
 /// 1 GiB at 200 MB/s on ext4, while another file was synced all the time, as the journal is: with one sync
@@ -59,7 +57,7 @@ pub(super) enum Done {
 /// One worker. Dropped, it unlinks the uploads that it didn't finish.
 #[derive(Debug)]
 pub(super) struct Worker {
-    dir: Directory,
+    dir: Box<dyn Storage>,
     sync: FileSync,
     transfers: HashMap<TransferNumber, Transfer>,
     /// For tests: after so many writes, the disk is full for one.
@@ -73,7 +71,7 @@ enum Transfer {
 }
 
 impl Worker {
-    pub(super) fn new(dir: Directory, sync: FileSync) -> Self {
+    pub(super) fn new(dir: Box<dyn Storage>, sync: FileSync) -> Self {
         Self { dir, sync, transfers: HashMap::new(), writes_until_full: None }
     }
 
@@ -97,7 +95,7 @@ impl Worker {
     fn attempt(&mut self, number: TransferNumber, order: Order) -> Result<Option<Done>, Failure> {
         Ok(match (order, self.transfers.get_mut(&number)) {
             (Order::Create(id), None) => {
-                let upload = Transfer::Upload(Box::new(Upload::create(id, &self.dir)?));
+                let upload = Transfer::Upload(Box::new(Upload::create(id, &*self.dir)?));
                 self.transfers.insert(number, upload);
                 None
             }
@@ -111,7 +109,7 @@ impl Worker {
                 if self.sync == FileSync::BeforeStored {
                     upload.file.sync_data()?;
                 }
-                upload.give_its_name(&self.dir)?;
+                upload.give_its_name(&*self.dir)?;
                 if self.sync == FileSync::BeforeStored {
                     // Without this the file's bytes are safe, but not its name.
                     self.dir.sync()?;
@@ -119,13 +117,13 @@ impl Worker {
                 Some(Done::Stored(upload.id, digest))
             }
             (Order::Open(id, tag, expected), None) => {
-                let download = Download::begin(id, tag, expected, &self.dir)?;
+                let download = Download::begin(id, tag, expected, &*self.dir)?;
                 let size = expected.size;
                 self.transfers.insert(number, Transfer::Download(download));
                 Some(Done::Opened { size })
             }
             (Order::Read { bytes_max, frames }, Some(Transfer::Download(download))) => {
-                Some(download.read(bytes_max, frames, &self.dir)?)
+                Some(download.read(bytes_max, frames, &*self.dir)?)
             }
             (Order::End, _) => {
                 self.end(number);
@@ -193,15 +191,15 @@ struct Upload {
     id: FileId,
     /// What the file is called now: a part until all of it is there.
     name: String,
-    file: File,
+    file: Box<dyn StoredFile>,
     size: u64,
     unsynced: u64,
     hasher: blake3::Hasher,
 }
 
 impl Upload {
-    fn create(id: FileId, dir: &Directory) -> io::Result<Self> {
-        if dir.find(id.to_string())?.is_some() {
+    fn create(id: FileId, dir: &dyn Storage) -> io::Result<Self> {
+        if dir.has(&id.to_string())? {
             return Err(ErrorKind::AlreadyExists.into());
         }
         let name = id.part();
@@ -210,7 +208,7 @@ impl Upload {
     }
 
     fn write(&mut self, bytes: &[u8], sync: FileSync) -> io::Result<()> {
-        self.file.write_all(bytes)?;
+        self.file.append(bytes)?;
         self.hasher.update(bytes);
         self.size += bytes.len() as u64;
         self.unsynced += bytes.len() as u64;
@@ -234,9 +232,9 @@ impl Upload {
     }
 
     /// From now on it is a whole file. What a crash leaves under the name of a part was never acknowledged.
-    fn give_its_name(&mut self, dir: &Directory) -> io::Result<()> {
+    fn give_its_name(&mut self, dir: &dyn Storage) -> io::Result<()> {
         let name = self.id.to_string();
-        dir.rename(&self.name, dir, &name)?;
+        dir.rename(&self.name, &name)?;
         self.name = name;
         Ok(())
     }
@@ -259,8 +257,8 @@ struct Download {
 }
 
 impl Download {
-    fn begin(id: FileId, tag: Tag, expected: Expected, dir: &Directory) -> Result<Self, Failure> {
-        let size = open_stored(id, dir)?.metadata()?.len();
+    fn begin(id: FileId, tag: Tag, expected: Expected, dir: &dyn Storage) -> Result<Self, Failure> {
+        let size = open_stored(id, dir)?.size()?;
         if size != expected.size {
             return Err(Failure::Damaged);
         }
@@ -269,7 +267,7 @@ impl Download {
 
     /// Fills `frames` with the next bytes of the file, cut into frames that are ready for the wire: each is
     /// read to where it stays until the socket takes it.
-    fn read(&mut self, bytes_max: u64, mut frames: Vec<u8>, dir: &Directory) -> Result<Done, Failure> {
+    fn read(&mut self, bytes_max: u64, mut frames: Vec<u8>, dir: &dyn Storage) -> Result<Done, Failure> {
         let file = open_stored(self.id, dir)?;
         let (start, size) = (self.offset, self.expected.size);
         let end = size.min(start.saturating_add(bytes_max));
@@ -290,8 +288,8 @@ impl Download {
     }
 }
 
-fn open_stored(id: FileId, dir: &Directory) -> Result<File, Failure> {
-    dir.open_file(id.to_string()).map_err(|error| match error.kind() {
+fn open_stored(id: FileId, dir: &dyn Storage) -> Result<Box<dyn StoredFile>, Failure> {
+    dir.open_file(&id.to_string()).map_err(|error| match error.kind() {
         ErrorKind::NotFound => Failure::Missing,
         _ => error.into(),
     })

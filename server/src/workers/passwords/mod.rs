@@ -69,17 +69,24 @@ pub struct QueueFull;
 /// Called from a worker thread when there is a result to fetch.
 pub type Wake = Arc<dyn Fn() + Send + Sync>;
 
+/// Who does the jobs: threads, the caller, or a simulation.
+pub trait Workers<K> {
+    /// Takes a job.
+    ///
+    /// # Errors
+    /// Nobody is there to do it.
+    fn submit(&mut self, key: K, job: Job) -> Result<(), QueueFull>;
+
+    /// The result of a job that is done, with its key, if there is one.
+    fn next_result(&mut self) -> Option<(K, HashResult)>;
+}
+
 /// The hashing threads, seen from the loop.
 pub struct PasswordHasher<K> {
-    workers: Workers<K>,
+    workers: Box<dyn Workers<K>>,
     /// Jobs whose result was not fetched yet.
     under_way: usize,
     under_way_max: usize,
-}
-
-enum Workers<K> {
-    Inline { kiln: Kiln, results: VecDeque<(K, HashResult)>, wake: Wake },
-    Threads { jobs: Sender<(K, Job)>, results: Receiver<(K, HashResult)>, crew: Crew },
 }
 
 impl<K: Copy + Send + 'static> PasswordHasher<K> {
@@ -94,16 +101,16 @@ impl<K: Copy + Send + 'static> PasswordHasher<K> {
         parameters: HashParameters,
         wake: Wake,
     ) -> io::Result<Self> {
-        let under_way_max = waiting_max + threads;
-        let workers = if threads == 0 {
-            Workers::Inline { kiln: Kiln::new(parameters), results: VecDeque::new(), wake }
-        } else {
-            let (jobs, queue) = mpsc::channel();
-            let (done, results) = mpsc::channel();
-            let crew = Crew::start(threads, parameters, &Arc::new(Mutex::new(queue)), &done, &wake)?;
-            Workers::Threads { jobs, results, crew }
+        let workers: Box<dyn Workers<K>> = match threads {
+            0 => Box::new(Inline { kiln: Kiln::new(parameters), results: VecDeque::new(), wake }),
+            _ => Box::new(Crew::start(threads, parameters, &wake)?),
         };
-        Ok(Self { workers, under_way: 0, under_way_max })
+        Ok(Self::with(workers, waiting_max + threads))
+    }
+
+    /// Has the jobs done by these workers; at most so many are under way at once.
+    pub fn with(workers: Box<dyn Workers<K>>, under_way_max: usize) -> Self {
+        Self { workers, under_way: 0, under_way_max }
     }
 
     /// Hands a job over; its result comes from [`Self::next_result`] with the same `key`.
@@ -114,69 +121,86 @@ impl<K: Copy + Send + 'static> PasswordHasher<K> {
         if self.under_way == self.under_way_max {
             return Err(QueueFull);
         }
-        match &mut self.workers {
-            Workers::Inline { kiln, results, wake } => {
-                results.push_back((key, kiln.perform(job)));
-                wake();
-            }
-            // It can only fail when no worker lives, which is a full queue to whoever asks.
-            Workers::Threads { jobs, .. } => jobs.send((key, job)).map_err(|_| QueueFull)?,
-        }
+        self.workers.submit(key, job)?;
         self.under_way += 1;
         Ok(())
     }
 
     /// A result, if one is there; of several workers, in the order in which they got done.
     pub fn next_result(&mut self) -> Option<(K, HashResult)> {
-        let next = match &mut self.workers {
-            Workers::Inline { results, .. } => results.pop_front(),
-            Workers::Threads { results, .. } => results.try_recv().ok(),
-        };
+        let next = self.workers.next_result();
         self.under_way -= usize::from(next.is_some());
         next
     }
 }
 
-impl<K> Drop for PasswordHasher<K> {
-    /// Ends the workers; each finishes the hash that it is at, what waits is dropped.
-    fn drop(&mut self) {
-        if let Workers::Threads { jobs, crew, .. } = &mut self.workers {
-            crew.closing.store(true, Ordering::Relaxed);
-            // Workers that wait for a job see that nobody is left to send one.
-            *jobs = mpsc::channel().0;
-            for thread in crew.threads.drain(..) {
-                // A panic was printed where it happened; there is nothing to add.
-                let _ = thread.join();
-            }
-        }
+/// Does each job when it is submitted.
+struct Inline<K> {
+    kiln: Kiln,
+    results: VecDeque<(K, HashResult)>,
+    wake: Wake,
+}
+
+impl<K> Workers<K> for Inline<K> {
+    fn submit(&mut self, key: K, job: Job) -> Result<(), QueueFull> {
+        self.results.push_back((key, self.kiln.perform(job)));
+        (self.wake)();
+        Ok(())
+    }
+
+    fn next_result(&mut self) -> Option<(K, HashResult)> {
+        self.results.pop_front()
     }
 }
 
 /// The threads of a hasher.
-struct Crew {
+struct Crew<K> {
+    jobs: Sender<(K, Job)>,
+    results: Receiver<(K, HashResult)>,
     threads: Vec<JoinHandle<()>>,
     closing: Arc<AtomicBool>,
 }
 
-impl Crew {
-    fn start<K: Send + 'static>(
-        threads: usize,
-        parameters: HashParameters,
-        queue: &Arc<Mutex<Receiver<(K, Job)>>>,
-        done: &Sender<(K, HashResult)>,
-        wake: &Wake,
-    ) -> io::Result<Self> {
+impl<K> Workers<K> for Crew<K> {
+    fn submit(&mut self, key: K, job: Job) -> Result<(), QueueFull> {
+        // It can only fail when no worker lives, which is a full queue to whoever asks.
+        self.jobs.send((key, job)).map_err(|_| QueueFull)
+    }
+
+    fn next_result(&mut self) -> Option<(K, HashResult)> {
+        self.results.try_recv().ok()
+    }
+}
+
+impl<K> Drop for Crew<K> {
+    /// Ends the workers; each finishes the hash that it is at, what waits is dropped.
+    fn drop(&mut self) {
+        self.closing.store(true, Ordering::Relaxed);
+        // Workers that wait for a job see that nobody is left to send one.
+        self.jobs = mpsc::channel().0;
+        for thread in self.threads.drain(..) {
+            // A panic was printed where it happened; there is nothing to add.
+            let _ = thread.join();
+        }
+    }
+}
+
+impl<K: Send + 'static> Crew<K> {
+    fn start(threads: usize, parameters: HashParameters, wake: &Wake) -> io::Result<Self> {
+        let (jobs, queue) = mpsc::channel();
+        let (done, results) = mpsc::channel();
+        let queue = Arc::new(Mutex::new(queue));
         let closing = Arc::new(AtomicBool::new(false));
         let threads = (0..threads)
             .map(|number| {
-                let (queue, done, wake) = (Arc::clone(queue), done.clone(), Arc::clone(wake));
+                let (queue, done, wake) = (Arc::clone(&queue), done.clone(), Arc::clone(wake));
                 let closing = Arc::clone(&closing);
                 thread::Builder::new()
                     .name(format!("passwords-{number}"))
                     .spawn(move || work(Kiln::new(parameters), &queue, &done, &closing, &wake))
             })
             .collect::<io::Result<_>>()?;
-        Ok(Self { threads, closing })
+        Ok(Self { jobs, results, threads, closing })
     }
 }
 

@@ -135,7 +135,8 @@ fn files_that_are_gone_are_struck_from_the_list_a_share_with_each_change() {
     let (mut stage, mut yoda) = stage_with_thread();
     let (thread, title) = (crate::forum::ThreadId(1), Title::parse("t").unwrap());
     for n in 0..2 * UNLINKED_SHARE + 1 {
-        let (file, id) = (FileName::parse(&format!("f{n}")).unwrap(), FileId::random());
+        let (file, id) =
+            (FileName::parse(&format!("f{n}")).unwrap(), FileId::random(&crate::random::Random::system()));
         let change = Change::AddFile { thread, title: title.clone(), file, id, size: 1, digest: [0; 32] };
         let entry = Entry { at_ms: 0, actor: Some(AccountId(0)), key: None, change };
         stage.server.core.forum.apply(&entry).unwrap();

@@ -5,28 +5,9 @@ mod stage;
 
 use forum_common::wire::{Notice, Request};
 use rustix::process::Signal;
-use stage::{END, LIST_THREADS, Peer, Place, Script, Terminal, thread, user};
+use stage::{END, LIST_THREADS, Place, Script, Terminal, thread, user};
 
 /// The first prompt on 80 columns.
-const FULL_PROMPT: &str = forum_common::text::prompts::NARROW;
-
-/// Yoda, logged in by options, at the full prompt.
-fn yoda(script: &Script, place: &mut Place) -> (Terminal, Peer) {
-    let mut terminal = place.terminal();
-    let peer = script.admit();
-    terminal.shows("Welcome to the forum\r\n");
-    terminal.shows(FULL_PROMPT);
-    (terminal, peer)
-}
-
-/// Types a command and has it answered; the short prompt is there then.
-fn warm_up(terminal: &mut Terminal, peer: &mut Peer) {
-    terminal.types("LST\r");
-    let tag = peer.hears(&LIST_THREADS);
-    peer.reply(tag, &END);
-    terminal.shows("No threads to list\r\n> ");
-}
-
 #[test]
 fn a_history_that_cannot_be_kept_is_said_once() {
     let script = Script::new();
@@ -35,8 +16,8 @@ fn a_history_that_cannot_be_kept_is_said_once() {
     let mut terminal = place.terminal();
     let mut peer = script.admit();
     terminal.shows("The history is not kept: Not a directory");
-    warm_up(&mut terminal, &mut peer);
-    warm_up(&mut terminal, &mut peer);
+    terminal.warm_up(&mut peer);
+    terminal.warm_up(&mut peer);
     assert_eq!(terminal.seen().matches("The history is not kept").count(), 1, "{}", terminal.seen());
 }
 
@@ -44,8 +25,8 @@ fn a_history_that_cannot_be_kept_is_said_once() {
 fn the_history_outlives_the_client_and_has_no_secrets() {
     let script = Script::new();
     let mut place = Place::of_yoda(&script);
-    let (mut terminal, mut peer) = yoda(&script, &mut place);
-    warm_up(&mut terminal, &mut peer);
+    let (mut terminal, mut peer) = Terminal::yoda(&script, &mut place);
+    terminal.warm_up(&mut peer);
     terminal.types("SHT s3cret\rpasswd\rold\rnew\rnew\rCRT a\r");
     peer.hears(&Request::ShutDown { password: "s3cret" });
     peer.hears(&Request::Active);
@@ -55,7 +36,7 @@ fn the_history_outlives_the_client_and_has_no_secrets() {
     terminal.end();
     let kept = std::fs::read_to_string(place.state.path().join("forumd/history")).unwrap();
     assert_eq!(kept, "LST\npasswd\nCRT a\n");
-    let (mut terminal, mut peer) = yoda(&script, &mut place);
+    let (mut terminal, mut peer) = Terminal::yoda(&script, &mut place);
     terminal.types("\x1b[A");
     terminal.shows("CRT a");
     terminal.types("\r");
@@ -66,8 +47,8 @@ fn the_history_outlives_the_client_and_has_no_secrets() {
 fn tab_does_not_wait_for_names_for_ever() {
     let script = Script::new();
     let mut place = Place::of_yoda(&script);
-    let (mut terminal, mut peer) = yoda(&script, &mut place);
-    warm_up(&mut terminal, &mut peer);
+    let (mut terminal, mut peer) = Terminal::yoda(&script, &mut place);
+    terminal.warm_up(&mut peer);
     terminal.types("MSG 3\t331 hi\r");
     peer.hears(&LIST_THREADS);
     peer.hears(&Request::Post { title: "3331", text: "hi", key: None });
@@ -77,8 +58,8 @@ fn tab_does_not_wait_for_names_for_ever() {
 fn tab_asks_for_names_whose_list_nobody_sees() {
     let script = Script::new();
     let mut place = Place::of_yoda(&script);
-    let (mut terminal, mut peer) = yoda(&script, &mut place);
-    warm_up(&mut terminal, &mut peer);
+    let (mut terminal, mut peer) = Terminal::yoda(&script, &mut place);
+    terminal.warm_up(&mut peer);
     terminal.types("MSG 3\t");
     let tag = peer.hears(&LIST_THREADS);
     for title in ["3331", "9331"] {
@@ -114,8 +95,8 @@ fn tab_asks_for_names_whose_list_nobody_sees() {
 fn tab_completes_commands_and_shows_a_choice() {
     let script = Script::new();
     let mut place = Place::of_yoda(&script);
-    let (mut terminal, mut peer) = yoda(&script, &mut place);
-    warm_up(&mut terminal, &mut peer);
+    let (mut terminal, mut peer) = Terminal::yoda(&script, &mut place);
+    terminal.warm_up(&mut peer);
     terminal.types("who\t");
     terminal.displays(&["> whoelse"], 9);
     terminal.types("\t");
@@ -128,7 +109,7 @@ fn tab_completes_commands_and_shows_a_choice() {
 fn the_history_has_commands_but_no_secrets() {
     let script = Script::new();
     let mut place = Place::of_yoda(&script);
-    let (mut terminal, mut peer) = yoda(&script, &mut place);
+    let (mut terminal, mut peer) = Terminal::yoda(&script, &mut place);
     terminal.types("CRT a\rSHT s3cret\rpasswd\rold\rnew\rnew\r");
     peer.hears(&Request::CreateThread { title: "a", key: None });
     peer.hears(&Request::ShutDown { password: "s3cret" });
@@ -152,6 +133,6 @@ fn a_fifo_in_the_place_of_the_history_does_not_hold_up_the_start() {
     let mut peer = script.admit();
     terminal.shows("The history is not kept: ");
     terminal.shows("is not a regular file. Remove it to keep one\r\n");
-    warm_up(&mut terminal, &mut peer);
+    terminal.warm_up(&mut peer);
     assert_eq!(terminal.seen().matches("The history is not kept").count(), 1, "{}", terminal.seen());
 }

@@ -4,37 +4,18 @@
 mod stage;
 
 use forum_common::wire::{Notice, Refusal, Reply, Request, Transfer};
-use stage::{AT_MS, END, LIST_THREADS, Peer, Place, Script, Terminal, WELCOME, digest};
+use stage::{AT_MS, LIST_THREADS, Place, Script, Terminal, WELCOME, digest};
 
 /// The first prompt on 80 columns.
-const FULL_PROMPT: &str = forum_common::text::prompts::NARROW;
-
 /// What is said of a command that a lost connection has left unanswered.
 const SENT_AGAIN: &str = "Not answered yet: CRT a. It is sent again after the next log-in\r\n";
-
-/// Yoda, logged in by options, at the full prompt.
-fn yoda(script: &Script, place: &mut Place) -> (Terminal, Peer) {
-    let mut terminal = place.terminal();
-    let peer = script.admit();
-    terminal.shows("Welcome to the forum\r\n");
-    terminal.shows(FULL_PROMPT);
-    (terminal, peer)
-}
-
-/// Types a command and has it answered; the short prompt is there then.
-fn warm_up(terminal: &mut Terminal, peer: &mut Peer) {
-    terminal.types("LST\r");
-    let tag = peer.hears(&LIST_THREADS);
-    peer.reply(tag, &END);
-    terminal.shows("No threads to list\r\n> ");
-}
 
 #[test]
 fn a_lost_connection_is_made_again_and_what_was_typed_stays() {
     let script = Script::new();
     let mut place = Place::of_yoda(&script);
-    let (mut terminal, mut peer) = yoda(&script, &mut place);
-    warm_up(&mut terminal, &mut peer);
+    let (mut terminal, mut peer) = Terminal::yoda(&script, &mut place);
+    terminal.warm_up(&mut peer);
     terminal.types("LST\rMSG a hello");
     peer.hears(&LIST_THREADS);
     terminal.shows("> MSG a hello");
@@ -62,7 +43,7 @@ fn a_lost_connection_is_made_again_and_what_was_typed_stays() {
 fn unanswered_changes_are_sent_again_in_order_with_their_keys_after_a_lost_connection() {
     let script = Script::new();
     let mut place = Place::of_yoda(&script).file("f", b"abc");
-    let (mut terminal, mut peer) = yoda(&script, &mut place);
+    let (mut terminal, mut peer) = Terminal::yoda(&script, &mut place);
     terminal.types("UPD a f\rCRT a\rMSG a hi\r");
     let upload = Request::Upload { title: "a", file: "f", size: 3, key: None };
     let create = Request::CreateThread { title: "a", key: None };
@@ -97,7 +78,7 @@ fn unanswered_changes_are_sent_again_in_order_with_their_keys_after_a_lost_conne
 fn what_one_user_has_not_had_answered_is_not_sent_for_another() {
     let script = Script::new();
     let mut place = Place::of_yoda(&script);
-    let (mut terminal, mut peer) = yoda(&script, &mut place);
+    let (mut terminal, mut peer) = Terminal::yoda(&script, &mut place);
     terminal.types("CRT a\r");
     peer.hears(&Request::CreateThread { title: "a", key: None });
     drop(peer);
@@ -122,7 +103,7 @@ fn what_one_user_has_not_had_answered_is_not_sent_for_another() {
 fn after_a_passwd_it_logs_in_again_with_the_new_password() {
     let script = Script::new();
     let mut place = Place::of_yoda(&script);
-    let (terminal, mut peer) = yoda(&script, &mut place);
+    let (terminal, mut peer) = Terminal::yoda(&script, &mut place);
     terminal.types("passwd\rjedi\rsith\rsith\r");
     peer.hears(&Request::Active);
     let tag = peer.hears(&Request::ChangePassword { old: "jedi", new: "sith", confirmation: "sith" });

@@ -9,11 +9,9 @@ use std::os::unix::process::ExitStatusExt;
 use forum_client::line_editor::terminal::Ability;
 use forum_common::wire::{Closing, Notice, Refusal, Reply, Request, Transfer};
 use rustix::process::Signal;
-use stage::{AT_MS, END, LIST_THREADS, Peer, Place, Script, Terminal, WELCOME, digest, thread};
+use stage::{AT_MS, END, FULL_PROMPT, LIST_THREADS, Place, Script, Terminal, WELCOME, digest, thread};
 
 /// The first prompt on 80 columns.
-const FULL_PROMPT: &str = forum_common::text::prompts::NARROW;
-
 /// What makes the line being typed disappear, if it is one row.
 const ERASE: &str = "\r\x1b[K";
 
@@ -30,23 +28,6 @@ const DEADLY: [Signal; 10] = [
     Signal::PROF,
     Signal::XCPU,
 ];
-
-/// Yoda, logged in by options, at the full prompt.
-fn yoda(script: &Script, place: &mut Place) -> (Terminal, Peer) {
-    let mut terminal = place.terminal();
-    let peer = script.admit();
-    terminal.shows("Welcome to the forum\r\n");
-    terminal.shows(FULL_PROMPT);
-    (terminal, peer)
-}
-
-/// Types a command and has it answered; the short prompt is there then.
-fn warm_up(terminal: &mut Terminal, peer: &mut Peer) {
-    terminal.types("LST\r");
-    let tag = peer.hears(&LIST_THREADS);
-    peer.reply(tag, &END);
-    terminal.shows("No threads to list\r\n> ");
-}
 
 #[test]
 fn the_log_in_is_prompted_and_passwords_stay_unseen() {
@@ -86,8 +67,8 @@ fn the_log_in_is_prompted_and_passwords_stay_unseen() {
 fn what_arrives_is_printed_above_what_is_being_typed() {
     let script = Script::new();
     let mut place = Place::of_yoda(&script);
-    let (mut terminal, mut peer) = yoda(&script, &mut place);
-    warm_up(&mut terminal, &mut peer);
+    let (mut terminal, mut peer) = Terminal::yoda(&script, &mut place);
+    terminal.warm_up(&mut peer);
     terminal.types("CRT a\r");
     let tag = peer.hears(&Request::CreateThread { title: "a", key: None });
     terminal.types("MSG a hellp\x08o\x01");
@@ -102,8 +83,8 @@ fn what_arrives_is_printed_above_what_is_being_typed() {
 fn ctrl_c_drops_the_line_and_on_an_empty_one_says_how_to_log_out() {
     let script = Script::new();
     let mut place = Place::of_yoda(&script);
-    let (mut terminal, mut peer) = yoda(&script, &mut place);
-    warm_up(&mut terminal, &mut peer);
+    let (mut terminal, mut peer) = Terminal::yoda(&script, &mut place);
+    terminal.warm_up(&mut peer);
     terminal.types("CRT a\x03");
     terminal.shows("> CRT a^C\r\n> ");
     terminal.types("\x03");
@@ -118,7 +99,7 @@ fn ctrl_c_drops_the_line_and_on_an_empty_one_says_how_to_log_out() {
 fn ctrl_c_on_an_empty_line_cancels_transfers_and_lists() {
     let script = Script::new();
     let mut place = Place::of_yoda(&script).file("f", &[7; 1_000]);
-    let (mut terminal, mut peer) = yoda(&script, &mut place);
+    let (mut terminal, mut peer) = Terminal::yoda(&script, &mut place);
     terminal.types("UPD a f\rLST\r");
     let upload = peer.hears(&Request::Upload { title: "a", file: "f", size: 1_000, key: None });
     peer.reply(upload, &Reply::UploadStarts { credit: 500 });
@@ -142,7 +123,7 @@ fn ctrl_c_on_an_empty_line_cancels_transfers_and_lists() {
 fn a_word_that_is_nearly_a_command_gets_a_hint() {
     let script = Script::new();
     let mut place = Place::of_yoda(&script);
-    let (mut terminal, _peer) = yoda(&script, &mut place);
+    let (mut terminal, _peer) = Terminal::yoda(&script, &mut place);
     terminal.types("rdt a\r/msg\rxyzzy\r");
     terminal.shows("Error. Invalid command\r\nDid you mean RDT?\r\n");
     terminal.shows("Invalid command\r\nDid you mean MSG?\r\n");
@@ -153,7 +134,7 @@ fn a_word_that_is_nearly_a_command_gets_a_hint() {
 fn a_paste_that_is_too_long_is_cut_and_said_to_be() {
     let script = Script::new();
     let mut place = Place::of_yoda(&script);
-    let (mut terminal, _peer) = yoda(&script, &mut place);
+    let (mut terminal, _peer) = Terminal::yoda(&script, &mut place);
     terminal.types(&format!("\x1b[200~{}\x1b[201~", "x".repeat(70_000)));
     terminal.shows("The paste was cut: a line holds at most 65536 bytes\r\n");
 }
@@ -198,7 +179,7 @@ fn ctrl_c_at_the_log_in_leaves() {
 fn a_transfer_shows_its_progress_and_leaves_the_prompt_usable() {
     let script = Script::new();
     let mut place = Place::of_yoda(&script).file("f", &[7; 1_000]);
-    let (mut terminal, mut peer) = yoda(&script, &mut place);
+    let (mut terminal, mut peer) = Terminal::yoda(&script, &mut place);
     terminal.types("UPD a f\r");
     terminal.shows(&format!("{FULL_PROMPT}UPD a f\r\n"));
     let tag = peer.hears(&Request::Upload { title: "a", file: "f", size: 1_000, key: None });
@@ -220,8 +201,8 @@ fn a_transfer_shows_its_progress_and_leaves_the_prompt_usable() {
 fn a_line_longer_than_the_screen_is_wrapped_and_erased_as_a_whole() {
     let script = Script::new();
     let mut place = Place::of_yoda(&script);
-    let (mut terminal, mut peer) = yoda(&script, &mut place);
-    warm_up(&mut terminal, &mut peer);
+    let (mut terminal, mut peer) = Terminal::yoda(&script, &mut place);
+    terminal.warm_up(&mut peer);
     terminal.resize(10, 24);
     terminal.types("CRT a\rMSG a 語語語語語");
     let tag = peer.hears(&Request::CreateThread { title: "a", key: None });
@@ -235,7 +216,7 @@ fn a_line_longer_than_the_screen_is_wrapped_and_erased_as_a_whole() {
 fn a_paste_of_several_lines_is_one_line() {
     let script = Script::new();
     let mut place = Place::of_yoda(&script);
-    let (terminal, mut peer) = yoda(&script, &mut place);
+    let (terminal, mut peer) = Terminal::yoda(&script, &mut place);
     terminal.types("MSG a \x1b[200~one\ntwo\x03\x1b[201~\r");
     peer.hears(&Request::Post { title: "a", text: "one two", key: None });
 }
@@ -245,13 +226,13 @@ fn the_terminal_is_restored_however_it_ends() {
     for signal in DEADLY {
         let script = Script::new();
         let mut place = Place::of_yoda(&script);
-        let (mut terminal, _peer) = yoda(&script, &mut place);
+        let (mut terminal, _peer) = Terminal::yoda(&script, &mut place);
         terminal.child.signal(signal);
         assert_eq!(terminal.end().signal(), Some(signal.as_raw()));
     }
     let script = Script::new();
     let mut place = Place::of_yoda(&script);
-    let (mut terminal, peer) = yoda(&script, &mut place);
+    let (mut terminal, peer) = Terminal::yoda(&script, &mut place);
     peer.close(Closing::Idle, "You have been logged out: no activity for 120 seconds");
     terminal.shows("You have been logged out: no activity for 120 seconds\r\n");
     assert_eq!(terminal.end().code(), Some(0));
@@ -292,8 +273,8 @@ fn a_panic_restores_the_terminal_before_it_says_what_happened() {
 fn notices_are_printed_above_what_is_being_typed_and_drawn_once() {
     let script = Script::new();
     let mut place = Place::of_yoda(&script);
-    let (mut terminal, mut peer) = yoda(&script, &mut place);
-    warm_up(&mut terminal, &mut peer);
+    let (mut terminal, mut peer) = Terminal::yoda(&script, &mut place);
+    terminal.warm_up(&mut peer);
     terminal.types("message hans hel");
     terminal.displays(&["> message hans hel"], 18);
     peer.notices(&[

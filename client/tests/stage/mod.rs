@@ -1,5 +1,5 @@
 //! A server that says what a test tells it to, and the real client in front of it. Every wait has a deadline.
-#![allow(dead_code, reason = "each test binary uses a part of it")]
+#![allow(dead_code, unused_imports, reason = "each test binary uses a part of it")]
 
 mod peer;
 mod terminal;
@@ -10,19 +10,17 @@ use std::process::{Child, ChildStdin, Command, ExitStatus, Output, Stdio};
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
 use std::thread;
-use std::time::{Duration, Instant};
 
 use forum_common::wire::{Digest, Reply, Request, VERSION};
+use forum_tests::Pty;
 use rustix::io::ioctl_fionread;
 use rustix::process::{Pid, Resource, Rlimit, Signal, WaitOptions, kill_process, prlimit, waitpid};
 use tempfile::TempDir;
 
-pub(crate) use self::peer::Peer;
-use self::terminal::OpenedTerminal;
-pub(crate) use self::terminal::Terminal;
+pub(crate) use forum_tests::{DEADLINE, until};
 
-/// How long anything may take.
-pub(crate) const DEADLINE: Duration = Duration::from_secs(60);
+pub(crate) use self::peer::Peer;
+pub(crate) use self::terminal::{FULL_PROMPT, Terminal};
 
 /// When everything happens.
 pub(crate) const AT_MS: u64 = 1_654_063_201_000;
@@ -129,18 +127,6 @@ impl Script {
         let mut peer = self.greet();
         peer.admits();
         peer
-    }
-}
-
-/// Tries again until there is something, at most until the deadline.
-pub(crate) fn until<T>(what: &str, mut attempt: impl FnMut() -> Option<T>) -> T {
-    let start = Instant::now();
-    loop {
-        if let Some(found) = attempt() {
-            return found;
-        }
-        assert!(start.elapsed() < DEADLINE, "waited in vain for {what}");
-        thread::yield_now();
     }
 }
 
@@ -257,30 +243,25 @@ impl Place {
     /// Runs a script of bash on a terminal of 80 columns and 24 rows, which is the controlling one of the shell and of
     /// what it starts; `"$0" "$@"` in it is the client.
     pub(crate) fn shell(&mut self, script: &str) -> Terminal {
-        let name = OpenedTerminal::open();
-        let path = name.path.clone();
+        let pty = Pty::open(80, 24);
         let mut shell = Command::new("setsid");
         // The first terminal that the leader of a session opens becomes its controlling one.
-        shell.args(["bash", "--norc", "-c", &format!("exec <>{path} >&0 2>&0; {script}")]);
+        shell.args(["bash", "--norc", "-c", &format!("exec <>{} >&0 2>&0; {script}", pty.path())]);
         shell.arg(self.command.get_program()).args(self.command.get_args());
         shell.current_dir(self.directory.path()).env_remove("FORUM_PASSWORD");
         for (name, value) in self.command.get_envs() {
             shell.env(name, value.unwrap_or_default());
         }
         shell.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
-        name.run(shell, self.places())
+        Terminal::run(pty, &mut shell, self.places())
     }
 
     /// Runs the client on a terminal of 80 columns and 24 rows.
     pub(crate) fn terminal(&mut self) -> Terminal {
-        let opened = OpenedTerminal::open();
-        let slave = || opened.slave();
-        self.command.stdin(slave()).stdout(slave()).stderr(slave());
+        let pty = Pty::open(80, 24);
+        self.command.stdin(pty.program()).stdout(pty.program()).stderr(pty.program());
         let places = self.places();
-        let command = std::mem::replace(&mut self.command, Command::new("true"));
-        let (terminal, command) = opened.run_again(command, places);
-        self.command = command;
-        terminal
+        Terminal::run(pty, &mut self.command, places)
     }
 }
 

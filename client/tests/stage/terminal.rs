@@ -1,134 +1,89 @@
 //! A terminal with a client on it, and what a person sees there.
 
 use std::fs::File;
-use std::io::Read;
-use std::os::fd::OwnedFd;
-use std::os::unix::fs::OpenOptionsExt;
 use std::process::{Command, ExitStatus};
 use std::sync::Arc;
-use std::sync::mpsc::{Receiver, channel};
-use std::thread;
 use std::time::Instant;
 
-use rustix::fs::OFlags;
+use forum_tests::{Pty, Screen};
 use rustix::process::Signal;
-use rustix::pty::{OpenptFlags, grantpt, openpt, ptsname, unlockpt};
-use rustix::termios::{Termios, Winsize, tcgetattr, tcsetwinsize};
+use rustix::termios::{Termios, tcgetattr};
 use tempfile::TempDir;
 
-use super::{DEADLINE, Running};
+use super::{END, LIST_THREADS, Peer, Place, Running, Script};
+
+/// The prompt that a person sees first.
+pub(crate) const FULL_PROMPT: &str = forum_common::text::prompts::NARROW;
 
 /// Rows that a terminal keeps which have left its screen.
 const SCROLLBACK_ROWS: usize = 1_000;
 
-/// A terminal that nobody uses yet.
-pub(super) struct OpenedTerminal {
-    keys: OwnedFd,
-    pub(super) path: String,
-}
-
-impl OpenedTerminal {
-    pub(super) fn open() -> Self {
-        let keys = openpt(OpenptFlags::RDWR | OpenptFlags::NOCTTY).unwrap();
-        grantpt(&keys).unwrap();
-        unlockpt(&keys).unwrap();
-        tcsetwinsize(&keys, Winsize { ws_row: 24, ws_col: 80, ws_xpixel: 0, ws_ypixel: 0 }).unwrap();
-        let path = ptsname(&keys, Vec::new()).unwrap().into_string().unwrap();
-        Self { keys, path }
-    }
-
-    pub(super) fn slave(&self) -> File {
-        let no_control = i32::try_from(OFlags::NOCTTY.bits()).unwrap();
-        File::options().read(true).write(true).custom_flags(no_control).open(&self.path).unwrap()
-    }
-
-    pub(super) fn run(self, command: Command, places: [Arc<TempDir>; 2]) -> Terminal {
-        self.run_again(command, places).0
-    }
-
-    /// Runs a command here; the command is handed back.
-    pub(super) fn run_again(self, mut command: Command, places: [Arc<TempDir>; 2]) -> (Terminal, Command) {
-        let slave = self.slave();
-        let before = tcgetattr(&slave).unwrap();
-        let child = Running { child: command.spawn().unwrap(), _places: places };
-        let screen = chunks(File::from(self.keys.try_clone().unwrap()));
-        let display = vt100::Parser::new(24, 80, SCROLLBACK_ROWS);
-        let (keys, seen) = (self.keys, Vec::new());
-        (Terminal { child, keys, screen, seen, looked: 0, display, slave, before }, command)
-    }
-}
-
-fn chunks(mut stream: File) -> Receiver<Vec<u8>> {
-    let (sender, receiver) = channel();
-    thread::spawn(move || {
-        let mut bytes = [0; 4_096];
-        while let Ok(count @ 1..) = stream.read(&mut bytes) {
-            let _ = sender.send(bytes[..count].to_vec());
-        }
-    });
-    receiver
-}
-
-/// A client on a terminal.
+/// A client on a terminal of 80 columns and 24 rows.
 pub(crate) struct Terminal {
     pub(crate) child: Running,
-    keys: OwnedFd,
-    screen: Receiver<Vec<u8>>,
-    seen: Vec<u8>,
-    /// How far [`Terminal::shows`] has looked.
-    looked: usize,
+    pty: Pty,
+    screen: Screen,
     /// What a person sees of all that has come.
     display: vt100::Parser,
-    slave: File,
+    /// How many bytes the display has been given.
+    displayed: usize,
+    program_end: File,
     before: Termios,
 }
 
 impl Terminal {
+    /// Runs a command on a terminal.
+    pub(super) fn run(pty: Pty, command: &mut Command, places: [Arc<TempDir>; 2]) -> Self {
+        let (screen, program_end) = (pty.screen(), pty.program());
+        let before = tcgetattr(&program_end).unwrap();
+        let child = Running { child: command.spawn().unwrap(), _places: places };
+        let display = vt100::Parser::new(24, 80, SCROLLBACK_ROWS);
+        Self { child, pty, screen, display, displayed: 0, program_end, before }
+    }
+
+    /// Yoda, logged in by options, at the full prompt.
+    pub(crate) fn yoda(script: &Script, place: &mut Place) -> (Self, Peer) {
+        let mut terminal = place.terminal();
+        let peer = script.admit();
+        terminal.shows("Welcome to the forum\r\n");
+        terminal.shows(FULL_PROMPT);
+        (terminal, peer)
+    }
+
+    /// Types a command and has it answered; the short prompt is there then.
+    pub(crate) fn warm_up(&mut self, peer: &mut Peer) {
+        self.types("LST\r");
+        let tag = peer.hears(&LIST_THREADS);
+        peer.reply(tag, &END);
+        self.shows("No threads to list\r\n> ");
+    }
+
     pub(crate) fn types(&self, keys: &str) {
-        let mut keys = keys.as_bytes();
-        while !keys.is_empty() {
-            keys = &keys[rustix::io::write(&self.keys, keys).unwrap()..];
-        }
+        self.pty.types(keys);
     }
 
     pub(crate) fn resize(&mut self, columns: u16, rows: u16) {
-        let size = Winsize { ws_row: rows, ws_col: columns, ws_xpixel: 0, ws_ypixel: 0 };
-        tcsetwinsize(&self.keys, size).unwrap();
+        self.display();
+        self.pty.resize(columns, rows);
         self.display.screen_mut().set_size(rows, columns);
         // The terminal is not the client's controlling one, so the kernel does not tell it.
         self.child.signal(Signal::WINCH);
     }
 
-    /// Insists on these bytes being sent to the screen, behind those of the last call.
+    /// Insists on these bytes being sent to the screen, after those of the last call.
     pub(crate) fn shows(&mut self, wanted: &str) {
-        let start = Instant::now();
-        loop {
-            let fresh = &self.seen[self.looked..];
-            if let Some(at) = fresh.windows(wanted.len()).position(|window| window == wanted.as_bytes()) {
-                self.looked += at + wanted.len();
-                return;
-            }
-            if !self.take(start) {
-                let fresh = String::from_utf8_lossy(&self.seen[self.looked..]).into_owned();
-                panic!("wanted {wanted:?} in {fresh:?}");
-            }
-        }
+        self.screen.shows(wanted);
     }
 
-    /// Takes in what comes next; `false`: nothing does until the deadline.
-    fn take(&mut self, start: Instant) -> bool {
-        match self.screen.recv_timeout(DEADLINE.saturating_sub(start.elapsed())) {
-            Ok(bytes) => {
-                self.display.process(&bytes);
-                self.seen.extend(bytes);
-                true
-            }
-            Err(_) => false,
-        }
+    /// Gives the display what has come.
+    fn display(&mut self) {
+        self.display.process(&self.screen.taken()[self.displayed..]);
+        self.displayed = self.screen.taken().len();
     }
 
     /// The rows that a person sees, without those below the last that has anything.
-    pub(crate) fn rows(&self) -> Vec<String> {
+    pub(crate) fn rows(&mut self) -> Vec<String> {
+        self.display();
         let columns = self.display.screen().size().1;
         let rows = self.display.screen().rows(0, columns).map(|row| row.trim_end().to_owned());
         let mut rows: Vec<String> = rows.collect();
@@ -139,21 +94,26 @@ impl Terminal {
     /// Insists on a person seeing these as the last rows, the cursor at this column of the last one.
     pub(crate) fn displays(&mut self, wanted: &[&str], column: u16) {
         let start = Instant::now();
-        let is_there = |terminal: &Self| {
-            let (row, at) = terminal.display.screen().cursor_position();
+        let is_there = |terminal: &mut Self| {
             let rows = terminal.rows();
+            let (row, at) = terminal.display.screen().cursor_position();
             rows.ends_with(&wanted.iter().map(|row| (*row).to_owned()).collect::<Vec<_>>())
                 && (usize::from(row) + 1, at) == (rows.len(), column)
         };
         while !is_there(self) {
             let cursor = self.display.screen().cursor_position();
-            assert!(self.take(start), "wanted {wanted:?} and {column} in {:#?}, {cursor:?}", self.rows());
+            assert!(
+                self.screen.take(start),
+                "wanted {wanted:?} and {column} in {:#?}, {cursor:?}",
+                self.rows()
+            );
         }
-        self.looked = self.seen.len();
+        self.screen.skip();
     }
 
     /// The rows that have left the screen at its top.
     pub(crate) fn scrollback(&mut self) -> Vec<String> {
+        self.display();
         let screen = self.display.screen_mut();
         screen.set_scrollback(SCROLLBACK_ROWS);
         let gone = screen.scrollback();
@@ -165,7 +125,7 @@ impl Terminal {
 
     /// Everything that was sent to the screen so far, as far as it was waited for.
     pub(crate) fn seen(&self) -> String {
-        String::from_utf8_lossy(&self.seen[..self.looked]).into_owned()
+        self.screen.shown()
     }
 
     /// Waits for the end, and insists on the terminal being as it was.
@@ -178,7 +138,7 @@ impl Terminal {
 
     /// Insists on the terminal having the modes that it had at first.
     pub(crate) fn is_as_before(&self) {
-        let after = tcgetattr(&self.slave).unwrap();
+        let after = tcgetattr(&self.program_end).unwrap();
         assert_eq!(after.local_modes, self.before.local_modes);
         assert_eq!(after.input_modes, self.before.input_modes);
         assert_eq!(after.output_modes, self.before.output_modes);

@@ -3,7 +3,7 @@
 
 use forum_common::wire::{NO_TAG, Request, Tag};
 
-use crate::commands::answers::Made;
+use crate::commands::outcomes::Made;
 use crate::core::Core;
 use crate::forum::{Answer, Key, Keyed, Refused};
 use crate::journal::Journal;

@@ -8,8 +8,8 @@ use forum_common::text::{Answer, Rejection};
 use forum_common::wire::{LinkId, Notice, Reply, Request, Tag};
 use log::info;
 
-use super::decide::{Asker, View};
 use super::people::user_named;
+use super::{Asker, View};
 use crate::core::Core;
 use crate::core::pipeline::Origin;
 use crate::forum::{

@@ -4,7 +4,7 @@
 use forum_common::text::Rejection;
 use forum_common::wire::Request;
 
-use super::decide::View;
+use super::View;
 use super::threads::title_of;
 use crate::core::listing::{Page, Rows};
 use crate::forum::{AccountId, History, Refused, RoomId, RoomsFilter};

@@ -7,7 +7,7 @@ use forum_common::text::Rejection;
 use forum_common::text::rejections::SelfDeed;
 use forum_common::wire::Notice;
 
-use super::decide::View;
+use super::View;
 use super::people::user_named;
 use crate::core::Core;
 use crate::core::limits::Subject;

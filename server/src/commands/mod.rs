@@ -1,17 +1,21 @@
-//! The commands of a member: one row each, from the request to the answer or the entry.
+//! The commands of a member. [`decide`] has a row for each: from the request and the state as it stands to a
+//! [`Decision`]. What is then done is in the file of the command's group.
 //!
-//! Three kinds: a *change* becomes an entry and is answered when it is applied; a *question* is answered at
-//! once, but only when nothing of the same connection is in flight, so that everybody reads their own
-//! writes and answers keep the order of requests; a *sign of life* has no answer.
+//! ```text
+//! take_command ─► decide ─┬─ Reject ───────────► refused
+//!                         ├─ Change ─► propose ─► the log ─► outcomes: applied, told, answered
+//!                         ├─ List ───► tasks: its rows follow as the socket drains
+//!                         └─ Act ────► act: done now, for this connection alone
+//! ```
+//!
+//! A change is answered when it is applied. All else is answered at once, but only when nothing of the same connection
+//! is in flight, so that everybody reads their own writes and answers keep the order of requests.
 
 pub(crate) mod admin;
-pub(crate) mod answers;
-pub(crate) mod decide;
 pub(crate) mod downloads;
 pub(crate) mod files;
 pub(crate) mod keys;
 pub(crate) mod links;
-pub(crate) mod listings;
 pub(crate) mod lists;
 pub(crate) mod mail;
 pub(crate) mod outcomes;
@@ -19,26 +23,102 @@ pub(crate) mod people;
 pub(crate) mod progress;
 pub(crate) mod relay;
 pub(crate) mod rooms;
+pub(crate) mod tasks;
 pub(crate) mod threads;
 pub(crate) mod uploads;
 
 use forum_common::text::commands::word_of;
 use forum_common::text::{Answer, Rejection};
-use forum_common::wire::{Reply, Request, Tag};
+use forum_common::wire::{Request, Tag};
 use log::info;
 
-use self::decide::{Asker, Decision, View, decide};
+use crate::args::Limits;
 use crate::commands::keys::keyed;
 use crate::commands::links::is_report;
 use crate::core::Core;
-use crate::core::listing::Listing;
-use crate::core::outbox::QUEUED_BYTES_LOW;
+use crate::core::limits::InFlight;
+use crate::core::listing::{Listing, Page, Rows};
 use crate::core::pipeline::Origin;
 use crate::core::transfers::TransferKey;
-use crate::forum::{AccountId, Change, Keyed};
+use crate::forum::{AccountId, Change, Forum, Keyed, SessionId};
 use crate::journal::Journal;
+use crate::random::Random;
 use crate::session::input::{ProtocolError, Taken};
 use crate::session::{ConnectionId, Task, Wait};
+
+/// What a command is decided on.
+#[derive(Clone, Copy)]
+pub(crate) struct View<'a> {
+    /// All that was applied.
+    pub(crate) forum: &'a Forum,
+    /// What is proposed and counts already.
+    pub(crate) in_flight: &'a InFlight,
+    /// What the forum may grow to.
+    pub(crate) limits: &'a Limits,
+    /// The time of day, in UTC milliseconds.
+    pub(crate) now_ms: u64,
+    /// Where tokens come from.
+    pub(crate) random: &'a Random,
+}
+
+/// Who asks.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Asker {
+    /// The user.
+    pub(crate) account: AccountId,
+    /// Its session.
+    pub(crate) session: SessionId,
+}
+
+/// What a request comes to.
+#[derive(Debug)]
+pub(crate) enum Decision {
+    /// No.
+    Reject(Rejection),
+    /// A change: it becomes an entry, and is answered when that is applied.
+    Change(Change),
+    /// A list.
+    List(Rows, Page),
+    /// Something that concerns this connection only, and that is done now.
+    Act,
+}
+
+impl From<Result<Change, Rejection>> for Decision {
+    fn from(result: Result<Change, Rejection>) -> Self {
+        result.map_or_else(Self::Reject, Self::Change)
+    }
+}
+
+/// What a member's request comes to.
+pub(crate) fn decide(view: View<'_>, asker: Asker, request: &Request<'_>) -> Decision {
+    let account = asker.account;
+    let change = match *request {
+        Request::CreateThread { title, .. } => threads::create(view, title),
+        Request::Post { title, text, .. } => threads::post(view, title, text),
+        Request::DeletePost { title, number, id, .. } => threads::delete_post(view, title, number, id),
+        Request::EditPost { title, number, text, id, .. } => {
+            threads::edit_post(view, title, number, id, text)
+        }
+        Request::RemoveThread { title, .. } => threads::remove(view, title),
+        Request::SendMessage { user, text, .. } => mail::message(view, account, user, text),
+        Request::SendBroadcast { text } => people::broadcast(text),
+        Request::Block { user, .. } => people::block(view, account, user),
+        Request::Unblock { user, .. } => people::unblock(view, account, user),
+        Request::AskPrivate { user, enabled } => links::ask_private(view, asker, user, enabled),
+        Request::OfferFile { user, size, file } => links::offer_file(view, asker, user, size, file),
+        Request::PostToBoard { text, .. } => rooms::post_to_board(view, text),
+        Request::CreateRoom { users, .. } => rooms::create(view, account, users),
+        Request::PostToRoom { room, text, .. } => rooms::post_to_room(view, room, text),
+        _ => {
+            return match lists::rows_of(view, account, request) {
+                Some(Ok((rows, page))) => Decision::List(rows, page),
+                Some(Err(no)) => Decision::Reject(no),
+                None => Decision::Act,
+            };
+        }
+    };
+    change.into()
+}
 
 impl<J: Journal> Core<J> {
     /// Takes a request of a member, or leaves it for later.
@@ -216,56 +296,6 @@ impl<J: Journal> Core<J> {
             self.refuse(id, tag, &no);
         }
         Ok(())
-    }
-
-    /// Starts a request whose answer takes longer; it goes on with the connection's turns.
-    pub(crate) fn begin(&mut self, id: ConnectionId, task: Task) {
-        if let Some(member) = self.sessions.member_mut(id) {
-            member.task = task;
-        }
-        self.continue_task(id);
-    }
-
-    /// Makes the next portion of a long answer, as much as the socket's queue may hold.
-    pub(crate) fn continue_task(&mut self, id: ConnectionId) {
-        let Some(member) = self.sessions.member_mut(id) else { return };
-        let mut task = std::mem::replace(&mut member.task, Task::Idle);
-        let is_over = self.advance(id, &mut task);
-        match self.sessions.member_mut(id) {
-            Some(member) if !is_over => member.task = task,
-            _ => self.drop_task(id, task),
-        }
-    }
-
-    /// Goes on with a task until it is over, which it says, or the socket's queue is full enough.
-    fn advance(&mut self, id: ConnectionId, task: &mut Task) -> bool {
-        let listing = match task {
-            Task::Idle => return true,
-            Task::CheckingPassword(..) => return false,
-            Task::Backlog => return self.deliver(id),
-            Task::Listing(listing) => listing,
-        };
-        if listing.is_copying() {
-            listing.copy();
-            if listing.is_copying() {
-                self.sessions.wake(id);
-                return false;
-            }
-        }
-        self.listings.moved(id, self.time.now);
-        while !self.has_enough_queued(id) {
-            let tag = listing.tag;
-            let reply = listing.next_reply(&self.forum);
-            self.outbox.reply(id, tag, &reply);
-            if matches!(reply, Reply::EndOfList { .. }) {
-                return true;
-            }
-        }
-        false
-    }
-
-    pub(crate) fn has_enough_queued(&self, id: ConnectionId) -> bool {
-        self.sessions.get(id).is_none() || self.outbox.queued(id) >= QUEUED_BYTES_LOW
     }
 
     /// Notes what a request is to the limit of requests a second, to idleness and to the log.

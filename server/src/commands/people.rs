@@ -5,7 +5,7 @@ use forum_common::text::Rejection;
 use forum_common::text::rejections::SelfDeed;
 use forum_common::wire::{Closing, Limit, Notice};
 
-use super::decide::View;
+use super::View;
 use crate::core::Core;
 use crate::core::limits::Subject;
 use crate::core::pipeline::Origin;

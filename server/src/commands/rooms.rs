@@ -8,7 +8,7 @@ use forum_common::text::rejections::SelfDeed;
 use forum_common::wire::Limit;
 use forum_common::wire::Notice;
 
-use super::decide::View;
+use super::View;
 use crate::core::Core;
 use crate::core::limits::{HISTORY_MAX, Subject};
 use crate::forum::{AccountId, Change, RoomId, Users};

@@ -4,7 +4,7 @@ use forum_common::names::{Text, Title};
 use forum_common::text::Rejection;
 use forum_common::wire::Limit;
 
-use super::decide::View;
+use super::View;
 use crate::core::limits::Subject;
 use crate::forum::{Change, ItemId};
 

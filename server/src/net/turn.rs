@@ -331,40 +331,34 @@ impl<S: Stream, J: Journal, C: Clock> Server<S, J, C> {
         }
     }
 
+    /// Writes what this turn has for everybody who got something of its own: one write each.
+    fn flush(&mut self) {
+        let list = self.core.outbox.take_flushes();
+        for &id in &list {
+            self.flush_one(id);
+        }
+        self.core.outbox.flushed(list);
+    }
+
+    /// Writes what a connection may be sent.
+    fn flush_one(&mut self, id: ConnectionId) {
+        if self.core.sessions.get(id).is_none() {
+            return;
+        }
+        let Core { outbox, deadlines, time, .. } = &mut self.core;
+        let flushed = self.connections.flush(id, outbox, deadlines, time.now);
+        self.core.note_output(id);
+        match flushed {
+            Ok(()) => self.after_flush(id),
+            Err(error) => self.core.lost(id, &error),
+        }
+    }
+
     /// Removes a share of the dead; their sockets close as they are dropped.
     fn reap(&mut self) {
         for _ in 0..REAP_SHARE {
             let Some(id) = self.core.sessions.reap() else { break };
             self.connections.remove(id);
-        }
-    }
-
-    /// Asserts that everybody who has something to do is to have a turn, or will be woken for it.
-    #[cfg(test)]
-    fn assert_nobody_is_forgotten(&self) {
-        use forum_common::limits::FRAME_BYTES_MAX;
-        use forum_common::wire::frame;
-        for id in self.core.sessions.ids() {
-            let (Some(session), Some(connection)) = (self.core.sessions.get(id), self.connections.get(id))
-            else {
-                continue;
-            };
-            if self.core.sessions.is_awaiting_turn(id) {
-                continue;
-            }
-            if let Some(wait) = session.waits_for {
-                assert!(self.core.still_waits(id, wait), "{id:?} waits for {wait:?}, which has ended");
-                continue;
-            }
-            let frame = frame::split(&connection.received, FRAME_BYTES_MAX);
-            assert!(!matches!(frame, Ok(Some(_))), "{id:?} has a frame that nobody takes");
-            assert!(!connection.is_readable(), "{id:?} has bytes that nobody reads");
-            // When the server ends, all that is under way ends with it.
-            let is_heard = self.core.is_accepting() && !session.is_draining();
-            assert_eq!(self.core.busy(id).filter(|_| is_heard), None, "{id:?} waits for nothing");
-            assert!(!is_heard || !connection.input_ended(), "{id:?} has said all, and is not closed");
-            let has_room = self.core.outbox.queued(id) < crate::core::outbox::QUEUED_BYTES_LOW;
-            assert!(!(has_room && self.core.has_mail(id)), "{id:?} has messages that nobody sends");
         }
     }
 }

@@ -1,10 +1,9 @@
-//! Writing: who is written to when, and what a connection does when output has left.
+//! Writing to those who listen, within the limits of what may be unread; and what a connection does when output has left.
 
 use std::time::Duration;
 
 use super::Server;
 use crate::clock::Clock;
-use crate::core::Core;
 use crate::journal::Journal;
 use crate::net::connection::Stream;
 use crate::session::{ConnectionId, DrainingStage};
@@ -16,15 +15,6 @@ const SWEEP_RECEIVERS_MAX: usize = 256;
 const SWEEP_TIME_MAX: Duration = Duration::from_millis(2);
 
 impl<S: Stream, J: Journal, C: Clock> Server<S, J, C> {
-    /// Writes what this turn has for everybody who got something of its own: one write each.
-    pub(super) fn flush(&mut self) {
-        let list = self.core.outbox.take_flushes();
-        for &id in &list {
-            self.flush_one(id);
-        }
-        self.core.outbox.flushed(list);
-    }
-
     /// Writes the feed to some of those who listen.
     pub(super) fn sweep(&mut self) {
         let now = self.core.time.now;
@@ -73,21 +63,8 @@ impl<S: Stream, J: Journal, C: Clock> Server<S, J, C> {
         }
     }
 
-    fn flush_one(&mut self, id: ConnectionId) {
-        if self.core.sessions.get(id).is_none() {
-            return;
-        }
-        let Core { outbox, deadlines, time, .. } = &mut self.core;
-        let flushed = self.connections.flush(id, outbox, deadlines, time.now);
-        self.core.note_output(id);
-        match flushed {
-            Ok(()) => self.after_flush(id),
-            Err(error) => self.core.lost(id, &error),
-        }
-    }
-
     /// What a connection does when output has left: goes on with what waited for that, or ends.
-    fn after_flush(&mut self, id: ConnectionId) {
+    pub(super) fn after_flush(&mut self, id: ConnectionId) {
         let Some(session) = self.core.sessions.get(id) else { return };
         let Some(draining) = session.draining() else { return self.core.output_drained(id) };
         if draining.stage == DrainingStage::Sending && self.core.outbox.queued(id) == 0 {

@@ -6,6 +6,7 @@ mod checks;
 mod commits;
 mod doors;
 mod endings;
+mod forgotten;
 mod intake;
 mod limits;
 mod links;

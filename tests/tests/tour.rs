@@ -1,0 +1,105 @@
+//! `docs/TOUR.md` and README send people to files and functions: they are there, and as short as is said.
+#![forbid(unsafe_code)]
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+/// More than these files nobody has to open for one `MSG`.
+const WALK_FILES_MAX: usize = 12;
+/// More lines than these are no evening.
+const EVENING_LINES_MAX: usize = 4_500;
+
+fn workspace() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).parent().expect("the package lies in the workspace").to_owned()
+}
+
+fn source(path: &str) -> String {
+    fs::read_to_string(workspace().join(path)).unwrap_or_else(|error| panic!("{path}: {error}"))
+}
+
+/// The rows of the table after a heading, without its head; each has its cells.
+fn table(page: &str, heading: &str) -> Vec<Vec<String>> {
+    let text = source(page);
+    let (_, after) = text.split_once(heading).unwrap_or_else(|| panic!("{page} has no {heading:?}"));
+    let lines =
+        after.lines().skip_while(|line| !line.starts_with('|')).take_while(|line| line.starts_with('|'));
+    let rows = lines
+        .skip(2)
+        .map(|line| line.trim_matches('|').split('|').map(|cell| cell.trim().to_owned()).collect());
+    let rows: Vec<Vec<String>> = rows.collect();
+    assert!(!rows.is_empty(), "{page} has no table after {heading:?}");
+    rows
+}
+
+/// What stands between backticks.
+fn quoted(cell: &str) -> Vec<&str> {
+    cell.split('`').skip(1).step_by(2).collect()
+}
+
+fn insist_on(path: &str, functions: &[&str]) {
+    let text = source(path);
+    assert!(!functions.is_empty(), "no function is named for {path}");
+    for function in functions {
+        let is_there = ["(", "<"].iter().any(|end| text.contains(&format!("fn {function}{end}")));
+        assert!(is_there, "{path} has no function {function}");
+    }
+}
+
+/// The lines of a file before its tests.
+fn lines_without_tests(path: &str) -> usize {
+    let text = source(path);
+    let lines: Vec<&str> = text.lines().collect();
+    let is_test =
+        |pair: &[&str]| pair[0] == "#[cfg(test)]" && pair[1].starts_with("mod ") && pair[1].ends_with('{');
+    lines.windows(2).position(is_test).unwrap_or(lines.len())
+}
+
+#[test]
+fn the_walk_of_a_message_names_functions_that_are_there_and_is_short() {
+    let rows = table("docs/TOUR.md", "## The walk of one `MSG`");
+    assert!(rows.len() <= WALK_FILES_MAX, "{} files", rows.len());
+    for row in rows {
+        let functions = row[2].split(':').next().expect("a function");
+        insist_on(&format!("server/src/{}", quoted(&row[1])[0]), &quoted(functions));
+    }
+}
+
+#[test]
+fn the_files_of_the_evening_are_as_long_as_the_tour_says_and_no_longer_than_an_evening() {
+    let mut all = 0;
+    for row in table("docs/TOUR.md", "## The evening") {
+        let path = quoted(&row[0])[0];
+        let (lines, said) = (lines_without_tests(path), row[1].parse::<usize>().expect("a number of lines"));
+        all += lines;
+        assert!(lines.abs_diff(said) * 10 <= said, "{path} has {lines} lines, and not some {said}");
+    }
+    assert!(all <= EVENING_LINES_MAX, "{all} lines");
+}
+
+#[test]
+fn where_is_leads_to_functions_that_are_there() {
+    for row in table("docs/TOUR.md", "## Where is …") {
+        insist_on(quoted(&row[1])[0], &quoted(&row[2]));
+    }
+}
+
+#[test]
+fn the_files_of_readmes_path_are_there() {
+    for row in table("README.md", "## Read it") {
+        for path in quoted(&row[0]) {
+            source(&format!("server/src/{path}"));
+        }
+    }
+}
+
+#[test]
+fn the_stops_of_the_tour_name_files_that_are_there() {
+    let tour = source("docs/TOUR.md");
+    for heading in tour.lines().filter(|line| line.starts_with("## ") && line.contains("/")) {
+        for path in quoted(heading) {
+            // Those of the server are named from there.
+            let is_there = ["", "server/src"].iter().any(|root| workspace().join(root).join(path).exists());
+            assert!(is_there, "{heading}: there is no {path}");
+        }
+    }
+}

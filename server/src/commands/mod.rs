@@ -134,6 +134,11 @@ impl<J: Journal> Core<J> {
         }
         match request {
             Request::AckMessages { up_to } => return self.take_ack(id, up_to),
+            Request::Ping { .. } if in_flight => return Ok(Taken::NotNow(Wait::OwnEntries)),
+            Request::Ping { payload } => {
+                self.take_ping(id, tag, payload)?;
+                return Ok(Taken::Yes);
+            }
             _ if is_report(&request) => {
                 self.take_report(id, account, request);
                 return Ok(Taken::Yes);
@@ -174,6 +179,17 @@ impl<J: Journal> Core<J> {
         self.note(id, &request);
         self.begin(id, Task::Listing(Box::new(listing)));
         Ok(Taken::Yes)
+    }
+
+    /// Answers a ping, which is no activity and no command.
+    fn take_ping(&mut self, id: ConnectionId, tag: Tag, payload: &[u8]) -> Result<(), ProtocolError> {
+        let too_fast = self.too_fast(id);
+        self.count_request(id);
+        if too_fast {
+            self.refuse(id, tag, &Rejection::SlowDown);
+            return Ok(());
+        }
+        self.pong(id, tag, payload)
     }
 
     /// What a request has to wait for before it is carried out.
@@ -273,7 +289,6 @@ impl<J: Journal> Core<J> {
         request: Request<'_>,
     ) -> Result<(), ProtocolError> {
         let result = match request {
-            Request::Ping { payload } => return self.pong(id, tag, payload),
             Request::Active => return Ok(()),
             Request::Upload { title, file, size, key } => {
                 let keyed = key.and_then(|_| keyed(&request));
@@ -302,7 +317,6 @@ impl<J: Journal> Core<J> {
     fn note(&mut self, id: ConnectionId, request: &Request<'_>) {
         match request {
             Request::Active => self.note_activity(id),
-            Request::Ping { .. } => self.count_request(id),
             _ => self.note_command(id, word_of(request)),
         }
     }

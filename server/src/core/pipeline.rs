@@ -200,7 +200,9 @@ impl<J: Journal> Pipeline<J> {
     /// Why the log can't be written or read any more.
     pub(crate) fn next(&mut self) -> Result<Option<Decided>, String> {
         loop {
-            if let Some(passed) = self.next_passed() {
+            if self.has_passed()
+                && let Some(passed) = self.next_passed()
+            {
                 return Ok(Some(passed));
             }
             let Returned { entries, cursor, is_ordered, place } = &mut self.returned;
@@ -304,7 +306,12 @@ impl<J: Journal> Pipeline<J> {
 
     /// Whether something has come back for which nobody wakes the loop.
     pub(crate) fn has_outcome(&self) -> bool {
-        !self.returned.is_read() || !self.passed.is_read() || self.journal.has_outcome()
+        !self.returned.is_read() || self.has_passed()
+    }
+
+    /// Whether a passing entry has come back.
+    pub(crate) fn has_passed(&self) -> bool {
+        !self.passed.is_read() || self.journal.has_outcome()
     }
 
     /// Begins a snapshot when the log behind the last one has grown as long as a snapshot is: so a start

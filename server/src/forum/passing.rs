@@ -24,8 +24,8 @@ pub enum Passing {
         /// The session that this makes.
         session: SessionId,
         /// What the password was checked against. If the account has another hash by now, this password counts no
-        /// more: each hash has a salt of its own.
-        checked: PasswordHash,
+        /// more: each hash has a salt of its own. Boxed, as every change would be as large as this one.
+        checked: Box<PasswordHash>,
         /// From which address.
         address: IpAddr,
         /// Where the client takes files of other users; 0 = nowhere.

@@ -146,7 +146,8 @@ impl<J: Journal> Core<J> {
             Wish::BeAsked => TakeOver::Never,
         };
         let (session, udp_port) = (self.session_id(id), claim.udp_port);
-        let log_in = Passing::LogIn { account, session, checked, address, udp_port, take_over };
+        let log_in =
+            Passing::LogIn { account, session, checked: Box::new(checked), address, udp_port, take_over };
         self.propose(Origin::LogIn(id), None, log_in.into());
     }
 

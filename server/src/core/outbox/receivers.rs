@@ -24,6 +24,14 @@ impl Outbox {
         self.sweep.next(&self.feed, now, false)
     }
 
+    /// Whether anything may be past its limit: without that, nobody need be looked for.
+    pub(crate) fn may_exceed(&self) -> bool {
+        !self.suspects.is_empty()
+            || self.lagging.iter().any(|lagging| !lagging.is_empty())
+            || self.feed.held_bytes() > self.notice_bytes_max / 2
+            || self.is_overfull()
+    }
+
     /// So much of the feed was written to nobody yet that it is to be written to all who take it, now: it is our own
     /// pacing that keeps it, and that cuts nobody off. Names them one by one.
     pub(crate) fn next_overdue(&mut self, now: Instant) -> Option<ConnectionId> {

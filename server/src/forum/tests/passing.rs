@@ -32,7 +32,7 @@ fn log_in_from(account: AccountId, number: u64, address: IpAddr, take_over: Take
     Passing::LogIn {
         account,
         session: session(number),
-        checked: hash(),
+        checked: Box::new(hash()),
         address,
         udp_port: UDP_PORT,
         take_over,

@@ -38,6 +38,9 @@ impl<S: Stream, J: Journal, C: Clock> Server<S, J, C> {
     /// everybody if half of what one may have unread was written to nobody yet. Then who has left too much unread is
     /// cut off; and when too much waits for all connections together, those for whom most waits.
     pub(super) fn bound_output(&mut self) {
+        if !self.core.outbox.may_exceed() {
+            return;
+        }
         while let Some(id) = self.core.outbox.next_overdue(self.core.time.now) {
             self.flush_one(id);
             self.core.outbox.free_feed();

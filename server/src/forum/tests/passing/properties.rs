@@ -17,7 +17,7 @@ fn any_passing() -> impl Strategy<Value = (Option<u32>, Passing)> {
     let passing = prop_oneof![
         6 => (user(), session(), any::<bool>(), 0..2u16, take_over).prop_map(
             |(account, session, is_old, udp_port, take_over)| Passing::LogIn {
-                account, session, checked: if is_old { other_hash() } else { hash() },
+                account, session, checked: Box::new(if is_old { other_hash() } else { hash() }),
                 address: address(), udp_port, take_over }),
         2 => session().prop_map(|session| Passing::LogOut { session }),
         1 => Just(Passing::Broadcast { text: text("x") }),

@@ -37,7 +37,7 @@ impl Stage {
         let log_in = Passing::LogIn {
             account,
             session: SessionId { epoch: OTHER_NODE, number },
-            checked: self.server.core.forum.accounts[account].hash,
+            checked: Box::new(self.server.core.forum.accounts[account].hash),
             address: "192.0.2.7".parse().unwrap(),
             udp_port: 8_001,
             take_over: TakeOver::Never,

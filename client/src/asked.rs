@@ -12,7 +12,7 @@ use crate::core::context::{Context, Queue};
 use crate::core::event::{FileAction, FileEvent, FileId};
 use crate::login::Secret;
 use crate::lookup::Lookup;
-use crate::output::Output;
+use crate::output::{About, Output};
 use crate::transfer::{Download, Step, Upload};
 
 /// The server, as it is spoken to. While there is no connection, what is said to it goes nowhere.
@@ -23,6 +23,8 @@ pub type Server = Peer<Asked>;
 pub struct Asked {
     /// The line, for when the answer never comes; none for what no user has asked for.
     typed: Option<String>,
+    /// Which line of the input that was.
+    line: u64,
     /// What its answer means.
     pub awaits: Awaits,
     /// A change, with the key by which it is done once however often it is asked for.
@@ -71,11 +73,14 @@ pub fn ask(context: &mut Context<'_>, mut request: Request<'_>, typed: &str, awa
         *key = context.queue.new_key();
         change = key.map(|_| request.owned());
     }
-    // A line that holds a secret is not kept; its word is.
-    let word = typed.trim_start_matches(' ').split(' ').next().unwrap_or_default();
-    let holds = !can_be_pipelined(&request);
-    let typed = if may_be_kept(typed) { typed } else { word };
-    context.server.ask(&request, Asked { typed: Some(typed.to_owned()), awaits, change, holds });
+    let (typed, holds) = (noted(typed), !can_be_pipelined(&request));
+    let line = context.output.about().map_or(0, |about| about.line);
+    context.server.ask(&request, Asked { typed: Some(typed.to_owned()), line, awaits, change, holds });
+}
+
+/// What is noted of a line: one that holds a secret is not kept; its word is.
+pub fn noted(line: &str) -> &str {
+    if may_be_kept(line) { line } else { line.trim_start_matches(' ').split(' ').next().unwrap_or_default() }
 }
 
 /// Whether a pipe may go on with the next line before this is answered: the server answers in order, and nothing else
@@ -106,7 +111,13 @@ pub fn commands(server: &Server) -> impl Iterator<Item = &Asked> {
 impl Asked {
     /// Something that the user does not know of.
     pub fn silently(awaits: Awaits) -> Self {
-        Self { typed: None, awaits, change: None, holds: false }
+        Self { typed: None, line: 0, awaits, change: None, holds: false }
+    }
+
+    /// The command that it came of, if a user gave one and still wants to know what comes of it.
+    pub fn about(&self) -> Option<About> {
+        let typed = self.typed.clone().filter(|_| !matches!(self.awaits, Awaits::Unwanted))?;
+        Some(About { line: self.line, typed })
     }
 
     /// Takes in the go-ahead of a transfer.
@@ -215,7 +226,9 @@ impl Asked {
             }
             Some(_) if !on_terminal && !self.is_transfer() => {
                 self.file().into_iter().for_each(|file| queue.file(file, FileAction::Close));
+                let earlier = output.turn_to(self.about());
                 output.refuse(Rejection::Unknown);
+                output.turn_to(earlier);
                 None
             }
             _ => {
@@ -227,6 +240,12 @@ impl Asked {
 
     /// It will never be answered: says so.
     pub fn abandon(&self, output: &mut Output, queue: &mut Queue) {
+        let earlier = output.turn_to(self.about());
+        self.say_abandoned(output, queue);
+        output.turn_to(earlier);
+    }
+
+    fn say_abandoned(&self, output: &mut Output, queue: &mut Queue) {
         if let Some(file) = self.file() {
             queue.file(file, FileAction::Close);
         }

@@ -30,6 +30,8 @@ const UNANSWERED_MAX: usize = 32;
 pub struct Commands {
     memory: Memory,
     reader: Reader,
+    /// What others say is neither shown nor taken from the mailbox.
+    is_quiet: bool,
     clock: Clock,
     change: Option<Change>,
     /// Messages have come that the server has not been told of.
@@ -79,11 +81,12 @@ pub fn is_leaving(server: &Server) -> bool {
 }
 
 impl Commands {
-    /// For a user who has just logged in. `clock` is the server's.
-    pub fn new(memory: Memory, reader: Reader, clock: Clock) -> Self {
+    /// For a user who has just logged in, and who is shown notices unless `is_quiet`. `clock` is the server's.
+    pub fn new(memory: Memory, reader: Reader, is_quiet: bool, clock: Clock) -> Self {
         Self {
             memory,
             reader,
+            is_quiet,
             clock,
             change: None,
             owes_acknowledgement: false,

@@ -25,7 +25,7 @@ use forum_client::line_editor::input::Input;
 use forum_client::line_editor::terminal::{Ability, Modes};
 use forum_client::local_files::LocalFiles;
 use forum_client::login::Known;
-use forum_client::output::Stream;
+use forum_client::output::{Format, Stream};
 use forum_client::paths;
 use forum_client::signals::{self, Signals};
 use forum_common::process::{self, Standard};
@@ -77,12 +77,26 @@ struct Args {
     force: bool,
 
     /// What to answer when other users want to talk privately or send a file
-    #[arg(long, value_name = "WHEN", value_enum, default_value_t = Accept::Ask)]
-    accept: Accept,
+    /// [default: ask]
+    #[arg(long, value_name = "WHEN", value_enum)]
+    accept: Option<Accept>,
 
     /// Don't show who logs in and out
     #[arg(long)]
     no_presence: bool,
+
+    /// Show nothing that nobody asked for: messages stay in the mailbox, questions of other users are declined unless
+    /// --accept says otherwise
+    #[arg(long)]
+    quiet: bool,
+
+    /// Print an object of JSON a line, all of them on standard output: for programs (docs/SCRIPTING.md)
+    #[arg(long)]
+    json: bool,
+
+    /// In pipes, say of each refusal which line it is about: `line 12: MSG nosuch hi: Thread nosuch does not exist`
+    #[arg(long, conflicts_with = "json")]
+    numbered: bool,
 
     /// If the user is logged in elsewhere, end that session
     #[arg(long)]
@@ -170,7 +184,8 @@ fn run(args: Args) -> Result<(End, bool), Failure> {
     streams::check().map_err(|text| Failure { text, status: REFUSED })?;
     let screen = screen();
     let folder = Folder { path: args.download_dir.clone(), overwrites: args.force };
-    let peers = Peers::new(args.accept, folder.clone());
+    let accept = args.accept.unwrap_or(if args.quiet { Accept::Never } else { Accept::Ask });
+    let peers = Peers::new(accept, folder.clone());
     let (options, target) = options(args)?;
     let unusable = |error| Failure::new(REFUSED, "Cannot use the standard streams", &error);
     let signals = Signals::catch(screen.is_some()).map_err(unusable)?;
@@ -250,7 +265,13 @@ fn options(args: Args) -> Result<(Options, Target), Failure> {
         server,
         udp_port,
         known,
-        presence: !args.no_presence,
+        presence: !(args.no_presence || args.quiet),
+        is_quiet: args.quiet,
+        format: match (args.json, args.numbered) {
+            (true, _) => Format::Json,
+            (false, true) => Format::Numbered,
+            (false, false) => Format::Text,
+        },
         takes_over: args.take_over,
         pipeline: if args.stop_on_error {
             1

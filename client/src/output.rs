@@ -8,6 +8,7 @@ use std::collections::VecDeque;
 use std::fmt;
 
 use forum_common::escape;
+use serde::Serialize;
 
 use crate::line_editor::layout::{Area, View, layout};
 use crate::line_editor::screen;
@@ -28,9 +29,35 @@ pub enum Stream {
 /// Which stream shows the line being typed, if one does, and how much it can do.
 pub type Place = Option<(Stream, Ability)>;
 
+/// How it is printed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Format {
+    /// For people, and for scripts that compare texts.
+    #[default]
+    Text,
+    /// The same, but a refusal says which line of the input it is about.
+    Numbered,
+    /// An object a line, all of them on stdout: see docs/SCRIPTING.md.
+    Json,
+}
+
+/// The command that something is said about.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct About {
+    /// Its line of the input, from 1; 0 on a terminal.
+    pub line: u64,
+    /// What was typed; of a line with a secret the word.
+    pub typed: String,
+}
+
 /// The printer.
 #[derive(Debug)]
 pub struct Output {
+    format: Format,
+    /// What a refusal is about.
+    about: Option<About>,
+    /// What is said now has been printed as an object already.
+    is_muted: bool,
     screen: Option<Screen>,
     /// Bytes on their way, in order.
     chunks: VecDeque<Chunk>,
@@ -67,8 +94,8 @@ enum Drawn {
 }
 
 impl Output {
-    /// Prints there.
-    pub fn new(place: Place) -> Self {
+    /// Prints there, like this.
+    pub fn new(place: Place, format: Format) -> Self {
         let (columns, rows) = USUAL_SIZE;
         let screen = place.map(|(stream, ability)| {
             let drawn = match ability {
@@ -77,23 +104,113 @@ impl Output {
             };
             Screen { stream, columns, rows, drawn }
         });
-        Self { screen, chunks: VecDeque::new(), waiting: 0, failed: false }
+        let (about, is_muted) = (None, false);
+        Self { format, about, is_muted, screen, chunks: VecDeque::new(), waiting: 0, failed: false }
+    }
+
+    /// From now on, it is this command that things are said about; says which it was.
+    pub fn turn_to(&mut self, about: Option<About>) -> Option<About> {
+        std::mem::replace(&mut self.about, about)
+    }
+
+    /// The command that things are said about.
+    pub fn about(&self) -> Option<&About> {
+        self.about.as_ref()
+    }
+
+    /// The server has said this, which `say` says in words. For a program it is printed as it is instead.
+    pub fn with_message(
+        &mut self,
+        message: &impl Serialize,
+        code: Option<&str>,
+        say: impl FnOnce(&mut Self),
+    ) {
+        self.print_message(message, code);
+        say(self);
+        self.unmute();
+    }
+
+    /// The server has answered a command. Until [`Output::unmute`], a program is not told in words as well.
+    pub fn begin_answer(&mut self, about: Option<About>, reply: &impl Serialize, code: Option<&str>) {
+        let is_wanted = about.is_some();
+        self.about = about;
+        if is_wanted {
+            self.print_message(reply, code);
+        }
+    }
+
+    /// Prints for a program what the server has said. Until [`Output::unmute`], it is not told in words as well.
+    pub fn print_message(&mut self, message: &impl Serialize, code: Option<&str>) {
+        if self.format == Format::Json {
+            self.object(message, code);
+            self.is_muted = true;
+        }
+    }
+
+    /// Words are for programs again, too.
+    pub fn unmute(&mut self) {
+        self.is_muted = false;
     }
 
     /// A reply or a notice.
     pub fn say(&mut self, text: impl fmt::Display) {
-        self.line(Stream::Out, &text.to_string());
+        match self.format {
+            Format::Json if self.about.is_some() => self.words("Done", &text.to_string()),
+            Format::Json => self.words("Said", &text.to_string()),
+            Format::Text | Format::Numbered => self.line(Stream::Out, &text.to_string()),
+        }
     }
 
     /// A command was refused. In pipes this shows in the exit status; who sits at a terminal has seen it.
     pub fn refuse(&mut self, text: impl fmt::Display) {
         self.failed |= self.screen.is_none();
-        text.to_string().lines().for_each(|line| self.line(Stream::Err, line));
+        let text = text.to_string();
+        match (self.format, &self.about) {
+            (Format::Json, _) => self.words("Refused", &text),
+            (Format::Numbered, Some(About { line, typed })) => {
+                let before =
+                    if typed.is_empty() { format!("line {line}") } else { format!("line {line}: {typed}") };
+                text.lines().for_each(|line| self.line(Stream::Err, &format!("{before}: {line}")));
+            }
+            _ => text.lines().for_each(|line| self.line(Stream::Err, line)),
+        }
     }
 
     /// Something went wrong, but no command was refused.
     pub fn warn(&mut self, text: impl fmt::Display) {
-        self.line(Stream::Err, &text.to_string());
+        match self.format {
+            Format::Json => self.words("Warning", &text.to_string()),
+            Format::Text | Format::Numbered => self.line(Stream::Err, &text.to_string()),
+        }
+    }
+
+    /// What the client says by itself, for a program.
+    fn words(&mut self, kind: &str, text: &str) {
+        #[derive(Serialize)]
+        struct Words<'a> {
+            kind: &'a str,
+            text: &'a str,
+        }
+        if !self.is_muted {
+            self.object(&Words { kind, text }, None);
+        }
+    }
+
+    /// A line for a program. `code`: the name of the message's code.
+    fn object(&mut self, message: &impl Serialize, code: Option<&str>) {
+        #[derive(Serialize)]
+        struct Object<'a, M> {
+            #[serde(skip_serializing_if = "Option::is_none")]
+            line: Option<u64>,
+            #[serde(flatten)]
+            message: &'a M,
+            #[serde(skip_serializing_if = "Option::is_none")]
+            name: Option<&'a str>,
+        }
+        let line = self.about.as_ref().map(|about| about.line).filter(|line| *line > 0);
+        let object = serde_json::to_string(&Object { line, message, name: code });
+        let object = object.expect("strings and numbers can be written");
+        self.raw_line(Stream::Out, &escape::in_json(&object));
     }
 
     /// A line that was entered stays on the terminal, its prompt broken into rows as it was.
@@ -223,9 +340,13 @@ impl Output {
     }
 
     fn line(&mut self, stream: Stream, text: &str) {
+        self.raw_line(stream, &escape::for_terminal(text));
+    }
+
+    fn raw_line(&mut self, stream: Stream, text: &str) {
         self.erase();
         self.put(stream, |bytes| {
-            bytes.extend_from_slice(escape::for_terminal(text).as_bytes());
+            bytes.extend_from_slice(text.as_bytes());
             bytes.push(b'\n');
         });
     }

@@ -11,6 +11,13 @@ use forum_common::wire::{LinkId, OwnedRequest, Request};
 pub enum Report {
     /// For the user: something that happened.
     Say(String),
+    /// For the user: a private message.
+    PrivateText {
+        /// Who wrote it.
+        from: String,
+        /// What it says.
+        text: String,
+    },
     /// For the user: something that was asked for is refused or has failed.
     Refuse(String),
     /// For the user: something went wrong, but nothing was refused.
@@ -56,6 +63,11 @@ impl<'a> Context<'a> {
     /// See [`Report::Say`].
     pub fn say(&mut self, text: impl fmt::Display) {
         self.reports.push_back(Report::Say(text.to_string()));
+    }
+
+    /// See [`Report::PrivateText`].
+    pub fn private_text(&mut self, from: &str, text: &str) {
+        self.reports.push_back(Report::PrivateText { from: from.to_owned(), text: text.to_owned() });
     }
 
     /// See [`Report::Refuse`].

@@ -13,7 +13,7 @@ use std::os::fd::AsFd;
 use std::time::{Duration, Instant};
 
 use forum_common::names::{Text, UserName};
-use forum_common::text::{Answer, Rejection, lines};
+use forum_common::text::{Answer, Rejection};
 use forum_common::wire::{Key, LinkId, Request};
 use rustix::event::{PollFd, PollFlags};
 
@@ -203,7 +203,7 @@ impl Privates {
         if let Some(private) = self.of_link(link)
             && matches!(private.stage, Stage::Relayed)
         {
-            context.say(lines::private(&private.user, text));
+            context.private_text(&private.user, text);
         }
     }
 

@@ -117,6 +117,9 @@ impl Commands {
     /// Takes in what nobody asked for. A message that came once already, on a connection that broke before
     /// the server knew, is not shown again.
     pub fn noticed(&mut self, notice: &Notice<'_>, output: &mut Output) {
+        if self.is_quiet {
+            return;
+        }
         if let Notice::Message { number, .. } = notice {
             self.owes_acknowledgement = true;
             if !self.memory.is_fresh(*number) {
@@ -125,7 +128,9 @@ impl Commands {
         }
         self.memory.names.learn_notice(notice);
         if let Some(line) = lines::notice(notice, self.reader, self.clock.zone()) {
-            output.say(line);
+            let earlier = output.turn_to(None);
+            output.with_message(notice, None, |output| output.say(line));
+            output.turn_to(earlier);
         }
     }
 }

@@ -5,12 +5,13 @@ use forum_peer::State;
 
 use super::event::{Ending, PeerAction};
 use super::{Core, Phase};
-use crate::asked::{self, Asked, Server};
+use crate::asked::{self, Asked, Server, noted};
 use crate::commands::{self, Commands};
 use crate::line_editor::editor::Purpose;
 use crate::line_editor::input::Entered;
 use crate::line_editor::lines::LINE_BYTES_MAX;
 use crate::login::Question;
+use crate::output::About;
 
 impl Core {
     /// Takes the next thing that was entered, if this phase wants it. Returns whether there was one.
@@ -105,6 +106,13 @@ impl Core {
         let State { questions, is_transferring, .. } = self.peers;
         if *entered == Entered::Interrupt && was_leaving {
             return Err(Ending::Lost);
+        }
+        if let Phase::LoggedIn { commands, .. } = &self.phase
+            && !commands.wants_password()
+        {
+            let typed =
+                if let Entered::Line(line) = entered { noted(line).to_owned() } else { String::new() };
+            self.output.turn_to(Some(About { line: self.input.line_number(), typed }));
         }
         self.with_commands(|commands, context| match entered {
             Entered::Line(line) => match prompts::answer(line) {

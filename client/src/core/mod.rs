@@ -43,7 +43,7 @@ use crate::commands::{self, Commands};
 use crate::line_editor::input::Input;
 use crate::login::{Identity, Known, Login};
 use crate::memory::Memory;
-use crate::output::{Output, Place, Stream};
+use crate::output::{Format, Output, Place, Stream};
 use crate::reconnect::BackOff;
 
 /// What a session is to do.
@@ -57,6 +57,10 @@ pub struct Options {
     pub known: Known,
     /// Whether it is shown who comes and goes.
     pub presence: bool,
+    /// Whether nothing is shown that nobody asked for.
+    pub is_quiet: bool,
+    /// How it is printed.
+    pub format: Format,
     /// Whether another session of the user is ended without a question.
     pub takes_over: bool,
     /// How many lines of a pipe may be unanswered at once.
@@ -141,9 +145,9 @@ impl Core {
         now: Instant,
     ) -> Self {
         Self {
-            options,
             input,
-            output: Output::new(place),
+            output: Output::new(place, options.format),
+            options,
             queue: Queue::new(surroundings),
             phase: Phase::Resting { until: now, why: String::new() },
             clock: Clock::default(),

@@ -1,7 +1,7 @@
 //! What the server says, and who takes it in: the log-in, the commands, the part for other users.
 
 use forum_common::text::Reader;
-use forum_common::wire::{Closing, Event, Notice, OwnedNotice, VERSION};
+use forum_common::wire::{Closing, Event, Notice, OwnedNotice, Reply, VERSION};
 
 use super::event::{Ending, PeerAction};
 use super::{Again, Core, Phase};
@@ -11,6 +11,14 @@ use crate::core::context::{Context, Next};
 use crate::login::{Identity, Step};
 use crate::memory::Memory;
 use crate::reconnect::BackOff;
+
+/// The name of a reply's code, if it has one.
+fn code_of(reply: &Reply<'_>) -> Option<&'static str> {
+    match reply {
+        Reply::Refused { code, .. } => Some(code.name()),
+        _ => None,
+    }
+}
 
 /// What a terminal shows once, before the first prompt.
 const BANNER: &str = "Type help for all commands, messenger and rooms included.";
@@ -40,7 +48,7 @@ impl Core {
                 Ok(Some(Event::Answer(_, asked, reply))) => {
                     let reply = reply.owned();
                     let step = login.answered(asked, &reply.as_ref(), self.now, &mut connection.server);
-                    self.step_log_in(step)
+                    self.answered_at_log_in(&reply.as_ref(), step)
                 }
                 Ok(None) => Ok(()),
                 Ok(Some(_)) => self.breach("Unexpected reply"),
@@ -61,21 +69,28 @@ impl Core {
             Ok(None) => return Ok(()),
             Err(error) => return self.breach(&error.to_string()),
         };
-        let now = self.now;
+        let (now, earlier) = (self.now, output.about().cloned());
         let outcome = match event {
-            Event::Item(_, asked, item) => commands.listed(asked, &item, output),
+            Event::Item(_, asked, item) => {
+                output.begin_answer(asked.about(), &item, code_of(&item));
+                commands.listed(asked, &item, output)
+            }
             Event::Starts(tag, asked, reply) => {
+                output.turn_to(asked.about());
                 let (step, file) = (asked.started(&reply), asked.file().unwrap_or_default());
                 go_on(step, tag, file, &mut Context { now, server, output, queue })
             }
             Event::Transfer(tag, asked, transfer) => {
+                output.turn_to(asked.about());
                 let (step, file) = (asked.moved(&transfer), asked.file().unwrap_or_default());
                 go_on(step, tag, file, &mut Context { now, server, output, queue })
             }
             Event::Downloaded(_, asked, _) => {
+                output.turn_to(asked.about());
                 commands.finish(asked, &mut Context { now, server, output, queue })
             }
             Event::Answer(_, asked, reply) => {
+                output.begin_answer(asked.about(), &reply, code_of(&reply));
                 let reply = reply.owned();
                 let mut context = Context { now, server, output, queue };
                 commands.answered(asked, &reply.as_ref(), &mut context)
@@ -85,6 +100,8 @@ impl Core {
                 return self.take_notice(notice);
             }
         };
+        self.output.unmute();
+        self.output.turn_to(earlier);
         self.act_on(outcome)
     }
 
@@ -106,6 +123,18 @@ impl Core {
     /// Shows what nobody asked for.
     pub(super) fn show(&mut self, notice: &Notice<'_>) {
         self.with_commands(|commands, context| commands.noticed(notice, context.output));
+    }
+
+    /// What came of a reply to the log-in; a program is told of those that end it or begin it anew.
+    fn answered_at_log_in(&mut self, reply: &Reply<'_>, step: Step) -> Result<(), Ending> {
+        let is_told = matches!(step, Step::In { .. } | Step::Again(_) | Step::Failed(_) | Step::Later(_));
+        let is_new = self.input.is_terminal() || self.again.is_none();
+        if is_told && is_new {
+            self.output.print_message(reply, code_of(reply));
+        }
+        let result = self.step_log_in(step);
+        self.output.unmute();
+        result
     }
 
     fn step_log_in(&mut self, step: Step) -> Result<(), Ending> {
@@ -185,7 +214,8 @@ impl Core {
         let resting = Phase::Resting { until: self.now, why: String::new() };
         match std::mem::replace(&mut self.phase, resting) {
             Phase::LoggingIn { mut connection, .. } => {
-                let commands = Box::new(Commands::new(memory, reader, self.clock.clone()));
+                let commands =
+                    Box::new(Commands::new(memory, reader, self.options.is_quiet, self.clock.clone()));
                 unanswered.into_iter().for_each(|asked| asked.repeat(&mut connection.server));
                 self.phase = Phase::LoggedIn { connection, commands };
             }
@@ -214,11 +244,11 @@ impl Core {
             }
             _ => {}
         }
-        if polite {
-            self.output.say(text);
-        } else {
-            self.output.warn(text);
-        }
+        let notice = Notice::Closing { code, text };
+        self.output.turn_to(None);
+        self.output.with_message(&notice, Some(code.name()), |output| {
+            if polite { output.say(text) } else { output.warn(text) }
+        });
         Err(match (&self.phase, code) {
             (_, Closing::TooSlow | Closing::ProtocolError) => Ending::Lost,
             (Phase::LoggedIn { .. }, _) if polite => Ending::Goodbye,

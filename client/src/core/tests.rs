@@ -58,6 +58,8 @@ impl World {
             udp_port: 0,
             known,
             presence: true,
+            is_quiet: false,
+            format: Format::Text,
             takes_over: false,
             pipeline,
             retry: None,

@@ -1,13 +1,23 @@
 //! Files and other users: what was done with local files, and what the part for other users has to report.
 
+use forum_common::text::lines;
 use forum_common::wire::{Request, Tag};
 use forum_peer::Report;
+use serde::Serialize;
 
 use super::event::{Ending, FileEvent, FileId, FileProblem};
 use super::{Core, Phase};
 use crate::asked::{self, Awaits};
 use crate::commands;
 use crate::commands::answers::{end, go_on};
+
+/// A private message as a program is told of it.
+#[derive(Serialize)]
+struct PrivateText<'a> {
+    kind: &'a str,
+    from: &'a str,
+    text: &'a str,
+}
 
 impl Core {
     /// Something was done with a local file, or could not be.
@@ -52,6 +62,12 @@ impl Core {
     pub(super) fn reported(&mut self, report: Report) {
         match report {
             Report::Say(text) => self.output.say(text),
+            Report::PrivateText { from, text } => {
+                let about = self.output.turn_to(None);
+                let message = PrivateText { kind: "PrivateText", from: &from, text: &text };
+                self.output.with_message(&message, None, |output| output.say(lines::private(&from, &text)));
+                self.output.turn_to(about);
+            }
             Report::Refuse(text) => self.output.refuse(text),
             Report::Warn(text) => self.output.warn(text),
             Report::Show(text) => self.output.show(&text),

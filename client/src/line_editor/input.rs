@@ -57,6 +57,8 @@ pub struct PipeInput {
     lines: Lines,
     /// The one line that is read ahead.
     ahead: Option<Line>,
+    /// How many lines were handed out.
+    taken: u64,
 }
 
 /// Lines from a terminal.
@@ -167,8 +169,7 @@ impl Input {
         let Self::Pipe(pipe) = self else { return None };
         let Some(Line::Text(text)) = &pipe.ahead else { return None };
         let yes = prompts::answer(text)?;
-        pipe.ahead = None;
-        pipe.refill();
+        pipe.take_ahead();
         Some(yes)
     }
 
@@ -177,6 +178,14 @@ impl Input {
         match self {
             Self::Pipe(PipeInput { ahead: Some(Line::Text(text)), .. }) => Some(text),
             _ => None,
+        }
+    }
+
+    /// Which line of a pipe was handed out last, from 1.
+    pub fn line_number(&self) -> u64 {
+        match self {
+            Self::Pipe(pipe) => pipe.taken,
+            Self::Plain(_) | Self::Terminal(_) => 0,
         }
     }
 
@@ -230,10 +239,15 @@ impl PipeInput {
         }
     }
 
-    fn next(&mut self) -> Option<Entered> {
+    fn take_ahead(&mut self) -> Option<Line> {
         let line = self.ahead.take();
+        self.taken += u64::from(line.is_some());
         self.refill();
-        match line {
+        line
+    }
+
+    fn next(&mut self) -> Option<Entered> {
+        match self.take_ahead() {
             Some(Line::Text(text)) => Some(Entered::Line(text)),
             Some(Line::NotUtf8) => Some(Entered::NotUtf8),
             Some(Line::TooLong) => Some(Entered::TooLong),

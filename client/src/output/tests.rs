@@ -19,7 +19,7 @@ fn taken(output: &mut Output) -> [String; 2] {
 
 #[test]
 fn replies_and_refusals_are_whole_lines_on_their_streams() {
-    let mut output = Output::new(PIPES);
+    let mut output = Output::new(PIPES, Format::Text);
     output.say("Thread a created");
     output.warn("Connection lost");
     assert!(!output.has_failed());
@@ -34,7 +34,7 @@ fn replies_and_refusals_are_whole_lines_on_their_streams() {
 
 #[test]
 fn what_is_said_on_both_streams_is_taken_in_order() {
-    let mut output = Output::new(PIPES);
+    let mut output = Output::new(PIPES, Format::Text);
     output.say("one");
     output.refuse("two");
     output.say("three");
@@ -49,7 +49,7 @@ fn what_is_said_on_both_streams_is_taken_in_order() {
 
 #[test]
 fn only_stdout_is_missed_and_a_closed_stderr_shows_in_the_status() {
-    let mut output = Output::new(PIPES);
+    let mut output = Output::new(PIPES, Format::Text);
     output.refuse("nobody listens");
     output.say("somebody reads");
     output.failed = false;
@@ -61,7 +61,7 @@ fn only_stdout_is_missed_and_a_closed_stderr_shows_in_the_status() {
 
 #[test]
 fn what_waits_is_bounded_by_asking_for_no_more() {
-    let mut output = Output::new(PIPES);
+    let mut output = Output::new(PIPES, Format::Text);
     let line = "x".repeat(999_999);
     let mut said = 0;
     while !output.is_full() {
@@ -77,7 +77,7 @@ const VIEW: View<'_> = View { status: Vec::new(), prompt: "> ", text: "LS", curs
 
 #[test]
 fn a_notice_is_printed_above_what_is_being_typed() {
-    let mut output = Output::new(SCREEN);
+    let mut output = Output::new(SCREEN, Format::Text);
     output.draw(Some(&VIEW));
     output.draw(Some(&VIEW));
     output.say("yoda logged in");
@@ -89,7 +89,7 @@ fn a_notice_is_printed_above_what_is_being_typed() {
 
 #[test]
 fn many_notices_at_once_are_drawn_over_once() {
-    let mut output = Output::new(SCREEN);
+    let mut output = Output::new(SCREEN, Format::Text);
     output.draw(Some(&VIEW));
     (0..500).for_each(|n| output.say(format_args!("notice {n}")));
     output.draw(Some(&VIEW));
@@ -99,7 +99,7 @@ fn many_notices_at_once_are_drawn_over_once() {
 
 #[test]
 fn a_terminal_without_escape_sequences_gets_plain_prompts_on_lines_of_their_own() {
-    let mut output = Output::new(Some((Stream::Out, Ability::Plain)));
+    let mut output = Output::new(Some((Stream::Out, Ability::Plain)), Format::Text);
     let view = |text| View { status: vec!["Uploading f".into()], prompt: "> ", text, cursor: 0 };
     output.draw(Some(&view("")));
     output.draw(Some(&view("")));

@@ -82,6 +82,9 @@ macro_rules! codes {
             fn borrow(owned: &Self) -> Self {
                 *owned
             }
+            fn json<S: serde::Serializer>(value: Self, out: S) -> Result<S::Ok, S::Error> {
+                out.serialize_u16(value.number())
+            }
         }
     };
 }

@@ -6,6 +6,8 @@
 
 use std::fmt;
 
+use serde::{Serialize, Serializer};
+
 use super::frame::Writer;
 use crate::limits::DIGEST_BYTES;
 
@@ -92,11 +94,31 @@ pub trait Field {
 
     /// The value again.
     fn borrow(owned: &Self::Owned) -> Self::Value<'_>;
+
+    /// The value as JSON has it: numbers, booleans and strings as they are, bytes in hexadecimal digits, an absent
+    /// field as null.
+    ///
+    /// # Errors
+    /// Those of the serializer.
+    fn json<S: Serializer>(value: Self::Value<'_>, out: S) -> Result<S::Ok, S::Error>;
+}
+
+/// The value of a field, to be serialized as [`Field::json`] says.
+pub(super) struct Json<'a, F: Field>(pub(super) F::Value<'a>);
+
+impl<F: Field> Serialize for Json<'_, F> {
+    fn serialize<S: Serializer>(&self, out: S) -> Result<S::Ok, S::Error> {
+        F::json(self.0, out)
+    }
 }
 
 /// Implements [`Field`] for a type whose values are copied.
 macro_rules! plain {
     ($type:ty, $value:ty, $name:literal, $bytes:expr, |$r:ident| $read:expr, |$v:ident, $out:ident| $write:expr) => {
+        plain!($type, $value, $name, $bytes, |$r| $read, |$v, $out| $write, |value| value);
+    };
+    ($type:ty, $value:ty, $name:literal, $bytes:expr, |$r:ident| $read:expr, |$v:ident, $out:ident| $write:expr,
+        |$j:ident| $json:expr) => {
         impl Field for $type {
             type Value<'a> = $value;
             type Owned = $value;
@@ -115,6 +137,9 @@ macro_rules! plain {
             }
             fn borrow(owned: &$value) -> $value {
                 *owned
+            }
+            fn json<S: Serializer>($j: $value, out: S) -> Result<S::Ok, S::Error> {
+                $json.serialize(out)
             }
         }
     };
@@ -146,13 +171,20 @@ plain!(u64, u64, "u64", 8, |r| r.array().map(u64::from_be_bytes), |value, out| o
     .fixed(value.to_be_bytes()));
 plain!(Time, u64, "time", 8, |r| r.array().map(u64::from_be_bytes), |value, out| out
     .fixed(value.to_be_bytes()));
-plain!(Key, Key, "key", KEY_BYTES, |r| r.array(), |value, out| out.fixed(value));
-plain!(Digest, Digest, "digest", DIGEST_BYTES, |r| r.array(), |value, out| out.fixed(value));
+plain!(Key, Key, "key", KEY_BYTES, |r| r.array(), |value, out| out.fixed(value), |value| hex(&value));
+plain!(Digest, Digest, "digest", DIGEST_BYTES, |r| r.array(), |value, out| out.fixed(value), |value| hex(
+    &value
+));
 plain!(Range, (u32, u32), "range", 8, |r| Ok((u32::read(r)?, u32::read(r)?)), |value, out| {
     u32::write(value.0, out);
     u32::write(value.1, out);
 });
 plain!(bool, bool, "bool", 1, |r| from_byte(u8::read(r)?), |value, out| out.fixed([u8::from(value)]));
+
+/// Bytes as JSON has them.
+pub(super) fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+}
 
 #[inline(always)]
 fn from_byte(byte: u8) -> Result<bool, Malformed> {
@@ -196,5 +228,9 @@ impl<T: Field> Field for Option<T> {
 
     fn borrow(owned: &Self::Owned) -> Self::Value<'_> {
         owned.as_ref().map(T::borrow)
+    }
+
+    fn json<S: Serializer>(value: Self::Value<'_>, out: S) -> Result<S::Ok, S::Error> {
+        value.map(Json::<T>).serialize(out)
     }
 }

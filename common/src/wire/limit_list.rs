@@ -88,6 +88,10 @@ impl Field for Limits {
     fn borrow(owned: &LimitListBuf) -> LimitList<'_> {
         owned.as_list()
     }
+
+    fn json<S: serde::Serializer>(value: LimitList<'_>, out: S) -> Result<S::Ok, S::Error> {
+        out.collect_seq(value.iter().map(|(limit, value)| (limit.number(), value)))
+    }
 }
 
 const _: () = assert!(Limit::ALL.len() <= LIMITS_MAX);

@@ -2,7 +2,9 @@
 
 use std::marker::PhantomData;
 
-use super::field::{Field, Malformed, Reader};
+use serde::Serializer;
+
+use super::field::{Field, Malformed, Reader, hex};
 use super::frame::Writer;
 use crate::limits::{
     BODY_BYTES_MAX, FILE_NAME_BYTES_MAX, PASSWORD_BYTES_MAX, TEXT_BYTES_MAX, TITLE_BYTES_MAX,
@@ -45,6 +47,10 @@ impl<const MAX: usize> Field for Str<MAX> {
 
     fn borrow(owned: &String) -> &str {
         owned
+    }
+
+    fn json<S: Serializer>(value: &str, out: S) -> Result<S::Ok, S::Error> {
+        out.serialize_str(value)
     }
 }
 
@@ -108,6 +114,10 @@ impl Field for Rest {
     fn borrow(owned: &Vec<u8>) -> &[u8] {
         owned
     }
+
+    fn json<S: Serializer>(value: &[u8], out: S) -> Result<S::Ok, S::Error> {
+        out.serialize_str(&hex(value))
+    }
 }
 
 /// At most `MAX` bytes after their length in two bytes: what cryptography exchanges.
@@ -138,6 +148,10 @@ impl<const MAX: usize> Field for Bytes<MAX> {
 
     fn borrow(owned: &Vec<u8>) -> &[u8] {
         owned
+    }
+
+    fn json<S: Serializer>(value: &[u8], out: S) -> Result<S::Ok, S::Error> {
+        out.serialize_str(&hex(value))
     }
 }
 

@@ -201,6 +201,25 @@ macro_rules! messages {
             }
         }
 
+        /// As an object: `kind` is the name of the message's kind, and each field has its name. The program-readable
+        /// output of the client is made of it.
+        impl serde::Serialize for $group<'_> {
+            fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+                use serde::ser::SerializeMap;
+                let mut map = serializer.serialize_map(None)?;
+                map.serialize_entry("kind", self.name())?;
+                match *self {
+                    $(Self::$name $({ $($field),+ })? => {
+                        $($(map.serialize_entry(
+                            stringify!($field),
+                            &crate::wire::field::Json::<$type $(<$inner>)?>($field),
+                        )?;)+)?
+                    })+
+                }
+                map.end()
+            }
+        }
+
         impl $owned {
             /// This message, borrowed.
             pub fn as_ref(&self) -> $group<'_> {

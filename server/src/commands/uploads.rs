@@ -44,8 +44,8 @@ impl<J: Journal> Core<J> {
                 progress_at,
                 stage,
             };
-            self.pipeline.raise(Subject::FilesIn(thread), 0);
-            self.pipeline.raise(Subject::FilesOf(account), size);
+            self.pipeline.in_flight_mut().raise(Subject::FilesIn(thread), 0);
+            self.pipeline.in_flight_mut().raise(Subject::FilesOf(account), size);
             self.transfers.begin_upload(key, upload);
             self.watch_transfers(key.connection);
             self.outbox.reply(key.connection, key.tag, &Reply::UploadStarts { credit: credit as u32 });
@@ -187,8 +187,8 @@ impl<J: Journal> Core<J> {
     /// An upload is over, however it ended; says whether there was one.
     pub(super) fn remove_upload(&mut self, key: TransferKey) -> bool {
         let Some(upload) = self.transfers.end_upload(key) else { return false };
-        self.pipeline.lower(&Subject::FilesIn(upload.thread), 0);
-        self.pipeline.lower(&Subject::FilesOf(upload.account), upload.size);
+        self.pipeline.in_flight_mut().lower(&Subject::FilesIn(upload.thread), 0);
+        self.pipeline.in_flight_mut().lower(&Subject::FilesOf(upload.account), upload.size);
         true
     }
 }

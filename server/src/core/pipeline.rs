@@ -17,7 +17,7 @@ use log::{info, warn};
 use slab::Slab;
 
 use super::Time;
-use super::limits::{InFlight, Subject};
+use super::limits::InFlight;
 use super::log_time::LogTime;
 use super::transfers::TransferKey;
 use crate::forum::{AccountId, Change, Entry, Kept, Keyed};
@@ -362,14 +362,9 @@ impl<J: Journal> Pipeline<J> {
         &self.in_flight
     }
 
-    /// Something that will be proposed is under way already: an upload.
-    pub(crate) fn raise(&mut self, subject: Subject, bytes: u64) {
-        self.in_flight.raise(subject, bytes);
-    }
-
-    /// It is under way no longer.
-    pub(crate) fn lower(&mut self, subject: &Subject, bytes: u64) {
-        self.in_flight.lower(subject, bytes);
+    /// The same, to count what will be proposed and is under way already: an upload.
+    pub(crate) fn in_flight_mut(&mut self) -> &mut InFlight {
+        &mut self.in_flight
     }
 
     /// How many entries are in flight.

@@ -7,6 +7,7 @@ use std::fs::{self, File};
 use std::net::IpAddr;
 use std::time::Duration;
 
+use forum_common::text::lines;
 use forum_common::wire::{Key, OwnedRequest};
 use rustix::event::{Timespec, poll};
 use tempfile::TempDir;
@@ -63,6 +64,7 @@ impl Party {
     fn printed(&mut self) -> Vec<String> {
         self.picked(|report| match report {
             Report::Say(line) => Some(line.clone()),
+            Report::PrivateText { from, text } => Some(lines::private(from, text)),
             _ => None,
         })
     }

@@ -2,7 +2,7 @@
 
 use std::time::Instant;
 
-use forum_common::text::{Answer, lines};
+use forum_common::text::Answer;
 use forum_common::wire::{Key, Request};
 
 use super::line::{Heard, Line};
@@ -102,7 +102,7 @@ impl Private {
     fn show(&self, heard: Vec<Heard>, context: &mut Context<'_>) -> bool {
         for next in heard {
             match next {
-                Heard::Text(text) => context.say(lines::private(&self.user, &text)),
+                Heard::Text(text) => context.private_text(&self.user, &text),
                 Heard::Bye => return true,
                 Heard::Ready => {}
             }

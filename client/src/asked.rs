@@ -247,16 +247,14 @@ impl Asked {
 
     fn say_abandoned(&self, output: &mut Output, queue: &mut Queue) {
         if let Some(file) = self.file() {
-            queue.file(file, FileAction::Close);
+            queue.file(file, FileAction::Leave);
         }
         let Some(typed) = &self.typed else { return };
         match &self.awaits {
             Awaits::Goodbye | Awaits::ShutDown => {}
             Awaits::Upload(upload, _) => not_uploaded(upload.name(), output),
             Awaits::FileQuestion(_, name, _) => not_uploaded(name, output),
-            Awaits::Download(download, _) => {
-                output.refuse(format_args!("{} was not downloaded: the connection is gone", download.name()));
-            }
+            Awaits::Download(download, _) => not_downloaded(download.name(), output),
             _ => output.refuse(format_args!("Not answered: {typed}")),
         }
     }
@@ -284,6 +282,11 @@ impl Asked {
     pub fn is_transfer(&self) -> bool {
         matches!(self.awaits, Awaits::Upload(..) | Awaits::Download(..))
     }
+}
+
+/// A download that is over with the connection. What is here of it waits to be resumed.
+pub fn not_downloaded(name: &str, output: &mut Output) {
+    output.refuse(format_args!("{name} was not downloaded: the connection is gone"));
 }
 
 fn not_uploaded(name: &str, output: &mut Output) {

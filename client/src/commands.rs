@@ -7,7 +7,7 @@ pub mod answers;
 
 use forum_common::text::commands::{help, near, room_names};
 use forum_common::text::{Command, LineError, Reader, SyntaxError, parse, prompts};
-use forum_common::wire::{Request, Tag};
+use forum_common::wire::{Digest, Request, Tag};
 use forum_peer::progress::Meter;
 
 use crate::asked::{self, Asked, Awaits, Server};
@@ -19,6 +19,7 @@ use crate::line_editor::editor::Purpose;
 use crate::login::{Question, Secret};
 use crate::lookup::Lookup;
 use crate::memory::{Greeting, Memory};
+use crate::output::Output;
 use crate::transfer::{Download, Step, Upload};
 
 /// Commands that may be unanswered at once, on a terminal. Nobody types faster than a server answers;
@@ -36,8 +37,8 @@ pub struct Commands {
     change: Option<Change>,
     /// Messages have come that the server has not been told of.
     owes_acknowledgement: bool,
-    /// A file that is being opened, and what for.
-    opening: Option<(FileId, Opening)>,
+    /// Files that are being opened or looked for, and what for.
+    opening: Vec<(FileId, Opening)>,
     /// Downloads that are here and have yet to get their names.
     finishing: Vec<Asked>,
 }
@@ -49,6 +50,8 @@ enum Opening {
     Upload { title: String, typed: String },
     /// To be offered to this user.
     Offer { user: String, typed: String },
+    /// To be downloaded from this thread, by this name.
+    Download { title: String, name: String, typed: String },
 }
 
 /// How far the questions for a new password are.
@@ -90,7 +93,7 @@ impl Commands {
             clock,
             change: None,
             owes_acknowledgement: false,
-            opening: None,
+            opening: Vec::new(),
             finishing: Vec::new(),
         }
     }
@@ -99,7 +102,8 @@ impl Commands {
     /// there is nothing to enter: on the way out, and unless `typing_ahead` is allowed, until every command has been
     /// answered.
     pub fn question(&self, server: &Server, typing_ahead: bool, columns: usize) -> Option<Question> {
-        if is_leaving(server) || (!typing_ahead && asked::commands(server).next().is_some()) {
+        let is_at_work = self.is_opening() || asked::commands(server).next().is_some();
+        if is_leaving(server) || (!typing_ahead && is_at_work) {
             return None;
         }
         let command = |prompt: &str| Question { prompt: prompt.to_owned(), purpose: Purpose::Command };
@@ -110,6 +114,11 @@ impl Commands {
             (None, Greeting::Full) => command(prompts::first_command(columns)),
             (None, Greeting::Short) => command(prompts::SHORT),
         })
+    }
+
+    /// Whether a local file is being opened or looked for, so that a command is yet to be sent.
+    pub fn is_opening(&self) -> bool {
+        !self.opening.is_empty()
     }
 
     /// Whether a password is being asked for, so that the next line is one.
@@ -178,7 +187,16 @@ impl Commands {
     pub fn cancel(&mut self, file: Option<&str>, context: &mut Context<'_>) {
         let cancel = |(tag, asked): (Tag, &mut Asked)| Some((tag, asked.file(), asked.cancel(file)?));
         let cancelled: Vec<_> = context.server.unanswered_mut().filter_map(cancel).collect();
-        let found = !cancelled.is_empty();
+        let mut found = !cancelled.is_empty();
+        let is_meant = |name: &str| file.is_none_or(|file| file == name);
+        let looking = |(_, opening): &mut (FileId, Opening)| matches!(opening, Opening::Download { name, .. } if is_meant(name));
+        for (id, opening) in self.opening.extract_if(.., looking) {
+            found = true;
+            context.queue.file(id, FileAction::Leave);
+            if let Opening::Download { name, .. } = opening {
+                context.output.say(format_args!("{name} was cancelled"));
+            }
+        }
         for (tag, its_file, (name, step)) in cancelled {
             context.output.say(format_args!("{name} was cancelled"));
             // It is not unexpected that it ends like this.
@@ -229,9 +247,10 @@ impl Commands {
                 self.open(path, Opening::Offer { user, typed }, context);
             }
             Command::Download { title, file } => {
-                let download = Box::new(Download::new(file, context.queue.new_file()));
-                let request = Request::Download { title, file, offset: None, digest: None };
-                asked::ask(context, request, typed, Awaits::Download(download, Meter::default()));
+                let (title, name, typed) = (title.to_owned(), file.to_owned(), typed.to_owned());
+                let id = context.queue.new_file();
+                self.opening.push((id, Opening::Download { title, name, typed }));
+                context.queue.file(id, FileAction::Look(file.to_owned()));
             }
             Command::StartPrivate { user } => {
                 context.queue.peer(PeerAction::AskPrivate { user: user.to_owned() });
@@ -257,24 +276,51 @@ impl Commands {
 
     fn open(&mut self, path: &str, opening: Opening, context: &mut Context<'_>) {
         let file = context.queue.new_file();
-        self.opening = Some((file, opening));
+        self.opening.push((file, opening));
         context.queue.file(file, FileAction::Open(path.to_owned()));
     }
 
     /// A file is open: the server is asked to take it, or the other user.
     pub fn opened(&mut self, file: FileId, name: &str, size: u64, context: &mut Context<'_>) {
-        match self.opening.take_if(|(opening, _)| *opening == file) {
-            Some((_, Opening::Upload { title, typed })) => {
+        match self.take_opening(file) {
+            Some(Opening::Upload { title, typed }) => {
                 let upload = Box::new(Upload::new(name.to_owned(), size, file));
                 let request = Request::Upload { title: &title, file: name, size, key: None };
                 asked::ask(context, request, &typed, Awaits::Upload(upload, Meter::default()));
             }
-            Some((_, Opening::Offer { user, typed })) => {
+            Some(Opening::Offer { user, typed }) => {
                 let request = Request::OfferFile { user: &user, size, file: name };
                 let awaits = Awaits::FileQuestion(user.clone(), name.to_owned(), file);
                 asked::ask(context, request, &typed, awaits);
             }
-            None => context.queue.file(file, FileAction::Close),
+            Some(Opening::Download { .. }) | None => context.queue.file(file, FileAction::Close),
+        }
+    }
+
+    /// What is left of a broken download was looked for: the server is asked for the rest, or for all of it.
+    pub fn found(&mut self, file: FileId, has: Option<(u64, Digest)>, context: &mut Context<'_>) {
+        let Some(Opening::Download { title, name, typed }) = self.take_opening(file) else { return };
+        let (offset, digest) = has.unzip();
+        let download = Box::new(Download::new(&name, file, has));
+        let request = Request::Download { title: &title, file: &name, offset, digest };
+        asked::ask(context, request, &typed, Awaits::Download(download, Meter::default()));
+    }
+
+    fn take_opening(&mut self, file: FileId) -> Option<Opening> {
+        let at = self.opening.iter().position(|(opening, _)| *opening == file)?;
+        Some(self.opening.swap_remove(at).1)
+    }
+
+    /// The connection is gone before a command was sent: says so.
+    pub fn abandon_opening(&mut self, output: &mut Output, queue: &mut Queue) {
+        for (file, opening) in self.opening.drain(..) {
+            queue.file(file, FileAction::Leave);
+            match opening {
+                Opening::Download { name, .. } => asked::not_downloaded(&name, output),
+                Opening::Upload { typed, .. } | Opening::Offer { typed, .. } => {
+                    output.refuse(format_args!("Not answered: {typed}"));
+                }
+            }
         }
     }
 
@@ -296,7 +342,7 @@ impl Commands {
 
     /// A file can't be opened. Returns whether it was one that was being opened.
     pub fn not_opened(&mut self, file: FileId, why: &str, context: &mut Context<'_>) -> bool {
-        let was_opening = self.opening.take_if(|(opening, _)| *opening == file).is_some();
+        let was_opening = self.take_opening(file).is_some();
         if was_opening {
             refuse_here(why, context);
         }

@@ -98,8 +98,9 @@ fn a_file_that_is_here_is_refused_after_the_server_agreed() {
 }
 
 #[test]
-fn a_download_cut_off_leaves_no_trace_whatever_cuts_it() {
-    for signal in [None, Some(Signal::TERM), Some(Signal::INT), Some(Signal::QUIT), Some(Signal::USR1)] {
+fn a_download_cut_off_is_resumed_by_the_next_of_the_same_file_whatever_cuts_it() {
+    let signals = [Signal::TERM, Signal::INT, Signal::QUIT, Signal::USR1, Signal::KILL];
+    for signal in [None].into_iter().chain(signals.map(Some)) {
         let script = Script::new();
         let mut place = Place::of_yoda(&script);
         let mut client = place.pipe_all("DWN a f\n");
@@ -108,7 +109,10 @@ fn a_download_cut_off_leaves_no_trace_whatever_cuts_it() {
         peer.reply(tag, &download_of(b"abcdef"));
         peer.transferred(tag, |_| ());
         peer.transfer(tag, &Transfer::Data { piece: b"abc" });
-        stage::until("the partial file", || (place.names().len() == 1).then_some(()));
+        stage::until("what has come to be stored", || {
+            let path = place.directory.path().join(place.names().first()?);
+            (path.metadata().ok()?.len() == 3).then_some(())
+        });
         match signal {
             Some(signal) => {
                 client.child.signal(signal);
@@ -121,7 +125,25 @@ fn a_download_cut_off_leaves_no_trace_whatever_cuts_it() {
                 assert_eq!(err[1..], ["f was not downloaded: the connection is gone"]);
             }
         }
-        assert_eq!(place.names(), Vec::<String>::new(), "{signal:?}");
+        let names = place.names();
+        assert!(names.len() == 1 && names[0].starts_with(".forum-f.6."), "{signal:?}: {names:?}");
+
+        let client = place.pipe_all("DWN a f\nLST\n");
+        let mut peer = script.admit();
+        let has =
+            Request::Download { title: "a", file: "f", offset: Some(3), digest: Some(digest(b"abcdef")) };
+        let tag = peer.hears(&has);
+        peer.reply(tag, &Reply::DownloadStarts { size: 6, digest: digest(b"abcdef"), offset: 3 });
+        peer.transferred(tag, |transfer| assert!(matches!(transfer, Transfer::Credit { bytes: 3.. })));
+        peer.transfer(tag, &Transfer::Data { piece: b"def" });
+        peer.transfer(tag, &Transfer::DataEnd { digest: Some(digest(b"abcdef")) });
+        let tag = peer.hears(&LIST_THREADS);
+        peer.reply(tag, &END);
+        peer.say_goodbye();
+        let (status, out, _) = client.end();
+        assert_eq!((status, out[1].as_str()), (Some(0), "f successfully downloaded"));
+        assert_eq!(place.names(), ["f"], "{signal:?}");
+        assert_eq!(std::fs::read(place.directory.path().join("f")).unwrap(), b"abcdef");
     }
 }
 

@@ -64,7 +64,10 @@ fn the_hello_says_what_the_server_takes_and_what_time_it_is_where() {
     else {
         panic!("{answer:?}")
     };
-    assert_eq!((version, &*features, &*zone, servers), (VERSION, "take-over", "Australia/Sydney", None));
+    assert_eq!(
+        (version, &*features, &*zone, servers),
+        (VERSION, "take-over resume", "Australia/Sydney", None)
+    );
     assert!(name.starts_with("forumd "), "{name}");
     assert!((before..=now_seconds()).contains(&(now_ms / 1_000)), "{now_ms}");
     let limits = limits.as_list();

@@ -45,17 +45,15 @@ pub struct Folder {
 const PREFIX: &str = ".forum-";
 /// What they end in.
 const SUFFIX: &str = ".part";
-/// Hex digits of the digest in a partial's name: nobody finds two files that agree in 128 bits by chance, and
-/// what was made to agree fails at the whole digest in the end.
-const DIGEST_DIGITS: usize = 32;
+/// Hex digits of the digest in a partial's name: all, so that the name alone says which file is to be asked for.
+const DIGEST_DIGITS: usize = 2 * DIGEST_BYTES;
 /// Bytes of a name that Linux's file systems take.
 const NAME_BYTES_MAX: usize = 255;
 /// Decimal digits of the largest size.
 const SIZE_DIGITS_MAX: usize = u64::MAX.ilog10() as usize + 1;
 
-const _: () = assert!(DIGEST_DIGITS <= 2 * DIGEST_BYTES);
 /// Bytes of a name that stands in a partial's name as it is. A longer one is cut, and told from others by its digest.
-const LABEL_BYTES_MAX: usize = 160;
+const LABEL_BYTES_MAX: usize = 150;
 /// Hex digits of that digest.
 const LABEL_DIGITS: usize = 16;
 
@@ -143,10 +141,7 @@ impl Place {
     /// What is left of a broken transfer of a file of this name and size, the newest if there are several.
     /// Which file it was shows when the offer comes; what it takes to resume it can be computed before.
     pub fn leftover(&self) -> Option<Leftover> {
-        self.partials()
-            .filter(|name| name.size == self.size)
-            .filter_map(|name| Leftover::open(name.path).filter(|left| (1..=self.size).contains(&left.size)))
-            .max_by_key(|left| left.changed)
+        newest(self.partials().filter(|name| name.offer.size == self.size)).map(|(leftover, _)| leftover)
     }
 
     /// Room for what is offered, and where its transfer starts: behind the leftover, if that is a part of the
@@ -212,12 +207,8 @@ impl Place {
         self.directory.join(&self.name_here)
     }
 
-    /// All partials of this name, of whatever file. A directory that can't be read has none.
     fn partials(&self) -> impl Iterator<Item = PartialName> {
-        fs::read_dir(&self.directory)
-            .into_iter()
-            .flatten()
-            .filter_map(|entry| PartialName::parse(entry.ok()?.path(), &self.name_here))
+        partials(&self.directory, &self.name_here)
     }
 
     /// Removes what is left of other files that had this name, but not what is still being filled.
@@ -233,12 +224,35 @@ impl Place {
     }
 }
 
+impl Folder {
+    /// What is left of a broken download of this name, the newest if there is something of several files, and of which
+    /// file it is a part.
+    pub fn leftover_of_download(&self, file: &str) -> Option<(Leftover, Offer)> {
+        newest(partials(&self.path, file))
+    }
+}
+
+/// All partials of this name, of whatever file. A directory that can't be read has none.
+fn partials(directory: &Path, name_here: &str) -> impl Iterator<Item = PartialName> {
+    fs::read_dir(directory)
+        .into_iter()
+        .flatten()
+        .filter_map(move |entry| PartialName::parse(entry.ok()?.path(), name_here))
+}
+
+/// The newest of these that can be resumed.
+fn newest(names: impl Iterator<Item = PartialName>) -> Option<(Leftover, Offer)> {
+    let leftovers = names.filter_map(|name| Some((Leftover::open(name.path)?, name.offer)));
+    let resumable = leftovers.filter(|(left, offer)| (1..=offer.size).contains(&left.size));
+    resumable.max_by_key(|(left, _)| left.changed)
+}
+
 /// The name of a partial that may be resumed.
 #[derive(Debug)]
 struct PartialName {
     path: PathBuf,
-    /// Bytes of the whole file.
-    size: u64,
+    /// The whole file.
+    offer: Offer,
 }
 
 impl PartialName {
@@ -248,16 +262,15 @@ impl PartialName {
         let name = path.file_name()?.to_str()?;
         let rest = name.strip_prefix(PREFIX)?.strip_prefix(&*label(name_here))?.strip_prefix('.')?;
         let (size, digits) = rest.strip_suffix(SUFFIX)?.split_once('.')?;
-        let is_digest =
-            digits.len() == DIGEST_DIGITS && digits.bytes().all(|digit| digit.is_ascii_hexdigit());
-        let size = size.parse().ok()?;
-        is_digest.then_some(Self { path, size })
+        let digest = blake3::Hash::from_hex(digits).ok()?.into();
+        let offer = Offer { size: size.parse().ok()?, digest };
+        Some(Self { path, offer })
     }
 }
 
 fn partial_name(name_here: &str, offer: &Offer) -> String {
     let digits = blake3::Hash::from(offer.digest).to_hex();
-    format!("{PREFIX}{}.{}.{}{SUFFIX}", label(name_here), offer.size, &digits[..DIGEST_DIGITS])
+    format!("{PREFIX}{}.{}.{digits}{SUFFIX}", label(name_here), offer.size)
 }
 
 /// What a partial's name has of the name that the file will have.

@@ -64,8 +64,9 @@ impl Core {
         self.queue.act(Action::HangUp);
         let resting = Phase::Resting { until: self.now, why: String::new() };
         match std::mem::replace(&mut self.phase, resting) {
-            Phase::LoggedIn { connection, commands } => {
+            Phase::LoggedIn { connection, mut commands } => {
                 self.output.warn(format_args!("Connection lost: {why}"));
+                commands.abandon_opening(&mut self.output, &mut self.queue);
                 let leaving = is_leaving(&connection.server);
                 let unanswered = connection.server.into_unanswered().map(|(_, asked)| asked);
                 match self.again.as_mut().filter(|_| !leaving) {

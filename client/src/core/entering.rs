@@ -69,6 +69,7 @@ impl Core {
         };
         in_flight < self.options.pipeline
             && !holds
+            && !commands.is_opening()
             && !commands.wants_password()
             && self.input.ahead().is_some_and(is_plain_request)
     }
@@ -78,7 +79,9 @@ impl Core {
         let is_cancel = |line: &str| line.trim_start_matches(' ').split(' ').next() == Some("cancel");
         let goes_on = match &self.phase {
             Phase::LoggedIn { connection, commands } => {
-                !commands.wants_password() && connection.server.unanswered().any(Asked::takes_a_while)
+                let goes_on =
+                    commands.is_opening() || connection.server.unanswered().any(Asked::takes_a_while);
+                goes_on && !commands.wants_password()
             }
             _ => false,
         };

@@ -115,7 +115,10 @@ pub enum FileAction {
         /// As many at most.
         bytes_max: usize,
     },
-    /// Make room for a file that arrives under this name.
+    /// Look for what is left of a broken download of this name: [`FileEvent::Found`] follows, later if there is much of
+    /// it to be read.
+    Look(String),
+    /// Make room for a file that arrives under this name, after what was found of it if that is to be resumed.
     Create {
         /// Its name here.
         name: String,
@@ -123,13 +126,17 @@ pub enum FileAction {
         size: u64,
         /// The digest that it will have.
         digest: Digest,
+        /// Bytes of it that are there already.
+        has: u64,
     },
     /// Add these bytes.
     Append(Vec<u8>),
-    /// All is there, and is what it should be: give it its name.
+    /// All is there: give it its name, if it is what it should be.
     Finish,
     /// Close it; what arrived of one that is not finished goes. Nothing follows.
     Close,
+    /// Close it; what arrived of one that is not finished stays, to be resumed. Nothing follows.
+    Leave,
 }
 
 /// What came of it.
@@ -144,6 +151,8 @@ pub enum FileEvent {
     },
     /// These bytes were read.
     Read(Vec<u8>),
+    /// How much there is of which file; none if there is nothing to resume.
+    Found(Option<(u64, Digest)>),
     /// There is room for it.
     Created,
     /// So many bytes more are stored.

@@ -80,7 +80,8 @@ impl Core {
     fn abandon_all(&mut self) {
         let waiting = self.again.take().into_iter().flat_map(|again| again.unanswered);
         waiting.for_each(|asked| asked.abandon(&mut self.output, &mut self.queue));
-        if let Phase::LoggedIn { connection, .. } = &mut self.phase {
+        if let Phase::LoggedIn { connection, commands } = &mut self.phase {
+            commands.abandon_opening(&mut self.output, &mut self.queue);
             let mut unanswered: Vec<_> = connection.server.unanswered_mut().collect();
             unanswered.sort_by_key(|(tag, _)| *tag);
             unanswered.iter().for_each(|(_, asked)| asked.abandon(&mut self.output, &mut self.queue));

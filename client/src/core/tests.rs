@@ -155,7 +155,7 @@ impl World {
     }
 
     fn file(&mut self, file: FileId, action: event::FileAction) {
-        use event::FileAction::{Append, Close, Create, Finish, Open, Read};
+        use event::FileAction::{Append, Close, Create, Finish, Leave, Look, Open, Read};
         let content = self.file.as_deref().unwrap_or_default();
         let event = match action {
             Open(path) if self.file.is_none() => {
@@ -166,13 +166,14 @@ impl World {
                 let rest = &content[offset as usize..];
                 FileEvent::Read(rest[..rest.len().min(bytes_max)].to_vec())
             }
+            Look(_) => FileEvent::Found(None),
             Create { .. } => FileEvent::Created,
             Append(bytes) => {
                 self.stored.extend_from_slice(&bytes);
                 FileEvent::Appended(bytes.len())
             }
             Finish => FileEvent::Finished,
-            Close => return,
+            Close | Leave => return,
         };
         self.core.input(Event::File(file, event), self.now);
     }

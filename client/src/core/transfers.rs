@@ -28,6 +28,10 @@ impl Core {
                     commands.opened(file, name, *size, context);
                     return None;
                 }
+                FileEvent::Found(has) => {
+                    commands.found(file, *has, context);
+                    return None;
+                }
                 FileEvent::Failed(FileProblem::Other(why)) if commands.not_opened(file, why, context) => {
                     return None;
                 }

@@ -146,7 +146,8 @@ impl EventLoop {
         if let Some(signal) = self.dying {
             return Some(self.die(signal));
         }
-        let ready = match self.wait(self.due()) {
+        let due = if self.files.is_looking() { Some(self.now) } else { self.due() };
+        let ready = match self.wait(due) {
             Ok(ready) => ready,
             Err(error) => {
                 // Without it nothing can be done any more.
@@ -170,6 +171,9 @@ impl EventLoop {
             self.attend_to_peers();
         }
         self.attend_to_server(ready.server);
+        if let Some((file, event)) = self.files.look_on() {
+            self.give(Event::File(file, event));
+        }
         self.keep_history(HistoryFile::catch_up);
         self.give(Event::Tick);
         None

@@ -5,6 +5,8 @@ use std::path::Path;
 
 use tempfile::TempDir;
 
+use forum_peer::digest::SLICE_BYTES;
+
 use super::*;
 
 const FILE: FileId = 7;
@@ -29,7 +31,7 @@ impl Scene {
     fn create(&mut self, content: &[u8]) -> FileEvent {
         let digest = *blake3::hash(content).as_bytes();
         let (name, size) = ("f".to_owned(), content.len() as u64);
-        self.perform(FileAction::Create { name, size, digest })
+        self.perform(FileAction::Create { name, size, digest, has: 0 })
     }
 
     fn append(&mut self, bytes: &[u8]) {
@@ -78,6 +80,49 @@ fn what_is_closed_before_it_is_whole_leaves_nothing() {
     scene.append(b"ab");
     assert!(scene.files.perform(FILE, FileAction::Close).is_none());
     assert!(scene.names().is_empty());
+}
+
+#[test]
+fn what_arrived_wrong_or_short_is_not_kept() {
+    for bytes in [&b"abd"[..], b"ab"] {
+        let mut scene = Scene::new(false);
+        assert!(matches!(scene.create(b"abc"), FileEvent::Created));
+        scene.append(bytes);
+        let wrong = "what arrived is not what the server sent. Try again";
+        assert_eq!(problem(scene.perform(FileAction::Finish)), FileProblem::Other(wrong.to_owned()));
+        assert!(scene.names().is_empty());
+    }
+}
+
+#[test]
+fn what_is_left_stays_and_is_resumed_by_the_next_of_the_same_file() {
+    let content: Vec<u8> = (0..3 * SLICE_BYTES).map(|n| (n % 251) as u8).collect();
+    let digest = *blake3::hash(&content).as_bytes();
+    let mut scene = Scene::new(false);
+    assert!(matches!(scene.create(&content), FileEvent::Created));
+    let half = content.len() - 5;
+    scene.append(&content[..half]);
+    assert!(scene.files.perform(FILE, FileAction::Leave).is_none());
+    assert_eq!(scene.names().len(), 1);
+
+    assert!(scene.files.perform(FILE, FileAction::Look("f".to_owned())).is_none());
+    let mut slices = 1;
+    let found = loop {
+        match scene.files.look_on() {
+            Some((FILE, FileEvent::Found(found))) => break found,
+            None => slices += 1,
+            other => panic!("{other:?}"),
+        }
+    };
+    assert_eq!((found, slices), (Some((half as u64, digest)), 3));
+    let (name, size) = ("f".to_owned(), content.len() as u64);
+    let create = FileAction::Create { name, size, digest, has: half as u64 };
+    assert!(matches!(scene.perform(create), FileEvent::Created));
+    scene.append(&content[half..]);
+    assert!(matches!(scene.perform(FileAction::Finish), FileEvent::Finished));
+    assert_eq!(scene.names(), ["f"]);
+    assert_eq!(fs::read(scene.path("f")).unwrap(), content);
+    assert!(matches!(scene.perform(FileAction::Look("g".to_owned())), FileEvent::Found(None)));
 }
 
 #[test]

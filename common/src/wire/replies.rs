@@ -65,7 +65,7 @@ messages! {
             size: u64,
             /// Of the whole file.
             digest: Digest,
-            /// The first byte that comes: 0, but for feature `resume`.
+            /// The first byte that comes: 0, or what the client asked for.
             offset: u64,
         },
         /// No item follows.

@@ -96,9 +96,9 @@ messages! {
         0x27 Download (member -> DownloadStarts) {
             title: Title,
             file: FileName,
-            /// Begins with this byte: feature `resume`.
+            /// How much of the file the client has; the rest is enough. Feature `resume`.
             offset: Option<u64>,
-            /// The file that `offset` is about: feature `resume`.
+            /// Of which file it has that: without it, or if the thread has another file by now, all of it comes.
             digest: Option<Digest>,
         },
         /// Removes a thread of one's own with its files.

@@ -3,7 +3,7 @@
 use forum_common::names::{FileName, Title};
 use forum_common::text::Rejection;
 use forum_common::wire::credit::CreditError;
-use forum_common::wire::{Limit, Reply, Tag, Transfer};
+use forum_common::wire::{Digest, Limit, Reply, Tag, Transfer};
 use log::info;
 
 use crate::core::Core;
@@ -15,23 +15,21 @@ use crate::session::input::ProtocolError;
 use crate::workers::files::{CHUNK_BYTES_MAX, Expected};
 
 impl<J: Journal> Core<J> {
-    /// DWN: says how large the file is; data flows once the client gives credit.
+    /// DWN: says how large the file is; data flows once the client gives credit. A client that has the beginning of this
+    /// very file gets the rest.
     pub(crate) fn start_download(
         &mut self,
         connection: ConnectionId,
         tag: Tag,
         title: &str,
         file: &str,
+        has: Option<(u64, Digest)>,
     ) -> Result<Result<(), Rejection>, ProtocolError> {
         let key = TransferKey { connection, tag };
-        Ok(self.check_download(connection, title, file).map(|download| {
-            self.outbox.reply(
-                connection,
-                tag,
-                &Reply::DownloadStarts { size: download.size, digest: download.digest, offset: 0 },
-            );
-            let expected = Expected { size: download.size, digest: download.digest };
-            self.files.open(key, download.id, tag, expected);
+        Ok(self.check_download(connection, title, file, has).map(|download| {
+            let (size, digest, offset) = (download.size, download.digest, download.sent);
+            self.outbox.reply(connection, tag, &Reply::DownloadStarts { size, digest, offset });
+            self.files.open(key, download.id, tag, Expected { size, digest }, offset);
             self.transfers.begin_download(key, download);
             self.watch_transfers(connection);
         }))
@@ -42,6 +40,7 @@ impl<J: Journal> Core<J> {
         connection: ConnectionId,
         title: &str,
         file: &str,
+        has: Option<(u64, Digest)>,
     ) -> Result<Download, Rejection> {
         let title = Title::parse(title)?;
         let name = FileName::parse(file)?;
@@ -51,6 +50,7 @@ impl<J: Journal> Core<J> {
         if self.transfers.downloads_of(connection).count() >= self.settings.limits.max_downloads {
             return Err(Rejection::LimitReached(Limit::Downloads, self.settings.limits.max_downloads as u64));
         }
+        let is_part = |(offset, digest): &(u64, Digest)| *digest == found.digest && *offset <= found.size;
         let download = Download {
             thread: self.forum.threads.find(&title).ok_or_else(no_file)?,
             title: title.clone(),
@@ -58,7 +58,8 @@ impl<J: Journal> Core<J> {
             file: name,
             size: found.size,
             digest: found.digest,
-            sent: 0,
+            sent: has.filter(is_part).map_or(0, |(offset, _)| offset),
+            has_begun: false,
             credit: 0,
             reading: false,
             progress_at: self.time.now,
@@ -100,8 +101,7 @@ impl<J: Journal> Core<J> {
             return;
         }
         let left = download.size - download.sent;
-        let has_begun = download.sent > 0 || download.credit > 0;
-        if download.reading || !has_begun {
+        if download.reading || !download.has_begun {
             return;
         }
         if left == 0 {
@@ -135,6 +135,7 @@ impl<J: Journal> Core<J> {
         if download.credit == 0 && bytes > 0 {
             download.progress_at = self.time.now;
         }
+        download.has_begun |= bytes > 0;
         download.credit += u64::from(bytes);
         if download.credit > u32::MAX.into() {
             return Err(ProtocolError(CreditError::Overflow.to_string()));

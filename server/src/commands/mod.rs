@@ -294,7 +294,9 @@ impl<J: Journal> Core<J> {
                 let keyed = key.and_then(|_| keyed(&request));
                 self.start_upload(TransferKey { connection: id, tag }, account, title, file, size, keyed)?
             }
-            Request::Download { title, file, .. } => self.start_download(id, tag, title, file)?,
+            Request::Download { title, file, offset, digest } => {
+                self.start_download(id, tag, title, file, offset.zip(digest))?
+            }
             Request::ChangePassword { old, new, confirmation } => {
                 self.change_password(id, tag, account, old, new, confirmation)
             }

@@ -71,8 +71,10 @@ pub(crate) struct Download {
     pub(crate) file: FileName,
     pub(crate) size: u64,
     pub(crate) digest: Digest,
-    /// Queued for the client.
+    /// Up to where its bytes are queued for the client, or there already.
     pub(crate) sent: u64,
+    /// The client has given credit.
+    pub(crate) has_begun: bool,
     /// What the client takes beyond that.
     pub(crate) credit: u64,
     /// A chunk is being read.

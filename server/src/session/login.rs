@@ -89,7 +89,7 @@ impl<J: Journal> Core<J> {
         let reply = Reply::ServerHello {
             version: VERSION,
             server: concat!("forumd ", env!("CARGO_PKG_VERSION")),
-            features: "take-over",
+            features: "take-over resume",
             limits: limits.as_list(),
             zone: &self.settings.zone.name(self.time.now_ms),
             now_ms: self.time.now_ms,

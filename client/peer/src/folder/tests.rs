@@ -210,7 +210,7 @@ fn with_force_a_file_is_replaced_only_when_all_is_there_and_a_directory_never() 
 #[test]
 fn only_partials_of_the_same_name_go_with_a_finished_file() {
     let home = Home::new();
-    let digits = "0123456789abcdef".repeat(2);
+    let digits = "0123456789abcdef".repeat(4);
     let others = [
         format!(".forum-yoda_f.5.100.{digits}.part"),
         format!(".forum-yoda_g.100.{digits}.part"),

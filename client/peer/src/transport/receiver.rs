@@ -56,6 +56,16 @@ impl Start {
         debug_assert_eq!(offset, hasher.count());
         Self { offset, hasher }
     }
+
+    /// Bytes of the file that are there already.
+    pub fn offset(&self) -> u64 {
+        self.offset
+    }
+
+    /// What has seen these bytes.
+    pub fn into_hasher(self) -> blake3::Hasher {
+        self.hasher
+    }
 }
 
 /// A file being taken in.

@@ -159,11 +159,12 @@ impl<K: Copy + Eq + Hash + Send + 'static> FileWorkers<K> {
         self.workers.order(ticket, Order::Finish(announced));
     }
 
-    /// Begins a download of `id`, whose data frames will have the tag `tag`. A transfer that had the key is
-    /// ended. Should the file turn out not to be as `expected`, it fails, at its last chunk at the latest.
-    pub fn open(&mut self, key: K, id: FileId, tag: Tag, expected: Expected) {
+    /// Begins a download of `id` from `offset` on, whose data frames will have the tag `tag`. A transfer that had the key
+    /// is ended. Should the file turn out not to be as `expected`, it fails, at its last chunk at the latest; from
+    /// another `offset` than 0, only its size is looked at.
+    pub fn open(&mut self, key: K, id: FileId, tag: Tag, expected: Expected, offset: u64) {
         let ticket = self.begin(key, Direction::Download);
-        self.workers.order(ticket, Order::Open(id, tag, expected));
+        self.workers.order(ticket, Order::Open(id, tag, expected, offset));
     }
 
     /// Asks for the next chunk of a download, of at most `bytes_max` (at least 1) and at most

@@ -39,7 +39,7 @@ pub(super) enum Order {
     Create(FileId),
     Write(Vec<u8>),
     Finish(Announced),
-    Open(FileId, Tag, Expected),
+    Open(FileId, Tag, Expected, u64),
     Read { bytes_max: u64, frames: Vec<u8> },
     End,
 }
@@ -116,8 +116,8 @@ impl Worker {
                 }
                 Some(Done::Stored(upload.id, digest))
             }
-            (Order::Open(id, tag, expected), None) => {
-                let download = Download::begin(id, tag, expected, &*self.dir)?;
+            (Order::Open(id, tag, expected, offset), None) => {
+                let download = Download::begin(id, tag, expected, offset, &*self.dir)?;
                 let size = expected.size;
                 self.transfers.insert(number, Transfer::Download(download));
                 Some(Done::Opened { size })
@@ -243,8 +243,9 @@ impl Upload {
 /// A download holds no descriptor while it waits: its client may let it wait for a minute, and may have others. So
 /// its file is opened for each chunk, which costs a few microseconds beside 256 KiB to read.
 ///
-/// It reads the file from its beginning to its end and takes a digest of what it hands out. The last chunk is handed
-/// out only if that is the digest of what was stored, so nobody is told that damaged bytes were all.
+/// It reads the file to its end and takes a digest of what it hands out. If that is all of the file, the last chunk is
+/// handed out only if that is the digest of what was stored, so nobody is told that damaged bytes were all. The end of a
+/// file, for a client that has the beginning, is judged by that client: it knows the digest of the whole.
 #[derive(Debug)]
 struct Download {
     id: FileId,
@@ -252,17 +253,24 @@ struct Download {
     expected: Expected,
     /// The next byte to be read.
     offset: u64,
-    /// Of the bytes before `offset`.
-    hasher: Box<blake3::Hasher>,
+    /// Of the bytes before `offset`; none if the first of them were not read.
+    hasher: Option<Box<blake3::Hasher>>,
 }
 
 impl Download {
-    fn begin(id: FileId, tag: Tag, expected: Expected, dir: &dyn Storage) -> Result<Self, Failure> {
+    fn begin(
+        id: FileId,
+        tag: Tag,
+        expected: Expected,
+        offset: u64,
+        dir: &dyn Storage,
+    ) -> Result<Self, Failure> {
         let size = open_stored(id, dir)?.size()?;
         if size != expected.size {
             return Err(Failure::Damaged);
         }
-        Ok(Self { id, tag, expected, offset: 0, hasher: Box::default() })
+        let hasher = (offset == 0).then(Box::default);
+        Ok(Self { id, tag, expected, offset, hasher })
     }
 
     /// Fills `frames` with the next bytes of the file, cut into frames that are ready for the wire: each is
@@ -277,11 +285,13 @@ impl Download {
             let body = frames.len();
             frames.resize(body + bytes, 0);
             file.read_exact_at(&mut frames[body..], self.offset).map_err(damaged_if_short)?;
-            self.hasher.update(&frames[body..]);
+            if let Some(hasher) = &mut self.hasher {
+                hasher.update(&frames[body..]);
+            }
             self.offset += bytes as u64;
         }
         let last = end == size;
-        if last && self.hasher.finalize() != self.expected.digest {
+        if last && self.hasher.as_ref().is_some_and(|hasher| hasher.finalize() != self.expected.digest) {
             return Err(Failure::Damaged);
         }
         Ok(Done::Read { frames, bytes: end - start, last })

@@ -31,17 +31,54 @@ fn a_file_goes_up_and_comes_down_within_its_credit() {
     assert_eq!(yoda.link.borrow().to_client.len(), 1_009, "no more than the credit");
     yoda.send_transfer(6, &Transfer::Credit { bytes: 1 << 20 });
     stage.settle(&yoda);
-    let received = std::mem::take(&mut yoda.link.borrow_mut().to_client);
+    assert_eq!(downloaded(&yoda), (bytes.clone(), Some(*blake3::hash(&bytes).as_bytes())));
+}
+
+#[test]
+fn a_client_that_has_the_beginning_of_a_file_gets_the_rest_and_of_another_file_all() {
+    let (mut stage, mut yoda) = stage_with_thread();
+    let bytes: Vec<u8> = (0..200_000u32).map(|n| n as u8).collect();
+    let digest = *blake3::hash(&bytes).as_bytes();
+    stage.ask(&mut yoda, 5, &Request::Upload { title: "t", file: "f", size: 200_000, key: None });
+    for piece in bytes.chunks(60_000) {
+        yoda.send_transfer(5, &Transfer::Data { piece });
+    }
+    yoda.send_transfer(5, &Transfer::DataEnd { digest: None });
+    stage.settle(&yoda);
+    yoda.answers();
+    let has = [
+        (Some(150_000), Some(digest), 150_000),
+        (Some(200_000), Some(digest), 200_000),
+        (Some(200_001), Some(digest), 0),
+        (Some(150_000), Some([7; 32]), 0),
+        (Some(150_000), None, 0),
+        (None, Some(digest), 0),
+    ];
+    for (tag, (offset, of, begins)) in (6..).zip(has) {
+        let request = Request::Download { title: "t", file: "f", offset, digest: of };
+        let starts = format!("{tag} DownloadStarts {{ size: 200000, digest: {digest:?}, offset: {begins} }}");
+        assert_eq!(stage.ask(&mut yoda, tag, &request), [starts]);
+        yoda.send_transfer(tag, &Transfer::Credit { bytes: 1 << 20 });
+        stage.settle(&yoda);
+        let (arrived, end) = downloaded(&yoda);
+        assert!(arrived == bytes[begins as usize..], "{offset:?}: {} bytes", arrived.len());
+        assert_eq!(end, Some(digest));
+    }
+}
+
+/// The data of a download that has come, and the digest at its end.
+fn downloaded(client: &Client) -> (Vec<u8>, Option<[u8; 32]>) {
+    let received = std::mem::take(&mut client.link.borrow_mut().to_client);
     let (mut arrived, mut digest, mut rest) = (Vec::new(), None, &received[..]);
     while let Some((frame, used)) = frame::split(rest, FRAME_BYTES_MAX).unwrap() {
         rest = &rest[used..];
         match Transfer::decode(&frame).unwrap() {
-            Transfer::Data { piece: data } => arrived.extend_from_slice(data),
+            Transfer::Data { piece } => arrived.extend_from_slice(piece),
             Transfer::DataEnd { digest: Some(end) } => digest = Some(end),
             other => panic!("{other:?}"),
         }
     }
-    assert_eq!((arrived, digest), (bytes.clone(), Some(*blake3::hash(&bytes).as_bytes())));
+    (arrived, digest)
 }
 
 #[test]

@@ -5,7 +5,7 @@ use super::*;
 /// Reads the file, in which `content` is expected, to its end in chunks of at most `bytes_max`.
 pub(super) fn download(fixture: &mut Fixture, bytes_max: u64, content: &[u8]) -> Vec<u8> {
     const TAG: Tag = 0xDA7A;
-    fixture.files.open(KEY, ID, TAG, expected(content));
+    fixture.files.open(KEY, ID, TAG, expected(content), 0);
     let Report::Opened { size } = fixture.report() else { panic!("not opened") };
     let mut bytes = Vec::new();
     while (bytes.len() as u64) < size {
@@ -44,7 +44,7 @@ fn a_download_is_whole_data_frames_with_the_bytes_of_the_file() {
 fn a_full_chunk_is_full_frames() {
     let mut fixture = Fixture::new(0);
     fs::write(ID.path_in(fixture.dir.path()), noise(1_000_000)).unwrap();
-    fixture.files.open(KEY, ID, 1, expected(&noise(1_000_000)));
+    fixture.files.open(KEY, ID, 1, expected(&noise(1_000_000)), 0);
     fixture.files.read(KEY, u64::MAX);
     assert_eq!(fixture.report(), Report::Opened { size: 1_000_000 });
     let Report::Chunk { frames, bytes } = fixture.report() else { panic!("no chunk") };
@@ -54,7 +54,7 @@ fn a_full_chunk_is_full_frames() {
 #[test]
 fn a_file_that_is_not_there_cannot_be_opened() {
     let mut fixture = Fixture::new(0);
-    fixture.files.open(KEY, ID, 1, expected(b""));
+    fixture.files.open(KEY, ID, 1, expected(b""), 0);
     assert_eq!(fixture.report(), Report::Failed(Failure::Missing));
 }
 
@@ -72,7 +72,7 @@ fn a_download_that_waits_holds_no_descriptor() {
         let bytes = noise(100_000);
         fixture.upload(&bytes);
         for read in [0, 1, 60_000] {
-            fixture.files.open(KEY, ID, 1, expected(&bytes));
+            fixture.files.open(KEY, ID, 1, expected(&bytes), 0);
             assert_eq!(fixture.report(), Report::Opened { size: 100_000 });
             if read > 0 {
                 fixture.files.read(KEY, read);
@@ -93,7 +93,7 @@ fn a_download_that_waits_holds_no_descriptor() {
 fn a_download_of_a_file_that_is_deleted_meanwhile_fails() {
     let mut fixture = Fixture::new(0);
     fixture.upload(b"going, going");
-    fixture.files.open(KEY, ID, 1, expected(b"going, going"));
+    fixture.files.open(KEY, ID, 1, expected(b"going, going"), 0);
     assert_eq!(fixture.report(), Report::Opened { size: 12 });
     fixture.files.unlink(vec![ID]);
     fixture.files.unlink(vec![ID]);
@@ -107,7 +107,7 @@ fn a_download_of_a_file_that_is_deleted_meanwhile_fails() {
 fn a_file_that_lost_bytes_meanwhile_fails_instead_of_ending_early() {
     let mut fixture = Fixture::new(0);
     fixture.upload(b"0123456789");
-    fixture.files.open(KEY, ID, 1, expected(b"0123456789"));
+    fixture.files.open(KEY, ID, 1, expected(b"0123456789"), 0);
     assert_eq!(fixture.report(), Report::Opened { size: 10 });
     fs::write(ID.path_in(fixture.dir.path()), "01234").unwrap();
     fixture.files.read(KEY, u64::MAX);
@@ -118,7 +118,7 @@ fn a_file_that_lost_bytes_meanwhile_fails_instead_of_ending_early() {
 fn a_download_that_is_ended_is_not_heard_of_again() {
     let mut fixture = Fixture::new(0);
     fixture.upload(b"0123456789");
-    fixture.files.open(KEY, ID, 1, expected(b"0123456789"));
+    fixture.files.open(KEY, ID, 1, expected(b"0123456789"), 0);
     fixture.files.read(KEY, 5);
     fixture.files.end(KEY);
     fixture.files.end(KEY);
@@ -135,7 +135,7 @@ fn a_file_that_is_not_what_was_stored_is_never_read_to_its_end() {
             let mut damaged = bytes.clone();
             damaged[length / 2] ^= 1;
             fs::write(ID.path_in(fixture.dir.path()), &damaged).unwrap();
-            fixture.files.open(KEY, ID, 1, expected(&bytes));
+            fixture.files.open(KEY, ID, 1, expected(&bytes), 0);
             assert_eq!(fixture.report(), Report::Opened { size: length as u64 });
             let mut read = 0;
             let end = loop {
@@ -157,7 +157,7 @@ fn a_file_of_another_length_than_was_stored_is_not_opened() {
     let mut fixture = Fixture::new(0);
     for (stored, wanted) in [(&b"long"[..], &b"longer"[..]), (b"long", b""), (b"", b"long")] {
         fs::write(ID.path_in(fixture.dir.path()), stored).unwrap();
-        fixture.files.open(KEY, ID, 1, expected(wanted));
+        fixture.files.open(KEY, ID, 1, expected(wanted), 0);
         assert_eq!(fixture.report(), Report::Failed(Failure::Damaged));
     }
 }

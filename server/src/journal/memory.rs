@@ -77,6 +77,12 @@ impl MemoryJournal {
         true
     }
 
+    /// Whether a batch is held.
+    #[must_use]
+    pub fn is_handed(&self) -> bool {
+        !self.handed.is_empty()
+    }
+
     /// Appends an entry that another node has proposed.
     pub fn append_foreign(&mut self, entry: &[u8]) {
         let mut batch = Batch::default();

@@ -101,11 +101,7 @@ const _: () = assert!(size_of::<PasswordHash>() <= 60);
 
 impl PasswordHash {
     /// Puts together what belongs together.
-    pub(super) fn new(
-        parameters: HashParameters,
-        salt: [u8; SALT_BYTES],
-        digest: [u8; DIGEST_BYTES],
-    ) -> Self {
+    pub fn new(parameters: HashParameters, salt: [u8; SALT_BYTES], digest: [u8; DIGEST_BYTES]) -> Self {
         Self { parameters, salt, digest }
     }
 

@@ -1,0 +1,192 @@
+//! One direction of a connection: what the sender's kernel holds, what is on its way, and what the receiver's kernel
+//! holds until it is read. Bytes come late and in pieces, but never out of order.
+
+use std::collections::VecDeque;
+
+use crate::clock::Time;
+use crate::rng::Rng;
+
+/// How a direction behaves.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Manners {
+    /// Bytes that the sender's kernel takes.
+    pub(crate) send_max: usize,
+    /// Bytes that the receiver's kernel takes.
+    pub(crate) window: usize,
+    /// Bytes that arrive at once, at most.
+    pub(crate) piece_max: usize,
+    /// How long a piece takes, at least and at most.
+    pub(crate) delay: (Time, Time),
+}
+
+/// How far the end of the stream has come.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Fin {
+    /// More may be sent.
+    No,
+    /// The sender has closed; bytes may still be before it.
+    Wanted,
+    /// It is on its way.
+    Sent,
+    /// The receiver's kernel has it.
+    Arrived,
+}
+
+/// What sets out.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Packet {
+    /// So many bytes.
+    Bytes(usize),
+    /// The end.
+    Fin,
+}
+
+/// One direction.
+#[derive(Debug)]
+pub(crate) struct Pipe {
+    manners: Manners,
+    sending: VecDeque<u8>,
+    in_transit: usize,
+    arrived: VecDeque<u8>,
+    /// The end of the stream.
+    pub(crate) fin: Fin,
+    /// The sender was refused room, and is to be told when there is some.
+    refused: bool,
+    last_arrival: Time,
+    stalled_until: Time,
+    /// Nothing moves any more.
+    is_cut: bool,
+    /// When bytes last arrived, or the first was sent.
+    pub(crate) progress_at: Time,
+}
+
+impl Pipe {
+    /// Nothing was sent yet.
+    pub(crate) fn new(manners: Manners) -> Self {
+        Self {
+            manners,
+            sending: VecDeque::new(),
+            in_transit: 0,
+            arrived: VecDeque::new(),
+            fin: Fin::No,
+            refused: false,
+            last_arrival: 0,
+            stalled_until: 0,
+            is_cut: false,
+            progress_at: 0,
+        }
+    }
+
+    /// Takes what there is room for; says how much.
+    pub(crate) fn write(&mut self, buffers: &[&[u8]], now: Time) -> usize {
+        let wanted: usize = buffers.iter().map(|buffer| buffer.len()).sum();
+        if self.sending.is_empty() {
+            self.progress_at = now;
+        }
+        let mut room = self.manners.send_max.saturating_sub(self.sending.len());
+        let mut taken = 0;
+        for buffer in buffers {
+            let count = buffer.len().min(room);
+            self.sending.extend(&buffer[..count]);
+            room -= count;
+            taken += count;
+        }
+        self.refused |= taken < wanted;
+        taken
+    }
+
+    /// Gives what has arrived, as much as fits.
+    pub(crate) fn read(&mut self, buffer: &mut [u8]) -> usize {
+        let count = self.arrived.len().min(buffer.len());
+        for (slot, byte) in buffer.iter_mut().zip(self.arrived.drain(..count)) {
+            *slot = byte;
+        }
+        count
+    }
+
+    /// Gives all that has arrived.
+    pub(crate) fn read_all(&mut self) -> Vec<u8> {
+        std::mem::take(&mut self.arrived).into()
+    }
+
+    /// Whether a sender that asked would find room.
+    pub(crate) fn has_room(&self) -> bool {
+        let room = self.manners.send_max.saturating_sub(self.sending.len());
+        room * 3 >= self.manners.send_max
+    }
+
+    /// Bytes that have arrived and were not read.
+    pub(crate) fn unread(&self) -> usize {
+        self.arrived.len()
+    }
+
+    /// Bytes that have not arrived.
+    pub(crate) fn unsent(&self) -> usize {
+        self.sending.len()
+    }
+
+    /// Closes the sender's end.
+    pub(crate) fn close(&mut self) {
+        self.fin = self.fin.max(Fin::Wanted);
+    }
+
+    /// Nothing moves any more; what has not arrived never will.
+    pub(crate) fn cut(&mut self) {
+        self.is_cut = true;
+    }
+
+    /// Whether nothing moves any more.
+    pub(crate) fn is_cut(&self) -> bool {
+        self.is_cut
+    }
+
+    /// Nothing sets out before then.
+    pub(crate) fn stall_until(&mut self, time: Time) {
+        self.stalled_until = self.stalled_until.max(time);
+    }
+
+    /// Moves on with a gentle network: from now on nothing is late or small.
+    pub(crate) fn soothe(&mut self, gentle: Manners, now: Time) {
+        self.manners = Manners { window: self.manners.window.max(gentle.window), ..gentle };
+        self.stalled_until = self.stalled_until.min(now);
+    }
+
+    /// What sets out now, and when it arrives.
+    pub(crate) fn pump(&mut self, now: Time, rng: &mut Rng, mut set_out: impl FnMut(Time, Packet)) {
+        if self.is_cut {
+            return;
+        }
+        loop {
+            let rest = self.sending.len() - self.in_transit;
+            let room = self.manners.window.saturating_sub(self.arrived.len() + self.in_transit);
+            if rest == 0 || room == 0 {
+                break;
+            }
+            let piece = rng.magnitude(1, self.manners.piece_max as u64) as usize;
+            let count = piece.min(rest).min(room);
+            self.in_transit += count;
+            set_out(self.arrival(now, rng), Packet::Bytes(count));
+        }
+        if self.fin == Fin::Wanted && self.sending.len() == self.in_transit {
+            self.fin = Fin::Sent;
+            set_out(self.arrival(now, rng), Packet::Fin);
+        }
+    }
+
+    fn arrival(&mut self, now: Time, rng: &mut Rng) -> Time {
+        let (least, most) = self.manners.delay;
+        let earliest = now.max(self.stalled_until) + rng.between(least, most);
+        self.last_arrival = self.last_arrival.max(earliest);
+        self.last_arrival
+    }
+
+    /// Bytes arrive; says whether the sender is to be told that it has room again.
+    pub(crate) fn arrive(&mut self, count: usize, now: Time) -> bool {
+        self.in_transit -= count;
+        self.arrived.extend(self.sending.drain(..count));
+        self.progress_at = now;
+        let room = self.manners.send_max.saturating_sub(self.sending.len());
+        // Linux tells when a third is free.
+        self.refused && room * 3 >= self.manners.send_max && std::mem::take(&mut self.refused)
+    }
+}

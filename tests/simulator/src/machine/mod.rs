@@ -1,0 +1,314 @@
+//! The machine that the server runs on: starts it, gives it its turns, and lets it crash.
+
+mod files;
+mod hasher;
+mod memory;
+
+use std::cell::RefCell;
+use std::rc::Rc;
+use std::sync::{Arc, OnceLock};
+use std::time::Duration;
+
+use clap::Parser;
+use forum_common::text::Zone;
+use forumd::args::{Arguments, Limits};
+use forumd::forum::{Entry, Forum};
+use forumd::net::Wake;
+use forumd::net::cycle::Cycle;
+use forumd::net::turn::{Helpers, Server, Settings, TransferKey};
+use forumd::random::Random;
+use forumd::workers::files::{FileSync, FileWorkers, Stepper};
+use forumd::workers::passwords::PasswordHasher;
+
+use self::files::Mounted;
+pub(crate) use self::files::SimFiles;
+pub(crate) use self::hasher::hash;
+use self::hasher::{Hashes, SimHasher};
+use self::memory::SimJournal;
+use crate::clock::{SimClock, Time};
+use crate::kernel::{Event, Shared, SimDoor, SimStream};
+use crate::oracle::Oracle;
+use crate::plan::Plan;
+use crate::rng::Rng;
+
+/// Rounds without a wait after which the loop is taken for one that spins.
+const ROUNDS_MAX: u32 = 20_000;
+
+type TheServer = Server<SimStream, SimJournal, SimClock>;
+
+/// The machine.
+pub(crate) struct Machine {
+    kernel: Shared,
+    clock: SimClock,
+    oracle: Rc<RefCell<Oracle>>,
+    rng: Rng,
+    /// What the log has on disk, while no server runs.
+    log: Vec<Vec<u8>>,
+    files: SimFiles,
+    running: Option<Running>,
+    /// When a poll is to come, if one is.
+    poll_at: Option<Time>,
+    /// A commit is to come.
+    commit_is_due: bool,
+    /// File workers are to do something.
+    files_are_due: bool,
+    rounds: u32,
+}
+
+/// A server that runs.
+struct Running {
+    server: TheServer,
+    cycle: Cycle<SimDoor>,
+    journal: SimJournal,
+    stepper: Stepper<TransferKey>,
+    mounted: Mounted,
+    hashes: Hashes,
+}
+
+fn default_limits() -> Limits {
+    static LIMITS: OnceLock<Limits> = OnceLock::new();
+    LIMITS.get_or_init(|| Arguments::parse_from(["forumd"]).serve.limits).clone()
+}
+
+fn settings(plan: &Plan) -> Settings {
+    let limits = Limits {
+        max_posts: plan.max_posts,
+        max_mailbox_messages: plan.max_mailbox,
+        max_notice_bytes: plan.max_notice_bytes,
+        max_requests_per_second: plan.max_requests_per_second,
+        ..default_limits()
+    };
+    Settings {
+        limits,
+        connections_max: plan.connections_max,
+        attempts_max: 3,
+        block_duration: Duration::from_secs(10),
+        login_timeout: Duration::from_secs(60),
+        idle_timeout: (plan.idle_seconds > 0).then(|| Duration::from_secs(plan.idle_seconds)),
+        transfer_timeout: Duration::from_secs(60),
+        stall_timeout: Duration::from_secs(60),
+        zone: Zone::utc(),
+        admin_password: None,
+    }
+}
+
+impl Machine {
+    /// A machine without a server.
+    pub(crate) fn new(kernel: Shared, clock: SimClock, oracle: Rc<RefCell<Oracle>>, rng: Rng) -> Self {
+        Self {
+            kernel,
+            clock,
+            oracle,
+            rng,
+            log: Vec::new(),
+            files: SimFiles::default(),
+            running: None,
+            poll_at: None,
+            commit_is_due: false,
+            files_are_due: false,
+            rounds: 0,
+        }
+    }
+
+    /// Starts the server on what the disk has.
+    pub(crate) fn start(&mut self, plan: &Plan) {
+        let log = std::mem::take(&mut self.log);
+        let mut forum = Forum::default();
+        for bytes in &log {
+            match Entry::decode(bytes) {
+                Ok(entry) => drop(forum.apply(&entry)),
+                Err(error) => self.oracle.borrow_mut().fail(format!("the log can't be read: {error}")),
+            }
+        }
+        self.oracle.borrow_mut().recovered(&log, usize::MAX);
+        self.files.remove_parts();
+        let journal = SimJournal::continuing(log);
+        let mounted = self.files.mount();
+        let hashes = Hashes::default();
+        let waker = self.waker();
+        let (files, stepper) =
+            FileWorkers::stepped(Box::new(mounted.clone()), FileSync::BeforeStored, Arc::clone(&waker));
+        let hasher = SimHasher::new(
+            Rc::clone(&hashes),
+            Shared::clone(&self.kernel),
+            self.rng.fork(),
+            (plan.hash_delay / 2, plan.hash_delay),
+        );
+        let mut random = self.rng.fork();
+        let watcher = Rc::clone(&self.oracle);
+        let helpers = Helpers {
+            journal: journal.clone(),
+            passwords: PasswordHasher::with(Box::new(hasher), plan.hash_queue),
+            files,
+            random: Random::of(move |bytes| random.fill(bytes)),
+            watch: Some(Box::new(move |applied| watcher.borrow_mut().applied(applied))),
+        };
+        let server = Server::new(settings(plan), self.clock.clone(), forum, helpers);
+        let mut cycle = Cycle::default();
+        cycle.listener.open(SimDoor::open(&self.kernel));
+        self.running = Some(Running { server, cycle, journal, stepper, mounted, hashes });
+        (self.poll_at, self.commit_is_due, self.files_are_due) = (None, false, false);
+        self.poll_after(0);
+    }
+
+    /// Wakes nobody by itself: the world looks whether there is work after each event.
+    fn waker(&self) -> Wake {
+        Arc::new(|| {})
+    }
+
+    /// Whether a server runs.
+    pub(crate) fn is_running(&self) -> bool {
+        self.running.is_some()
+    }
+
+    /// The forum, while a server runs.
+    pub(crate) fn forum(&self) -> Option<&Forum> {
+        self.running.as_ref().map(|running| running.server.forum())
+    }
+
+    /// How many connections the server has.
+    pub(crate) fn connections(&self) -> usize {
+        self.running.as_ref().map_or(0, |running| running.server.connections())
+    }
+
+    /// The files on the disk.
+    pub(crate) fn files(&self) -> &SimFiles {
+        &self.files
+    }
+
+    /// The disk is full for the next so many commits.
+    pub(crate) fn fill_log(&mut self, commits: usize) {
+        if let Some(running) = &self.running {
+            running.journal.0.borrow_mut().no_space(commits);
+        }
+    }
+
+    /// The server dies at once; with the machine if the power is cut. What was handed to the disk may have got there.
+    pub(crate) fn crash(&mut self, power: bool) {
+        let Some(running) = self.running.take() else { return };
+        if self.rng.chance(500) {
+            running.journal.0.borrow_mut().commit_one();
+        }
+        self.log = running.journal.0.borrow().committed().to_vec();
+        running.mounted.unmount();
+        drop(running);
+        if power {
+            self.files.cut_power();
+        }
+        self.oracle.borrow_mut().crashed();
+    }
+
+    /// Begins the end of the server.
+    pub(crate) fn shut_down(&mut self) {
+        if let Some(running) = &mut self.running {
+            running.server.shut_down();
+        }
+        self.kernel.borrow_mut().wake();
+    }
+
+    /// Takes the server away if it has ended; says whether it has.
+    pub(crate) fn has_ended(&mut self) -> bool {
+        let has_ended = self.running.as_ref().is_some_and(|running| running.server.has_ended());
+        if has_ended && let Some(running) = self.running.take() {
+            let Running { server, cycle, journal, mounted, .. } = running;
+            drop(cycle);
+            if let Err(reason) = server.into_journal() {
+                self.oracle.borrow_mut().fail(format!("the server ended with {reason}"));
+            }
+            mounted.unmount();
+            self.log = journal.0.borrow().committed().to_vec();
+            self.oracle.borrow_mut().crashed();
+        }
+        has_ended
+    }
+
+    fn poll_after(&mut self, delay: Time) {
+        let at = self.clock.time() + delay;
+        if self.poll_at.is_none_or(|due| due > at) {
+            self.poll_at = Some(at);
+            self.kernel.borrow_mut().queue.push(at, Event::Poll);
+        }
+    }
+
+    /// A commit is over.
+    pub(crate) fn commit(&mut self) {
+        self.commit_is_due = false;
+        let Some(running) = &self.running else { return };
+        if running.journal.0.borrow_mut().commit_one() {
+            self.kernel.borrow_mut().wake();
+        }
+    }
+
+    /// A file worker has done something.
+    pub(crate) fn step_files(&mut self) {
+        self.files_are_due = false;
+        let Some(running) = &self.running else { return };
+        if running.stepper.step() {
+            self.kernel.borrow_mut().wake();
+        }
+    }
+
+    /// A password is hashed.
+    pub(crate) fn step_hashes(&mut self) {
+        let Some(running) = &self.running else { return };
+        if running.hashes.borrow_mut().step() {
+            self.kernel.borrow_mut().wake();
+        }
+    }
+
+    /// The loop polls, if now is the time.
+    pub(crate) fn poll(&mut self, plan: &Plan) {
+        let now = self.clock.time();
+        if self.poll_at.is_none_or(|due| due > now) {
+            return;
+        }
+        self.poll_at = None;
+        let Some(Running { server, cycle, .. }) = &mut self.running else { return };
+        let (events, knocks, is_quiet) = self.kernel.borrow_mut().poll(plan.spurious);
+        for ready in events {
+            if ready.readable {
+                server.readable(ready.id, ready.peer_end);
+            }
+            if ready.writable {
+                server.writable(ready.id);
+            }
+        }
+        if knocks {
+            cycle.listener.mark_ready();
+        }
+        let (kernel, oracle) = (&self.kernel, &self.oracle);
+        cycle.turn(server, is_quiet, |stream: &mut SimStream, id| {
+            oracle.borrow_mut().registered(stream.index(), id);
+            kernel.borrow_mut().register(stream.index(), id);
+            Ok(())
+        });
+        let wait = cycle.may_wait(server);
+        self.rounds = if wait == Some(Duration::ZERO) { self.rounds + 1 } else { 0 };
+        if self.rounds > ROUNDS_MAX {
+            self.oracle.borrow_mut().fail("the loop spins: it never waits");
+        }
+        if let Some(wait) = wait {
+            // Even a round that finds nothing takes its time.
+            self.poll_after((wait.as_nanos() as Time).max(plan.round));
+        }
+    }
+
+    /// After each event: has those wait who wait for the disk, and the loop poll if there is news.
+    pub(crate) fn attend(&mut self, plan: &Plan) {
+        let Some(running) = &self.running else { return };
+        let commit = running.journal.0.borrow().is_handed();
+        let files = !running.stepper.is_idle();
+        if commit && !std::mem::replace(&mut self.commit_is_due, true) {
+            let delay = self.rng.between(plan.sync_delay / 2, plan.sync_delay);
+            self.kernel.borrow_mut().push_after(delay, Event::Commit);
+        }
+        if files && !std::mem::replace(&mut self.files_are_due, true) {
+            let delay = self.rng.between(plan.sync_delay / 4, plan.sync_delay / 2);
+            self.kernel.borrow_mut().push_after(delay, Event::Files);
+        }
+        if self.kernel.borrow().has_news() {
+            let delay = self.rng.between(0, plan.poll_delay);
+            self.poll_after(delay);
+        }
+    }
+}

@@ -1,0 +1,171 @@
+//! The judge: sees every entry as it is applied and everything that clients are told, and holds both against the
+//! reference.
+//!
+//! What is answered must be what the reference says of some version between the request's sending and its answer, and
+//! not before what the same connection was shown. So nobody is shown the past, and no list mixes two instants.
+
+mod answers;
+mod entries;
+mod log;
+mod notices;
+
+use std::collections::{BTreeMap, HashMap, HashSet, VecDeque};
+use std::rc::Rc;
+
+use forum_common::wire::{LinkId, OwnedNotice, OwnedRequest, Tag};
+use forumd::session::ConnectionId;
+
+use crate::model::{Outcome, Said, State, User};
+
+/// A version of the reference: how many entries were applied before.
+pub(crate) type Version = usize;
+
+/// All that is known, and what was wrong first.
+#[derive(Debug, Default)]
+pub(crate) struct Oracle {
+    /// The state after each entry, and after each start; the last is the present one.
+    versions: Vec<State>,
+    /// By socket.
+    conns: Vec<Conn>,
+    sockets: HashMap<ConnectionId, usize>,
+    /// What entries came to whose answer was not seen yet.
+    decided: HashMap<(usize, Tag), (Version, Outcome)>,
+    /// Every kept entry that was applied, as it stands in the log.
+    applied: Vec<Vec<u8>>,
+    /// Every message to one user there ever was.
+    messages: HashMap<(User, u64), Rc<Said>>,
+    /// The newest message of each user that a client has acknowledged.
+    acked: HashMap<User, u64>,
+    /// Up to here a client has acknowledged and then left in order: none of these may come again.
+    taken: HashMap<User, u64>,
+    /// Texts that were said over links through the server, and were not heard yet.
+    relayed: HashMap<String, LinkId>,
+    /// Users for whose last acknowledgement there was no space.
+    untaken: HashSet<User>,
+    /// The server is told to end: nobody hears who goes.
+    pub(crate) is_ending: bool,
+    failure: Option<String>,
+    /// What was applied since it was last asked for, for people; none if nobody wants to know.
+    pub(crate) story: Option<Vec<String>>,
+}
+
+/// What is known of a connection.
+#[derive(Debug, Default)]
+pub(crate) struct Conn {
+    /// Requests for which there may be an entry yet.
+    asked: BTreeMap<Tag, OwnedRequest>,
+    /// It wants to hear of comings and goings.
+    pub(crate) presence: bool,
+    /// Who is logged in on it.
+    pub(crate) user: Option<User>,
+    /// Its session is not over.
+    listens: bool,
+    since_ms: u64,
+    /// What its session is called.
+    session: u64,
+    /// Nothing it is shown may be older.
+    floor: Version,
+    /// What it is to be told next.
+    expected: VecDeque<OwnedNotice>,
+    /// Messages that its user had acknowledged in order before it logged in.
+    taken: u64,
+    /// The last message that it was sent.
+    newest_message: u64,
+    /// What names it claims, and whose passwords it gives.
+    pub(crate) claim: Option<(String, String)>,
+}
+
+impl Oracle {
+    /// Nothing has happened yet.
+    pub(crate) fn new(is_told: bool) -> Self {
+        Self { versions: vec![State::default()], story: is_told.then(Vec::new), ..Self::default() }
+    }
+
+    /// What was wrong first.
+    pub(crate) fn failure(&self) -> Option<&str> {
+        self.failure.as_deref()
+    }
+
+    /// Something is wrong.
+    pub(crate) fn fail(&mut self, what: impl Into<String>) {
+        if self.failure.is_none() {
+            self.failure = Some(what.into());
+        }
+    }
+
+    /// Something is wrong unless this holds.
+    pub(crate) fn expect(&mut self, holds: bool, what: impl FnOnce() -> String) {
+        if !holds {
+            self.fail(what());
+        }
+    }
+
+    /// The present state.
+    pub(crate) fn state(&self) -> &State {
+        self.versions.last().expect("there is always one")
+    }
+
+    /// The present version.
+    pub(crate) fn version(&self) -> Version {
+        self.versions.len() - 1
+    }
+
+    /// A client has connected.
+    pub(crate) fn connected(&mut self, socket: usize, presence: bool) {
+        debug_assert_eq!(socket, self.conns.len());
+        self.conns.push(Conn { presence, ..Conn::default() });
+    }
+
+    /// The server has accepted it.
+    pub(crate) fn registered(&mut self, socket: usize, id: ConnectionId) {
+        self.sockets.insert(id, socket);
+    }
+
+    /// A connection.
+    pub(crate) fn conn(&mut self, socket: usize) -> &mut Conn {
+        &mut self.conns[socket]
+    }
+
+    /// A request is sent.
+    pub(crate) fn asks(&mut self, socket: usize, tag: Tag, request: &OwnedRequest) {
+        if let OwnedRequest::RelayText { link, text } = request {
+            self.relayed.insert(text.clone(), *link);
+        }
+        self.conns[socket].asked.insert(tag, request.clone());
+    }
+
+    /// A client acknowledges its messages.
+    pub(crate) fn acknowledges(&mut self, socket: usize, up_to: u64) {
+        if let Some(user) = self.conns[socket].user {
+            let newest = self.acked.entry(user).or_default();
+            *newest = (*newest).max(up_to);
+        }
+    }
+
+    /// A connection has ended in order after all that was sent on it was taken: what was acknowledged there is gone.
+    pub(crate) fn left_in_order(&mut self, socket: usize, acked: u64) {
+        if let Some(user) = self.conns[socket].user
+            && !self.untaken.contains(&user)
+        {
+            let newest = self.taken.entry(user).or_default();
+            *newest = (*newest).max(acked);
+        }
+    }
+
+    /// Notices that a connection was not told yet.
+    pub(crate) fn untold(&self, socket: usize) -> usize {
+        self.conns[socket].expected.len()
+    }
+
+    /// A connection is over: nothing more is told on it.
+    pub(crate) fn over(&mut self, socket: usize) {
+        self.conns[socket].expected.clear();
+    }
+}
+
+impl Conn {
+    /// A request was answered, and has no entry.
+    pub(crate) fn forget(&mut self, tag: Tag) {
+        self.asked.remove(&tag);
+    }
+}

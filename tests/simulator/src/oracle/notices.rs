@@ -1,0 +1,72 @@
+//! What clients are told unasked.
+
+use forum_common::wire::OwnedNotice;
+
+use super::Oracle;
+
+impl Oracle {
+    /// A connection was told something.
+    pub(crate) fn told(&mut self, socket: usize, notice: &OwnedNotice) {
+        match notice {
+            OwnedNotice::LoggedIn { .. }
+            | OwnedNotice::LoggedOut { .. }
+            | OwnedNotice::Broadcast { .. }
+            | OwnedNotice::BoardPost { .. }
+            | OwnedNotice::RoomPost { .. }
+            | OwnedNotice::PutInRoom { .. } => {
+                let expected = self.conns[socket].expected.pop_front();
+                self.expect(expected.as_ref() == Some(notice), || {
+                    format!("socket {socket} was told {notice:?} instead of {expected:?}")
+                });
+            }
+            OwnedNotice::Message { number, late: _, at_ms, from, text } => {
+                self.told_message(socket, *number, (*at_ms, from, text));
+            }
+            OwnedNotice::RelayedText { link, text } => {
+                let said = self.relayed.remove(text);
+                self.expect(said == Some(*link), || {
+                    format!("{text} comes over link {link}, and was said over {said:?}")
+                });
+            }
+            // Links are looked at elsewhere, and the last word by the client.
+            _ => {}
+        }
+    }
+
+    fn told_message(&mut self, socket: usize, number: u64, (at_ms, from, text): (u64, &str, &str)) {
+        let Some(user) = self.conns[socket].user else {
+            return self.fail(format!("socket {socket} gets messages, and nobody is logged in"));
+        };
+        let newest = std::mem::replace(&mut self.conns[socket].newest_message, number);
+        self.expect(number > newest, || format!("message {number} for {user} after {newest}"));
+        let Some(said) = self.messages.get(&(user, number)).cloned() else {
+            return self.fail(format!("message {number} for {user} was never sent"));
+        };
+        let author = self.state().name(said.author).to_string();
+        let is_same = (said.at_ms, &*author, &*said.text) == (at_ms, from, text);
+        self.expect(is_same, || format!("message {number} for {user} is {said:?}, and says {text}"));
+        let taken = self.conns[socket].taken;
+        self.expect(number > taken, || {
+            format!(
+                "message {number} comes to {user} again though all up to {taken} were acknowledged in order"
+            )
+        });
+        // None that waits is left out.
+        let skipped = self.state().mail.get(&user).and_then(|mailbox| {
+            let waiting = mailbox.waiting.iter().map(|(number, _)| *number);
+            let acked = self.acked.get(&user).copied().unwrap_or(0);
+            waiting.into_iter().find(|other| *other > newest.max(acked) && *other < number)
+        });
+        self.expect(skipped.is_none(), || {
+            format!("message {skipped:?} for {user} was left out before {number}")
+        });
+    }
+
+    /// Whether all messages that wait for the user of a connection were sent on it, or acknowledged before.
+    pub(crate) fn has_all_messages(&self, socket: usize) -> bool {
+        let conn = &self.conns[socket];
+        let Some(mailbox) = conn.user.and_then(|user| self.state().mail.get(&user)) else { return true };
+        let acked = conn.user.and_then(|user| self.acked.get(&user)).copied().unwrap_or(0);
+        mailbox.waiting.back().is_none_or(|(number, _)| *number <= conn.newest_message.max(acked))
+    }
+}

@@ -1,0 +1,63 @@
+//! What clients see of the world.
+
+use std::cell::RefCell;
+use std::rc::Rc;
+
+use crate::clock::{SimClock, Time};
+use crate::kernel::Shared;
+use crate::model::User;
+use crate::oracle::{Oracle, Version};
+use crate::plan::Plan;
+use crate::trace::Trace;
+
+/// The stage.
+pub(crate) struct Stage {
+    pub(crate) kernel: Shared,
+    pub(crate) oracle: Rc<RefCell<Oracle>>,
+    pub(crate) clock: SimClock,
+    pub(crate) plan: Plan,
+    pub(crate) trace: Trace,
+    /// Nothing goes wrong any more, and everybody is to come to an end.
+    pub(crate) is_calm: bool,
+    /// Sockets below this one were there before the server last started.
+    pub(crate) first_socket: usize,
+    /// Of each name: somebody has tried a wrong password.
+    pub(crate) is_suspect: Vec<bool>,
+    /// Of each name: every password that it may have.
+    pub(crate) passwords: Vec<Vec<String>>,
+    /// Faults that were injected.
+    pub(crate) faults: u64,
+}
+
+impl Stage {
+    /// The present time.
+    pub(crate) fn now(&self) -> Time {
+        self.clock.time()
+    }
+
+    /// A name.
+    pub(crate) fn name(&self, index: usize) -> String {
+        format!("u{index}")
+    }
+
+    /// The account of a name.
+    pub(crate) fn user(&self, index: usize) -> Option<User> {
+        self.oracle.borrow().state().user(&self.name(index))
+    }
+
+    /// The present version.
+    pub(crate) fn version(&self) -> Version {
+        self.oracle.borrow().version()
+    }
+
+    /// Something is wrong.
+    pub(crate) fn fail(&self, what: impl Into<String>) {
+        self.oracle.borrow_mut().fail(what);
+    }
+
+    /// Says something to people.
+    pub(crate) fn say(&mut self, line: impl FnOnce() -> String) {
+        let now = self.now();
+        self.trace.say(now, line);
+    }
+}

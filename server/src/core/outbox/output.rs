@@ -216,6 +216,21 @@ impl Output {
         self.put_in_front(begun, pool);
     }
 
+    /// Takes a copy of all that is still to be sent of the feed, and listens no more.
+    pub(super) fn leave_feed(&mut self, feed: &Feed, pool: &mut Pool) {
+        self.keep_rest_of_frame(feed, pool);
+        let mut listener = self.listener();
+        if let Some(own) = &mut self.own {
+            own.take_in(|end, bytes| {
+                while let Some(slice) = feed.next(listener, end) {
+                    bytes.extend_from_slice(slice.bytes());
+                    listener.at = slice.position_after(slice.bytes().len());
+                }
+            });
+        }
+        self.stop_listening();
+    }
+
     fn begun_of_feed<'a>(&self, feed: &'a Feed) -> &'a [u8] {
         if self.at == NEVER { &[] } else { feed.rest_of_frame(self.at) }
     }

@@ -150,6 +150,19 @@ impl Queue {
         self.pieces.push_front(Piece { after: 0, bytes: rest, unasked: 0, is_rest: true });
     }
 
+    /// Has `feed_up_to` append what is sent of the feed before each piece, and so needs the feed no more.
+    pub(super) fn take_in(&mut self, mut feed_up_to: impl FnMut(Position, &mut Vec<u8>)) {
+        for piece in std::mem::take(&mut self.pieces) {
+            let mut bytes = Vec::new();
+            feed_up_to(piece.after, &mut bytes);
+            if !bytes.is_empty() {
+                debug_assert!(self.written == 0, "nothing of the feed comes before what is begun");
+                self.push(0, bytes);
+            }
+            self.pieces.push_back(piece);
+        }
+    }
+
     /// So many pieces are written, and of the next one the first `written` bytes.
     pub(super) fn advance(&mut self, pieces: usize, written: usize, pool: &mut Pool) {
         for piece in self.pieces.drain(..pieces) {

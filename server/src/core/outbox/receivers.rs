@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 use std::time::Instant;
 
+use super::output::Stage;
 use super::{Outbox, alive};
 use crate::core::feed::{Listener, NEVER, Position};
 use crate::forum::AccountId;
@@ -77,8 +78,28 @@ impl Outbox {
                 return Some(id);
             }
         }
-        let furthest = self.lagging.iter().filter_map(|lagging| lagging.first());
-        furthest.map(|(_, id)| *id).find(|id| self.is_too_slow(*id))
+        loop {
+            let mut furthest = self.lagging.iter().filter_map(|lagging| lagging.first());
+            let id = furthest.find(|(_, id)| self.is_too_slow(*id)).map(|(_, id)| *id)?;
+            if !self.leave_feed_if_sealed(id) {
+                return Some(id);
+            }
+        }
+    }
+
+    /// Somebody whose last word is in is sent nothing of what lies behind that in the feed, so it need not be held: it
+    /// takes a copy of what it is still to be sent, and is not too slow. Says whether it is such a one.
+    fn leave_feed_if_sealed(&mut self, id: ConnectionId) -> bool {
+        let is_sealed = self.output(id).is_some_and(|output| output.stage == Stage::Sealed);
+        if is_sealed {
+            self.forget_trouble(id);
+            let Some(output) = alive(&mut self.outputs, id) else { return false };
+            let before = output.queued();
+            output.leave_feed(&self.feed, &mut self.pool);
+            self.queued += output.queued() - before;
+            self.note_trouble(id);
+        }
+        is_sealed
     }
 
     /// Whether it has more unread than a connection may have.

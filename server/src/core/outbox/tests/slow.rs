@@ -52,6 +52,28 @@ fn who_takes_nothing_is_too_slow_once_it_lags_by_more_than_the_limit_and_then_ho
 }
 
 #[test]
+fn who_has_its_last_word_is_sent_all_up_to_it_however_much_others_say_and_holds_nothing_of_that() {
+    let mut crowd = Crowd::new(2, true);
+    crowd.streams[1].room = 10;
+    crowd.say_all(2);
+    crowd.outbox.reply(id(1), 7, &Reply::Pong { payload: b"pong" });
+    crowd.say_all(1);
+    crowd.outbox.last_word(id(1), &notice("goodbye"));
+    crowd.write(1);
+    crowd.say_all(NOTICE_BYTES_MAX / TEXT_BYTES + 1);
+    assert_eq!(crowd.cut_slow(), [0; 0]);
+    crowd.sweep();
+    assert_eq!(crowd.outbox.feed_bytes(), 0);
+    crowd.streams[1].room = usize::MAX;
+    crowd.write(1);
+    let (said, mut pong) = (frame(&"x".repeat(TEXT_BYTES)), Vec::new());
+    Reply::Pong { payload: b"pong" }.encode(7, &mut pong);
+    let expected = [&said[..], &said, &pong, &said, &frame("goodbye")].concat();
+    assert_eq!(crowd.streams[1].taken, expected);
+    assert_eq!(crowd.outbox.queued(id(1)), 0);
+}
+
+#[test]
 fn who_reads_again_before_that_loses_nothing() {
     let mut crowd = Crowd::new(2, true);
     crowd.streams[1].room = 0;

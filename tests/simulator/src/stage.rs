@@ -19,6 +19,8 @@ pub(crate) struct Stage {
     pub(crate) trace: Trace,
     /// Nothing goes wrong any more, and everybody is to come to an end.
     pub(crate) is_calm: bool,
+    /// The server is told to end: nobody asks for anything or comes again.
+    pub(crate) is_ending: bool,
     /// Sockets below this one were there before the server last started.
     pub(crate) first_socket: usize,
     /// Of each name: somebody has tried a wrong password.

@@ -19,6 +19,8 @@ use crate::trace::{Trace, keep_log, take_logged};
 const ANSWER_MAX: Time = 120 * SECOND;
 /// And all is over within this one: some may have to wait for a block, or for a name whose client vanished.
 const CALM_MAX: Time = 400 * SECOND;
+/// How long the server may take to end.
+const END_MAX: Time = 30 * SECOND;
 /// Events of one run, at most.
 const EVENTS_MAX: u64 = 400_000;
 /// How long a client takes at least before it tries again to become a member.
@@ -101,6 +103,7 @@ impl World {
             plan,
             trace,
             is_calm: false,
+            is_ending: false,
             first_socket: 0,
             is_suspect,
             passwords,
@@ -117,23 +120,56 @@ impl World {
             let delay = self.rng.below(self.stage.plan.think);
             self.stage.kernel.borrow_mut().push_after(delay, Event::Client(number));
         }
-        while self.stage.oracle.borrow().failure().is_none() && !self.is_over() {
-            let next = self.stage.kernel.borrow_mut().queue.pop();
-            let Some((at, event)) = next else { break };
-            self.stage.clock.advance_to(at);
-            self.figures.events += 1;
-            self.stage.trace.note(&[at, discriminant(event)]);
-            self.happen(event);
-            self.tell_story();
-            self.machine.attend(&self.stage.plan);
-            if self.figures.events.is_multiple_of(COMPARE_EVERY) {
-                self.compare();
-            }
-            if self.figures.events > EVENTS_MAX {
-                self.stage.fail("it goes on for ever");
-            }
+        while !self.has_failed() && !self.is_over() {
+            self.go_on();
         }
         self.compare();
+        self.end_server();
+        if !self.has_failed() {
+            // What an end in order leaves is all there was.
+            self.machine.start(&self.stage.plan);
+            self.compare();
+        }
+    }
+
+    fn has_failed(&self) -> bool {
+        self.stage.oracle.borrow().failure().is_some()
+    }
+
+    /// Has the next thing happen.
+    fn go_on(&mut self) {
+        let next = self.stage.kernel.borrow_mut().queue.pop();
+        let Some((at, event)) = next else { return self.stage.fail("nothing happens any more") };
+        self.stage.clock.advance_to(at);
+        self.figures.events += 1;
+        self.stage.trace.note(&[at, discriminant(event)]);
+        self.happen(event);
+        self.tell_story();
+        self.machine.attend(&self.stage.plan);
+        if self.figures.events.is_multiple_of(COMPARE_EVERY) {
+            self.compare();
+        }
+        if self.figures.events > EVENTS_MAX {
+            self.stage.fail("it goes on for ever");
+        }
+    }
+
+    /// Ends the server in order: everybody hears goodbye, and it is over soon.
+    fn end_server(&mut self) {
+        self.stage.say(|| "the server is told to end".to_owned());
+        let until = self.stage.now() + END_MAX;
+        self.stage.is_ending = true;
+        self.stage.oracle.borrow_mut().is_ending = true;
+        self.machine.shut_down();
+        while !self.has_failed() && !self.machine.has_ended() {
+            self.go_on();
+            if self.stage.now() > until {
+                self.stage.fail("the server does not end");
+            }
+        }
+        while !self.has_failed() && self.clients.iter().any(|client| client.socket().is_some()) {
+            self.go_on();
+        }
     }
 
     /// What was applied, for people.

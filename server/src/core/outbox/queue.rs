@@ -156,7 +156,10 @@ impl Queue {
             let mut bytes = Vec::new();
             feed_up_to(piece.after, &mut bytes);
             if !bytes.is_empty() {
-                debug_assert!(self.written == 0, "nothing of the feed comes before what is begun");
+                debug_assert!(
+                    self.written == 0 || !self.pieces.is_empty(),
+                    "nothing comes before what is begun"
+                );
                 self.push(0, bytes);
             }
             self.pieces.push_back(piece);

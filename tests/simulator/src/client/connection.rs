@@ -227,7 +227,7 @@ impl Client {
                 connection.last_word = Some(word);
                 stage.oracle.borrow_mut().over(socket);
             }
-            other => self.take_link_notice(stage, other),
+            other => self.take_link_notice(other),
         }
     }
 

@@ -37,26 +37,23 @@ impl Client {
     }
 
     /// Takes what is said of a link.
-    pub(super) fn take_link_notice(&mut self, stage: &mut Stage, notice: &OwnedNotice) {
+    pub(super) fn take_link_notice(&mut self, notice: &OwnedNotice) {
         let Some(connection) = &mut self.connection else { return };
         let port = if self.rng.chance(500) { 0 } else { 7_000 };
         match *notice {
-            OwnedNotice::PrivateQuestion { link, .. } | OwnedNotice::FileQuestion { link, .. } => {
-                if self.rng.chance(800) {
-                    let yes = self.rng.chance(700);
-                    self.tell(&OwnedRequest::AnswerQuestion { link, yes });
-                }
+            OwnedNotice::PrivateQuestion { link, .. } | OwnedNotice::FileQuestion { link, .. }
+                if self.rng.chance(800) =>
+            {
+                let yes = self.rng.chance(700);
+                self.tell(&OwnedRequest::AnswerQuestion { link, yes });
             }
             OwnedNotice::PrepareLink { link, .. } => self.tell(&OwnedRequest::LinkListening { link, port }),
-            OwnedNotice::LinkIntroduction { link, .. } => {
-                if self.rng.chance(500) {
-                    self.tell(&OwnedRequest::LinkReached { link });
-                }
+            OwnedNotice::LinkIntroduction { link, .. } if self.rng.chance(500) => {
+                self.tell(&OwnedRequest::LinkReached { link });
             }
             OwnedNotice::LinkEstablished { link, relayed: true } => connection.links.relayed.push(link),
             OwnedNotice::LinkEnded { link, .. } => connection.links.relayed.retain(|own| *own != link),
             _ => {}
         }
-        let _ = stage;
     }
 }

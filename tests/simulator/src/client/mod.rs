@@ -132,6 +132,9 @@ impl Client {
     /// Takes a step: connects, asks for something, or breaks off. Says whether it was a member's.
     pub(crate) fn step(&mut self, stage: &mut Stage) -> bool {
         self.look_back(stage);
+        if stage.is_ending {
+            return false;
+        }
         let Some(connection) = &self.connection else {
             self.connect(stage);
             return false;

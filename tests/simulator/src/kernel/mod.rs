@@ -156,11 +156,6 @@ impl Kernel {
         (events, std::mem::take(&mut self.door_has_news), is_quiet)
     }
 
-    /// How many descriptors are in use.
-    pub(crate) fn descriptors(&self) -> usize {
-        self.descriptors
-    }
-
     /// Something else takes descriptors.
     pub(crate) fn take_descriptors(&mut self, count: usize) {
         self.descriptors += count;

@@ -63,21 +63,6 @@ impl SimFiles {
         });
     }
 
-    /// The bytes of a file.
-    pub(crate) fn read(&self, name: &str) -> Option<Vec<u8>> {
-        self.with(|contents| contents.names.get(name).map(|index| contents.files[*index].clone()))
-    }
-
-    /// How many files there are.
-    pub(crate) fn len(&self) -> usize {
-        self.with(|contents| contents.names.len())
-    }
-
-    /// Whether there are none.
-    pub(crate) fn is_empty(&self) -> bool {
-        self.len() == 0
-    }
-
     fn with<T>(&self, act: impl FnOnce(&mut Contents) -> T) -> T {
         act(&mut self.0.lock().unwrap_or_else(PoisonError::into_inner))
     }

@@ -166,11 +166,6 @@ impl Machine {
         self.running.as_ref().map(|running| running.server.forum())
     }
 
-    /// How many connections the server has.
-    pub(crate) fn connections(&self) -> usize {
-        self.running.as_ref().map_or(0, |running| running.server.connections())
-    }
-
     /// The files on the disk.
     pub(crate) fn files(&self) -> &SimFiles {
         &self.files

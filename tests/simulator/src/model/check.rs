@@ -105,7 +105,7 @@ impl State {
         match passing {
             Passing::LogIn { account, session, checked, take_over, .. } => {
                 let known = self.accounts.get(account.0 as usize).ok_or(absent)?;
-                if known.hash != *checked {
+                if known.hash != **checked {
                     return Err(No::plain(Refusal::InvalidPassword));
                 }
                 let Some(present) = self.session(account.0) else { return Ok(()) };

@@ -185,7 +185,7 @@ impl World {
 
     fn happen(&mut self, event: Event) {
         match event {
-            Event::Poll => self.machine.poll(&self.stage.plan),
+            Event::Poll => self.machine.go_round(&self.stage.plan),
             Event::Commit => self.machine.commit(),
             Event::Files => self.machine.step_files(),
             Event::Hash => self.machine.step_hashes(),

@@ -134,7 +134,7 @@ impl Kernel {
 
     /// What the poll brings: connections in any order, sometimes one too many, whether somebody knocks, and whether
     /// there was anything.
-    pub(crate) fn poll(&mut self, spurious: u32) -> (Vec<Ready>, bool, bool) {
+    pub(crate) fn take_events(&mut self, spurious: u32) -> (Vec<Ready>, bool, bool) {
         let is_quiet = !self.has_news();
         self.woken = false;
         let mut list = std::mem::take(&mut self.ready);

@@ -252,14 +252,14 @@ impl Machine {
     }
 
     /// The loop polls, if now is the time.
-    pub(crate) fn poll(&mut self, plan: &Plan) {
+    pub(crate) fn go_round(&mut self, plan: &Plan) {
         let now = self.clock.time();
         if self.poll_at.is_none_or(|due| due > now) {
             return;
         }
         self.poll_at = None;
         let Some(Running { server, cycle, .. }) = &mut self.running else { return };
-        let (events, knocks, is_quiet) = self.kernel.borrow_mut().poll(plan.spurious);
+        let (events, knocks, is_quiet) = self.kernel.borrow_mut().take_events(plan.spurious);
         for ready in events {
             if ready.readable {
                 server.readable(ready.id, ready.peer_end);

@@ -249,7 +249,9 @@ impl Client {
         let Some(connection) = &mut self.connection else { return };
         let socket = connection.socket;
         stage.say(|| format!("socket {socket} is closed by the server"));
-        let is_old = socket < stage.first_socket;
+        // Who takes nothing for so long that the server gives up hears nothing either.
+        let was_stuck = stage.kernel.borrow().socket(socket).was_stuck;
+        let is_old = socket < stage.first_socket || was_stuck;
         match connection.last_word {
             None if !is_old => stage.fail(format!("socket {socket} was closed without a word")),
             Some(LastWord::InOrder) if !is_old => {

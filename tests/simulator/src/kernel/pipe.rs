@@ -115,6 +115,11 @@ impl Pipe {
         room * 3 >= self.manners.send_max
     }
 
+    /// Whether the sender was refused room, and was not told of any since.
+    pub(crate) fn is_stuck(&self) -> bool {
+        self.refused
+    }
+
     /// Bytes that have arrived and were not read.
     pub(crate) fn unread(&self) -> usize {
         self.arrived.len()

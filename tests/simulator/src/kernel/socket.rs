@@ -23,6 +23,8 @@ pub(crate) struct Socket {
     pub(super) death: Option<ErrorKind>,
     /// The server has closed its end.
     pub(crate) is_closed: bool,
+    /// When the server closed it, there was no room for what it had to say.
+    pub(crate) was_stuck: bool,
     /// The client was reset.
     pub(crate) client_was_reset: bool,
     /// The client has vanished, and says nothing of it.
@@ -39,6 +41,7 @@ impl Socket {
             is_timed: false,
             death: None,
             is_closed: false,
+            was_stuck: false,
             client_was_reset: false,
             client_is_gone: false,
         }
@@ -208,6 +211,7 @@ impl Drop for SimStream {
         kernel.descriptors -= 1;
         let socket = &mut kernel.sockets[self.index];
         socket.is_closed = true;
+        socket.was_stuck = socket.down.is_stuck();
         if let Some(id) = socket.id.take() {
             kernel.graves.push(id);
             if kernel.graves.len() > GRAVES_MAX {

@@ -39,9 +39,10 @@ impl Oracle {
 
     fn refused_for_space(&mut self, entry: &Entry, command: Option<(ConnectionId, Tag)>) {
         self.check_origin(entry, command);
-        if let (Change::TakeMessages { .. }, Some(actor)) = (&entry.change, entry.actor) {
+        if let (Change::TakeMessages { up_to }, Some(actor)) = (&entry.change, entry.actor) {
             self.taken.remove(&actor.0);
-            self.untaken.insert(actor.0);
+            let refused = self.untaken.entry(actor.0).or_default();
+            *refused = up_to.0.max(*refused);
             let own = self.conns.iter_mut().filter(|conn| conn.user == Some(actor.0));
             own.for_each(|conn| conn.taken = 0);
         }
@@ -160,8 +161,8 @@ impl Oracle {
                 self.tell_all(creator, |user| members.contains(&user), &notice);
             }
             (Change::SendMessage { to, .. }, _) => self.note_message(to.0),
-            (Change::TakeMessages { .. }, _) => {
-                actor.map(|user| self.untaken.remove(&user));
+            (Change::TakeMessages { up_to }, _) => {
+                self.untaken.retain(|user, refused| Some(*user) != actor || *refused > up_to.0);
             }
             _ => {}
         }

@@ -9,7 +9,7 @@ mod entries;
 mod log;
 mod notices;
 
-use std::collections::{BTreeMap, HashMap, HashSet, VecDeque};
+use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::rc::Rc;
 
 use forum_common::wire::{LinkId, OwnedNotice, OwnedRequest, Tag};
@@ -40,8 +40,8 @@ pub(crate) struct Oracle {
     taken: HashMap<User, u64>,
     /// Texts that were said over links through the server, and were not heard yet.
     relayed: HashMap<String, LinkId>,
-    /// Users for whose last acknowledgement there was no space.
-    untaken: HashSet<User>,
+    /// Users for whose acknowledgement, up to this message, there was no space.
+    untaken: HashMap<User, u64>,
     /// The server is told to end: nobody hears who goes.
     pub(crate) is_ending: bool,
     failure: Option<String>,
@@ -145,7 +145,7 @@ impl Oracle {
     /// A connection has ended in order after all that was sent on it was taken: what was acknowledged there is gone.
     pub(crate) fn left_in_order(&mut self, socket: usize, acked: u64) {
         if let Some(user) = self.conns[socket].user
-            && !self.untaken.contains(&user)
+            && !self.untaken.contains_key(&user)
         {
             let newest = self.taken.entry(user).or_default();
             *newest = (*newest).max(acked);

@@ -22,6 +22,7 @@ mod interrupts;
 pub mod journal;
 pub mod net;
 pub mod network;
+pub mod planted;
 pub mod random;
 pub mod replay;
 pub mod session;

@@ -42,6 +42,7 @@ use crate::core::pipeline::Origin;
 use crate::core::transfers::TransferKey;
 use crate::forum::{AccountId, Change, Forum, Keyed, SessionId};
 use crate::journal::Journal;
+use crate::planted::{Bug, planted};
 use crate::random::Random;
 use crate::session::input::{ProtocolError, Taken};
 use crate::session::{ConnectionId, Task, Wait};
@@ -146,7 +147,7 @@ impl<J: Journal> Core<J> {
             _ => {}
         }
         let key = keyed(&request);
-        if let Some(key) = key
+        if let Some(key) = key.filter(|_| !planted(Bug::KeyIsNotLookedUp))
             && let Some(result) = self.forum.keys.find(account, key)
         {
             if in_flight {
@@ -212,6 +213,7 @@ impl<J: Journal> Core<J> {
                 Some(Wait::Transfers)
             }
             // A refusal is an answer like any other: it waits for those before it.
+            Decision::List(..) if planted(Bug::ListOvertakesChanges) => None,
             Decision::Reject(_) | Decision::List(..) | Decision::Act => own_entries,
         }
     }
@@ -276,6 +278,9 @@ impl<J: Journal> Core<J> {
         if nothing_in_flight && let Err(refused) = self.forum.check(Some(account), &change) {
             self.refuse(id, tag, &refused.into());
         } else {
+            if planted(Bug::ChangeIsProposedTwice) && key.is_none() {
+                self.propose(Origin::Nobody, Some(account), change.clone());
+            }
             self.propose_keyed(Origin::Command(id, tag), Some(account), key, change);
         }
     }

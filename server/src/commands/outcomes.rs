@@ -15,6 +15,7 @@ use crate::core::pipeline::{Decided, Origin, Proposal};
 use crate::core::{Applied, Core};
 use crate::forum::{AccountId, Answer, Change, Effect, Entry, Keyed, Passing};
 use crate::journal::Journal;
+use crate::planted::{Bug, planted};
 use crate::session::{ConnectionId, Unapplied, Wait};
 use crate::workers::passwords::PasswordHash;
 
@@ -131,6 +132,7 @@ impl<J: Journal> Core<J> {
         let mut result = if is_ordered {
             self.forum.apply(&entry).map_err(Rejection::from)
         } else {
+            self.plant_refused(&entry);
             Err(Rejection::NoSpace)
         };
         if let Some(watch) = &mut self.watch {
@@ -147,6 +149,19 @@ impl<J: Journal> Core<J> {
         }
         if let Ok(effect) = &mut result {
             self.tell(&entry, effect);
+        }
+    }
+
+    /// What was refused for space is counted as in flight for ever: a bug to plant.
+    fn plant_refused(&mut self, entry: &Entry) {
+        if !planted(Bug::CounterStaysUpWhenAChangeIsRefusedForSpace) {
+            return;
+        }
+        let counters = self.pipeline.in_flight_mut();
+        match &entry.change {
+            Change::Post { title, .. } => counters.raise(Subject::PostsIn(title.clone()), 0),
+            Change::SendMessage { to, text } => counters.raise(Subject::MailTo(*to), text.len() as u64),
+            _ => {}
         }
     }
 
@@ -171,7 +186,9 @@ impl<J: Journal> Core<J> {
             (Effect::LinksLeft(steps), ..) => steps.iter().for_each(|step| self.tell_link(entry, step)),
             (Effect::ThreadRemoved { id, thread }, ..) => self.thread_removed(*id, thread),
             (Effect::MessageStored(to), ..) => {
-                if let Some(connection) = self.connection_of(*to) {
+                if let Some(connection) = self.connection_of(*to)
+                    && !planted(Bug::MessageIsNotPushed)
+                {
                     self.deliver(connection);
                 }
             }

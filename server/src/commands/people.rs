@@ -11,6 +11,7 @@ use crate::core::limits::Subject;
 use crate::core::pipeline::Origin;
 use crate::forum::{AccountId, Change, Departure, Entry, Passing, SessionId, Users};
 use crate::journal::Journal;
+use crate::planted::{Bug, planted};
 use crate::session::ConnectionId;
 
 /// `broadcast`: to everyone online at one moment, stored nowhere.
@@ -64,7 +65,11 @@ impl<J: Journal> Core<J> {
     /// Shows everybody what somebody says to all.
     pub(crate) fn tell_broadcast(&mut self, author: AccountId, at_ms: u64, text: &Text, hidden_from: &Users) {
         let from = self.forum.name_of(author);
-        self.outbox.say(author, hidden_from.clone(), &Notice::Broadcast { at_ms, from, text });
+        let hidden_from = match planted(Bug::BroadcastReachesWhoHasBlockedItsAuthor) {
+            true => Users::default(),
+            false => hidden_from.clone(),
+        };
+        self.outbox.say(author, hidden_from, &Notice::Broadcast { at_ms, from, text });
     }
 
     /// A user is online: welcomes it if it is here, and tells all others.
@@ -142,6 +147,10 @@ impl<J: Journal> Core<J> {
             return;
         }
         let name = self.forum.name_of(account);
-        self.outbox.announce_presence(account, hidden_from.clone(), &Notice::LoggedOut { name });
+        let hidden_from = match planted(Bug::LogOutIsToldToWhomTheUserHasBlocked) {
+            true => Users::default(),
+            false => hidden_from.clone(),
+        };
+        self.outbox.announce_presence(account, hidden_from, &Notice::LoggedOut { name });
     }
 }

@@ -7,6 +7,7 @@ use crate::core::Core;
 use crate::core::listing::Listing;
 use crate::core::outbox::QUEUED_BYTES_LOW;
 use crate::journal::Journal;
+use crate::planted::{Bug, planted};
 use crate::session::{ConnectionId, Task, Wait};
 
 impl<J: Journal> Core<J> {
@@ -40,7 +41,9 @@ impl<J: Journal> Core<J> {
         if listing.is_copying() {
             listing.copy();
             if listing.is_copying() {
-                self.sessions.wake(id);
+                if !planted(Bug::ConnectionIsNotWokenWhenItsWaitEnds(Wait::Rows)) {
+                    self.sessions.wake(id);
+                }
                 return false;
             }
         }

@@ -10,6 +10,7 @@ use super::deadlines::Deadline;
 use super::outbox::QUEUED_BYTES_LOW;
 use super::{Core, DRAINING, TURNED_AWAY_DRAINING};
 use crate::journal::Journal;
+use crate::planted::{Bug, planted};
 use crate::session::{ConnectionId, DrainingStage, Phase, Wait};
 
 impl<J: Journal> Core<J> {
@@ -89,6 +90,9 @@ impl<J: Journal> Core<J> {
     /// Ends a connection whose last word is queued, and which has so much time to read what is.
     pub(crate) fn end(&mut self, id: ConnectionId, time: Duration) {
         self.depart(id);
+        if planted(Bug::GoodbyeIsNotWaitedFor) {
+            return self.condemn(id);
+        }
         let time = if self.sessions.was_turned_away(id) { TURNED_AWAY_DRAINING } else { time };
         let due = self.time.now + time;
         if let Some(session) = self.sessions.get_mut(id) {
@@ -102,7 +106,9 @@ impl<J: Journal> Core<J> {
     /// Ends a connection that broke.
     pub(crate) fn lost(&mut self, id: ConnectionId, error: &io::Error) {
         info!("{} connection lost: {error}", self.label(id));
-        self.depart(id);
+        if !planted(Bug::LostConnectionStaysOnline) {
+            self.depart(id);
+        }
         self.condemn(id);
     }
 

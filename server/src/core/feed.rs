@@ -22,6 +22,7 @@ use forum_common::limits::FRAME_BYTES_MAX;
 use forum_common::wire::frame;
 
 use crate::forum::{AccountId, Users};
+use crate::planted::{Bug, planted};
 
 /// A segment that has as many bytes takes no more frames. A listener needs one write for each segment, and memory is
 /// freed by segments: as many bytes as a socket's buffer takes at once, and few beside what one listener may lack.
@@ -222,7 +223,8 @@ impl Log {
         let after = segment.runs.partition_point(|run| run.first < bound);
         let unwanted = segment.first_unwanted(account, run, after);
         if unwanted == Some(run) {
-            return Stretch::Unwanted(segment.end_of_run(run));
+            let last = run + usize::from(planted(Bug::FeedSkipsAnItemAfterOneThatIsNotWanted));
+            return Stretch::Unwanted(segment.end_of_run(last.min(segment.runs.len() - 1)));
         }
         let end = match unwanted {
             Some(unwanted) => segment.runs[unwanted].start as usize,

@@ -10,6 +10,7 @@ use crate::forum::{
     Forum, History, Item, OnlineListing, Post, RoomId, RoomsListing, Sequence, ThreadId, ThreadListing,
     ThreadRow, ThreadsListing, TimedPost,
 };
+use crate::planted::{Bug, planted};
 
 /// Which part of a list is wanted.
 #[derive(Debug, Clone, Copy, Default)]
@@ -118,10 +119,30 @@ impl Listing {
     pub fn next_reply<'a>(&'a mut self, forum: &'a Forum) -> Reply<'a> {
         let is_full = self.left == 0;
         let last = self.last;
+        if planted(Bug::ListShowsTwoInstants) && last > 0 {
+            self.mix_instants(forum);
+        }
         match self.next_item(forum) {
             Some(_) if is_full => Reply::EndOfList { next: Some(last) },
             Some(item) => item,
             None => Reply::EndOfList { next: None },
+        }
+    }
+
+    /// Goes on with the present state: a bug to plant.
+    fn mix_instants(&mut self, forum: &Forum) {
+        match &mut self.rows {
+            Rows::Thread(id, rows) => {
+                if let Some(Ok(present)) = forum.threads.get(*id).map(|thread| thread.list(None)) {
+                    *rows = present;
+                    rows.skip_past(self.last);
+                }
+            }
+            Rows::Board(rows) => {
+                *rows = History::all(&forum.board);
+                rows.skip_past(self.last);
+            }
+            _ => {}
         }
     }
 

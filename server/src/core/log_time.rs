@@ -4,6 +4,8 @@
 
 use std::time::{Duration, Instant};
 
+use crate::planted::{Bug, planted};
+
 /// How far the log is ahead before that is worth a warning, and steps: `RDM` compares whole seconds, so less
 /// is not noticed.
 const AHEAD_MS_MIN: u64 = 1_000;
@@ -47,6 +49,9 @@ impl LogTime {
     /// everything before it, so that who asks for what is later than the last time they saw finds it; but not
     /// if so many come that the clock would never catch up.
     pub(crate) fn next(&mut self, now: Instant, clock_ms: u64, newest_ms: u64, is_read_by_time: bool) -> u64 {
+        if planted(Bug::TimeOfTheLogGoesBack) {
+            return clock_ms;
+        }
         let is_ahead = newest_ms.saturating_sub(clock_ms) >= AHEAD_MS_MIN;
         if is_ahead && is_read_by_time && self.take_step(now) {
             return (newest_ms / STEP_MS + 1).saturating_mul(STEP_MS).max(newest_ms);

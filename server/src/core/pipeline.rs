@@ -282,7 +282,7 @@ impl<J: Journal> Pipeline<J> {
 
     fn take_pending(&mut self, ticket: Ticket) -> Option<Pending> {
         let pending = usize::try_from(ticket.0).ok().and_then(|key| self.pending.try_remove(key));
-        debug_assert!(pending.is_some(), "the journal gives back what was not proposed: {ticket:?}");
+        debug_assert!(pending.is_some() || ticket.is_planted(), "{ticket:?} was not proposed");
         let pending = pending?;
         self.pending_bytes -= pending.bytes as usize;
         self.in_flight.lower_for(&pending.entry);

@@ -5,6 +5,7 @@ use std::collections::VecDeque;
 
 use slab::Slab;
 
+use crate::planted::{Bug, planted};
 use crate::session::{ConnectionId, Member, Session};
 
 /// Places that a queue of connections keeps while it is empty.
@@ -34,9 +35,14 @@ struct Slot {
     condemned: bool,
 }
 
+/// Whether the slot is that of this connection, and not of one that had it before.
+fn is_meant(slot: &Slot, id: ConnectionId) -> bool {
+    slot.generation == id.generation || planted(Bug::EventForTheDeadReachesWhoHasItsSlot)
+}
+
 /// The slot of a connection, while it lives.
 fn alive(slab: &mut Slab<Slot>, id: ConnectionId) -> Option<&mut Slot> {
-    slab.get_mut(id.slot as usize).filter(|slot| slot.generation == id.generation && !slot.condemned)
+    slab.get_mut(id.slot as usize).filter(|slot| is_meant(slot, id) && !slot.condemned)
 }
 
 /// The first of a queue. One that a rush of connections made long gives its memory back when it is empty.
@@ -91,7 +97,7 @@ impl Sessions {
     }
 
     fn slot(&self, id: ConnectionId) -> Option<&Slot> {
-        self.slab.get(id.slot as usize).filter(|slot| slot.generation == id.generation && !slot.condemned)
+        self.slab.get(id.slot as usize).filter(|slot| is_meant(slot, id) && !slot.condemned)
     }
 
     /// The session of a connection, while it lives.

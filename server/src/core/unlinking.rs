@@ -15,6 +15,7 @@ use crate::core::Core;
 use crate::core::pipeline::{Origin, Proposal};
 use crate::forum::Change;
 use crate::journal::{Journal, Sequence};
+use crate::planted::{Bug, planted};
 use crate::workers::files::FileId;
 
 /// Files that one entry strikes from the list, so that applying it is no stall.
@@ -46,8 +47,9 @@ impl<J: Journal> Core<J> {
     pub(crate) fn unlink_durable(&mut self) {
         let durable = self.pipeline.durable();
         let waiting = &mut self.unlinking.waiting;
-        while waiting.front().is_some_and(|(removal, _)| *removal <= durable)
-            && let Some((_, files)) = waiting.pop_front()
+        while waiting.front().is_some_and(|(removal, _)| {
+            *removal <= durable || planted(Bug::FilesAreUnlinkedBeforeTheRemovalIsDurable)
+        }) && let Some((_, files)) = waiting.pop_front()
         {
             self.files.unlink(files);
         }

@@ -2,6 +2,7 @@
 //! a broadcast asks once for all who have blocked its sender.
 
 use super::AccountId;
+use crate::planted::{Bug, planted};
 
 /// A set of users; a clone is O(1).
 pub type Users = imbl::OrdSet<AccountId>;
@@ -45,6 +46,9 @@ impl Blocks {
         for (map, key, member) in
             [(&mut self.by_blocker, blocker, blocked), (&mut self.by_blocked, blocked, blocker)]
         {
+            if planted(Bug::UnblockedUserIsStillNotHeard) && key == blocked {
+                continue;
+            }
             if let Some(users) = map.get_mut(&key) {
                 users.remove(&member);
                 if users.is_empty() {

@@ -8,6 +8,7 @@ use std::fmt;
 use byteorder::{BigEndian, ByteOrder};
 
 use super::{Class, Ticket};
+use crate::planted::{Bug, planted};
 
 /// Bytes after which a row of the log is full and the next entry begins another: a row is what replay reads,
 /// and what damage takes, at once. It is longer by at most one entry.
@@ -207,6 +208,10 @@ impl Gathering {
     /// Takes an entry as [`Journal::propose`](super::Journal::propose) does on a single node.
     pub(super) fn add(&mut self, ticket: Ticket, class: Class, encode: impl FnOnce(&mut Vec<u8>)) -> usize {
         match class {
+            Class::Kept if planted(Bug::AnswerBeforeTheCommit) => {
+                self.passing.push(Some(ticket), |_| {});
+                self.batch.push(Some(Ticket::PLANTED), encode)
+            }
             Class::Kept => self.batch.push(Some(ticket), encode),
             Class::Passing => self.passing.push(Some(ticket), |_| {}),
         }

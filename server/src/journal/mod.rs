@@ -16,6 +16,7 @@ mod sqlite;
 
 use std::fmt;
 
+use crate::planted::{Bug, planted};
 pub use batch::{Batch, Cursor};
 pub use memory::MemoryJournal;
 pub use sqlite::{
@@ -72,6 +73,16 @@ pub type Chunks = Box<dyn Iterator<Item = Vec<u8>> + Send>;
 /// journal, and it may be used again once it came back.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Ticket(pub u64);
+
+impl Ticket {
+    /// Of what a planted bug has answered already.
+    const PLANTED: Self = Self(u64::MAX);
+
+    /// Whether it is [`Ticket::PLANTED`].
+    pub(crate) fn is_planted(self) -> bool {
+        planted(Bug::AnswerBeforeTheCommit) && self == Self::PLANTED
+    }
+}
 
 /// Whether an entry outlives the process.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 use super::connection::{Connection, Stream};
 use crate::core::deadlines::{Deadline, Deadlines};
 use crate::core::outbox::Outbox;
+use crate::planted::{Bug, planted};
 use crate::session::ConnectionId;
 
 /// How often in the stall time-out somebody who takes nothing is looked at.
@@ -26,6 +27,11 @@ struct Slot<S> {
     generation: u32,
     /// It has a place among those who may have stalled.
     is_watched: bool,
+}
+
+/// Whether the slot is that of this connection, and not of one that had it before.
+fn is_meant(generation: u32, id: ConnectionId) -> bool {
+    generation == id.generation || planted(Bug::EventForTheDeadReachesWhoHasItsSlot)
 }
 
 impl<S: Stream> Connections<S> {
@@ -55,7 +61,7 @@ impl<S: Stream> Connections<S> {
     /// The connection, until it is removed.
     pub(super) fn get(&self, id: ConnectionId) -> Option<&Connection<S>> {
         let slot = self.slots.get(id.slot as usize)?.as_ref()?;
-        (slot.generation == id.generation).then_some(&slot.connection)
+        is_meant(slot.generation, id).then_some(&slot.connection)
     }
 
     /// The connection, until it is removed.
@@ -64,7 +70,7 @@ impl<S: Stream> Connections<S> {
     }
 
     fn slot_mut(&mut self, id: ConnectionId) -> Option<&mut Slot<S>> {
-        self.slots.get_mut(id.slot as usize)?.as_mut().filter(|slot| slot.generation == id.generation)
+        self.slots.get_mut(id.slot as usize)?.as_mut().filter(|slot| is_meant(slot.generation, id))
     }
 
     /// Writes what waits for a connection.

@@ -17,6 +17,7 @@ use rustix::io::Errno;
 use socket2::{Domain, Protocol, Socket, Type};
 
 use super::connection::Stream;
+use crate::planted::{Bug, planted};
 
 /// Connections that may wait to be accepted; the kernel may allow fewer.
 const BACKLOG: i32 = 4_096;
@@ -158,6 +159,7 @@ impl<D: Door> Listener<D> {
             Err(error) if is_out_of_descriptors(&error) => {
                 warn!("out of descriptors at {connections} connections; newcomers are turned away");
                 self.pause = Some(Pause { until: now + PAUSE, connections });
+                self.is_ready = !planted(Bug::ListenerStaysDeafAfterDescriptorsRanOut);
                 self.turn_one_away();
             }
             // The newcomer's own trouble, for instance a connection that was reset while it waited. The next is asked

@@ -22,6 +22,7 @@ use crate::core::deadlines::Deadline;
 use crate::core::{Core, Time};
 use crate::forum::Forum;
 use crate::journal::Journal;
+use crate::planted::{Bug, planted};
 use crate::session::input::{Pause, Share};
 use crate::session::{Address, ConnectionId};
 use crate::workers::passwords::PasswordHash;
@@ -69,6 +70,10 @@ impl<S: Stream, J: Journal, C: Clock> Server<S, J, C> {
     pub fn readable(&mut self, id: ConnectionId, peer_end: PeerEnd) {
         let Some(connection) = self.connections.get_mut(id) else { return };
         connection.mark_readable(peer_end);
+        if planted(Bug::FinIsTakenBeforeTheInputBeforeIt) && peer_end == PeerEnd::Finished {
+            self.core.input_ended(id);
+        }
+        let Some(connection) = self.connections.get_mut(id) else { return };
         // Who waits reads nothing, and so would not find out; and what it waits for may end in this turn.
         match self.core.is_waiting(id).then(|| connection.death()).flatten() {
             Some(error) => self.core.lost(id, &error),

@@ -10,6 +10,7 @@ use crate::core::lifecycle::Lifecycle;
 use crate::core::outbox::QUEUED_BYTES_HIGH;
 
 use crate::journal::Journal;
+use crate::planted::{Bug, planted};
 use crate::session::{ConnectionId, Phase, Wait};
 
 /// What one connection gets of a turn: a busy peer must not starve the rest.
@@ -153,7 +154,9 @@ impl<J: Journal> Core<J> {
 
     /// Takes a frame after the last word, or while the server ends: only what the client has taken is noted.
     fn take_late_frame(&mut self, id: ConnectionId, frame: &Frame<'_>) -> Result<Taken, ProtocolError> {
-        if let Ok(Request::AckMessages { up_to }) = Request::decode(frame) {
+        if let Ok(Request::AckMessages { up_to }) = Request::decode(frame)
+            && !planted(Bug::AcknowledgementAfterTheGoodbyeIsDropped)
+        {
             let _ = self.take_ack(id, up_to);
         }
         Ok(Taken::Yes)

@@ -20,11 +20,15 @@
 use crate::core::Core;
 use crate::core::outbox::QUEUED_BYTES_LOW;
 use crate::journal::Journal;
+use crate::planted::{Bug, planted};
 use crate::session::{ConnectionId, Phase, Task, Wait};
 
 impl<J: Journal> Core<J> {
     /// What a connection may have waited for has ended, or part of it: wakes it if that is so.
     pub(crate) fn wait_ended(&mut self, id: ConnectionId, wait: Wait) {
+        if planted(Bug::ConnectionIsNotWokenWhenItsWaitEnds(wait)) {
+            return;
+        }
         if self.sessions.get(id).is_some_and(|session| session.waits_for == Some(wait)) {
             self.sessions.wake(id);
         }

@@ -20,7 +20,7 @@ use crate::descriptors::Budget;
 use crate::directory::Directory;
 use crate::forum::Forum;
 use crate::journal::{Durability, DurableLog, LogReader, SqliteJournal};
-use crate::net::turn::{Helpers, Server, Settings};
+use crate::net::turn::{ENTRY_BYTES_MAX, Helpers, Server, Settings};
 use crate::net::{self, EventLoop, Wake, signals};
 use crate::random::Random;
 use crate::replay;
@@ -111,6 +111,7 @@ fn settings(
     Ok(Settings {
         limits: Limits { max_total_uploads: budget.uploads, ..arguments.limits.clone() },
         connections_max: budget.connections,
+        entry_bytes_max: ENTRY_BYTES_MAX,
         attempts_max,
         block_duration: Duration::from_secs(arguments.block_duration),
         login_timeout: Duration::from_secs(arguments.login_timeout),

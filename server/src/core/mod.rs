@@ -63,6 +63,9 @@ pub(crate) const TURNED_AWAY_DRAINING: Duration = Duration::from_secs(2);
 /// Passing entries that are applied between two requests. There are more when many have come or gone at once.
 const PASSED_SHARE: usize = 64;
 
+/// Bytes of all entries in flight, unless a simulation wants less.
+pub const ENTRY_BYTES_MAX: usize = 64 * 1024 * 1024;
+
 /// What the server is told when it starts, and never again.
 #[derive(Debug)]
 pub struct Settings {
@@ -70,6 +73,8 @@ pub struct Settings {
     pub limits: Limits,
     /// Connections at once.
     pub connections_max: usize,
+    /// Bytes of all entries in flight; past it every change waits.
+    pub entry_bytes_max: usize,
     /// Wrong passwords in a row before no more are checked.
     pub attempts_max: u8,
     /// For how long.
@@ -170,7 +175,7 @@ impl<J: Journal> Core<J> {
                 settings.limits.max_total_notice_bytes,
                 time.now,
             ),
-            pipeline: Pipeline::new(helpers.journal, time, forum.at_ms(), settings.limits.snapshot_log_bytes),
+            pipeline: Pipeline::new(helpers.journal, time, forum.at_ms(), &settings),
             forum,
             unlinking: Unlinking::default(),
             removal: Removal::default(),

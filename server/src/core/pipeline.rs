@@ -16,16 +16,13 @@ use forum_common::wire::{LinkId, Tag};
 use log::{info, warn};
 use slab::Slab;
 
-use super::Time;
 use super::limits::InFlight;
 use super::log_time::LogTime;
 use super::transfers::TransferKey;
+use super::{Settings, Time};
 use crate::forum::{AccountId, Change, Entry, Kept, Keyed};
 use crate::journal::{Batch, Class, Cursor, Journal, Outcome, SNAPSHOT_CHUNK_BYTES, Sequence, Ticket};
 use crate::session::ConnectionId;
-
-/// Bytes of all entries in flight; past it every change waits.
-const ALL_ENTRY_BYTES_MAX: usize = 64 * 1024 * 1024;
 
 /// Who waits for what becomes of an entry.
 #[derive(Debug, Clone, Copy)]
@@ -104,6 +101,8 @@ pub(crate) struct Pipeline<J> {
     /// Entries that are proposed and not decided, each at the place that its ticket names.
     pending: Slab<Pending>,
     pending_bytes: usize,
+    /// Past it every change waits.
+    pending_bytes_max: usize,
     /// What limits count of those entries, and of uploads.
     in_flight: InFlight,
     /// The time of the newest kept entry that was proposed, and of the newest that is in the log.
@@ -129,13 +128,14 @@ pub(crate) struct Pipeline<J> {
 
 impl<J: Journal> Pipeline<J> {
     /// A pipeline that begins at a time of the log, `newest_ms`.
-    pub(crate) fn new(journal: J, time: Time, newest_ms: u64, snapshot_log_bytes: u64) -> Self {
+    pub(crate) fn new(journal: J, time: Time, newest_ms: u64, settings: &Settings) -> Self {
         let mut pipeline = Self {
             // A start makes all of the log durable before it is replayed.
             applied: journal.durable(),
             journal,
             pending: Slab::new(),
             pending_bytes: 0,
+            pending_bytes_max: settings.entry_bytes_max,
             in_flight: InFlight::default(),
             newest_ms,
             ordered_ms: newest_ms,
@@ -145,7 +145,7 @@ impl<J: Journal> Pipeline<J> {
             has_news: false,
             waiting_for_room: Vec::new(),
             snapshot_bytes: Arc::default(),
-            snapshot_log_bytes,
+            snapshot_log_bytes: settings.limits.snapshot_log_bytes,
             refused_for_space: 0,
         };
         pipeline.warn_of_time(time);
@@ -340,7 +340,7 @@ impl<J: Journal> Pipeline<J> {
     /// Whether `id` may propose one more, as far as the memory for all goes; if not, it is named by
     /// [`Pipeline::take_waiting_for_room`].
     pub(crate) fn ask_for_room(&mut self, id: ConnectionId) -> bool {
-        let has_room = self.pending_bytes < ALL_ENTRY_BYTES_MAX;
+        let has_room = self.pending_bytes < self.pending_bytes_max;
         if !has_room {
             self.waiting_for_room.push(id);
         }

@@ -28,7 +28,7 @@ use crate::session::{Address, ConnectionId};
 use crate::workers::passwords::PasswordHash;
 
 pub use crate::core::transfers::TransferKey;
-pub use crate::core::{Applied, Helpers, Settings, Watch};
+pub use crate::core::{Applied, ENTRY_BYTES_MAX, Helpers, Settings, Watch};
 
 /// Connections that are removed in one turn: closing a socket takes some 5 µs.
 const REAP_SHARE: usize = 128;

@@ -80,6 +80,8 @@ pub(crate) struct Faults {
     pub(crate) no_space: u32,
     /// The files' disk is full.
     pub(crate) no_file_space: u32,
+    /// Syncs of a file fail.
+    pub(crate) file_sync: u32,
     /// The time of day is set.
     pub(crate) wall_jump: u32,
     /// Accept fails.
@@ -137,6 +139,13 @@ pub(crate) struct Plan {
     pub(crate) max_posts: usize,
     pub(crate) max_mailbox: usize,
     pub(crate) max_notice_bytes: usize,
+    pub(crate) max_listing_bytes: usize,
+    pub(crate) entry_bytes_max: usize,
+    pub(crate) snapshot_log_bytes: u64,
+    /// Committed is durable; else only each second.
+    pub(crate) always_durable: bool,
+    /// Threads that are there from the beginning.
+    pub(crate) threads: usize,
     pub(crate) max_requests_per_second: u32,
     pub(crate) idle_seconds: u64,
 }
@@ -187,6 +196,11 @@ impl Plan {
             max_posts: *rng.pick(&[8, 1_000, 1_000]),
             max_mailbox: *rng.pick(&[4, 1_000, 1_000]),
             max_notice_bytes: *rng.pick(&[2_000, 1 << 20, 1 << 20]),
+            max_listing_bytes: *rng.pick(&[1_000, 1 << 20, 1 << 20]),
+            entry_bytes_max: *rng.pick(&[300, 3_000, 1 << 20, 1 << 20]),
+            snapshot_log_bytes: *rng.pick(&[500, 5_000, 1 << 30]),
+            always_durable: rng.chance(700),
+            threads: *rng.pick(&[0, 0, 0, 0, 0, 0, 0, 600]),
             max_requests_per_second: *rng.pick(&[0, 0, 0, 20]),
             idle_seconds: *rng.pick(&[0, 0, 0, 20]),
         };
@@ -254,6 +268,7 @@ impl Faults {
             stall: rate(rng, 60),
             no_space: rate(rng, 60),
             no_file_space: rate(rng, 60),
+            file_sync: rate(rng, 60),
             wall_jump: rate(rng, 30),
             accept: rate(rng, 60),
             descriptors: rate(rng, 30),

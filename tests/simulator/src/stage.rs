@@ -21,8 +21,6 @@ pub(crate) struct Stage {
     pub(crate) is_calm: bool,
     /// The server is told to end: nobody asks for anything or comes again.
     pub(crate) is_ending: bool,
-    /// Sockets below this one were there before the server last started.
-    pub(crate) first_socket: usize,
     /// Of each name: somebody has tried a wrong password.
     pub(crate) is_suspect: Vec<bool>,
     /// Of each name: every password that it may have.

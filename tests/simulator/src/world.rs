@@ -4,10 +4,13 @@
 use std::cell::RefCell;
 use std::rc::Rc;
 
+use forum_common::names::{Password, Title, UserName};
+use forumd::forum::{AccountId, Change, Entry};
+
 use crate::client::Client;
 use crate::clock::{MS, SECOND, SimClock, Time};
 use crate::kernel::{Event, Kernel, Shared};
-use crate::machine::Machine;
+use crate::machine::{Machine, hash};
 use crate::model::compare;
 use crate::oracle::Oracle;
 use crate::plan::{Limits, Plan};
@@ -104,7 +107,6 @@ impl World {
             trace,
             is_calm: false,
             is_ending: false,
-            first_socket: 0,
             is_suspect,
             passwords,
             faults: 0,
@@ -115,6 +117,7 @@ impl World {
 
     /// Lives it to its end.
     pub(crate) fn run(&mut self) {
+        self.preload();
         self.machine.start(&self.stage.plan);
         for number in 0..self.clients.len() {
             let delay = self.rng.below(self.stage.plan.think);
@@ -130,6 +133,19 @@ impl World {
             self.machine.start(&self.stage.plan);
             self.compare();
         }
+    }
+
+    /// Has the forum begin with threads, as many as the plan wants.
+    fn preload(&mut self) {
+        if self.stage.plan.threads == 0 {
+            return;
+        }
+        let at_ms = self.stage.clock.day_ms();
+        let password = format!("secret of {}", self.stage.name(0));
+        let entries = founding(&self.stage.name(0), &password, self.stage.plan.threads, at_ms);
+        self.stage.passwords[0].push(password);
+        self.stage.oracle.borrow_mut().preload(&entries);
+        self.machine.preload(entries);
     }
 
     fn has_failed(&self) -> bool {
@@ -187,6 +203,7 @@ impl World {
         match event {
             Event::Poll => self.machine.go_round(&self.stage.plan),
             Event::Commit => self.machine.commit(),
+            Event::Sync => self.machine.sync(),
             Event::Files => self.machine.step_files(),
             Event::Hash => self.machine.step_hashes(),
             Event::Client(number) => self.step(number),
@@ -245,7 +262,6 @@ impl World {
         self.figures.entries += self.stage.version() as u64;
         self.machine.crash(power);
         self.figures.crashes += 1;
-        self.stage.first_socket = self.stage.kernel.borrow().sockets();
         let down = self.rng.magnitude(MS, 3 * SECOND);
         self.stage.kernel.borrow_mut().push_after(down, Event::Start);
     }
@@ -264,6 +280,7 @@ impl World {
         self.stage.plan.calm();
         self.machine.fill_log(0);
         self.machine.files().fill_up_after(None);
+        self.machine.files().fail_syncs(0);
         self.stage.kernel.borrow_mut().soothe(Plan::gentle());
         let count = std::mem::take(&mut self.hogged);
         self.stage.kernel.borrow_mut().give_descriptors(count);
@@ -287,6 +304,11 @@ impl World {
             let appends = self.rng.chance(500).then(|| self.rng.below(4) as usize);
             self.machine.files().fill_up_after(appends);
             self.stage.faults += u64::from(appends.is_some());
+        }
+        if self.rng.chance(faults.file_sync) {
+            self.stage.say(|| "the next sync of a file fails".to_owned());
+            self.machine.files().fail_syncs(1);
+            self.stage.faults += 1;
         }
         if self.rng.chance(faults.wall_jump) {
             let ms = self.rng.magnitude(1, 10_000_000) as i64;
@@ -323,6 +345,8 @@ impl World {
         self.calm_since.is_some()
             && self.machine.is_running()
             && self.clients.iter().all(|client| client.is_content(&self.stage))
+            // Who has vanished is not online any more.
+            && self.stage.oracle.borrow().state().online.len() == self.clients.len()
     }
 
     /// Once all is calm nothing waits for long.
@@ -337,7 +361,10 @@ impl World {
         }
         if now > since + CALM_MAX {
             let who = self.clients.iter().find(|client| !client.is_content(&self.stage));
-            let who = who.map_or_else(String::new, Client::describe);
+            let who = who.map_or_else(
+                || "somebody who is gone is online".to_owned(),
+                |client| client.describe(&self.stage),
+            );
             self.stage.fail(format!("it does not come to an end: {who}"));
         }
     }
@@ -363,6 +390,24 @@ impl World {
     }
 }
 
+/// Entries by which a user founds so many threads.
+fn founding(name: &str, password: &str, threads: usize, at_ms: u64) -> Vec<Vec<u8>> {
+    let name = UserName::parse(name).expect("a name that can be one");
+    let password = Password::parse(password).expect("a password that can be one");
+    let account = Change::CreateAccount { name, hash: hash(&password) };
+    let titles =
+        (0..threads).map(|number| Title::parse(&format!("x{number}")).expect("a title that can be one"));
+    let created = titles.map(|title| (Some(AccountId(0)), Change::CreateThread { title }));
+    let changes = std::iter::once((None, account)).chain(created);
+    changes
+        .map(|(actor, change)| {
+            let mut bytes = Vec::new();
+            Entry { at_ms, actor, key: None, change }.encode(&mut bytes);
+            bytes
+        })
+        .collect()
+}
+
 /// What an event is, for the hash.
 fn discriminant(event: Event) -> u64 {
     match event {
@@ -374,6 +419,7 @@ fn discriminant(event: Event) -> u64 {
         Event::Client(number) => 18 + (number as u64) * 64,
         Event::Resume(number) => 19 + (number as u64) * 64,
         Event::Commit => 20,
+        Event::Sync => 24,
         Event::Files => 21,
         Event::Hash => 22,
         Event::Poll => 23,

@@ -164,6 +164,7 @@ fn stage_on(options: &[&str], forum: Forum, journal: MemoryJournal) -> Stage {
     let settings = Settings {
         limits: arguments.limits.clone(),
         connections_max: 1_000,
+        entry_bytes_max: ENTRY_BYTES_MAX,
         attempts_max: arguments.attempts_max().unwrap(),
         block_duration: Duration::from_secs(arguments.block_duration),
         login_timeout: Duration::from_secs(arguments.login_timeout),

@@ -217,7 +217,8 @@ impl Client {
         match notice {
             OwnedNotice::Message { number, .. } => {
                 connection.newest_message = *number;
-                if self.rng.chance(stage.plan.acks) {
+                let is_idle = connection.peer.unanswered().next().is_none();
+                if self.rng.chance(stage.plan.acks) && (is_idle || !stage.is_calm) {
                     self.acknowledge(stage);
                 }
             }
@@ -251,7 +252,7 @@ impl Client {
         stage.say(|| format!("socket {socket} is closed by the server"));
         // Who takes nothing for so long that the server gives up hears nothing either.
         let was_stuck = stage.kernel.borrow().socket(socket).was_stuck;
-        let is_old = socket < stage.first_socket || was_stuck;
+        let is_old = stage.oracle.borrow().is_old(socket) || was_stuck;
         match connection.last_word {
             None if !is_old => stage.fail(format!("socket {socket} was closed without a word")),
             Some(LastWord::InOrder) if !is_old => {
@@ -297,8 +298,9 @@ impl Client {
         self.left.retain(|(socket, acked)| {
             let kernel = stage.kernel.borrow();
             let left = kernel.socket(*socket);
-            if left.was_read_out() && !left.client_was_reset && *socket >= stage.first_socket {
-                stage.oracle.borrow_mut().left_in_order(*socket, *acked);
+            let mut oracle = stage.oracle.borrow_mut();
+            if left.was_read_out() && !left.client_was_reset && !oracle.is_old(*socket) {
+                oracle.left_in_order(*socket, *acked);
             }
             !left.is_closed && !left.client_was_reset
         });

@@ -41,6 +41,10 @@ impl Client {
 
     /// When all is calm: one thing more that must be answered, then nothing.
     pub(super) fn ask_calmly(&mut self, stage: &mut Stage) {
+        // A word more would wake a connection that was forgotten.
+        if self.connection.as_ref().is_some_and(|connection| connection.peer.unanswered().next().is_some()) {
+            return;
+        }
         self.acknowledge(stage);
         if self.connection.as_ref().is_some_and(|connection| connection.name != self.number) {
             return self.leave(stage);
@@ -147,6 +151,8 @@ impl Client {
         self.made_up += 1;
         let new = format!("secret {} of {}", self.made_up, self.number);
         stage.passwords[name].push(new.clone());
+        // Who logs in meanwhile may give the old one.
+        stage.is_suspect[name] = true;
         Some(OwnedRequest::ChangePassword { old, confirmation: new.clone(), new })
     }
 

@@ -133,7 +133,7 @@ impl Client {
                 .oracle
                 .borrow()
                 .held(note.from, |state| state.user(&name).is_some_and(|user| state.session(user).is_some())),
-            Refusal::NameTaken => stage.oracle.borrow().state().user(&name).is_some(),
+            Refusal::NameTaken => stage.oracle.borrow().held(note.from, |state| state.user(&name).is_some()),
             Refusal::InvalidPassword => {
                 let claim = stage.oracle.borrow_mut().conn(connection.socket).claim.clone();
                 let hash = claim.map(|(_, password)| hash_of(&password));

@@ -162,7 +162,7 @@ impl Client {
             && self.has_asked_calmly
             && connection.peer.unanswered().next().is_none()
             && self.unsure.is_empty()
-            && oracle.untold(connection.socket) == 0
+            && oracle.untold(connection.socket).is_none()
             && oracle.has_all_messages(connection.socket)
     }
 
@@ -174,14 +174,20 @@ impl Client {
     }
 
     /// How it stands, for people.
-    pub(crate) fn describe(&self) -> String {
+    pub(crate) fn describe(&self, stage: &Stage) -> String {
         match &self.connection {
             None => format!("client {} is away", self.number),
             Some(connection) => {
                 let unanswered: Vec<_> = connection.peer.unanswered().map(|note| &note.asked).collect();
+                let oracle = stage.oracle.borrow();
                 format!(
-                    "client {} on socket {} is {:?}, waits for {unanswered:?}",
-                    self.number, connection.socket, connection.phase
+                    "client {} as u{} on socket {} is {:?}, waits for {unanswered:?} and {:?}, has all messages: {}",
+                    self.number,
+                    connection.name,
+                    connection.socket,
+                    connection.phase,
+                    oracle.untold(connection.socket),
+                    oracle.has_all_messages(connection.socket)
                 )
             }
         }

@@ -41,12 +41,20 @@ pub(crate) enum Packet {
     Fin,
 }
 
+/// Bytes after which pieces are as large as they can be, and after which a direction is no longer so narrow: at first all
+/// is tried, and later it would only take time.
+const PIECES_BYTES: usize = 3_000;
+const NARROW_BYTES: usize = 20_000;
+const WIDE: usize = 4_096;
+
 /// One direction.
 #[derive(Debug)]
 pub(crate) struct Pipe {
     manners: Manners,
     sending: VecDeque<u8>,
     in_transit: usize,
+    /// Bytes that have arrived, ever.
+    moved: usize,
     arrived: VecDeque<u8>,
     /// The end of the stream.
     pub(crate) fin: Fin,
@@ -67,6 +75,7 @@ impl Pipe {
             manners,
             sending: VecDeque::new(),
             in_transit: 0,
+            moved: 0,
             arrived: VecDeque::new(),
             fin: Fin::No,
             refused: false,
@@ -164,10 +173,14 @@ impl Pipe {
         loop {
             let rest = self.sending.len() - self.in_transit;
             let room = self.manners.window.saturating_sub(self.arrived.len() + self.in_transit);
-            if rest == 0 || room == 0 {
+            let in_pieces = self.moved < PIECES_BYTES;
+            // No silly windows.
+            let least = if in_pieces { 1 } else { rest.min(self.manners.window / 2) };
+            if rest == 0 || room < least.max(1) {
                 break;
             }
-            let piece = rng.magnitude(1, self.manners.piece_max as u64) as usize;
+            let most = self.manners.piece_max as u64;
+            let piece = if in_pieces { rng.magnitude(1, most) as usize } else { rest };
             let count = piece.min(rest).min(room);
             self.in_transit += count;
             set_out(self.arrival(now, rng), Packet::Bytes(count));
@@ -189,6 +202,12 @@ impl Pipe {
     pub(crate) fn arrive(&mut self, count: usize, now: Time) -> bool {
         self.in_transit -= count;
         self.arrived.extend(self.sending.drain(..count));
+        let before = self.moved;
+        self.moved += count;
+        if before < NARROW_BYTES && self.moved >= NARROW_BYTES {
+            let Manners { send_max, window, piece_max, .. } = &mut self.manners;
+            [send_max, window, piece_max].into_iter().for_each(|width| *width = WIDE.max(*width));
+        }
         self.progress_at = now;
         let room = self.manners.send_max.saturating_sub(self.sending.len());
         // Linux tells when a third is free.

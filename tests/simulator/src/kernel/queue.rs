@@ -31,6 +31,8 @@ pub(crate) enum Event {
     Client(usize),
     /// A client reads again.
     Resume(usize),
+    /// The log is synced.
+    Sync,
     /// The disk is done with a commit.
     Commit,
     /// A file worker does what is next.

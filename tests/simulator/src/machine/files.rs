@@ -16,6 +16,8 @@ struct Contents {
     durable_files: Vec<Vec<u8>>,
     /// Appends that go well before the disk is full.
     room: Option<usize>,
+    /// Syncs that fail next.
+    failing_syncs: usize,
 }
 
 /// The directory. A clone is the same one.
@@ -45,6 +47,16 @@ impl SimFiles {
     /// The disk is full after so many appends; none = never.
     pub(crate) fn fill_up_after(&self, appends: Option<usize>) {
         self.with(|contents| contents.room = appends);
+    }
+
+    /// The next syncs of a file fail.
+    pub(crate) fn fail_syncs(&self, syncs: usize) {
+        self.with(|contents| contents.failing_syncs = syncs);
+    }
+
+    /// The bytes of a file.
+    pub(crate) fn read(&self, name: &str) -> Option<Vec<u8>> {
+        self.with(|contents| contents.names.get(name).map(|index| contents.files[*index].clone()))
     }
 
     /// The machine loses its power: what was not synced is gone.
@@ -162,6 +174,10 @@ impl StoredFile for OpenFile {
 
     fn sync_data(&self) -> io::Result<()> {
         self.mounted.with(|contents| {
+            if let Some(left) = contents.failing_syncs.checked_sub(1) {
+                contents.failing_syncs = left;
+                return Err(ErrorKind::Other.into());
+            }
             contents.durable_files[self.index] = contents.files[self.index].clone();
             Ok(())
         })

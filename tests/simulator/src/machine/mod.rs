@@ -12,11 +12,13 @@ use std::time::Duration;
 use clap::Parser;
 use forum_common::text::Zone;
 use forumd::args::{Arguments, Limits};
-use forumd::forum::{Entry, Forum};
+use forumd::forum::Forum;
+use forumd::journal::{Replay, Sequence};
 use forumd::net::Wake;
 use forumd::net::cycle::Cycle;
 use forumd::net::turn::{Helpers, Server, Settings, TransferKey};
 use forumd::random::Random;
+use forumd::replay::ForumReplay;
 use forumd::workers::files::{FileSync, FileWorkers, Stepper};
 use forumd::workers::passwords::PasswordHasher;
 
@@ -24,8 +26,8 @@ use self::files::Mounted;
 pub(crate) use self::files::SimFiles;
 pub(crate) use self::hasher::hash;
 use self::hasher::{Hashes, SimHasher};
-use self::memory::SimJournal;
-use crate::clock::{SimClock, Time};
+use self::memory::{Log, SimJournal};
+use crate::clock::{SECOND, SimClock, Time};
 use crate::kernel::{Event, Shared, SimDoor, SimStream};
 use crate::oracle::Oracle;
 use crate::plan::Plan;
@@ -42,8 +44,9 @@ pub(crate) struct Machine {
     clock: SimClock,
     oracle: Rc<RefCell<Oracle>>,
     rng: Rng,
-    /// What the log has on disk, while no server runs.
-    log: Vec<Vec<u8>>,
+    /// What the log has on disk, while no server runs, and how many entries of it were promised.
+    log: Log,
+    promised: usize,
     files: SimFiles,
     running: Option<Running>,
     /// When a poll is to come, if one is.
@@ -52,6 +55,8 @@ pub(crate) struct Machine {
     commit_is_due: bool,
     /// File workers are to do something.
     files_are_due: bool,
+    /// The log is to be synced.
+    sync_is_due: bool,
     rounds: u32,
 }
 
@@ -70,17 +75,34 @@ fn default_limits() -> Limits {
     LIMITS.get_or_init(|| Arguments::parse_from(["forumd"]).serve.limits).clone()
 }
 
+/// The forum that a log tells of, by the server's own replay.
+fn replayed(log: &Log) -> Result<Forum, String> {
+    let mut replay = ForumReplay::default();
+    let covered = log.snapshot.as_ref().map_or(0, |snapshot| snapshot.covered);
+    for chunk in log.snapshot.iter().flat_map(|snapshot| &snapshot.chunks) {
+        replay.take_chunk(chunk)?;
+    }
+    replay.end_snapshot(Sequence(covered as u64));
+    for (entry, number) in log.entries[covered..].iter().zip(covered as u64 + 1..) {
+        replay.take_entry(Sequence(number), entry)?;
+    }
+    Ok(replay.into_forum())
+}
+
 fn settings(plan: &Plan) -> Settings {
     let limits = Limits {
         max_posts: plan.max_posts,
         max_mailbox_messages: plan.max_mailbox,
         max_notice_bytes: plan.max_notice_bytes,
         max_requests_per_second: plan.max_requests_per_second,
+        max_listing_bytes: plan.max_listing_bytes,
+        snapshot_log_bytes: plan.snapshot_log_bytes,
         ..default_limits()
     };
     Settings {
         limits,
         connections_max: plan.connections_max,
+        entry_bytes_max: plan.entry_bytes_max,
         attempts_max: 3,
         block_duration: Duration::from_secs(10),
         login_timeout: Duration::from_secs(60),
@@ -100,12 +122,14 @@ impl Machine {
             clock,
             oracle,
             rng,
-            log: Vec::new(),
+            log: Log::default(),
+            promised: 0,
             files: SimFiles::default(),
             running: None,
             poll_at: None,
             commit_is_due: false,
             files_are_due: false,
+            sync_is_due: false,
             rounds: 0,
         }
     }
@@ -113,16 +137,14 @@ impl Machine {
     /// Starts the server on what the disk has.
     pub(crate) fn start(&mut self, plan: &Plan) {
         let log = std::mem::take(&mut self.log);
-        let mut forum = Forum::default();
-        for bytes in &log {
-            match Entry::decode(bytes) {
-                Ok(entry) => drop(forum.apply(&entry)),
-                Err(error) => self.oracle.borrow_mut().fail(format!("the log can't be read: {error}")),
-            }
-        }
-        self.oracle.borrow_mut().recovered(&log, usize::MAX);
+        self.oracle.borrow_mut().recovered(&log.entries, self.promised);
+        let forum = replayed(&log).unwrap_or_else(|error| {
+            self.oracle.borrow_mut().fail(format!("the log can't be read: {error}"));
+            Forum::default()
+        });
         self.files.remove_parts();
-        let journal = SimJournal::continuing(log);
+        self.check_files(&forum);
+        let journal = SimJournal::continuing(log, plan.always_durable);
         let mounted = self.files.mount();
         let hashes = Hashes::default();
         let waker = self.waker();
@@ -156,6 +178,11 @@ impl Machine {
         Arc::new(|| {})
     }
 
+    /// The log has these entries before the first start.
+    pub(crate) fn preload(&mut self, entries: Vec<Vec<u8>>) {
+        self.log.entries = entries;
+    }
+
     /// Whether a server runs.
     pub(crate) fn is_running(&self) -> bool {
         self.running.is_some()
@@ -174,17 +201,25 @@ impl Machine {
     /// The disk is full for the next so many commits.
     pub(crate) fn fill_log(&mut self, commits: usize) {
         if let Some(running) = &self.running {
-            running.journal.0.borrow_mut().no_space(commits);
+            running.journal.no_space(commits);
         }
     }
 
     /// The server dies at once; with the machine if the power is cut. What was handed to the disk may have got there.
     pub(crate) fn crash(&mut self, power: bool) {
         let Some(running) = self.running.take() else { return };
+        self.promised = running.journal.log().entries.len();
         if self.rng.chance(500) {
-            running.journal.0.borrow_mut().commit_one();
+            running.journal.commit();
         }
-        self.log = running.journal.0.borrow().committed().to_vec();
+        self.log = running.journal.log();
+        if power {
+            self.promised = running.journal.promised();
+            let left = self.rng.between(self.promised as u64, self.log.entries.len() as u64) as usize;
+            self.log.entries.truncate(left);
+            // A snapshot of what is gone is gone as well.
+            self.log.snapshot.take_if(|snapshot| snapshot.covered > left);
+        }
         running.mounted.unmount();
         drop(running);
         if power {
@@ -211,7 +246,8 @@ impl Machine {
                 self.oracle.borrow_mut().fail(format!("the server ended with {reason}"));
             }
             mounted.unmount();
-            self.log = journal.0.borrow().committed().to_vec();
+            self.log = journal.log();
+            self.promised = self.log.entries.len();
             self.oracle.borrow_mut().crashed();
         }
         has_ended
@@ -229,8 +265,28 @@ impl Machine {
     pub(crate) fn commit(&mut self) {
         self.commit_is_due = false;
         let Some(running) = &self.running else { return };
-        if running.journal.0.borrow_mut().commit_one() {
+        if running.journal.commit() {
             self.kernel.borrow_mut().wake();
+        }
+    }
+
+    /// The log is synced, as it is each second.
+    pub(crate) fn sync(&mut self) {
+        self.sync_is_due = false;
+        if let Some(running) = &self.running {
+            running.journal.sync();
+            self.kernel.borrow_mut().wake();
+        }
+    }
+
+    /// Each file that the forum names is there, and whole.
+    fn check_files(&self, forum: &Forum) {
+        for (title, upload) in forum.files() {
+            let found = self.files.read(&upload.id.to_string());
+            let is_whole = found.is_some_and(|bytes| *blake3::hash(&bytes).as_bytes() == upload.digest);
+            self.oracle
+                .borrow_mut()
+                .expect(is_whole, || format!("file {} of thread {title} is lost or damaged", upload.file));
         }
     }
 
@@ -291,7 +347,7 @@ impl Machine {
     /// After each event: has those wait who wait for the disk, and the loop poll if there is news.
     pub(crate) fn attend(&mut self, plan: &Plan) {
         let Some(running) = &self.running else { return };
-        let commit = running.journal.0.borrow().is_handed();
+        let commit = running.journal.is_handed();
         let files = !running.stepper.is_idle();
         if commit && !std::mem::replace(&mut self.commit_is_due, true) {
             let delay = self.rng.between(plan.sync_delay / 2, plan.sync_delay);
@@ -300,6 +356,9 @@ impl Machine {
         if files && !std::mem::replace(&mut self.files_are_due, true) {
             let delay = self.rng.between(plan.sync_delay / 4, plan.sync_delay / 2);
             self.kernel.borrow_mut().push_after(delay, Event::Files);
+        }
+        if !plan.always_durable && !std::mem::replace(&mut self.sync_is_due, true) {
+            self.kernel.borrow_mut().push_after(SECOND, Event::Sync);
         }
         if self.kernel.borrow().has_news() {
             let delay = self.rng.between(0, plan.poll_delay);

@@ -19,6 +19,9 @@ impl Oracle {
         reply: &OwnedReply,
     ) {
         self.conns[socket].asked.remove(&tag);
+        if !self.conns[socket].is_judged {
+            return;
+        }
         let Some(user) = self.conns[socket].user else {
             return self.fail(format!("{request:?} was answered with {reply:?} before the log-in"));
         };
@@ -34,6 +37,8 @@ impl Oracle {
             None => self.find(from, user, request, listed, reply),
         };
         match seen {
+            // An upload is answered when it is done, in the midst of a list perhaps.
+            Some(_) if matches!(request, OwnedRequest::Upload { .. }) => {}
             Some(version) => self.conns[socket].floor = version.max(from),
             None => self.fail(format!(
                 "{} was answered {request:?} with {reply:?} {:?}, which was so at no time since it was asked",
@@ -53,8 +58,6 @@ impl Oracle {
         reply: &OwnedReply,
     ) -> Option<Version> {
         let wish = request.as_ref();
-        // A power cut may have taken versions since then.
-        let from = from.min(self.version());
         let known = |state: &State| {
             let known = wish.key().and_then(|key| state.known(user, key));
             known.is_some_and(|known| says(&known.outcome, reply) || is_refused(reply, Refusal::KeyReused))
@@ -85,7 +88,6 @@ impl Oracle {
 
     /// Whether something held at some version since one.
     pub(crate) fn held(&self, from: Version, holds: impl Fn(&State) -> bool) -> bool {
-        let from = from.min(self.version());
         self.versions[from..].iter().any(holds)
     }
 

@@ -7,7 +7,9 @@ use super::Oracle;
 impl Oracle {
     /// The server has crashed: every connection is gone.
     pub(crate) fn crashed(&mut self) {
-        self.sockets.clear();
+        for (_, socket) in self.sockets.drain() {
+            self.conns[socket].is_old = true;
+        }
         for conn in &mut self.conns {
             conn.listens = false;
         }
@@ -21,6 +23,7 @@ impl Oracle {
             format!("entry {} of {promised} that were answered is lost or changed", common + 1)
         });
         if common < self.applied.len() {
+            self.conns.iter_mut().filter(|conn| conn.is_old).for_each(|conn| conn.is_judged = false);
             return self.rewind(log);
         }
         let restarted = self.state().restarted();
@@ -36,9 +39,14 @@ impl Oracle {
         });
     }
 
+    /// The log begins with these entries.
+    pub(crate) fn preload(&mut self, log: &[Vec<u8>]) {
+        self.rewind(log);
+    }
+
     /// A power cut has taken what was answered, as it may.
     fn rewind(&mut self, log: &[Vec<u8>]) {
-        self.versions = vec![super::State::default()];
+        self.versions.push(super::State::default());
         self.applied.clear();
         (self.taken, self.acked) = Default::default();
         for bytes in log {
@@ -49,7 +57,7 @@ impl Oracle {
             self.applied.push(bytes.clone());
         }
         let last = self.state().restarted();
-        self.versions = vec![last];
+        self.versions.push(last);
     }
 
     /// An entry that was stored, and nobody had heard of it.

@@ -17,6 +17,9 @@ use forumd::session::ConnectionId;
 
 use crate::model::{Outcome, Said, State, User};
 
+/// What is said of a failure: a list may be long.
+const FAILURE_BYTES_MAX: usize = 1_500;
+
 /// A version of the reference: how many entries were applied before.
 pub(crate) type Version = usize;
 
@@ -54,6 +57,10 @@ pub(crate) struct Oracle {
 pub(crate) struct Conn {
     /// Requests for which there may be an entry yet.
     asked: BTreeMap<Tag, OwnedRequest>,
+    /// A server has accepted it that has crashed since.
+    is_old: bool,
+    /// Nothing that it was told of was taken by a power cut.
+    is_judged: bool,
     /// It wants to hear of comings and goings.
     pub(crate) presence: bool,
     /// Who is logged in on it.
@@ -89,7 +96,9 @@ impl Oracle {
     /// Something is wrong.
     pub(crate) fn fail(&mut self, what: impl Into<String>) {
         if self.failure.is_none() {
-            self.failure = Some(what.into());
+            let mut what = what.into();
+            what.truncate(what.floor_char_boundary(FAILURE_BYTES_MAX));
+            self.failure = Some(what);
         }
     }
 
@@ -113,7 +122,7 @@ impl Oracle {
     /// A client has connected.
     pub(crate) fn connected(&mut self, socket: usize, presence: bool) {
         debug_assert_eq!(socket, self.conns.len());
-        self.conns.push(Conn { presence, ..Conn::default() });
+        self.conns.push(Conn { presence, is_judged: true, ..Conn::default() });
     }
 
     /// The server has accepted it.
@@ -124,6 +133,11 @@ impl Oracle {
     /// A connection.
     pub(crate) fn conn(&mut self, socket: usize) -> &mut Conn {
         &mut self.conns[socket]
+    }
+
+    /// Whether the server that had accepted a connection has crashed.
+    pub(crate) fn is_old(&self, socket: usize) -> bool {
+        self.conns[socket].is_old
     }
 
     /// A request is sent.
@@ -152,9 +166,9 @@ impl Oracle {
         }
     }
 
-    /// Notices that a connection was not told yet.
-    pub(crate) fn untold(&self, socket: usize) -> usize {
-        self.conns[socket].expected.len()
+    /// The next notice that a connection was not told yet.
+    pub(crate) fn untold(&self, socket: usize) -> Option<&OwnedNotice> {
+        self.conns[socket].expected.front()
     }
 
     /// A connection is over: nothing more is told on it.

@@ -7,6 +7,9 @@ use super::Oracle;
 impl Oracle {
     /// A connection was told something.
     pub(crate) fn told(&mut self, socket: usize, notice: &OwnedNotice) {
+        if !self.conns[socket].is_judged {
+            return;
+        }
         match notice {
             OwnedNotice::LoggedIn { .. }
             | OwnedNotice::LoggedOut { .. }

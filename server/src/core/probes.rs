@@ -9,7 +9,6 @@
 use std::time::{Duration, Instant};
 
 use crate::core::deadlines::Deadlines;
-use crate::planted::{Bug, planted};
 use crate::session::ConnectionId;
 
 /// After so long a silence, in both directions, a connection is probed.
@@ -58,9 +57,6 @@ impl Probes {
         last_traffic: impl Fn(ConnectionId) -> Option<Instant>,
     ) -> Vec<ConnectionId> {
         let mut due = Vec::new();
-        if planted(Bug::VanishedPeersAreNotProbed) {
-            return due;
-        }
         let Some(first) = self.looks.next_due().filter(|first| *first <= now) else { return due };
         // What was not due could not be sent, and what could not be sent in time is not made up for in one turn.
         let earliest = now.checked_sub(INTERVAL * (PROBES_A_TURN - 1)).unwrap_or(now);

@@ -159,7 +159,9 @@ impl<D: Door> Listener<D> {
             Err(error) if is_out_of_descriptors(&error) => {
                 warn!("out of descriptors at {connections} connections; newcomers are turned away");
                 self.pause = Some(Pause { until: now + PAUSE, connections });
-                self.is_ready = !planted(Bug::ListenerStaysDeafAfterDescriptorsRanOut);
+                if planted(Bug::ListenerStaysDeafAfterDescriptorsRanOut) {
+                    (self.pause, self.is_ready) = (None, false);
+                }
                 self.turn_one_away();
             }
             // The newcomer's own trouble, for instance a connection that was reset while it waited. The next is asked

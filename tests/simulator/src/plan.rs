@@ -126,6 +126,8 @@ pub(crate) struct Plan {
     down: Manners,
     /// Bytes of a long text; most are short.
     pub(crate) long_text: u64,
+    /// Of a thousand texts, how many are.
+    pub(crate) long_rate: u32,
     /// What a look at the clock takes.
     pub(crate) pace: Time,
     /// What a round of the loop takes at least, and how late a poll may be.
@@ -200,7 +202,8 @@ impl Plan {
             entry_bytes_max: *rng.pick(&[300, 3_000, 1 << 20, 1 << 20]),
             snapshot_log_bytes: *rng.pick(&[500, 5_000, 1 << 30]),
             always_durable: rng.chance(700),
-            threads: *rng.pick(&[0, 0, 0, 0, 0, 0, 0, 600]),
+            threads: if rng.chance(80) { 1_500 } else { 0 },
+            long_rate: *rng.pick(&[150, 150, 150, 700]),
             max_requests_per_second: *rng.pick(&[0, 0, 0, 20]),
             idle_seconds: *rng.pick(&[0, 0, 0, 20]),
         };

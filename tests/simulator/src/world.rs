@@ -26,6 +26,8 @@ const CALM_MAX: Time = 400 * SECOND;
 const END_MAX: Time = 30 * SECOND;
 /// Events of one run, at most.
 const EVENTS_MAX: u64 = 400_000;
+/// See [`World::tries_left`].
+const TRIES_A_STEP: usize = 6;
 /// How long a client takes at least before it tries again to become a member.
 const AWAY: Time = 100 * MS;
 /// How often the server's memory is held against the reference, in events.
@@ -70,6 +72,8 @@ pub(crate) struct World {
     machine: Machine,
     clients: Vec<Client>,
     steps_left: usize,
+    /// Steps and attempts to become a member, before calm begins in any case.
+    tries_left: usize,
     /// Steps at which the server crashes.
     crash_at: Vec<usize>,
     calm_since: Option<Time>,
@@ -85,6 +89,10 @@ impl World {
         let clock = SimClock::new(plan.pace);
         let kernel = Kernel::new(clock.clone(), rng.fork(), plan.descriptors_max, plan.interrupts);
         let oracle = Rc::new(RefCell::new(Oracle::new(is_told)));
+        {
+            let mut judge = oracle.borrow_mut();
+            (judge.max_posts, judge.max_mailbox) = (plan.max_posts, plan.max_mailbox);
+        }
         let machine = Machine::new(Shared::clone(&kernel), clock.clone(), Rc::clone(&oracle), rng.fork());
         let clients =
             (0..plan.clients).map(|number| Client::new(number, number % plan.names, rng.fork())).collect();
@@ -98,7 +106,7 @@ impl World {
         trace.say(0, || format!("seed {seed}: {plan:?}"));
         let names = plan.names.max(plan.clients);
         let (is_suspect, passwords) = (vec![false; names], vec![Vec::new(); names]);
-        let steps_left = plan.steps;
+        let (steps_left, tries_left) = (plan.steps, plan.steps * TRIES_A_STEP);
         let stage = Stage {
             kernel,
             oracle,
@@ -112,7 +120,18 @@ impl World {
             faults: 0,
         };
         let figures = Figures { seeds: 1, ..Figures::default() };
-        Self { stage, rng, machine, clients, steps_left, crash_at, calm_since: None, hogged: 0, figures }
+        Self {
+            stage,
+            rng,
+            machine,
+            clients,
+            steps_left,
+            tries_left,
+            crash_at,
+            calm_since: None,
+            hogged: 0,
+            figures,
+        }
     }
 
     /// Lives it to its end.
@@ -238,7 +257,8 @@ impl World {
         }
         let was_members = self.clients[number].step(&mut self.stage);
         self.steps_left = self.steps_left.saturating_sub(usize::from(was_members));
-        if self.steps_left == 0 && self.calm_since.is_none() {
+        self.tries_left = self.tries_left.saturating_sub(1);
+        if (self.steps_left == 0 || self.tries_left == 0) && self.calm_since.is_none() {
             self.calm();
         }
         if was_members && self.calm_since.is_none() {

@@ -46,6 +46,10 @@ impl Client {
             return;
         }
         self.acknowledge(stage);
+        let Some(socket) = self.socket() else { return };
+        if !stage.oracle.borrow().has_all_messages(socket) {
+            return;
+        }
         if self.connection.as_ref().is_some_and(|connection| connection.name != self.number) {
             return self.leave(stage);
         }
@@ -55,7 +59,7 @@ impl Client {
         }
     }
 
-    fn leave(&mut self, stage: &mut Stage) {
+    pub(super) fn leave(&mut self, stage: &mut Stage) {
         if let Some(connection) = &mut self.connection {
             connection.phase = Phase::Leaving;
         }
@@ -173,7 +177,7 @@ impl Client {
     fn text(&mut self, stage: &Stage) -> String {
         self.made_up += 1;
         let mut text = format!("{} of {}", self.made_up, self.number);
-        if self.rng.chance(150) {
+        if self.rng.chance(stage.plan.long_rate) {
             let length = self.rng.magnitude(1, stage.plan.long_text) as usize;
             text.push_str(&" -".repeat(length / 2));
         }

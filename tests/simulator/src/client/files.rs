@@ -2,7 +2,7 @@
 
 use forum_common::wire::{Digest, OwnedReply, OwnedRequest, OwnedTransfer, Refusal, Tag, Transfer as Frame};
 
-use super::{Asked, Client, Note};
+use super::{Asked, Client, Note, Phase};
 use crate::rng::Rng;
 use crate::stage::Stage;
 
@@ -48,7 +48,13 @@ impl Client {
     }
 
     /// A transfer may begin.
-    pub(super) fn take_start(&mut self, stage: &Stage, tag: Tag, request: &OwnedRequest, reply: &OwnedReply) {
+    pub(super) fn take_start(
+        &mut self,
+        stage: &mut Stage,
+        tag: Tag,
+        request: &OwnedRequest,
+        reply: &OwnedReply,
+    ) {
         let Some(connection) = &mut self.connection else { return };
         match reply {
             OwnedReply::UploadStarts { credit } => {
@@ -56,7 +62,7 @@ impl Client {
                 let (will_abort, is_aborted) = (!stage.is_calm && self.rng.chance(100), false);
                 let upload = Transfer::Upload { content, sent, credit, will_abort, is_aborted };
                 connection.transfers.insert(tag, upload);
-                self.send_data(tag);
+                self.send_data(stage, tag);
             }
             OwnedReply::DownloadStarts { size, digest, .. } => {
                 let (received, size, digest) = (Vec::new(), *size, *digest);
@@ -68,7 +74,7 @@ impl Client {
         }
     }
 
-    fn send_data(&mut self, tag: Tag) {
+    fn send_data(&mut self, stage: &mut Stage, tag: Tag) {
         let Some(connection) = &mut self.connection else { return };
         let Some(Transfer::Upload { content, sent, credit, will_abort, is_aborted }) =
             connection.transfers.get_mut(&tag)
@@ -88,6 +94,9 @@ impl Client {
         if *sent == content.len() && !std::mem::replace(is_aborted, true) {
             let digest = self.rng.chance(800).then(|| *blake3::hash(content).as_bytes());
             connection.peer.transfer(tag, &Frame::DataEnd { digest });
+            if connection.phase == Phase::Member && self.rng.chance(150) {
+                self.leave(stage);
+            }
         }
     }
 
@@ -109,7 +118,7 @@ impl Client {
         match (transfer, known) {
             (OwnedTransfer::Credit { bytes }, Some(Transfer::Upload { credit, .. })) => {
                 *credit += *bytes as usize;
-                self.send_data(tag);
+                self.send_data(stage, tag);
             }
             (
                 OwnedTransfer::Data { piece },

@@ -51,6 +51,11 @@ impl Client {
             false => OwnedRequest::SignUp { password: password.clone(), confirmation: password.clone() },
         };
         self.ask(stage, &request, Asked::Password(password));
+        if self.rng.chance(300) {
+            // Without waiting for the decision.
+            let ping = OwnedRequest::Ping { payload: vec![1] };
+            self.ask(stage, &ping.clone(), Asked::Member(ping));
+        }
     }
 
     /// The password that the account has now, if there is one.

@@ -43,8 +43,8 @@ pub(crate) enum Packet {
 
 /// Bytes after which pieces are as large as they can be, and after which a direction is no longer so narrow: at first all
 /// is tried, and later it would only take time.
-const PIECES_BYTES: usize = 3_000;
-const NARROW_BYTES: usize = 20_000;
+const PIECES_BYTES: usize = 1_500;
+const NARROW_BYTES: usize = 6_000;
 const WIDE: usize = 4_096;
 
 /// One direction.

@@ -5,6 +5,7 @@ mod hasher;
 mod memory;
 
 use std::cell::RefCell;
+use std::collections::BTreeSet;
 use std::rc::Rc;
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
@@ -49,8 +50,9 @@ pub(crate) struct Machine {
     promised: usize,
     files: SimFiles,
     running: Option<Running>,
-    /// When a poll is to come, if one is.
+    /// When a poll is to come, if one is, and all times at which the queue has one.
     poll_at: Option<Time>,
+    polls: BTreeSet<Time>,
     /// A commit is to come.
     commit_is_due: bool,
     /// File workers are to do something.
@@ -127,6 +129,7 @@ impl Machine {
             files: SimFiles::default(),
             running: None,
             poll_at: None,
+            polls: BTreeSet::new(),
             commit_is_due: false,
             files_are_due: false,
             sync_is_due: false,
@@ -257,7 +260,9 @@ impl Machine {
         let at = self.clock.time() + delay;
         if self.poll_at.is_none_or(|due| due > at) {
             self.poll_at = Some(at);
-            self.kernel.borrow_mut().queue.push(at, Event::Poll);
+            if self.polls.insert(at) {
+                self.kernel.borrow_mut().queue.push(at, Event::Poll);
+            }
         }
     }
 
@@ -310,6 +315,9 @@ impl Machine {
     /// The loop polls, if now is the time.
     pub(crate) fn go_round(&mut self, plan: &Plan) {
         let now = self.clock.time();
+        while self.polls.first().is_some_and(|at| *at <= now) {
+            self.polls.pop_first();
+        }
         if self.poll_at.is_none_or(|due| due > now) {
             return;
         }
@@ -333,6 +341,7 @@ impl Machine {
             kernel.borrow_mut().register(stream.index(), id);
             Ok(())
         });
+        self.oracle.borrow_mut().note_in_flight(server.in_flight());
         let wait = cycle.may_wait(server);
         self.rounds = if wait == Some(Duration::ZERO) { self.rounds + 1 } else { 0 };
         if self.rounds > ROUNDS_MAX {

@@ -2,10 +2,10 @@
 
 use std::rc::Rc;
 
-use forum_common::wire::{OwnedReply, OwnedRequest, Refusal, Tag};
+use forum_common::wire::{OwnedReply, OwnedRequest, Refusal, Request, Tag};
 
 use super::{Oracle, Version};
-use crate::model::{Listed, No, State, User, says};
+use crate::model::{Listed, No, State, User, Wish, says};
 
 impl Oracle {
     /// A member's request that was sent at a version is answered.
@@ -58,6 +58,7 @@ impl Oracle {
         reply: &OwnedReply,
     ) -> Option<Version> {
         let wish = request.as_ref();
+        let in_flight = self.most_in_flight(from);
         let known = |state: &State| {
             let known = wish.key().and_then(|key| state.known(user, key));
             known.is_some_and(|known| says(&known.outcome, reply) || is_refused(reply, Refusal::KeyReused))
@@ -65,7 +66,8 @@ impl Oracle {
         let holds = |state: &State| match (listed, reply) {
             (Some(listed), OwnedReply::EndOfList { .. }) => state.shows(user, &wish, listed),
             (_, OwnedReply::Refused { code, .. }) => match code {
-                Refusal::SlowDown | Refusal::Busy | Refusal::LimitReached | Refusal::MailboxFull => true,
+                Refusal::SlowDown | Refusal::Busy => true,
+                Refusal::LimitReached | Refusal::MailboxFull => self.is_full(state, &wish, in_flight),
                 // Links are not modelled.
                 Refusal::AlreadyPrivate => matches!(request, OwnedRequest::AskPrivate { .. }),
                 _ => known(state) || state.judge(user, &wish).is_err_and(|no: No| no.is(reply)),
@@ -84,6 +86,29 @@ impl Oracle {
             failed = Some(state);
         }
         None
+    }
+
+    /// The most entries that were on their way since a version.
+    fn most_in_flight(&self, from: Version) -> usize {
+        let before = self.in_flight.partition_point(|(version, _)| *version < from);
+        let since = &self.in_flight[before.saturating_sub(1)..];
+        since.iter().map(|(_, count)| *count).max().unwrap_or(0)
+    }
+
+    /// Whether a limit is reached by what a state has and so much more.
+    fn is_full(&self, state: &State, wish: &Wish<'_>, in_flight: usize) -> bool {
+        match *wish {
+            Request::Post { title, .. } => {
+                let posts = state.thread(title).map_or(0, |(_, thread)| thread.posts().count());
+                posts + in_flight >= self.max_posts
+            }
+            Request::SendMessage { user, .. } => {
+                let mailbox = state.user(user).and_then(|user| state.mail.get(&user));
+                mailbox.map_or(0, |mailbox| mailbox.waiting.len()) + in_flight >= self.max_mailbox
+            }
+            // Links, and uploads at once.
+            _ => true,
+        }
     }
 
     /// Whether something held at some version since one.
@@ -116,5 +141,6 @@ impl State {
             && Rc::ptr_eq(&self.online, &other.online)
             && Rc::ptr_eq(&self.gone, &other.gone)
             && Rc::ptr_eq(&self.keys, &other.keys)
+            && Rc::ptr_eq(&self.mail, &other.mail)
     }
 }

@@ -35,6 +35,11 @@ pub(crate) struct Oracle {
     decided: HashMap<(usize, Tag), (Version, Outcome)>,
     /// Every kept entry that was applied, as it stands in the log.
     applied: Vec<Vec<u8>>,
+    /// How many entries were on their way, from which version on.
+    in_flight: Vec<(Version, usize)>,
+    /// What posts in a thread and messages in a mailbox are limited to.
+    pub(crate) max_posts: usize,
+    pub(crate) max_mailbox: usize,
     /// Every message to one user there ever was.
     messages: HashMap<(User, u64), Rc<Said>>,
     /// The newest message of each user that a client has acknowledged.
@@ -117,6 +122,13 @@ impl Oracle {
     /// The present version.
     pub(crate) fn version(&self) -> Version {
         self.versions.len() - 1
+    }
+
+    /// So many entries are on their way now.
+    pub(crate) fn note_in_flight(&mut self, count: usize) {
+        if self.in_flight.last().is_none_or(|(_, last)| *last != count) {
+            self.in_flight.push((self.version(), count));
+        }
     }
 
     /// A client has connected.

@@ -186,9 +186,7 @@ impl<J: Journal> Core<J> {
             (Effect::LinksLeft(steps), ..) => steps.iter().for_each(|step| self.tell_link(entry, step)),
             (Effect::ThreadRemoved { id, thread }, ..) => self.thread_removed(*id, thread),
             (Effect::MessageStored(to), ..) => {
-                if let Some(connection) = self.connection_of(*to)
-                    && !planted(Bug::MessageIsNotPushed)
-                {
+                if let Some(connection) = self.connection_of(*to) {
                     self.deliver(connection);
                 }
             }

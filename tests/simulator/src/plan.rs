@@ -207,9 +207,32 @@ impl Plan {
             max_requests_per_second: *rng.pick(&[0, 0, 0, 20]),
             idle_seconds: *rng.pick(&[0, 0, 0, 20]),
         };
+        plan.lean(rng);
         plan.clients = limits.clients.map_or(clients, |most| most.min(clients));
-        plan.steps = limits.steps.map_or(steps, |most| most.min(steps));
+        plan.steps = limits.steps.map_or(plan.steps, |most| most.min(plan.steps));
         plan
+    }
+
+    /// Some seeds are about one thing.
+    fn lean(&mut self, rng: &mut Rng) {
+        let weigh = |weights: &mut [u32; 23], deed: Deed, weight| {
+            weights[DEEDS.iter().position(|other| *other == deed).unwrap_or(0)] = weight;
+        };
+        if self.threads > 0 {
+            weigh(&mut self.weights, Deed::List, 30);
+        }
+        if rng.chance(80) {
+            // Lists that are longer than what a connection may have queued.
+            (self.long_text, self.long_rate, self.max_posts, self.burst) = (6_000, 900, 1_000, 4);
+            self.steps = self.steps.min(120);
+            let wide = |manners: &mut Manners| manners.window = manners.window.max(1 << 14);
+            [&mut self.up, &mut self.down].into_iter().for_each(wide);
+            for (deed, weight) in
+                [(Deed::Post, 60), (Deed::Read, 12), (Deed::RemoveThread, 0), (Deed::Leave, 0)]
+            {
+                weigh(&mut self.weights, deed, weight);
+            }
+        }
     }
 
     /// How the two directions of a new connection behave.

@@ -20,8 +20,9 @@ use crate::trace::{Trace, keep_log, take_logged};
 
 /// Once nothing goes wrong, every request is answered within this time.
 const ANSWER_MAX: Time = 120 * SECOND;
-/// And all is over within this one: some may have to wait for a block, or for a name whose client vanished.
-const CALM_MAX: Time = 400 * SECOND;
+/// And all is over within this one: some may have to wait for a block, or for a name whose client vanished, which is free
+/// again within 90 s.
+const CALM_MAX: Time = 180 * SECOND;
 /// How long the server may take to end.
 const END_MAX: Time = 30 * SECOND;
 /// Events of one run, at most.
@@ -265,6 +266,8 @@ impl World {
             self.chaos();
         }
         let least = if was_members && self.calm_since.is_none() { 1_000 } else { AWAY };
+        let is_back_soon = self.clients[number].socket().is_none() && self.rng.chance(300);
+        let least = if is_back_soon { MS } else { least };
         let delay = self.rng.magnitude(least, self.stage.plan.think.max(2 * least));
         self.stage.kernel.borrow_mut().push_after(delay, Event::Client(number));
         if self.calm_since.is_some() {

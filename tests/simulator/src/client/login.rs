@@ -22,8 +22,8 @@ impl Client {
             true => *self.rng.pick(&[TakeOver::Always, TakeOver::Ask, TakeOver::OwnSession]),
             false => TakeOver::Never,
         };
-        // In the end everybody has to get in.
-        let take_over = if stage.is_calm { TakeOver::Always } else { take_over };
+        // In the end everybody gets in without that: who is gone is found out.
+        let take_over = if stage.is_calm { TakeOver::Never } else { take_over };
         let session = self.last_session.filter(|_| take_over == TakeOver::OwnSession);
         let udp_port = if self.rng.chance(500) { 0 } else { 4_000 + self.number as u16 };
         let request = OwnedRequest::LogIn { name, udp_port, take_over: Some(take_over), session };

@@ -173,7 +173,7 @@ impl Pipe {
         loop {
             let rest = self.sending.len() - self.in_transit;
             let room = self.manners.window.saturating_sub(self.arrived.len() + self.in_transit);
-            let in_pieces = self.moved < PIECES_BYTES;
+            let in_pieces = self.moved + self.in_transit < PIECES_BYTES;
             // No silly windows.
             let least = if in_pieces { 1 } else { rest.min(self.manners.window / 2) };
             if rest == 0 || room < least.max(1) {

@@ -1,5 +1,5 @@
 //! Bugs for the simulator to find, so that it is known what it can find. Without the feature `planted-bugs`, which no
-//! build of the workspace has, [`planted`] is the constant false, and nothing of this is in the program.
+//! build of the workspace has, `planted` is the constant false, and nothing of this is in the program.
 
 use crate::session::Wait;
 

@@ -14,6 +14,7 @@ use forum_simulator::{Figures, Limits, Run, run, shrink};
 
 /// Attacks the whole server with clients, a network and a disk that are played from one seed each.
 #[derive(Debug, Parser)]
+#[command(args_override_self = true)]
 struct Arguments {
     /// The first seed.
     #[arg(long, default_value_t = 0)]

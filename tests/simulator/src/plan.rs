@@ -250,8 +250,8 @@ impl Plan {
         self.faults = Faults::default();
         (self.spurious, self.interrupts, self.acks) = (0, 0, 1_000);
         (self.up, self.down) = (Self::gentle(), Self::gentle());
-        self.sync_delay = self.sync_delay.min(5 * MS);
-        self.hash_delay = self.hash_delay.min(20 * MS);
+        self.sync_delay = self.sync_delay.min(20 * MS);
+        self.hash_delay = self.hash_delay.min(2 * MS);
     }
 }
 

@@ -266,7 +266,8 @@ impl World {
             self.chaos();
         }
         let least = if was_members && self.calm_since.is_none() { 1_000 } else { AWAY };
-        let is_back_soon = self.clients[number].socket().is_none() && self.rng.chance(300);
+        let is_back_soon = self.clients[number].socket().is_none()
+            && self.rng.chance(if self.calm_since.is_some() { 700 } else { 300 });
         let least = if is_back_soon { MS } else { least };
         let delay = self.rng.magnitude(least, self.stage.plan.think.max(2 * least));
         self.stage.kernel.borrow_mut().push_after(delay, Event::Client(number));

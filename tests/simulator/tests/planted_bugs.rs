@@ -1,6 +1,5 @@
 //! The judge is judged: every planted bug is found within a thousand seeds.
 #![forbid(unsafe_code)]
-#![expect(clippy::print_stderr, reason = "what found which is shown with --nocapture")]
 
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};

@@ -50,7 +50,9 @@ impl Client {
         if !stage.oracle.borrow().has_all_messages(socket) {
             return;
         }
-        if self.connection.as_ref().is_some_and(|connection| connection.name != self.number) {
+        // Some leave and come again at once, while what they have acknowledged is on its way.
+        let comes_again = !std::mem::replace(&mut self.has_come_again, true) && self.rng.chance(500);
+        if comes_again || self.connection.as_ref().is_some_and(|connection| connection.name != self.number) {
             return self.leave(stage);
         }
         if !std::mem::replace(&mut self.has_asked_calmly, true) {

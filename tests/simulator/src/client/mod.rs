@@ -41,6 +41,7 @@ pub(crate) struct Client {
     /// Connections that it has left, with the newest message that it had acknowledged on each.
     left: Vec<(usize, u64)>,
     has_asked_calmly: bool,
+    has_come_again: bool,
 }
 
 /// A connection that stands.
@@ -121,6 +122,7 @@ impl Client {
             last_session: None,
             left: Vec::new(),
             has_asked_calmly: false,
+            has_come_again: false,
         }
     }
 

@@ -38,6 +38,8 @@ pub enum Bug {
     LongTextIsCut,
     UnblockedUserIsStillNotHeard,
     PageSkipsItsFirstItem,
+    QuestionReachesWhoHasBlockedTheAsker,
+    LinkStandsWhenOneEndHasHeardTheOther,
 }
 
 #[cfg(feature = "planted-bugs")]
@@ -91,6 +93,8 @@ mod switch {
         Bug::LongTextIsCut,
         Bug::UnblockedUserIsStillNotHeard,
         Bug::PageSkipsItsFirstItem,
+        Bug::QuestionReachesWhoHasBlockedTheAsker,
+        Bug::LinkStandsWhenOneEndHasHeardTheOther,
     ];
 
     /// From now on servers on this thread have this bug, or none.

@@ -21,6 +21,7 @@ use forum_common::wire::LinkId;
 use serde::{Deserialize, Serialize};
 
 use super::{AccountId, Refused};
+use crate::planted::{Bug, planted};
 
 /// What proves the two ends of a link to each other.
 pub type Token = forum_common::wire::Key;
@@ -282,7 +283,9 @@ impl Links {
     pub(super) fn reached(&mut self, id: LinkId, by: AccountId) -> Result<Link, Refused> {
         self.check_reached(id, by)?;
         match self.of_end(id, by).map(|link| link.stage) {
-            Some(Stage::Trying { due_ms, up: None }) => {
+            Some(Stage::Trying { due_ms, up: None })
+                if !planted(Bug::LinkStandsWhenOneEndHasHeardTheOther) =>
+            {
                 self.advance(id, Stage::Trying { due_ms, up: Some(by) })
             }
             _ => self.advance(id, Stage::Direct),

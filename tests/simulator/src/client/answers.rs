@@ -43,17 +43,6 @@ impl Client {
             OwnedRequest::ChangePassword { old, new, .. } => {
                 self.password_changed(stage, tag, &note, (old, new), &reply);
             }
-            OwnedRequest::RelayText { .. } => {
-                let codes = [Refusal::NotPrivate, Refusal::PeerTooSlow, Refusal::SlowDown];
-                let holds = match &reply {
-                    OwnedReply::Refused { code, .. } => codes.contains(code),
-                    reply => matches!(reply, OwnedReply::Done { .. }),
-                };
-                if !holds {
-                    stage.fail(format!("{request:?} was answered with {reply:?}"));
-                }
-                stage.oracle.borrow_mut().conn(socket).forget(tag);
-            }
             OwnedRequest::Upload { .. } | OwnedRequest::Download { .. } => {
                 self.transfer_answered(stage, tag, &note, &request, &reply);
             }

@@ -16,6 +16,7 @@ const KNOWN_MAX: usize = 64;
 impl State {
     /// Applies an entry.
     pub(crate) fn apply(&mut self, entry: &Entry) -> Outcome {
+        self.told = Rc::default();
         if let Change::Passing(passing) = &entry.change {
             return self.apply_passing(entry, passing);
         }
@@ -189,12 +190,13 @@ impl State {
                 let left_out = self.online.iter().any(deaf);
                 Ok(Done::Said { at_ms: entry.at_ms, left_out })
             }
-            _ => Ok(Done::Other),
+            step => self.apply_link(entry, step),
         }
     }
 
     fn leave(&mut self, user: User, at_ms: u64) {
         if self.session(user).is_some() {
+            self.leave_links(user);
             Rc::make_mut(&mut self.online).retain(|present| present.user != user);
             self.newest_order += 1;
             let gone = Gone { user, left_ms: at_ms, order: self.newest_order };

@@ -119,7 +119,9 @@ impl State {
                     false => Err(No::named(Refusal::AlreadyLoggedIn, &known.name)),
                 }
             }
-            Passing::LogOut { session } => match actor.and_then(|actor| self.session(actor)) {
+            Passing::LogOut { session }
+            | Passing::LeaveLinks { session }
+            | Passing::AskLink { session, .. } => match actor.and_then(|actor| self.session(actor)) {
                 Some(present) if present.session == *session => Ok(()),
                 _ => Err(absent),
             },

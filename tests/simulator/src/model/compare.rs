@@ -2,6 +2,7 @@
 
 use forumd::forum::{Forum, Item, Kept, MailNumber, RoomId, ThreadId};
 
+use super::links::Stage;
 use super::{State, Thread, What};
 
 /// Compares everything that is kept, and who is online.
@@ -12,7 +13,25 @@ pub(crate) fn compare(forum: &Forum, state: &State) -> Result<(), String> {
     let online: Vec<_> = forum.online.iter().map(|user| (user.account.0, user.session)).collect();
     let expected: Vec<_> = state.online.iter().map(|present| (present.user, present.session)).collect();
     same("who is online", &online, &expected)?;
+    same("links", &forum.links.len(), &state.links.len())?;
+    for (id, link) in &*state.links {
+        let found = forum.links.of_end(*id, forumd::forum::AccountId(link.asker));
+        let found = found.map(|link| (link.asker.0, link.asked.0, link.token, stage_of(link.stage)));
+        let expected = (link.asker, link.asked, link.token, link.stage);
+        same("a link", &found, &Some(expected))?;
+    }
     compare_kept(forum, state)
+}
+
+fn stage_of(stage: forumd::forum::Stage) -> Stage {
+    use forumd::forum::Stage as Theirs;
+    match stage {
+        Theirs::Question { due_ms } => Stage::Question { due_ms },
+        Theirs::Preparing { due_ms } => Stage::Preparing { due_ms },
+        Theirs::Trying { due_ms, up } => Stage::Trying { due_ms, up: up.map(|up| up.0) },
+        Theirs::Direct => Stage::Direct,
+        Theirs::Relayed { ended } => Stage::Relayed { ended: ended.map(|ended| ended.0) },
+    }
 }
 
 fn compare_kept(forum: &Kept, state: &State) -> Result<(), String> {

@@ -4,18 +4,21 @@
 mod apply;
 mod check;
 mod compare;
+mod links;
 mod lists;
 mod request;
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::rc::Rc;
 
-use forum_common::wire::{Digest, Key, OwnedReply, Refusal};
+use forum_common::wire::{Digest, Key, LinkId, OwnedReply, Refusal};
 use forumd::forum::SessionId;
 use forumd::workers::files::FileId;
 use forumd::workers::passwords::PasswordHash;
 
 pub(crate) use self::compare::compare;
+use self::links::Link;
+pub(crate) use self::links::Told;
 pub(crate) use self::lists::Listed;
 pub(crate) use self::request::Wish;
 
@@ -42,6 +45,10 @@ pub(crate) struct State {
     pub(crate) gone: Rc<Vec<Gone>>,
     /// Of log-ins and log-outs.
     pub(crate) newest_order: u64,
+    pub(crate) links: Rc<BTreeMap<LinkId, Link>>,
+    pub(crate) newest_link: LinkId,
+    /// What users were told of links by the last entry.
+    pub(crate) told: Rc<Vec<Told>>,
     /// Files of removed threads that may still be on disk.
     pub(crate) removed: Rc<BTreeSet<FileId>>,
     /// The time of the newest kept entry.
@@ -159,7 +166,11 @@ pub(crate) enum Done {
         at_ms: u64,
         left_out: bool,
     },
-    /// What is not modelled.
+    /// A user was asked.
+    Asked {
+        link: LinkId,
+    },
+    /// What nobody is answered.
     Other,
 }
 
@@ -216,7 +227,7 @@ impl Done {
                 Self::File { id, at_ms, digest },
                 OwnedReply::Uploaded { id: i, at_ms: said, digest: d, .. },
             ) => (id, at_ms, digest) == (i, said, d),
-            (Self::Other, _) => true,
+            (Self::Asked { link }, OwnedReply::Asked { link: said, .. }) => link == said,
             _ => false,
         }
     }
@@ -233,7 +244,8 @@ pub(crate) fn says(outcome: &Outcome, reply: &OwnedReply) -> bool {
 impl State {
     /// What a restart leaves of it: nobody is online.
     pub(crate) fn restarted(&self) -> Self {
-        Self { online: Rc::default(), gone: Rc::default(), newest_order: 0, ..self.clone() }
+        let (online, gone, links, told) = Default::default();
+        Self { online, gone, links, told, newest_order: 0, newest_link: 0, ..self.clone() }
     }
 
     /// The account of a name.

@@ -101,15 +101,22 @@ impl State {
                 self.check(Some(user), &Change::PostToRoom { room, text })
             }
             Request::CreateRoom { users, .. } => self.judge_room(user, users),
+            Request::RelayText { link, .. } => self.judge_relay(user, link),
             Request::AskPrivate { user: other, .. } | Request::OfferFile { user: other, .. } => {
                 let other = self.user(other).ok_or(No::plain(Refusal::InvalidUser))?;
-                self.judge_reach(user, other)
+                self.judge_reach(user, other)?;
+                match (wish, self.private_between(user, other)) {
+                    (Request::AskPrivate { .. }, Some((_, link))) if !link.is_question() => {
+                        Err(No::named(Refusal::AlreadyPrivate, self.name(other)))
+                    }
+                    _ => Ok(()),
+                }
             }
             _ => Ok(()),
         }
     }
 
-    fn judge_reach(&self, user: User, other: User) -> Result<(), No> {
+    pub(super) fn judge_reach(&self, user: User, other: User) -> Result<(), No> {
         if user == other {
             return Err(No::plain(Refusal::NotToSelf));
         }

@@ -68,10 +68,12 @@ impl Oracle {
             (_, OwnedReply::Refused { code, .. }) => match code {
                 Refusal::SlowDown | Refusal::Busy => true,
                 Refusal::LimitReached | Refusal::MailboxFull => self.is_full(state, &wish, in_flight),
-                // Links are not modelled.
-                Refusal::AlreadyPrivate => matches!(request, OwnedRequest::AskPrivate { .. }),
+                Refusal::PeerTooSlow => matches!(request, OwnedRequest::RelayText { .. }),
                 _ => known(state) || state.judge(user, &wish).is_err_and(|no: No| no.is(reply)),
             },
+            (_, OwnedReply::Done { .. }) if matches!(wish, Request::RelayText { .. }) => {
+                state.judge(user, &wish).is_ok()
+            }
             _ => known(state),
         };
         let mut failed: Option<&State> = None;
@@ -140,6 +142,7 @@ impl State {
             && Rc::ptr_eq(&self.rooms, &other.rooms)
             && Rc::ptr_eq(&self.online, &other.online)
             && Rc::ptr_eq(&self.gone, &other.gone)
+            && Rc::ptr_eq(&self.links, &other.links)
             && Rc::ptr_eq(&self.keys, &other.keys)
             && Rc::ptr_eq(&self.mail, &other.mail)
     }

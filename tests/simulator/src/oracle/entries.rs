@@ -9,7 +9,7 @@ use forumd::net::turn::Applied;
 use forumd::session::ConnectionId;
 
 use super::Oracle;
-use crate::model::{Done, No, Outcome, State, User};
+use crate::model::{Done, No, Outcome, State, Told, User};
 
 impl Oracle {
     /// The server has applied an entry, or there was no space for it.
@@ -30,8 +30,7 @@ impl Oracle {
         }
         self.check_origin(entry, *command);
         let outcome = self.take(entry);
-        // Links are not modelled.
-        let agrees = outcome == Ok(Done::Other) || outcome.is_ok() == result.is_ok();
+        let agrees = outcome.is_ok() == result.is_ok();
         self.expect(agrees, || format!("{entry:?}: {result:?} instead of {outcome:?}"));
         if let Some((id, tag)) = *command {
             self.decide(id, tag, outcome);
@@ -65,6 +64,7 @@ impl Oracle {
         let outcome = state.apply(entry);
         self.versions.push(state);
         if let Ok(done) = &outcome {
+            self.tell_links();
             self.tell(entry, done);
         }
         outcome
@@ -112,6 +112,15 @@ impl Oracle {
             }
             Change::Passing(_) => {}
             _ => self.fail(format!("nobody asked for {entry:?}")),
+        }
+    }
+
+    /// Notes what the ends of links are to be told. The goodbye says it all when the server ends.
+    fn tell_links(&mut self) {
+        let told = Rc::clone(&self.state().told);
+        for Told { to, notice } in told.iter().filter(|_| !self.is_ending) {
+            let own = self.conns.iter_mut().filter(|conn| conn.listens && conn.user == Some(*to));
+            own.for_each(|conn| conn.expected.push_back(notice.clone()));
         }
     }
 

@@ -11,17 +11,6 @@ impl Oracle {
             return;
         }
         match notice {
-            OwnedNotice::LoggedIn { .. }
-            | OwnedNotice::LoggedOut { .. }
-            | OwnedNotice::Broadcast { .. }
-            | OwnedNotice::BoardPost { .. }
-            | OwnedNotice::RoomPost { .. }
-            | OwnedNotice::PutInRoom { .. } => {
-                let expected = self.conns[socket].expected.pop_front();
-                self.expect(expected.as_ref() == Some(notice), || {
-                    format!("socket {socket} was told {notice:?} instead of {expected:?}")
-                });
-            }
             OwnedNotice::Message { number, late: _, at_ms, from, text } => {
                 self.told_message(socket, *number, (*at_ms, from, text));
             }
@@ -31,9 +20,21 @@ impl Oracle {
                     format!("{text} comes over link {link}, and was said over {said:?}")
                 });
             }
-            // Links are looked at elsewhere, and the last word by the client.
-            _ => {}
+            // The last word is looked at by the client.
+            OwnedNotice::Probe | OwnedNotice::Closing { .. } | OwnedNotice::RelayedDatagram { .. } => {}
+            notice => self.told_in_order(socket, notice),
         }
+    }
+
+    fn told_in_order(&mut self, socket: usize, notice: &OwnedNotice) {
+        let mut expected = self.conns[socket].expected.pop_front();
+        // Who reads too slowly, or will say nothing more, is asked nothing: its server says no.
+        while expected.as_ref().is_some_and(|expected| expected != notice && is_question(expected)) {
+            expected = self.conns[socket].expected.pop_front();
+        }
+        self.expect(expected.as_ref() == Some(notice), || {
+            format!("socket {socket} was told {notice:?} instead of {expected:?}")
+        });
     }
 
     fn told_message(&mut self, socket: usize, number: u64, (at_ms, from, text): (u64, &str, &str)) {
@@ -72,4 +73,8 @@ impl Oracle {
         let acked = conn.user.and_then(|user| self.acked.get(&user)).copied().unwrap_or(0);
         mailbox.waiting.back().is_none_or(|(number, _)| *number <= conn.newest_message.max(acked))
     }
+}
+
+pub(super) fn is_question(notice: &OwnedNotice) -> bool {
+    matches!(notice, OwnedNotice::PrivateQuestion { .. } | OwnedNotice::FileQuestion { .. })
 }

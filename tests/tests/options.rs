@@ -164,6 +164,22 @@ fn credentials_are_imported_for_new_names_alone() {
     assert!(server.wire().log_in("vader", "imperial*march").is_ok());
 }
 
+/// Credentials that are imported between two looks at the log.
+const CREDENTIALS_AT_ONCE: usize = 10_000;
+
+#[test]
+fn more_credentials_than_are_imported_at_once_are_all_imported() {
+    let launch = Forumd::new();
+    let file = launch.directory().join("credentials.txt");
+    let last = CREDENTIALS_AT_ONCE + 1;
+    let lines: String = (1..=last).map(|number| format!("u{number} jedi\n")).collect();
+    fs::write(&file, lines).unwrap();
+    let server = launch.args(&["--credentials", file.to_str().unwrap()]).start();
+    for number in [1, CREDENTIALS_AT_ONCE, last] {
+        assert!(server.wire().log_in(&format!("u{number}"), "jedi").is_ok(), "{number}");
+    }
+}
+
 #[test]
 fn credentials_that_cannot_be_read_end_it_with_a_clear_line() {
     let missing = Forumd::new().args(&["--credentials", "/no/such/file"]).run("");

@@ -33,6 +33,11 @@ impl<D: Door> Default for Cycle<D> {
 }
 
 impl<D: Door> Cycle<D> {
+    /// Goes round again after something was done outside of it: what was proposed there goes to the journal at once.
+    pub fn resume(&mut self) {
+        (self.gathered, self.looks) = (true, 0);
+    }
+
     /// How long the next poll may wait; none = as long as it likes.
     pub fn may_wait<J: Journal, C: Clock>(&self, server: &Server<D::Stream, J, C>) -> Option<Duration> {
         let now = server.now();

@@ -99,6 +99,7 @@ impl EventLoop {
         over: impl Fn(&Server<TcpStream, J, C>) -> bool,
     ) -> io::Result<()> {
         let mut events = Events::with_capacity(EVENTS_MAX);
+        self.cycle.resume();
         while !over(server) {
             let quiet = self.wait(&mut events, server)?;
             // First this, then the turn: what is done behind the look at it wakes the loop again.

@@ -1,5 +1,5 @@
-//! Measures what PERF.md states: how often the disk is waited for, what memory a greedy connection takes, and
-//! what it costs to bring a file from one user to another.
+//! Measures what PERF.md states: how often the disk is waited for, what memory a greedy connection takes, what it costs
+//! to bring a file from one user to another, and how long others wait beside what is large.
 //!
 //! `cargo run --release -p forum-tests --example measure -- SCENARIO [--server PATH]`
 //!
@@ -8,6 +8,8 @@
 //! works inside is not known here.
 #![forbid(unsafe_code)]
 #![expect(clippy::print_stdout, reason = "figures for people who run it by hand")]
+
+mod beside;
 
 use std::io::Write;
 use std::iter::repeat_n;
@@ -31,7 +33,10 @@ fn main() {
         "commits" => commits(program),
         "pipelined-reads" => pipelined_reads(program),
         "files" => files(program),
-        _ => panic!("usage: measure commits|pipelined-reads|files [--server PATH]"),
+        "in-flight" => beside::in_flight(program),
+        "removal" => beside::removal(program),
+        "log-ins" => beside::log_ins(program),
+        _ => panic!("usage: measure commits|pipelined-reads|files|in-flight|removal|log-ins [--server PATH]"),
     }
 }
 

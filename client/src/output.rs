@@ -205,10 +205,10 @@ impl Output {
             #[serde(flatten)]
             message: &'a M,
             #[serde(skip_serializing_if = "Option::is_none")]
-            name: Option<&'a str>,
+            code_name: Option<&'a str>,
         }
         let line = self.about.as_ref().map(|about| about.line).filter(|line| *line > 0);
-        let object = serde_json::to_string(&Object { line, message, name: code });
+        let object = serde_json::to_string(&Object { line, message, code_name: code });
         let object = object.expect("strings and numbers can be written");
         self.raw_line(Stream::Out, &escape::in_json(&object));
     }

@@ -271,7 +271,8 @@ impl<'a> Engine<'a> {
         !matches!(self.asking, Asking::Not)
     }
 
-    fn is_ending(&self) -> bool {
+    /// Whether it was interrupted, or is ended from outside.
+    pub fn is_ending(&self) -> bool {
         self.interrupts > 0 || self.stop.load(Ordering::Relaxed)
     }
 

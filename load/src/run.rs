@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
 use crate::args::{Arguments, Scenario};
-use crate::engine::Engine;
+use crate::engine::{Engine, INTERRUPTED};
 use crate::outcome::Outcome;
 use crate::output::{self, Destination};
 use crate::server_use::listening_process;
@@ -37,14 +37,25 @@ impl Finished {
     /// # Errors
     /// A sentence that says why not.
     pub fn is_sound(&self) -> Result<(), String> {
-        let counts = &self.outcome.counts;
         if let Some(seconds) = self.lost_all {
             return Err(format!("every connection was lost after {seconds:.1} s"));
         }
-        if counts.operations + counts.late == 0 {
+        if self.is_empty() {
             return Err("no request was carried out".to_owned());
         }
         Ok(())
+    }
+
+    fn is_empty(&self) -> bool {
+        self.outcome.counts.operations + self.outcome.counts.late == 0
+    }
+
+    /// The same run, if it was not `interrupted` or has measured something by then.
+    ///
+    /// # Errors
+    /// It has not.
+    pub fn or_interrupted(self, interrupted: bool) -> Result<Self, String> {
+        if interrupted && self.is_empty() { Err(INTERRUPTED.to_owned()) } else { Ok(self) }
     }
 
     /// Whether all requests were carried out that had an end.
@@ -123,9 +134,9 @@ pub fn run(arguments: &Arguments) -> Result<Finished, String> {
         return Err(text);
     }
     let outcome = engine.measure(&mut || {});
-    let finished = engine.finished(outcome);
+    let finished = engine.finished(outcome).or_interrupted(engine.is_ending());
     engine.clean_up();
-    Ok(finished)
+    finished
 }
 
 /// The first address of `HOST:PORT`.

@@ -87,7 +87,8 @@ pub fn run(arguments: &Arguments) -> Result<Finished, String> {
     outcome.generator.cpu_seconds = cpu_seconds;
     outcome.server = before.zip(after).map(|(before, after)| before.until(&after));
     let files = Finished { outcome, texts: meter.texts.clone(), deliveries: 0, lost_all };
-    Ok(pings.map_or(files.clone(), |pings| beside_files(files, pings)))
+    let interrupted = log.is_interrupted();
+    pings.map_or(files.clone(), |pings| beside_files(files, pings)).or_interrupted(interrupted)
 }
 
 /// Makes the carriers, and what they move. Those that are there when it fails may have made something.

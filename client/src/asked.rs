@@ -1,6 +1,7 @@
 //! What is noted of a request until its answer has come: what was typed, what the answer means, and how to ask for
 //! it again.
 
+use std::rc::Rc;
 use std::time::Instant;
 
 use forum_common::text::commands::may_be_kept;
@@ -21,10 +22,8 @@ pub type Server = Peer<Asked>;
 /// A request whose answer has not come, or has not ended.
 #[derive(Debug)]
 pub struct Asked {
-    /// The line, for when the answer never comes; none for what no user has asked for.
-    typed: Option<String>,
-    /// Which line of the input that was.
-    line: u64,
+    /// The command that it came of; none for what no user has asked for.
+    about: Option<Rc<About>>,
     /// What its answer means.
     pub awaits: Awaits,
     /// A change, with the key by which it is done once however often it is asked for.
@@ -75,7 +74,8 @@ pub fn ask(context: &mut Context<'_>, mut request: Request<'_>, typed: &str, awa
     }
     let (typed, holds) = (noted(typed), !can_be_pipelined(&request));
     let line = context.output.about().map_or(0, |about| about.line);
-    context.server.ask(&request, Asked { typed: Some(typed.to_owned()), line, awaits, change, holds });
+    let about = Some(Rc::new(About { line, typed: typed.to_owned() }));
+    context.server.ask(&request, Asked { about, awaits, change, holds });
 }
 
 /// What is noted of a line: one that holds a secret is not kept; its word is.
@@ -105,19 +105,23 @@ pub fn can_be_pipelined(request: &Request<'_>) -> bool {
 
 /// The commands of the user that are not answered to the end.
 pub fn commands(server: &Server) -> impl Iterator<Item = &Asked> {
-    server.unanswered().filter(|asked| asked.typed.is_some())
+    server.unanswered().filter(|asked| asked.about.is_some())
 }
 
 impl Asked {
     /// Something that the user does not know of.
     pub fn silently(awaits: Awaits) -> Self {
-        Self { typed: None, line: 0, awaits, change: None, holds: false }
+        Self { about: None, awaits, change: None, holds: false }
     }
 
     /// The command that it came of, if a user gave one and still wants to know what comes of it.
-    pub fn about(&self) -> Option<About> {
-        let typed = self.typed.clone().filter(|_| !matches!(self.awaits, Awaits::Unwanted))?;
-        Some(About { line: self.line, typed })
+    pub fn about(&self) -> Option<Rc<About>> {
+        self.about.clone().filter(|_| !matches!(self.awaits, Awaits::Unwanted))
+    }
+
+    /// The line, if a user typed it.
+    fn typed(&self) -> Option<&str> {
+        self.about.as_deref().map(|about| &*about.typed)
     }
 
     /// Takes in the go-ahead of a transfer.
@@ -196,7 +200,7 @@ impl Asked {
             }
             Awaits::List(_) if file.is_none() => {
                 self.awaits = Awaits::Unwanted;
-                let word = self.typed.as_deref().unwrap_or_default().split(' ').find(|word| !word.is_empty());
+                let word = self.typed().unwrap_or_default().split(' ').find(|word| !word.is_empty());
                 Some((word.unwrap_or_default().to_owned(), Step::Going))
             }
             _ => None,
@@ -216,7 +220,7 @@ impl Asked {
             Awaits::Upload(upload, _) => upload.begin_again(),
             _ => true,
         };
-        match &self.typed {
+        match self.typed() {
             Some(typed) if self.change.is_some() && is_whole => {
                 if on_terminal {
                     let again = "It is sent again after the next log-in";
@@ -226,9 +230,7 @@ impl Asked {
             }
             Some(_) if !on_terminal && !self.is_transfer() => {
                 self.file().into_iter().for_each(|file| queue.file(file, FileAction::Close));
-                let earlier = output.turn_to(self.about());
-                output.refuse(Rejection::Unknown);
-                output.turn_to(earlier);
+                output.speak_of(self.about(), |output| output.refuse(Rejection::Unknown));
                 None
             }
             _ => {
@@ -240,16 +242,14 @@ impl Asked {
 
     /// It will never be answered: says so.
     pub fn abandon(&self, output: &mut Output, queue: &mut Queue) {
-        let earlier = output.turn_to(self.about());
-        self.say_abandoned(output, queue);
-        output.turn_to(earlier);
+        output.speak_of(self.about(), |output| self.say_abandoned(output, queue));
     }
 
     fn say_abandoned(&self, output: &mut Output, queue: &mut Queue) {
         if let Some(file) = self.file() {
             queue.file(file, FileAction::Leave);
         }
-        let Some(typed) = &self.typed else { return };
+        let Some(typed) = self.typed() else { return };
         match &self.awaits {
             Awaits::Goodbye | Awaits::ShutDown => {}
             Awaits::Upload(upload, _) => not_uploaded(upload.name(), output),

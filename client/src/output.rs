@@ -6,6 +6,7 @@
 
 use std::collections::VecDeque;
 use std::fmt;
+use std::rc::Rc;
 
 use forum_common::escape;
 use serde::Serialize;
@@ -55,7 +56,7 @@ pub struct About {
 pub struct Output {
     format: Format,
     /// What a refusal is about.
-    about: Option<About>,
+    about: Option<Rc<About>>,
     /// What is said now has been printed as an object already.
     is_muted: bool,
     screen: Option<Screen>,
@@ -109,29 +110,33 @@ impl Output {
     }
 
     /// From now on, it is this command that things are said about; says which it was.
-    pub fn turn_to(&mut self, about: Option<About>) -> Option<About> {
+    pub fn turn_to(&mut self, about: Option<Rc<About>>) -> Option<Rc<About>> {
         std::mem::replace(&mut self.about, about)
     }
 
-    /// The command that things are said about.
-    pub fn about(&self) -> Option<&About> {
-        self.about.as_ref()
+    /// Says something about this command, or about none, and is back at the present one then.
+    pub fn speak_of(&mut self, about: Option<Rc<About>>, say: impl FnOnce(&mut Self)) {
+        let earlier = self.turn_to(about);
+        say(self);
+        self.turn_to(earlier);
     }
 
-    /// The server has said this, which `say` says in words. For a program it is printed as it is instead.
-    pub fn with_message(
-        &mut self,
-        message: &impl Serialize,
-        code: Option<&str>,
-        say: impl FnOnce(&mut Self),
-    ) {
-        self.print_message(message, code);
-        say(self);
-        self.unmute();
+    /// The command that things are said about.
+    pub fn about(&self) -> Option<Rc<About>> {
+        self.about.clone()
+    }
+
+    /// Somebody has said this unasked, which `say` says in words. For a program it is printed as it is instead.
+    pub fn notify(&mut self, message: &impl Serialize, code: Option<&str>, say: impl FnOnce(&mut Self)) {
+        self.speak_of(None, |output| {
+            output.print_message(message, code);
+            say(output);
+            output.unmute();
+        });
     }
 
     /// The server has answered a command. Until [`Output::unmute`], a program is not told in words as well.
-    pub fn begin_answer(&mut self, about: Option<About>, reply: &impl Serialize, code: Option<&str>) {
+    pub fn begin_answer(&mut self, about: Option<Rc<About>>, reply: &impl Serialize, code: Option<&str>) {
         let is_wanted = about.is_some();
         self.about = about;
         if is_wanted {
@@ -167,7 +172,8 @@ impl Output {
         let text = text.to_string();
         match (self.format, &self.about) {
             (Format::Json, _) => self.words("Refused", &text),
-            (Format::Numbered, Some(About { line, typed })) => {
+            (Format::Numbered, Some(about)) => {
+                let About { line, typed } = &**about;
                 let before =
                     if typed.is_empty() { format!("line {line}") } else { format!("line {line}: {typed}") };
                 text.lines().for_each(|line| self.line(Stream::Err, &format!("{before}: {line}")));

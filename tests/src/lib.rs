@@ -26,6 +26,7 @@ mod times;
 mod volume;
 mod wire;
 
+use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 pub use client::{Client, Forum};
@@ -55,6 +56,21 @@ pub const SAFE_TIMEOUT_SECONDS: u64 = 5;
 
 /// The password of every user that the harness signs up.
 pub const PASSWORD: &str = "jedi knight";
+
+/// The directory of the whole workspace.
+///
+/// # Panics
+/// This package lies nowhere.
+#[must_use]
+pub fn workspace() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).parent().expect("the package lies in the workspace").to_owned()
+}
+
+/// A source without the module of tests at its end.
+#[must_use]
+pub fn without_tests(source: &str) -> &str {
+    source.split_once("#[cfg(test)]\nmod tests {").map_or(source, |(code, _)| code)
+}
 
 /// Asks `condition` again and again until it has something to say.
 ///

@@ -7,16 +7,8 @@ use forum_tests::{Server, Wire, read};
 
 /// The same list from `after` on, at most so many items of it.
 fn page_of(mut request: Request<'_>, from: Option<u64>, most: u32) -> Request<'_> {
-    match &mut request {
-        Request::ListThreads { after, at_most }
-        | Request::ReadThread { after, at_most, .. }
-        | Request::WhoElse { after, at_most }
-        | Request::WhoElseSince { after, at_most, .. }
-        | Request::ListActive { after, at_most }
-        | Request::ReadBoard { after, at_most, .. }
-        | Request::ReadRooms { after, at_most, .. } => (*after, *at_most) = (from, Some(most)),
-        other => panic!("{other:?} asks for no list"),
-    }
+    let Some((after, at_most)) = request.page_mut() else { panic!("{request:?} asks for no list") };
+    (*after, *at_most) = (from, Some(most));
     request
 }
 

@@ -2,7 +2,9 @@
 #![forbid(unsafe_code)]
 
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
+
+use forum_tests::workspace;
 
 /// Crate roots that may hold unsafe code. There is none, and each one needs a reason here.
 const UNSAFE_ROOTS: &[&str] = &[];
@@ -63,10 +65,6 @@ const FORBIDDEN_IN_CORE: [&str; 9] = [
     "SystemTime",
     "Instant::now",
 ];
-
-fn workspace() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).parent().expect("the package lies in the workspace").to_owned()
-}
 
 /// Every source file of the workspace: its path there, and its text.
 fn sources() -> Vec<(String, String)> {
@@ -376,7 +374,7 @@ fn without_tests<'a>(path: &str, text: &'a str) -> Option<&'a str> {
     if path.contains("/tests/") || path.ends_with("/tests.rs") {
         return None;
     }
-    Some(text.split_once("#[cfg(test)]\nmod tests {").map_or(text, |(code, _)| code))
+    Some(forum_tests::without_tests(text))
 }
 
 /// The functions of a source: the line where each begins, its name, and its length in lines.

@@ -2,16 +2,13 @@
 #![forbid(unsafe_code)]
 
 use std::fs;
-use std::path::{Path, PathBuf};
+
+use forum_tests::{without_tests, workspace};
 
 /// More than these files nobody has to open for one `MSG`.
 const WALK_FILES_MAX: usize = 12;
 /// More lines than these are no evening.
 const EVENING_LINES_MAX: usize = 4_500;
-
-fn workspace() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).parent().expect("the package lies in the workspace").to_owned()
-}
 
 fn source(path: &str) -> String {
     fs::read_to_string(workspace().join(path)).unwrap_or_else(|error| panic!("{path}: {error}"))
@@ -47,11 +44,7 @@ fn insist_on(path: &str, functions: &[&str]) {
 
 /// The lines of a file before its tests.
 fn lines_without_tests(path: &str) -> usize {
-    let text = source(path);
-    let lines: Vec<&str> = text.lines().collect();
-    let is_test =
-        |pair: &[&str]| pair[0] == "#[cfg(test)]" && pair[1].starts_with("mod ") && pair[1].ends_with('{');
-    lines.windows(2).position(is_test).unwrap_or(lines.len())
+    without_tests(&source(path)).lines().count()
 }
 
 #[test]

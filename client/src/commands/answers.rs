@@ -128,9 +128,7 @@ impl Commands {
         }
         self.memory.names.learn_notice(notice);
         if let Some(line) = lines::notice(notice, self.reader, self.clock.zone()) {
-            let earlier = output.turn_to(None);
-            output.with_message(notice, None, |output| output.say(line));
-            output.turn_to(earlier);
+            output.notify(notice, None, |output| output.say(line));
         }
     }
 }

@@ -1,5 +1,7 @@
 //! What the user enters, and who gets it: a question of the log-in, another user's question, a command.
 
+use std::rc::Rc;
+
 use forum_common::text::{Command, parse, prompts};
 use forum_peer::State;
 
@@ -115,7 +117,7 @@ impl Core {
         {
             let typed =
                 if let Entered::Line(line) = entered { noted(line).to_owned() } else { String::new() };
-            self.output.turn_to(Some(About { line: self.input.line_number(), typed }));
+            self.output.turn_to(Some(Rc::new(About { line: self.input.line_number(), typed })));
         }
         self.with_commands(|commands, context| match entered {
             Entered::Line(line) => match prompts::answer(line) {

@@ -69,7 +69,7 @@ impl Core {
             Ok(None) => return Ok(()),
             Err(error) => return self.breach(&error.to_string()),
         };
-        let (now, earlier) = (self.now, output.about().cloned());
+        let (now, earlier) = (self.now, output.about());
         let outcome = match event {
             Event::Item(_, asked, item) => {
                 output.begin_answer(asked.about(), &item, code_of(&item));
@@ -246,7 +246,7 @@ impl Core {
         }
         let notice = Notice::Closing { code, text };
         self.output.turn_to(None);
-        self.output.with_message(&notice, Some(code.name()), |output| {
+        self.output.notify(&notice, Some(code.name()), |output| {
             if polite { output.say(text) } else { output.warn(text) }
         });
         Err(match (&self.phase, code) {

@@ -67,10 +67,8 @@ impl Core {
         match report {
             Report::Say(text) => self.output.say(text),
             Report::PrivateText { from, text } => {
-                let about = self.output.turn_to(None);
                 let message = PrivateText { kind: "PrivateText", from: &from, text: &text };
-                self.output.with_message(&message, None, |output| output.say(lines::private(&from, &text)));
-                self.output.turn_to(about);
+                self.output.notify(&message, None, |output| output.say(lines::private(&from, &text)));
             }
             Report::Refuse(text) => self.output.refuse(text),
             Report::Warn(text) => self.output.warn(text),

@@ -8,7 +8,7 @@
 //! A body may grow at its end, by optional fields; so text for people comes last of what there is today, and
 //! the rest of a body without a length is a field only where nothing will ever be added.
 
-use super::{LinkId, Notice, Reply};
+use super::{LinkId, Notice, Reply, Request};
 use crate::limits::BODY_BYTES_MAX;
 
 /// The kind of every message, by its name.
@@ -41,6 +41,22 @@ pub const fn direction(kind: u8) -> Direction {
         0x70..=0x7f => Direction::BetweenClients,
         0x00..=0x7f => Direction::ToServer,
         0x80.. => Direction::ToClient,
+    }
+}
+
+impl Request<'_> {
+    /// Where a page of the list that is asked for begins, and how many items it has at most; `None`: no list is.
+    pub fn page_mut(&mut self) -> Option<(&mut Option<u64>, &mut Option<u32>)> {
+        match self {
+            Self::ListThreads { after, at_most }
+            | Self::ReadThread { after, at_most, .. }
+            | Self::WhoElse { after, at_most }
+            | Self::WhoElseSince { after, at_most, .. }
+            | Self::ListActive { after, at_most }
+            | Self::ReadBoard { after, at_most, .. }
+            | Self::ReadRooms { after, at_most, .. } => Some((after, at_most)),
+            _ => None,
+        }
     }
 }
 

@@ -258,10 +258,6 @@ impl<J: Journal> Core<J> {
     /// Applies what has come back without waiting for anything: what was asked for just now, and a share of what others
     /// have asked for.
     pub(crate) fn take_passed(&mut self) {
-        // Asked between any two requests, and there is hardly ever one.
-        if !self.pipeline.has_passed() {
-            return;
-        }
         for _ in 0..PASSED_SHARE {
             let Some(decided) = self.pipeline.next_passed() else { break };
             self.take_decided(decided);

@@ -119,13 +119,13 @@ impl<D: Door> Default for Listener<D> {
 }
 
 impl<D: Door> Listener<D> {
-    /// Lets in whoever comes from now on.
+    /// Lets newcomers in from now on.
     pub fn open(&mut self, mut door: D) {
         self.reserve = door.reserve();
         self.door = Some(door);
     }
 
-    /// Turns away whoever comes from now on.
+    /// Turns newcomers away from now on.
     pub fn close(&mut self) {
         self.door = None;
         self.pause = None;

@@ -11,7 +11,6 @@ mod queues;
 mod rung;
 
 use std::fs;
-use std::path::Path;
 
 /// What a student reads in five minutes.
 const RUNG_LINES_MAX: usize = 150;
@@ -22,7 +21,7 @@ const PAGE_LINES_MAX: usize = 200;
 
 #[test]
 fn every_rung_and_the_page_are_as_short_as_they_say() {
-    let root = Path::new(env!("CARGO_MANIFEST_DIR")).parent().expect("the package lies in the workspace");
+    let root = forum_tests::workspace();
     for (path, most) in [
         ("server/examples/rung1_echo.rs", RUNG_LINES_MAX),
         ("server/examples/rung2_framing.rs", RUNG_LINES_MAX),

@@ -163,7 +163,7 @@ struct Crew<K> {
 
 impl<K> Workers<K> for Crew<K> {
     fn submit(&mut self, key: K, job: Job) -> Result<(), QueueFull> {
-        // It can only fail when no worker lives, which is a full queue to whoever asks.
+        // It can only fail when no worker lives, which is a full queue to those who ask.
         self.jobs.send((key, job)).map_err(|_| QueueFull)
     }
 

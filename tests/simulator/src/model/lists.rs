@@ -21,7 +21,8 @@ impl State {
     /// Whether a list is just what this state shows.
     pub(crate) fn shows(&self, user: User, wish: &Wish<'_>, listed: &Listed) -> bool {
         let Ok(rows) = self.rows(user, wish) else { return false };
-        let (after, at_most) = page_of(wish);
+        let (after, at_most) =
+            { *wish }.page_mut().map_or((None, None), |(after, at_most)| (*after, *at_most));
         let mut rows = rows.iter().filter(|(place, _)| after.is_none_or(|after| is_past(*place, after)));
         let mut last = after.unwrap_or(0);
         for item in &listed.items {
@@ -175,18 +176,4 @@ fn is_past(place: u64, after: u64) -> bool {
 
 fn is_later(at_ms: u64, than_ms: Option<u64>) -> bool {
     than_ms.is_none_or(|than_ms| at_ms / 1_000 > than_ms / 1_000)
-}
-
-/// Where a page begins, and how long it may be.
-fn page_of(wish: &Wish<'_>) -> (Option<u64>, Option<u32>) {
-    match *wish {
-        Request::ListThreads { after, at_most }
-        | Request::ReadThread { after, at_most, .. }
-        | Request::WhoElse { after, at_most }
-        | Request::WhoElseSince { after, at_most, .. }
-        | Request::ListActive { after, at_most }
-        | Request::ReadBoard { after, at_most, .. }
-        | Request::ReadRooms { after, at_most, .. } => (after, at_most),
-        _ => (None, None),
-    }
 }

@@ -2,7 +2,7 @@
 //! names and texts that a forum accepts.
 //!
 //! Nothing here knows a socket, a file or a clock: bytes go in, values come out, and the other way round. The
-//! exception is [`process`], for what every program does first; it has a feature of its own.
+//! exceptions have features of their own: [`process`], for what every program does first, and [`tls`].
 //! `docs/PROTOCOL.md` describes the same thing for people who write a client in another language.
 #![forbid(unsafe_code)]
 
@@ -12,4 +12,6 @@ pub mod names;
 #[cfg(feature = "process")]
 pub mod process;
 pub mod text;
+#[cfg(feature = "tls")]
+pub mod tls;
 pub mod wire;

@@ -56,6 +56,26 @@ pub enum AdminCommand {
         /// The user's name
         name: String,
     },
+    /// Make a certificate for TLS
+    Tls {
+        /// What to do.
+        #[command(subcommand)]
+        command: TlsCommand,
+    },
+}
+
+/// What forumd does about certificates.
+#[derive(Debug, Subcommand)]
+pub enum TlsCommand {
+    /// Make a P-256 key and a certificate signed by it (key.pem, cert.pem), and print the SHA-256 fingerprint
+    Init {
+        /// Where to put them
+        #[arg(default_value = "./forum-tls")]
+        dir: PathBuf,
+        /// A name or an IP address of this machine, besides localhost and its host name; may be repeated
+        #[arg(long = "name", value_name = "NAME")]
+        names: Vec<String>,
+    },
 }
 
 /// How to serve.

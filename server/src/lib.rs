@@ -28,6 +28,7 @@ pub mod replay;
 pub mod session;
 pub mod startup;
 pub mod store;
+pub mod tls;
 pub mod workers;
 
 /// How long a test waits for another thread: far more than a loaded machine needs.

@@ -7,9 +7,10 @@ use std::process::ExitCode;
 use clap::Parser;
 use forum_common::process::{self, Standard};
 use forumd::admin;
-use forumd::args::{AdminCommand, Arguments};
+use forumd::args::{AdminCommand, Arguments, TlsCommand};
 use forumd::console;
 use forumd::startup::{self, Failed};
+use forumd::tls;
 
 /// The command line was not understood.
 const USAGE: u8 = 2;
@@ -34,6 +35,7 @@ fn main() -> ExitCode {
         Some(AdminCommand::Import { dir }) => admin::import(data, dir),
         Some(AdminCommand::Check) => admin::check(data),
         Some(AdminCommand::ResetPassword { name }) => admin::reset_password(data, name),
+        Some(AdminCommand::Tls { command: TlsCommand::Init { dir, names } }) => tls::init(dir, names),
     };
     match result {
         Ok(()) => ExitCode::SUCCESS,

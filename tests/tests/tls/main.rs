@@ -1,0 +1,4 @@
+//! TLS: certificates, handshakes, and what is said to whom without it.
+#![forbid(unsafe_code)]
+
+mod init;

@@ -90,6 +90,19 @@ pub struct ServeArguments {
     /// Address and port to listen on; port 0 = any free one [default: 127.0.0.1:12345]
     #[arg(long, value_name = "ADDR:PORT", value_parser = crate::net::address::parse)]
     pub listen: Option<SocketAddr>,
+    /// Serve TLS with this certificate: PEM, the server's own first, then those that lead to its root
+    #[arg(long, value_name = "FILE", requires = "tls_key", help_heading = "TLS")]
+    pub tls_cert: Option<PathBuf>,
+    /// The certificate's key, PEM
+    #[arg(long, value_name = "FILE", requires = "tls_cert", help_heading = "TLS")]
+    pub tls_key: Option<PathBuf>,
+    /// Serve everybody without TLS as well; otherwise those on this machine alone
+    #[arg(long, help_heading = "TLS")]
+    pub insecure_plaintext: bool,
+    /// Threads for TLS handshakes
+    #[arg(long, value_name = "N", default_value_t = 1, help_heading = "TLS",
+          value_parser = clap::value_parser!(u16).range(1..=256))]
+    pub tls_threads: u16,
     /// File whose first line is the password for SHT
     #[arg(long, value_name = "FILE")]
     pub admin_password_file: Option<PathBuf>,

@@ -20,12 +20,14 @@ use crate::descriptors::Budget;
 use crate::directory::Directory;
 use crate::forum::Forum;
 use crate::journal::{Durability, DurableLog, LogReader, SqliteJournal};
-use crate::net::turn::{ENTRY_BYTES_MAX, Helpers, Server, Settings};
+use crate::net::turn::{ENTRY_BYTES_MAX, Helpers, Server, Settings, TlsService};
 use crate::net::{self, EventLoop, Wake, signals};
 use crate::random::Random;
 use crate::replay;
 use crate::store::Store;
+use crate::tls::Tls;
 use crate::workers::files::{self, FileSync, FileWorkers};
+use crate::workers::handshakes::Handshakes;
 use crate::workers::logging;
 use crate::workers::passwords::{self, HashParameters, PasswordHash, PasswordHasher};
 use forum_common::text::Zone;
@@ -56,6 +58,8 @@ pub fn serve(arguments: &ServeArguments, data: &Path) -> Result<(), Failed> {
     let hash_parameters = hash_parameters(arguments)?;
     let mut warnings = risks(arguments, hash_parameters);
     let settings = settings(arguments, hash_parameters, &mut warnings)?;
+    refuse_open_plaintext(arguments)?;
+    let tls = load_tls(arguments, &mut warnings)?;
     let socket = net::bind(arguments.address(), Duration::from_secs(arguments.stall_timeout))
         .map_err(|error| Failed::because(format_args!("can't listen on {}: {error}", arguments.address())))?;
     let store = Store::open(data).map_err(Failed::because)?;
@@ -68,6 +72,9 @@ pub fn serve(arguments: &ServeArguments, data: &Path) -> Result<(), Failed> {
     let (mut event_loop, wake) = EventLoop::new(signals, log.reopener()).map_err(Failed::because)?;
     let helpers = start_helpers(arguments, hash_parameters, journal, &store, &wake)?;
     let mut server = Server::new(settings, SystemClock, forum, helpers);
+    if let Some(tls) = tls {
+        server.serve_tls(tls_service(arguments, tls, &wake)?);
+    }
     let is_whole = match &arguments.credentials {
         Some(file) => credentials::import(file, hash_parameters, &mut server, &mut event_loop)?,
         None => true,
@@ -184,13 +191,46 @@ fn log_level(arguments: &ServeArguments) -> LevelFilter {
     }
 }
 
+/// Passwords don't travel in the clear unless that is asked for.
+fn refuse_open_plaintext(arguments: &ServeArguments) -> Result<(), Failed> {
+    let address = arguments.address();
+    if address.ip().is_loopback() || arguments.tls_cert.is_some() || arguments.insecure_plaintext {
+        return Ok(());
+    }
+    Err(Failed::Usage(format!(
+        "{address} is no loopback address, and without TLS passwords would travel in the clear: give --tls-cert and \
+         --tls-key (`forumd tls init` makes them), or --insecure-plaintext"
+    )))
+}
+
+/// Certificate and key, where TLS is asked for.
+fn load_tls(arguments: &ServeArguments, warnings: &mut Vec<String>) -> Result<Option<Tls>, Failed> {
+    let (Some(certificate), Some(key)) = (&arguments.tls_cert, &arguments.tls_key) else { return Ok(None) };
+    if std::env::var_os("SSLKEYLOGFILE").is_some() {
+        let text =
+            "THE KEYS OF ALL CONNECTIONS ARE WRITTEN TO THE FILE IN SSLKEYLOGFILE: who reads it reads all.";
+        warnings.push(text.to_owned());
+    }
+    let tls = Tls::load(certificate, key);
+    tls.map(Some).map_err(|reason| Failed::because(format_args!("can't use the certificate: {reason}")))
+}
+
+/// Starts what TLS needs, and logs which certificate is shown.
+fn tls_service(arguments: &ServeArguments, tls: Tls, wake: &Wake) -> Result<TlsService, Failed> {
+    let threads = arguments.tls_threads.into();
+    let handshakes = Handshakes::start(threads, wake)
+        .map_err(|error| Failed::because(format_args!("no threads for TLS: {error}")))?;
+    tls.announce();
+    Ok(TlsService::new(tls, handshakes, arguments.insecure_plaintext))
+}
+
 /// What the administrator should know that has been asked for.
 fn risks(arguments: &ServeArguments, hash_parameters: HashParameters) -> Vec<String> {
     let mut risks = Vec::new();
-    if !arguments.address().ip().is_loopback() {
+    if !arguments.address().ip().is_loopback() && arguments.insecure_plaintext {
         risks.push(format!(
-            "{} IS NOT A LOOPBACK ADDRESS AND THERE IS NO TLS: passwords and messages travel in the clear. Put a \
-             tunnel (ssh, WireGuard, stunnel) in front of it.",
+            "{} IS NOT A LOOPBACK ADDRESS, AND PLAINTEXT IS SERVED: passwords and messages of those who don't use \
+             TLS travel in the clear.",
             arguments.address()
         ));
     }

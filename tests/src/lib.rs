@@ -23,6 +23,7 @@ mod server;
 mod sockets;
 mod terminal;
 mod times;
+pub mod tls;
 mod volume;
 mod wire;
 

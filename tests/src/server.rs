@@ -10,7 +10,7 @@ use std::sync::Arc;
 use rustix::process::Signal;
 use tempfile::TempDir;
 
-use crate::{Client, Finished, Forum, Process, Wire, binaries, notice, until};
+use crate::{Client, Finished, Forum, Process, Wire, binaries, notice, tls, until};
 
 /// The password for SHT, unless a test chooses another or none.
 pub const ADMIN_PASSWORD: &str = "order66";
@@ -70,6 +70,23 @@ impl Forumd {
     pub fn args<A: AsRef<OsStr>>(mut self, arguments: &[A]) -> Self {
         self.arguments.extend(arguments.iter().map(|argument| argument.as_ref().to_owned()));
         self
+    }
+
+    /// With TLS, and a certificate of its own making: see [`Forumd::certificates`].
+    #[must_use]
+    pub fn with_tls(self) -> Self {
+        let directory = self.certificates();
+        let made = [OsStr::new("tls"), OsStr::new("init"), directory.as_os_str()];
+        Self::without_data().args(&made).run("").expect_success();
+        let [certificate, key] = ["cert.pem", "key.pem"].map(|name| directory.join(name));
+        let named =
+            [OsStr::new("--tls-cert"), certificate.as_os_str(), OsStr::new("--tls-key"), key.as_os_str()];
+        self.args(&named)
+    }
+
+    /// Where its certificate and key are, `cert.pem` and `key.pem`.
+    pub fn certificates(&self) -> PathBuf {
+        self.directory.path().join("tls")
     }
 
     /// With this in its environment.
@@ -301,6 +318,20 @@ impl Server {
     pub fn wire(&self) -> Wire {
         let mut wire = self.raw();
         wire.hello();
+        wire
+    }
+
+    /// A connection with TLS that has said nothing in it yet, by a client that trusts the server's certificate.
+    pub fn tls(&self) -> Wire {
+        let config = tls::trusting(&self.launch.certificates().join("cert.pem"));
+        Wire::connect_tls(self.address, Arc::new(config), "localhost")
+    }
+
+    /// A connection with TLS that is logged in as `name`, new or not.
+    pub fn tls_user(&self, name: &str) -> Wire {
+        let mut wire = self.tls();
+        wire.hello();
+        wire.become_user(name);
         wire
     }
 

@@ -7,20 +7,23 @@ pub(crate) mod users;
 use std::collections::VecDeque;
 use std::io::{self, Write};
 use std::net::{IpAddr, Shutdown, SocketAddr, TcpStream};
+use std::sync::Arc;
 
 use forum_common::text::{Listing, Shown, Zone};
 use forum_common::wire::{
     Blocking, Closing, Event, Notice, OwnedFromServer, OwnedNotice, OwnedReply, Reply, Request, Tag, Transfer,
 };
+use rustls::ClientConfig;
 use socket2::{Domain, SockFilter, SockRef, Socket, Type};
 
 use crate::outcome::{self, Outcome, Refused};
+use crate::tls::Line;
 use crate::{DEADLINE, notice};
 
 /// A connection to the server.
 #[derive(Debug)]
 pub struct Wire {
-    line: Blocking<TcpStream, ()>,
+    line: Blocking<Line, ()>,
     /// What came while the test waited for an answer.
     notices: VecDeque<OwnedNotice>,
     link_notices: VecDeque<OwnedNotice>,
@@ -31,7 +34,12 @@ pub struct Wire {
 impl Wire {
     /// Connects, and says nothing yet.
     pub fn connect(address: SocketAddr) -> Self {
-        Self::over(TcpStream::connect_timeout(&address, DEADLINE).expect("the server listens"))
+        Self::plain(connect(address))
+    }
+
+    /// Connects with TLS, to a server of this name, and says nothing yet.
+    pub fn connect_tls(address: SocketAddr, config: Arc<ClientConfig>, name: &'static str) -> Self {
+        Self::over(Line::tls(prepared(connect(address)), config, name))
     }
 
     /// Connects in such a way that the kernels at both ends keep only some ten kilobytes of what is not read:
@@ -52,20 +60,21 @@ impl Wire {
         let socket = Socket::new(Domain::for_address(address), Type::STREAM, None).expect("a TCP socket");
         prepare(&socket).expect("a TCP socket of this machine");
         socket.connect_timeout(&address.into(), DEADLINE).expect("the server listens");
-        Self::over(socket.into())
+        Self::plain(socket.into())
     }
 
-    fn over(stream: TcpStream) -> Self {
-        stream.set_nodelay(true).expect("a TCP socket");
-        stream.set_read_timeout(Some(DEADLINE)).expect("a TCP socket");
-        stream.set_write_timeout(Some(DEADLINE)).expect("a TCP socket");
+    fn plain(stream: TcpStream) -> Self {
+        Self::over(Line::plain(prepared(stream)))
+    }
+
+    fn over(line: Line) -> Self {
         let (notices, link_notices) = (VecDeque::new(), VecDeque::new());
-        Self { line: Blocking::new(stream), notices, link_notices, zone: Zone::utc() }
+        Self { line: Blocking::new(line), notices, link_notices, zone: Zone::utc() }
     }
 
     /// Makes the kernel take little ahead of what the test reads: two of loopback's segments.
     pub fn shrink_receive_buffer(&self) {
-        rustix::net::sockopt::set_socket_recv_buffer_size(self.line.stream(), 128 * 1_024)
+        rustix::net::sockopt::set_socket_recv_buffer_size(self.line.stream().socket(), 128 * 1_024)
             .expect("a TCP socket");
     }
 
@@ -74,22 +83,27 @@ impl Wire {
     pub fn vanish(&self) {
         const RETURN: u16 = 0x06;
         let drop_all = [SockFilter::new(RETURN, 0, 0, 0)];
-        SockRef::from(self.line.stream()).attach_filter(&drop_all).expect("a TCP socket");
+        SockRef::from(self.line.stream().socket()).attach_filter(&drop_all).expect("a TCP socket");
+    }
+
+    /// What it goes over.
+    pub fn line(&mut self) -> &mut Line {
+        self.line.stream_mut()
     }
 
     /// Another handle on the socket: for bytes of which this is to know nothing, and for threads.
     pub fn stream(&self) -> TcpStream {
-        self.line.stream().try_clone().expect("a descriptor is free")
+        self.line.stream().socket().try_clone().expect("a descriptor is free")
     }
 
     /// Sends bytes as they are.
     pub fn send_bytes(&mut self, bytes: &[u8]) {
-        self.line.stream().write_all(bytes).expect("the server takes it");
+        self.line.stream_mut().write_all(bytes).expect("the server takes it");
     }
 
     /// Sends bytes as they are, to a server that may have closed the connection already.
     pub fn send_bytes_regardless(&mut self, bytes: &[u8]) {
-        let _ = self.line.stream().write_all(bytes);
+        let _ = self.line.stream_mut().write_all(bytes);
     }
 
     /// Sends a request and does not wait; its tag.
@@ -131,7 +145,7 @@ impl Wire {
 
     /// Says that nothing more will come.
     pub fn close_output(&mut self) {
-        let _ = self.line.stream().shutdown(Shutdown::Write);
+        self.line.stream_mut().end_output();
     }
 
     /// The next frame in the order of arrival; none at the end.
@@ -397,6 +411,17 @@ impl Drop for Wire {
     /// Closing alone is not enough: a process that is just being started holds copies of all descriptors for
     /// a moment, and the server would see the end only when it lets go of them.
     fn drop(&mut self) {
-        let _ = self.line.stream().shutdown(Shutdown::Both);
+        let _ = self.line.stream().socket().shutdown(Shutdown::Both);
     }
+}
+
+fn connect(address: SocketAddr) -> TcpStream {
+    TcpStream::connect_timeout(&address, DEADLINE).expect("the server listens")
+}
+
+fn prepared(stream: TcpStream) -> TcpStream {
+    stream.set_nodelay(true).expect("a TCP socket");
+    stream.set_read_timeout(Some(DEADLINE)).expect("a TCP socket");
+    stream.set_write_timeout(Some(DEADLINE)).expect("a TCP socket");
+    stream
 }

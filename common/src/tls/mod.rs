@@ -1,7 +1,9 @@
 //! TLS as all programs here speak it. The rest of this crate is pure; this part of it comes with the feature `tls`.
 
+mod client;
 mod fingerprint;
 
+pub use self::client::{NotTrusted, Trust, client_config, not_trusted};
 pub use self::fingerprint::{Fingerprint, NotAFingerprint};
 
 /// What is spoken inside TLS, as ALPN has it (RFC 7301). A peer that names no protocol is taken at its word: `openssl

@@ -25,6 +25,11 @@ impl<S: Read + Write, T> Blocking<S, T> {
         &self.stream
     }
 
+    /// The stream, for bytes past the protocol.
+    pub fn stream_mut(&mut self) -> &mut S {
+        &mut self.stream
+    }
+
     /// The peer, to queue what is sent with the next [`Blocking::flush`].
     pub fn peer(&mut self) -> &mut Peer<T> {
         &mut self.peer

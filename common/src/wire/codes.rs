@@ -224,6 +224,8 @@ codes! {
         LoggedInElsewhere = 8,
         /// An administrator has ended this connection.
         Disconnected = 9,
+        /// The server takes TLS only, from where the client is.
+        TlsRequired = 10,
     }
 }
 

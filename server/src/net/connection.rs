@@ -1,12 +1,17 @@
 //! One connection: bytes in, bytes out, and how much of each it may hold. It knows no users and no frames'
 //! meanings.
 
+mod layer;
+
 use std::io::{self, ErrorKind, Read, Write};
 use std::net::Shutdown;
 use std::time::Instant;
 
 use forum_common::limits::FRAME_BYTES_MAX;
 
+pub(super) use self::layer::{Handshake, Layer};
+
+use self::layer::Encrypted;
 use crate::core::outbox::{Outbox, Written};
 use crate::session::ConnectionId;
 use crate::session::input::Share;
@@ -51,6 +56,8 @@ pub enum PeerEnd {
 #[derive(Debug)]
 pub struct Connection<S> {
     stream: S,
+    /// What is between the socket and the frames.
+    layer: Layer,
     /// Bytes that were read and not taken: an unfinished frame, or frames that have to wait.
     pub received: Vec<u8>,
     /// Edge-triggered: stays true until a read says would-block.
@@ -79,9 +86,10 @@ pub enum Received {
 
 impl<S: Stream> Connection<S> {
     /// A connection on a fresh socket: writable until it says otherwise, readable when the kernel says so.
-    pub fn new(stream: S, now: Instant) -> Self {
+    pub(super) fn new(stream: S, layer: Layer, now: Instant) -> Self {
         Self {
             stream,
+            layer,
             received: Vec::new(),
             readable: false,
             writable: true,
@@ -139,6 +147,14 @@ impl<S: Stream> Connection<S> {
     /// # Errors
     /// The connection is broken.
     pub fn read(&mut self, buffer: &mut [u8], now: Instant) -> io::Result<Received> {
+        match self.layer {
+            Layer::Tls(_) => self.read_encrypted(buffer, now),
+            Layer::Plain | Layer::Undecided | Layer::Handshake(_) => self.read_stream(buffer, now),
+        }
+    }
+
+    /// Reads once what is on the wire.
+    fn read_stream(&mut self, buffer: &mut [u8], now: Instant) -> io::Result<Received> {
         loop {
             return match self.stream.read(buffer) {
                 Ok(0) => {
@@ -171,7 +187,21 @@ impl<S: Stream> Connection<S> {
             outbox.refused(id);
             return Ok(());
         }
-        let Written { bytes, is_all } = outbox.write(id, &mut self.stream)?;
+        let Written { bytes, is_all } = match &mut self.layer {
+            Layer::Plain => outbox.write(id, &mut self.stream)?,
+            Layer::Tls(tls) => {
+                let mut stream = Encrypted { tls, stream: &mut self.stream, written: 0 };
+                let is_taken = outbox.write(id, &mut stream)?.is_all;
+                let is_all = stream.write_records()? && is_taken;
+                Written { bytes: stream.written, is_all }
+            }
+            Layer::Undecided | Layer::Handshake(_) => {
+                // What the session has to say waits until it is open.
+                outbox.refused(id);
+                let (bytes, is_all) = self.layer.write_records(&mut self.stream)?;
+                Written { bytes, is_all }
+            }
+        };
         self.writable = is_all;
         if bytes > 0 {
             self.last_traffic = now;
@@ -184,11 +214,22 @@ impl<S: Stream> Connection<S> {
         Ok(())
     }
 
-    /// Sends FIN behind everything that was written.
+    /// Sends FIN behind everything that was written; says whether that could be done. If not, what is before it waits
+    /// for the kernel.
     ///
     /// # Errors
     /// The connection is broken.
-    pub fn shutdown_write(&mut self) -> io::Result<()> {
-        self.stream.shutdown_write()
+    pub fn shutdown_write(&mut self) -> io::Result<bool> {
+        if let Layer::Tls(tls) = &mut self.layer {
+            // Once is enough; rustls sees to that.
+            tls.send_close_notify();
+            let (_, is_all) = self.layer.write_records(&mut self.stream)?;
+            self.writable = is_all;
+            if !is_all {
+                return Ok(false);
+            }
+        }
+        self.stream.shutdown_write()?;
+        Ok(true)
     }
 }

@@ -4,7 +4,7 @@
 use std::io;
 use std::time::{Duration, Instant};
 
-use super::connection::{Connection, Stream};
+use super::connection::{Connection, Layer, Stream};
 use crate::core::deadlines::{Deadline, Deadlines};
 use crate::core::outbox::Outbox;
 use crate::planted::{Bug, planted};
@@ -41,13 +41,13 @@ impl<S: Stream> Connections<S> {
     }
 
     /// Takes in a new connection.
-    pub(super) fn insert(&mut self, id: ConnectionId, stream: S, now: Instant) {
+    pub(super) fn insert(&mut self, id: ConnectionId, stream: S, layer: Layer, now: Instant) {
         let slot = id.slot as usize;
         if slot >= self.slots.len() {
             self.slots.resize_with(slot + 1, || None);
         }
         debug_assert!(self.slots[slot].is_none(), "a slot has one connection at a time");
-        let connection = Connection::new(stream, now);
+        let connection = Connection::new(stream, layer, now);
         self.slots[slot] = Some(Slot { connection, generation: id.generation, is_watched: false });
     }
 

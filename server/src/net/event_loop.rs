@@ -159,7 +159,10 @@ impl EventLoop {
                     info!("signal {name}: ending");
                     server.shut_down();
                 }
-                Meaning::ReopenLog => self.log.reopen(),
+                Meaning::Reload => {
+                    self.log.reopen();
+                    server.reload();
+                }
                 Meaning::Nothing => info!("signal {name}: it has no meaning here"),
             }
         }

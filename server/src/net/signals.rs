@@ -17,8 +17,8 @@ use signal_hook_mio::v1_0::Signals;
 pub enum Meaning {
     /// The server is to end, in order.
     End,
-    /// The log file was moved away, and is to be opened anew.
-    ReopenLog,
+    /// The log file was moved away and is to be opened anew, and the certificate is to be read anew.
+    Reload,
     /// Nothing, as yet.
     Nothing,
 }
@@ -28,7 +28,7 @@ const MEANINGS: [(i32, Meaning); 10] = [
     (SIGTERM, Meaning::End),
     (SIGINT, Meaning::End),
     (SIGXCPU, Meaning::End),
-    (SIGHUP, Meaning::ReopenLog),
+    (SIGHUP, Meaning::Reload),
     (SIGUSR1, Meaning::Nothing),
     (SIGUSR2, Meaning::Nothing),
     (SIGALRM, Meaning::Nothing),

@@ -3,11 +3,12 @@
 //! received to the core, and writes what the outbox has for them. Each part has its time (`core::budget`), and
 //! what is left follows in the next turn.
 
+mod handshakes;
 mod output;
 #[cfg(test)]
 mod tests;
 
-use std::io;
+use std::io::{self, ErrorKind};
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
@@ -27,6 +28,7 @@ use crate::session::input::{Pause, Share};
 use crate::session::{Address, ConnectionId};
 use crate::workers::passwords::PasswordHash;
 
+pub use self::handshakes::TlsService;
 pub use crate::core::transfers::TransferKey;
 pub use crate::core::{Applied, ENTRY_BYTES_MAX, Helpers, Settings, Watch};
 
@@ -37,6 +39,8 @@ const REAP_SHARE: usize = 128;
 pub struct Server<S, J, C> {
     core: Core<J>,
     connections: Connections<S>,
+    /// TLS, where it is served.
+    tls: Option<TlsService>,
     clock: C,
     /// The one read buffer.
     scratch: Vec<u8>,
@@ -48,7 +52,7 @@ impl<S: Stream, J: Journal, C: Clock> Server<S, J, C> {
         let time = Time { now: clock.now(), now_ms: clock.wall_ms() };
         let connections = Connections::new(settings.stall_timeout);
         let core = Core::new(settings, time, forum, helpers);
-        Self { core, connections, clock, scratch: vec![0; SCRATCH_BYTES] }
+        Self { core, connections, tls: None, clock, scratch: vec![0; SCRATCH_BYTES] }
     }
 
     /// Takes in a connection that was just accepted, or tells it that the server is full; none when
@@ -57,7 +61,7 @@ impl<S: Stream, J: Journal, C: Clock> Server<S, J, C> {
         // The last turn may be long ago, and this one begins only when all newcomers are in.
         self.read_clock();
         let id = self.core.admit(Address::from(address))?;
-        self.connections.insert(id, stream, self.core.time.now);
+        self.connections.insert(id, stream, self.first_layer(), self.core.time.now);
         Some(id)
     }
 
@@ -106,6 +110,7 @@ impl<S: Stream, J: Journal, C: Clock> Server<S, J, C> {
     pub fn turn(&mut self, quiet: bool) -> bool {
         self.read_clock();
         self.take_outcomes();
+        self.take_handshakes();
         self.core.take_results();
         self.expire();
         self.send_probes();
@@ -224,6 +229,7 @@ impl<S: Stream, J: Journal, C: Clock> Server<S, J, C> {
         while let Some(deadline) = self.core.deadlines.pop_due(self.core.time.now) {
             match deadline {
                 Deadline::Stall(id) => self.look_at_stalled(id),
+                Deadline::LogIn(id) if self.is_opening(id) => self.core.lost(id, &ErrorKind::TimedOut.into()),
                 deadline => self.core.expire(deadline),
             }
             if self.is_used_up(&mut budget) {
@@ -287,6 +293,9 @@ impl<S: Stream, J: Journal, C: Clock> Server<S, J, C> {
 
     /// Takes frames that waited, then reads once and takes what came.
     fn take_input(&mut self, id: ConnectionId, share: Share) -> io::Result<()> {
+        if self.is_opening(id) && !self.open(id)? {
+            return Ok(());
+        }
         let Some(connection) = self.connections.get_mut(id) else { return Ok(()) };
         let scratch = &mut self.scratch[..];
         let received = std::mem::take(&mut connection.received);

@@ -1,6 +1,8 @@
-//! What would hold up the loop and has threads of its own for that: files, password hashes, and lines of the log.
+//! What would hold up the loop and has threads of its own for that: files, password hashes, TLS handshakes, and lines of the log.
 //! Each takes work without blocking and hands results back as the loop asks for them.
 
 pub mod files;
+pub mod handshakes;
 pub mod logging;
 pub mod passwords;
+mod pool;

@@ -1,4 +1,9 @@
 //! TLS: certificates, handshakes, and what is said to whom without it.
 #![forbid(unsafe_code)]
 
+mod endings;
 mod init;
+mod openssl;
+mod reload;
+mod sessions;
+mod startup;

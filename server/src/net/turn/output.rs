@@ -72,10 +72,12 @@ impl<S: Stream, J: Journal, C: Clock> Server<S, J, C> {
         let Some(draining) = session.draining() else { return self.core.output_drained(id) };
         if draining.stage == DrainingStage::Sending && self.core.outbox.queued(id) == 0 {
             let Some(connection) = self.connections.get_mut(id) else { return };
-            if connection.shutdown_write().is_err() {
-                return self.core.condemn(id);
+            match connection.shutdown_write() {
+                Ok(true) => self.core.sent_fin(id),
+                // The kernel says when it goes on.
+                Ok(false) => return,
+                Err(_) => return self.core.condemn(id),
             }
-            self.core.sent_fin(id);
         }
         self.core.end_when_closed(id);
     }

@@ -15,6 +15,7 @@ mod lockout;
 mod login;
 mod mailbox;
 mod passing;
+mod plaintext;
 mod presence;
 mod probes;
 mod removal;

@@ -9,13 +9,16 @@ mod hash;
 use std::collections::VecDeque;
 use std::io;
 use std::num::NonZero;
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
-use std::sync::mpsc::{self, Receiver, Sender};
-use std::sync::{Arc, Mutex, PoisonError};
-use std::thread::{self, JoinHandle};
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::mpsc;
+use std::thread;
 
 use argon2::{Algorithm, Argon2, Block, Version};
 use forum_common::names::Password;
+
+use super::pool::{NoWorker, Pool};
+
+pub use super::pool::Wake;
 
 pub use self::hash::{
     BadParameters, DIGEST_BYTES, HashParameters, ITERATIONS_MAX, MEMORY_KIB_MAX, NotAPasswordHash,
@@ -66,9 +69,6 @@ pub enum HashResult {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct QueueFull;
 
-/// Called from a worker thread when there is a result to fetch.
-pub type Wake = Arc<dyn Fn() + Send + Sync>;
-
 /// Who does the jobs: threads, the caller, or a simulation.
 pub trait Workers<K> {
     /// Takes a job.
@@ -103,7 +103,10 @@ impl<K: Copy + Send + 'static> PasswordHasher<K> {
     ) -> io::Result<Self> {
         let workers: Box<dyn Workers<K>> = match threads {
             0 => Box::new(Inline { kiln: Kiln::new(parameters), results: VecDeque::new(), wake }),
-            _ => Box::new(Crew::start(threads, parameters, &wake)?),
+            _ => Box::new(Pool::start("passwords", threads, &wake, || {
+                let mut kiln = Kiln::new(parameters);
+                move |(key, job)| (key, kiln.perform(job))
+            })?),
         };
         Ok(Self::with(workers, waiting_max + threads))
     }
@@ -153,73 +156,14 @@ impl<K> Workers<K> for Inline<K> {
     }
 }
 
-/// The threads of a hasher.
-struct Crew<K> {
-    jobs: Sender<(K, Job)>,
-    results: Receiver<(K, HashResult)>,
-    threads: Vec<JoinHandle<()>>,
-    closing: Arc<AtomicBool>,
-}
-
-impl<K> Workers<K> for Crew<K> {
+impl<K: Send + 'static> Workers<K> for Pool<(K, Job), (K, HashResult)> {
     fn submit(&mut self, key: K, job: Job) -> Result<(), QueueFull> {
-        // It can only fail when no worker lives, which is a full queue to those who ask.
-        self.jobs.send((key, job)).map_err(|_| QueueFull)
+        // No worker that lives is a full queue to those who ask.
+        Self::submit(self, (key, job)).map_err(|NoWorker| QueueFull)
     }
 
     fn next_result(&mut self) -> Option<(K, HashResult)> {
-        self.results.try_recv().ok()
-    }
-}
-
-impl<K> Drop for Crew<K> {
-    /// Ends the workers; each finishes the hash that it is at, what waits is dropped.
-    fn drop(&mut self) {
-        self.closing.store(true, Ordering::Relaxed);
-        // Workers that wait for a job see that nobody is left to send one.
-        self.jobs = mpsc::channel().0;
-        for thread in self.threads.drain(..) {
-            // A panic was printed where it happened; there is nothing to add.
-            let _ = thread.join();
-        }
-    }
-}
-
-impl<K: Send + 'static> Crew<K> {
-    fn start(threads: usize, parameters: HashParameters, wake: &Wake) -> io::Result<Self> {
-        let (jobs, queue) = mpsc::channel();
-        let (done, results) = mpsc::channel();
-        let queue = Arc::new(Mutex::new(queue));
-        let closing = Arc::new(AtomicBool::new(false));
-        let threads = (0..threads)
-            .map(|number| {
-                let (queue, done, wake) = (Arc::clone(&queue), done.clone(), Arc::clone(wake));
-                let closing = Arc::clone(&closing);
-                thread::Builder::new()
-                    .name(format!("passwords-{number}"))
-                    .spawn(move || work(Kiln::new(parameters), &queue, &done, &closing, &wake))
-            })
-            .collect::<io::Result<_>>()?;
-        Ok(Self { jobs, results, threads, closing })
-    }
-}
-
-/// One worker's life.
-fn work<K>(
-    mut kiln: Kiln,
-    queue: &Mutex<Receiver<(K, Job)>>,
-    done: &Sender<(K, HashResult)>,
-    closing: &AtomicBool,
-    wake: &Wake,
-) {
-    loop {
-        // Whoever is idle first holds the lock and waits for a job, the others wait for the lock.
-        let job = queue.lock().unwrap_or_else(PoisonError::into_inner).recv();
-        let Ok((key, job)) = job else { return };
-        if closing.load(Ordering::Relaxed) || done.send((key, kiln.perform(job))).is_err() {
-            return;
-        }
-        wake();
+        Self::next_result(self)
     }
 }
 

@@ -1,5 +1,8 @@
 //! The hasher with threads and without, and that its hashes are argon2id.
 
+use std::sync::Arc;
+use std::sync::mpsc::Receiver;
+
 use super::*;
 use crate::TEST_DEADLINE;
 

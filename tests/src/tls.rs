@@ -1,0 +1,105 @@
+//! What a test's connection goes over: a socket, and TLS if the test wants it.
+
+use std::io::{self, Read, Write};
+use std::net::{Shutdown, TcpStream};
+use std::path::Path;
+use std::sync::Arc;
+
+use forum_common::tls::{Trust, client_config};
+use rustls::pki_types::pem::PemObject;
+use rustls::pki_types::{CertificateDer, ServerName};
+use rustls::{ClientConfig, ClientConnection, RootCertStore};
+
+/// A socket, plain or with TLS.
+#[derive(Debug)]
+pub struct Line {
+    socket: TcpStream,
+    tls: Option<Box<ClientConnection>>,
+}
+
+impl Line {
+    /// Plain bytes.
+    pub fn plain(socket: TcpStream) -> Self {
+        Self { socket, tls: None }
+    }
+
+    /// TLS, of which nothing was said yet.
+    ///
+    /// # Panics
+    /// The name is none.
+    pub fn tls(socket: TcpStream, config: Arc<ClientConfig>, name: &'static str) -> Self {
+        let name = ServerName::try_from(name).expect("a name");
+        let tls = ClientConnection::new(config, name).expect("a usable configuration");
+        Self { socket, tls: Some(Box::new(tls)) }
+    }
+
+    /// The socket.
+    pub fn socket(&self) -> &TcpStream {
+        &self.socket
+    }
+
+    /// TLS, if it has it.
+    pub fn tls_connection(&mut self) -> Option<&mut ClientConnection> {
+        self.tls.as_deref_mut()
+    }
+
+    /// Shakes hands.
+    ///
+    /// # Errors
+    /// Why that failed.
+    pub fn shake_hands(&mut self) -> io::Result<()> {
+        let Self { socket, tls: Some(tls) } = self else { return Ok(()) };
+        while tls.is_handshaking() {
+            tls.complete_io(socket)?;
+        }
+        Ok(())
+    }
+
+    /// Says that nothing more will come.
+    pub fn end_output(&mut self) {
+        match &mut self.tls {
+            Some(tls) => {
+                tls.send_close_notify();
+                while tls.wants_write() && tls.write_tls(&mut self.socket).is_ok() {}
+            }
+            None => drop(self.socket.shutdown(Shutdown::Write)),
+        }
+    }
+}
+
+impl Read for Line {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        match &mut self.tls {
+            Some(tls) => rustls::Stream::new(&mut **tls, &mut self.socket).read(buffer),
+            None => self.socket.read(buffer),
+        }
+    }
+}
+
+impl Write for Line {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        match &mut self.tls {
+            Some(tls) => rustls::Stream::new(&mut **tls, &mut self.socket).write(bytes),
+            None => self.socket.write(bytes),
+        }
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        match &mut self.tls {
+            Some(tls) => rustls::Stream::new(&mut **tls, &mut self.socket).flush(),
+            None => self.socket.flush(),
+        }
+    }
+}
+
+/// A client that trusts the certificates in this file.
+///
+/// # Panics
+/// There is none.
+pub fn trusting(certificates: &Path) -> ClientConfig {
+    let mut roots = RootCertStore::empty();
+    for certificate in CertificateDer::pem_file_iter(certificates).expect("a file of certificates") {
+        roots.add(certificate.expect("a certificate")).expect("a root");
+    }
+    client_config(Trust::Roots(Arc::new(roots))).expect("a usable configuration")
+}

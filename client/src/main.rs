@@ -27,6 +27,7 @@ use forum_client::local_files::LocalFiles;
 use forum_client::login::Known;
 use forum_client::output::{Format, Stream};
 use forum_client::paths;
+use forum_client::security::SecurityArgs;
 use forum_client::signals::{self, Signals};
 use forum_common::process::{self, Standard};
 use forum_common::wire::Key;
@@ -120,6 +121,9 @@ struct Args {
     /// or after half if that is less; its answer, which a slow disk of the server may hold up, has the rest
     #[arg(long, value_name = "SECS", default_value_t = 90, value_parser = clap::value_parser!(u32).range(2..=86_400))]
     server_timeout: u32,
+
+    #[command(flatten)]
+    security: SecurityArgs,
 }
 
 /// Why a session could not begin: what to say, and the exit status.
@@ -260,7 +264,8 @@ fn options(args: Args) -> Result<(Options, Target), Failure> {
     let server = format!("{}:{}", args.host, args.port);
     let silence_max = Duration::from_secs(args.server_timeout.into());
     let udp_port = args.udp_port.unwrap_or(0);
-    let target = Target { host: args.host, port: args.port, udp_port, silence_max };
+    let security = args.security.security(&args.host).map_err(|text| Failure { text, status: USAGE })?;
+    let target = Target { host: args.host, port: args.port, security, udp_port, silence_max };
     let options = Options {
         server,
         udp_port,

@@ -5,10 +5,9 @@ use std::net::{Shutdown, TcpStream};
 use std::path::Path;
 use std::sync::Arc;
 
-use forum_common::tls::{Trust, client_config};
-use rustls::pki_types::pem::PemObject;
-use rustls::pki_types::{CertificateDer, ServerName};
-use rustls::{ClientConfig, ClientConnection, RootCertStore};
+use forum_common::tls::{Trust, client_config, roots_in};
+use rustls::pki_types::ServerName;
+use rustls::{ClientConfig, ClientConnection};
 
 /// A socket, plain or with TLS.
 #[derive(Debug)]
@@ -97,9 +96,6 @@ impl Write for Line {
 /// # Panics
 /// There is none.
 pub fn trusting(certificates: &Path) -> ClientConfig {
-    let mut roots = RootCertStore::empty();
-    for certificate in CertificateDer::pem_file_iter(certificates).expect("a file of certificates") {
-        roots.add(certificate.expect("a certificate")).expect("a root");
-    }
-    client_config(Trust::Roots(Arc::new(roots))).expect("a usable configuration")
+    let roots = roots_in(certificates).expect("a file of certificates");
+    client_config(Trust { pin: None, roots: Some(roots) }).expect("a usable configuration")
 }

@@ -28,6 +28,8 @@ pub enum Event<'a> {
     Connected(Result<u16, String>),
     /// It could not be made; a sentence that says so, and why.
     NotConnected(String),
+    /// It was made, and the server's certificate is not trusted; a sentence that says so, and why.
+    NotTrusted(String),
     /// Bytes from the server, no more than [`Core::receive_room`](super::Core::receive_room).
     Received(&'a [u8]),
     /// So many bytes were taken by the kernel for the server; `all_taken`: it would have taken more.
@@ -64,7 +66,7 @@ pub enum Event<'a> {
 /// Something to be done, in order.
 #[derive(Debug, PartialEq, Eq)]
 pub enum Action {
-    /// Connect to the server: [`Event::Connected`] or [`Event::NotConnected`] follows.
+    /// Connect to the server: [`Event::Connected`], [`Event::NotConnected`] or [`Event::NotTrusted`] follows.
     Dial,
     /// Close the connection.
     HangUp,

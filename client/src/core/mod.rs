@@ -189,6 +189,10 @@ impl Core {
             }
             Event::Connected(udp_port) => return self.connected(udp_port),
             Event::NotConnected(said) => return self.not_connected(&said),
+            Event::NotTrusted(said) => {
+                self.output.warn(said);
+                return Err(Ending::NotLoggedIn);
+            }
             Event::Received(bytes) => {
                 let now = self.now;
                 self.connection().into_iter().for_each(|connection| connection.received(bytes, now));

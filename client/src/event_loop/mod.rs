@@ -9,7 +9,6 @@ mod streams;
 
 use std::fs::File;
 use std::io::{self, Write};
-use std::net::TcpStream;
 use std::os::fd::OwnedFd;
 use std::time::{Duration, Instant};
 
@@ -20,10 +19,12 @@ use rustix::io::Errno;
 use crate::core::Core;
 use crate::core::event::{Action, Ending, Event, FileAction, FileId, PeerAction};
 use crate::dialing::Dialing;
+use crate::line::Line;
 use crate::line_editor::history_file::HistoryFile;
 use crate::line_editor::terminal::Modes;
 use crate::local_files::LocalFiles;
 use crate::output::Stream;
+use crate::security::Security;
 use crate::signals::Signals;
 
 /// Times in a turn that an upload may fill the socket, before others have their turn.
@@ -49,6 +50,8 @@ pub struct Target {
     pub host: String,
     /// Its port.
     pub port: u16,
+    /// What is spoken with it, and whom it must be.
+    pub security: Security,
     /// The UDP port where other users find us; 0 = any.
     pub udp_port: u16,
     /// How long the server may give no sign of life.
@@ -101,8 +104,10 @@ pub enum Server {
     None,
     /// One is being made.
     Dialing(Dialing),
+    /// TLS is being agreed on, until then at most.
+    Securing(Line, Instant),
     /// It stands.
-    Connected(TcpStream),
+    Connected(Line),
 }
 
 /// What a wait ended with.
@@ -189,7 +194,7 @@ impl EventLoop {
             while let Some(action) = self.core.poll_output() {
                 match action {
                     Action::Dial => self.dial(),
-                    Action::HangUp => self.server = Server::None,
+                    Action::HangUp => self.hang_up(),
                     Action::File(file, action) => self.file(file, action),
                     Action::Peer(action) => self.tell_peers(action),
                     Action::AskPeerStatus { columns } => {
@@ -204,6 +209,7 @@ impl EventLoop {
                     Action::Suspend => self.suspend(),
                     Action::End(ending) => {
                         self.send();
+                        self.hang_up();
                         return Some(ending);
                     }
                 }
@@ -239,12 +245,18 @@ impl EventLoop {
                 fds.push(PollFd::from_borrowed_fd(fd, flags));
                 sources.push(Source::Server);
             }
-            Server::Connected(stream) => {
+            Server::Securing(line, _) => {
+                let mut flags = PollFlags::IN;
+                flags.set(PollFlags::OUT, line.has_unsent());
+                fds.push(PollFd::new(line, flags));
+                sources.push(Source::Server);
+            }
+            Server::Connected(line) => {
                 let mut flags = PollFlags::empty();
                 flags.set(PollFlags::IN, interest.receive);
-                flags.set(PollFlags::OUT, interest.send);
+                flags.set(PollFlags::OUT, interest.send || line.has_unsent());
                 if !flags.is_empty() {
-                    fds.push(PollFd::new(stream, flags));
+                    fds.push(PollFd::new(line, flags));
                     sources.push(Source::Server);
                 }
             }
@@ -277,7 +289,9 @@ impl EventLoop {
     fn due(&self) -> Option<Instant> {
         let dialing = match &self.server {
             Server::Dialing(dialing) => dialing.due(),
-            _ => None,
+            Server::Securing(_, deadline) => Some(*deadline),
+            Server::Connected(line) if line.may_have_more() && self.core.interest().receive => Some(self.now),
+            Server::Connected(_) | Server::None => None,
         };
         [self.core.due(), self.peers.due(self.now), dialing].into_iter().flatten().min()
     }

@@ -2,6 +2,7 @@
 
 use std::io::{self, Read, Write};
 use std::net::TcpStream;
+use std::time::Instant;
 
 use forum_peer::wording::cause;
 use rustix::event::PollFlags;
@@ -11,6 +12,7 @@ use super::{EventLoop, Server, Target, is_passing};
 use crate::core::connection::answer_within;
 use crate::core::event::Event;
 use crate::dialing::{Dialing, Progress};
+use crate::line::{Line, Unsafe};
 
 /// Bytes read from the server at a time.
 const RECEIVE_BYTES: usize = 64 << 10;
@@ -27,11 +29,8 @@ impl EventLoop {
         self.server = Server::None;
         match dialing.look(self.now) {
             Progress::Still(dialing) => self.server = Server::Dialing(dialing),
-            Progress::Through(stream) => match self.settle(&stream) {
-                Ok(udp_port) => {
-                    self.server = Server::Connected(stream);
-                    self.give(Event::Connected(udp_port));
-                }
+            Progress::Through(stream) => match self.target.security.line(stream) {
+                Ok(line) => self.secure(line, self.now + self.target.silence_max),
                 Err(error) => self.not_connected(&error),
             },
             Progress::NoSuchHost(error) => {
@@ -39,6 +38,34 @@ impl EventLoop {
                 self.give(Event::NotConnected(said));
             }
             Progress::Failed(error) => self.not_connected(&error),
+        }
+    }
+
+    /// Goes on agreeing on TLS, where it is spoken, until then at most.
+    fn secure(&mut self, mut line: Line, deadline: Instant) {
+        match line.shake_hands() {
+            Ok(true) => match self.settle(line.stream()) {
+                Ok(udp_port) => {
+                    self.server = Server::Connected(line);
+                    self.give(Event::Connected(udp_port));
+                }
+                Err(error) => self.not_connected(&error),
+            },
+            Ok(false) if self.now < deadline => self.server = Server::Securing(line, deadline),
+            Ok(false) => self.not_connected(&io::ErrorKind::TimedOut.into()),
+            Err(Unsafe::NotTrusted(why)) => {
+                let Target { host, port, .. } = &self.target;
+                let said = format!("Cannot trust {host}:{port}: {why}");
+                self.give(Event::NotTrusted(said));
+            }
+            Err(Unsafe::Failed(error)) => self.not_connected(&error),
+        }
+    }
+
+    /// Ends the connection.
+    pub(super) fn hang_up(&mut self) {
+        if let Server::Connected(mut line) = std::mem::take(&mut self.server) {
+            line.hang_up();
         }
     }
 
@@ -61,10 +88,11 @@ impl EventLoop {
     pub(super) fn attend_to_server(&mut self, shown: PollFlags) {
         match std::mem::take(&mut self.server) {
             Server::Dialing(dialing) => self.look_at_dialing(dialing),
-            Server::Connected(stream) => {
+            Server::Securing(line, deadline) => self.secure(line, deadline),
+            Server::Connected(line) => {
                 // Even if there is nothing to read: an error is best learnt from the read itself.
-                let is_readable = !shown.is_empty() && shown != PollFlags::OUT;
-                self.server = Server::Connected(stream);
+                let is_readable = !shown.is_empty() && shown != PollFlags::OUT || line.may_have_more();
+                self.server = Server::Connected(line);
                 if is_readable {
                     self.receive();
                 }
@@ -74,13 +102,13 @@ impl EventLoop {
     }
 
     fn receive(&mut self) {
-        let Server::Connected(stream) = &mut self.server else { return };
+        let Server::Connected(line) = &mut self.server else { return };
         let mut bytes = [0; RECEIVE_BYTES];
         let room = self.core.receive_room().min(RECEIVE_BYTES);
         if room == 0 {
             return;
         }
-        match stream.read(&mut bytes[..room]) {
+        match line.read(&mut bytes[..room]) {
             Ok(0) => self.give(Event::Disconnected("the server closed it".to_owned())),
             Ok(count) => self.core.input(Event::Received(&bytes[..count]), self.now),
             Err(error) if is_passing(&error) => {}
@@ -94,12 +122,16 @@ impl EventLoop {
 
     /// Sends what the socket takes. Returns whether something was sent, and the socket would take more.
     pub(super) fn send(&mut self) -> bool {
-        let Server::Connected(stream) = &mut self.server else { return false };
+        let Server::Connected(line) = &mut self.server else { return false };
         let mut has_sent = false;
+        if line.has_unsent() {
+            // An error comes again with the next read.
+            let _ = line.flush();
+        }
         while !self.core.unsent().is_empty() {
-            match stream.write(self.core.unsent()) {
+            match line.write(self.core.unsent()) {
                 Ok(bytes) => {
-                    let all_taken = bytes == self.core.unsent().len();
+                    let all_taken = bytes == self.core.unsent().len() && !line.has_unsent();
                     self.core.input(Event::Sent { bytes, all_taken }, self.now);
                     has_sent = true;
                 }

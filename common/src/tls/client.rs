@@ -4,8 +4,8 @@ use std::error::Error as StdError;
 use std::fmt;
 use std::sync::Arc;
 
-use rustls::client::Resumption;
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
+use rustls::client::{Resumption, WebPkiServerVerifier};
 use rustls::crypto::{CryptoProvider, aws_lc_rs, verify_tls12_signature, verify_tls13_signature};
 use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
 use rustls::{
@@ -18,27 +18,28 @@ use super::{ALPN, Fingerprint};
 /// Servers whose tickets a client keeps, to come back without a new signature.
 const TICKETS_OF_SERVERS_MAX: usize = 8;
 
-/// Whom a client trusts.
-#[derive(Debug, Clone)]
-pub enum Trust {
-    /// Servers for whose name one of these vouches.
-    Roots(Arc<RootCertStore>),
-    /// The server with this certificate, whatever is its name and whoever vouches for it.
-    Pin(Fingerprint),
-    /// Nobody: to see which certificate a server has.
-    Nobody,
+/// Whom a client trusts: the server with this certificate, whatever is its name and whoever vouches for it, and each for
+/// whose name one of these roots vouches.
+#[derive(Debug, Clone, Default)]
+pub struct Trust {
+    /// A certificate.
+    pub pin: Option<Fingerprint>,
+    /// Who may vouch for others.
+    pub roots: Option<Arc<RootCertStore>>,
 }
 
-/// The server's certificate is not the one that is trusted.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+/// The server's certificate is not trusted.
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct NotTrusted {
     /// The certificate that it has shown.
     pub shown: Fingerprint,
+    /// Why not.
+    pub why: String,
 }
 
 impl fmt::Display for NotTrusted {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "the server's certificate is another one, with the SHA-256 fingerprint {}", self.shown)
+        write!(f, "{} (SHA-256 fingerprint {})", self.why, self.shown)
     }
 }
 
@@ -50,53 +51,68 @@ impl StdError for NotTrusted {}
 /// Those of rustls.
 pub fn client_config(trust: Trust) -> Result<ClientConfig, Error> {
     let provider = Arc::new(aws_lc_rs::default_provider());
-    let builder =
-        ClientConfig::builder_with_provider(Arc::clone(&provider)).with_safe_default_protocol_versions()?;
-    let pinned = |pin| Arc::new(Pinned { pin, provider });
-    let mut config = match trust {
-        Trust::Roots(roots) => builder.with_root_certificates(roots).with_no_client_auth(),
-        Trust::Pin(pin) => {
-            builder.dangerous().with_custom_certificate_verifier(pinned(Some(pin))).with_no_client_auth()
-        }
-        Trust::Nobody => {
-            builder.dangerous().with_custom_certificate_verifier(pinned(None)).with_no_client_auth()
-        }
-    };
+    let roots = trust.roots.filter(|roots| !roots.is_empty()).map(|roots| {
+        let builder = WebPkiServerVerifier::builder_with_provider(roots, Arc::clone(&provider));
+        builder.build().map_err(|error| Error::General(error.to_string()))
+    });
+    let builder = ClientConfig::builder_with_provider(Arc::clone(&provider));
+    let verifier = Arc::new(Verifier { pin: trust.pin, roots: roots.transpose()?, provider });
+    let builder = builder.with_safe_default_protocol_versions()?.dangerous();
+    let mut config = builder.with_custom_certificate_verifier(verifier).with_no_client_auth();
     config.alpn_protocols = vec![ALPN.to_vec()];
     config.resumption = Resumption::in_memory_sessions(TICKETS_OF_SERVERS_MAX);
     config.key_log = Arc::new(KeyLogFile::new());
     Ok(config)
 }
 
-/// Which certificate a server has shown that was not trusted because it is not the pinned one.
+/// Which certificate a server has shown that was not trusted, if that is what went wrong.
 pub fn not_trusted(error: &Error) -> Option<NotTrusted> {
     match error {
-        Error::InvalidCertificate(CertificateError::Other(OtherError(why))) => why.downcast_ref().copied(),
+        Error::InvalidCertificate(CertificateError::Other(OtherError(why))) => {
+            why.downcast_ref::<NotTrusted>().cloned()
+        }
         _ => None,
     }
 }
 
-/// Trusts one certificate, or none. That the server has its key is proved as ever: by its signature.
+/// See [`Trust`]. That the server has the certificate's key is proved as ever: by its signature.
 #[derive(Debug)]
-struct Pinned {
+struct Verifier {
     pin: Option<Fingerprint>,
+    roots: Option<Arc<WebPkiServerVerifier>>,
     provider: Arc<CryptoProvider>,
 }
 
-impl ServerCertVerifier for Pinned {
+impl ServerCertVerifier for Verifier {
     fn verify_server_cert(
         &self,
         end_entity: &CertificateDer<'_>,
-        _: &[CertificateDer<'_>],
-        _: &ServerName<'_>,
-        _: &[u8],
-        _: UnixTime,
+        intermediates: &[CertificateDer<'_>],
+        server_name: &ServerName<'_>,
+        ocsp_response: &[u8],
+        now: UnixTime,
     ) -> Result<ServerCertVerified, Error> {
         let shown = Fingerprint::of(end_entity);
         if self.pin == Some(shown) {
             return Ok(ServerCertVerified::assertion());
         }
-        Err(Error::InvalidCertificate(CertificateError::Other(OtherError(Arc::new(NotTrusted { shown })))))
+        let verified = self.roots.as_ref().map(|roots| {
+            roots.verify_server_cert(end_entity, intermediates, server_name, ocsp_response, now)
+        });
+        let why = match verified {
+            Some(Ok(verified)) => return Ok(verified),
+            // The signature is bad when somebody else has a name that is trusted.
+            Some(Err(Error::InvalidCertificate(
+                CertificateError::UnknownIssuer | CertificateError::BadSignature,
+            ))) => "nobody whom you trust vouches for the certificate".to_owned(),
+            Some(Err(Error::InvalidCertificate(why))) => why.to_string(),
+            Some(Err(error)) => error.to_string(),
+            None => "the certificate is not the one that was expected".to_owned(),
+        };
+        Err(Error::InvalidCertificate(CertificateError::Other(OtherError(Arc::new(NotTrusted {
+            shown,
+            why,
+        })))))
     }
 
     fn verify_tls12_signature(
@@ -105,12 +121,8 @@ impl ServerCertVerifier for Pinned {
         certificate: &CertificateDer<'_>,
         signature: &DigitallySignedStruct,
     ) -> Result<HandshakeSignatureValid, Error> {
-        verify_tls12_signature(
-            message,
-            certificate,
-            signature,
-            &self.provider.signature_verification_algorithms,
-        )
+        let algorithms = &self.provider.signature_verification_algorithms;
+        verify_tls12_signature(message, certificate, signature, algorithms)
     }
 
     fn verify_tls13_signature(
@@ -119,12 +131,8 @@ impl ServerCertVerifier for Pinned {
         certificate: &CertificateDer<'_>,
         signature: &DigitallySignedStruct,
     ) -> Result<HandshakeSignatureValid, Error> {
-        verify_tls13_signature(
-            message,
-            certificate,
-            signature,
-            &self.provider.signature_verification_algorithms,
-        )
+        let algorithms = &self.provider.signature_verification_algorithms;
+        verify_tls13_signature(message, certificate, signature, algorithms)
     }
 
     fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {

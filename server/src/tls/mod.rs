@@ -17,8 +17,8 @@ pub use self::init::init;
 
 use self::certificate::Certificate;
 
-/// Encrypted bytes that a connection may have unsent: what the kernel did not take of one write.
-const OUTPUT_BYTES_MAX: usize = 64 * 1_024;
+/// Bytes that a connection encrypts at once, a whole record: so much may wait there if the kernel takes no more.
+const OUTPUT_BYTES_MAX: usize = 16 * 1_024;
 
 /// What all connections share. TLS 1.3 and 1.2; no early data, which could be played again; tickets, by which a client
 /// that comes again needs no signature.

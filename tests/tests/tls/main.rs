@@ -1,6 +1,7 @@
 //! TLS: certificates, handshakes, and what is said to whom without it.
 #![forbid(unsafe_code)]
 
+mod client;
 mod endings;
 mod init;
 mod openssl;

@@ -224,15 +224,23 @@ fn run(args: Args) -> Result<(End, bool), Failure> {
 
 /// The lines of earlier runs, and the file for those of this one, if there is a place for them.
 fn earlier_lines() -> (Option<HistoryFile>, io::Result<Vec<String>>) {
-    let place = |variable| env::var_os(variable).map(PathBuf::from);
-    let Some(path) = HistoryFile::usual_path(place("XDG_STATE_HOME"), place("HOME")) else {
-        return (None, Ok(Vec::new()));
-    };
+    let Some(path) = history_path() else { return (None, Ok(Vec::new())) };
     let history = HistoryFile::at(path);
     match history.lines() {
         Ok(earlier) => (Some(history), Ok(earlier)),
         Err(error) => (None, Err(error)),
     }
+}
+
+/// Where the lines of earlier runs are, if there is a place for them.
+fn history_path() -> Option<PathBuf> {
+    let place = |variable| env::var_os(variable).map(PathBuf::from);
+    HistoryFile::usual_path(place("XDG_STATE_HOME"), place("HOME"))
+}
+
+/// Where the servers are that the user has said to trust.
+fn known_servers() -> Option<PathBuf> {
+    history_path().map(|history| history.with_file_name("servers"))
 }
 
 /// A new key. Without chance there is none, and the change can't be asked for again.
@@ -264,7 +272,10 @@ fn options(args: Args) -> Result<(Options, Target), Failure> {
     let server = format!("{}:{}", args.host, args.port);
     let silence_max = Duration::from_secs(args.server_timeout.into());
     let udp_port = args.udp_port.unwrap_or(0);
-    let security = args.security.security(&args.host).map_err(|text| Failure { text, status: USAGE })?;
+    let security = args
+        .security
+        .security(&args.host, args.port, known_servers())
+        .map_err(|text| Failure { text, status: USAGE })?;
     let target = Target { host: args.host, port: args.port, security, udp_port, silence_max };
     let options = Options {
         server,

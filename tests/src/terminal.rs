@@ -6,6 +6,7 @@ use std::sync::Arc;
 use tempfile::TempDir;
 
 use crate::pty::{Pty, Screen};
+use crate::until;
 
 /// Wide enough that no line of a test is wrapped.
 const COLUMNS: u16 = 200;
@@ -26,7 +27,10 @@ impl Terminal {
         let pty = Pty::open(COLUMNS, ROWS);
         let state = Arc::new(TempDir::new().expect("there is room for a directory"));
         command.stdin(pty.program()).stdout(pty.program()).stderr(pty.program());
-        command.env("XDG_STATE_HOME", state.path()).env("TERM", "xterm");
+        if !command.get_envs().any(|(name, _)| name == "XDG_STATE_HOME") {
+            command.env("XDG_STATE_HOME", state.path());
+        }
+        command.env("TERM", "xterm");
         let screen = pty.screen();
         let child = command.spawn().unwrap_or_else(|error| panic!("{command:?} does not start: {error}"));
         Self { child, pty, screen, _directories: [directory, state] }
@@ -43,6 +47,14 @@ impl Terminal {
     /// It is not within [`DEADLINE`](crate::DEADLINE).
     pub fn shows(&mut self, wanted: &str) {
         self.screen.shows(wanted);
+    }
+
+    /// Waits for its end; its exit status, none if a signal ended it.
+    ///
+    /// # Panics
+    /// It has not ended within [`DEADLINE`](crate::DEADLINE).
+    pub fn exit_code(&mut self) -> Option<i32> {
+        until("the end of the client", || self.child.try_wait().expect("the child is ours")).code()
     }
 
     /// Types a line and insists on this being shown then.

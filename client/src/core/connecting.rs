@@ -1,12 +1,15 @@
 //! The way to the server: when a connection is made, and what a lost one leads to.
 
+use forum_common::text::prompts;
+use forum_common::tls::Fingerprint;
 use forum_common::wire::TakeOver;
 
 use super::connection::Connection;
-use super::event::{Action, Ending, PeerAction};
+use super::event::{Action, Doubt, Ending, PeerAction};
 use super::{Core, Phase};
 use crate::asked::Asked;
 use crate::commands::is_leaving;
+use crate::line_editor::input::Entered;
 use crate::login::{Known, Login, Wishes};
 
 impl Core {
@@ -52,6 +55,29 @@ impl Core {
             self.output.warn(said);
         }
         self.rest(said)
+    }
+
+    /// A connection was made, and nothing may be said over it. On a terminal the user may say that the server is to be
+    /// trusted.
+    pub(super) fn not_trusted(&mut self, doubt: Doubt) -> Result<(), Ending> {
+        self.output.warn(doubt.said);
+        match doubt.certificate.filter(|_| self.input.is_terminal()) {
+            Some(certificate) => self.phase = Phase::Doubting(certificate),
+            None => return Err(Ending::NotLoggedIn),
+        }
+        Ok(())
+    }
+
+    /// Takes the answer to that question: anything but a yes is a no.
+    pub(super) fn enter_trust(&mut self, certificate: Fingerprint, entered: &Entered) -> Result<(), Ending> {
+        match entered {
+            Entered::Line(line) if prompts::answer(line) == Some(true) => {
+                self.queue.act(Action::Trust(certificate));
+                self.dial();
+                Ok(())
+            }
+            _ => Err(Ending::NotLoggedIn),
+        }
     }
 
     /// The connection is gone without a goodbye.

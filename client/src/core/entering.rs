@@ -102,6 +102,7 @@ impl Core {
             Phase::LoggedIn { .. } => self.enter_as_member(entered),
             Phase::LoggingIn { login, .. } if login.question().is_some() => self.enter_log_in(entered),
             Phase::LoggingIn { .. } if self.again.is_none() => Err(Ending::NotLoggedIn),
+            Phase::Doubting(certificate) => self.enter_trust(*certificate, entered),
             _ => self.enter_offline(entered),
         }
     }

@@ -1,6 +1,7 @@
 //! What happens to the [`Core`](super::Core), and what it wants done: the whole of its boundary but the bytes that it
 //! has to send and to print.
 
+use forum_common::tls::Fingerprint;
 use forum_common::wire::{Digest, LinkId, OwnedNotice};
 use forum_peer::{Report, State};
 
@@ -28,8 +29,8 @@ pub enum Event<'a> {
     Connected(Result<u16, String>),
     /// It could not be made; a sentence that says so, and why.
     NotConnected(String),
-    /// It was made, and the server's certificate is not trusted; a sentence that says so, and why.
-    NotTrusted(String),
+    /// It was made, and nothing may be said over it.
+    NotTrusted(Doubt),
     /// Bytes from the server, no more than [`Core::receive_room`](super::Core::receive_room).
     Received(&'a [u8]),
     /// So many bytes were taken by the kernel for the server; `all_taken`: it would have taken more.
@@ -63,11 +64,22 @@ pub enum Event<'a> {
     Tick,
 }
 
+/// Why nothing is said over a connection.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Doubt {
+    /// A sentence that says so.
+    pub said: String,
+    /// The server's certificate, if the user may say that it is to be trusted.
+    pub certificate: Option<Fingerprint>,
+}
+
 /// Something to be done, in order.
 #[derive(Debug, PartialEq, Eq)]
 pub enum Action {
     /// Connect to the server: [`Event::Connected`], [`Event::NotConnected`] or [`Event::NotTrusted`] follows.
     Dial,
+    /// Trust this certificate of the server, now and in later runs.
+    Trust(Fingerprint),
     /// Close the connection.
     HangUp,
     /// Do something with a local file: [`Event::File`] follows at once, unless it says otherwise.

@@ -31,6 +31,7 @@ mod tests;
 
 use std::time::{Duration, Instant};
 
+use forum_common::tls::Fingerprint;
 use forum_peer::State;
 
 use self::connection::Connection;
@@ -116,6 +117,8 @@ pub struct Core {
 enum Phase {
     /// A connection is being made.
     Dialing,
+    /// The user is asked whether this certificate of the server is to be trusted.
+    Doubting(Fingerprint),
     /// The next attempt is at that time; why the last one failed.
     Resting { until: Instant, why: String },
     /// Connected, not logged in. The deadline is for the server's hello.
@@ -189,10 +192,7 @@ impl Core {
             }
             Event::Connected(udp_port) => return self.connected(udp_port),
             Event::NotConnected(said) => return self.not_connected(&said),
-            Event::NotTrusted(said) => {
-                self.output.warn(said);
-                return Err(Ending::NotLoggedIn);
-            }
+            Event::NotTrusted(doubt) => return self.not_trusted(doubt),
             Event::Received(bytes) => {
                 let now = self.now;
                 self.connection().into_iter().for_each(|connection| connection.received(bytes, now));
@@ -253,7 +253,7 @@ impl Core {
     pub fn unsent(&self) -> &[u8] {
         match &self.phase {
             Phase::LoggingIn { connection, .. } | Phase::LoggedIn { connection, .. } => connection.unsent(),
-            Phase::Dialing | Phase::Resting { .. } => &[],
+            Phase::Dialing | Phase::Doubting(_) | Phase::Resting { .. } => &[],
         }
     }
 
@@ -292,7 +292,7 @@ impl Core {
     /// When [`Event::Tick`] is due at the latest.
     pub fn due(&self) -> Option<Instant> {
         let phase = match &self.phase {
-            Phase::Dialing => None,
+            Phase::Dialing | Phase::Doubting(_) => None,
             Phase::Resting { until, .. } => Some(*until),
             Phase::LoggingIn { login, deadline, .. } if login.is_greeting() => Some(*deadline),
             Phase::LoggingIn { connection, .. } | Phase::LoggedIn { connection, .. } => {
@@ -317,7 +317,7 @@ impl Core {
         }
         match &mut self.phase {
             Phase::Resting { until, .. } if self.now >= *until => self.dial(),
-            Phase::Resting { .. } | Phase::Dialing => {}
+            Phase::Resting { .. } | Phase::Doubting(_) | Phase::Dialing => {}
             Phase::LoggingIn { login, deadline, .. } if login.is_greeting() => {
                 if self.now >= *deadline {
                     let seconds = self.options.server_timeout.as_secs();
@@ -340,7 +340,7 @@ impl Core {
     fn connection(&mut self) -> Option<&mut Connection> {
         match &mut self.phase {
             Phase::LoggingIn { connection, .. } | Phase::LoggedIn { connection, .. } => Some(connection),
-            Phase::Dialing | Phase::Resting { .. } => None,
+            Phase::Dialing | Phase::Doubting(_) | Phase::Resting { .. } => None,
         }
     }
 

@@ -55,7 +55,7 @@ impl Core {
                 Err(error) => self.breach(&error.to_string()),
             },
             Phase::LoggedIn { .. } => self.take_event_of_member(),
-            Phase::Dialing | Phase::Resting { .. } => Ok(()),
+            Phase::Dialing | Phase::Doubting(_) | Phase::Resting { .. } => Ok(()),
         }
     }
 

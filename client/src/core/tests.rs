@@ -31,6 +31,8 @@ struct World {
     stored: Vec<u8>,
     /// A connection is wanted.
     dials: bool,
+    /// The certificate that the user has said to trust.
+    trusted: Option<Fingerprint>,
     ending: Option<Ending>,
     /// Nobody reads what is printed.
     is_stuck: bool,
@@ -80,6 +82,7 @@ impl World {
             file: None,
             stored: Vec::new(),
             dials: false,
+            trusted: None,
             ending: None,
             is_stuck: false,
         };
@@ -142,6 +145,7 @@ impl World {
         let now = self.now;
         match action {
             Action::Dial => self.dials = true,
+            Action::Trust(certificate) => self.trusted = Some(certificate),
             Action::End(ending) => self.ending = Some(ending),
             Action::Peer(PeerAction::AskPrivate { user }) => {
                 self.core.input(Event::Report(Report::AskPrivate { user, enabled: false }), now);

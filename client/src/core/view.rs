@@ -57,6 +57,10 @@ impl Core {
                 commands.question(&connection.server, typing_ahead, self.output.columns())
             }
             Phase::LoggingIn { login, .. } if login.question().is_some() => login.question(),
+            Phase::Doubting(_) => {
+                let prompt = "Trust it from now on? y or n: ".to_owned();
+                Some(Question { prompt, purpose: Purpose::Answer })
+            }
             Phase::LoggingIn { .. } | Phase::Dialing | Phase::Resting { .. } => {
                 // Lines of a pipe wait for the connection.
                 self.again.as_ref().filter(|_| self.input.is_terminal()).map(|_| offline())
@@ -105,7 +109,7 @@ impl Core {
                 let transfers = connection.server.unanswered_mut();
                 lines.extend(transfers.filter_map(|(_, asked)| asked.status(self.now, columns)));
             }
-            Phase::LoggingIn { .. } => {}
+            Phase::LoggingIn { .. } | Phase::Doubting(_) => {}
             Phase::Dialing => lines.push(format!("Connecting to {}", self.options.server)),
             Phase::Resting { until, why } => {
                 let left = until.saturating_duration_since(self.now);

@@ -194,6 +194,7 @@ impl EventLoop {
             while let Some(action) = self.core.poll_output() {
                 match action {
                     Action::Dial => self.dial(),
+                    Action::Trust(certificate) => self.trust(certificate),
                     Action::HangUp => self.hang_up(),
                     Action::File(file, action) => self.file(file, action),
                     Action::Peer(action) => self.tell_peers(action),

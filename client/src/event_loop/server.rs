@@ -4,6 +4,7 @@ use std::io::{self, Read, Write};
 use std::net::TcpStream;
 use std::time::Instant;
 
+use forum_common::tls::Fingerprint;
 use forum_peer::wording::cause;
 use rustix::event::PollFlags;
 use rustix::net::sockopt;
@@ -30,7 +31,8 @@ impl EventLoop {
         match dialing.look(self.now) {
             Progress::Still(dialing) => self.server = Server::Dialing(dialing),
             Progress::Through(stream) => match self.target.security.line(stream) {
-                Ok(line) => self.secure(line, self.now + self.target.silence_max),
+                Ok(Some(line)) => self.secure(line, self.now + self.target.silence_max),
+                Ok(None) => self.give(Event::NotTrusted(self.target.security.not_secret())),
                 Err(error) => self.not_connected(&error),
             },
             Progress::NoSuchHost(error) => {
@@ -53,12 +55,15 @@ impl EventLoop {
             },
             Ok(false) if self.now < deadline => self.server = Server::Securing(line, deadline),
             Ok(false) => self.not_connected(&io::ErrorKind::TimedOut.into()),
-            Err(Unsafe::NotTrusted(why)) => {
-                let Target { host, port, .. } = &self.target;
-                let said = format!("Cannot trust {host}:{port}: {why}");
-                self.give(Event::NotTrusted(said));
-            }
+            Err(Unsafe::NotTrusted(why)) => self.give(Event::NotTrusted(self.target.security.doubt(&why))),
             Err(Unsafe::Failed(error)) => self.not_connected(&error),
+        }
+    }
+
+    /// Trusts a certificate of the server.
+    pub(super) fn trust(&mut self, certificate: Fingerprint) {
+        if let Err(text) = self.target.security.trust(certificate) {
+            self.give(Event::Warning(text));
         }
     }
 

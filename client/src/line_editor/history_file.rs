@@ -5,14 +5,12 @@
 //! new one. It refuses to know what a line means; who must not be kept is not handed over.
 
 use std::fs::{self, DirBuilder, File, OpenOptions, TryLockError};
-use std::io::{self, Read, Seek, SeekFrom, Write};
-use std::os::unix::fs::{DirBuilderExt, FileTypeExt, OpenOptionsExt};
+use std::io::{self, Read, Seek, SeekFrom};
+use std::os::unix::fs::{DirBuilderExt, FileTypeExt};
 use std::path::{Path, PathBuf};
 
-use rustix::fs::OFlags;
-use tempfile::NamedTempFile;
-
 use crate::line_editor::editor::HISTORY_LINES_MAX;
+use crate::state_file::{lock_file, open_regular, replace};
 use forum_peer::wording::cause;
 
 /// Bytes of the file; older lines go first.
@@ -121,26 +119,6 @@ fn is_unwanted(path: &Path) -> bool {
     fs::metadata(path).is_ok_and(|file| file.file_type().is_char_device())
 }
 
-/// The file that is locked. It is not the history itself: that one is replaced, and with it its locks.
-fn lock_file(path: &Path) -> io::Result<File> {
-    let path = path.with_extension("lock");
-    open_regular(&path, OpenOptions::new().write(true).create(true).truncate(false).mode(0o600))
-}
-
-/// Opens a file, or what is there if that is one. A FIFO is not waited for.
-fn open_regular(path: &Path, options: &mut OpenOptions) -> io::Result<File> {
-    let irregular =
-        || io::Error::other(format!("{} is not a regular file. Remove it to keep one", path.display()));
-    let nonblocking = i32::try_from(OFlags::NONBLOCK.bits()).expect("the flag is a small number");
-    match options.custom_flags(nonblocking).open(path) {
-        Ok(file) if file.metadata()?.is_file() => Ok(file),
-        Ok(_) => Err(irregular()),
-        // To write to a FIFO takes somebody who reads it, and a directory can't be written to.
-        Err(_) if fs::metadata(path).is_ok_and(|there| !there.is_file()) => Err(irregular()),
-        Err(error) => Err(error),
-    }
-}
-
 /// Reads as much of the end of the file as is of interest. Lines that no client wrote are skipped.
 fn read(mut file: File) -> io::Result<Vec<String>> {
     let length = file.metadata()?.len();
@@ -167,16 +145,6 @@ fn newest<L: AsRef<str>>(lines: &[L]) -> &[L] {
         first += 1;
     }
     &lines[first..]
-}
-
-/// Puts a file with these lines in the place of the one that is there. Temporary files are made with 0600.
-fn replace(path: &Path, directory: &Path, lines: &[String]) -> io::Result<()> {
-    let mut file = NamedTempFile::with_prefix_in(".history", directory)?;
-    let mut text = lines.join("\n");
-    text.push('\n');
-    file.write_all(text.as_bytes())?;
-    file.persist(path)?;
-    Ok(())
 }
 
 fn is_clean(line: &str) -> bool {

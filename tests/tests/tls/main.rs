@@ -3,6 +3,7 @@
 
 mod client;
 mod endings;
+mod first_use;
 mod init;
 mod openssl;
 mod reload;

@@ -296,3 +296,31 @@ fn with_retry_a_connection_that_can_not_be_made_anew_in_time_ends_it() {
     let said = "Cannot connect to there:1: nobody\nNot answered: CRT a\nNot answered: CRT b\n";
     assert!(world.seen().ends_with(said));
 }
+
+#[test]
+fn a_certificate_is_trusted_when_its_user_says_yes_and_in_no_other_case() {
+    let certificate = "1".repeat(64).parse().unwrap();
+    let doubt = |certificate| event::Doubt { said: "Cannot trust there:1".into(), certificate };
+    for (on_terminal, offered, typed, trusted) in [
+        (true, true, "y\r", true),
+        (true, true, "n\r", false),
+        (true, true, "\r", false),
+        (true, true, "yes of course\r", false),
+        (true, true, "\x03", false),
+        (true, false, "y\r", false),
+        (false, true, "y\n", false),
+    ] {
+        let mut world = World::new(on_terminal);
+        world.dials = false;
+        world.give(Event::NotTrusted(doubt(offered.then_some(certificate))));
+        let is_asked = on_terminal && offered;
+        assert_eq!(world.ending.is_none(), is_asked, "{typed:?}");
+        assert!(world.seen().contains("Cannot trust there:1"));
+        if is_asked {
+            world.types(typed);
+        }
+        assert_eq!(world.trusted, trusted.then_some(certificate), "{typed:?}");
+        assert_eq!(world.dials, trusted, "{typed:?}");
+        assert_eq!(world.ending, (!trusted).then_some(Ending::NotLoggedIn), "{typed:?}");
+    }
+}

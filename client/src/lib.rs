@@ -9,7 +9,7 @@
 //! ```
 //!
 //! [`event_loop`] is the only module that waits and the only one that asks what time it is. Beside it only
-//! [`dialing`], [`mod@line`], [`security`], [`known_servers`], [`local_files`], [`signals`], [`line_editor::terminal`] and [`line_editor::history_file`] touch the
+//! [`dialing`], [`security`], [`known_servers`], [`local_files`], [`signals`], [`line_editor::terminal`] and [`line_editor::history_file`] touch the
 //! system. Words and texts are those of `forum_common::text`, the protocol is `forum_common::wire`; `forum_peer` is the
 //! way to other users past the server.
 #![forbid(unsafe_code)]
@@ -24,7 +24,6 @@ pub mod core;
 pub mod dialing;
 pub mod event_loop;
 pub mod known_servers;
-pub mod line;
 pub mod line_editor;
 pub mod local_files;
 pub mod login;

@@ -3,17 +3,13 @@
 use std::io;
 use std::net::{IpAddr, TcpStream};
 use std::path::PathBuf;
-use std::sync::Arc;
 
 use clap::Args;
-use forum_common::tls::{Fingerprint, NotTrusted, Trust, client_config, roots_in, system_roots};
+use forum_common::tls::{Fingerprint, Line, NotTrusted, TlsClient, Trust, roots_in, system_roots};
 use forum_peer::wording::cause;
-use rustls::pki_types::ServerName;
-use rustls::{ClientConfig, ClientConnection};
 
 use crate::core::event::Doubt;
 use crate::known_servers::KnownServers;
-use crate::line::Line;
 
 /// The options.
 #[derive(Debug, Args)]
@@ -49,7 +45,7 @@ enum Mode {
     /// Whoever is on the way reads everything. Only this machine is connected to, or any.
     Plain { anywhere: bool },
     /// TLS, to a server of this name.
-    Tls { name: ServerName<'static>, config: Arc<ClientConfig>, trust: Trust, asking: Asking },
+    Tls { client: TlsClient, host: String, trust: Trust, asking: Asking },
 }
 
 /// Whether the user may say that a certificate is to be trusted.
@@ -82,10 +78,8 @@ impl SecurityArgs {
             }
             (None, None) => return Ok(Security { server, mode: Mode::Plain { anywhere: self.insecure } }),
         };
-        let name = ServerName::try_from(host.to_owned());
-        let name = name.map_err(|_| format!("{host} is no name that a certificate could have"))?;
-        let config = client_config(trust.clone()).map_err(|error| error.to_string())?;
-        Ok(Security { server, mode: Mode::Tls { name, config: Arc::new(config), trust, asking } })
+        let client = TlsClient::new(trust.clone(), host)?;
+        Ok(Security { server, mode: Mode::Tls { client, host: host.to_owned(), trust, asking } })
     }
 }
 
@@ -94,17 +88,13 @@ impl Security {
     ///
     /// # Errors
     /// Those of the system, and of rustls.
-    pub fn line(&self, stream: TcpStream) -> io::Result<Option<Line>> {
+    pub fn line(&self, stream: TcpStream) -> io::Result<Option<Line<TcpStream>>> {
         match &self.mode {
             Mode::Plain { anywhere } => {
                 let may_be_plain = *anywhere || is_here(stream.peer_addr()?.ip());
                 Ok(may_be_plain.then(|| Line::plain(stream)))
             }
-            Mode::Tls { name, config, .. } => {
-                let tls =
-                    ClientConnection::new(Arc::clone(config), name.clone()).map_err(io::Error::other)?;
-                Ok(Some(Line::tls(stream, tls)))
-            }
+            Mode::Tls { client, .. } => client.line(stream).map(Some),
         }
     }
 
@@ -141,11 +131,11 @@ impl Security {
     /// # Errors
     /// It can't be remembered, or not be used, in words.
     pub fn trust(&mut self, certificate: Fingerprint) -> Result<(), String> {
-        let Mode::Tls { config, trust, asking: Asking::Yes(known), .. } = &mut self.mode else {
+        let Mode::Tls { client, host, trust, asking: Asking::Yes(known) } = &mut self.mode else {
             return Ok(());
         };
         trust.pin = Some(certificate);
-        *config = Arc::new(client_config(trust.clone()).map_err(|error| error.to_string())?);
+        *client = TlsClient::new(trust.clone(), host)?;
         let Some(known) = known else { return Ok(()) };
         let remembered = known.remember(&self.server, certificate);
         remembered.map_err(|error| format!("The server is not remembered: {}", cause(&error)))

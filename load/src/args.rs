@@ -10,6 +10,7 @@ use forum_common::limits::TEXT_BYTES_MAX;
 use crate::dialect::Protocol;
 use crate::quantity::{parse_bytes, parse_duration};
 use crate::sources::{Sources, parse_sources};
+use crate::target::TlsArguments;
 use crate::threshold::Threshold;
 use crate::{mixed, work};
 
@@ -164,6 +165,10 @@ pub struct Arguments {
     /// Say nothing but what went wrong
     #[arg(short, long, help_heading = "Output")]
     pub quiet: bool,
+
+    /// TLS.
+    #[command(flatten)]
+    pub tls: TlsArguments,
 
     /// Which part of the processes this is: set by the program itself
     #[arg(long, hide = true)]
@@ -342,7 +347,13 @@ impl Arguments {
         if let Some(timeout) = self.timeout {
             options.push(("timeout", format!("{}s", timeout.as_secs_f64())));
         }
-        for (name, is_set) in [("keys", self.keys), ("presence", self.presence)] {
+        let tls_resume = self.tls.is_on() && self.tls.tls_resume;
+        for (name, is_set) in [
+            ("keys", self.keys),
+            ("presence", self.presence),
+            ("tls", self.tls.is_on()),
+            ("tls-resume", tls_resume),
+        ] {
             if is_set {
                 options.push((name, is_set.to_string()));
             }

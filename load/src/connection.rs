@@ -4,6 +4,7 @@
 use std::collections::VecDeque;
 use std::io::{self, ErrorKind, Read, Write};
 
+use forum_common::tls::Line;
 use mio::net::TcpStream;
 
 use crate::kinds::Asked;
@@ -56,7 +57,7 @@ pub struct Connection {
     pub heard: u64,
     /// The newest message that the server wants to hear of that it arrived.
     pub mail: Option<u64>,
-    stream: Option<TcpStream>,
+    line: Option<Line<TcpStream>>,
     /// The beginning of a message whose end has not come.
     input: Vec<u8>,
     /// What the kernel has not taken.
@@ -65,7 +66,7 @@ pub struct Connection {
 
 impl Connection {
     /// One that was just begun.
-    pub fn new(stream: TcpStream, number: u32, role: Role, begun_ns: u64) -> Self {
+    pub fn new(line: Line<TcpStream>, number: u32, role: Role, begun_ns: u64) -> Self {
         Self {
             number,
             role,
@@ -75,7 +76,7 @@ impl Connection {
             in_flight: VecDeque::new(),
             heard: 0,
             mail: None,
-            stream: Some(stream),
+            line: Some(line),
             input: Vec::new(),
             output: Vec::new(),
         }
@@ -92,7 +93,7 @@ impl Connection {
             in_flight: VecDeque::new(),
             heard: 0,
             mail: None,
-            stream: None,
+            line: None,
             input: Vec::new(),
             output: Vec::new(),
         }
@@ -104,21 +105,21 @@ impl Connection {
     /// # Errors
     /// The connection has ended.
     pub fn read(&mut self, buffer: &mut [u8]) -> io::Result<Option<(usize, bool)>> {
-        let Some(stream) = &mut self.stream else { return Ok(None) };
+        let Some(line) = &mut self.line else { return Ok(None) };
         let left = self.input.len();
         if left > buffer.len() - READ_BYTES {
             return Err(io::Error::new(ErrorKind::InvalidData, "the server sent a message without end"));
         }
-        let count = match stream.read(&mut buffer[left..left + READ_BYTES]) {
-            Ok(0) => return Err(ErrorKind::UnexpectedEof.into()),
-            Ok(count) => count,
+        let (count, is_more) = match read(line, &mut buffer[left..left + READ_BYTES]) {
+            Ok((0, _)) => return Err(ErrorKind::UnexpectedEof.into()),
+            Ok(read) => read,
             Err(error) if matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::Interrupted) => {
                 return Ok(None);
             }
             Err(error) => return Err(error),
         };
         buffer[..left].copy_from_slice(&self.input);
-        Ok(Some((left + count, count == READ_BYTES)))
+        Ok(Some((left + count, is_more)))
     }
 
     /// Keeps what was not used of the bytes that [`Connection::read`] gave.
@@ -146,10 +147,18 @@ impl Connection {
     }
 
     fn write_once(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        let Some(stream) = &mut self.stream else { return Ok(bytes.len()) };
+        let Some(line) = &mut self.line else { return Ok(bytes.len()) };
         let mut taken = 0;
+        if line.has_unsent() {
+            match line.flush() {
+                Err(error) if !matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::NotConnected) => {
+                    return Err(error);
+                }
+                _ => {}
+            }
+        }
         while taken < bytes.len() {
-            match stream.write(&bytes[taken..]) {
+            match line.write(&bytes[taken..]) {
                 Ok(count) => taken += count,
                 Err(error) if error.kind() == ErrorKind::Interrupted => {}
                 // Before a connection is made it takes nothing, either.
@@ -164,12 +173,30 @@ impl Connection {
 
     /// What went wrong with it, as the kernel says.
     pub fn error(&self) -> Option<io::Error> {
-        self.stream.as_ref()?.take_error().ok()?
+        self.line.as_ref()?.stream().take_error().ok()?
     }
 
     /// Closes it.
     pub fn close(&mut self) {
         self.phase = Phase::Gone;
-        self.stream = None;
+        self.line = None;
     }
+}
+
+/// Reads once; says how many bytes, and whether there may be more. TLS gives what it has a record at a time, and the
+/// kernel does not speak up for what is decrypted already: so that is read to its end.
+fn read(line: &mut Line<TcpStream>, buffer: &mut [u8]) -> io::Result<(usize, bool)> {
+    let mut count = line.read(buffer)?;
+    if line.is_encrypted() && count > 0 {
+        while count < buffer.len() {
+            match line.read(&mut buffer[count..]) {
+                Ok(more @ 1..) => count += more,
+                Err(error) if error.kind() == ErrorKind::WouldBlock => return Ok((count, false)),
+                // The next read finds it again.
+                Ok(_) | Err(_) => break,
+            }
+        }
+        return Ok((count, true));
+    }
+    Ok((count, count == buffer.len()))
 }

@@ -14,7 +14,6 @@ pub(crate) mod usage;
 
 use std::collections::VecDeque;
 use std::io::{self, ErrorKind};
-use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::time::{Duration, Instant};
@@ -30,6 +29,7 @@ use crate::meter::Meter;
 use crate::outcome::{GeneratorUse, Outcome};
 use crate::pacing::Schedule;
 use crate::server_use::Snapshot;
+use crate::target::Target;
 use crate::work::Work;
 use asking::{Asking, Wait};
 use fan::Fan;
@@ -68,7 +68,7 @@ const TIMER: Token = Token(usize::MAX - 2);
 /// The event loop of a run.
 pub struct Engine<'a> {
     arguments: &'a Arguments,
-    address: SocketAddr,
+    target: Target,
     /// The numbers of this engine's asking connections begin here.
     first: u32,
     poll: Poll,
@@ -119,7 +119,7 @@ impl<'a> Engine<'a> {
     /// The kernel refuses what an event loop needs.
     pub fn new(
         arguments: &'a Arguments,
-        address: SocketAddr,
+        target: Target,
         work: Work,
         first: u32,
         server: Option<u32>,
@@ -131,7 +131,7 @@ impl<'a> Engine<'a> {
         let timer = Timer::new(poll.registry(), TIMER)?;
         Ok(Self {
             arguments,
-            address,
+            target,
             first,
             poll,
             signals,

@@ -26,8 +26,9 @@ use crate::engine::Engine;
 use crate::meter::merge_series;
 use crate::outcome::{Counts, GeneratorUse, KindUse, Outcome, latencies};
 use crate::output;
-use crate::run::{Finished, resolve};
+use crate::run::Finished;
 use crate::server_use::{Snapshot, listening_process};
+use crate::target::Target;
 use crate::work::Work;
 
 /// What a part says that can't go on.
@@ -77,8 +78,8 @@ impl Drop for Part {
 /// # Errors
 /// A part could not be started, or failed.
 pub fn run(arguments: &Arguments) -> Result<Finished, String> {
-    let address = resolve(&arguments.server)?;
-    let pid = arguments.server_pid.or_else(|| listening_process(address));
+    let target = Target::find(&arguments.server, &arguments.tls)?;
+    let pid = arguments.server_pid.or_else(|| listening_process(target.address));
     let look = || pid.and_then(Snapshot::of);
     let mut before = look();
     let signals = Signals::new([SIGINT, SIGTERM]).map_err(|error| error.to_string())?;
@@ -161,7 +162,7 @@ pub fn run_part(arguments: &Arguments, part: u32) -> Result<(), String> {
     let share = share_of(arguments, part);
     let first = first_number(arguments, part);
     let work = Work::new(&share, first)?;
-    let mut engine = Engine::new(&share, resolve(&arguments.server)?, work, first, None)
+    let mut engine = Engine::new(&share, Target::find(&arguments.server, &arguments.tls)?, work, first, None)
         .map_err(|error| error.to_string())?;
     let opened = Arc::new(AtomicU32::new(0));
     let (stop, waker) = engine.stopper();

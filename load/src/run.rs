@@ -1,7 +1,6 @@
 //! A whole run: from the arguments to its outcome, and to what is written about it.
 
 use std::io;
-use std::net::{SocketAddr, ToSocketAddrs};
 use std::path::{Path, PathBuf};
 
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
@@ -11,6 +10,7 @@ use crate::engine::{Engine, INTERRUPTED};
 use crate::outcome::Outcome;
 use crate::output::{self, Destination};
 use crate::server_use::listening_process;
+use crate::target::Target;
 use crate::work::Work;
 use crate::{processes, report, transfer};
 
@@ -118,7 +118,7 @@ impl Destinations {
 /// # Errors
 /// A sentence that says why nothing could be measured.
 pub fn run(arguments: &Arguments) -> Result<Finished, String> {
-    let address = resolve(&arguments.server)?;
+    let target = Target::find(&arguments.server, &arguments.tls)?;
     make_room(arguments.total().div_ceil(arguments.processes))?;
     if arguments.processes > 1 {
         return processes::run(arguments);
@@ -126,9 +126,9 @@ pub fn run(arguments: &Arguments) -> Result<Finished, String> {
     if arguments.scenario == Scenario::Transfer {
         return transfer::run(arguments);
     }
-    let server = arguments.server_pid.or_else(|| listening_process(address));
+    let server = arguments.server_pid.or_else(|| listening_process(target.address));
     let work = Work::new(arguments, 0)?;
-    let mut engine = Engine::new(arguments, address, work, 0, server).map_err(|error| error.to_string())?;
+    let mut engine = Engine::new(arguments, target, work, 0, server).map_err(|error| error.to_string())?;
     if let Err(text) = engine.set_up().and_then(|()| engine.warm_up()) {
         engine.clean_up();
         return Err(text);
@@ -137,15 +137,6 @@ pub fn run(arguments: &Arguments) -> Result<Finished, String> {
     let finished = engine.finished(outcome).or_interrupted(engine.is_ending());
     engine.clean_up();
     finished
-}
-
-/// The first address of `HOST:PORT`.
-///
-/// # Errors
-/// It has none.
-pub fn resolve(server: &str) -> Result<SocketAddr, String> {
-    let mut addresses = server.to_socket_addrs().map_err(|error| format!("{server}: {error}"))?;
-    addresses.next().ok_or_else(|| format!("{server} has no address"))
 }
 
 /// Raises the limit of open files as far as it goes.

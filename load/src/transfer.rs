@@ -5,7 +5,7 @@ mod carrier;
 
 use std::collections::BTreeMap;
 use std::io::{self, ErrorKind};
-use std::net::{Shutdown, SocketAddr};
+use std::net::Shutdown;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread;
@@ -21,8 +21,9 @@ use crate::engine::usage::Cpu;
 use crate::engine::{Engine, INTERRUPTED};
 use crate::meter::Meter;
 use crate::outcome::{Counts, GeneratorUse, Outcome};
-use crate::run::{Finished, resolve};
+use crate::run::Finished;
 use crate::server_use::{Snapshot, listening_process};
+use crate::target::Target;
 use crate::work::Work;
 
 /// Moves the files, and says what has come of it.
@@ -30,16 +31,16 @@ use crate::work::Work;
 /// # Errors
 /// Why nothing could be measured.
 pub fn run(arguments: &Arguments) -> Result<Finished, String> {
-    let address = resolve(&arguments.server)?;
-    let pid = arguments.server_pid.or_else(|| listening_process(address));
+    let target = &Target::find(&arguments.server, &arguments.tls)?;
+    let pid = arguments.server_pid.or_else(|| listening_process(target.address));
     let look = || pid.and_then(Snapshot::of);
     let interrupt = Arc::new(Interrupt::default());
     interrupt.obey().map_err(|error| error.to_string())?;
     let mut carriers = Vec::new();
-    if let Err(error) = prepare(arguments, address, &interrupt, &mut carriers) {
+    if let Err(error) = prepare(arguments, target, &interrupt, &mut carriers) {
         let begun = carriers.len() as u32;
         drop(carriers);
-        clean_up(arguments, address, begun, Vec::new());
+        clean_up(arguments, target, begun, Vec::new());
         return Err(match interrupt.has_come() {
             true => INTERRUPTED.to_owned(),
             false => format!("{}: {error}", arguments.server),
@@ -47,7 +48,7 @@ pub fn run(arguments: &Arguments) -> Result<Finished, String> {
     }
     let beside = beside(arguments);
     let mut engine = match &beside {
-        Some(beside) => Some(pinging(beside, address, arguments.connections)?),
+        Some(beside) => Some(pinging(beside, target, arguments.connections)?),
         None => None,
     };
     let before = look();
@@ -80,7 +81,7 @@ pub fn run(arguments: &Arguments) -> Result<Finished, String> {
     let lost_all = arguments.direction != Direction::None && carriers.is_empty() && !log.is_interrupted();
     let lost_all = lost_all.then_some(took.as_secs_f64());
     if lost_all.is_none() {
-        clean_up(arguments, address, arguments.connections, carriers);
+        clean_up(arguments, target, arguments.connections, carriers);
     }
     let meter = log.meter();
     let mut outcome = outcome(arguments, &meter, bytes, took);
@@ -94,13 +95,13 @@ pub fn run(arguments: &Arguments) -> Result<Finished, String> {
 /// Makes the carriers, and what they move. Those that are there when it fails may have made something.
 fn prepare(
     arguments: &Arguments,
-    address: SocketAddr,
+    target: &Target,
     interrupt: &Interrupt,
     carriers: &mut Vec<Carrier>,
 ) -> io::Result<()> {
     let connections = if arguments.direction == Direction::None { 0 } else { arguments.connections };
     for number in 0..connections {
-        let mut carrier = Carrier::enter(arguments, address, number, interrupt)?;
+        let mut carrier = Carrier::enter(arguments, target, number, interrupt)?;
         let made = carrier.make_files(arguments);
         carriers.push(carrier);
         made?;
@@ -109,14 +110,14 @@ fn prepare(
 }
 
 /// Removes the threads of the first so many carriers, of those that are left by themselves.
-fn clean_up(arguments: &Arguments, address: SocketAddr, begun: u32, carriers: Vec<Carrier>) {
+fn clean_up(arguments: &Arguments, target: &Target, begun: u32, carriers: Vec<Carrier>) {
     if arguments.keep || arguments.direction == Direction::None {
         return;
     }
     let mut left: BTreeMap<u32, Carrier> =
         carriers.into_iter().map(|carrier| (carrier.number, carrier)).collect();
     for number in 0..begun {
-        if Carrier::clean_up(arguments, address, number, left.remove(&number)).is_err() {
+        if Carrier::clean_up(arguments, target, number, left.remove(&number)).is_err() {
             return;
         }
     }
@@ -216,9 +217,10 @@ fn beside(arguments: &Arguments) -> Option<Arguments> {
     Some(beside)
 }
 
-fn pinging(beside: &Arguments, address: SocketAddr, number: u32) -> Result<Engine<'_>, String> {
+fn pinging<'a>(beside: &'a Arguments, target: &Target, number: u32) -> Result<Engine<'a>, String> {
     let work = Work::pings(beside.protocol);
-    let mut engine = Engine::new(beside, address, work, number, None).map_err(|error| error.to_string())?;
+    let mut engine =
+        Engine::new(beside, target.clone(), work, number, None).map_err(|error| error.to_string())?;
     engine.set_up()?;
     engine.warm_up()?;
     Ok(engine)

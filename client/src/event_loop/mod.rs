@@ -9,9 +9,11 @@ mod streams;
 
 use std::fs::File;
 use std::io::{self, Write};
+use std::net::TcpStream;
 use std::os::fd::OwnedFd;
 use std::time::{Duration, Instant};
 
+use forum_common::tls::Line;
 use forum_peer::{Peers, State};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::io::Errno;
@@ -19,7 +21,6 @@ use rustix::io::Errno;
 use crate::core::Core;
 use crate::core::event::{Action, Ending, Event, FileAction, FileId, PeerAction};
 use crate::dialing::Dialing;
-use crate::line::Line;
 use crate::line_editor::history_file::HistoryFile;
 use crate::line_editor::terminal::Modes;
 use crate::local_files::LocalFiles;
@@ -105,9 +106,9 @@ pub enum Server {
     /// One is being made.
     Dialing(Dialing),
     /// TLS is being agreed on, until then at most.
-    Securing(Line, Instant),
+    Securing(Line<TcpStream>, Instant),
     /// It stands.
-    Connected(Line),
+    Connected(Line<TcpStream>),
 }
 
 /// What a wait ended with.

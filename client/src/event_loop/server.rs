@@ -4,7 +4,7 @@ use std::io::{self, Read, Write};
 use std::net::TcpStream;
 use std::time::Instant;
 
-use forum_common::tls::Fingerprint;
+use forum_common::tls::{Fingerprint, Line, Unsafe};
 use forum_peer::wording::cause;
 use rustix::event::PollFlags;
 use rustix::net::sockopt;
@@ -13,7 +13,6 @@ use super::{EventLoop, Server, Target, is_passing};
 use crate::core::connection::answer_within;
 use crate::core::event::Event;
 use crate::dialing::{Dialing, Progress};
-use crate::line::{Line, Unsafe};
 
 /// Bytes read from the server at a time.
 const RECEIVE_BYTES: usize = 64 << 10;
@@ -44,7 +43,7 @@ impl EventLoop {
     }
 
     /// Goes on agreeing on TLS, where it is spoken, until then at most.
-    fn secure(&mut self, mut line: Line, deadline: Instant) {
+    fn secure(&mut self, mut line: Line<TcpStream>, deadline: Instant) {
         match line.shake_hands() {
             Ok(true) => match self.settle(line.stream()) {
                 Ok(udp_port) => {

@@ -2,6 +2,7 @@
 
 use std::error::Error as StdError;
 use std::fmt;
+use std::io::{self, Read, Write};
 use std::sync::Arc;
 
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
@@ -9,11 +10,11 @@ use rustls::client::{Resumption, WebPkiServerVerifier};
 use rustls::crypto::{CryptoProvider, aws_lc_rs, verify_tls12_signature, verify_tls13_signature};
 use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
 use rustls::{
-    CertificateError, ClientConfig, DigitallySignedStruct, Error, KeyLogFile, OtherError, RootCertStore,
-    SignatureScheme,
+    CertificateError, ClientConfig, ClientConnection, DigitallySignedStruct, Error, KeyLogFile, OtherError,
+    RootCertStore, SignatureScheme,
 };
 
-use super::{ALPN, Fingerprint};
+use super::{ALPN, Fingerprint, Line};
 
 /// Servers whose tickets a client keeps, to come back without a new signature.
 const TICKETS_OF_SERVERS_MAX: usize = 8;
@@ -63,6 +64,43 @@ pub fn client_config(trust: Trust) -> Result<ClientConfig, Error> {
     config.resumption = Resumption::in_memory_sessions(TICKETS_OF_SERVERS_MAX);
     config.key_log = Arc::new(KeyLogFile::new());
     Ok(config)
+}
+
+/// Speaks TLS to one server.
+#[derive(Debug, Clone)]
+pub struct TlsClient {
+    config: Arc<ClientConfig>,
+    name: ServerName<'static>,
+}
+
+impl TlsClient {
+    /// Speaks to the server of this name, if that is trusted.
+    ///
+    /// # Errors
+    /// Why not, in words.
+    pub fn new(trust: Trust, host: &str) -> Result<Self, String> {
+        let name = ServerName::try_from(host.to_owned());
+        let name = name.map_err(|_| format!("{host} is no name that a certificate could have"))?;
+        let config = client_config(trust).map_err(|error| error.to_string())?;
+        Ok(Self { config: Arc::new(config), name })
+    }
+
+    /// The same without tickets: each connection is a whole handshake.
+    #[must_use]
+    pub fn without_resumption(mut self) -> Self {
+        Arc::make_mut(&mut self.config).resumption = Resumption::disabled();
+        self
+    }
+
+    /// TLS over a new connection, of which nothing was said yet.
+    ///
+    /// # Errors
+    /// Those of rustls.
+    pub fn line<S: Read + Write>(&self, stream: S) -> io::Result<Line<S>> {
+        let tls =
+            ClientConnection::new(Arc::clone(&self.config), self.name.clone()).map_err(io::Error::other)?;
+        Ok(Line::tls(stream, tls))
+    }
 }
 
 /// Which certificate a server has shown that was not trusted, if that is what went wrong.

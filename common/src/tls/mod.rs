@@ -2,10 +2,12 @@
 
 mod client;
 mod fingerprint;
+mod line;
 mod roots;
 
-pub use self::client::{NotTrusted, Trust, client_config, not_trusted};
+pub use self::client::{NotTrusted, TlsClient, Trust, client_config, not_trusted};
 pub use self::fingerprint::{Fingerprint, NotAFingerprint};
+pub use self::line::{Line, Unsafe};
 pub use self::roots::{roots_in, system_roots};
 
 /// What is spoken inside TLS, as ALPN has it (RFC 7301). A peer that names no protocol is taken at its word: `openssl

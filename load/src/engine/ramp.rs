@@ -112,10 +112,10 @@ impl Engine<'_> {
 
     /// Begins the connection with this key: a new one, or one in the place of another that was lost.
     pub(super) fn begin(&mut self, key: usize, number: u32, role: Role, due: u64) -> io::Result<()> {
-        let mut stream = connect(self.arguments, self.address, number)?;
+        let mut stream = connect(self.arguments, self.target.address, number)?;
         let token = Token(key);
         self.poll.registry().register(&mut stream, token, Interest::READABLE | Interest::WRITABLE)?;
-        let mut connection = Connection::new(stream, number, role, due);
+        let mut connection = Connection::new(self.target.line(stream)?, number, role, due);
         let name = user_name(&self.arguments.user_prefix, number);
         let who = Identity::new(self.arguments, &name, role);
         self.output.clear();

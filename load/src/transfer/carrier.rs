@@ -3,10 +3,11 @@
 use std::error::Error;
 use std::fmt::{self, Display};
 use std::io::{self, ErrorKind};
-use std::net::{SocketAddr, TcpStream};
+use std::net::TcpStream;
 use std::time::Duration;
 
 use forum_common::limits::DATA_BYTES_MAX;
+use forum_common::tls::Line;
 use forum_common::wire::{
     Blocking, Credit, Event, Notice, OwnedReply, Reply, Request, TakeOver, Transfer, Window,
 };
@@ -16,6 +17,7 @@ use super::{Interrupt, Log};
 use crate::args::{Arguments, Direction, FILE_BYTES};
 use crate::dialect::forum::{hello, proof};
 use crate::kinds::Asked;
+use crate::target::Target;
 use crate::work::user_name;
 
 /// Bytes that the server may send ahead of what has arrived.
@@ -29,7 +31,7 @@ const FILE: &str = "load.bin";
 pub(super) struct Carrier {
     /// That of its user.
     pub(super) number: u32,
-    wire: Blocking<TcpStream, ()>,
+    wire: Blocking<Line<TcpStream>, ()>,
     title: String,
     size: u64,
 }
@@ -50,20 +52,20 @@ impl Carrier {
     /// Connects and logs in, even if a user of this name is still there.
     pub(super) fn enter(
         arguments: &Arguments,
-        address: SocketAddr,
+        target: &Target,
         number: u32,
         interrupt: &Interrupt,
     ) -> io::Result<Self> {
-        let socket = Socket::new(Domain::for_address(address), Type::STREAM, Some(Protocol::TCP))?;
+        let socket = Socket::new(Domain::for_address(target.address), Type::STREAM, Some(Protocol::TCP))?;
         interrupt.shuts(socket.try_clone()?)?;
-        socket.connect(&address.into())?;
+        socket.connect(&target.address.into())?;
         let stream = TcpStream::from(socket);
         stream.set_nodelay(true)?;
         stream.set_read_timeout(Some(SILENCE_MAX))?;
         stream.set_write_timeout(Some(SILENCE_MAX))?;
         let mut carrier = Self {
             number,
-            wire: Blocking::new(stream),
+            wire: Blocking::new(target.line(stream)?),
             title: format!("{}-files-{number}", arguments.user_prefix),
             size: arguments.size.unwrap_or(FILE_BYTES),
         };
@@ -128,13 +130,13 @@ impl Carrier {
     /// The server is gone, or does not answer.
     pub(super) fn clean_up(
         arguments: &Arguments,
-        address: SocketAddr,
+        target: &Target,
         number: u32,
         carrier: Option<Self>,
     ) -> io::Result<()> {
         let mut carrier = match carrier {
             Some(carrier) => carrier,
-            None => Self::enter(arguments, address, number, &Interrupt::default())?,
+            None => Self::enter(arguments, target, number, &Interrupt::default())?,
         };
         // There may be none.
         let _ = carrier.remove_thread();

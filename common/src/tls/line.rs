@@ -1,16 +1,16 @@
-//! The line to the server: a socket, with TLS on it or without. It never blocks.
+//! The line to a server: a socket, with TLS on it or without. It blocks if the socket does.
 
 use std::io::{self, ErrorKind, Read, Write};
-use std::net::TcpStream;
 use std::os::fd::{AsFd, BorrowedFd};
 
-use forum_common::tls::{NotTrusted, not_trusted};
 use rustls::ClientConnection;
+
+use super::{NotTrusted, not_trusted};
 
 /// A socket, with TLS on it or without.
 #[derive(Debug)]
-pub struct Line {
-    stream: TcpStream,
+pub struct Line<S> {
+    stream: S,
     tls: Option<Box<ClientConnection>>,
     /// The last read took as much as it could: more may have been decrypted, and the socket knows nothing of that.
     may_have_more: bool,
@@ -25,20 +25,30 @@ pub enum Unsafe {
     Failed(io::Error),
 }
 
-impl Line {
+impl<S: Read + Write> Line<S> {
     /// Without TLS.
-    pub fn plain(stream: TcpStream) -> Self {
+    pub fn plain(stream: S) -> Self {
         Self { stream, tls: None, may_have_more: false }
     }
 
     /// With TLS, of which nothing was said yet.
-    pub fn tls(stream: TcpStream, tls: ClientConnection) -> Self {
+    pub fn tls(stream: S, tls: ClientConnection) -> Self {
         Self { stream, tls: Some(Box::new(tls)), may_have_more: false }
     }
 
     /// The socket.
-    pub fn stream(&self) -> &TcpStream {
+    pub fn stream(&self) -> &S {
         &self.stream
+    }
+
+    /// The socket.
+    pub fn stream_mut(&mut self) -> &mut S {
+        &mut self.stream
+    }
+
+    /// Whether there is TLS on it.
+    pub fn is_encrypted(&self) -> bool {
+        self.tls.is_some()
     }
 
     /// Goes on with the handshake; says whether it is over.
@@ -77,7 +87,7 @@ impl Line {
 }
 
 /// Takes the next step of a handshake; says whether it was the last.
-fn step(tls: &mut ClientConnection, stream: &mut TcpStream) -> Result<bool, Unsafe> {
+fn step(tls: &mut ClientConnection, stream: &mut (impl Read + Write)) -> Result<bool, Unsafe> {
     write_records(tls, stream).map_err(Unsafe::Failed)?;
     if !tls.is_handshaking() {
         return Ok(true);
@@ -91,21 +101,22 @@ fn step(tls: &mut ClientConnection, stream: &mut TcpStream) -> Result<bool, Unsa
     if let Err(error) = tls.process_new_packets() {
         // The server is told why; if not, that is its loss.
         let _ = write_records(tls, stream);
-        return Err(not_trusted(&error).map_or_else(|| failed(&error), Unsafe::NotTrusted));
+        return Err(not_trusted(&error).map_or_else(|| Unsafe::Failed(in_words(&error)), Unsafe::NotTrusted));
     }
     Ok(false)
 }
 
-fn failed(error: &rustls::Error) -> Unsafe {
-    let why = match error {
-        rustls::Error::InvalidMessage(_) => "it does not speak TLS".to_owned(),
-        error => format!("TLS: {error}"),
+fn in_words(error: &rustls::Error) -> io::Error {
+    let why = match (error, not_trusted(error)) {
+        (_, Some(why)) => format!("the server is not trusted: {why}"),
+        (rustls::Error::InvalidMessage(_), _) => "it does not speak TLS".to_owned(),
+        _ => format!("TLS: {error}"),
     };
-    Unsafe::Failed(io::Error::other(why))
+    io::Error::other(why)
 }
 
 /// Writes what is encrypted.
-fn write_records(tls: &mut ClientConnection, stream: &mut TcpStream) -> io::Result<()> {
+fn write_records(tls: &mut ClientConnection, stream: &mut impl Write) -> io::Result<()> {
     while tls.wants_write() {
         match tls.write_tls(stream) {
             Err(error) if error.kind() == ErrorKind::Interrupted => {}
@@ -115,13 +126,13 @@ fn write_records(tls: &mut ClientConnection, stream: &mut TcpStream) -> io::Resu
     Ok(())
 }
 
-impl AsFd for Line {
+impl<S: AsFd> AsFd for Line<S> {
     fn as_fd(&self) -> BorrowedFd<'_> {
         self.stream.as_fd()
     }
 }
 
-impl Read for Line {
+impl<S: Read + Write> Read for Line<S> {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         let Self { stream, tls: Some(tls), may_have_more } = self else { return self.stream.read(buffer) };
         *may_have_more = false;
@@ -137,12 +148,19 @@ impl Read for Line {
                 }
             }
             tls.read_tls(stream)?;
-            tls.process_new_packets().map_err(|error| io::Error::other(format!("TLS: {error}")))?;
+            let processed = tls.process_new_packets();
+            // A handshake goes on by itself; who sees to it beforehand is told more when it fails.
+            if let Err(error) = write_records(tls, stream)
+                && error.kind() != ErrorKind::WouldBlock
+            {
+                return Err(error);
+            }
+            processed.map_err(|error| in_words(&error))?;
         }
     }
 }
 
-impl Write for Line {
+impl<S: Read + Write> Write for Line<S> {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         let Self { stream, tls: Some(tls), .. } = self else { return self.stream.write(bytes) };
         write_records(tls, stream)?;

@@ -20,6 +20,8 @@ pub const FILE_NAME_BYTES_MAX: usize = 128;
 pub const PASSWORD_BYTES_MAX: usize = 128;
 /// Bytes of the text of a message, in UTF-8.
 pub const TEXT_BYTES_MAX: usize = 8_192;
+/// Bytes of a line at the text door, its end included: the longest command is a message with its word and a title.
+pub const LINE_BYTES_MAX: usize = TEXT_BYTES_MAX + TITLE_BYTES_MAX + 64;
 /// Bytes that a ping may carry, and its pong brings back.
 pub const PING_BYTES_MAX: usize = 1_024;
 /// File bytes in one data frame: what fills a frame to the last byte.
@@ -33,5 +35,5 @@ const _: () = assert!(TEXT_BYTES_MAX + TITLE_BYTES_MAX + 64 <= BODY_BYTES_MAX);
 const _: () = assert!(USER_NAME_BYTES_MAX <= u8::MAX as usize);
 const _: () = assert!(TITLE_BYTES_MAX <= u8::MAX as usize);
 const _: () = assert!(FILE_NAME_BYTES_MAX <= u8::MAX as usize);
-// The first byte of a connection is always 0, which keeps the door open for a plain-text mode.
+// The first byte of a frame is always 0: so it tells frames from lines.
 const _: () = assert!(FRAME_BYTES_MAX - LENGTH_BYTES < 1 << 24);

@@ -1,4 +1,4 @@
-//! The real `forum` on a terminal: what a person sees. It knows keys and the bytes that go to the screen.
+//! The real `forum`, or another program, on a terminal: what a person sees. It knows keys and the bytes that go to the screen.
 
 use std::process::{Child, Command};
 use std::sync::Arc;
@@ -22,6 +22,15 @@ pub struct Terminal {
 }
 
 impl Terminal {
+    /// Starts another program than `forum` on a terminal of its own.
+    ///
+    /// # Panics
+    /// It is not installed.
+    #[must_use]
+    pub fn of(command: Command) -> Self {
+        Self::start(command, Arc::new(TempDir::new().expect("there is room for a directory")))
+    }
+
     /// Starts `command`, which works in `directory`, on a terminal of its own.
     pub(crate) fn start(mut command: Command, directory: Arc<TempDir>) -> Self {
         let pty = Pty::open(COLUMNS, ROWS);

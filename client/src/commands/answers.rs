@@ -93,13 +93,7 @@ impl Commands {
 
     /// Something was done.
     fn done(&mut self, awaits: Awaits, reply: &Reply<'_>, output: &mut Output) -> Outcome {
-        let (Reply::Done { text, .. }
-        | Reply::ThreadCreated { text, .. }
-        | Reply::Posted { text, .. }
-        | Reply::RoomCreated { text, .. }) = reply
-        else {
-            return Outcome::Unexpected;
-        };
+        let Some(text) = lines::answer(reply) else { return Outcome::Unexpected };
         let outcome = match awaits {
             Awaits::Word | Awaits::Relayed(_) | Awaits::ShutDown => Outcome::Going,
             Awaits::NewPassword(password) => Outcome::PasswordChanged(password),

@@ -2,7 +2,7 @@
 //!
 //! Where a line is read matters in one thing: times of late messages are for people only.
 
-use super::{Joined, Zone};
+use super::{Joined, Zone, prompts};
 use crate::wire::{Notice, Reply, Request};
 
 /// A long answer that is coming: how its items look, and what is shown if there is none.
@@ -122,6 +122,20 @@ impl Of {
     }
 }
 
+/// What an answer of one line says. It may be nothing: the effect of some commands is seen elsewhere. `None`: it has no
+/// words of its own.
+pub fn answer<'a>(reply: &Reply<'a>) -> Option<&'a str> {
+    match *reply {
+        Reply::Welcome { text, .. }
+        | Reply::Done { text, .. }
+        | Reply::Refused { text, .. }
+        | Reply::ThreadCreated { text, .. }
+        | Reply::Posted { text, .. }
+        | Reply::RoomCreated { text, .. } => Some(text),
+        _ => None,
+    }
+}
+
 /// Where a notice is read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Reader {
@@ -150,10 +164,10 @@ pub fn notice(notice: &Notice<'_>, reader: Reader, zone: &Zone) -> Option<String
         Notice::PutInRoom { room, by, users } => {
             format!("{by} put you in separate room {room}: {}", Joined(users))
         }
+        Notice::PrivateQuestion { from, .. } => prompts::private_question(from),
+        Notice::FileQuestion { from, size, file, .. } => prompts::file_question(from, file, size),
         // What becomes of these depends on what the client does about them.
         Notice::Probe
-        | Notice::PrivateQuestion { .. }
-        | Notice::FileQuestion { .. }
         | Notice::QuestionWithdrawn { .. }
         | Notice::QuestionDeclined { .. }
         | Notice::PrepareLink { .. }

@@ -347,7 +347,8 @@ impl<J: Journal> Core<J> {
         }
     }
 
-    fn count_request(&mut self, id: ConnectionId) {
+    /// Counts a request among those of this second.
+    pub(crate) fn count_request(&mut self, id: ConnectionId) {
         let (now, is_limited) = (self.time.now, self.settings.limits.max_requests_per_second > 0);
         if is_limited && let Some(session) = self.sessions.get_mut(id) {
             session.rate.count(now);

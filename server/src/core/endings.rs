@@ -16,10 +16,10 @@ use crate::session::{ConnectionId, DrainingStage, Phase, Wait};
 impl<J: Journal> Core<J> {
     /// Output of a connection has left: what waited for that goes on.
     pub(crate) fn output_drained(&mut self, id: ConnectionId) {
-        if self.outbox.queued(id) < QUEUED_BYTES_LOW {
-            if self.has_downloads(id) || self.has_mail(id) {
-                self.sessions.wake(id);
-            }
+        if self.outbox.queued(id) < QUEUED_BYTES_LOW && (self.has_downloads(id) || self.has_mail(id)) {
+            self.sessions.wake(id);
+        }
+        if self.is_output_short(id) {
             self.wait_ended(id, Wait::Output);
         }
     }

@@ -6,7 +6,7 @@ use std::collections::VecDeque;
 use slab::Slab;
 
 use crate::planted::{Bug, planted};
-use crate::session::{ConnectionId, Member, Session};
+use crate::session::{ConnectionId, Member, Session, Text};
 
 /// Places that a queue of connections keeps while it is empty.
 const KEPT_PLACES_MAX: usize = 2_048;
@@ -108,6 +108,11 @@ impl Sessions {
     /// The session of a connection, while it lives.
     pub(crate) fn get_mut(&mut self, id: ConnectionId) -> Option<&mut Session> {
         alive(&mut self.slab, id).map(|slot| &mut slot.session)
+    }
+
+    /// What is remembered of a connection that speaks text.
+    pub(crate) fn text_mut(&mut self, id: ConnectionId) -> Option<&mut Text> {
+        self.get_mut(id)?.text.as_deref_mut()
     }
 
     /// The member on a connection, once logged in.

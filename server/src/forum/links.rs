@@ -214,6 +214,11 @@ impl Links {
         link.ok_or(Refused::NoSuchStep)
     }
 
+    /// The oldest question that this user has not answered.
+    pub fn oldest_question(&self, to: AccountId) -> Option<LinkId> {
+        self.of(to).find(|(_, link)| link.is_question() && link.asked == to).map(|(id, _)| id)
+    }
+
     /// The link that this end is to make itself reachable for, and has not yet.
     pub(super) fn prepared(&self, id: LinkId, by: AccountId) -> Result<Link, Refused> {
         let link = self.links.get(&id).copied();

@@ -8,13 +8,16 @@ use std::net::Shutdown;
 use std::time::Instant;
 
 use forum_common::limits::FRAME_BYTES_MAX;
+use forum_common::text::Zone;
+use socket2::{SockRef, TcpKeepalive};
 
 pub(super) use self::layer::{Handshake, Layer};
 
 use self::layer::Encrypted;
 use crate::core::outbox::{Outbox, Written};
-use crate::session::ConnectionId;
+use crate::core::probes::SILENCE;
 use crate::session::input::Share;
+use crate::session::{ConnectionId, Text, text};
 
 /// The loop's one read buffer: what was left of an unfinished frame, and a share behind it.
 pub const SCRATCH_BYTES: usize = FRAME_BYTES_MAX + Share::LARGEST.bytes;
@@ -29,6 +32,9 @@ pub trait Stream: Read + Write {
 
     /// Why the connection died; none if it lives.
     fn take_death(&mut self) -> Option<io::Error>;
+
+    /// From now on the kernel asks by itself whether a peer that says nothing is still there.
+    fn watch_silence(&self);
 }
 
 impl Stream for mio::net::TcpStream {
@@ -38,6 +44,12 @@ impl Stream for mio::net::TcpStream {
 
     fn take_death(&mut self) -> Option<io::Error> {
         self.take_error().unwrap_or_else(Some)
+    }
+
+    fn watch_silence(&self) {
+        let keepalive = TcpKeepalive::new().with_time(SILENCE).with_interval(SILENCE);
+        // Without it a peer that vanished is found when it is told something.
+        let _ = SockRef::from(self).set_tcp_keepalive(&keepalive);
     }
 }
 
@@ -178,20 +190,27 @@ impl<S: Stream> Connection<S> {
         }
     }
 
-    /// Writes what waits, `now`; stops at would-block until the kernel says that it takes bytes again.
+    /// Writes what waits, `now`; stops at would-block until the kernel says that it takes bytes again. `text`: what is
+    /// remembered of who speaks text, and the zone of times.
     ///
     /// # Errors
     /// The connection is broken.
-    pub(crate) fn flush(&mut self, id: ConnectionId, outbox: &mut Outbox, now: Instant) -> io::Result<()> {
+    pub(crate) fn flush(
+        &mut self,
+        id: ConnectionId,
+        outbox: &mut Outbox,
+        text: Option<(&mut Text, &Zone)>,
+        now: Instant,
+    ) -> io::Result<()> {
         if !self.writable {
             outbox.refused(id);
             return Ok(());
         }
         let Written { bytes, is_all } = match &mut self.layer {
-            Layer::Plain => outbox.write(id, &mut self.stream)?,
+            Layer::Plain => text::write(outbox, id, text, &mut self.stream)?,
             Layer::Tls(tls) => {
                 let mut stream = Encrypted { tls, stream: &mut self.stream, written: 0 };
-                let is_taken = outbox.write(id, &mut stream)?.is_all;
+                let is_taken = text::write(outbox, id, text, &mut stream)?.is_all;
                 let is_all = stream.write_records()? && is_taken;
                 Written { bytes: stream.written, is_all }
             }

@@ -4,11 +4,13 @@
 use std::io;
 use std::time::{Duration, Instant};
 
+use forum_common::text::Zone;
+
 use super::connection::{Connection, Layer, Stream};
 use crate::core::deadlines::{Deadline, Deadlines};
 use crate::core::outbox::Outbox;
 use crate::planted::{Bug, planted};
-use crate::session::ConnectionId;
+use crate::session::{ConnectionId, Text};
 
 /// How often in the stall time-out somebody who takes nothing is looked at.
 const STALL_LOOKS: u32 = 12;
@@ -82,12 +84,13 @@ impl<S: Stream> Connections<S> {
         id: ConnectionId,
         outbox: &mut Outbox,
         deadlines: &mut Deadlines<Deadline>,
+        text: Option<(&mut Text, &Zone)>,
         now: Instant,
     ) -> io::Result<()> {
         let first_look = self.stall_timeout / STALL_LOOKS;
         let Some(slot) = self.slot_mut(id) else { return Ok(()) };
         let connection = &mut slot.connection;
-        let result = connection.flush(id, outbox, now);
+        let result = connection.flush(id, outbox, text, now);
         if let Some(since) = connection.stalled_since()
             && !std::mem::replace(&mut slot.is_watched, true)
         {
@@ -106,13 +109,14 @@ impl<S: Stream> Connections<S> {
         id: ConnectionId,
         outbox: &mut Outbox,
         deadlines: &mut Deadlines<Deadline>,
+        text: Option<(&mut Text, &Zone)>,
         now: Instant,
     ) -> bool {
         let limit = self.stall_timeout;
         let Some(slot) = self.slot_mut(id) else { return false };
         slot.connection.mark_writable();
         // What came of it, an error as well, is seen to when it is flushed again.
-        let _ = self.flush(id, outbox, deadlines, now);
+        let _ = self.flush(id, outbox, deadlines, text, now);
         outbox.want_flush(id);
         let Some(slot) = self.slot_mut(id) else { return false };
         match slot.connection.stalled_since().map(|since| since + limit) {

@@ -13,7 +13,6 @@ use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
 use forum_common::names::UserName;
-use forum_common::wire::Notice;
 
 use super::connection::{PeerEnd, Received, SCRATCH_BYTES, Stream};
 use super::connections::Connections;
@@ -239,35 +238,10 @@ impl<S: Stream, J: Journal, C: Clock> Server<S, J, C> {
         self.core.expire_others();
     }
 
-    /// Ends a connection that takes nothing of what waits for it.
-    fn look_at_stalled(&mut self, id: ConnectionId) {
-        let Core { outbox, deadlines, time, sessions, .. } = &mut self.core;
-        let has_stalled = self.connections.has_stalled(id, outbox, deadlines, time.now);
-        // Who is told its end already has a deadline for that.
-        if has_stalled && sessions.get(id).is_some_and(|session| !session.is_draining()) {
-            self.core.cut_off(id);
-        }
-    }
-
     /// Goes on with the end of the server, as far as there is time for it.
     fn advance_shutdown(&mut self) {
         let mut budget = self.part();
         while self.core.advance_shutdown() && !self.is_used_up(&mut budget) {}
-    }
-
-    /// Finds peers that have vanished: the kernel ends the connection if nothing acknowledges what is sent.
-    fn send_probes(&mut self) {
-        let Core { probes, sessions, outbox, time, .. } = &mut self.core;
-        let due = probes.due(time.now, |id| {
-            sessions.member(id)?;
-            Some(self.connections.get(id)?.last_traffic())
-        });
-        for id in due {
-            // What waits already asks as much as a probe would.
-            if outbox.unread(id) == 0 && !planted(Bug::VanishedPeersAreNotProbed) {
-                outbox.deliver(id, &Notice::Probe);
-            }
-        }
     }
 
     /// Gives those who wait for it one share of a turn, as many as there is time for; those who come again meanwhile
@@ -303,7 +277,8 @@ impl<S: Stream, J: Journal, C: Clock> Server<S, J, C> {
         scratch[..filled].copy_from_slice(&received);
         drop(received);
         let mut frames = share.frames;
-        let (mut start, mut pause) = self.core.take_frames(id, &scratch[..filled], &mut frames);
+        let ended = connection.input_ended();
+        let (mut start, mut pause) = self.core.take_received(id, &scratch[..filled], ended, &mut frames);
         if pause == Pause::Incomplete && connection.is_readable() && self.core.sessions.get(id).is_some() {
             scratch.copy_within(start..filled, 0);
             filled -= start;
@@ -312,7 +287,8 @@ impl<S: Stream, J: Journal, C: Clock> Server<S, J, C> {
                 Received::Nothing => {}
                 Received::End => self.core.note_end_of_input(id),
             }
-            (start, pause) = self.core.take_frames(id, &scratch[..filled], &mut frames);
+            let ended = connection.input_ended();
+            (start, pause) = self.core.take_received(id, &scratch[..filled], ended, &mut frames);
         }
         self.put_back(id, start..filled, pause)
     }
@@ -357,20 +333,6 @@ impl<S: Stream, J: Journal, C: Clock> Server<S, J, C> {
             self.flush_one(id);
         }
         self.core.outbox.flushed(list);
-    }
-
-    /// Writes what a connection may be sent.
-    fn flush_one(&mut self, id: ConnectionId) {
-        if self.core.sessions.get(id).is_none() {
-            return;
-        }
-        let Core { outbox, deadlines, time, .. } = &mut self.core;
-        let flushed = self.connections.flush(id, outbox, deadlines, time.now);
-        self.core.note_output(id);
-        match flushed {
-            Ok(()) => self.after_flush(id),
-            Err(error) => self.core.lost(id, &error),
-        }
     }
 
     /// Removes a share of the dead; their sockets close as they are dropped.

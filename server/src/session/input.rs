@@ -163,7 +163,7 @@ impl<J: Journal> Core<J> {
     }
 
     /// Closes a connection whose peer broke the protocol.
-    fn break_off(&mut self, id: ConnectionId, reason: &str) {
+    pub(super) fn break_off(&mut self, id: ConnectionId, reason: &str) {
         log::warn!("{} closed: {reason}", self.label(id));
         self.close(id, Closing::ProtocolError, reason);
     }

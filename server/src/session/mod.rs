@@ -1,5 +1,5 @@
 //! One connection's meaning: its phase (`phase`), what its input is (`input`), how it logs in (`login`,
-//! `authentication`), and what it waits for (`waiting`).
+//! `authentication`), and what it waits for (`waiting`). Who has no client speaks text (`text`).
 
 mod address;
 pub(crate) mod authentication;
@@ -10,6 +10,7 @@ mod login_budget;
 mod member;
 mod phase;
 mod rate;
+pub(crate) mod text;
 pub(crate) mod waiting;
 
 use std::time::Instant;
@@ -19,6 +20,7 @@ pub use self::login_budget::LoginBudget;
 pub use self::member::{CheckFor, Delivery, Member, NewPassword, PasswordCheck, Task, Unapplied};
 pub use self::phase::{Authentication, Claim, Draining, DrainingStage, Phase, Wish};
 pub use self::rate::Rate;
+pub use self::text::Text;
 
 /// Names one connection for as long as it lives. The slot is used again at once by the next connection, so
 /// a generation tells the two apart: events for the dead one find nobody.
@@ -59,6 +61,8 @@ pub struct Session {
     pub waits_for: Option<Wait>,
     /// The client's FIN was read: nothing more comes from it.
     pub input_ended: bool,
+    /// What it needs for speaking text; none = it speaks frames.
+    pub text: Option<Box<Text>>,
 }
 
 /// What a connection waits for, besides its client. `waiting` says what wakes it.

@@ -152,6 +152,7 @@ impl Session {
             rate,
             waits_for: None,
             input_ended: false,
+            text: None,
         }
     }
 

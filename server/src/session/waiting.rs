@@ -75,10 +75,17 @@ impl<J: Journal> Core<J> {
         self.busy(id).or_else(own_entries).or_else(|| self.has_transfers(id).then_some(Wait::Transfers))
     }
 
+    /// Whether so little is queued for a connection that what waits for that goes on: of who speaks text, whose next
+    /// line comes after the answer, nothing.
+    pub(crate) fn is_output_short(&self, id: ConnectionId) -> bool {
+        let speaks_text = self.sessions.get(id).is_some_and(|session| session.text.is_some());
+        self.outbox.queued(id) < if speaks_text { 1 } else { QUEUED_BYTES_LOW }
+    }
+
     /// Whether what a connection waits for is still to end.
     pub(crate) fn still_waits(&self, id: ConnectionId, wait: Wait) -> bool {
         match wait {
-            Wait::Output => self.sessions.get(id).is_some() && self.outbox.queued(id) >= QUEUED_BYTES_LOW,
+            Wait::Output => self.sessions.get(id).is_some() && !self.is_output_short(id),
             Wait::Authentication | Wait::PasswordCheck | Wait::Acknowledgements | Wait::Rows => {
                 self.busy(id) == Some(wait)
             }

@@ -20,6 +20,9 @@ use self::certificate::Certificate;
 /// Bytes that a connection encrypts at once, a whole record: so much may wait there if the kernel takes no more.
 const OUTPUT_BYTES_MAX: usize = 16 * 1_024;
 
+/// What a record of a TLS handshake begins with. A frame begins with 0, a text with neither.
+pub(crate) const TLS_HANDSHAKE: u8 = 0x16;
+
 /// What all connections share. TLS 1.3 and 1.2; no early data, which could be played again; tickets, by which a client
 /// that comes again needs no signature.
 #[derive(Debug, Clone)]

@@ -12,11 +12,9 @@ use crate::journal::Journal;
 use crate::net::connection::{Handshake, Layer, PeerEnd, Received, Stream};
 use crate::network::Network;
 use crate::session::ConnectionId;
-use crate::tls::Tls;
+use crate::tls::{TLS_HANDSHAKE, Tls};
 use crate::workers::handshakes::{Handshakes, Stepped, TooMany};
 
-/// What a record of a TLS handshake begins with. A frame begins with 0, a text with neither.
-const TLS_HANDSHAKE: u8 = 0x16;
 /// What a frame begins with.
 const FRAME: u8 = 0;
 

@@ -1,11 +1,16 @@
-//! Writing to those who listen, within the limits of what may be unread; and what a connection does when output has left.
+//! Writing: to one connection, and to all who listen, within the limits of what may be unread; who takes nothing, or may
+//! be gone; and what a connection does when output has left.
 
 use std::time::Duration;
 
+use forum_common::wire::Notice;
+
 use super::Server;
 use crate::clock::Clock;
+use crate::core::Core;
 use crate::journal::Journal;
 use crate::net::connection::Stream;
+use crate::planted::{Bug, planted};
 use crate::session::{ConnectionId, DrainingStage};
 
 /// Receivers of the feed that are written to in one turn, at some microseconds each: who asks something meanwhile is
@@ -63,6 +68,56 @@ impl<S: Stream, J: Journal, C: Clock> Server<S, J, C> {
             && let Some(id) = self.core.outbox.heaviest()
         {
             self.core.cut_off(id);
+        }
+    }
+
+    /// Writes what a connection may be sent.
+    pub(super) fn flush_one(&mut self, id: ConnectionId) {
+        let Some(session) = self.core.sessions.get(id) else { return };
+        let speaks_text = session.text.is_some();
+        if speaks_text {
+            self.core.note_prompt(id);
+        }
+        let Core { outbox, deadlines, time, sessions, settings, .. } = &mut self.core;
+        let text = if speaks_text { sessions.text_mut(id) } else { None };
+        let text = text.map(|text| (text, &settings.zone));
+        let flushed = self.connections.flush(id, outbox, deadlines, text, time.now);
+        if speaks_text {
+            self.core.note_written_mail(id);
+        }
+        self.core.note_output(id);
+        match flushed {
+            Ok(()) => self.after_flush(id),
+            Err(error) => self.core.lost(id, &error),
+        }
+    }
+
+    /// Ends a connection that takes nothing of what waits for it.
+    pub(super) fn look_at_stalled(&mut self, id: ConnectionId) {
+        let Core { outbox, deadlines, time, sessions, settings, .. } = &mut self.core;
+        let text = sessions.text_mut(id).map(|text| (text, &settings.zone));
+        let has_stalled = self.connections.has_stalled(id, outbox, deadlines, text, time.now);
+        // Who is told its end already has a deadline for that.
+        if has_stalled && sessions.get(id).is_some_and(|session| !session.is_draining()) {
+            self.core.cut_off(id);
+        }
+    }
+
+    /// Finds peers that have vanished: the kernel ends the connection if nothing acknowledges what is sent.
+    pub(super) fn send_probes(&mut self) {
+        let Core { probes, sessions, outbox, time, .. } = &mut self.core;
+        let due = probes.due(time.now, |id| {
+            sessions.member(id)?;
+            Some(self.connections.get(id)?.last_traffic())
+        });
+        for id in due {
+            // A text has no place for a probe.
+            if sessions.text_mut(id).is_some() {
+                self.connections.get_mut(id).into_iter().for_each(|it| it.stream_mut().watch_silence());
+            // What waits already asks as much as a probe would.
+            } else if outbox.unread(id) == 0 && !planted(Bug::VanishedPeersAreNotProbed) {
+                outbox.deliver(id, &Notice::Probe);
+            }
         }
     }
 

@@ -122,6 +122,8 @@ impl Stream for Pipe {
         self.0.borrow_mut().server_closed = true;
         Ok(())
     }
+
+    fn watch_silence(&self) {}
 }
 
 type TestServer = Server<Pipe, MemoryJournal, TestClock>;

@@ -202,6 +202,8 @@ impl Stream for SimStream {
     fn take_death(&mut self) -> Option<io::Error> {
         self.kernel.borrow().sockets[self.index].death.map(io::Error::from)
     }
+
+    fn watch_silence(&self) {}
 }
 
 impl Drop for SimStream {

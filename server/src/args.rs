@@ -7,10 +7,14 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 
 use forum_common::limits::{BODY_BYTES_MAX, USER_NAME_BYTES_MAX};
 
+use crate::core::VisitorLimits;
 use crate::journal::Durability;
 
 /// Where forumd listens unless told otherwise.
 const DEFAULT_LISTEN: &str = "127.0.0.1:12345";
+
+/// See [`AddressLimits::visitor_limits`].
+const ALL_GUESTS: usize = 4_096;
 
 /// The longest time that an option may name: 31 years. Deadlines so far away can still be computed.
 const SECONDS_MAX: u64 = 1_000_000_000;
@@ -142,6 +146,12 @@ pub struct ServeArguments {
     #[arg(long, value_name = "SECONDS", default_value_t = 60, help_heading = "Log-in",
           value_parser = parse_positive_seconds)]
     pub login_timeout: u64,
+    /// Whether new accounts can be made; if not: `Sign-up is closed`
+    #[arg(long, value_enum, default_value = "open", help_heading = "Log-in")]
+    pub sign_up: SignUpArgument,
+    /// What one address may have.
+    #[command(flatten)]
+    pub address_limits: AddressLimits,
     /// How long an upload that sends nothing, or a download that takes nothing, is kept
     #[arg(long, value_name = "SECONDS", default_value_t = 60, help_heading = "Transfers",
           value_parser = parse_positive_seconds)]
@@ -170,6 +180,52 @@ pub struct ServeArguments {
     /// What the forum may grow to.
     #[command(flatten)]
     pub limits: Limits,
+}
+
+/// The values of `--sign-up`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum SignUpArgument {
+    /// Everybody may sign up
+    Open,
+    /// Accounts come from --credentials alone
+    Closed,
+}
+
+/// What one address may have: an IPv4 address, or the /64 of an IPv6 address.
+#[derive(Debug, Clone, Args)]
+#[command(next_help_heading = "Limits of one address (IPv6: of a /64); 0 = any number")]
+pub struct AddressLimits {
+    /// Connections; past it one is closed
+    #[arg(long, value_name = "N", default_value_t = 1_000)]
+    pub max_address_connections: u32,
+    /// Connections that are not logged in; past it one is closed
+    #[arg(long, value_name = "N", default_value_t = 100)]
+    pub max_address_logins: u32,
+    /// New accounts an hour; past it: `Slow down`
+    #[arg(long, value_name = "N", default_value_t = 100)]
+    pub max_address_sign_ups: u32,
+    /// Names a minute that nobody has; past it: `Slow down`
+    #[arg(long, value_name = "N", default_value_t = 60)]
+    pub max_address_unknown_names: u32,
+    /// Limit this machine's own addresses as well
+    #[arg(long)]
+    pub limit_loopback: bool,
+}
+
+impl AddressLimits {
+    /// The same for a server of so many connections. Those that are not logged in may be a tenth of them, or
+    /// [`ALL_GUESTS`] if that is more, but never more than half.
+    pub fn visitor_limits(&self, connections_max: usize) -> VisitorLimits {
+        let all_guests = (connections_max / 10).max(ALL_GUESTS).min(connections_max / 2).max(1);
+        VisitorLimits {
+            connections: self.max_address_connections,
+            guests: self.max_address_logins,
+            all_guests: u32::try_from(all_guests).unwrap_or(u32::MAX),
+            sign_ups: self.max_address_sign_ups,
+            unknown_names: self.max_address_unknown_names,
+            is_loopback_limited: self.limit_loopback,
+        }
+    }
 }
 
 /// The limits of the forum and of its connections: each an option, each with what happens past it.

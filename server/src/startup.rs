@@ -12,7 +12,7 @@ use forum_common::names::Password;
 use forum_common::process;
 use log::{LevelFilter, info, warn};
 
-use crate::args::{Limits, ServeArguments};
+use crate::args::{Limits, ServeArguments, SignUpArgument};
 use crate::clock::{Clock, SystemClock};
 use crate::console;
 use crate::credentials;
@@ -118,6 +118,8 @@ fn settings(
     Ok(Settings {
         limits: Limits { max_total_uploads: budget.uploads, ..arguments.limits.clone() },
         connections_max: budget.connections,
+        visitors: arguments.address_limits.visitor_limits(budget.connections),
+        is_sign_up_open: arguments.sign_up == SignUpArgument::Open,
         entry_bytes_max: ENTRY_BYTES_MAX,
         attempts_max,
         block_duration: Duration::from_secs(arguments.block_duration),

@@ -22,6 +22,7 @@ pub(crate) mod sessions;
 mod sweep;
 pub(crate) mod transfers;
 pub(crate) mod unlinking;
+pub(crate) mod visitors;
 
 use std::collections::HashSet;
 use std::time::{Duration, Instant};
@@ -38,6 +39,8 @@ use self::probes::Probes;
 use self::removal::Removal;
 use self::transfers::{TransferKey, Transfers};
 use self::unlinking::Unlinking;
+pub use self::visitors::VisitorLimits;
+use self::visitors::Visitors;
 use crate::args::Limits;
 
 use self::listings::Listings;
@@ -87,6 +90,10 @@ pub struct Settings {
     pub transfer_timeout: Duration,
     /// How long the kernel may take nothing of what waits for a client.
     pub stall_timeout: Duration,
+    /// What one address may have.
+    pub visitors: VisitorLimits,
+    /// Whether new accounts can be made.
+    pub is_sign_up_open: bool,
     /// The zone that times are shown in.
     pub zone: Zone,
     /// The hash of the password for SHT; without one it is always refused.
@@ -152,6 +159,7 @@ pub(crate) struct Core<J> {
     pub(crate) text: String,
     pub(crate) acks: Acks,
     pub(crate) checks: PasswordChecks,
+    pub(crate) visitors: Visitors,
     pub(crate) files: FileWorkers<TransferKey>,
     pub(crate) transfers: Transfers,
     /// Links of which the end of what they waited for is on its way through the log.
@@ -188,6 +196,7 @@ impl<J: Journal> Core<J> {
                 settings.block_duration,
                 helpers.random.bytes(),
             ),
+            visitors: Visitors::new(settings.visitors),
             random: helpers.random,
             watch: helpers.watch,
             files: helpers.files,
@@ -208,20 +217,32 @@ impl<J: Journal> Core<J> {
     pub(crate) fn admit(&mut self, address: Address) -> Option<ConnectionId> {
         let turned_away = self.sessions.turned_away();
         let full = self.sessions.len() - turned_away >= self.settings.connections_max;
-        if full && turned_away >= TURNED_AWAY_MAX {
+        let why = match (full, self.visitors.is_full(address.ip)) {
+            (true, _) => Some("Server is full. Please try again later"),
+            (false, true) => Some("Too many connections from your address. Please try again later"),
+            (false, false) => None,
+        };
+        if why.is_some() && turned_away >= TURNED_AWAY_MAX {
             return None;
         }
         let id = self.sessions.insert(Session::new(address, self.time.now));
+        self.visitors.come(address.ip);
         self.outbox.open(id);
         info!("#{} {address} Client connected", id.generation);
-        if full {
-            let limit = self.settings.connections_max;
-            warn!("#{} {address} turned away: {limit} connections are the limit", id.generation);
+        if let Some(why) = why {
+            warn!("#{} {address} turned away: {why}", id.generation);
             self.sessions.turn_away(id);
-            self.close(id, Closing::ServerFull, "Server is full. Please try again later");
+            self.close(id, Closing::ServerFull, why);
         } else {
             self.deadlines.set(Deadline::LogIn(id), self.time.now + self.settings.login_timeout);
         }
+        Some(id)
+    }
+
+    /// Removes one of the dead.
+    pub(crate) fn reap(&mut self) -> Option<ConnectionId> {
+        let (id, session) = self.sessions.reap()?;
+        self.visitors.go(session.address.ip, session.is_guest);
         Some(id)
     }
 

@@ -185,10 +185,10 @@ impl Sessions {
     }
 
     /// Removes one of the dead.
-    pub(crate) fn reap(&mut self) -> Option<ConnectionId> {
+    pub(crate) fn reap(&mut self) -> Option<(ConnectionId, Session)> {
         let id = self.condemned.pop()?;
         let slot = self.slab.remove(id.slot as usize);
         self.turned_away -= usize::from(slot.turned_away);
-        Some(id)
+        Some((id, slot.session))
     }
 }

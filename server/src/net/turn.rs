@@ -29,7 +29,7 @@ use crate::workers::passwords::PasswordHash;
 
 pub use self::handshakes::TlsService;
 pub use crate::core::transfers::TransferKey;
-pub use crate::core::{Applied, ENTRY_BYTES_MAX, Helpers, Settings, Watch};
+pub use crate::core::{Applied, ENTRY_BYTES_MAX, Helpers, Settings, VisitorLimits, Watch};
 
 /// Connections that are removed in one turn: closing a socket takes some 5 µs.
 const REAP_SHARE: usize = 128;
@@ -338,7 +338,7 @@ impl<S: Stream, J: Journal, C: Clock> Server<S, J, C> {
     /// Removes a share of the dead; their sockets close as they are dropped.
     fn reap(&mut self) {
         for _ in 0..REAP_SHARE {
-            let Some(id) = self.core.sessions.reap() else { break };
+            let Some(id) = self.core.reap() else { break };
             self.connections.remove(id);
         }
     }

@@ -225,6 +225,7 @@ impl<J: Journal> Core<J> {
         let Phase::Authenticating(_, tag, _) = &session.phase else { return false };
         let tag = *tag;
         session.log_in(account, mail, self.time.now);
+        self.visitors.logged_in(session.address.ip);
         if let Some(limit) = self.settings.idle_timeout {
             self.deadlines.set(Deadline::Idle(id), self.time.now + limit);
         }

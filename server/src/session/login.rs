@@ -140,13 +140,27 @@ impl<J: Journal> Core<J> {
         if is_online && !wish.may_end_another() {
             return self.refuse(id, tag, &Rejection::AlreadyLoggedIn(name));
         }
-        if account.is_none() && self.accounts_are_full() {
-            return self.refuse(id, tag, &self.no_more_accounts());
+        if account.is_none()
+            && let Err(no) = self.may_be_new(id)
+        {
+            return self.refuse(id, tag, &no);
         }
         self.outbox.reply(id, tag, &Reply::PasswordWanted { known: account.is_some() });
         if let Some(session) = self.sessions.get_mut(id) {
             session.name(Claim { name, account, udp_port, wish });
         }
+    }
+
+    /// Whether a connection may be told that nobody has the name that it gave, and may take it then.
+    fn may_be_new(&mut self, id: ConnectionId) -> Result<(), Rejection> {
+        if !self.settings.is_sign_up_open {
+            return Err(Rejection::SignUpClosed);
+        }
+        if self.accounts_are_full() {
+            return Err(self.no_more_accounts());
+        }
+        let Some(ip) = self.sessions.get(id).map(|session| session.address.ip) else { return Ok(()) };
+        if self.visitors.may_name_nobody(ip, self.time.now) { Ok(()) } else { Err(Rejection::SlowDown) }
     }
 
     /// What a client wants of another session of its user.
@@ -207,6 +221,11 @@ impl<J: Journal> Core<J> {
                 return Ok(());
             }
         };
+        let ip = self.sessions.get(id).map(|session| session.address.ip);
+        if !ip.is_some_and(|ip| self.visitors.may_sign_up(ip, self.time.now)) {
+            self.refuse(id, tag, &Rejection::SlowDown);
+            return Ok(());
+        }
         self.authenticate(id, tag, Authentication::Hashing(claim, None));
         if !self.checks.submit(id, Job::Hash { password }) {
             self.back_to_name(id, &Rejection::Busy);

@@ -51,6 +51,8 @@ pub struct Session {
     pub address: Address,
     /// Where it stands.
     pub phase: Phase,
+    /// It has not been logged in.
+    pub is_guest: bool,
     /// Whether the client wants to know who comes and goes.
     pub wants_presence: bool,
     /// When the client last did something that counts.

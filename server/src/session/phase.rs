@@ -147,6 +147,7 @@ impl Session {
         Self {
             address,
             phase,
+            is_guest: true,
             wants_presence: false,
             active_at: now,
             rate,
@@ -221,6 +222,7 @@ impl Session {
         let Phase::Authenticating(..) = self.phase else { return self.out_of_phase("log_in") };
         let unapplied = Unapplied::default();
         self.phase = Phase::Member(Member { account, unapplied, mail, task: Task::Backlog });
+        self.is_guest = false;
         self.active_at = now;
     }
 

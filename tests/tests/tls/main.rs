@@ -9,3 +9,4 @@ mod openssl;
 mod reload;
 mod sessions;
 mod startup;
+mod storm;

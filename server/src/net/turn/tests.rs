@@ -39,7 +39,7 @@ use forum_common::text::Zone;
 use forum_common::wire::{FromServer, Input, Notice, Refusal, Reply, Request, Tag, Transfer, VERSION};
 
 use super::*;
-use crate::args::Arguments;
+use crate::args::{Arguments, SignUpArgument};
 use crate::clock::TestClock;
 use crate::core::{DRAINING, TURNED_AWAY_DRAINING, TURNED_AWAY_MAX};
 use crate::forum::AccountId;
@@ -167,6 +167,8 @@ fn stage_on(options: &[&str], forum: Forum, journal: MemoryJournal) -> Stage {
     let settings = Settings {
         limits: arguments.limits.clone(),
         connections_max: 1_000,
+        visitors: arguments.address_limits.visitor_limits(1_000),
+        is_sign_up_open: arguments.sign_up == SignUpArgument::Open,
         entry_bytes_max: ENTRY_BYTES_MAX,
         attempts_max: arguments.attempts_max().unwrap(),
         block_duration: Duration::from_secs(arguments.block_duration),

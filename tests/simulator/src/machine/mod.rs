@@ -17,7 +17,7 @@ use forumd::forum::Forum;
 use forumd::journal::{Replay, Sequence};
 use forumd::net::Wake;
 use forumd::net::cycle::Cycle;
-use forumd::net::turn::{Helpers, Server, Settings, TransferKey};
+use forumd::net::turn::{Helpers, Server, Settings, TransferKey, VisitorLimits};
 use forumd::random::Random;
 use forumd::replay::ForumReplay;
 use forumd::workers::files::{FileSync, FileWorkers, Stepper};
@@ -104,6 +104,8 @@ fn settings(plan: &Plan) -> Settings {
     Settings {
         limits,
         connections_max: plan.connections_max,
+        visitors: VisitorLimits::default(),
+        is_sign_up_open: true,
         entry_bytes_max: plan.entry_bytes_max,
         attempts_max: 3,
         block_duration: Duration::from_secs(10),

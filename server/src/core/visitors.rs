@@ -1,0 +1,258 @@
+//! What comes from one address: connections, log-ins under way, new accounts, and names that nobody has. Each has a
+//! limit, so that one stranger can't take all the places there are, fill the forum with accounts, or list its names.
+//!
+//! An address is a [`Network`]: an IPv4 address, or the /64 of an IPv6 address. This machine's own are not counted unless
+//! that is asked for. What is remembered of those who have gone is bounded: of so many networks the older half is forgotten.
+
+use std::collections::HashMap;
+use std::collections::hash_map::Entry;
+use std::net::IpAddr;
+use std::time::{Duration, Instant};
+
+use crate::network::Network;
+
+/// Networks of which new accounts and unknown names are remembered; twice as many at most. Who has more addresses than
+/// that has no limit of this kind.
+const REMEMBERED_MAX: usize = 32_768;
+
+/// For how long new accounts are counted together, and unknown names.
+const SIGN_UPS_PERIOD: Duration = Duration::from_secs(60 * 60);
+const UNKNOWN_NAMES_PERIOD: Duration = Duration::from_secs(60);
+
+/// What one address may have; 0 = any number.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct VisitorLimits {
+    /// Connections.
+    pub connections: u32,
+    /// Connections that are not logged in.
+    pub guests: u32,
+    /// Connections that are not logged in, of all addresses together.
+    pub all_guests: u32,
+    /// New accounts an hour.
+    pub sign_ups: u32,
+    /// Names a minute that nobody has.
+    pub unknown_names: u32,
+    /// This machine's own addresses are counted as well.
+    pub is_loopback_limited: bool,
+}
+
+/// The limits, and what there is of each address.
+#[derive(Debug)]
+pub(crate) struct Visitors {
+    limits: VisitorLimits,
+    guests: u32,
+    /// Of those who are here.
+    present: HashMap<Network, Present>,
+    /// Of those who were, the newer half and the older.
+    deeds: HashMap<Network, Deeds>,
+    older_deeds: HashMap<Network, Deeds>,
+}
+
+#[derive(Debug, Default)]
+struct Present {
+    connections: u32,
+    guests: u32,
+}
+
+/// What is counted over some time.
+#[derive(Debug, Clone, Copy)]
+struct Deeds {
+    sign_ups: Window,
+    unknown_names: Window,
+}
+
+#[derive(Debug, Clone, Copy)]
+struct Window {
+    since: Instant,
+    count: u32,
+}
+
+impl Window {
+    /// Counts one more, if fewer than `max` were counted in this period.
+    fn take(&mut self, max: u32, period: Duration, now: Instant) -> bool {
+        if now.saturating_duration_since(self.since) >= period {
+            *self = Self { since: now, count: 0 };
+        }
+        let is_free = self.count < max;
+        self.count += u32::from(is_free);
+        is_free
+    }
+}
+
+/// Whether `count` is as much as may be.
+fn reaches(count: u32, max: u32) -> bool {
+    max > 0 && count >= max
+}
+
+impl Visitors {
+    pub(crate) fn new(limits: VisitorLimits) -> Self {
+        let (deeds, older_deeds) = (HashMap::new(), HashMap::new());
+        Self { limits, guests: 0, present: HashMap::new(), deeds, older_deeds }
+    }
+
+    /// The network of an address, if it is counted.
+    fn counted(&self, ip: IpAddr) -> Option<Network> {
+        (self.limits.is_loopback_limited || !ip.is_loopback()).then(|| ip.into())
+    }
+
+    /// Whether one connection more from this address is too many.
+    pub(crate) fn is_full(&self, ip: IpAddr) -> bool {
+        let Some(network) = self.counted(ip) else { return false };
+        let Present { connections, guests } = self.present.get(&network).unwrap_or(&NOBODY);
+        let VisitorLimits { connections: most, guests: most_guests, all_guests, .. } = self.limits;
+        reaches(*connections, most) || reaches(*guests, most_guests) || reaches(self.guests, all_guests)
+    }
+
+    /// A connection from this address has come, and is not logged in.
+    pub(crate) fn come(&mut self, ip: IpAddr) {
+        let Some(network) = self.counted(ip) else { return };
+        let present = self.present.entry(network).or_default();
+        present.connections += 1;
+        present.guests += 1;
+        self.guests += 1;
+    }
+
+    /// A connection from this address has logged in.
+    pub(crate) fn logged_in(&mut self, ip: IpAddr) {
+        let Some(present) = self.counted(ip).and_then(|network| self.present.get_mut(&network)) else {
+            return;
+        };
+        present.guests -= 1;
+        self.guests -= 1;
+    }
+
+    /// A connection from this address has gone, which had logged in or not.
+    pub(crate) fn go(&mut self, ip: IpAddr, was_guest: bool) {
+        let Some(network) = self.counted(ip) else { return };
+        let Entry::Occupied(mut place) = self.present.entry(network) else { return };
+        let present = place.get_mut();
+        present.connections -= 1;
+        present.guests -= u32::from(was_guest);
+        self.guests -= u32::from(was_guest);
+        if present.connections == 0 {
+            place.remove();
+        }
+    }
+
+    /// Whether somebody at this address may make one account more now; counts it.
+    pub(crate) fn may_sign_up(&mut self, ip: IpAddr, now: Instant) -> bool {
+        let max = self.limits.sign_ups;
+        self.take(ip, max, now, |deeds| deeds.sign_ups.take(max, SIGN_UPS_PERIOD, now))
+    }
+
+    /// Whether somebody at this address may hear of one name more that nobody has it; counts it.
+    pub(crate) fn may_name_nobody(&mut self, ip: IpAddr, now: Instant) -> bool {
+        let max = self.limits.unknown_names;
+        self.take(ip, max, now, |deeds| deeds.unknown_names.take(max, UNKNOWN_NAMES_PERIOD, now))
+    }
+
+    fn take(&mut self, ip: IpAddr, max: u32, now: Instant, take: impl FnOnce(&mut Deeds) -> bool) -> bool {
+        let Some(network) = self.counted(ip).filter(|_| max > 0) else { return true };
+        if self.deeds.len() >= REMEMBERED_MAX && !self.deeds.contains_key(&network) {
+            self.older_deeds = std::mem::take(&mut self.deeds);
+        }
+        let nothing = Window { since: now, count: 0 };
+        let older = self.older_deeds.remove(&network);
+        let deeds = self.deeds.entry(network);
+        take(deeds.or_insert(older.unwrap_or(Deeds { sign_ups: nothing, unknown_names: nothing })))
+    }
+}
+
+const NOBODY: Present = Present { connections: 0, guests: 0 };
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const LIMITS: VisitorLimits = VisitorLimits {
+        connections: 3,
+        guests: 2,
+        all_guests: 4,
+        sign_ups: 2,
+        unknown_names: 3,
+        is_loopback_limited: false,
+    };
+
+    fn ip(raw: &str) -> IpAddr {
+        raw.parse().unwrap()
+    }
+
+    #[test]
+    fn an_address_has_so_many_connections_and_so_many_that_are_not_logged_in() {
+        let mut visitors = Visitors::new(LIMITS);
+        let (here, there) = (ip("192.0.2.1"), ip("192.0.2.2"));
+        visitors.come(here);
+        visitors.come(here);
+        assert!(visitors.is_full(here) && !visitors.is_full(there));
+        visitors.logged_in(here);
+        assert!(!visitors.is_full(here));
+        visitors.come(here);
+        visitors.logged_in(here);
+        assert!(visitors.is_full(here), "three connections");
+        visitors.go(here, false);
+        assert!(!visitors.is_full(here));
+        visitors.go(here, false);
+        visitors.go(here, true);
+        assert!(visitors.present.is_empty() && visitors.guests == 0);
+    }
+
+    #[test]
+    fn guests_of_all_addresses_have_a_limit_together() {
+        let mut visitors = Visitors::new(LIMITS);
+        for n in 1..=4 {
+            visitors.come(ip(&format!("192.0.2.{n}")));
+        }
+        assert!(visitors.is_full(ip("192.0.2.5")) && !visitors.is_full(ip("127.0.0.1")));
+        visitors.logged_in(ip("192.0.2.1"));
+        assert!(!visitors.is_full(ip("192.0.2.5")));
+    }
+
+    #[test]
+    fn accounts_and_names_are_counted_for_an_hour_and_a_minute() {
+        let mut visitors = Visitors::new(LIMITS);
+        let start = Instant::now();
+        let here = ip("2001:db8::1");
+        let accounts =
+            |visitors: &mut Visitors, now| (0..9).filter(|_| visitors.may_sign_up(here, now)).count();
+        let names =
+            |visitors: &mut Visitors, now| (0..9).filter(|_| visitors.may_name_nobody(here, now)).count();
+        assert_eq!((accounts(&mut visitors, start), names(&mut visitors, start)), (2, 3));
+        // All of a /64 are one.
+        assert!(!visitors.may_sign_up(ip("2001:db8::ffff"), start));
+        assert!(visitors.may_sign_up(ip("2001:db8:0:1::1"), start));
+        let later = start + UNKNOWN_NAMES_PERIOD;
+        assert_eq!((accounts(&mut visitors, later), names(&mut visitors, later)), (0, 3));
+        assert_eq!(accounts(&mut visitors, start + SIGN_UPS_PERIOD), 2);
+    }
+
+    #[test]
+    fn this_machine_and_who_has_no_limit_are_not_counted() {
+        let mut visitors = Visitors::new(LIMITS);
+        let mut unlimited = Visitors::new(VisitorLimits::default());
+        let now = Instant::now();
+        for _ in 0..100 {
+            for (visitors, ip) in [(&mut visitors, ip("127.0.0.9")), (&mut unlimited, ip("192.0.2.1"))] {
+                visitors.come(ip);
+                assert!(!visitors.is_full(ip));
+                assert!(visitors.may_sign_up(ip, now) && visitors.may_name_nobody(ip, now));
+            }
+        }
+        let mut strict = Visitors::new(VisitorLimits { is_loopback_limited: true, ..LIMITS });
+        strict.come(ip("::1"));
+        strict.come(ip("::1"));
+        assert!(strict.is_full(ip("::1")));
+    }
+
+    #[test]
+    fn what_is_remembered_is_bounded_and_the_newest_are() {
+        let mut visitors = Visitors::new(LIMITS);
+        let now = Instant::now();
+        let address = |n: u32| IpAddr::from(std::net::Ipv4Addr::from(0x0a00_0000 + n));
+        for n in 0..100_000 {
+            assert!(visitors.may_sign_up(address(n), now) && visitors.may_sign_up(address(n), now));
+        }
+        assert!(visitors.deeds.len() + visitors.older_deeds.len() <= 2 * REMEMBERED_MAX);
+        assert!(!visitors.may_sign_up(address(99_999), now));
+        assert!(!visitors.may_sign_up(address(100_000 - 30_000), now));
+    }
+}

@@ -1,0 +1,99 @@
+//! What one address may have, and a server at which nobody new can sign up.
+#![forbid(unsafe_code)]
+
+use std::net::{IpAddr, Ipv4Addr};
+
+use forum_common::wire::{Closing, Refusal, Request};
+use forum_tests::{Forumd, PASSWORD, Server, Wire};
+
+const ELSEWHERE: IpAddr = IpAddr::V4(Ipv4Addr::new(127, 0, 0, 9));
+
+/// A server that limits this machine's addresses as well, in this way.
+fn limited(options: &[&str]) -> Server {
+    Forumd::new().args(&["--limit-loopback"]).args(options).start()
+}
+
+fn named(name: &str) -> Request<'_> {
+    Request::LogIn { name, udp_port: 0, take_over: None, session: None }
+}
+
+#[test]
+fn past_the_connections_of_one_address_the_next_is_told_so_and_others_get_in() {
+    let server = limited(&["--max-address-connections", "3"]);
+    let mut inside = server.online(["yoda", "luke", "leia"]);
+    let too_many = "Too many connections from your address. Please try again later";
+    assert_eq!(server.raw().expect_closing(), (Closing::ServerFull, too_many.to_owned()));
+    Wire::connect_from(ELSEWHERE, server.address()).hello();
+    inside[0].close_output();
+    inside[0].expect_closing();
+    inside[1].ping();
+    // Whose connection is gone makes room for the next.
+    forum_tests::until("room for one more", || {
+        let mut wire = server.raw();
+        wire.send(&forum_tests::hello());
+        let answer = wire.next_heard_or_reset().ok().flatten()?;
+        (!format!("{answer:?}").contains("Closing")).then_some(())
+    });
+}
+
+#[test]
+fn who_is_logged_in_makes_room_for_others_who_are_not() {
+    let server = limited(&["--max-address-logins", "2"]);
+    let (mut first, _second) = (server.wire(), server.wire());
+    assert_eq!(server.raw().expect_closing().0, Closing::ServerFull);
+    first.become_user("yoda");
+    server.wire();
+}
+
+#[test]
+fn past_the_names_that_nobody_has_the_next_are_not_told() {
+    let server = limited(&["--max-address-unknown-names", "3"]);
+    server.user("yoda").close_output();
+    let mut wire = server.wire();
+    // Yoda was unknown as well, when that one came.
+    for name in ["a", "b"] {
+        wire.request(&named(name));
+    }
+    let slow_down = (Refusal::SlowDown, "Slow down. Please try again later".to_owned());
+    assert_eq!(wire.refused(&named("c")), slow_down);
+    // Names that are known are.
+    wire.request(&named("yoda"));
+    let mut other = Wire::connect_from(ELSEWHERE, server.address());
+    other.hello();
+    other.become_user("d");
+}
+
+#[test]
+fn past_the_new_accounts_of_an_hour_no_more_are_made() {
+    let server = limited(&["--max-address-sign-ups", "2"]);
+    server.online(["yoda", "luke"]);
+    let mut wire = server.wire();
+    wire.request(&named("leia"));
+    let refused = wire.refused(&Request::SignUp { password: PASSWORD, confirmation: PASSWORD });
+    assert_eq!(refused.0, Refusal::SlowDown);
+    // Who has an account logs in.
+    drop(wire);
+    server.user("yoda").ping();
+}
+
+#[test]
+fn this_machine_is_not_limited_unless_that_is_asked_for() {
+    let server = Server::start(&["--max-address-connections", "1", "--max-address-logins", "1"]);
+    let _wires = [server.wire(), server.wire(), server.wire()];
+}
+
+#[test]
+fn where_sign_up_is_closed_only_those_who_have_an_account_get_in() {
+    let mut server = Server::start(&[]);
+    server.user("yoda");
+    server.stop();
+    let launch = Forumd::new().args(&["--sign-up", "closed"]).on_data_of(server.launch());
+    let server = launch.start();
+    let closed = (Refusal::SignUpClosed, "Sign-up is closed".to_owned());
+    let mut wire = server.wire();
+    assert_eq!(wire.refused(&named("luke")), closed);
+    wire.become_user("yoda");
+    let finished = server.forum().run(&format!("luke\n{PASSWORD}\n{PASSWORD}\n"));
+    assert!(finished.stderr.contains(&"Sign-up is closed".to_owned()), "{finished:#?}");
+    assert_eq!(finished.code, Some(77), "{finished:#?}");
+}

@@ -24,6 +24,7 @@ mod shutdown;
 mod stalled_transfers;
 mod stalls;
 mod take_over;
+mod text;
 mod transfers;
 mod turns;
 mod typed;

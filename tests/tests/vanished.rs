@@ -27,3 +27,17 @@ fn the_name_of_a_peer_that_vanished_is_free_within_90_s_whether_or_not_something
     }
     quiet.ping();
 }
+
+#[test]
+fn the_name_of_a_visitor_at_the_text_door_who_vanished_is_free_as_soon() {
+    let server = Server::start(&[]);
+    let mut yoda = server.user("yoda");
+    yoda.stream().set_read_timeout(Some(NOTICED_DEADLINE)).expect("a TCP socket");
+    let mut visitor = server.raw();
+    visitor.send_bytes(b"leia\njedi\njedi\n");
+    assert_eq!(yoda.notice(), OwnedNotice::LoggedIn { name: "leia".into() });
+    visitor.vanish();
+    let start = Instant::now();
+    assert_eq!(yoda.notice(), OwnedNotice::LoggedOut { name: "leia".into() });
+    assert!(start.elapsed() < NOTICED_DEADLINE, "leia was online for {:?}", start.elapsed());
+}

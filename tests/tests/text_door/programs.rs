@@ -1,9 +1,9 @@
-//! The programs that people have: nc, telnet, socat, and a shell without any of them.
+//! The programs that people have: nc, telnet, socat, openssl, and a shell without any of them.
 
 use std::process::Command;
 
 use super::*;
-use forum_tests::{Process, Terminal};
+use forum_tests::{Forumd, Process, Terminal};
 
 /// What this shell script says but for prompts, in which $HOST and $PORT are the server's.
 fn shell(server: &Server, script: &str) -> Vec<String> {
@@ -37,6 +37,16 @@ fn a_shell_needs_no_program_at_all() {
     let server = Server::start(&[]);
     let script = format!("exec 3<>/dev/tcp/$HOST/$PORT; printf '{SESSION}XIT\\n' >&3; cat <&3");
     assert_eq!(shell(&server, &script), ANSWERS);
+}
+
+#[test]
+fn where_tls_is_spoken_openssl_is_enough() {
+    let server = Forumd::new().with_tls().start();
+    let script =
+        format!("printf '{SESSION}XIT\\n' | openssl s_client -quiet -connect $HOST:$PORT 2>/dev/null");
+    assert_eq!(shell(&server, &script), ANSWERS);
+    // And on this machine plain lines are taken, too.
+    assert_eq!(batch(&server, "yoda\njedi\nLST\n")[1..], ["The list of active threads:", "t", "Goodbye"]);
 }
 
 #[test]

@@ -54,6 +54,18 @@ fn its_certificate_is_verified_by_the_file_that_init_made() {
 }
 
 #[test]
+fn the_keys_of_a_connection_are_written_where_that_is_asked_for() {
+    let launch = Forumd::new();
+    let keys = launch.directory().join("keys");
+    let mut server = launch.env("SSLKEYLOGFILE", keys.to_str().unwrap()).with_tls().start();
+    server.logged("THE KEYS OF ALL CONNECTIONS ARE WRITTEN");
+    server.tls_user("yoda").ping();
+    server.stop();
+    let keys = std::fs::read_to_string(keys).unwrap();
+    assert!(keys.contains("CLIENT_TRAFFIC_SECRET_0 "), "{keys}");
+}
+
+#[test]
 fn a_client_that_speaks_tls_to_a_server_without_is_closed_with_a_reason() {
     let mut server = Forumd::new().start();
     assert_eq!(s_client(server.address(), &[]).0, Some(1));

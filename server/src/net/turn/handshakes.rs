@@ -59,7 +59,7 @@ impl<S: Stream, J: Journal, C: Clock> Server<S, J, C> {
 
     /// Whether a connection is not open yet: nothing can be said to it.
     pub(super) fn is_opening(&self, id: ConnectionId) -> bool {
-        self.connections.get(id).is_some_and(|connection| !connection.is_open())
+        self.tls.is_some() && self.connections.get(id).is_some_and(|connection| !connection.is_open())
     }
 
     /// Takes the next step towards an open connection; says whether it is open now.
@@ -127,6 +127,9 @@ impl<S: Stream, J: Journal, C: Clock> Server<S, J, C> {
 
     /// Takes back what the workers are done with, as much as there is time for.
     pub(super) fn take_handshakes(&mut self) {
+        if self.tls.is_none() {
+            return;
+        }
         let mut budget = self.part();
         while let Some((id, stepped)) = self.tls.as_mut().and_then(|service| service.handshakes.next_result())
         {

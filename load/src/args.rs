@@ -1,5 +1,7 @@
 //! The command line of `forum-load`, and what of it fits together.
 
+mod options;
+
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -8,8 +10,10 @@ use clap::{Parser, ValueEnum};
 use forum_common::limits::TEXT_BYTES_MAX;
 
 use crate::dialect::Protocol;
+use crate::pacing::Pace;
 use crate::quantity::{parse_bytes, parse_duration};
 use crate::sources::{Sources, parse_sources};
+use crate::stages::{RATE_MAX, Stages};
 use crate::target::TlsArguments;
 use crate::threshold::Threshold;
 use crate::{mixed, work};
@@ -54,6 +58,10 @@ pub struct Arguments {
     /// Open loop: operations a second, over all connections (of fanout: bursts; of connect: log-ins)
     #[arg(long, value_name = "R", conflicts_with = "pipeline", value_parser = parse_rate, help_heading = "How much")]
     pub rate: Option<f64>,
+    /// Open loop whose rate goes evenly to each R in its TIME, from 0 on, without a warm-up: `10s:1000,30s:5000,10s:0`
+    #[arg(long, value_name = "TIME:R,…", conflicts_with_all = ["rate", "pipeline", "duration", "count"],
+          help_heading = "How much")]
+    pub stages: Option<Stages>,
     /// Closed loop: requests in flight on each connection
     #[arg(short, long, value_name = "D", default_value_t = 1, help_heading = "How much",
           value_parser = clap::value_parser!(u32).range(1..=10_000))]
@@ -246,6 +254,21 @@ impl Arguments {
         self.connections + self.idle + u32::from(self.scenario == Scenario::Fanout)
     }
 
+    /// The pace of an open loop; nothing: it is a closed one.
+    pub fn pace(&self) -> Option<Pace> {
+        self.stages.clone().map(Pace::Staged).or(self.rate.map(Pace::Constant))
+    }
+
+    /// How long is measured, unless that is until so many operations are done.
+    pub fn measured_time(&self) -> Duration {
+        self.stages.as_ref().map_or(self.duration, Stages::duration)
+    }
+
+    /// How long is asked before that: stages rise from nothing by themselves.
+    pub fn warm_up_time(&self) -> Duration {
+        if self.stages.is_some() { Duration::ZERO } else { self.warm_up }
+    }
+
     /// Bytes of a message.
     pub fn text_bytes(&self) -> usize {
         usize::try_from(self.size.unwrap_or(MESSAGE_BYTES)).unwrap_or(usize::MAX)
@@ -272,6 +295,9 @@ impl Arguments {
             && matches!(self.scenario, Scenario::Connect | Scenario::Fanout | Scenario::Transfer)
         {
             return Err(format!("{} has no --timeout", self.scenario.name()));
+        }
+        if self.stages.is_some() && matches!(self.scenario, Scenario::Connect | Scenario::Transfer) {
+            return Err(format!("{} has no --stages", self.scenario.name()));
         }
         if self.presence && self.protocol != Protocol::Forum {
             return Err("--presence is for --protocol forum".to_owned());
@@ -314,60 +340,15 @@ impl Arguments {
         }
         Ok(())
     }
-
-    /// What of it says what was done, for whoever wants to do it again.
-    pub fn options(&self) -> Vec<(&'static str, String)> {
-        let mut options = vec![("connections", self.connections.to_string())];
-        if self.idle > 0 {
-            options.push(("idle", self.idle.to_string()));
-        }
-        match self.rate {
-            Some(rate) => options.push(("rate", rate.to_string())),
-            None => options.push(("pipeline", self.pipeline.to_string())),
-        }
-        match self.scenario {
-            Scenario::Post => {
-                options.push(("size", self.text_bytes().to_string()));
-                options.push(("threads", self.threads.to_string()));
-            }
-            Scenario::Read => options.push(("page", format!("{}-{}", self.page.0, self.page.1))),
-            Scenario::Mixed => options.push(("weights", self.weights.clone())),
-            Scenario::Fanout => {
-                options.push(("size", self.text_bytes().to_string()));
-                options.push(("burst", self.burst.to_string()));
-            }
-            Scenario::Chat => options.push(("room-size", self.room_size.to_string())),
-            Scenario::Transfer => {
-                options.push(("direction", format!("{:?}", self.direction).to_lowercase()));
-                options.push(("files", self.files.to_string()));
-                options.push(("size", self.size.unwrap_or(FILE_BYTES).to_string()));
-            }
-            Scenario::Connect | Scenario::Ping => {}
-        }
-        if let Some(timeout) = self.timeout {
-            options.push(("timeout", format!("{}s", timeout.as_secs_f64())));
-        }
-        let tls_resume = self.tls.is_on() && self.tls.tls_resume;
-        for (name, is_set) in [
-            ("keys", self.keys),
-            ("presence", self.presence),
-            ("tls", self.tls.is_on()),
-            ("tls-resume", tls_resume),
-        ] {
-            if is_set {
-                options.push((name, is_set.to_string()));
-            }
-        }
-        if self.processes > 1 {
-            options.push(("processes", self.processes.to_string()));
-        }
-        options
-    }
 }
 
 fn parse_rate(text: &str) -> Result<f64, String> {
     let rate: f64 = text.parse().map_err(|_| "expected a number a second")?;
-    if rate > 0.0 && rate <= 1e9 { Ok(rate) } else { Err("expected a number a second, over 0".to_owned()) }
+    if rate > 0.0 && rate <= RATE_MAX {
+        Ok(rate)
+    } else {
+        Err("expected a number a second, over 0".to_owned())
+    }
 }
 
 fn parse_page(text: &str) -> Result<(u32, u32), String> {
@@ -424,5 +405,8 @@ mod tests {
     fn open_and_closed_loop_exclude_each_other() {
         assert!(check("ping --rate 10 --pipeline 2").is_err());
         assert!(check("ping --count 10 --duration 2").is_err());
+        assert!(check("ping --stages 1s:10 --duration 2").is_err());
+        assert!(check("connect --stages 1s:10").is_err());
+        assert_eq!(check("ping --stages 1s:10,2s:0"), Ok(()));
     }
 }

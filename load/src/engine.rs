@@ -217,11 +217,11 @@ impl<'a> Engine<'a> {
     /// # Errors
     /// It was interrupted, or the connections were lost.
     pub fn warm_up(&mut self) -> Result<(), String> {
-        if self.arguments.scenario == Scenario::Connect || self.arguments.warm_up.is_zero() {
+        if self.arguments.scenario == Scenario::Connect || self.arguments.warm_up_time().is_zero() {
             return Ok(());
         }
         let now = self.now_ns();
-        self.ask_until(now, now + nanoseconds(self.arguments.warm_up));
+        self.ask_until(now, now + nanoseconds(self.arguments.warm_up_time()));
         self.wait_for_answers();
         self.is_usable()
     }
@@ -237,7 +237,7 @@ impl<'a> Engine<'a> {
         self.left = self.arguments.count.unwrap_or(u64::MAX);
         let end = match self.arguments.count {
             Some(_) => u64::MAX,
-            None => start + nanoseconds(self.arguments.duration),
+            None => start + nanoseconds(self.arguments.measured_time()),
         };
         self.meter.start(start, end);
         let cpu = Cpu::now();
@@ -278,8 +278,10 @@ impl<'a> Engine<'a> {
 
     /// Asks from `now` to `end`, or until all is answered that was to be asked.
     fn ask_until(&mut self, now: u64, end: u64) {
-        self.asking = match self.arguments.rate {
-            Some(rate) => Asking::Open { schedule: Schedule::new(rate, now), next: 0, wait: Wait::Free(now) },
+        self.asking = match self.arguments.pace() {
+            Some(pace) => {
+                Asking::Open { schedule: Schedule::new(&pace, now), next: 0, wait: Wait::Free(now) }
+            }
             None => Asking::Closed,
         };
         self.asks_until = end;

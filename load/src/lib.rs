@@ -23,6 +23,7 @@ pub mod report;
 pub mod run;
 pub mod server_use;
 pub mod sources;
+pub mod stages;
 pub mod target;
 pub mod threshold;
 pub mod transfer;

@@ -219,8 +219,9 @@ fn share_of(arguments: &Arguments, part: u32) -> Arguments {
     own.connections = count(u64::from(arguments.connections)) as u32;
     own.idle = count(u64::from(arguments.idle)) as u32;
     own.at_once = (arguments.at_once / parts).max(1);
-    own.rate =
-        arguments.rate.map(|rate| rate * f64::from(own.connections) / f64::from(arguments.connections));
+    let part_of_rate = f64::from(own.connections) / f64::from(arguments.connections);
+    own.rate = arguments.rate.map(|rate| rate * part_of_rate);
+    own.stages = arguments.stages.as_ref().map(|stages| stages.scaled(part_of_rate));
     own.count = arguments.count.map(count);
     own.seed = arguments.seed.wrapping_add(u64::from(part));
     own

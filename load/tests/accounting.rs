@@ -253,6 +253,21 @@ fn more_than_a_generator_can_send_is_missed_and_the_run_ends_in_time_and_within_
 }
 
 #[test]
+fn stages_offer_what_lies_below_their_ramps_in_each_process_and_last_as_long_as_they_do() {
+    let server = server();
+    for words in ["ping -c 2", "post -c 4 --processes 2", "fanout -c 2 --burst 1"] {
+        let finished = start(&server, &format!("{words} --stages 1s:200,0s:400,500ms:400,500ms:0")).finish();
+        let json = measured(&finished);
+        let deliveries = if words.starts_with("fanout") { 2 } else { 1 };
+        // 100 + 200 + 100; each process rounds its own part up.
+        let offered = count(&json["offered"]) / deliveries;
+        assert!((400..=402).contains(&offered), "{words}: {json:#}");
+        assert_eq!(json["seconds"], 2.0, "{words}");
+        assert_eq!(json["options"]["stages"], "1s:200,0s:400,0.5s:400,0.5s:0", "{words}");
+    }
+}
+
+#[test]
 fn between_requests_the_generator_sleeps() {
     let server = server();
     let json = measured(&start(&server, "ping -c 2 --rate 200 -d 2s").finish());

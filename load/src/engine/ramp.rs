@@ -25,7 +25,7 @@ impl Engine<'_> {
             self.look_at_server();
             self.meter.start(start, u64::MAX);
         }
-        let mut schedule = self.arguments.rate.filter(|_| connect).map(|rate| Schedule::new(rate, start));
+        let mut schedule = self.arguments.pace().filter(|_| connect).map(|pace| Schedule::new(&pace, start));
         let mut progress = (0, start);
         loop {
             self.begin_connections(schedule.as_mut());

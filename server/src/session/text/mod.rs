@@ -66,19 +66,14 @@ impl<J: Journal> Core<J> {
         ended: bool,
         share: &mut usize,
     ) -> (usize, Pause) {
-        let Some(session) = self.sessions.get_mut(id) else { return self.take_frames(id, bytes, share) };
-        // The first byte says what is spoken: a frame's is 0.
-        if matches!(session.phase, Phase::AwaitingHello(_))
-            && let Some(first @ 1..) = bytes.first()
-        {
-            session.text = Some(Box::default());
-            session.greet(true);
-            log::info!("{} speaks text", self.label(id));
-            if *first == TLS_HANDSHAKE {
-                self.break_off(id, "This server does not speak TLS");
-            }
+        let Some(session) = self.sessions.get(id) else { return self.take_frames(id, bytes, share) };
+        match (bytes.first(), &session.text, &session.phase) {
+            // The first byte says what is spoken: a frame's is 0.
+            (Some(first @ 1..), None, Phase::AwaitingHello(_)) => self.begin_text(id, *first),
+            (_, None, _) => return self.take_frames(id, bytes, share),
+            (_, Some(_), _) => {}
         }
-        let Some(text) = self.sessions.text_mut(id) else { return self.take_frames(id, bytes, share) };
+        let Some(text) = self.sessions.text_mut(id) else { return (0, Pause::Incomplete) };
         // Nobody can say that messages have arrived, so they have when the kernel has taken them.
         if let up_to @ 1.. = std::mem::take(&mut text.mail_sent) {
             let taken = self.take_ack(id, up_to);
@@ -90,6 +85,17 @@ impl<J: Journal> Core<J> {
         }
         self.outbox.want_flush(id);
         (used, pause)
+    }
+
+    fn begin_text(&mut self, id: ConnectionId, first: u8) {
+        if let Some(session) = self.sessions.get_mut(id) {
+            session.text = Some(Box::default());
+            session.greet(true);
+        }
+        log::info!("{} speaks text", self.label(id));
+        if first == TLS_HANDSHAKE {
+            self.break_off(id, "This server does not speak TLS");
+        }
     }
 
     fn take_lines(

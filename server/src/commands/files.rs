@@ -54,18 +54,17 @@ impl<J: Journal> Core<J> {
         }
     }
 
-    /// Takes what the file workers have done.
-    pub(crate) fn take_file_results(&mut self) {
-        while let Some((key, report)) = self.files.next_report() {
-            match report {
-                Report::Written { bytes } => self.written(key, bytes.into()),
-                Report::Stored { digest, .. } => self.stored(key, digest),
-                Report::Opened { .. } => {}
-                Report::Chunk { frames, bytes } => self.send_chunk(key, frames, bytes),
-                Report::Failed(failure) => self.failed(key, &failure),
-            }
+    /// Takes one of the steps that the file workers have done; says whether there was one.
+    pub(crate) fn take_file_report(&mut self) -> bool {
+        let Some((key, report)) = self.files.next_report() else { return false };
+        match report {
+            Report::Written { bytes } => self.written(key, bytes.into()),
+            Report::Stored { digest, .. } => self.stored(key, digest),
+            Report::Opened { .. } => {}
+            Report::Chunk { frames, bytes } => self.send_chunk(key, frames, bytes),
+            Report::Failed(failure) => self.failed(key, &failure),
         }
-        self.note_unlinked();
+        true
     }
 
     /// Whether a connection has downloads, which go on as its output drains.

@@ -42,7 +42,7 @@ impl<J: Journal> Core<J> {
             listing.copy();
             if listing.is_copying() {
                 if !planted(Bug::ConnectionIsNotWokenWhenItsWaitEnds(Wait::Rows)) {
-                    self.sessions.wake(id);
+                    self.sessions.go_on(id);
                 }
                 return false;
             }

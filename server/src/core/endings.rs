@@ -17,7 +17,7 @@ impl<J: Journal> Core<J> {
     /// Output of a connection has left: what waited for that goes on.
     pub(crate) fn output_drained(&mut self, id: ConnectionId) {
         if self.outbox.queued(id) < QUEUED_BYTES_LOW && (self.has_downloads(id) || self.has_mail(id)) {
-            self.sessions.wake(id);
+            self.sessions.go_on(id);
         }
         if self.is_output_short(id) {
             self.wait_ended(id, Wait::Output);

@@ -246,10 +246,11 @@ impl<J: Journal> Core<J> {
         Some(id)
     }
 
-    /// Takes what the helpers have done.
-    pub(crate) fn take_results(&mut self) {
-        self.take_hashes();
-        self.take_file_results();
+    /// Takes one of the results of the hashers and the file workers; says whether there was one.
+    pub(crate) fn take_result(&mut self) -> bool {
+        let any = self.take_hash() || self.take_file_report();
+        self.note_unlinked();
+        any
     }
 
     /// What comes last in a turn, when the journal has been asked once more.

@@ -18,9 +18,33 @@ pub(crate) struct Sessions {
     generation: u32,
     /// How many were turned away and are not closed yet.
     turned_away: usize,
-    /// Who has something to read, to take or to make, in the order of coming.
-    turns: VecDeque<ConnectionId>,
+    turns: Turns,
     condemned: Vec<ConnectionId>,
+}
+
+/// Who has something to read, to take or to make. As `fq_codel` (RFC 8290, section 4.2) does with flows, those who have
+/// just asked for something stand apart from those who have asked for more than a turn's share, so that a short
+/// request does not wait for a share of each of a thousand long ones. The two queues are served by turns: neither can
+/// keep the other from going on.
+#[derive(Debug, Default)]
+struct Turns {
+    /// Whose socket has become readable, in the order of coming.
+    fresh: VecDeque<ConnectionId>,
+    /// Who has work left from an earlier turn, or has waited for something that has ended.
+    unfinished: VecDeque<ConnectionId>,
+    /// The last who had a turn was fresh.
+    fresh_was_last: bool,
+}
+
+impl Turns {
+    fn len(&self) -> usize {
+        self.fresh.len() + self.unfinished.len()
+    }
+
+    fn next(&mut self) -> Option<ConnectionId> {
+        self.fresh_was_last = !self.fresh.is_empty() && (self.unfinished.is_empty() || !self.fresh_was_last);
+        next_of(if self.fresh_was_last { &mut self.fresh } else { &mut self.unfinished })
+    }
 }
 
 #[derive(Debug)]
@@ -29,7 +53,7 @@ struct Slot {
     generation: u32,
     /// There was no room for it, and it is told so.
     turned_away: bool,
-    /// It stands in the queue for a turn already.
+    /// It stands in one of the queues for a turn already.
     awaits_turn: bool,
     /// It is dead and waits to be reaped.
     condemned: bool,
@@ -140,13 +164,23 @@ impl Sessions {
         alive.map(|(index, slot)| ConnectionId { slot: index as u32, generation: slot.generation }).collect()
     }
 
-    /// Puts a connection in the queue for a turn.
+    /// Gives a turn to a connection whose socket has something.
     pub(crate) fn wake(&mut self, id: ConnectionId) {
-        if let Some(slot) = alive(&mut self.slab, id)
-            && !std::mem::replace(&mut slot.awaits_turn, true)
-        {
-            self.turns.push_back(id);
+        if self.is_to_queue(id) {
+            self.turns.fresh.push_back(id);
         }
+    }
+
+    /// Gives a further turn to a connection that has work left, or whose wait has ended.
+    pub(crate) fn go_on(&mut self, id: ConnectionId) {
+        if self.is_to_queue(id) {
+            self.turns.unfinished.push_back(id);
+        }
+    }
+
+    /// Notes that a connection stands in a queue; says whether it did not before.
+    fn is_to_queue(&mut self, id: ConnectionId) -> bool {
+        alive(&mut self.slab, id).is_some_and(|slot| !std::mem::replace(&mut slot.awaits_turn, true))
     }
 
     /// How many wait for a turn.
@@ -160,10 +194,10 @@ impl Sessions {
         self.slot(id).is_some_and(|slot| slot.awaits_turn)
     }
 
-    /// The next in the queue for a turn.
+    /// The next who has a turn.
     pub(crate) fn next_turn(&mut self) -> Option<ConnectionId> {
         loop {
-            let id = next_of(&mut self.turns)?;
+            let id = self.turns.next()?;
             if let Some(slot) = alive(&mut self.slab, id) {
                 slot.awaits_turn = false;
                 return Some(id);
@@ -190,5 +224,23 @@ impl Sessions {
         let slot = self.slab.remove(id.slot as usize);
         self.turned_away -= usize::from(slot.turned_away);
         Some((id, slot.session))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn queue(range: std::ops::Range<u32>) -> VecDeque<ConnectionId> {
+        range.map(|slot| ConnectionId { slot, generation: 0 }).collect()
+    }
+
+    #[test]
+    fn who_has_just_asked_waits_for_one_share_of_those_who_ask_for_much_and_holds_up_none_of_them() {
+        let mut turns = Turns { fresh: queue(0..3), unfinished: queue(100..103), fresh_was_last: false };
+        let mut slots = std::iter::from_fn(|| turns.next().map(|id| id.slot));
+        assert_eq!(slots.by_ref().take(4).collect::<Vec<_>>(), [0, 100, 1, 101]);
+        assert_eq!(slots.collect::<Vec<_>>(), [2, 102]);
+        assert_eq!(turns.len(), 0);
     }
 }

@@ -41,6 +41,8 @@ pub struct Server<S, J, C> {
     /// TLS, where it is served.
     tls: Option<TlsService>,
     clock: C,
+    /// There was no time for all that the helpers have done.
+    results_left: bool,
     /// The one read buffer.
     scratch: Vec<u8>,
 }
@@ -51,7 +53,7 @@ impl<S: Stream, J: Journal, C: Clock> Server<S, J, C> {
         let time = Time { now: clock.now(), now_ms: clock.wall_ms() };
         let connections = Connections::new(settings.stall_timeout);
         let core = Core::new(settings, time, forum, helpers);
-        Self { core, connections, tls: None, clock, scratch: vec![0; SCRATCH_BYTES] }
+        Self { core, connections, tls: None, clock, results_left: false, scratch: vec![0; SCRATCH_BYTES] }
     }
 
     /// Takes in a connection that was just accepted, or tells it that the server is full; none when
@@ -109,8 +111,9 @@ impl<S: Stream, J: Journal, C: Clock> Server<S, J, C> {
     pub fn turn(&mut self, quiet: bool) -> bool {
         self.read_clock();
         self.take_outcomes();
+        self.results_left = false;
         self.take_handshakes();
-        self.core.take_results();
+        self.take_results();
         self.expire();
         self.send_probes();
         self.serve();
@@ -136,7 +139,7 @@ impl<S: Stream, J: Journal, C: Clock> Server<S, J, C> {
 
     /// How long the poll may wait for the next event; none = as long as it likes.
     pub fn idle_for(&self) -> Option<Duration> {
-        if self.core.is_busy() {
+        if self.results_left || self.core.is_busy() {
             return Some(Duration::ZERO);
         }
         let next = self.core.next_due()?;
@@ -222,6 +225,17 @@ impl<S: Stream, J: Journal, C: Clock> Server<S, J, C> {
         }
     }
 
+    /// Takes what the hashers and the file workers have done, as much as there is time for.
+    fn take_results(&mut self) {
+        let mut budget = self.part();
+        while self.core.take_result() {
+            if self.is_used_up(&mut budget) {
+                self.results_left = true;
+                break;
+            }
+        }
+    }
+
     /// Ends what has gone on for too long.
     fn expire(&mut self) {
         let mut budget = self.part();
@@ -245,7 +259,7 @@ impl<S: Stream, J: Journal, C: Clock> Server<S, J, C> {
     }
 
     /// Gives those who wait for it one share of a turn, as many as there is time for; those who come again meanwhile
-    /// have to wait for the next.
+    /// have to wait for the next. Who has just asked for something does not wait for all who have asked for much.
     fn serve(&mut self) {
         let mut budget = self.part();
         let waiting = self.core.sessions.waiting_for_turn();
@@ -302,12 +316,12 @@ impl<S: Stream, J: Journal, C: Clock> Server<S, J, C> {
             Pause::Incomplete if connection.input_ended() => self.core.input_ended(id),
             Pause::ShareUsed => {
                 connection.received.extend_from_slice(rest);
-                self.core.sessions.wake(id);
+                self.core.sessions.go_on(id);
                 return Ok(());
             }
             Pause::Incomplete if connection.is_readable() => {
                 connection.received.extend_from_slice(rest);
-                self.core.sessions.wake(id);
+                self.core.sessions.go_on(id);
                 return Ok(());
             }
             Pause::Incomplete => {

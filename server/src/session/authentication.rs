@@ -72,20 +72,18 @@ impl<J: Journal> Core<J> {
         finish.ruling
     }
 
-    /// Takes what the hashers have finished.
-    pub(crate) fn take_hashes(&mut self) {
-        while let Some((id, result)) = self.checks.next_result() {
-            match self.checks.end(id) {
-                Some(attempt) => match attempt.target.clone() {
-                    Target::LogIn(name) => self.attempt_hashed(id, &name, attempt, result),
-                    Target::ChangePassword(_) | Target::ShutDown(_) => {
-                        self.check_hashed(id, &attempt, result)
-                    }
-                },
-                None => self.new_password_hashed(id, result),
-            }
-            self.take_passed();
+    /// Takes one of the passwords that were hashed; says whether there was one.
+    pub(crate) fn take_hash(&mut self) -> bool {
+        let Some((id, result)) = self.checks.next_result() else { return false };
+        match self.checks.end(id) {
+            Some(attempt) => match attempt.target.clone() {
+                Target::LogIn(name) => self.attempt_hashed(id, &name, attempt, result),
+                Target::ChangePassword(_) | Target::ShutDown(_) => self.check_hashed(id, &attempt, result),
+            },
+            None => self.new_password_hashed(id, result),
         }
+        self.take_passed();
+        true
     }
 
     /// A log-in's password was checked. If its connection died meanwhile, nobody will ever know the result.

@@ -30,7 +30,7 @@ impl<J: Journal> Core<J> {
             return;
         }
         if self.sessions.get(id).is_some_and(|session| session.waits_for == Some(wait)) {
-            self.sessions.wake(id);
+            self.sessions.go_on(id);
         }
     }
 

@@ -137,6 +137,7 @@ impl<S: Stream, J: Journal, C: Clock> Server<S, J, C> {
                 self.core.lost(id, &error);
             }
             if self.is_used_up(&mut budget) {
+                self.results_left = true;
                 break;
             }
         }

@@ -3,6 +3,7 @@
 //! received to the core, and writes what the outbox has for them. Each part has its time (`core::budget`), and
 //! what is left follows in the next turn.
 
+mod control;
 mod handshakes;
 mod output;
 #[cfg(test)]
@@ -11,8 +12,6 @@ mod tests;
 use std::io::{self, ErrorKind};
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
-
-use forum_common::names::UserName;
 
 use super::connection::{PeerEnd, Received, SCRATCH_BYTES, Stream};
 use super::connections::Connections;
@@ -25,7 +24,6 @@ use crate::journal::Journal;
 use crate::planted::{Bug, planted};
 use crate::session::input::{Pause, Share};
 use crate::session::{Address, ConnectionId};
-use crate::workers::passwords::PasswordHash;
 
 pub use self::handshakes::TlsService;
 pub use crate::core::transfers::TransferKey;
@@ -144,59 +142,6 @@ impl<S: Stream, J: Journal, C: Clock> Server<S, J, C> {
         }
         let next = self.core.next_due()?;
         Some(next.saturating_duration_since(self.clock.now()))
-    }
-
-    /// How many connections there are.
-    pub fn connections(&self) -> usize {
-        self.core.sessions.len()
-    }
-
-    /// The forum as it stands.
-    pub fn forum(&self) -> &Forum {
-        &self.core.forum
-    }
-
-    /// Proposes an account that nobody signs up for; it counts once the server is settled again.
-    pub fn import_account(&mut self, name: UserName, hash: PasswordHash) {
-        self.core.import_account(name, hash);
-    }
-
-    /// Begins to end the server.
-    pub fn shut_down(&mut self) {
-        self.core.shut_down();
-    }
-
-    /// Whether new connections are still taken.
-    pub fn is_accepting(&self) -> bool {
-        self.core.is_accepting()
-    }
-
-    /// Whether it is all over.
-    pub fn has_ended(&self) -> bool {
-        self.core.has_ended()
-    }
-
-    /// Whether an accepted SHT was what ended it.
-    pub fn was_told_to_end(&self) -> bool {
-        self.core.was_told_to_end()
-    }
-
-    /// How many entries are on their way.
-    pub fn in_flight(&self) -> usize {
-        self.core.pipeline.len()
-    }
-
-    /// Whether nothing is in flight.
-    pub fn is_settled(&self) -> bool {
-        self.core.is_settled()
-    }
-
-    /// Gives back the journal, to be closed in order; the other helpers end here.
-    ///
-    /// # Errors
-    /// Why the server could not go on.
-    pub fn into_journal(self) -> Result<J, String> {
-        self.core.into_journal()
     }
 
     /// A part of the turn begins.

@@ -2,6 +2,7 @@
 
 use super::*;
 use crate::core::probes::SILENCE;
+use forum_common::names::UserName;
 
 const PROMPT: &str = "Commands: CRT MSG DLT EDT LST RDT UPD DWN RMV XIT SHT, more with help: ";
 

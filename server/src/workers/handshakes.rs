@@ -129,3 +129,6 @@ fn perform(step: Step) -> Stepped {
 
 /// Who a step belongs to: its connection holds this, and the step a [`Weak`] of it.
 pub type Owner = Arc<()>;
+
+#[cfg(test)]
+mod tests;

@@ -10,6 +10,7 @@ use clap::{Parser, ValueEnum};
 use forum_common::limits::TEXT_BYTES_MAX;
 
 use crate::dialect::Protocol;
+use crate::find::FIRST_RATE;
 use crate::pacing::Pace;
 use crate::quantity::{parse_bytes, parse_duration};
 use crate::sources::{Sources, parse_sources};
@@ -155,6 +156,12 @@ pub struct Arguments {
     #[arg(long, value_name = "PID", help_heading = "Who")]
     pub server_pid: Option<u32>,
 
+    /// Measure rate after rate, each for --duration, and find the highest for which this is true, such as `p99<5ms`;
+    /// --rate is the first
+    #[arg(long, value_name = "EXPRESSION", conflicts_with_all = ["stages", "pipeline", "count"],
+          help_heading = "How much")]
+    pub find: Option<Threshold>,
+
     /// Write the results as JSON; `-` is standard output, instead of the table
     #[arg(long, value_name = "FILE", help_heading = "Output")]
     pub json: Option<PathBuf>,
@@ -256,7 +263,8 @@ impl Arguments {
 
     /// The pace of an open loop; nothing: it is a closed one.
     pub fn pace(&self) -> Option<Pace> {
-        self.stages.clone().map(Pace::Staged).or(self.rate.map(Pace::Constant))
+        let rate = self.rate.or(self.find.map(|_| FIRST_RATE));
+        self.stages.clone().map(Pace::Staged).or(rate.map(Pace::Constant))
     }
 
     /// How long is measured, unless that is until so many operations are done.
@@ -299,6 +307,7 @@ impl Arguments {
         if self.stages.is_some() && matches!(self.scenario, Scenario::Connect | Scenario::Transfer) {
             return Err(format!("{} has no --stages", self.scenario.name()));
         }
+        self.check_find()?;
         if self.presence && self.protocol != Protocol::Forum {
             return Err("--presence is for --protocol forum".to_owned());
         }
@@ -318,6 +327,17 @@ impl Arguments {
         }
         self.check_chat()?;
         self.check_processes()
+    }
+
+    fn check_find(&self) -> Result<(), String> {
+        let has_rate = !matches!(self.scenario, Scenario::Connect | Scenario::Fanout | Scenario::Transfer);
+        if self.find.is_some() && !has_rate {
+            return Err(format!("{} has no --find", self.scenario.name()));
+        }
+        if self.find.is_some() && self.processes > 1 {
+            return Err("--find is for a single process".to_owned());
+        }
+        Ok(())
     }
 
     fn check_chat(&self) -> Result<(), String> {
@@ -407,6 +427,9 @@ mod tests {
         assert!(check("ping --count 10 --duration 2").is_err());
         assert!(check("ping --stages 1s:10 --duration 2").is_err());
         assert!(check("connect --stages 1s:10").is_err());
+        assert!(check("fanout --find p99<1s").unwrap_err().contains("fanout has no --find"));
+        assert!(check("ping --find p99<1s --processes 2").is_err());
+        assert!(check("ping --find p99<1s --stages 1s:1").is_err());
         assert_eq!(check("ping --stages 1s:10,2s:0"), Ok(()));
     }
 }

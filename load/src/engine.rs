@@ -8,6 +8,7 @@ mod fan;
 mod hearing;
 mod lost;
 mod ramp;
+mod steps;
 mod tally;
 mod timer;
 pub(crate) mod usage;
@@ -27,7 +28,7 @@ use crate::connection::{Connection, Phase, READ_BYTES};
 use crate::live::Live;
 use crate::meter::Meter;
 use crate::outcome::{GeneratorUse, Outcome};
-use crate::pacing::Schedule;
+use crate::pacing::{Pace, Schedule};
 use crate::server_use::Snapshot;
 use crate::target::Target;
 use crate::work::Work;
@@ -68,6 +69,8 @@ const TIMER: Token = Token(usize::MAX - 2);
 /// The event loop of a run.
 pub struct Engine<'a> {
     arguments: &'a Arguments,
+    /// That of an open loop.
+    pace: Option<Pace>,
     target: Target,
     /// The numbers of this engine's asking connections begin here.
     first: u32,
@@ -131,6 +134,7 @@ impl<'a> Engine<'a> {
         let timer = Timer::new(poll.registry(), TIMER)?;
         Ok(Self {
             arguments,
+            pace: arguments.pace(),
             target,
             first,
             poll,
@@ -278,10 +282,8 @@ impl<'a> Engine<'a> {
 
     /// Asks from `now` to `end`, or until all is answered that was to be asked.
     fn ask_until(&mut self, now: u64, end: u64) {
-        self.asking = match self.arguments.pace() {
-            Some(pace) => {
-                Asking::Open { schedule: Schedule::new(&pace, now), next: 0, wait: Wait::Free(now) }
-            }
+        self.asking = match &self.pace {
+            Some(pace) => Asking::Open { schedule: Schedule::new(pace, now), next: 0, wait: Wait::Free(now) },
             None => Asking::Closed,
         };
         self.asks_until = end;

@@ -68,6 +68,14 @@ impl Live {
         self.write(&format!("{seconds:5} s {so_far:>10} of {all} {done}"));
     }
 
+    /// Shows a line that stays.
+    pub fn say(&self, line: &str) {
+        self.write(line);
+        if self.kind == Kind::Terminal {
+            let _ = writeln!(stderr());
+        }
+    }
+
     /// That nobody can read it is no reason to stop.
     fn write(&self, line: &str) {
         let _ = match self.kind {

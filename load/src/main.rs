@@ -14,9 +14,12 @@ use clap::Parser;
 use forum_common::process::{self, Standard};
 use forum_load::args::Arguments;
 use forum_load::compare;
+use forum_load::outcome::Outcome;
 use forum_load::output::{complain, explain, print};
 use forum_load::processes;
+use forum_load::report::conclusion;
 use forum_load::run::{self, Destinations, Finished};
+use forum_load::search::StepResult;
 use forum_load::verdict::Verdict;
 
 /// A threshold was passed, requests failed, the server died, or nothing could be measured or written.
@@ -99,6 +102,17 @@ fn whole_run(arguments: &Arguments) -> (u8, Vec<String>) {
     }
 }
 
+/// The status of a search that has not found what it was to find, and why.
+fn not_found(outcome: &Outcome) -> Option<(u8, String)> {
+    let found = outcome.found.as_ref()?;
+    let why = format!("--find {}: {}", found.goal, conclusion(found));
+    match (found.highest, found.limit) {
+        (None, _) => Some((FAILED, why)),
+        (Some(_), Some(StepResult::Invalid)) => Some((INVALID, why)),
+        (Some(_), _) => None,
+    }
+}
+
 /// Writes the outcome, and judges it.
 fn tell(arguments: &Arguments, destinations: Destinations, finished: &Finished) -> (u8, Vec<String>) {
     let outcome = &finished.outcome;
@@ -107,6 +121,8 @@ fn tell(arguments: &Arguments, destinations: Destinations, finished: &Finished) 
     let mut status = if complaints.is_empty() && shown.is_ok() { 0 } else { FAILED };
     if let Err(died) = finished.is_sound() {
         (status, complaints) = (FAILED, [complaints, vec![died]].concat());
+    } else if let Some((failed, why)) = not_found(outcome) {
+        (status, complaints) = (failed, [complaints, vec![why]].concat());
     } else if let Verdict::Invalid(_) = Verdict::of(outcome) {
         status = INVALID;
         complaints.extend(Verdict::of(outcome).said());

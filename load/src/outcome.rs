@@ -6,6 +6,8 @@ use std::collections::BTreeMap;
 use hdrhistogram::Histogram;
 use serde::{Deserialize, Serialize};
 
+use crate::search::StepResult;
+
 /// Latencies are counted in nanoseconds, up to a minute, to three digits.
 const LATENCY_NS_MAX: u64 = 60_000_000_000;
 const LATENCY_DIGITS: u8 = 3;
@@ -43,6 +45,42 @@ pub struct Outcome {
     pub server: Option<ServerUse>,
     /// What the measuring cost, and how late requests were sent.
     pub generator: GeneratorUse,
+    /// What `--find` has come to: this is then the last of its steps.
+    pub found: Option<Found>,
+}
+
+/// What a search for the highest rate that holds a threshold has come to.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Found {
+    /// The threshold, as on the command line.
+    pub goal: String,
+    /// In the order in which they were measured.
+    pub steps: Vec<Step>,
+    /// The highest rate that held, also when it was verified.
+    pub highest: Option<f64>,
+    /// What became of the lowest rate that did not hold; nothing if all did that were tried.
+    pub limit: Option<StepResult>,
+    /// Whether the search came to its end: it was not interrupted, and the server did not die.
+    pub is_over: bool,
+}
+
+/// One rate, measured once.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Step {
+    /// Operations a second that were offered, and that were achieved.
+    pub rate: f64,
+    /// See `rate`.
+    pub achieved: f64,
+    /// Latencies, in nanoseconds.
+    pub p50_ns: u64,
+    /// The 99th percentile.
+    pub p99_ns: u64,
+    /// The longest.
+    pub max_ns: u64,
+    /// What the threshold is about, as people read it.
+    pub measured: String,
+    /// Whether the threshold held.
+    pub result: StepResult,
 }
 
 /// What became of the requests (or deliveries, where those are what is measured) that were due in the measured

@@ -312,6 +312,7 @@ fn parse(value: &Value, arguments: &Arguments) -> Option<Finished> {
             busiest: value["busiest"].as_f64(),
             lag,
         },
+        found: None,
     };
     Some(Finished {
         outcome,

@@ -12,7 +12,7 @@ use crate::output::{self, Destination};
 use crate::server_use::listening_process;
 use crate::target::Target;
 use crate::work::Work;
-use crate::{processes, report, transfer};
+use crate::{find, processes, report, transfer};
 
 /// Descriptors that are open beside the connections: the loop's own, standard streams, files.
 const DESCRIPTORS_BESIDE: u64 = 32;
@@ -129,14 +129,18 @@ pub fn run(arguments: &Arguments) -> Result<Finished, String> {
     let server = arguments.server_pid.or_else(|| listening_process(target.address));
     let work = Work::new(arguments, 0)?;
     let mut engine = Engine::new(arguments, target, work, 0, server).map_err(|error| error.to_string())?;
-    if let Err(text) = engine.set_up().and_then(|()| engine.warm_up()) {
-        engine.clean_up();
-        return Err(text);
-    }
-    let outcome = engine.measure(&mut || {});
-    let finished = engine.finished(outcome).or_interrupted(engine.is_ending());
+    let finished = engine.set_up().and_then(|()| measure(arguments, &mut engine));
     engine.clean_up();
     finished
+}
+
+fn measure(arguments: &Arguments, engine: &mut Engine<'_>) -> Result<Finished, String> {
+    if let Some(goal) = &arguments.find {
+        return find::run(arguments, goal, engine);
+    }
+    engine.warm_up()?;
+    let outcome = engine.measure(&mut || {});
+    engine.finished(outcome).or_interrupted(engine.is_ending())
 }
 
 /// Raises the limit of open files as far as it goes.

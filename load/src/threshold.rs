@@ -77,6 +77,19 @@ impl Threshold {
         }
     }
 
+    /// Whether the expression is true of the run; not, if its metric was not measured.
+    pub fn is_true(&self, outcome: &Outcome) -> bool {
+        self.metric.measured(outcome).is_ok_and(|measured| self.comparison.is_true(measured, self.limit))
+    }
+
+    /// What was measured, for a table: `p99 300 µs`.
+    pub fn shown(&self, outcome: &Outcome) -> String {
+        match self.metric.measured(outcome) {
+            Ok(measured) => format!("{} {}", self.metric, self.metric.dimension().shown(measured, DIGITS)),
+            Err(why) => why.to_owned(),
+        }
+    }
+
     fn passed_by(&self, measured: f64) -> String {
         let dimension = self.metric.dimension();
         let limit = dimension.shown(self.limit, DIGITS_MAX);
@@ -210,6 +223,18 @@ mod tests {
         ] {
             assert_eq!(check(expression, &samples::posts()), Ok(()), "{expression}");
         }
+    }
+
+    #[test]
+    fn an_expression_is_true_or_not_and_shows_what_was_measured() {
+        let of = |expression: &str, outcome| {
+            let threshold: Threshold = expression.parse().unwrap();
+            (threshold.is_true(&outcome), threshold.shown(&outcome))
+        };
+        assert_eq!(of("p99<10ms", samples::posts()), (true, "p99 9.9 ms".to_owned()));
+        assert_eq!(of("p99<5ms", samples::posts()), (false, "p99 9.9 ms".to_owned()));
+        assert_eq!(of("errors<4", samples::posts()), (true, "errors 3".to_owned()));
+        assert_eq!(of("p99<5ms", samples::silence()), (false, "nothing was answered".to_owned()));
     }
 
     #[test]

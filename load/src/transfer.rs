@@ -258,5 +258,6 @@ fn outcome(arguments: &Arguments, meter: &Meter, bytes: u64, took: Duration) -> 
         series: meter.series.clone(),
         server: None,
         generator: GeneratorUse::default(),
+        found: None,
     }
 }

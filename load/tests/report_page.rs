@@ -1,8 +1,9 @@
 //! The page about a run: well-formed whatever was measured, and complete without anything beside it.
 #![forbid(unsafe_code)]
 
-use forum_load::outcome::{Counts, GeneratorUse, Outcome, Second, ServerUse, latencies};
+use forum_load::outcome::{Counts, Found, GeneratorUse, Outcome, Second, ServerUse, Step, latencies};
 use forum_load::report;
+use forum_load::search::StepResult;
 use roxmltree::{Document, Node, ParsingOptions};
 
 /// A run of so many seconds, with ten operations in each.
@@ -38,6 +39,7 @@ fn run(seconds: u32) -> Outcome {
         kinds: Vec::new(),
         series,
         generator: GeneratorUse::default(),
+        found: None,
         server: Some(ServerUse {
             pid: 1,
             seconds: f64::from(seconds),
@@ -152,6 +154,32 @@ fn nothing_is_drawn_outside_of_its_picture() {
             assert!(drawn > 50, "{drawn}");
         });
     }
+}
+
+#[test]
+fn the_steps_of_a_search_are_drawn_and_listed() {
+    let step = |rate: f64, p99_ns, result| Step {
+        rate,
+        achieved: rate,
+        p50_ns: 50_000,
+        p99_ns,
+        max_ns: 2 * p99_ns,
+        measured: String::new(),
+        result,
+    };
+    let found = Found {
+        goal: "p99<5ms".to_owned(),
+        steps: vec![step(1_000.0, 100_000, StepResult::Holds), step(2_000.0, 90_000_000, StepResult::Fails)],
+        highest: Some(1_000.0),
+        limit: Some(StepResult::Fails),
+        is_over: true,
+    };
+    let outcome = Outcome { found: Some(found), ..run(5) };
+    assert_eq!(captions(&outcome)[0], "Latency by rate");
+    with_page(&outcome, |document| {
+        assert_eq!(texts(document, "tr")[2], "2,000/s2,000/s50.0 µs90.0 ms180 msfails");
+        assert!(texts(document, "p").contains(&"p99<5ms: highest rate that holds: 1,000 /s".to_owned()));
+    });
 }
 
 #[test]

@@ -6,7 +6,7 @@ mod support;
 use forum_tests::{Process, Server};
 use rustix::process::Signal;
 use serde_json::Value;
-use support::{command, count, measured, server, start};
+use support::{command, count, json, measured, server, start};
 
 /// Runs it and reads its JSON.
 fn run(server: &Server, words: &str) -> Value {
@@ -14,6 +14,38 @@ fn run(server: &Server, words: &str) -> Value {
     let json = measured(&finished);
     assert_eq!(json["errors"]["total"], 0, "{words}: {:?}", finished.stderr);
     json
+}
+
+#[test]
+fn a_search_finds_the_rate_that_a_threshold_holds_up_to() {
+    let server = server();
+    // What is asked of the rate itself does not depend on how fast this machine is, unless it is far too slow.
+    let words = "ping -c 2 --rate 100 --find rate<700 -d 500ms --warm-up 50ms";
+    let finished = start(&server, words).finish();
+    let json = json(&finished);
+    let steps = json["find"]["steps"].as_array().unwrap();
+    assert!(steps.len() >= 5 && json["find"]["goal"] == "rate<700", "{json:#}");
+    for step in steps.iter().filter(|step| step["result"] == "holds") {
+        assert!(step["operations_per_second"].as_f64() < Some(700.0), "{step}");
+    }
+    if finished.code == Some(0) {
+        let highest = json["find"]["highest_per_second"].as_f64().unwrap();
+        assert!((600.0..720.0).contains(&highest), "{json:#}");
+        assert_eq!(json["options"]["rate"], highest.to_string());
+    }
+}
+
+#[test]
+fn a_threshold_that_no_rate_holds_fails_the_search() {
+    let server = server();
+    let finished = start(&server, "ping -c 1 --rate 4 --find max<1ns -d 300ms --warm-up 0s").finish();
+    assert_eq!(finished.code, Some(1), "{finished:#?}");
+    assert!(
+        finished.stderr.concat().contains("--find max<1ns: no rate was found that holds"),
+        "{finished:#?}"
+    );
+    let json = json(&finished);
+    assert_eq!(json["find"]["highest_per_second"], Value::Null);
 }
 
 #[test]

@@ -34,6 +34,9 @@ impl Arguments {
             }
             Scenario::Connect | Scenario::Ping => {}
         }
+        if let Some(goal) = self.find {
+            options.push(("find", goal.to_string()));
+        }
         if let Some(timeout) = self.timeout {
             options.push(("timeout", format!("{}s", timeout.as_secs_f64())));
         }

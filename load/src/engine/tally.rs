@@ -20,7 +20,7 @@ impl Engine<'_> {
     /// Notes what this process has used since `before`, `ns` ago.
     pub(super) fn note_own_use(&mut self, before: &Cpu, ns: u64) {
         let (process, thread) = Cpu::now().since(before);
-        let lag = self.arguments.pace().map(|_| latencies());
+        let lag = self.pace.as_ref().map(|_| latencies());
         self.generator = GeneratorUse {
             cpu_seconds: process,
             busiest: thread.and_then(|seconds| share(seconds, ns as f64 / 1e9)),
@@ -54,6 +54,7 @@ impl Engine<'_> {
                 lag: self.generator.lag.as_ref().map(|_| self.meter.lag.clone()),
                 ..self.generator
             },
+            found: None,
         }
     }
 

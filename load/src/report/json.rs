@@ -4,7 +4,8 @@ use hdrhistogram::Histogram;
 use serde_json::{Map, Value, json as value};
 
 use super::{exact_below, named_latencies, share};
-use crate::outcome::{KindUse, Outcome, Second, ServerUse};
+use crate::outcome::{Found, KindUse, Outcome, Second, ServerUse, Step};
+use crate::search::StepResult;
 use crate::verdict::Verdict;
 
 /// Counts up when a key changes its meaning or goes; a new key does not count. 2: what is unanswered is no
@@ -46,12 +47,32 @@ pub fn json(outcome: &Outcome) -> Value {
         "exact_below_ns": exact_below(&outcome.censored),
         "kinds": outcome.kinds.iter().map(|kind| (kind.name.clone(), of_kind(kind))).collect::<Map<_, _>>(),
         "series": outcome.series.iter().map(second).collect::<Vec<_>>(),
+        "find": outcome.found.as_ref().map(found),
         "server": outcome.server.as_ref().map(|server| server_use(outcome, server)),
         "generator": {
             "cpu_seconds": outcome.generator.cpu_seconds,
             "busiest_core": outcome.generator.busiest,
             "lag_ns": outcome.generator.lag.as_ref().map(lag),
         },
+    })
+}
+
+fn found(found: &Found) -> Value {
+    let step = |step: &Step| {
+        value!({
+            "offered_per_second": step.rate,
+            "operations_per_second": step.achieved,
+            "p50_ns": step.p50_ns,
+            "p99_ns": step.p99_ns,
+            "max_ns": step.max_ns,
+            "result": step.result.name(),
+        })
+    };
+    value!({
+        "goal": found.goal,
+        "highest_per_second": found.highest,
+        "limited_by_generator": found.limit == Some(StepResult::Invalid),
+        "steps": found.steps.iter().map(step).collect::<Vec<_>>(),
     })
 }
 
@@ -117,6 +138,7 @@ mod tests {
             "bytes_per_second",
             "errors",
             "exact_below_ns",
+            "find",
             "format",
             "generator",
             "kinds",
@@ -167,9 +189,9 @@ mod tests {
     #[test]
     fn the_manual_names_every_key() {
         let manual = include_str!("../../../docs/LOAD.md");
-        let full = json(&samples::posts());
-        let inner = ["errors", "latency_ns", "server", "generator"].map(|key| &full[key]);
-        for object in inner.into_iter().chain([&full, &full["series"][0]]) {
+        let full = json(&Outcome { found: Some(samples::found()), ..samples::posts() });
+        let inner = ["errors", "latency_ns", "server", "generator", "find"].map(|key| &full[key]);
+        for object in inner.into_iter().chain([&full, &full["series"][0], &full["find"]["steps"][0]]) {
             for key in keys(object) {
                 assert!(manual.contains(&format!("`{key}`")), "{key} is not in docs/LOAD.md");
             }

@@ -2,12 +2,14 @@
 //! that HdrHistogram's plotter draws, and a page for people. Each is a function from the outcome to text:
 //! nothing here knows where the text goes, or how the outcome was come by.
 
+mod find;
 mod histogram;
 mod html;
 mod json;
 mod table;
 pub(crate) mod units;
 
+pub use find::conclusion;
 pub use histogram::histogram_text;
 pub use html::html;
 pub use json::json;
@@ -85,7 +87,8 @@ mod tests {
 pub(crate) mod samples {
     //! Outcomes that the tests of all outputs share.
 
-    use crate::outcome::{Counts, GeneratorUse, Outcome, Second, ServerUse, latencies};
+    use crate::outcome::{Counts, Found, GeneratorUse, Outcome, Second, ServerUse, Step, latencies};
+    use crate::search::StepResult;
 
     /// Ten seconds of posts: a thousand operations, from 10 µs to 10 ms in even steps, and a few of each other
     /// fate.
@@ -140,6 +143,31 @@ pub(crate) mod samples {
                 memory_bytes_after: 13 << 20,
             }),
             generator: GeneratorUse { cpu_seconds: 2.0, busiest: Some(0.2), lag: None },
+            found: None,
+        }
+    }
+
+    /// A search that has ended.
+    pub(crate) fn found() -> Found {
+        let step = |rate: f64, achieved, p99_ns, result| Step {
+            rate,
+            achieved,
+            p50_ns: 50_000,
+            p99_ns,
+            max_ns: if rate > 1_000.0 { 2 * p99_ns } else { 10 * p99_ns },
+            measured: String::new(),
+            result,
+        };
+        Found {
+            goal: "p99<5ms".to_owned(),
+            steps: vec![
+                step(1_000.0, 1_000.0, 100_000, StepResult::Holds),
+                step(2_000.0, 1_900.0, 10_000_000, StepResult::Fails),
+                step(1_500.0, 1_500.0, 1_000_000, StepResult::Holds),
+            ],
+            highest: Some(1_500.0),
+            limit: Some(StepResult::Fails),
+            is_over: true,
         }
     }
 

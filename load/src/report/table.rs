@@ -2,7 +2,7 @@
 
 use std::fmt::Write;
 
-use super::{named_latencies, share, units};
+use super::{find, named_latencies, share, units};
 use crate::outcome::{Counts, GeneratorUse, KindUse, Outcome, ServerUse};
 use crate::verdict::Verdict;
 
@@ -18,6 +18,7 @@ pub fn table(outcome: &Outcome) -> String {
     if let Some(verdict) = Verdict::of(outcome).said() {
         lines.extend(wrapped(verdict.split(' ').map(str::to_owned), " "));
     }
+    lines.extend(outcome.found.iter().flat_map(find::lines));
     lines.extend(headline(outcome));
     lines.push(String::new());
     lines.extend(throughput(outcome));

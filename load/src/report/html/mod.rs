@@ -4,6 +4,7 @@
 mod axis;
 mod chart;
 mod figures;
+mod steps;
 mod timeline;
 
 use std::fmt::{self, Display, Write};
@@ -50,6 +51,9 @@ fn write_page(page: &mut String, outcome: &Outcome) -> fmt::Result {
     }
     write_options(page, outcome)?;
     page.push_str("</header>\n<main>\n");
+    if let Some(found) = &outcome.found {
+        steps::write(page, found)?;
+    }
     write_tiles(page, outcome)?;
     write_figures(page, outcome)?;
     page.push_str("</main>\n<footer>Made by forum-load.</footer>\n</body>\n</html>\n");

@@ -40,6 +40,14 @@ pub enum Bug {
     PageSkipsItsFirstItem,
     QuestionReachesWhoHasBlockedTheAsker,
     LinkStandsWhenOneEndHasHeardTheOther,
+    BytesStayInFlight,
+    DroppedOutputStillCounts,
+    BytesOfAListAreNotGivenBack,
+    FeedIsNotFreed,
+    SocketOfTheDeadStaysOpen,
+    StoredFileStaysOpen,
+    StartDoesNotMakeTheLogDurable,
+    FailedSyncOfTheLogIsSwallowed,
 }
 
 #[cfg(feature = "planted-bugs")]
@@ -95,6 +103,14 @@ mod switch {
         Bug::PageSkipsItsFirstItem,
         Bug::QuestionReachesWhoHasBlockedTheAsker,
         Bug::LinkStandsWhenOneEndHasHeardTheOther,
+        Bug::BytesStayInFlight,
+        Bug::DroppedOutputStillCounts,
+        Bug::BytesOfAListAreNotGivenBack,
+        Bug::FeedIsNotFreed,
+        Bug::SocketOfTheDeadStaysOpen,
+        Bug::StoredFileStaysOpen,
+        Bug::StartDoesNotMakeTheLogDurable,
+        Bug::FailedSyncOfTheLogIsSwallowed,
     ];
 
     /// From now on servers on this thread have this bug, or none.

@@ -70,6 +70,11 @@ impl<J: Journal> Core<J> {
         }
     }
 
+    /// Whether it is over because the log can't go on.
+    pub(crate) fn has_broken(&self) -> bool {
+        matches!(self.lifecycle, Lifecycle::Broken(_))
+    }
+
     /// Whether an accepted SHT was what ended it.
     pub(crate) fn was_told_to_end(&self) -> bool {
         self.told_to_end

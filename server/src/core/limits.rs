@@ -101,11 +101,21 @@ impl InFlight {
         }
     }
 
+    /// How much is in flight, of all subjects together.
+    pub(crate) fn total(&self) -> usize {
+        self.0.values().map(|amount| amount.count).sum()
+    }
+
     /// Whether nothing that a limit is about is in flight.
     #[cfg(test)]
     pub(crate) fn is_empty(&self) -> bool {
         self.0.is_empty()
     }
+}
+
+/// Whether a limit counts an entry while it is in flight.
+pub(crate) fn is_counted(entry: &Entry) -> bool {
+    counted(entry).is_some()
 }
 
 /// What an entry adds one to, and how many bytes; none if it adds nothing that is limited. An upload is counted from

@@ -16,7 +16,9 @@
 use std::collections::{BTreeMap, HashMap};
 use std::time::{Duration, Instant};
 
+use super::figures::Figure;
 use crate::forum::ThreadId;
+use crate::planted::{Bug, planted};
 use crate::session::ConnectionId;
 
 /// How long a list may stand still while others wait.
@@ -171,6 +173,25 @@ impl Listings {
         slow
     }
 
+    /// What lists pin, as it is counted and as it is, and how many there are beside `connections`.
+    pub(crate) fn figures(&self, connections: usize) -> [Figure; 4] {
+        let own = self.places.values().map(|place| match place {
+            Place::Admitted(pinned, _) => pinned.own,
+            Place::Waiting(..) => 0,
+        });
+        let shared = self.versions.values().map(|(_, bytes)| *bytes);
+        // The one that runs alone, or all of one version, may be larger.
+        let admitted = self.places.values().filter(|place| matches!(place, Place::Admitted(..))).count();
+        let is_alone = admitted <= 1 || self.versions.len() == 1;
+        let bytes_max = if is_alone { usize::MAX } else { self.bytes_max };
+        [
+            Figure::exactly("bytes that lists pin", self.bytes, own.chain(shared).sum()),
+            Figure::at_most("bytes that several lists pin", self.bytes, bytes_max),
+            Figure::at_most("lists", self.places.len(), connections),
+            Figure::exactly("lists that wait", self.line.len(), self.places.len() - admitted),
+        ]
+    }
+
     fn has_room(&self, pinned: Pinned) -> bool {
         let is_there = pinned.shared.is_some_and(|(version, _)| self.versions.contains_key(&version));
         let added = if is_there { pinned.own } else { pinned.bytes() };
@@ -191,6 +212,9 @@ impl Listings {
     }
 
     fn give_back(&mut self, pinned: Pinned) {
+        if planted(Bug::BytesOfAListAreNotGivenBack) {
+            return;
+        }
         self.bytes -= pinned.own;
         if let Some((version, _)) = pinned.shared
             && let Some((lists, bytes)) = self.versions.get_mut(&version)

@@ -8,6 +8,7 @@ pub(crate) mod deadlines;
 pub(crate) mod disposal;
 mod endings;
 pub(crate) mod feed;
+pub(crate) mod figures;
 pub(crate) mod lifecycle;
 pub(crate) mod limits;
 pub(crate) mod listing;
@@ -291,10 +292,9 @@ impl<J: Journal> Core<J> {
         match deadline {
             Deadline::LogIn(id) => self.expire_login(id),
             Deadline::Idle(id) => self.expire_idle(id),
-            Deadline::Draining(id) => self.condemn(id),
             Deadline::Transfers(id) => self.expire_transfers(id),
-            // Only the kernel knows.
-            Deadline::Stall(_) => {}
+            // What the kernel takes is not known here.
+            Deadline::Draining(_) | Deadline::Stall(_) => {}
         }
     }
 

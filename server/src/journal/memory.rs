@@ -1,11 +1,15 @@
 //! A journal in memory, for tests and simulations: the same port as the one on disk, with switches for
 //! everything that a disk does at a bad moment. It has neither threads nor times: what happens, happens because
-//! the test said so.
+//! the test said so. What a power cut leaves of it is for its [`MemoryDisk`] to say.
+
+mod disk;
 
 use std::collections::VecDeque;
 
 use super::batch::{Batch, Gathering, Turn};
 use super::{Class, Journal, Outcome, Sequence, Ticket};
+use crate::planted::{Bug, planted};
+pub use disk::{Fate, MemoryDisk};
 
 /// Commits at once, unless told to hold batches back, to be full, or to break.
 #[derive(Default)]
@@ -15,12 +19,12 @@ pub struct MemoryJournal {
     handed: VecDeque<Batch>,
     /// And whether they are of our own batch.
     outcomes: VecDeque<(Outcome, bool)>,
-    committed: Vec<Vec<u8>>,
+    disk: MemoryDisk,
     commits: usize,
     holding: bool,
     holding_passing: bool,
     no_space_commits: usize,
-    /// What a power cut would leave, if that is less than was committed.
+    /// What is promised to survive a power cut, if that is less than was committed; else each commit is synced.
     durable: Option<Sequence>,
     state: State,
 }
@@ -39,7 +43,19 @@ impl MemoryJournal {
     /// A journal that continues a log, for example what [`MemoryJournal::committed`] gave before a crash.
     #[must_use]
     pub fn continuing(committed: Vec<Vec<u8>>) -> Self {
-        Self { committed, ..Self::default() }
+        Self { disk: MemoryDisk::with(committed), ..Self::default() }
+    }
+
+    /// A journal that continues the log of a disk. All that was read is made durable before anybody is shown it: a
+    /// process that died may have left it in the page cache alone.
+    ///
+    /// # Errors
+    /// It can't be made durable.
+    pub fn starting_on(mut disk: MemoryDisk) -> Result<Self, String> {
+        if !planted(Bug::StartDoesNotMakeTheLogDurable) {
+            disk.write_back()?;
+        }
+        Ok(Self { disk, ..Self::default() })
     }
 
     /// From now on batches stay in the writer's hands until [`MemoryJournal::commit_one`] or
@@ -77,6 +93,13 @@ impl MemoryJournal {
         true
     }
 
+    /// What is held was written when the machine died, and not synced.
+    pub fn write_held(&mut self) {
+        for batch in self.handed.drain(..) {
+            batch.iter().for_each(|(_, entry)| self.disk.append(entry));
+        }
+    }
+
     /// Whether a batch is held.
     #[must_use]
     pub fn is_handed(&self) -> bool {
@@ -91,8 +114,12 @@ impl MemoryJournal {
     }
 
     fn append(&mut self, entries: Batch, is_own: bool) {
-        let first = Sequence::default().plus(self.committed.len() + 1);
-        self.committed.extend(entries.iter().map(|(_, entry)| entry.to_vec()));
+        let first = Sequence::default().plus(self.committed().len() + 1);
+        entries.iter().for_each(|(_, entry)| self.disk.append(entry));
+        // Nobody knows what of it is on the disk: it has no other outcome.
+        if self.durable.is_none() && !self.sync_disk() {
+            return;
+        }
         self.commits += 1;
         self.outcomes.push_back((Outcome::Committed { first, entries }, is_own));
     }
@@ -104,7 +131,22 @@ impl MemoryJournal {
 
     /// Makes all that was committed durable, now and in future.
     pub fn sync(&mut self) {
-        self.durable = None;
+        if self.sync_disk() {
+            self.durable = None;
+        }
+    }
+
+    /// Syncs the log; says whether that went well. If not, the journal is broken.
+    fn sync_disk(&mut self) -> bool {
+        match self.disk.sync() {
+            Err(_) if planted(Bug::FailedSyncOfTheLogIsSwallowed) => {}
+            Err(reason) => {
+                self.fail(&reason);
+                return false;
+            }
+            Ok(()) => {}
+        }
+        true
     }
 
     /// The disk is full for the next so many batches.
@@ -122,7 +164,12 @@ impl MemoryJournal {
     /// outcomes that nobody has asked for yet included.
     #[must_use]
     pub fn committed(&self) -> &[Vec<u8>] {
-        &self.committed
+        self.disk.entries()
+    }
+
+    /// The disk, to make it fail, or to keep it over a crash.
+    pub fn disk_mut(&mut self) -> &mut MemoryDisk {
+        &mut self.disk
     }
 
     /// How many batches were committed.
@@ -160,7 +207,7 @@ impl Journal for MemoryJournal {
     }
 
     fn durable(&self) -> Sequence {
-        self.durable.unwrap_or(Sequence::default().plus(self.committed.len()))
+        self.durable.unwrap_or(Sequence::default().plus(self.committed().len()))
     }
 
     fn next_outcome(&mut self) -> Option<Outcome> {
@@ -259,6 +306,27 @@ mod tests {
         journal.end_turn(true);
         assert_eq!(journal.next_outcome(), None);
         assert_eq!(journal.committed(), [b"1".to_vec()]);
+    }
+
+    #[test]
+    fn a_sync_that_fails_ends_the_journal_and_the_next_start_makes_durable_what_it_reads() {
+        let mut journal = MemoryJournal::continuing(vec![b"old".to_vec()]);
+        journal.disk_mut().fail_syncs(1);
+        propose(&mut journal, 1, b"1");
+        journal.end_turn(true);
+        assert!(matches!(journal.next_outcome(), Some(Outcome::Broken { .. })), "it was answered nothing");
+        let lost = |journal: &mut MemoryJournal| {
+            let mut disk = journal.disk_mut().clone();
+            disk.cut_power(|| Fate::Torn);
+            disk.entries().len()
+        };
+        assert_eq!(lost(&mut journal), 1);
+        let mut next = MemoryJournal::starting_on(journal.disk_mut().clone()).unwrap();
+        assert_eq!((next.committed().len(), lost(&mut next)), (2, 2));
+        propose(&mut next, 1, b"2");
+        next.end_turn(true);
+        assert_eq!(told(&mut next), committed(3, &[(Some(1), b"2")]));
+        assert_eq!(lost(&mut next), 3);
     }
 
     #[test]

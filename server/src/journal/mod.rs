@@ -18,7 +18,7 @@ use std::fmt;
 
 use crate::planted::{Bug, planted};
 pub use batch::{Batch, Cursor};
-pub use memory::MemoryJournal;
+pub use memory::{Fate, MemoryDisk, MemoryJournal};
 pub use sqlite::{
     Contents, DroppedTail, DurableLog, JournalError, JournalErrorKind, LogReader, Place, Replay, Replayed,
     SNAPSHOT_CHUNK_BYTES, ServerState, SqliteJournal, parts, sync_directory, temporary_parts, write_fresh,

@@ -6,8 +6,9 @@ use std::time::{Duration, Instant};
 
 use forum_common::text::Zone;
 
-use super::connection::{Connection, Layer, Stream};
+use super::connection::{Connection, Layer, SCRATCH_BYTES, Stream};
 use crate::core::deadlines::{Deadline, Deadlines};
+use crate::core::figures::Figure;
 use crate::core::outbox::Outbox;
 use crate::planted::{Bug, planted};
 use crate::session::{ConnectionId, Text};
@@ -56,7 +57,10 @@ impl<S: Stream> Connections<S> {
     /// Drops a connection; its socket closes.
     pub(super) fn remove(&mut self, id: ConnectionId) {
         if self.get(id).is_some() {
-            self.slots[id.slot as usize] = None;
+            let removed = self.slots[id.slot as usize].take();
+            if planted(Bug::SocketOfTheDeadStaysOpen) {
+                std::mem::forget(removed);
+            }
         }
     }
 
@@ -73,6 +77,16 @@ impl<S: Stream> Connections<S> {
 
     fn slot_mut(&mut self, id: ConnectionId) -> Option<&mut Slot<S>> {
         self.slots.get_mut(id.slot as usize)?.as_mut().filter(|slot| is_meant(slot.generation, id))
+    }
+
+    /// One socket for each of so many sessions, and what of their input waits: an unfinished frame, or a share.
+    pub(super) fn figures(&self, sessions: usize) -> [Figure; 2] {
+        let connections = || self.slots.iter().flatten().map(|slot| &slot.connection);
+        let most = connections().map(|connection| connection.received.len()).max().unwrap_or(0);
+        [
+            Figure::exactly("sockets", connections().count(), sessions),
+            Figure::at_most("bytes of input that wait", most, SCRATCH_BYTES),
+        ]
     }
 
     /// Writes what waits for a connection.

@@ -26,6 +26,7 @@ use crate::session::input::{Pause, Share};
 use crate::session::{Address, ConnectionId};
 
 pub use self::handshakes::TlsService;
+pub use crate::core::figures::{Bound, Figure};
 pub use crate::core::transfers::TransferKey;
 pub use crate::core::{Applied, ENTRY_BYTES_MAX, Helpers, Settings, VisitorLimits, Watch};
 
@@ -188,6 +189,7 @@ impl<S: Stream, J: Journal, C: Clock> Server<S, J, C> {
             match deadline {
                 Deadline::Stall(id) => self.look_at_stalled(id),
                 Deadline::LogIn(id) if self.is_opening(id) => self.core.lost(id, &ErrorKind::TimedOut.into()),
+                Deadline::Draining(id) => self.end_draining(id),
                 deadline => self.core.expire(deadline),
             }
             if self.is_used_up(&mut budget) {

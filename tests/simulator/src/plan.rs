@@ -78,6 +78,10 @@ pub(crate) struct Faults {
     pub(crate) stall: u32,
     /// The log's disk is full.
     pub(crate) no_space: u32,
+    /// Syncs of the log fail.
+    pub(crate) log_sync: u32,
+    /// The log's disk is slow.
+    pub(crate) slow_log: u32,
     /// The files' disk is full.
     pub(crate) no_file_space: u32,
     /// Syncs of a file fail.
@@ -293,6 +297,8 @@ impl Faults {
             deafness: rate(rng, 60),
             stall: rate(rng, 60),
             no_space: rate(rng, 60),
+            log_sync: rate(rng, 20),
+            slow_log: rate(rng, 30),
             no_file_space: rate(rng, 60),
             file_sync: rate(rng, 60),
             wall_jump: rate(rng, 30),

@@ -3,12 +3,17 @@
 use std::cell::RefCell;
 use std::rc::Rc;
 
-use crate::clock::{SimClock, Time};
+use crate::clock::{SECOND, SimClock, Time};
 use crate::kernel::Shared;
 use crate::model::User;
 use crate::oracle::{Oracle, Version};
 use crate::plan::Plan;
 use crate::trace::Trace;
+
+/// How long the server gives a client to read its last word, if it gives it least.
+const DRAINING: Time = 5 * SECOND;
+/// Standing still for less leaves enough of that.
+const STILL_MIN: Time = SECOND;
 
 /// The stage.
 pub(crate) struct Stage {
@@ -25,6 +30,8 @@ pub(crate) struct Stage {
     pub(crate) is_suspect: Vec<bool>,
     /// Of each name: every password that it may have.
     pub(crate) passwords: Vec<Vec<String>>,
+    /// How long the whole machine stood still last, and until when.
+    pub(crate) stood_still: Option<(Time, Time)>,
     /// Faults that were injected.
     pub(crate) faults: u64,
 }
@@ -43,6 +50,13 @@ impl Stage {
     /// The account of a name.
     pub(crate) fn user(&self, index: usize) -> Option<User> {
         self.oracle.borrow().state().user(&self.name(index))
+    }
+
+    /// Whether the machine had stood still for so long, shortly before then, that the server could not send a last word
+    /// in the time that it has for it.
+    pub(crate) fn had_stood_still(&self, at: Time) -> bool {
+        self.stood_still
+            .is_some_and(|(time, until)| time >= STILL_MIN && (until..until + DRAINING).contains(&at))
     }
 
     /// The present version.

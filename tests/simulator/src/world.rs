@@ -1,6 +1,8 @@
 //! The world: everything that happens, one thing after the other, until nothing is left to be done or something is
 //! wrong.
 
+mod chaos;
+
 use std::cell::RefCell;
 use std::rc::Rc;
 
@@ -25,8 +27,8 @@ const ANSWER_MAX: Time = 120 * SECOND;
 const CALM_MAX: Time = 180 * SECOND;
 /// How long the server may take to end.
 const END_MAX: Time = 30 * SECOND;
-/// Events of one run, at most.
-const EVENTS_MAX: u64 = 400_000;
+/// Events between two steps of clients, at most: the clock goes on, and so must they.
+const EVENTS_A_STEP_MAX: u64 = 200_000;
 /// See [`World::tries_left`].
 const TRIES_A_STEP: usize = 6;
 /// How long a client takes at least before it tries again to become a member.
@@ -79,6 +81,8 @@ pub(crate) struct World {
     crash_at: Vec<usize>,
     calm_since: Option<Time>,
     hogged: usize,
+    /// Events before the last step of a client.
+    events_at_step: u64,
     figures: Figures,
 }
 
@@ -118,6 +122,7 @@ impl World {
             is_ending: false,
             is_suspect,
             passwords,
+            stood_still: None,
             faults: 0,
         };
         let figures = Figures { seeds: 1, ..Figures::default() };
@@ -131,6 +136,7 @@ impl World {
             crash_at,
             calm_since: None,
             hogged: 0,
+            events_at_step: 0,
             figures,
         }
     }
@@ -185,8 +191,8 @@ impl World {
         if self.figures.events.is_multiple_of(COMPARE_EVERY) {
             self.compare();
         }
-        if self.figures.events > EVENTS_MAX {
-            self.stage.fail("it goes on for ever");
+        if self.figures.events > self.events_at_step + EVENTS_A_STEP_MAX {
+            self.stage.fail("it goes on for ever: no client has its turn any more");
         }
     }
 
@@ -221,7 +227,12 @@ impl World {
 
     fn happen(&mut self, event: Event) {
         match event {
-            Event::Poll => self.machine.go_round(&self.stage.plan),
+            Event::Poll => {
+                self.machine.go_round(&self.stage.plan);
+                if self.machine.has_given_up() {
+                    self.crash(false);
+                }
+            }
             Event::Commit => self.machine.commit(),
             Event::Sync => self.machine.sync(),
             Event::Files => self.machine.step_files(),
@@ -249,11 +260,13 @@ impl World {
     }
 
     fn step(&mut self, number: usize) {
+        self.events_at_step = self.figures.events;
         let done = self.stage.plan.steps - self.steps_left;
         if self.calm_since.is_none() {
             while self.crash_at.first().is_some_and(|at| *at <= done) {
                 self.crash_at.remove(0);
-                self.crash();
+                let power = self.rng.chance(self.stage.plan.power);
+                self.crash(power);
             }
         }
         let was_members = self.clients[number].step(&mut self.stage);
@@ -276,12 +289,12 @@ impl World {
         }
     }
 
-    fn crash(&mut self) {
+    /// The server crashes, or ends because its log can't go on; perhaps with the machine.
+    fn crash(&mut self, power: bool) {
         if !self.machine.is_running() {
             return;
         }
         self.compare();
-        let power = self.rng.chance(self.stage.plan.power);
         self.stage.say(|| format!("the server crashes{}", if power { ", and the power is cut" } else { "" }));
         self.figures.entries += self.stage.version() as u64;
         self.machine.crash(power);
@@ -303,6 +316,8 @@ impl World {
         self.stage.is_calm = true;
         self.stage.plan.calm();
         self.machine.fill_log(0);
+        self.machine.slow_log(0);
+        self.machine.mend_log();
         self.machine.files().fill_up_after(None);
         self.machine.files().fail_syncs(0);
         self.stage.kernel.borrow_mut().soothe(Plan::gentle());
@@ -311,57 +326,6 @@ impl World {
         for client in &mut self.clients {
             client.is_deaf = false;
             client.look(&mut self.stage);
-        }
-    }
-
-    /// Something of the machine goes wrong, perhaps.
-    fn chaos(&mut self) {
-        let faults = self.stage.plan.faults.clone();
-        let before = self.stage.faults;
-        if self.rng.chance(faults.no_space) {
-            let commits = self.rng.between(1, 4) as usize;
-            self.stage.say(|| format!("no space for {commits} commits"));
-            self.machine.fill_log(commits);
-            self.stage.faults += 1;
-        }
-        if self.rng.chance(faults.no_file_space) {
-            let appends = self.rng.chance(500).then(|| self.rng.below(4) as usize);
-            self.machine.files().fill_up_after(appends);
-            self.stage.faults += u64::from(appends.is_some());
-        }
-        if self.rng.chance(faults.file_sync) {
-            self.stage.say(|| "the next sync of a file fails".to_owned());
-            self.machine.files().fail_syncs(1);
-            self.stage.faults += 1;
-        }
-        if self.rng.chance(faults.wall_jump) {
-            let ms = self.rng.magnitude(1, 10_000_000) as i64;
-            let ms = if self.rng.chance(500) { ms } else { -ms };
-            self.stage.say(|| format!("the time of day is set by {ms} ms"));
-            self.stage.clock.jump(ms);
-            self.stage.faults += 1;
-        }
-        if self.rng.chance(faults.accept) {
-            self.stage.kernel.borrow_mut().fail_accepts(1);
-            self.stage.faults += 1;
-        }
-        if self.rng.chance(faults.descriptors) && self.hogged == 0 {
-            self.hogged = self.stage.plan.descriptors_max;
-            self.stage.kernel.borrow_mut().take_descriptors(self.hogged);
-            let time = self.rng.magnitude(MS, 5 * SECOND);
-            self.stage.kernel.borrow_mut().push_after(time, Event::Release);
-            self.stage.say(|| format!("no descriptors for {} ms", time / MS));
-            self.stage.faults += 1;
-        }
-        if self.rng.chance(faults.pause) {
-            let time = self.rng.magnitude(MS, 10 * SECOND);
-            self.stage.say(|| format!("everything stands still for {} ms", time / MS));
-            let until = self.stage.now() + time;
-            self.stage.clock.advance_to(until);
-            self.stage.faults += 1;
-        }
-        if self.stage.faults > before {
-            self.stage.trace.note(&[9, self.stage.faults]);
         }
     }
 

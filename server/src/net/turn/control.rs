@@ -4,6 +4,7 @@ use forum_common::names::UserName;
 
 use super::Server;
 use crate::clock::Clock;
+use crate::core::figures::Figure;
 use crate::forum::Forum;
 use crate::journal::Journal;
 use crate::net::connection::Stream;
@@ -40,6 +41,11 @@ impl<S: Stream, J: Journal, C: Clock> Server<S, J, C> {
         self.core.has_ended()
     }
 
+    /// Whether it has ended because the log can't go on.
+    pub fn has_broken(&self) -> bool {
+        self.core.has_broken()
+    }
+
     /// Whether an accepted SHT was what ended it.
     pub fn was_told_to_end(&self) -> bool {
         self.core.was_told_to_end()
@@ -48,6 +54,13 @@ impl<S: Stream, J: Journal, C: Clock> Server<S, J, C> {
     /// How many entries are on their way.
     pub fn in_flight(&self) -> usize {
         self.core.pipeline.len()
+    }
+
+    /// What is held, beside the limits that it must keep; between two turns.
+    pub fn figures(&self) -> Vec<Figure> {
+        let mut figures = self.core.figures();
+        figures.extend(self.connections.figures(self.core.sessions.len()));
+        figures
     }
 
     /// Whether nothing is in flight.

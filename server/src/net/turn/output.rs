@@ -121,6 +121,13 @@ impl<S: Stream, J: Journal, C: Clock> Server<S, J, C> {
         }
     }
 
+    /// Ends a connection whose time to read its last word is over. If the process stood still for that long, its kernel
+    /// may take bytes again by now: then it is told all the same.
+    pub(super) fn end_draining(&mut self, id: ConnectionId) {
+        self.flush_one(id);
+        self.core.condemn(id);
+    }
+
     /// What a connection does when output has left: goes on with what waited for that, or ends.
     pub(super) fn after_flush(&mut self, id: ConnectionId) {
         let Some(session) = self.core.sessions.get(id) else { return };

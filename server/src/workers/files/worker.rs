@@ -87,7 +87,12 @@ impl Worker {
             self.end(number);
             Some(Done::Failed(failure))
         });
-        if matches!(done, Some(Done::Stored(..) | Done::Opened { size: 0 } | Done::Read { last: true, .. })) {
+        let is_over = match done {
+            Some(Done::Stored(..)) => !planted(Bug::StoredFileStaysOpen),
+            Some(Done::Opened { size: 0 } | Done::Read { last: true, .. }) => true,
+            _ => false,
+        };
+        if is_over {
             self.transfers.remove(&number);
         }
         done

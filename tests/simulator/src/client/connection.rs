@@ -251,8 +251,11 @@ impl Client {
         let socket = connection.socket;
         stage.say(|| format!("socket {socket} is closed by the server"));
         // Who takes nothing for so long that the server gives up hears nothing either.
-        let was_stuck = stage.kernel.borrow().socket(socket).was_stuck;
-        let is_old = stage.oracle.borrow().is_old(socket) || was_stuck;
+        let (was_stuck, closed_at) = {
+            let kernel = stage.kernel.borrow();
+            (kernel.socket(socket).was_stuck, kernel.socket(socket).closed_at)
+        };
+        let is_old = stage.oracle.borrow().is_old(socket) || was_stuck || stage.had_stood_still(closed_at);
         match connection.last_word {
             None if !is_old => stage.fail(format!("socket {socket} was closed without a word")),
             Some(LastWord::InOrder) if !is_old => {

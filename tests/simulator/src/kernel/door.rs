@@ -56,6 +56,7 @@ impl Door for SimDoor {
             return Err(ErrorKind::ConnectionAborted.into());
         }
         kernel.descriptors += 1;
+        kernel.open_sockets += 1;
         Ok((SimStream::new(Shared::clone(&self.kernel), index), address_of(index)))
     }
 

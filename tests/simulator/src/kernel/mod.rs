@@ -61,6 +61,8 @@ pub(crate) struct Kernel {
     door_has_news: bool,
     /// A helper has woken the loop.
     woken: bool,
+    /// Sockets that the server has open.
+    pub(crate) open_sockets: usize,
     /// Descriptors in use, by others as well, and how many there may be.
     descriptors: usize,
     descriptors_max: usize,
@@ -84,6 +86,7 @@ impl Kernel {
             door_is_open: false,
             door_has_news: false,
             woken: false,
+            open_sockets: 0,
             descriptors: 0,
             descriptors_max,
             accept_errors: 0,

@@ -23,6 +23,8 @@ pub(crate) struct Socket {
     pub(super) death: Option<ErrorKind>,
     /// The server has closed its end.
     pub(crate) is_closed: bool,
+    /// When that was.
+    pub(crate) closed_at: Time,
     /// When the server closed it, there was no room for what it had to say.
     pub(crate) was_stuck: bool,
     /// The client was reset.
@@ -41,6 +43,7 @@ impl Socket {
             is_timed: false,
             death: None,
             is_closed: false,
+            closed_at: 0,
             was_stuck: false,
             client_was_reset: false,
             client_is_gone: false,
@@ -211,8 +214,10 @@ impl Drop for SimStream {
     fn drop(&mut self) {
         let kernel = &mut *self.kernel.borrow_mut();
         kernel.descriptors -= 1;
+        kernel.open_sockets -= 1;
+        let now = kernel.clock.time();
         let socket = &mut kernel.sockets[self.index];
-        socket.is_closed = true;
+        (socket.is_closed, socket.closed_at) = (true, now);
         socket.was_stuck = socket.down.is_stuck();
         if let Some(id) = socket.id.take() {
             kernel.graves.push(id);

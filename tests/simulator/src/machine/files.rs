@@ -30,10 +30,13 @@ pub(crate) struct Mounted {
     files: SimFiles,
     /// The server has crashed: nothing it does counts any more.
     is_gone: Arc<Mutex<bool>>,
+    /// Its descriptors: each open file has a clone.
+    open: Arc<()>,
 }
 
 #[derive(Debug)]
 struct OpenFile {
+    /// With a descriptor of its own.
     mounted: Mounted,
     index: usize,
 }
@@ -41,7 +44,7 @@ struct OpenFile {
 impl SimFiles {
     /// A server starts.
     pub(crate) fn mount(&self) -> Mounted {
-        Mounted { files: self.clone(), is_gone: Arc::default() }
+        Mounted { files: self.clone(), is_gone: Arc::default(), open: Arc::default() }
     }
 
     /// The disk is full after so many appends; none = never.
@@ -84,6 +87,12 @@ impl Mounted {
     /// The server has crashed.
     pub(crate) fn unmount(&self) {
         *self.is_gone.lock().unwrap_or_else(PoisonError::into_inner) = true;
+    }
+
+    /// How many files are open.
+    pub(crate) fn open_files(&self) -> usize {
+        // The machine and the worker have a clone each.
+        Arc::strong_count(&self.open).saturating_sub(2)
     }
 
     fn with<T>(&self, act: impl FnOnce(&mut Contents) -> io::Result<T>) -> io::Result<T> {

@@ -3,12 +3,12 @@
 use std::cell::RefCell;
 use std::rc::Rc;
 
-use forumd::journal::{Batch, Chunks, Class, Journal, MemoryJournal, Outcome, Sequence, Ticket};
+use forumd::journal::{Batch, Chunks, Class, Journal, MemoryDisk, MemoryJournal, Outcome, Sequence, Ticket};
 
-/// What a disk has: the whole log, and the newest snapshot of it.
+/// What a machine has on its disk and in its page cache: the whole log, and the newest snapshot of it.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Log {
-    pub(crate) entries: Vec<Vec<u8>>,
+    pub(crate) disk: MemoryDisk,
     pub(crate) snapshot: Option<Snapshot>,
 }
 
@@ -33,15 +33,16 @@ struct Inner {
 }
 
 impl SimJournal {
-    /// One that continues a log; it is durable at once if it `always` is.
-    pub(crate) fn continuing(log: Log, always: bool) -> Self {
-        let told = log.entries.len();
-        let mut journal = MemoryJournal::continuing(log.entries);
+    /// One that continues a log; each commit is synced if they `always` are.
+    pub(crate) fn starting_on(log: Log, always: bool) -> Result<Self, String> {
+        let told = log.disk.entries().len();
+        let mut journal = MemoryJournal::starting_on(log.disk)?;
         journal.hold();
         if !always {
             journal.hold_sync();
         }
-        Self(Rc::new(RefCell::new(Inner { journal, told, snapshot: log.snapshot, pending: None })))
+        let inner = Inner { journal, told, snapshot: log.snapshot, pending: None };
+        Ok(Self(Rc::new(RefCell::new(inner))))
     }
 
     /// Commits the oldest batch that waits; says whether there was one.
@@ -51,6 +52,11 @@ impl SimJournal {
             inner.snapshot = Some(snapshot);
         }
         inner.journal.commit_one()
+    }
+
+    /// What waits is written and not synced: the machine dies.
+    pub(crate) fn write_held(&self) {
+        self.0.borrow_mut().journal.write_held();
     }
 
     /// Whether a batch waits.
@@ -70,15 +76,26 @@ impl SimJournal {
         self.0.borrow_mut().journal.no_space(commits);
     }
 
+    /// The next sync of the log fails.
+    pub(crate) fn fail_sync(&self) {
+        self.0.borrow_mut().journal.disk_mut().fail_syncs(1);
+    }
+
+    /// Syncs fail no more.
+    pub(crate) fn mend(&self) {
+        self.0.borrow_mut().journal.disk_mut().fail_syncs(0);
+    }
+
     /// Up to which entry the log survives a power cut.
     pub(crate) fn promised(&self) -> usize {
         self.0.borrow().journal.durable().0 as usize
     }
 
-    /// What the disk has.
+    /// What the machine has of it, synced or not.
     pub(crate) fn log(&self) -> Log {
-        let inner = self.0.borrow();
-        Log { entries: inner.journal.committed().to_vec(), snapshot: inner.snapshot.clone() }
+        self.mend();
+        let inner = &mut *self.0.borrow_mut();
+        Log { disk: inner.journal.disk_mut().clone(), snapshot: inner.snapshot.clone() }
     }
 }
 

@@ -1,5 +1,6 @@
 //! The machine that the server runs on: starts it, gives it its turns, and lets it crash.
 
+mod disks;
 mod files;
 mod hasher;
 mod memory;
@@ -14,10 +15,10 @@ use clap::Parser;
 use forum_common::text::Zone;
 use forumd::args::{Arguments, Limits};
 use forumd::forum::Forum;
-use forumd::journal::{Replay, Sequence};
+use forumd::journal::{MemoryDisk, Replay, Sequence};
 use forumd::net::Wake;
 use forumd::net::cycle::Cycle;
-use forumd::net::turn::{Helpers, Server, Settings, TransferKey, VisitorLimits};
+use forumd::net::turn::{Bound, Figure, Helpers, Server, Settings, TransferKey, VisitorLimits};
 use forumd::random::Random;
 use forumd::replay::ForumReplay;
 use forumd::workers::files::{FileSync, FileWorkers, Stepper};
@@ -59,6 +60,10 @@ pub(crate) struct Machine {
     files_are_due: bool,
     /// The log is to be synced.
     sync_is_due: bool,
+    /// How much longer than usual the next commit takes.
+    slow_commit: Time,
+    /// The process gets no processor before then.
+    asleep_until: Time,
     rounds: u32,
 }
 
@@ -85,7 +90,7 @@ fn replayed(log: &Log) -> Result<Forum, String> {
         replay.take_chunk(chunk)?;
     }
     replay.end_snapshot(Sequence(covered as u64));
-    for (entry, number) in log.entries[covered..].iter().zip(covered as u64 + 1..) {
+    for (entry, number) in log.disk.entries()[covered..].iter().zip(covered as u64 + 1..) {
         replay.take_entry(Sequence(number), entry)?;
     }
     Ok(replay.into_forum())
@@ -135,6 +140,8 @@ impl Machine {
             commit_is_due: false,
             files_are_due: false,
             sync_is_due: false,
+            slow_commit: 0,
+            asleep_until: 0,
             rounds: 0,
         }
     }
@@ -142,14 +149,14 @@ impl Machine {
     /// Starts the server on what the disk has.
     pub(crate) fn start(&mut self, plan: &Plan) {
         let log = std::mem::take(&mut self.log);
-        self.oracle.borrow_mut().recovered(&log.entries, self.promised);
+        self.oracle.borrow_mut().recovered(log.disk.entries(), self.promised);
         let forum = replayed(&log).unwrap_or_else(|error| {
             self.oracle.borrow_mut().fail(format!("the log can't be read: {error}"));
             Forum::default()
         });
         self.files.remove_parts();
         self.check_files(&forum);
-        let journal = SimJournal::continuing(log, plan.always_durable);
+        let journal = SimJournal::starting_on(log, plan.always_durable).expect("its disk works at the start");
         let mounted = self.files.mount();
         let hashes = Hashes::default();
         let waker = self.waker();
@@ -185,7 +192,7 @@ impl Machine {
 
     /// The log has these entries before the first start.
     pub(crate) fn preload(&mut self, entries: Vec<Vec<u8>>) {
-        self.log.entries = entries;
+        self.log.disk = MemoryDisk::with(entries);
     }
 
     /// Whether a server runs.
@@ -201,36 +208,6 @@ impl Machine {
     /// The files on the disk.
     pub(crate) fn files(&self) -> &SimFiles {
         &self.files
-    }
-
-    /// The disk is full for the next so many commits.
-    pub(crate) fn fill_log(&mut self, commits: usize) {
-        if let Some(running) = &self.running {
-            running.journal.no_space(commits);
-        }
-    }
-
-    /// The server dies at once; with the machine if the power is cut. What was handed to the disk may have got there.
-    pub(crate) fn crash(&mut self, power: bool) {
-        let Some(running) = self.running.take() else { return };
-        self.promised = running.journal.log().entries.len();
-        if self.rng.chance(500) {
-            running.journal.commit();
-        }
-        self.log = running.journal.log();
-        if power {
-            self.promised = running.journal.promised();
-            let left = self.rng.between(self.promised as u64, self.log.entries.len() as u64) as usize;
-            self.log.entries.truncate(left);
-            // A snapshot of what is gone is gone as well.
-            self.log.snapshot.take_if(|snapshot| snapshot.covered > left);
-        }
-        running.mounted.unmount();
-        drop(running);
-        if power {
-            self.files.cut_power();
-        }
-        self.oracle.borrow_mut().crashed();
     }
 
     /// Begins the end of the server.
@@ -252,14 +229,14 @@ impl Machine {
             }
             mounted.unmount();
             self.log = journal.log();
-            self.promised = self.log.entries.len();
+            self.promised = self.log.disk.entries().len();
             self.oracle.borrow_mut().crashed();
         }
         has_ended
     }
 
     fn poll_after(&mut self, delay: Time) {
-        let at = self.clock.time() + delay;
+        let at = (self.clock.time() + delay).max(self.asleep_until);
         if self.poll_at.is_none_or(|due| due > at) {
             self.poll_at = Some(at);
             if self.polls.insert(at) {
@@ -286,14 +263,21 @@ impl Machine {
         }
     }
 
-    /// Each file that the forum names is there, and whole.
-    fn check_files(&self, forum: &Forum) {
-        for (title, upload) in forum.files() {
-            let found = self.files.read(&upload.id.to_string());
-            let is_whole = found.is_some_and(|bytes| *blake3::hash(&bytes).as_bytes() == upload.digest);
-            self.oracle
-                .borrow_mut()
-                .expect(is_whole, || format!("file {} of thread {title} is lost or damaged", upload.file));
+    /// Every queue, table and descriptor is within its limit, and every counter says what there is.
+    fn check_figures(&self) {
+        let Some(running) = &self.running else { return };
+        let mut figures = running.server.figures();
+        let bound = Bound::Exactly(running.server.connections());
+        let amount = self.kernel.borrow().open_sockets;
+        figures.push(Figure { name: "sockets that the kernel has open", amount, bound });
+        let uploads =
+            figures.iter().find(|figure| figure.name == "uploads").map_or(0, |uploads| uploads.amount);
+        if running.stepper.is_idle() {
+            let amount = running.mounted.open_files();
+            figures.push(Figure { name: "open files", amount, bound: Bound::AtMost(uploads) });
+        }
+        for figure in figures.iter().filter(|figure| !figure.holds()) {
+            self.oracle.borrow_mut().fail(format!("past its limit: {figure:?}"));
         }
     }
 
@@ -314,6 +298,11 @@ impl Machine {
         }
     }
 
+    /// The process is stopped until then, and nothing else is.
+    pub(crate) fn sleep_until(&mut self, until: Time) {
+        self.asleep_until = until;
+    }
+
     /// The loop polls, if now is the time.
     pub(crate) fn go_round(&mut self, plan: &Plan) {
         let now = self.clock.time();
@@ -324,6 +313,9 @@ impl Machine {
             return;
         }
         self.poll_at = None;
+        if now < self.asleep_until {
+            return self.poll_after(self.asleep_until - now);
+        }
         let Some(Running { server, cycle, .. }) = &mut self.running else { return };
         let (events, knocks, is_quiet) = self.kernel.borrow_mut().take_events(plan.spurious);
         for ready in events {
@@ -344,6 +336,8 @@ impl Machine {
             Ok(())
         });
         self.oracle.borrow_mut().note_in_flight(server.in_flight());
+        self.check_figures();
+        let Some(Running { server, cycle, .. }) = &mut self.running else { return };
         let wait = cycle.may_wait(server);
         self.rounds = if wait == Some(Duration::ZERO) { self.rounds + 1 } else { 0 };
         if self.rounds > ROUNDS_MAX {
@@ -362,6 +356,7 @@ impl Machine {
         let files = !running.stepper.is_idle();
         if commit && !std::mem::replace(&mut self.commit_is_due, true) {
             let delay = self.rng.between(plan.sync_delay / 2, plan.sync_delay);
+            let delay = delay + std::mem::take(&mut self.slow_commit);
             self.kernel.borrow_mut().push_after(delay, Event::Commit);
         }
         if files && !std::mem::replace(&mut self.files_are_due, true) {

@@ -253,6 +253,21 @@ fn a_half_closed_client_that_does_not_read_ends_at_the_deadline() {
 }
 
 #[test]
+fn a_last_word_that_the_kernel_takes_by_its_deadline_is_sent_though_the_process_stood_still() {
+    let (mut stage, mut yoda) = stage_with_thread();
+    yoda.link.borrow_mut().room = 0;
+    yoda.send(4, &LIST);
+    yoda.send_fin();
+    stage.settle(&yoda);
+    yoda.link.borrow_mut().room = 1 << 30;
+    stage.clock.advance(Duration::from_secs(90));
+    stage.server.writable(yoda.id);
+    stage.run();
+    assert_eq!(yoda.answers().last().map(String::as_str), Some(END_OF_INPUT));
+    assert_eq!(stage.server.connections(), 0, "its time is over");
+}
+
+#[test]
 fn a_frame_that_the_fin_cuts_off_is_nothing() {
     let (mut stage, mut yoda) = stage_with_thread();
     yoda.send(4, &LIST);

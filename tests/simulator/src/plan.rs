@@ -225,6 +225,15 @@ impl Plan {
         if self.threads > 0 {
             weigh(&mut self.weights, Deed::List, 30);
         }
+        if rng.chance(60) {
+            // Threads with files are removed, and power cuts take what was not synced.
+            (self.always_durable, self.power, self.crashes) = (false, 1_000, 3);
+            (self.think, self.max_requests_per_second) = (300 * MS, 0);
+            (self.weights, self.faults) = ([1; 23], Faults::default());
+            for (deed, weight) in [(Deed::CreateThread, 20), (Deed::Upload, 30), (Deed::RemoveThread, 12)] {
+                weigh(&mut self.weights, deed, weight);
+            }
+        }
         if rng.chance(80) {
             // Lists that are longer than what a connection may have queued.
             (self.long_text, self.long_rate, self.max_posts, self.burst) = (6_000, 900, 1_000, 4);

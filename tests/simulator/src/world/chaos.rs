@@ -65,7 +65,7 @@ impl World {
             let until = self.stage.now() + time;
             if self.rng.chance(500) {
                 self.stage.say(|| format!("the server stands still for {} ms", time / MS));
-                self.machine.sleep_until(until);
+                self.machine.stop_until(until);
             } else {
                 self.stage.say(|| format!("everything stands still for {} ms", time / MS));
                 self.stage.clock.advance_to(until);

@@ -201,6 +201,9 @@ pub struct AddressLimits {
     /// Connections that are not logged in; past it one is closed
     #[arg(long, value_name = "N", default_value_t = 100)]
     pub max_address_logins: u32,
+    /// Wrong passwords of log-ins; past it the next has to wait, twice as long each time: `Slow down`
+    #[arg(long, value_name = "N", default_value_t = 10)]
+    pub max_address_failures: u32,
     /// New accounts an hour; past it: `Slow down`
     #[arg(long, value_name = "N", default_value_t = 100)]
     pub max_address_sign_ups: u32,
@@ -221,6 +224,7 @@ impl AddressLimits {
             connections: self.max_address_connections,
             guests: self.max_address_logins,
             all_guests: u32::try_from(all_guests).unwrap_or(u32::MAX),
+            failures: self.max_address_failures,
             sign_ups: self.max_address_sign_ups,
             unknown_names: self.max_address_unknown_names,
             is_loopback_limited: self.limit_loopback,

@@ -77,6 +77,29 @@ fn past_the_new_accounts_of_an_hour_no_more_are_made() {
 }
 
 #[test]
+fn past_the_wrong_passwords_of_one_address_the_next_has_to_wait_whatever_its_name() {
+    let server = limited(&["--max-address-failures", "2", "--max-attempts", "5"]);
+    for name in ["yoda", "luke", "leia"] {
+        server.user(name);
+    }
+    let mut wire = server.wire();
+    for name in ["yoda", "luke"] {
+        wire.request(&named(name));
+        assert_eq!(wire.refused(&Request::Password { password: "wrong" }).0, Refusal::InvalidPassword);
+    }
+    wire.request(&named("leia"));
+    assert_eq!(wire.refused(&Request::Password { password: PASSWORD }).0, Refusal::SlowDown);
+    let mut other = Wire::connect_from(ELSEWHERE, server.address());
+    other.hello();
+    other.become_user("leia");
+    drop(other);
+    forum_tests::until("the end of the wait", || {
+        wire.request(&named("yoda"));
+        wire.outcome(&Request::Password { password: PASSWORD }).ok()
+    });
+}
+
+#[test]
 fn this_machine_is_not_limited_unless_that_is_asked_for() {
     let server = Server::start(&["--max-address-connections", "1", "--max-address-logins", "1"]);
     let _wires = [server.wire(), server.wire(), server.wire()];

@@ -1,5 +1,6 @@
-//! What comes from one address: connections, log-ins under way, new accounts, and names that nobody has. Each has a
-//! limit, so that one stranger can't take all the places there are, fill the forum with accounts, or list its names.
+//! What comes from one address: connections, log-ins under way, wrong passwords, new accounts, and names that nobody
+//! has. Each has a limit, so that one stranger can't take all the places there are, guess at many names, fill the forum
+//! with accounts, or list its names.
 //!
 //! An address is a [`Network`]: an IPv4 address, or the /64 of an IPv6 address. This machine's own are not counted unless
 //! that is asked for. What is remembered of those who have gone is bounded: of so many networks the older half is forgotten.
@@ -19,6 +20,12 @@ const REMEMBERED_MAX: usize = 32_768;
 const SIGN_UPS_PERIOD: Duration = Duration::from_secs(60 * 60);
 const UNKNOWN_NAMES_PERIOD: Duration = Duration::from_secs(60);
 
+/// After too many wrong passwords the next is taken only after a while, which doubles with each up to the longest.
+const FIRST_WAIT: Duration = Duration::from_secs(1);
+const LONGEST_WAIT: Duration = Duration::from_secs(5 * 60);
+/// After so long without another one, wrong passwords are forgotten.
+const FAILURES_PERIOD: Duration = Duration::from_secs(60 * 60);
+
 /// What one address may have; 0 = any number.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct VisitorLimits {
@@ -28,6 +35,8 @@ pub struct VisitorLimits {
     pub guests: u32,
     /// Connections that are not logged in, of all addresses together.
     pub all_guests: u32,
+    /// Wrong passwords, before the next ones have to wait.
+    pub failures: u32,
     /// New accounts an hour.
     pub sign_ups: u32,
     /// Names a minute that nobody has.
@@ -59,6 +68,37 @@ struct Present {
 struct Deeds {
     sign_ups: Window,
     unknown_names: Window,
+    failures: Failures,
+}
+
+/// Wrong passwords, and when the last one was.
+#[derive(Debug, Clone, Copy)]
+struct Failures {
+    last: Instant,
+    count: u32,
+}
+
+impl Failures {
+    /// When the next password is taken, if `max` may be wrong without a wait.
+    fn next(self, max: u32) -> Instant {
+        match self.count.checked_sub(max) {
+            None => self.last,
+            Some(more) => self.last + FIRST_WAIT.saturating_mul(2u32.saturating_pow(more)).min(LONGEST_WAIT),
+        }
+    }
+
+    fn add(&mut self, now: Instant) {
+        let is_old = now.saturating_duration_since(self.last) >= FAILURES_PERIOD;
+        *self = Self { last: now, count: if is_old { 1 } else { self.count.saturating_add(1) } };
+    }
+}
+
+impl Deeds {
+    /// None yet.
+    fn none(now: Instant) -> Self {
+        let nothing = Window { since: now, count: 0 };
+        Self { sign_ups: nothing, unknown_names: nothing, failures: Failures { last: now, count: 0 } }
+    }
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -146,15 +186,28 @@ impl Visitors {
         self.take(ip, max, now, |deeds| deeds.unknown_names.take(max, UNKNOWN_NAMES_PERIOD, now))
     }
 
+    /// Whether a password from this address is looked at now.
+    pub(crate) fn may_try(&mut self, ip: IpAddr, now: Instant) -> bool {
+        let max = self.limits.failures;
+        self.take(ip, max, now, |deeds| deeds.failures.next(max) <= now)
+    }
+
+    /// A password from this address was wrong.
+    pub(crate) fn failed(&mut self, ip: IpAddr, now: Instant) {
+        self.take(ip, self.limits.failures, now, |deeds| {
+            deeds.failures.add(now);
+            true
+        });
+    }
+
     fn take(&mut self, ip: IpAddr, max: u32, now: Instant, take: impl FnOnce(&mut Deeds) -> bool) -> bool {
         let Some(network) = self.counted(ip).filter(|_| max > 0) else { return true };
         if self.deeds.len() >= REMEMBERED_MAX && !self.deeds.contains_key(&network) {
             self.older_deeds = std::mem::take(&mut self.deeds);
         }
-        let nothing = Window { since: now, count: 0 };
         let older = self.older_deeds.remove(&network);
         let deeds = self.deeds.entry(network);
-        take(deeds.or_insert(older.unwrap_or(Deeds { sign_ups: nothing, unknown_names: nothing })))
+        take(deeds.or_insert_with(|| older.unwrap_or_else(|| Deeds::none(now))))
     }
 }
 
@@ -168,6 +221,7 @@ mod tests {
         connections: 3,
         guests: 2,
         all_guests: 4,
+        failures: 2,
         sign_ups: 2,
         unknown_names: 3,
         is_loopback_limited: false,
@@ -223,6 +277,27 @@ mod tests {
         let later = start + UNKNOWN_NAMES_PERIOD;
         assert_eq!((accounts(&mut visitors, later), names(&mut visitors, later)), (0, 3));
         assert_eq!(accounts(&mut visitors, start + SIGN_UPS_PERIOD), 2);
+    }
+
+    #[test]
+    fn after_wrong_passwords_the_next_have_to_wait_longer_and_longer() {
+        let mut visitors = Visitors::new(LIMITS);
+        let here = ip("192.0.2.1");
+        let mut now = Instant::now();
+        for _ in 0..2 {
+            assert!(visitors.may_try(here, now));
+            visitors.failed(here, now);
+        }
+        for seconds in [1, 2, 4, 8, 16, 32, 64, 128, 256, 300, 300] {
+            let due = now + Duration::from_secs(seconds);
+            assert!(!visitors.may_try(here, due - Duration::from_millis(1)), "{seconds}");
+            assert!(visitors.may_try(here, due) && visitors.may_try(ip("192.0.2.2"), now));
+            visitors.failed(here, due);
+            now = due;
+        }
+        let later = now + FAILURES_PERIOD;
+        visitors.failed(here, later);
+        assert!(visitors.may_try(here, later));
     }
 
     #[test]

@@ -106,6 +106,11 @@ impl<J: Journal> Core<J> {
             self.checks.keep(id, attempt);
             return self.order_log_in(id);
         }
+        if verdict == Verdict::Wrong
+            && let Some(ip) = self.sessions.get(id).map(|session| session.address.ip)
+        {
+            self.visitors.failed(ip, self.time.now);
+        }
         match self.conclude_attempt(&attempt, verdict) {
             Ruling::Failed => {
                 info!("{} failed to log in as {name}", self.label(id));

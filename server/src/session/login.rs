@@ -189,6 +189,11 @@ impl<J: Journal> Core<J> {
         if claim.account.is_none() {
             return Err(ProtocolError("Wrong phase: an unknown name needs a sign-up".into()));
         }
+        let ip = self.sessions.get(id).map(|session| session.address.ip);
+        if !ip.is_some_and(|ip| self.visitors.may_try(ip, self.time.now)) {
+            self.refuse(id, tag, &Rejection::SlowDown);
+            return Ok(());
+        }
         match Password::parse(password) {
             Ok(password) => {
                 self.authenticate(id, tag, Authentication::InLine(claim, password));

@@ -6,7 +6,7 @@
 pub mod answers;
 
 use forum_common::text::commands::{help, near, room_names};
-use forum_common::text::{Command, LineError, Reader, SyntaxError, parse, prompts};
+use forum_common::text::{Answer, Command, LineError, Reader, SyntaxError, parse, prompts};
 use forum_common::wire::{Digest, Request, Tag};
 use forum_peer::progress::Meter;
 
@@ -30,6 +30,8 @@ const UNANSWERED_MAX: usize = 32;
 #[derive(Debug)]
 pub struct Commands {
     memory: Memory,
+    /// The server, as people call it.
+    server: String,
     reader: Reader,
     /// What others say is neither shown nor taken from the mailbox.
     is_quiet: bool,
@@ -85,9 +87,10 @@ pub fn is_leaving(server: &Server) -> bool {
 
 impl Commands {
     /// For a user who has just logged in, and who is shown notices unless `is_quiet`. `clock` is the server's.
-    pub fn new(memory: Memory, reader: Reader, is_quiet: bool, clock: Clock) -> Self {
+    pub fn new(memory: Memory, server: String, reader: Reader, is_quiet: bool, clock: Clock) -> Self {
         Self {
             memory,
+            server,
             reader,
             is_quiet,
             clock,
@@ -260,6 +263,12 @@ impl Commands {
             }
             Command::StopPrivate { user } => context.queue.peer(PeerAction::Stop { user: user.to_owned() }),
             Command::Cancel(file) => self.cancel(file, context),
+            Command::WhoAmI => {
+                let (name, since_ms) = self.memory.session();
+                let since = self.clock.zone().shown(since_ms).to_string();
+                context.output.say(Answer::WhoAmI { name, server: &self.server, since: &since });
+                report_active(context);
+            }
             Command::ChangePassword => {
                 self.change = Some(Change::Old);
                 report_active(context);

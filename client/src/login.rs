@@ -48,6 +48,8 @@ pub struct Identity {
     pub password: Secret,
     /// What the server calls the session.
     pub session: u64,
+    /// When it began, by the server's clock.
+    pub since_ms: u64,
 }
 
 /// What is known without asking, and what a refusal leads to.
@@ -233,8 +235,8 @@ impl Login {
                 self.stage = Stage::TakingOver { name, password };
                 Step::Going
             }
-            (Stage::PasswordSent { name, password, is_new }, Reply::Welcome { session, text, .. }) => {
-                let identity = Identity { name, password, session: *session };
+            (Stage::PasswordSent { name, password, is_new }, Reply::Welcome { session, since_ms, text }) => {
+                let identity = Identity { name, password, session: *session, since_ms: *since_ms };
                 Step::In { identity, is_new, greeting: (*text).to_owned() }
             }
             (

@@ -24,6 +24,8 @@ pub struct Memory {
     /// What Tab can complete.
     pub names: Names,
     account: String,
+    /// When the session began, by the server's clock.
+    since_ms: u64,
     /// The number of the newest message shown, by account: one process may log in to several.
     shown: HashMap<String, u64>,
 }
@@ -31,19 +33,25 @@ pub struct Memory {
 impl Default for Memory {
     fn default() -> Self {
         let (names, shown) = (Names::default(), HashMap::new());
-        Self { greeting: Greeting::Full, names, account: String::new(), shown }
+        Self { greeting: Greeting::Full, names, account: String::new(), since_ms: 0, shown }
     }
 }
 
 impl Memory {
     /// This account is logged in now. The numbers of one that `is_new` begin anew: the server has lost an
     /// older one of its name.
-    pub fn enter(&mut self, account: &str, is_new: bool) {
+    pub fn enter(&mut self, account: &str, since_ms: u64, is_new: bool) {
         account.clone_into(&mut self.account);
+        self.since_ms = since_ms;
         self.names.belong_to(account);
         if is_new {
             self.shown.remove(account);
         }
+    }
+
+    /// Who is logged in, and since when by the server's clock.
+    pub fn session(&self) -> (&str, u64) {
+        (&self.account, self.since_ms)
     }
 
     /// Takes note of a message; whether it is one to show. Numbers rise, so one that does not has been
@@ -75,21 +83,21 @@ mod tests {
     #[test]
     fn a_message_is_fresh_once_and_on_its_account() {
         let mut memory = Memory::default();
-        memory.enter("yoda", true);
+        memory.enter("yoda", 0, true);
         assert_eq!(memory.newest(), None);
         assert_eq!([1, 2, 2, 1, 3].map(|number| memory.is_fresh(number)), [true, true, false, false, true]);
-        memory.enter("hans", false);
+        memory.enter("hans", 0, false);
         assert!(memory.is_fresh(1));
-        memory.enter("yoda", false);
+        memory.enter("yoda", 0, false);
         assert!(!memory.is_fresh(3) && memory.newest() == Some(3));
     }
 
     #[test]
     fn an_account_that_is_made_anew_counts_anew() {
         let mut memory = Memory::default();
-        memory.enter("yoda", false);
+        memory.enter("yoda", 0, false);
         assert!(memory.is_fresh(7));
-        memory.enter("yoda", true);
+        memory.enter("yoda", 0, true);
         assert!(memory.is_fresh(1));
     }
 }

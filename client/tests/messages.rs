@@ -177,7 +177,7 @@ fn rooms_and_the_board_are_posted_to_and_read() {
     let tag = peer.hears(&Request::PostToRoom { room: 0, text: "hi", key: None });
     peer.refuse(tag, Refusal::NoSuchRoom, "The separate room does not exist");
     let later_than_ms = Some(AT_MS - 1_000);
-    let tag = peer.hears(&Request::ReadBoard { later_than_ms, after: None, at_most: None });
+    let tag = peer.hears(&Request::ReadBoard { later_than_ms, after: None, at_most: None, from: None });
     peer.reply(tag, &Reply::BoardItem { number: 1, at_ms: AT_MS, author: "yoda", text: " hi" });
     peer.reply(tag, &END);
     // A time that is none has no place on the wire; saying so is activity.

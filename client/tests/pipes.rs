@@ -343,7 +343,7 @@ fn a_zone_that_is_not_known_here_is_said_and_times_are_in_utc() {
     peer.hello(tag, VERSION, "Nowhere/At_all");
     peer.admits();
     let later_than_ms = Some(AT_MS - 1_000);
-    let tag = peer.hears(&Request::ReadBoard { later_than_ms, after: None, at_most: None });
+    let tag = peer.hears(&Request::ReadBoard { later_than_ms, after: None, at_most: None, from: None });
     peer.reply(tag, &Reply::BoardItem { number: 1, at_ms: AT_MS, author: "hans", text: "hi" });
     peer.reply(tag, &END);
     peer.say_goodbye();

@@ -33,6 +33,7 @@ fn after_a_clock_that_was_an_hour_ahead_each_message_is_found_from_the_last_time
                 later_than_ms: Some(last_seen_ms),
                 after: None,
                 at_most: None,
+                from: None,
             });
             assert_eq!(lines.len(), 1, "{lines:?}");
             assert!(lines[0].contains(&text) && lines[0].contains(&seen), "{lines:?}");

@@ -45,7 +45,7 @@ fn upload(wire: &mut Wire) -> OwnedReply {
 /// What there is of all that, as somebody sees it.
 fn state(server: &Server) -> [Vec<String>; 4] {
     let mut hans = server.user("hans");
-    let board = Request::ReadBoard { later_than_ms: None, after: None, at_most: None };
+    let board = Request::ReadBoard { later_than_ms: None, after: None, at_most: None, from: None };
     let rooms =
         Request::ReadRooms { later_than_ms: None, after: None, at_most: None, room: None, from: None };
     [hans.titles(), hans.read_thread("t"), hans.lines(&board), hans.lines(&rooms)]

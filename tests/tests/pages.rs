@@ -60,7 +60,7 @@ fn every_list_comes_in_pages_of_any_length() {
         (Request::WhoElse { after: None, at_most: None }, 3),
         (Request::WhoElseSince { seconds: 1_000, after: None, at_most: None }, 4),
         (Request::ListActive { after: None, at_most: None }, 3),
-        (Request::ReadBoard { later_than_ms: None, after: None, at_most: None }, 5),
+        (Request::ReadBoard { later_than_ms: None, after: None, at_most: None, from: None }, 5),
         (Request::ReadRooms { later_than_ms: None, after: None, at_most: None, room: None, from: None }, 5),
         (
             Request::ReadRooms {

@@ -42,7 +42,12 @@ fn create(wire: &mut Wire, others: &str, id: u32, users: &str) {
 }
 
 fn board(wire: &mut Wire, after_seconds: u64) -> Vec<String> {
-    wire.lines(&Request::ReadBoard { later_than_ms: Some(after_seconds * 1_000), after: None, at_most: None })
+    wire.lines(&Request::ReadBoard {
+        later_than_ms: Some(after_seconds * 1_000),
+        after: None,
+        at_most: None,
+        from: None,
+    })
 }
 
 fn read_rooms(after_seconds: u64) -> Request<'static> {
@@ -343,7 +348,7 @@ fn histories_are_read_from_a_time_on_compared_in_whole_shown_seconds() {
     }
     // Parts of a second make no difference.
     let within_ms = Some(first * 1_000 + 999);
-    let request = Request::ReadBoard { later_than_ms: within_ms, after: None, at_most: None };
+    let request = Request::ReadBoard { later_than_ms: within_ms, after: None, at_most: None, from: None };
     assert_eq!(hans.lines(&request).len(), 1);
 }
 
@@ -376,7 +381,7 @@ fn a_long_history_shows_one_instant_while_it_is_read_slowly() {
     let mut slow = Wire::connect_with_little_room(server.address());
     slow.hello();
     slow.become_user("slow");
-    let tag = slow.send(&Request::ReadBoard { later_than_ms: None, after: None, at_most: None });
+    let tag = slow.send(&Request::ReadBoard { later_than_ms: None, after: None, at_most: None, from: None });
     post(&mut yoda, POSTS + 1, "later");
     let items = slow.items(tag);
     let numbers = items.iter().map(|item| match item {

@@ -209,13 +209,14 @@ impl Core {
             }
             None => (Memory::default(), Vec::new()),
         };
-        memory.enter(&identity.name, is_new);
+        memory.enter(&identity.name, identity.since_ms, is_new);
         let reader = if on_terminal { Reader::Person } else { Reader::Program };
         let resting = Phase::Resting { until: self.now, why: String::new() };
         match std::mem::replace(&mut self.phase, resting) {
             Phase::LoggingIn { mut connection, .. } => {
-                let commands =
-                    Box::new(Commands::new(memory, reader, self.options.is_quiet, self.clock.clone()));
+                let (server, clock) = (self.options.server.clone(), self.clock.clone());
+                let commands = Commands::new(memory, server, reader, self.options.is_quiet, clock);
+                let commands = Box::new(commands);
                 unanswered.into_iter().for_each(|asked| asked.repeat(&mut connection.server));
                 self.phase = Phase::LoggedIn { connection, commands };
             }

@@ -112,7 +112,12 @@ fn user() -> Known {
 }
 
 fn again() -> Known {
-    Known::Again(Identity { name: "yoda".into(), password: Secret::new("jedi".into()), session: 7 })
+    Known::Again(Identity {
+        name: "yoda".into(),
+        password: Secret::new("jedi".into()),
+        session: 7,
+        since_ms: 2,
+    })
 }
 
 #[test]

@@ -79,6 +79,15 @@ pub enum Answer<'a> {
         file: &'a str,
         user: &'a str,
     },
+    Presence {
+        on: bool,
+    },
+    /// `since` is a time as it is shown.
+    WhoAmI {
+        name: &'a str,
+        server: &'a str,
+        since: &'a str,
+    },
 }
 
 impl fmt::Display for Answer<'_> {
@@ -116,6 +125,8 @@ impl fmt::Display for Answer<'_> {
             Self::PrivateFailed { user } => write!(f, "Private messaging to {user} could not be set up"),
             Self::FileSent { file } => write!(f, "{file} has been uploaded"),
             Self::FileReceived { file, user } => write!(f, "Received {file} from {user}"),
+            Self::Presence { on } => write!(f, "Presence {}", if on { "on" } else { "off" }),
+            Self::WhoAmI { name, server, since } => write!(f, "{name} at {server}, logged in since {since}"),
         }
     }
 }
@@ -159,6 +170,12 @@ mod tests {
             (PrivateFailed { user }, "Private messaging to hans could not be set up"),
             (FileSent { file }, "test.exe has been uploaded"),
             (FileReceived { file, user }, "Received test.exe from hans"),
+            (Presence { on: true }, "Presence on"),
+            (Presence { on: false }, "Presence off"),
+            (
+                WhoAmI { name: user, server: "127.0.0.1:12345", since: at },
+                "hans at 127.0.0.1:12345, logged in since 1 Jun 2022 16:05:00",
+            ),
         ] {
             assert_eq!(answer.to_string(), text);
         }

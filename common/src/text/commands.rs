@@ -28,6 +28,8 @@ pub enum Command<'a> {
     SendFile { user: &'a str, path: &'a str },
     /// Give up what goes on: everything, or what is on its way of this name.
     Cancel(Option<&'a str>),
+    /// Say who is logged in where, and since when.
+    WhoAmI,
     /// Ask for the passwords, then change it.
     ChangePassword,
     /// Explain one command, or list them all.

@@ -24,9 +24,10 @@ enum Of {
     ActiveUsers,
     Board,
     /// Messages of rooms; the last that was shown is of this one.
-    Rooms {
+    RoomPosts {
         last: Option<u32>,
     },
+    Rooms,
 }
 
 /// What one reply adds to a listing.
@@ -57,7 +58,8 @@ impl Listing {
             Request::WhoElse { .. } | Request::WhoElseSince { .. } => Of::Users,
             Request::ListActive { .. } => Of::ActiveUsers,
             Request::ReadBoard { .. } => Of::Board,
-            Request::ReadRooms { .. } => Of::Rooms { last: None },
+            Request::ReadRooms { .. } => Of::RoomPosts { last: None },
+            Request::ListRooms { .. } => Of::Rooms,
             _ => return None,
         };
         Some(Self { of, came: false })
@@ -78,7 +80,7 @@ impl Listing {
     fn heading(&mut self, reply: &Reply<'_>) -> Option<String> {
         match (&mut self.of, reply) {
             (Of::Threads, _) if !self.came => Some("The list of active threads:".to_owned()),
-            (Of::Rooms { last }, Reply::RoomItem { room, .. }) if *last != Some(*room) => {
+            (Of::RoomPosts { last }, Reply::RoomItem { room, .. }) if *last != Some(*room) => {
                 *last = Some(*room);
                 Some(format!("room-{room}:"))
             }
@@ -93,7 +95,8 @@ impl Listing {
             Of::Posts { title } => format!("Thread {title} is empty"),
             Of::Users => "No one else is online".to_owned(),
             Of::ActiveUsers => "no other active user".to_owned(),
-            Of::Board | Of::Rooms { .. } => "no new message".to_owned(),
+            Of::Board | Of::RoomPosts { .. } => "no new message".to_owned(),
+            Of::Rooms => "You are in no room".to_owned(),
         }
     }
 }
@@ -114,8 +117,12 @@ impl Of {
                 format!("{name}, {address}, {udp_port}, active since {}.", zone.shown(since_ms))
             }
             (Self::Board, Reply::BoardItem { number, author, at_ms, text })
-            | (Self::Rooms { .. }, Reply::RoomItem { number, author, at_ms, text, .. }) => {
+            | (Self::RoomPosts { .. }, Reply::RoomItem { number, author, at_ms, text, .. }) => {
                 format!("#{number}; {author}: {text} at {}.", zone.shown(at_ms))
+            }
+            (Self::Rooms, Reply::RoomSummaryItem { room, posts, users }) => {
+                let messages = if posts == 1 { "message" } else { "messages" };
+                format!("{room}: {} ({posts} {messages})", Joined(users))
             }
             _ => return None,
         })

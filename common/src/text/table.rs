@@ -17,6 +17,8 @@ enum Takes {
     Words { min: usize, max: usize },
     /// So many words, and then a text to the end of the line.
     ThenText { words: usize },
+    /// One of these words, and nothing else.
+    OneOf(&'static [&'static str]),
     /// One of these words, and then a text to the end of the line.
     OneOfThenText(&'static [&'static str]),
     /// One word or more, which stay together.
@@ -100,7 +102,7 @@ impl Row {
         let words_max = match self.takes {
             Takes::Words { max, .. } => max,
             Takes::ThenText { words } => words,
-            Takes::OneOfThenText(_) => 1,
+            Takes::OneOf(_) | Takes::OneOfThenText(_) => 1,
             Takes::Names => 0,
         };
         let mut operands = Vec::with_capacity(words_max + 1);
@@ -113,6 +115,10 @@ impl Row {
         let blank = rest.bytes().all(|byte| byte == b' ');
         let complete = match self.takes {
             Takes::Words { min, .. } => return (operands.len() >= min && blank).then_some(operands),
+            Takes::OneOf(choice) => {
+                let complete = blank && operands.first().is_some_and(|word| choice.contains(word));
+                return complete.then_some(operands);
+            }
             Takes::ThenText { words } => operands.len() == words && !blank,
             Takes::OneOfThenText(choice) => operands.first().is_some_and(|w| choice.contains(w)) && !blank,
             Takes::Names => !blank,
@@ -127,7 +133,7 @@ impl Row {
         let words = match self.takes {
             Takes::Words { max, .. } => max + 1,
             Takes::ThenText { words } => words,
-            Takes::OneOfThenText(_) => 1,
+            Takes::OneOf(_) | Takes::OneOfThenText(_) => 1,
             Takes::Names => 0,
         };
         format!("{}{}", self.word, " x".repeat(words))
@@ -223,13 +229,19 @@ pub static COMMANDS: &[Row] = &[
     Row::new("SRM", "room text", then_text(1), "post a message to a separate room, by its ID", &[kinds::PostToRoom], |w, _| {
         ask(Request::PostToRoom { room: number(w[0]), text: w[1], key: None })
     }),
-    Row::new("RDM", "b|s timestamp", Takes::OneOfThenText(&["b", "s"]), "board (b) or rooms (s) since 1 Jun 2022 16:01:20, or 2h", &[kinds::ReadBoard, kinds::ReadRooms], |w, now| {
-        let since_ms = now.zone.parse(w[1].trim_matches(' '), now.ms).ok_or(Rejection::InvalidTimestamp)?;
-        let later_than_ms = Some(since_ms);
-        ask(match w[0] {
-            "b" => Request::ReadBoard { later_than_ms, after: None, at_most: None },
-            _ => Request::ReadRooms { later_than_ms, after: None, at_most: None, room: None, from: None },
+    Row::new("RDM", "b|s timestamp", Takes::OneOfThenText(&["b", "s"]), "board (b) or rooms (s) since 1 Jun 2022 16:01:20, or 2h; from number n on: RDM b #n, RDM s room #n", &[kinds::ReadBoard, kinds::ReadRooms], |w, now| {
+        let is_board = w[0] == "b";
+        let (room, from, later_than_ms) = match from_number(w[1], is_board) {
+            Some((room, from)) => (room, Some(from), None),
+            None => (None, None, Some(now.zone.parse(w[1].trim_matches(' '), now.ms).ok_or(Rejection::InvalidTimestamp)?)),
+        };
+        ask(match is_board {
+            true => Request::ReadBoard { later_than_ms, after: None, at_most: None, from },
+            false => Request::ReadRooms { later_than_ms, after: None, at_most: None, room, from },
         })
+    }),
+    Row::new("rooms", "", words(0), "list your separate rooms", &[kinds::ListRooms], |_, _| {
+        ask(Request::ListRooms { after: None, at_most: None })
     }),
     Row::new("UDP", "user file", words(2), "send a file straight to a user", &[kinds::OfferFile], |w, _| {
         Ok(Command::SendFile { user: w[0], path: w[1] })
@@ -237,6 +249,10 @@ pub static COMMANDS: &[Row] = &[
     Row::new("cancel", "[file]", Takes::Words { min: 0, max: 1 }, "give up a transfer, or all that goes on", &[], |w, _| {
         Ok(Command::Cancel(w.first().copied()))
     }),
+    Row::new("presence", "on|off", Takes::OneOf(&["on", "off"]), "see who logs in and out, or don't", &[kinds::SetPresence], |w, _| {
+        ask(Request::SetPresence { on: w[0] == "on" })
+    }),
+    Row::new("whoami", "", words(0), "say who you are, where, and since when", &[], |_, _| Ok(Command::WhoAmI)),
     Row::new("passwd", "", words(0), "change your password; it is asked for", &[kinds::ChangePassword], |_, _| {
         Ok(Command::ChangePassword)
     }),
@@ -254,6 +270,14 @@ pub static COMMANDS: &[Row] = &[
 /// The number of a message or a room; 0, which nothing has, if the word is no number.
 fn number(word: &str) -> u32 {
     whole_number(word).and_then(|number| u32::try_from(number).ok()).unwrap_or(0)
+}
+
+/// `#7`, or with the number of a room before it `2 #7`: from which message on.
+fn from_number(words: &str, is_board: bool) -> Option<(Option<u32>, u32)> {
+    let mut words = words.split(' ').filter(|word| !word.is_empty());
+    let room = if is_board { None } else { Some(number(words.next()?)) };
+    let from = whole_number(words.next()?.strip_prefix('#')?)?;
+    words.next().is_none().then(|| (room, u32::try_from(from).unwrap_or(u32::MAX)))
 }
 
 /// `5`, or `5-9`; anything else becomes a range that no thread has, for the server to refuse in its turn.

@@ -5,7 +5,7 @@
 use super::describe::{FieldInfo, GroupInfo, MessageInfo};
 use super::field::{Field, Key, Malformed, Reader, Time};
 use super::frame::{Frame, Tag, Writer};
-use super::strings::{Ciphertext, Handshake, Names, Text, Title, UserName};
+use super::strings::{Ciphertext, Handshake, Text, Title, UserName};
 use super::table::{borrowed, key_of, messages, write_fields};
 use crate::limits::{FRAME_BYTES_MAX, HEADER_BYTES};
 
@@ -28,10 +28,6 @@ messages! {
             after: Option<u64>,
             at_most: Option<u32>,
         },
-        /// Feature `presence`: from here on LoggedIn and LoggedOut come, or don't.
-        0x37 SetPresence (member -> Done) { on: bool },
-        /// Feature `rooms`: lists one's rooms.
-        0x3e ListRooms (member -> RoomSummaryItem EndOfList) { after: Option<u64>, at_most: Option<u32> },
         /// Feature `noise`: a message of the Noise handshake, in place of Prove and Ready.
         0x74 Handshake (direct) { message: Handshake },
         /// Feature `noise`: a frame of this conversation, encrypted.
@@ -49,8 +45,6 @@ messages! {
             author: UserName,
             text: Text,
         },
-        /// Feature `rooms`: an item of ListRooms.
-        0x99 RoomSummaryItem (member) { room: u32, posts: u32, users: Names },
         /// Feature `watch`: somebody posted to a thread that this user watches.
         0xc9 ThreadPost (member) {
             title: Title,

@@ -130,6 +130,14 @@ messages! {
         0x95 BoardItem (member) { number: u32, at_ms: Time, author: UserName, text: Text },
         /// An item of ReadRooms.
         0x96 RoomItem (member) { room: u32, number: u32, at_ms: Time, author: UserName, text: Text },
+        /// An item of ListRooms.
+        0x99 RoomSummaryItem (member) {
+            room: u32,
+            /// How many messages it has.
+            posts: u32,
+            /// All members, the creator first.
+            users: Names,
+        },
     }
 
     /// What the server says unasked, with the tag 0.

@@ -121,6 +121,8 @@ messages! {
         0x35 Unblock (member -> Done) { user: UserName, key: Option<Key> },
         /// All messages up to this number have arrived. No activity.
         0x36 AckMessages (member) { up_to: u64 },
+        /// From here on LoggedIn and LoggedOut come, or don't, whatever the hello said.
+        0x37 SetPresence (member -> Done) { on: bool },
         /// Posts a message to the board.
         0x38 PostToBoard (member -> Posted) { text: Text, key: Option<Key> },
         /// Lists who else is online, with addresses.
@@ -140,6 +142,8 @@ messages! {
             later_than_ms: Option<Time>,
             after: Option<u64>,
             at_most: Option<u32>,
+            /// Only messages with this number or a higher one.
+            from: Option<u32>,
         },
         /// Lists messages of one's rooms, room by room.
         0x3d ReadRooms (member -> RoomItem EndOfList) {
@@ -152,6 +156,8 @@ messages! {
             /// Only messages with this number or a higher one.
             from: Option<u32>,
         },
+        /// Lists one's rooms, oldest first.
+        0x3e ListRooms (member -> RoomSummaryItem EndOfList) { after: Option<u64>, at_most: Option<u32> },
         /// Asks a user for a private conversation.
         0x50 AskPrivate (member -> Asked) {
             user: UserName,

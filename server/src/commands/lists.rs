@@ -1,4 +1,4 @@
-//! LST, RDT, `whoelse`, `whoelsesince`, ATU and RDM: what a list shows is fixed here; its rows are made as the socket
+//! LST, RDT, `whoelse`, `whoelsesince`, ATU, RDM and `rooms`: what a list shows is fixed here; its rows are made as the socket
 //! drains.
 
 use forum_common::text::Rejection;
@@ -29,16 +29,29 @@ pub(super) fn rows_of(
             (Rows::Users(online(Some(since_ms))), after, at_most)
         }
         Request::ListActive { after, at_most } => (Rows::Active(online(None)), after, at_most),
-        Request::ReadBoard { later_than_ms, after, at_most } => {
-            (Rows::Board(History::later(&forum.board, later_than_ms)), after, at_most)
+        Request::ReadBoard { later_than_ms, after, at_most, from } => {
+            let mut history = History::later(&forum.board, later_than_ms);
+            history.skip_past(from.map_or(0, |from| from.saturating_sub(1).into()));
+            (Rows::Board(history), after, at_most)
         }
         Request::ReadRooms { later_than_ms, after, at_most, room, from } => {
-            let filter = RoomsFilter { later_than_ms, room: room.map(RoomId), from };
-            (Rows::Rooms(forum.rooms.posts(asker, filter)), after, at_most)
+            let room = room.map(RoomId);
+            if let Some(Err(no)) = room.map(|room| member_of(view, asker, room)) {
+                return Some(Err(no));
+            }
+            let filter = RoomsFilter { later_than_ms, room, from };
+            (Rows::RoomPosts(forum.rooms.posts(asker, filter)), after, at_most)
         }
+        Request::ListRooms { after, at_most } => (Rows::Rooms(forum.rooms.of(asker)), after, at_most),
         _ => return None,
     };
     Some(Ok((rows, Page { after, at_most })))
+}
+
+/// Only members read a room.
+fn member_of(view: View<'_>, asker: AccountId, room: RoomId) -> Result<(), Rejection> {
+    let room = view.forum.rooms.get(room).ok_or(Rejection::NoSuchRoom)?;
+    if room.has(asker) { Ok(()) } else { Err(Rejection::NotInRoom) }
 }
 
 fn read_thread(view: View<'_>, title: &str, range: Option<(u32, u32)>) -> Result<Rows, Rejection> {

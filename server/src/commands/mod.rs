@@ -305,6 +305,10 @@ impl<J: Journal> Core<J> {
             Request::ChangePassword { old, new, confirmation } => {
                 self.change_password(id, tag, account, old, new, confirmation)
             }
+            Request::SetPresence { on } => {
+                self.set_presence(id, tag, on);
+                Ok(())
+            }
             Request::RelayText { link, text } => self.relay_text(id, tag, account, link, text),
             Request::LogOut => {
                 self.done(id, tag, Answer::Goodbye);

@@ -1,9 +1,9 @@
 //! The messenger's commands: to one, to all, who is there, and who is to be heard.
 
 use forum_common::names::{Text, UserName};
-use forum_common::text::Rejection;
 use forum_common::text::rejections::SelfDeed;
-use forum_common::wire::{Closing, Limit, Notice};
+use forum_common::text::{Answer, Rejection};
+use forum_common::wire::{Closing, Limit, Notice, Tag};
 
 use super::View;
 use crate::core::Core;
@@ -62,6 +62,12 @@ pub(crate) struct LoggedIn<'a> {
 }
 
 impl<J: Journal> Core<J> {
+    /// `presence`: who comes and goes from here on is told, or isn't.
+    pub(super) fn set_presence(&mut self, id: ConnectionId, tag: Tag, on: bool) {
+        self.outbox.set_presence(id, on);
+        self.done(id, tag, Answer::Presence { on });
+    }
+
     /// Shows everybody what somebody says to all.
     pub(crate) fn tell_broadcast(&mut self, author: AccountId, at_ms: u64, text: &Text, hidden_from: &Users) {
         let from = self.forum.name_of(author);

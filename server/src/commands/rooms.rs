@@ -96,8 +96,7 @@ impl<J: Journal> Core<J> {
 
     /// The names of a room's members with one space between them, as the wire has them.
     pub(crate) fn member_names(&self, room: RoomId) -> String {
-        let members = self.forum.rooms.get(room).map_or(&[][..], |room| &room.members);
-        members.iter().map(|member| self.forum.name_of(*member).as_str()).collect::<Vec<_>>().join(" ")
+        self.forum.rooms.get(room).map_or_else(String::new, |room| self.forum.names_of(&room.members))
     }
 
     fn members(&self, room: RoomId) -> Arc<[AccountId]> {

@@ -7,8 +7,8 @@ use forum_common::wire::{Reply, Tag};
 
 use crate::core::listings::Pinned;
 use crate::forum::{
-    Forum, History, Item, OnlineListing, Post, RoomId, RoomsListing, Sequence, ThreadId, ThreadListing,
-    ThreadRow, ThreadsListing, TimedPost,
+    Forum, History, Item, OnlineListing, Post, RoomId, RoomSummaries, RoomsListing, Sequence, ThreadId,
+    ThreadListing, ThreadRow, ThreadsListing, TimedPost,
 };
 use crate::planted::{Bug, planted};
 
@@ -35,7 +35,9 @@ pub enum Rows {
     /// RDM b.
     Board(History),
     /// RDM s.
-    Rooms(RoomsListing),
+    RoomPosts(RoomsListing),
+    /// `rooms`.
+    Rooms(RoomSummaries),
 }
 
 /// The answer to a request for a list.
@@ -49,7 +51,7 @@ pub struct Listing {
     /// What names the last that was.
     last: u64,
     /// What the present item shows and nothing else holds.
-    address: String,
+    words: String,
     post: Option<TimedPost>,
     row: Option<ThreadRow>,
 }
@@ -66,9 +68,10 @@ impl Listing {
                 Rows::Thread(_, rows) => rows.skip_past(after),
                 Rows::Users(rows) | Rows::Active(rows) => rows.skip_past(after),
                 Rows::Board(rows) => rows.skip_past(after),
-                Rows::Rooms(rows) => {
+                Rows::RoomPosts(rows) => {
                     rows.skip_past(RoomId((after >> 32) as u32), after & u64::from(u32::MAX))
                 }
+                Rows::Rooms(rows) => rows.skip_past(after),
             }
         }
         // A page has at least one item, or who asks for page after page would never come to the end.
@@ -78,7 +81,7 @@ impl Listing {
             rows.limit((left as usize).saturating_add(1));
         }
         let last = page.after.unwrap_or(0);
-        Self { tag, rows, left, last, address: String::new(), post: None, row: None }
+        Self { tag, rows, left, last, words: String::new(), post: None, row: None }
     }
 
     /// What it keeps in memory that may be gone elsewhere.
@@ -91,6 +94,7 @@ impl Listing {
             }
             Rows::Users(rows) | Rows::Active(rows) => Pinned::own(rows.bytes()),
             Rows::Board(rows) => Pinned::own(rows.bytes()),
+            Rows::RoomPosts(rows) => Pinned::own(rows.bytes()),
             Rows::Rooms(rows) => Pinned::own(rows.bytes()),
         }
     }
@@ -179,9 +183,9 @@ impl Listing {
             }
             Rows::Active(rows) => {
                 let (place, user) = rows.next_online()?;
-                self.address = user.address.to_string();
+                self.words = user.address.to_string();
                 let (name, udp_port, since_ms) = (name(user.account), user.udp_port, user.since_ms);
-                (place, Reply::ActiveUserItem { name, address: &self.address, udp_port, since_ms })
+                (place, Reply::ActiveUserItem { name, address: &self.words, udp_port, since_ms })
             }
             Rows::Board(rows) => {
                 let (number, post) = rows.next_post()?;
@@ -189,6 +193,12 @@ impl Listing {
                 (number.into(), Reply::BoardItem { number, at_ms, author, text: &post.text })
             }
             Rows::Rooms(rows) => {
+                let room = rows.next_room()?;
+                self.words = forum.names_of(&room.members);
+                let (id, posts) = (room.id.0, room.posts);
+                (id.into(), Reply::RoomSummaryItem { room: id, posts, users: &self.words })
+            }
+            Rows::RoomPosts(rows) => {
                 let (room, number, post) = rows.next_post()?;
                 let post = self.post.insert(post);
                 let (room, at_ms, author) = (room.0, post.at_ms, name(post.author));

@@ -115,7 +115,6 @@ impl Outbox {
     }
 
     /// Whether the user hears from now on who comes and goes. What it was told of that and not sent is dropped if not.
-    #[cfg_attr(not(test), expect(dead_code, reason = "no request asks for it yet"))]
     pub(crate) fn set_presence(&mut self, id: ConnectionId, presence: bool) {
         let Some(output) = open(&mut self.outputs, id) else { return };
         if output.at() == NEVER || output.hears_presence() == presence {

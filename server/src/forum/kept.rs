@@ -241,6 +241,11 @@ impl Kept {
         &self.accounts[account].name
     }
 
+    /// The names of these accounts with one space between them, as the wire has them.
+    pub fn names_of(&self, accounts: &[AccountId]) -> String {
+        accounts.iter().map(|account| self.name_of(*account).as_str()).collect::<Vec<_>>().join(" ")
+    }
+
     /// Every file that the state names, with its thread's title.
     pub fn files(&self) -> impl Iterator<Item = (&Title, &Upload)> {
         self.threads

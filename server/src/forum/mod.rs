@@ -48,7 +48,7 @@ pub use online::{ListedUser, Online, OnlineListing, OnlineUser, SessionId};
 pub use passing::{LinkRequest, Passing, TakeOver};
 pub use record::{Record, Records, RestoreError, Restorer};
 pub use refused::{PostAction, Refused};
-pub use rooms::{History, Room, RoomId, Rooms, RoomsFilter, RoomsListing, TimedPost};
+pub use rooms::{History, Room, RoomId, RoomSummaries, Rooms, RoomsFilter, RoomsListing, TimedPost};
 pub use sequence::{CHUNK_MEMBERS_MAX, Sequence};
 pub use threads::{
     Item, ItemId, Post, Thread, ThreadId, ThreadListing, ThreadRow, Threads, ThreadsListing, Upload,

@@ -85,6 +85,16 @@ impl Rooms {
         RoomsListing { rooms: wanted.filter_map(posts_of).collect(), history: None, filter, skip: None }
     }
 
+    /// The rooms of `user`, oldest first, as they are now.
+    pub fn of(&self, user: AccountId) -> RoomSummaries {
+        let mine = self.by_user.get(&user).into_iter().flatten();
+        let summary = |id: &RoomId| {
+            let room = self.by_id.get(id)?;
+            Some(RoomSummary { id: *id, members: Arc::clone(&room.members), posts: room.posts.len() as u32 })
+        };
+        RoomSummaries { rooms: mine.filter_map(summary).collect() }
+    }
+
     pub(super) fn create(&mut self, members: Arc<[AccountId]>) -> RoomId {
         let id = RoomId(self.by_id.len() as u32 + 1);
         self.by_members.insert(sorted(&members), id);
@@ -107,6 +117,42 @@ fn sorted(members: &[AccountId]) -> Arc<[AccountId]> {
     let mut members = members.to_vec();
     members.sort_unstable();
     members.into()
+}
+
+/// What a list of rooms says of one.
+#[derive(Debug)]
+pub struct RoomSummary {
+    /// Its number.
+    pub id: RoomId,
+    /// Everybody in it, the creator first.
+    pub members: Arc<[AccountId]>,
+    /// How many messages it has.
+    pub posts: u32,
+}
+
+/// A user's rooms being listed.
+#[derive(Debug)]
+pub struct RoomSummaries {
+    rooms: VecDeque<RoomSummary>,
+}
+
+impl RoomSummaries {
+    /// What it keeps in memory: members never change, and are shared with the rooms.
+    pub fn bytes(&self) -> usize {
+        self.rooms.len() * size_of::<RoomSummary>()
+    }
+
+    /// Leaves out all rooms up to this number.
+    pub fn skip_past(&mut self, id: u64) {
+        while self.rooms.front().is_some_and(|room| u64::from(room.id.0) <= id) {
+            self.rooms.pop_front();
+        }
+    }
+
+    /// The next room; none at the end.
+    pub fn next_room(&mut self) -> Option<RoomSummary> {
+        self.rooms.pop_front()
+    }
 }
 
 /// Which messages of rooms are wanted.

@@ -61,7 +61,7 @@ fn every_word_becomes_its_command() {
     assert_eq!(asked("SRM one hi"), Request::PostToRoom { room: 0, text: "hi", key: None });
     for time in ["1 Jun 2022 05:50:01", " 2022-06-01T05:50:01Z  ", "10m"] {
         let later_than_ms = Some(NOW_MS - 600_000);
-        let board = Request::ReadBoard { later_than_ms, after: None, at_most: None };
+        let board = Request::ReadBoard { later_than_ms, after: None, at_most: None, from: None };
         assert_eq!(asked(&format!("RDM b {time}")), board);
         let rooms = Request::ReadRooms { later_than_ms, after: None, at_most: None, room: None, from: None };
         assert_eq!(asked(&format!("RDM s {time}")), rooms);
@@ -124,6 +124,10 @@ fn a_wrong_number_of_words_shows_the_usage_on_the_next_line() {
         ("RDM x 1 Jun 2022 16:01:20", "RDM", "RDM b|s timestamp"),
         ("RDM B 1 Jun 2022 16:01:20", "RDM", "RDM b|s timestamp"),
         ("RDM 1 Jun 2022 16:01:20", "RDM", "RDM b|s timestamp"),
+        ("presence", "presence", "presence on|off"),
+        ("presence maybe", "presence", "presence on|off"),
+        ("presence on off", "presence", "presence on|off"),
+        ("rooms 1", "rooms", "rooms"),
         ("help a b", "help", "help [command]"),
     ] {
         assert_eq!(refused(line), format!("Incorrect syntax for {word}\nUsage: {usage}"), "{line:?}");
@@ -298,6 +302,10 @@ fn what_has_no_place_on_the_wire_is_refused_here() {
         ("RDM b yesterday", Rejection::InvalidTimestamp),
         ("RDM s 31 Jun 2022 16:00:01", Rejection::InvalidTimestamp),
         ("RDM  s  x y ", Rejection::InvalidTimestamp),
+        ("RDM b #", Rejection::InvalidTimestamp),
+        ("RDM b 1 #1", Rejection::InvalidTimestamp),
+        ("RDM s #1", Rejection::InvalidTimestamp),
+        ("RDM s 1 #1 2", Rejection::InvalidTimestamp),
     ] {
         assert_eq!(parse(line), Err(LineError::Rejected(rejection)), "{line}");
     }

@@ -24,7 +24,7 @@ const THREADS: Request<'_> = Request::ListThreads { after: None, at_most: None }
 const WHO_ELSE: Request<'_> = Request::WhoElse { after: None, at_most: None };
 const WHO_ELSE_SINCE: Request<'_> = Request::WhoElseSince { seconds: 5, after: None, at_most: None };
 const ACTIVE: Request<'_> = Request::ListActive { after: None, at_most: None };
-const BOARD: Request<'_> = Request::ReadBoard { later_than_ms: None, after: None, at_most: None };
+const BOARD: Request<'_> = Request::ReadBoard { later_than_ms: None, after: None, at_most: None, from: None };
 const ROOMS: Request<'_> =
     Request::ReadRooms { later_than_ms: None, after: None, at_most: None, room: None, from: None };
 const READ: Request<'_> =

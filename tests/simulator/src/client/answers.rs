@@ -63,7 +63,8 @@ impl Client {
             | OwnedRequest::WhoElseSince { after, .. }
             | OwnedRequest::ListActive { after, .. }
             | OwnedRequest::ReadBoard { after, .. }
-            | OwnedRequest::ReadRooms { after, .. } => *after = Some(next),
+            | OwnedRequest::ReadRooms { after, .. }
+            | OwnedRequest::ListRooms { after, .. } => *after = Some(next),
             _ => return,
         }
         if self.connection.as_ref().is_some_and(|connection| connection.phase == Phase::Member) {

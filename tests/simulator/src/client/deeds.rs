@@ -119,8 +119,10 @@ impl Client {
                 OwnedRequest::ReadThread { title, range, after, at_most, last: None, unread: None }
             }
             Deed::ReadHistory if self.rng.chance(500) => {
-                OwnedRequest::ReadBoard { later_than_ms, after, at_most }
+                let from = self.rng.chance(200).then(|| self.rng.between(0, 4) as u32);
+                OwnedRequest::ReadBoard { later_than_ms, after, at_most, from }
             }
+            Deed::ReadHistory if self.rng.chance(200) => OwnedRequest::ListRooms { after, at_most },
             Deed::ReadHistory => {
                 let room = self.rng.chance(300).then(|| self.rng.between(1, 3) as u32);
                 let from = self.rng.chance(200).then(|| self.rng.between(1, 4) as u32);

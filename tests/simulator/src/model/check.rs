@@ -83,7 +83,7 @@ impl State {
         }
     }
 
-    fn check_room(&self, actor: Option<User>, room: u32) -> Result<(), No> {
+    pub(super) fn check_room(&self, actor: Option<User>, room: u32) -> Result<(), No> {
         let place = (room as usize).checked_sub(1).ok_or(No::plain(Refusal::NoSuchRoom))?;
         let room = self.rooms.get(place).ok_or(No::plain(Refusal::NoSuchRoom))?;
         match actor.is_some_and(|actor| room.members.contains(&actor)) {

@@ -47,10 +47,12 @@ impl State {
             Request::WhoElse { .. } => self.users(user, None),
             Request::WhoElseSince { .. } => self.users(user, Some(0)),
             Request::ListActive { .. } => self.active(user),
-            Request::ReadBoard { later_than_ms, .. } => self.board_rows(later_than_ms),
+            Request::ReadBoard { later_than_ms, from, .. } => self.board_rows(later_than_ms, from),
             Request::ReadRooms { later_than_ms, room, from, .. } => {
+                room.map_or(Ok(()), |room| self.check_room(Some(user), room))?;
                 self.room_rows(user, later_than_ms, room, from)
             }
+            Request::ListRooms { .. } => self.room_summaries(user),
             _ => Vec::new(),
         })
     }
@@ -129,9 +131,22 @@ impl State {
             .collect()
     }
 
-    fn board_rows(&self, later_than_ms: Option<u64>) -> Vec<Row> {
+    fn room_summaries(&self, user: User) -> Vec<Row> {
+        let mine = self.rooms.iter().zip(1..).filter(|(room, _)| room.members.contains(&user));
+        mine.map(|(room, id)| {
+            let names: Vec<String> =
+                room.members.iter().map(|member| self.name(*member).to_string()).collect();
+            let (posts, users) = (room.posts.len() as u32, names.join(" "));
+            (u64::from(id), OwnedReply::RoomSummaryItem { room: id, posts, users })
+        })
+        .collect()
+    }
+
+    fn board_rows(&self, later_than_ms: Option<u64>, from: Option<u32>) -> Vec<Row> {
         let numbered = self.board.iter().zip(1..);
-        let later = numbered.filter(|(post, _)| is_later(post.at_ms, later_than_ms));
+        let later = numbered.filter(|(post, number)| {
+            is_later(post.at_ms, later_than_ms) && from.is_none_or(|from| *number >= from)
+        });
         later
             .map(|(post, number)| {
                 let (author, text) = (self.name(post.author).to_string(), post.text.to_string());

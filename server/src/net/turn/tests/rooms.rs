@@ -73,7 +73,7 @@ fn after_a_clock_that_was_ahead_each_message_is_found_from_the_last_time_seen() 
     for (number, second) in [(2, 40), (3, 41), (4, 42)] {
         // 1 Jan 1970 01:16:40 is second 4,600.
         let later_than_ms = Some((4_560 + second) * 1_000);
-        let read_later = Request::ReadBoard { later_than_ms, after: None, at_most: None };
+        let read_later = Request::ReadBoard { later_than_ms, after: None, at_most: None, from: None };
         assert_eq!(stage.ask(&mut yoda, 5, &read_later), ["5 EndOfList"]);
         let at = format!("1 Jan 1970 01:16:{}", second + 1);
         let answer = done(6, &format!("Broadcast message, #{number} broadcast at {at}."));

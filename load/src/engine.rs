@@ -29,7 +29,7 @@ use crate::live::Live;
 use crate::meter::Meter;
 use crate::outcome::{GeneratorUse, Outcome};
 use crate::pacing::{Pace, Schedule};
-use crate::server_use::Snapshot;
+use crate::server_watch::Watch;
 use crate::target::Target;
 use crate::work::Work;
 use asking::{Asking, Wait};
@@ -98,7 +98,7 @@ pub struct Engine<'a> {
     /// Requests that may still be made.
     left: u64,
     fan: Option<Fan>,
-    server: (Option<u32>, Option<Snapshot>),
+    server: (Option<u32>, Option<Watch>),
     generator: GeneratorUse,
     /// Connections that are to be made again, and when.
     remake: VecDeque<(u64, usize)>,

@@ -24,6 +24,8 @@ pub mod report;
 pub mod run;
 pub mod search;
 pub mod server_use;
+pub mod server_watch;
+pub mod setting;
 pub mod sources;
 pub mod stages;
 pub mod target;

@@ -125,6 +125,7 @@ mod tests {
             p50_ns: 123_456_789,
             p99_ns: 59_999_999_999,
             max_ns: 0,
+            ..Second::default()
         };
         let wide = line(&second, 123_456_789, Some(1_234_567_890), 1_000_000);
         assert!(wide.chars().count() <= COLUMNS_MAX, "{wide}");

@@ -34,6 +34,9 @@ pub struct Meter {
     /// The seconds that are over.
     pub series: Vec<Second>,
     second: Histogram<u64>,
+    /// Of this second: how late requests were written, and how many were due.
+    second_lag: Histogram<u64>,
+    second_offered: u64,
     /// Operations and errors when this second began.
     before: (u64, u64),
     second_ends_ns: u64,
@@ -53,6 +56,8 @@ impl Default for Meter {
             kinds: Kinds::default(),
             series: Vec::new(),
             second: latencies(),
+            second_lag: latencies(),
+            second_offered: 0,
             before: (0, 0),
             second_ends_ns: u64::MAX,
         }
@@ -88,6 +93,17 @@ impl Meter {
     pub fn offer(&mut self, due_ns: u64, requests: u64) {
         if due_ns >= self.start_ns {
             self.counts.offered += requests;
+            self.offer_in_second(due_ns, requests);
+        }
+    }
+
+    /// What is due belongs to the second that it is due in, also when that is over: it may be sent late.
+    #[inline]
+    fn offer_in_second(&mut self, due_ns: u64, requests: u64) {
+        self.close_seconds(due_ns);
+        match self.series.get_mut(((due_ns - self.start_ns) / SECOND_NS) as usize) {
+            Some(second) => second.offered += requests,
+            None => self.second_offered += requests,
         }
     }
 
@@ -124,6 +140,7 @@ impl Meter {
     pub fn sent(&mut self, due_ns: u64, lag_ns: u64) {
         if due_ns >= self.start_ns {
             self.lag.saturating_record(lag_ns.max(1));
+            self.second_lag.saturating_record(lag_ns.max(1));
         }
     }
 
@@ -159,6 +176,7 @@ impl Meter {
     /// lag, too.
     pub fn miss(&mut self, due_ns: u64, requests: u64, now_ns: u64, own_fault: bool) {
         self.counts.offered += requests;
+        self.offer_in_second(due_ns, requests);
         self.counts.missed += self.wait_in_vain(due_ns, requests, now_ns);
         if own_fault {
             self.lag.saturating_record_n(now_ns.saturating_sub(due_ns).max(1), requests);
@@ -215,7 +233,9 @@ impl Meter {
         self.end_ns = self.end_ns.min(now_ns);
         self.close_seconds(self.end_ns);
         let (operations, errors) = self.before;
-        if self.is_running() && (self.counts.operations > operations || self.counts.errors() > errors) {
+        let has_news =
+            self.counts.operations > operations || self.counts.errors() > errors || self.second_offered > 0;
+        if self.is_running() && has_news {
             self.close_second(self.end_ns);
         }
         self.second_ends_ns = u64::MAX;
@@ -227,12 +247,15 @@ impl Meter {
         let at = |quantile| if self.second.is_empty() { 0 } else { self.second.value_at_quantile(quantile) };
         self.series.push(Second {
             at: (end_ns - self.start_ns) as f64 / 1e9,
+            offered: std::mem::take(&mut self.second_offered),
             operations: self.counts.operations - operations,
             errors: self.counts.errors() - errors,
             p50_ns: at(0.50),
             p99_ns: at(0.99),
             max_ns: self.second.max(),
+            lag_p99_ns: if self.second_lag.is_empty() { 0 } else { self.second_lag.value_at_quantile(0.99) },
         });
+        self.second_lag.reset();
         self.latency.add(&self.second).expect("both have the same bounds");
         self.second.reset();
         self.before = (self.counts.operations, self.counts.errors());
@@ -251,6 +274,8 @@ pub fn merge_series(sum: &mut Vec<Second>, part: &[Second]) {
         let weighted = whole.p50_ns as f64 * left + second.p50_ns as f64 * right;
         whole.p50_ns = (weighted / (left + right).max(1.0)) as u64;
         whole.at = whole.at.max(second.at);
+        whole.offered += second.offered;
+        whole.lag_p99_ns = whole.lag_p99_ns.max(second.lag_p99_ns);
         whole.operations += second.operations;
         whole.errors += second.errors;
         whole.p99_ns = whole.p99_ns.max(second.p99_ns);
@@ -324,6 +349,21 @@ mod tests {
             .map(|kind| (kind.operations, kind.errors, kind.latency.len(), kind.censored.len()))
             .collect();
         assert_eq!(seen, [(1, 0, 2, 0), (0, 2, 2, 2)]);
+    }
+
+    #[test]
+    fn what_is_offered_belongs_to_the_second_that_it_was_due_in() {
+        let mut meter = Meter::default();
+        meter.start(0, 3 * SECOND_NS);
+        meter.offer(SECOND_NS / 2, 1);
+        meter.answer(Asked::at(0), 2 * SECOND_NS + 1);
+        // Both were held up.
+        meter.offer(SECOND_NS - 1, 2);
+        meter.offer(SECOND_NS, 3);
+        meter.offer(2 * SECOND_NS + 2, 4);
+        meter.end(3 * SECOND_NS);
+        meter.miss(3 * SECOND_NS - 1, 5, 3 * SECOND_NS, false);
+        assert_eq!(meter.series.iter().map(|second| second.offered).collect::<Vec<_>>(), [3, 3, 9]);
     }
 
     #[test]

@@ -7,6 +7,7 @@ use hdrhistogram::Histogram;
 use serde::{Deserialize, Serialize};
 
 use crate::search::StepResult;
+use crate::setting::Setting;
 
 /// Latencies are counted in nanoseconds, up to a minute, to three digits.
 const LATENCY_NS_MAX: u64 = 60_000_000_000;
@@ -20,6 +21,8 @@ pub fn latencies() -> Histogram<u64> {
 /// Everything that was counted between the end of the warm-up and the end of the run.
 #[derive(Debug, Clone)]
 pub struct Outcome {
+    /// When, where and by what command.
+    pub setting: Setting,
     /// The scenario's name, as on the command line.
     pub scenario: String,
     /// Who was asked: its protocol and address.
@@ -161,10 +164,12 @@ pub struct KindUse {
 }
 
 /// One second of a run.
-#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, Deserialize)]
 pub struct Second {
     /// Seconds since the end of the warm-up, at its end.
     pub at: f64,
+    /// Requests that were due in it.
+    pub offered: u64,
     /// Operations in it.
     pub operations: u64,
     /// Errors in it.
@@ -175,6 +180,8 @@ pub struct Second {
     pub p99_ns: u64,
     /// The longest.
     pub max_ns: u64,
+    /// How late 99 % of the requests left that were written in it; 0 in a closed loop.
+    pub lag_p99_ns: u64,
 }
 
 /// What forum-load itself used in the measured time.
@@ -190,7 +197,7 @@ pub struct GeneratorUse {
 }
 
 /// What the server's process used while it was measured, all threads together.
-#[derive(Debug, Clone, Copy, PartialEq)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct ServerUse {
     /// Its process id.
     pub pid: u32,
@@ -205,6 +212,19 @@ pub struct ServerUse {
     pub memory_bytes_before: u64,
     /// The same at the end.
     pub memory_bytes_after: u64,
+    /// From second to second.
+    pub series: Vec<ServerMoment>,
+}
+
+/// What a look at the server's process has shown.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct ServerMoment {
+    /// Seconds since it was looked at first.
+    pub at: f64,
+    /// Cores that it used since the last look.
+    pub cores: f64,
+    /// Its anonymous memory.
+    pub memory_bytes: u64,
 }
 
 impl ServerUse {

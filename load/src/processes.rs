@@ -27,7 +27,9 @@ use crate::meter::merge_series;
 use crate::outcome::{Counts, GeneratorUse, KindUse, Outcome, latencies};
 use crate::output;
 use crate::run::Finished;
-use crate::server_use::{Snapshot, listening_process};
+use crate::server_use::listening_process;
+use crate::server_watch::Watch;
+use crate::setting::Setting;
 use crate::target::Target;
 use crate::work::Work;
 
@@ -80,24 +82,21 @@ impl Drop for Part {
 pub fn run(arguments: &Arguments) -> Result<Finished, String> {
     let target = Target::find(&arguments.server, &arguments.tls)?;
     let pid = arguments.server_pid.or_else(|| listening_process(target.address));
-    let look = || pid.and_then(Snapshot::of);
-    let mut before = look();
+    let mut watch = Watch::start(pid);
     let signals = Signals::new([SIGINT, SIGTERM]).map_err(|error| error.to_string())?;
     let parts: Result<Vec<Part>, _> = (0..arguments.processes).map(Part::start).collect();
     let mut parts = parts.map_err(|error| error.to_string())?;
     let inputs = parts.iter_mut().map(|part| part.child.stdin.take().expect("it was asked for")).collect();
     let inputs = Arc::new(Mutex::new(inputs));
     pass_on_interrupts(signals, Arc::clone(&inputs));
-    let sum = run_parts(arguments, &mut parts, &inputs, &mut || before = look(), &look);
+    let sum = run_parts(arguments, &mut parts, &inputs, &mut watch, pid);
     // From now on nobody uses what is to be removed.
     if sum.is_err() {
         tell_all(&inputs, "stop");
     }
     (0..GOES).for_each(|_| tell_all(&inputs, "go"));
     wait_for_all(&mut parts);
-    let (mut sum, after) = sum?;
-    sum.outcome.server = before.zip(after).map(|(before, after)| before.until(&after));
-    Ok(sum)
+    sum
 }
 
 /// Lets the parts begin together, and adds up what they have counted; and what the server has used by the end.
@@ -105,23 +104,24 @@ fn run_parts(
     arguments: &Arguments,
     parts: &mut [Part],
     inputs: &Mutex<Vec<ChildStdin>>,
-    look_before: &mut dyn FnMut(),
-    look: &dyn Fn() -> Option<Snapshot>,
-) -> Result<(Finished, Option<Snapshot>), String> {
+    watch: &mut Option<Watch>,
+    pid: Option<u32>,
+) -> Result<Finished, String> {
     await_all(parts)?;
     tell_all(inputs, "go");
     await_all(parts)?;
     if arguments.scenario != Scenario::Connect {
-        look_before();
+        *watch = Watch::start(pid);
     }
     tell_all(inputs, "go");
     await_all(parts)?;
-    let after = look();
+    let server = watch.take().and_then(Watch::stop);
     let mut sum = parts[0].line().and_then(|line| decode(&line, arguments))?;
     for part in &mut parts[1..] {
         add(&mut sum, part.line().and_then(|line| decode(&line, arguments))?);
     }
-    Ok((sum, after))
+    sum.outcome.server = server;
+    Ok(sum)
 }
 
 /// Waits until all parts have removed what they have made, but not for long.
@@ -296,6 +296,7 @@ fn parse(value: &Value, arguments: &Arguments) -> Option<Finished> {
         packed => Some(unpacked(packed)?),
     };
     let outcome = Outcome {
+        setting: Setting::default(),
         scenario: arguments.scenario.name().to_owned(),
         target: format!("{} {}", arguments.protocol.name(), arguments.server),
         options: arguments.options().into_iter().map(|(name, value)| (name.to_owned(), value)).collect(),

@@ -10,6 +10,7 @@ use crate::engine::{Engine, INTERRUPTED};
 use crate::outcome::Outcome;
 use crate::output::{self, Destination};
 use crate::server_use::listening_process;
+use crate::setting::Setting;
 use crate::target::Target;
 use crate::work::Work;
 use crate::{find, processes, report, transfer};
@@ -118,6 +119,13 @@ impl Destinations {
 /// # Errors
 /// A sentence that says why nothing could be measured.
 pub fn run(arguments: &Arguments) -> Result<Finished, String> {
+    let setting = Setting::now();
+    let mut finished = run_scenario(arguments)?;
+    finished.outcome.setting = setting;
+    Ok(finished)
+}
+
+fn run_scenario(arguments: &Arguments) -> Result<Finished, String> {
     let target = Target::find(&arguments.server, &arguments.tls)?;
     make_room(arguments.total().div_ceil(arguments.processes))?;
     if arguments.processes > 1 {

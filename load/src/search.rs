@@ -132,10 +132,10 @@ impl Search {
         }
     }
 
-    /// Whole numbers are easier to repeat by hand.
+    /// Round numbers are easier to repeat by hand.
     fn go_to(&mut self, rate: f64) {
         self.failed_once = false;
-        self.rate = if rate >= 100.0 { rate.round() } else { rate };
+        self.rate = if rate >= 100.0 { rate.round() } else { (rate * 100.0).round() / 100.0 };
     }
 }
 

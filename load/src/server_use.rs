@@ -58,6 +58,7 @@ impl Snapshot {
             system_seconds: cpu * (1.0 - user_share),
             memory_bytes_before: self.memory_bytes,
             memory_bytes_after: end.memory_bytes,
+            series: Vec::new(),
         }
     }
 }

@@ -22,7 +22,9 @@ use crate::engine::{Engine, INTERRUPTED};
 use crate::meter::Meter;
 use crate::outcome::{Counts, GeneratorUse, Outcome};
 use crate::run::Finished;
-use crate::server_use::{Snapshot, listening_process};
+use crate::server_use::listening_process;
+use crate::server_watch::Watch;
+use crate::setting::Setting;
 use crate::target::Target;
 use crate::work::Work;
 
@@ -33,7 +35,6 @@ use crate::work::Work;
 pub fn run(arguments: &Arguments) -> Result<Finished, String> {
     let target = &Target::find(&arguments.server, &arguments.tls)?;
     let pid = arguments.server_pid.or_else(|| listening_process(target.address));
-    let look = || pid.and_then(Snapshot::of);
     let interrupt = Arc::new(Interrupt::default());
     interrupt.obey().map_err(|error| error.to_string())?;
     let mut carriers = Vec::new();
@@ -51,7 +52,7 @@ pub fn run(arguments: &Arguments) -> Result<Finished, String> {
         Some(beside) => Some(pinging(beside, target, arguments.connections)?),
         None => None,
     };
-    let before = look();
+    let mut watch = Watch::start(pid);
     let start = Instant::now();
     let cpu = Cpu::now();
     let log = Arc::new(Log { meter: Mutex::default(), start, interrupt });
@@ -69,13 +70,13 @@ pub fn run(arguments: &Arguments) -> Result<Finished, String> {
             (moved, took)
         }
     });
-    let mut after = None;
+    let mut server = None;
     let pings = engine.as_mut().map(|engine| {
-        let outcome = engine.measure(&mut || after = look());
+        let outcome = engine.measure(&mut || server = watch.take().and_then(Watch::stop));
         engine.finished(outcome)
     });
     let ((bytes, carriers), took) = moved.join().map_err(|_| "a transfer has failed")?;
-    let after = after.or_else(look);
+    let server = server.or_else(|| watch.take()?.stop());
     let (cpu_seconds, _) = Cpu::now().since(&cpu);
     log.meter().end(took.as_nanos() as u64);
     let lost_all = arguments.direction != Direction::None && carriers.is_empty() && !log.is_interrupted();
@@ -86,7 +87,7 @@ pub fn run(arguments: &Arguments) -> Result<Finished, String> {
     let meter = log.meter();
     let mut outcome = outcome(arguments, &meter, bytes, took);
     outcome.generator.cpu_seconds = cpu_seconds;
-    outcome.server = before.zip(after).map(|(before, after)| before.until(&after));
+    outcome.server = server;
     let files = Finished { outcome, texts: meter.texts.clone(), deliveries: 0, lost_all };
     let interrupted = log.is_interrupted();
     pings.map_or(files.clone(), |pings| beside_files(files, pings)).or_interrupted(interrupted)
@@ -246,6 +247,7 @@ fn move_all(arguments: &Arguments, carriers: Vec<Carrier>, log: &Log) -> (u64, V
 
 fn outcome(arguments: &Arguments, meter: &Meter, bytes: u64, took: Duration) -> Outcome {
     Outcome {
+        setting: Setting::default(),
         scenario: arguments.scenario.name().to_owned(),
         target: format!("{} {}", arguments.protocol.name(), arguments.server),
         options: arguments.options().into_iter().map(|(name, value)| (name.to_owned(), value)).collect(),

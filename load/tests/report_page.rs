@@ -1,9 +1,12 @@
 //! The page about a run: well-formed whatever was measured, and complete without anything beside it.
 #![forbid(unsafe_code)]
 
-use forum_load::outcome::{Counts, Found, GeneratorUse, Outcome, Second, ServerUse, Step, latencies};
+use forum_load::outcome::{
+    Counts, Found, GeneratorUse, Outcome, Second, ServerMoment, ServerUse, Step, latencies,
+};
 use forum_load::report;
 use forum_load::search::StepResult;
+use forum_load::setting::Setting;
 use roxmltree::{Document, Node, ParsingOptions};
 
 /// A run of so many seconds, with ten operations in each.
@@ -20,9 +23,11 @@ fn run(seconds: u32) -> Outcome {
             p50_ns: 90_000,
             p99_ns: 300_000,
             max_ns: 500_000,
+            ..Second::default()
         });
     }
     Outcome {
+        setting: Setting { command: "forum-load ping".to_owned(), ..Setting::default() },
         scenario: "ping".to_owned(),
         target: "forum 127.0.0.1:12345".to_owned(),
         options: [("connections".to_owned(), "100".to_owned())].into(),
@@ -47,13 +52,15 @@ fn run(seconds: u32) -> Outcome {
             system_seconds: 0.25,
             memory_bytes_before: 1 << 20,
             memory_bytes_after: 2 << 20,
+            series: Vec::new(),
         }),
     }
 }
 
 /// One second in which nothing was answered and ten requests were lost.
 fn unanswered() -> Outcome {
-    let second = Second { at: 1.0, operations: 0, errors: 10, p50_ns: 0, p99_ns: 0, max_ns: 0 };
+    let second =
+        Second { at: 1.0, operations: 0, errors: 10, p50_ns: 0, p99_ns: 0, max_ns: 0, ..Second::default() };
     Outcome {
         counts: Counts { offered: 10, lost: 10, lost_connections: 10, ..Counts::default() },
         latency: latencies(),
@@ -180,6 +187,20 @@ fn the_steps_of_a_search_are_drawn_and_listed() {
         assert_eq!(texts(document, "tr")[2], "2,000/s2,000/s50.0 µs90.0 ms180 msfails");
         assert!(texts(document, "p").contains(&"p99<5ms: highest rate that holds: 1,000 /s".to_owned()));
     });
+}
+
+#[test]
+fn lag_and_what_the_server_used_are_drawn_over_time_and_the_setting_is_told() {
+    let mut outcome = run(3);
+    outcome.series[1].lag_p99_ns = 30_000;
+    let moment = |n: u32| ServerMoment { at: f64::from(n), cores: 0.5, memory_bytes: 1 << 20 };
+    if let Some(server) = &mut outcome.server {
+        server.series = (1..=3000).map(moment).collect();
+    }
+    let drawn = ["Send lag over time", "Server CPU over time", "Server memory over time"];
+    assert_eq!(captions(&outcome)[3..], drawn);
+    assert!(report::html(&outcome).len() < 200_000);
+    with_page(&outcome, |document| assert!(texts(document, "code").contains(&"forum-load ping".to_owned())));
 }
 
 #[test]

@@ -6,15 +6,16 @@ use crate::args::Scenario;
 use crate::outcome::{GeneratorUse, Outcome, ServerUse, latencies};
 use crate::report::share;
 use crate::run::Finished;
-use crate::server_use::Snapshot;
+use crate::server_watch::Watch;
+use crate::setting::Setting;
 
 impl Engine<'_> {
     pub(super) fn look_at_server(&mut self) {
-        self.server.1 = self.server.0.and_then(Snapshot::of);
+        self.server.1 = Watch::start(self.server.0);
     }
 
-    pub(super) fn server_use(&self) -> Option<ServerUse> {
-        Some(self.server.1?.until(&Snapshot::of(self.server.0?)?))
+    pub(super) fn server_use(&mut self) -> Option<ServerUse> {
+        self.server.1.take()?.stop()
     }
 
     /// Notes what this process has used since `before`, `ns` ago.
@@ -34,6 +35,7 @@ impl Engine<'_> {
         let moves_text = matches!(self.arguments.scenario, Scenario::Post | Scenario::Fanout);
         let size = if moves_text { self.arguments.text_bytes() as u64 } else { 0 };
         Outcome {
+            setting: Setting::default(),
             scenario: self.arguments.scenario.name().to_owned(),
             target: format!("{} {}", self.arguments.protocol.name(), self.arguments.server),
             options: self

@@ -4,7 +4,7 @@ use hdrhistogram::Histogram;
 use serde_json::{Map, Value, json as value};
 
 use super::{exact_below, named_latencies, share};
-use crate::outcome::{Found, KindUse, Outcome, Second, ServerUse, Step};
+use crate::outcome::{Found, KindUse, Outcome, Second, ServerMoment, ServerUse, Step};
 use crate::search::StepResult;
 use crate::verdict::Verdict;
 
@@ -20,6 +20,7 @@ pub fn json(outcome: &Outcome) -> Value {
     let per_second = |amount: u64| share(amount as f64, outcome.seconds);
     value!({
         "format": FORMAT,
+        "setting": outcome.setting,
         "valid": !matches!(verdict, Verdict::Invalid(_)),
         "verdict": verdict.said(),
         "scenario": outcome.scenario,
@@ -99,12 +100,19 @@ fn latency(latency: &Histogram<u64>, censored: &Histogram<u64>) -> Option<Value>
 fn second(second: &Second) -> Value {
     value!({
         "at_seconds": second.at,
+        "offered": second.offered,
         "operations": second.operations,
         "errors": second.errors,
         "p50_ns": second.p50_ns,
         "p99_ns": second.p99_ns,
         "max_ns": second.max_ns,
+        "lag_p99_ns": second.lag_p99_ns,
     })
+}
+
+fn server_moment(moment: &ServerMoment) -> Value {
+    let ServerMoment { at, cores, memory_bytes } = moment;
+    value!({ "at_seconds": at, "cores": cores, "memory_bytes": memory_bytes })
 }
 
 fn server_use(outcome: &Outcome, server: &ServerUse) -> Value {
@@ -119,6 +127,7 @@ fn server_use(outcome: &Outcome, server: &ServerUse) -> Value {
         "cores": share(cpu, server.seconds),
         "memory_bytes_before": server.memory_bytes_before,
         "memory_bytes_after": server.memory_bytes_after,
+        "series": server.series.iter().map(server_moment).collect::<Vec<_>>(),
     })
 }
 
@@ -156,6 +165,7 @@ mod tests {
             "seconds",
             "series",
             "server",
+            "setting",
             "target",
             "unanswered",
             "valid",
@@ -168,7 +178,7 @@ mod tests {
         assert_eq!(keys(&full["latency_ns"]), ["max", "mean", "p50", "p90", "p99", "p99.9"]);
         assert_eq!(
             keys(&full["series"][0]),
-            ["at_seconds", "errors", "max_ns", "operations", "p50_ns", "p99_ns"]
+            ["at_seconds", "errors", "lag_p99_ns", "max_ns", "offered", "operations", "p50_ns", "p99_ns"]
         );
         assert_eq!(
             keys(&full["server"]),
@@ -180,6 +190,7 @@ mod tests {
                 "memory_bytes_before",
                 "pid",
                 "seconds",
+                "series",
                 "system_seconds",
                 "user_seconds"
             ]
@@ -190,8 +201,13 @@ mod tests {
     fn the_manual_names_every_key() {
         let manual = include_str!("../../../docs/LOAD.md");
         let full = json(&Outcome { found: Some(samples::found()), ..samples::posts() });
-        let inner = ["errors", "latency_ns", "server", "generator", "find"].map(|key| &full[key]);
-        for object in inner.into_iter().chain([&full, &full["series"][0], &full["find"]["steps"][0]]) {
+        let inner = ["errors", "latency_ns", "server", "generator", "find", "setting"].map(|key| &full[key]);
+        for object in inner.into_iter().chain([
+            &full,
+            &full["series"][0],
+            &full["find"]["steps"][0],
+            &full["server"]["series"][0],
+        ]) {
             for key in keys(object) {
                 assert!(manual.contains(&format!("`{key}`")), "{key} is not in docs/LOAD.md");
             }

@@ -87,8 +87,11 @@ mod tests {
 pub(crate) mod samples {
     //! Outcomes that the tests of all outputs share.
 
-    use crate::outcome::{Counts, Found, GeneratorUse, Outcome, Second, ServerUse, Step, latencies};
+    use crate::outcome::{
+        Counts, Found, GeneratorUse, Outcome, Second, ServerMoment, ServerUse, Step, latencies,
+    };
     use crate::search::StepResult;
+    use crate::setting::Setting;
 
     /// Ten seconds of posts: a thousand operations, from 10 µs to 10 ms in even steps, and a few of each other
     /// fate.
@@ -109,8 +112,10 @@ pub(crate) mod samples {
             p50_ns: 5_000_000,
             p99_ns: 9_900_000,
             max_ns: 10_000_000,
+            ..Second::default()
         };
         Outcome {
+            setting: Setting { date: "2026-01-02 03:04:05 UTC".to_owned(), ..Setting::default() },
             scenario: "post".to_owned(),
             target: "forum 127.0.0.1:12345".to_owned(),
             options: [("connections", "100"), ("pipeline", "32")]
@@ -141,6 +146,7 @@ pub(crate) mod samples {
                 system_seconds: 0.002,
                 memory_bytes_before: 12 << 20,
                 memory_bytes_after: 13 << 20,
+                series: vec![ServerMoment { at: 1.0, cores: 0.5, memory_bytes: 12 << 20 }],
             }),
             generator: GeneratorUse { cpu_seconds: 2.0, busiest: Some(0.2), lag: None },
             found: None,

@@ -48,6 +48,7 @@ pub(super) fn latency_by_percentile(outcome: &Outcome) -> Option<Chart> {
 /// Operations a second, over time.
 pub(super) fn throughput(steps: &[Step]) -> Chart {
     let largest = steps.iter().map(|step| step.operations_per_second).fold(0.0, f64::max);
+    let offered = steps.iter().map(|step| step.offered_per_second).fold(0.0, f64::max);
     let smallest = steps.iter().map(|step| step.operations_per_second).fold(largest, f64::min);
     let summary = format!(
         "Throughput over time: {} to {} operations a second",
@@ -57,14 +58,43 @@ pub(super) fn throughput(steps: &[Step]) -> Chart {
     over_time(Over {
         steps,
         summary,
-        y: Axis::from_zero(largest, units::short_count),
-        y_title: "operations per second",
-        lines: vec![Line {
-            name: "operations",
-            class: "line p50",
-            pieces: unbroken(steps, |step| step.operations_per_second),
-        }],
-        told: |step| format!("{} operations/s", units::rate(step.operations_per_second)),
+        y: Axis::from_zero(largest.max(offered), units::short_count),
+        y_title: "a second",
+        lines: vec![
+            Line {
+                name: "offered",
+                class: "line offered",
+                pieces: unbroken(steps, |step| step.offered_per_second),
+            },
+            Line {
+                name: "achieved",
+                class: "line p50",
+                pieces: unbroken(steps, |step| step.operations_per_second),
+            },
+        ],
+        told: |step| {
+            let [offered, achieved] = [step.offered_per_second, step.operations_per_second].map(units::rate);
+            format!("{achieved} operations/s of {offered} offered")
+        },
+    })
+}
+
+/// How late requests left, over time; nothing in a closed loop.
+pub(super) fn lag_over_time(steps: &[Step]) -> Option<Chart> {
+    let worst = steps.iter().map(|step| step.lag_p99_ns).fold(0.0, f64::max);
+    (worst > 0.0).then(|| {
+        over_time(Over {
+            steps,
+            summary: format!("Send lag over time: p99 at most {}", units::time(worst)),
+            y: Axis::from_zero(worst, |ns| units::short_time(ns, 3)),
+            y_title: "send lag, p99",
+            lines: vec![Line {
+                name: "send lag",
+                class: "line p99",
+                pieces: unbroken(steps, |step| step.lag_p99_ns),
+            }],
+            told: |step| format!("p99 {}", units::time(step.lag_p99_ns)),
+        })
     })
 }
 

@@ -4,6 +4,7 @@
 mod axis;
 mod chart;
 mod figures;
+mod server;
 mod steps;
 mod timeline;
 
@@ -12,6 +13,7 @@ use std::fmt::{self, Display, Write};
 use self::chart::Chart;
 use super::{named_latencies, share, units};
 use crate::outcome::{Counts, Outcome};
+use crate::setting::Setting;
 use crate::verdict::Verdict;
 
 const STYLE: &str = include_str!("style.css");
@@ -46,6 +48,7 @@ fn write_page(page: &mut String, outcome: &Outcome) -> fmt::Result {
 <p>Measured for {measured} after the warm-up.</p>
 "#
     )?;
+    write_setting(page, &outcome.setting)?;
     if let Some(verdict) = Verdict::of(outcome).said() {
         writeln!(page, "<p class=\"verdict\">{}</p>", Escaped(&verdict))?;
     }
@@ -58,6 +61,19 @@ fn write_page(page: &mut String, outcome: &Outcome) -> fmt::Result {
     write_figures(page, outcome)?;
     page.push_str("</main>\n<footer>Made by forum-load.</footer>\n</body>\n</html>\n");
     Ok(())
+}
+
+fn write_setting(page: &mut String, setting: &Setting) -> fmt::Result {
+    let Setting { date, host, machine, version, command } = setting;
+    writeln!(
+        page,
+        "<p>{} on {}: {}. {}.</p>",
+        Escaped(date),
+        Escaped(host),
+        Escaped(machine),
+        Escaped(version)
+    )?;
+    writeln!(page, "<p><code>{}</code></p>", Escaped(command))
 }
 
 fn write_options(page: &mut String, outcome: &Outcome) -> fmt::Result {
@@ -177,6 +193,12 @@ fn write_figures(page: &mut String, outcome: &Outcome) -> fmt::Result {
     write_figure(page, "Throughput over time", &figures::throughput(&steps))?;
     if let Some(chart) = figures::latency_over_time(&steps) {
         write_figure(page, "Latency over time", &chart)?;
+    }
+    if let Some(chart) = figures::lag_over_time(&steps) {
+        write_figure(page, "Send lag over time", &chart)?;
+    }
+    for (title, chart) in outcome.server.iter().flat_map(server::over_time) {
+        write_figure(page, title, &chart)?;
     }
     if let Some(chart) = figures::errors(&steps) {
         write_figure(page, "Errors over time", &chart)?;

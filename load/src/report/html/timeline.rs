@@ -13,8 +13,11 @@ pub(super) struct Step {
     /// Seconds since the end of the warm-up, at both ends.
     pub(super) from: f64,
     pub(super) to: f64,
+    pub(super) offered_per_second: f64,
     pub(super) operations_per_second: f64,
     pub(super) errors_per_second: f64,
+    /// The worst of its seconds.
+    pub(super) lag_p99_ns: f64,
     /// Nothing where there were no operations.
     pub(super) latency: Option<Latency>,
 }
@@ -51,8 +54,10 @@ fn step(before: &[Second], seconds: &[Second]) -> Step {
     Step {
         from,
         to,
+        offered_per_second: per_second(seconds.iter().map(|second| second.offered).sum()),
         operations_per_second: per_second(seconds.iter().map(|second| second.operations).sum()),
         errors_per_second: per_second(seconds.iter().map(|second| second.errors).sum()),
+        lag_p99_ns: seconds.iter().map(|second| second.lag_p99_ns).max().unwrap_or(0) as f64,
         latency: latency(seconds),
     }
 }
@@ -74,7 +79,15 @@ mod tests {
 
     fn second(at: f64, operations: u64) -> Second {
         let ns = operations * 1000;
-        Second { at, operations, errors: operations / 2, p50_ns: ns, p99_ns: 2 * ns, max_ns: 3 * ns }
+        Second {
+            at,
+            operations,
+            errors: operations / 2,
+            p50_ns: ns,
+            p99_ns: 2 * ns,
+            max_ns: 3 * ns,
+            ..Second::default()
+        }
     }
 
     #[test]

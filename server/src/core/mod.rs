@@ -231,7 +231,12 @@ impl<J: Journal> Core<J> {
         self.outbox.open(id);
         info!("#{} {address} Client connected", id.generation);
         if let Some(why) = why {
-            warn!("#{} {address} turned away: {why}", id.generation);
+            match (full, self.settings.connections_max) {
+                (true, limit) => {
+                    warn!("#{} {address} turned away: {limit} connections are the limit", id.generation);
+                }
+                (false, _) => warn!("#{} {address} turned away: too many from its address", id.generation),
+            }
             self.sessions.turn_away(id);
             self.close(id, Closing::ServerFull, why);
         } else {

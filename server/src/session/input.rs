@@ -96,6 +96,10 @@ impl<J: Journal> Core<J> {
         bytes: &[u8],
         share: &mut usize,
     ) -> (usize, Pause) {
+        // Most turns begin like this, and then the socket is read.
+        if bytes.is_empty() {
+            return (0, Pause::Incomplete);
+        }
         let mut start = 0;
         while *share > 0 {
             // Any frame may have ended the connection, or the server.

@@ -1,6 +1,7 @@
 //! Writing: to one connection, and to all who listen, within the limits of what may be unread; who takes nothing, or may
 //! be gone; and what a connection does when output has left.
 
+use std::io;
 use std::time::Duration;
 
 use forum_common::wire::Notice;
@@ -74,22 +75,28 @@ impl<S: Stream, J: Journal, C: Clock> Server<S, J, C> {
     /// Writes what a connection may be sent.
     pub(super) fn flush_one(&mut self, id: ConnectionId) {
         let Some(session) = self.core.sessions.get(id) else { return };
-        let speaks_text = session.text.is_some();
-        if speaks_text {
-            self.core.note_prompt(id);
-        }
-        let Core { outbox, deadlines, time, sessions, settings, .. } = &mut self.core;
-        let text = if speaks_text { sessions.text_mut(id) } else { None };
-        let text = text.map(|text| (text, &settings.zone));
-        let flushed = self.connections.flush(id, outbox, deadlines, text, time.now);
-        if speaks_text {
-            self.core.note_written_mail(id);
-        }
+        let flushed = if session.text.is_some() {
+            self.flush_text(id)
+        } else {
+            let Core { outbox, deadlines, time, .. } = &mut self.core;
+            self.connections.flush(id, outbox, deadlines, None, time.now)
+        };
         self.core.note_output(id);
         match flushed {
             Ok(()) => self.after_flush(id),
             Err(error) => self.core.lost(id, &error),
         }
+    }
+
+    /// The same for a connection that speaks text, which is asked something when all is written.
+    #[cold]
+    fn flush_text(&mut self, id: ConnectionId) -> io::Result<()> {
+        self.core.note_prompt(id);
+        let Core { outbox, deadlines, time, sessions, settings, .. } = &mut self.core;
+        let text = sessions.text_mut(id).map(|text| (text, &settings.zone));
+        let flushed = self.connections.flush(id, outbox, deadlines, text, time.now);
+        self.core.note_written_mail(id);
+        flushed
     }
 
     /// Ends a connection that takes nothing of what waits for it.

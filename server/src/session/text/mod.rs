@@ -59,6 +59,7 @@ pub struct Text {
 impl<J: Journal> Core<J> {
     /// Takes what has come of a connection off the front of `bytes`, frames or lines; says how many bytes that was, and
     /// why it stopped. `ended`: no more will come.
+    #[inline]
     pub(crate) fn take_received(
         &mut self,
         id: ConnectionId,
@@ -66,25 +67,15 @@ impl<J: Journal> Core<J> {
         ended: bool,
         share: &mut usize,
     ) -> (usize, Pause) {
-        let Some(session) = self.sessions.get(id) else { return self.take_frames(id, bytes, share) };
-        match (bytes.first(), &session.text, &session.phase) {
+        match self.sessions.get(id).map(|session| (&session.text, &session.phase, bytes)) {
+            Some((Some(_), ..)) => self.take_text(id, bytes, ended, share),
             // The first byte says what is spoken: a frame's is 0.
-            (Some(first @ 1..), None, Phase::AwaitingHello(_)) => self.begin_text(id, *first),
-            (_, None, _) => return self.take_frames(id, bytes, share),
-            (_, Some(_), _) => {}
+            Some((None, Phase::AwaitingHello(_), [first, ..])) if *first != 0 => {
+                self.begin_text(id, *first);
+                self.take_text(id, bytes, ended, share)
+            }
+            _ => self.take_frames(id, bytes, share),
         }
-        let Some(text) = self.sessions.text_mut(id) else { return (0, Pause::Incomplete) };
-        // Nobody can say that messages have arrived, so they have when the kernel has taken them.
-        if let up_to @ 1.. = std::mem::take(&mut text.mail_sent) {
-            let taken = self.take_ack(id, up_to);
-            debug_assert!(taken.is_ok(), "what was written is there");
-        }
-        let (used, pause) = self.take_lines(id, bytes, ended, share);
-        if let Some(text) = self.sessions.text_mut(id) {
-            text.wants_line = pause == Pause::Incomplete && !ended;
-        }
-        self.outbox.want_flush(id);
-        (used, pause)
     }
 
     fn begin_text(&mut self, id: ConnectionId, first: u8) {
@@ -96,6 +87,28 @@ impl<J: Journal> Core<J> {
         if first == TLS_HANDSHAKE {
             self.break_off(id, "This server does not speak TLS");
         }
+    }
+
+    fn take_text(
+        &mut self,
+        id: ConnectionId,
+        bytes: &[u8],
+        ended: bool,
+        share: &mut usize,
+    ) -> (usize, Pause) {
+        // Nobody can say that messages have arrived, so they have when the kernel has taken them.
+        if let Some(text) = self.sessions.text_mut(id)
+            && let up_to @ 1.. = std::mem::take(&mut text.mail_sent)
+        {
+            let taken = self.take_ack(id, up_to);
+            debug_assert!(taken.is_ok(), "what was written is there");
+        }
+        let (used, pause) = self.take_lines(id, bytes, ended, share);
+        if let Some(text) = self.sessions.text_mut(id) {
+            text.wants_line = pause == Pause::Incomplete && !ended;
+        }
+        self.outbox.want_flush(id);
+        (used, pause)
     }
 
     fn take_lines(

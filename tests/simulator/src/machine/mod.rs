@@ -63,7 +63,7 @@ pub(crate) struct Machine {
     /// How much longer than usual the next commit takes.
     slow_commit: Time,
     /// The process gets no processor before then.
-    astop_until: Time,
+    stopped_until: Time,
     rounds: u32,
 }
 
@@ -141,7 +141,7 @@ impl Machine {
             files_are_due: false,
             sync_is_due: false,
             slow_commit: 0,
-            astop_until: 0,
+            stopped_until: 0,
             rounds: 0,
         }
     }
@@ -236,7 +236,7 @@ impl Machine {
     }
 
     fn poll_after(&mut self, delay: Time) {
-        let at = (self.clock.time() + delay).max(self.astop_until);
+        let at = (self.clock.time() + delay).max(self.stopped_until);
         if self.poll_at.is_none_or(|due| due > at) {
             self.poll_at = Some(at);
             if self.polls.insert(at) {
@@ -300,7 +300,7 @@ impl Machine {
 
     /// The process is stopped until then, and nothing else is.
     pub(crate) fn stop_until(&mut self, until: Time) {
-        self.astop_until = until;
+        self.stopped_until = until;
     }
 
     /// The loop polls, if now is the time.
@@ -313,8 +313,8 @@ impl Machine {
             return;
         }
         self.poll_at = None;
-        if now < self.astop_until {
-            return self.poll_after(self.astop_until - now);
+        if now < self.stopped_until {
+            return self.poll_after(self.stopped_until - now);
         }
         let Some(Running { server, cycle, .. }) = &mut self.running else { return };
         let (events, knocks, is_quiet) = self.kernel.borrow_mut().take_events(plan.spurious);

@@ -54,7 +54,8 @@ impl Request<'_> {
             | Self::WhoElseSince { after, at_most, .. }
             | Self::ListActive { after, at_most }
             | Self::ReadBoard { after, at_most, .. }
-            | Self::ReadRooms { after, at_most, .. } => Some((after, at_most)),
+            | Self::ReadRooms { after, at_most, .. }
+            | Self::ListRooms { after, at_most } => Some((after, at_most)),
             _ => None,
         }
     }

@@ -53,6 +53,7 @@ impl State {
                 self.judge_thread(title)?;
                 self.range(title, range).map(|_| ())
             }
+            Request::ReadRooms { room: Some(room), .. } => self.check_room(Some(user), room),
             Request::Upload { title, file, .. } => {
                 parsed(FileName::parse(file))?;
                 self.judge_thread(title)?;

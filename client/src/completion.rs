@@ -207,7 +207,19 @@ mod tests {
 
     #[test]
     fn every_operand_of_the_table_is_a_word_that_completion_has_judged() {
-        let plain = ["n", "text", "from[-to", "file", "seconds", "b|s", "on|off", "timestamp", "password"];
+        let plain = [
+            "n",
+            "text",
+            "from[-to",
+            "file",
+            "seconds",
+            "b|s",
+            "on|off",
+            "words",
+            "in",
+            "timestamp",
+            "password",
+        ];
         for row in COMMANDS {
             for index in 0.. {
                 let Some(operand) = row.operand(index).filter(|_| index < 8) else { break };

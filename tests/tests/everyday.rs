@@ -1,7 +1,7 @@
 //! What people who live in a terminal would miss beside the assignments' commands.
 #![forbid(unsafe_code)]
 
-use forum_common::wire::Request;
+use forum_common::wire::{OwnedReply, Request};
 use forum_tests::{Server, notice, now_seconds, shown_since};
 
 #[test]
@@ -94,4 +94,80 @@ fn whoami_names_the_user_the_server_and_the_time() {
     let moments = shown_since(before, "UTC");
     let lines = moments.iter().map(|at| format!("yoda at {}, logged in since {at}", server.address()));
     assert!(lines.into_iter().any(|wanted| line == wanted), "{line}");
+}
+
+#[test]
+fn the_last_messages_of_a_thread_are_read_with_the_files_among_and_after_them() {
+    let server = Server::start(&[]);
+    let mut yoda = server.sign_up("yoda");
+    yoda.does("CRT t", "Thread t created");
+    yoda.does("RDT t -20", "Thread t is empty");
+    yoda.put_file("f", b"x");
+    for text in ["a", "b", "c"] {
+        yoda.does(&format!("MSG t {text}"), "Message posted to t thread");
+    }
+    yoda.does("UPD t f", "f uploaded to t thread");
+    yoda.does("RDT t -2", "2 yoda: b");
+    yoda.hears_all(&["3 yoda: c", "yoda uploaded f"]);
+    yoda.does("RDT t -9", "1 yoda: a");
+    yoda.hears_all(&["2 yoda: b", "3 yoda: c", "yoda uploaded f"]);
+    yoda.fails("RDT t -0", "Invalid message number");
+    yoda.fails("RDT u -1", "Thread u does not exist");
+}
+
+#[test]
+fn search_finds_all_words_in_any_case_and_order_the_newest_first() {
+    let server = Server::start(&[]);
+    let mut yoda = server.sign_up("yoda");
+    yoda.does("search force", "Nothing found");
+    for title in ["t", "u"] {
+        yoda.does(&format!("CRT {title}"), &format!("Thread {title} created"));
+    }
+    for (title, text) in [
+        ("t", "Use the Force, Luke"),
+        ("u", "LUKE, feel the force"),
+        ("t", "I am your father"),
+        ("u", "Größe ist nicht alles"),
+    ] {
+        yoda.does(&format!("MSG {title} {text}"), &format!("Message posted to {title} thread"));
+    }
+    yoda.does("search force luke", "u 1 yoda: LUKE, feel the force");
+    yoda.hears("t 1 yoda: Use the Force, Luke");
+    yoda.does("search luke force in t", "t 1 yoda: Use the Force, Luke");
+    yoda.does("search GRÖSSE", "Nothing found");
+    yoda.does("search GRÖßE", "u 2 yoda: Größe ist nicht alles");
+    yoda.fails("search force in nowhere", "Thread nowhere does not exist");
+    yoda.fails("search in nowhere", "Thread nowhere does not exist");
+    yoda.fails("search in t", "Invalid text");
+    yoda.fails_with_usage("search");
+    yoda.does("DLT u 1", "The message has been deleted");
+    yoda.does("search force", "t 1 yoda: Use the Force, Luke");
+}
+
+#[test]
+fn search_shows_the_newest_hundred_and_goes_on_page_by_page() {
+    let server = Server::start(&["--durability", "none"]);
+    let mut yoda = server.user("yoda");
+    for title in ["t", "u"] {
+        yoda.done(&Request::CreateThread { title, key: None });
+    }
+    for number in 0..150 {
+        let title = if number % 3 == 0 { "t" } else { "u" };
+        let text = format!("number {number}");
+        yoda.done(&Request::Post { title, text: &text, key: None });
+    }
+    let search = |after, at_most| Request::Search { words: "number", title: None, after, at_most };
+    let numbers = |items: &[OwnedReply]| -> Vec<(u64, String)> {
+        let item = |item: &OwnedReply| match item {
+            OwnedReply::SearchItem { id, text, .. } => (*id, text.clone()),
+            other => panic!("{other:?}"),
+        };
+        items.iter().map(item).collect()
+    };
+    let newest = numbers(&yoda.list(&search(None, None)));
+    let texts: Vec<&str> = newest.iter().map(|(_, text)| text.as_str()).collect();
+    let wanted: Vec<String> = (50..150).rev().map(|number| format!("number {number}")).collect();
+    assert_eq!(texts, wanted);
+    let page = numbers(&yoda.list(&search(Some(newest[99].0), None)));
+    assert_eq!((page.len(), page[0].1.as_str()), (50, "number 49"));
 }

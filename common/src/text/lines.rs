@@ -28,6 +28,7 @@ enum Of {
         last: Option<u32>,
     },
     Rooms,
+    Found,
 }
 
 /// What one reply adds to a listing.
@@ -60,6 +61,7 @@ impl Listing {
             Request::ReadBoard { .. } => Of::Board,
             Request::ReadRooms { .. } => Of::RoomPosts { last: None },
             Request::ListRooms { .. } => Of::Rooms,
+            Request::Search { .. } => Of::Found,
             _ => return None,
         };
         Some(Self { of, came: false })
@@ -97,6 +99,7 @@ impl Listing {
             Of::ActiveUsers => "no other active user".to_owned(),
             Of::Board | Of::RoomPosts { .. } => "no new message".to_owned(),
             Of::Rooms => "You are in no room".to_owned(),
+            Of::Found => "Nothing found".to_owned(),
         }
     }
 }
@@ -119,6 +122,9 @@ impl Of {
             (Self::Board, Reply::BoardItem { number, author, at_ms, text })
             | (Self::RoomPosts { .. }, Reply::RoomItem { number, author, at_ms, text, .. }) => {
                 format!("#{number}; {author}: {text} at {}.", zone.shown(at_ms))
+            }
+            (Self::Found, Reply::SearchItem { title, number, author, text, .. }) => {
+                format!("{title} {number} {author}: {text}")
             }
             (Self::Rooms, Reply::RoomSummaryItem { room, posts, users }) => {
                 let messages = if posts == 1 { "message" } else { "messages" };

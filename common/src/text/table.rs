@@ -170,13 +170,14 @@ pub static COMMANDS: &[Row] = &[
     Row::new("LST", "", words(0), "list the threads", &[kinds::ListThreads], |_, _| {
         ask(Request::ListThreads { after: None, at_most: None })
     }),
-    Row::new("RDT", "title [from[-to]]", Takes::Words { min: 1, max: 2 }, "read a thread, or some messages of it", &[kinds::ReadThread], |w, _| {
+    Row::new("RDT", "title [from[-to]]", Takes::Words { min: 1, max: 2 }, "read a thread, or some messages of it; the last twenty: RDT title -20", &[kinds::ReadThread], |w, _| {
+        let last = w.get(1).and_then(|word| last(word));
         ask(Request::ReadThread {
             title: w[0],
-            range: w.get(1).map(|word| range(word)),
+            range: w.get(1).filter(|_| last.is_none()).map(|word| range(word)),
             after: None,
             at_most: None,
-            last: None,
+            last,
             unread: None,
         })
     }),
@@ -185,6 +186,10 @@ pub static COMMANDS: &[Row] = &[
     }),
     Row::new("DWN", "title file", words(2), "download a file from a thread", &[kinds::Download], |w, _| {
         Ok(Command::Download { title: w[0], file: w[1] })
+    }),
+    Row::new("search", "words [in title]", then_text(0), "list the newest messages that contain all these words", &[kinds::Search], |w, _| {
+        let (words, title) = words_and_title(w[0]);
+        ask(Request::Search { words, title, after: None, at_most: None })
     }),
     Row::new("RMV", "title", words(1), "remove a thread of yours, with its files", &[kinds::RemoveThread], |w, _| {
         ask(Request::RemoveThread { title: w[0], key: None })
@@ -278,6 +283,23 @@ fn from_number(words: &str, is_board: bool) -> Option<(Option<u32>, u32)> {
     let room = if is_board { None } else { Some(number(words.next()?)) };
     let from = whole_number(words.next()?.strip_prefix('#')?)?;
     words.next().is_none().then(|| (room, u32::try_from(from).unwrap_or(u32::MAX)))
+}
+
+/// `-20`: so many at the end. `-0` is no number of messages.
+fn last(word: &str) -> Option<u32> {
+    let count = whole_number(word.strip_prefix('-')?).filter(|count| *count > 0)?;
+    Some(u32::try_from(count).unwrap_or(u32::MAX))
+}
+
+/// The words that are searched for, and the title at the end if the last word but one is `in`.
+fn words_and_title(typed: &str) -> (&str, Option<&str>) {
+    let typed = typed.trim_matches(' ');
+    let Some((before, title)) = typed.rsplit_once(' ') else { return (typed, None) };
+    let before = before.trim_end_matches(' ');
+    match before.rsplit_once(' ').unwrap_or(("", before)) {
+        (words, "in") => (words.trim_end_matches(' '), Some(title)),
+        _ => (typed, None),
+    }
 }
 
 /// `5`, or `5-9`; anything else becomes a range that no thread has, for the server to refuse in its turn.

@@ -21,13 +21,6 @@ messages! {
         0x2b Watch (member -> Done) { title: Title, key: Option<Key> },
         /// Feature `watch`: no more of that.
         0x2c Unwatch (member -> Done) { title: Title, key: Option<Key> },
-        /// Feature `search`: lists the posts that contain all words.
-        0x2d Search (member -> SearchItem EndOfList) {
-            words: Text,
-            title: Option<Title>,
-            after: Option<u64>,
-            at_most: Option<u32>,
-        },
         /// Feature `noise`: a message of the Noise handshake, in place of Prove and Ready.
         0x74 Handshake (direct) { message: Handshake },
         /// Feature `noise`: a frame of this conversation, encrypted.
@@ -36,15 +29,6 @@ messages! {
         0x58 RelaySealed (member -> Done) { link: u64, ciphertext: Ciphertext },
         /// Feature `read-state`: an item of ListUnread.
         0x97 UnreadItem (member) { title: Title, count: u32, last_author: UserName },
-        /// Feature `search`: an item of Search.
-        0x98 SearchItem (member) {
-            title: Title,
-            number: u32,
-            id: u64,
-            at_ms: Time,
-            author: UserName,
-            text: Text,
-        },
         /// Feature `watch`: somebody posted to a thread that this user watches.
         0xc9 ThreadPost (member) {
             title: Title,

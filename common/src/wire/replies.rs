@@ -130,6 +130,15 @@ messages! {
         0x95 BoardItem (member) { number: u32, at_ms: Time, author: UserName, text: Text },
         /// An item of ReadRooms.
         0x96 RoomItem (member) { room: u32, number: u32, at_ms: Time, author: UserName, text: Text },
+        /// An item of Search.
+        0x98 SearchItem (member) {
+            title: Title,
+            number: u32,
+            id: u64,
+            at_ms: Time,
+            author: UserName,
+            text: Text,
+        },
         /// An item of ListRooms.
         0x99 RoomSummaryItem (member) {
             room: u32,

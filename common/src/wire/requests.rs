@@ -103,6 +103,16 @@ messages! {
         },
         /// Removes a thread of one's own with its files.
         0x28 RemoveThread (member -> Done) { title: Title, key: Option<Key> },
+        /// Lists the messages of threads that contain all these words, in any case and order: the newest 100, newest
+        /// first.
+        0x2d Search (member -> SearchItem EndOfList) {
+            /// With one space or more between them.
+            words: Text,
+            /// Only messages of this thread.
+            title: Option<Title>,
+            after: Option<u64>,
+            at_most: Option<u32>,
+        },
         /// Sends a message to one user, online or not.
         0x30 SendMessage (member -> Done) { user: UserName, text: Text, key: Option<Key> },
         /// Tells everybody else who is online.

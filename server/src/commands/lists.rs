@@ -1,13 +1,14 @@
-//! LST, RDT, `whoelse`, `whoelsesince`, ATU, RDM and `rooms`: what a list shows is fixed here; its rows are made as the socket
+//! LST, RDT, `whoelse`, `whoelsesince`, ATU, RDM, `rooms` and `search`: what a list shows is fixed here; its rows are made as the socket
 //! drains.
 
+use forum_common::names::Text;
 use forum_common::text::Rejection;
 use forum_common::wire::Request;
 
 use super::View;
 use super::threads::title_of;
 use crate::core::listing::{Page, Rows};
-use crate::forum::{AccountId, History, Refused, RoomId, RoomsFilter};
+use crate::forum::{AccountId, History, Refused, RoomId, RoomsFilter, Search, Thread, ThreadId};
 
 /// What a request for a list is about, and which page of it; none if it asks for no list.
 pub(super) fn rows_of(
@@ -19,7 +20,13 @@ pub(super) fn rows_of(
     let online = |gone_since_ms| forum.online.list(asker, forum.blocks.of(asker), gone_since_ms);
     let (rows, after, at_most) = match *request {
         Request::ListThreads { after, at_most } => (Rows::Threads(forum.threads.list()), after, at_most),
-        Request::ReadThread { title, range, after, at_most, .. } => match read_thread(view, title, range) {
+        Request::ReadThread { title, range, after, at_most, last, .. } => {
+            match read_thread(view, title, range, last) {
+                Ok(rows) => (rows, after, at_most),
+                Err(no) => return Some(Err(no)),
+            }
+        }
+        Request::Search { words, title, after, at_most } => match search(view, words, title) {
             Ok(rows) => (rows, after, at_most),
             Err(no) => return Some(Err(no)),
         },
@@ -54,9 +61,30 @@ fn member_of(view: View<'_>, asker: AccountId, room: RoomId) -> Result<(), Rejec
     if room.has(asker) { Ok(()) } else { Err(Rejection::NotInRoom) }
 }
 
-fn read_thread(view: View<'_>, title: &str, range: Option<(u32, u32)>) -> Result<Rows, Rejection> {
+/// `search`.
+fn search(view: View<'_>, words: &str, title: Option<&str>) -> Result<Rows, Rejection> {
+    let threads = &view.forum.threads;
+    let only = title.map(|title| thread_named(view, title)).transpose()?;
+    Ok(Rows::Search(Search::new(threads, &Text::parse(words)?, only.map(|(id, _)| id))))
+}
+
+fn thread_named<'a>(view: View<'a>, title: &str) -> Result<(ThreadId, &'a Thread), Rejection> {
     let title = title_of(view, title)?;
-    let thread = view.forum.threads.named(&title)?;
-    let id = view.forum.threads.find(&title).ok_or_else(|| Refused::NoSuchThread(title.clone()))?;
-    Ok(Rows::Thread(id, thread.list(range)?))
+    let threads = &view.forum.threads;
+    let named = threads.find(&title).and_then(|id| Some((id, threads.get(id)?)));
+    Ok(named.ok_or(Refused::NoSuchThread(title))?)
+}
+
+fn read_thread(
+    view: View<'_>,
+    title: &str,
+    range: Option<(u32, u32)>,
+    last: Option<u32>,
+) -> Result<Rows, Rejection> {
+    let (id, thread) = thread_named(view, title)?;
+    let listing = match (range, last) {
+        (None, Some(last)) => thread.list_last(last),
+        _ => thread.list(range)?,
+    };
+    Ok(Rows::Thread(id, listing))
 }

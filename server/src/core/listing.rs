@@ -7,8 +7,8 @@ use forum_common::wire::{Reply, Tag};
 
 use crate::core::listings::Pinned;
 use crate::forum::{
-    Forum, History, Item, OnlineListing, Post, RoomId, RoomSummaries, RoomsListing, Sequence, ThreadId,
-    ThreadListing, ThreadRow, ThreadsListing, TimedPost,
+    Forum, Found, History, Item, OnlineListing, Post, RoomId, RoomSummaries, RoomsListing, Search, Sequence,
+    ThreadId, ThreadListing, ThreadRow, ThreadsListing, TimedPost,
 };
 use crate::planted::{Bug, planted};
 
@@ -38,6 +38,8 @@ pub enum Rows {
     RoomPosts(RoomsListing),
     /// `rooms`.
     Rooms(RoomSummaries),
+    /// `search`.
+    Search(Search),
 }
 
 /// The answer to a request for a list.
@@ -54,6 +56,7 @@ pub struct Listing {
     words: String,
     post: Option<TimedPost>,
     row: Option<ThreadRow>,
+    found: Option<Found>,
 }
 
 /// Rows of a list of threads that are copied in one turn: 0.1 ms.
@@ -72,6 +75,7 @@ impl Listing {
                     rows.skip_past(RoomId((after >> 32) as u32), after & u64::from(u32::MAX))
                 }
                 Rows::Rooms(rows) => rows.skip_past(after),
+                Rows::Search(search) => search.skip_past(after),
             }
         }
         // A page has at least one item, or who asks for page after page would never come to the end.
@@ -81,7 +85,7 @@ impl Listing {
             rows.limit((left as usize).saturating_add(1));
         }
         let last = page.after.unwrap_or(0);
-        Self { tag, rows, left, last, words: String::new(), post: None, row: None }
+        Self { tag, rows, left, last, words: String::new(), post: None, row: None, found: None }
     }
 
     /// What it keeps in memory that may be gone elsewhere.
@@ -96,18 +100,25 @@ impl Listing {
             Rows::Board(rows) => Pinned::own(rows.bytes()),
             Rows::RoomPosts(rows) => Pinned::own(rows.bytes()),
             Rows::Rooms(rows) => Pinned::own(rows.bytes()),
+            Rows::Search(search) => Pinned::own(search.bytes()),
         }
     }
 
     /// Whether it is still being copied, a share with each [`Listing::copy`], before its first item can be made.
     pub fn is_copying(&self) -> bool {
-        matches!(&self.rows, Rows::Threads(rows) if rows.is_copying())
+        match &self.rows {
+            Rows::Threads(rows) => rows.is_copying(),
+            Rows::Search(search) => search.is_searching(),
+            _ => false,
+        }
     }
 
     /// Copies one turn's share of what is listed later.
     pub fn copy(&mut self) {
-        if let Rows::Threads(rows) = &mut self.rows {
-            rows.copy_rows(COPY_SHARE);
+        match &mut self.rows {
+            Rows::Threads(rows) => rows.copy_rows(COPY_SHARE),
+            Rows::Search(search) => search.search_on(),
+            _ => {}
         }
     }
 
@@ -197,6 +208,12 @@ impl Listing {
                 self.words = forum.names_of(&room.members);
                 let (id, posts) = (room.id.0, room.posts);
                 (id.into(), Reply::RoomSummaryItem { room: id, posts, users: &self.words })
+            }
+            Rows::Search(search) => {
+                let Found { id, number, at_ms, author, text, title } =
+                    self.found.insert(search.next_found()?);
+                let (id, author) = (id.0, name(*author));
+                (id, Reply::SearchItem { title, number: *number, id, at_ms: *at_ms, author, text })
             }
             Rows::RoomPosts(rows) => {
                 let (room, number, post) = rows.next_post()?;

@@ -28,6 +28,7 @@ mod passing;
 mod record;
 mod refused;
 mod rooms;
+mod search;
 mod sequence;
 mod threads;
 
@@ -49,6 +50,7 @@ pub use passing::{LinkRequest, Passing, TakeOver};
 pub use record::{Record, Records, RestoreError, Restorer};
 pub use refused::{PostAction, Refused};
 pub use rooms::{History, Room, RoomId, RoomSummaries, Rooms, RoomsFilter, RoomsListing, TimedPost};
+pub use search::{Found, Search};
 pub use sequence::{CHUNK_MEMBERS_MAX, Sequence};
 pub use threads::{
     Item, ItemId, Post, Thread, ThreadId, ThreadListing, ThreadRow, Threads, ThreadsListing, Upload,

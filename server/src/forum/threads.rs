@@ -239,6 +239,14 @@ impl Threads {
         self.titled(title).ok_or_else(|| Refused::NoSuchThread(title.clone()))
     }
 
+    /// The threads as they are now, or only this one.
+    pub(super) fn pinned(&self, only: Option<ThreadId>) -> imbl::OrdMap<ThreadId, Thread> {
+        match only {
+            None => self.by_id.clone(),
+            Some(id) => self.get(id).map(|thread| (id, thread.clone())).into_iter().collect(),
+        }
+    }
+
     /// All threads, oldest first.
     pub fn iter(&self) -> impl Iterator<Item = (&ThreadId, &Thread)> {
         self.by_id.iter()

@@ -66,6 +66,24 @@ fn every_word_becomes_its_command() {
         let rooms = Request::ReadRooms { later_than_ms, after: None, at_most: None, room: None, from: None };
         assert_eq!(asked(&format!("RDM s {time}")), rooms);
     }
+    let search = |words, title| Request::Search { words, title, after: None, at_most: None };
+    assert_eq!(asked("search the  force "), search("the  force", None));
+    assert_eq!(asked("search the force in 3331"), search("the force", Some("3331")));
+    assert_eq!(asked("search force  in  3331  "), search("force", Some("3331")));
+    assert_eq!(asked("search come in"), search("come in", None));
+    assert_eq!(asked("search in 3331"), search("", Some("3331")));
+    let last = |last, range| Request::ReadThread {
+        title: "t",
+        range,
+        after: None,
+        at_most: None,
+        last,
+        unread: None,
+    };
+    assert_eq!(asked("RDT t -20"), last(Some(20), None));
+    for none in ["-0", "-", "--1", "-x"] {
+        assert_eq!(asked(&format!("RDT t {none}")), last(None, Some((0, 0))), "{none}");
+    }
     assert_eq!(asked("SHT s3cret"), Request::ShutDown { password: "s3cret" });
     assert_eq!(asked("SHT  order 66 "), Request::ShutDown { password: " order 66 " });
     assert_eq!(parse("passwd").unwrap(), Some(Command::ChangePassword));
@@ -208,7 +226,6 @@ fn ranges_are_one_message_or_both_ends() {
         ("5-9", (5, 9)),
         ("9-5", (9, 5)),
         ("5-", (0, 0)),
-        ("-5", (0, 0)),
         ("-", (0, 0)),
         ("5-9-11", (0, 0)),
         ("a-b", (0, 0)),

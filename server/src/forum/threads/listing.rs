@@ -32,6 +32,15 @@ impl Thread {
         let post_end = to.min(length);
         Ok(ThreadListing { thread: self.clone(), post: from - 1, post_end, upload, tail: false })
     }
+
+    /// The last `count` messages with the files among and after them; of a thread that has no more, everything.
+    pub fn list_last(&self, count: u32) -> ThreadListing {
+        let post_end = self.posts.len() as u32;
+        let post = post_end.saturating_sub(count);
+        let is_before = |upload: &Upload| post > 0 && upload.after <= post;
+        let upload = self.uploads.partition_point(is_before);
+        ThreadListing { thread: self.clone(), post, post_end, upload, tail: true }
+    }
 }
 
 impl Threads {

@@ -178,16 +178,7 @@ impl Listing {
                 };
                 (row.id.0, item)
             }
-            Rows::Thread(_, rows) => match rows.next_item()? {
-                Item::Post(number, post) => {
-                    let (id, at_ms, author) = (post.id.0, post.at_ms, name(post.author));
-                    (id, Reply::PostItem { number, id, at_ms, author, text: &post.text })
-                }
-                Item::Upload(upload) => {
-                    let (id, at_ms, author) = (upload.item.0, upload.at_ms, name(upload.author));
-                    (id, Reply::UploadItem { id, at_ms, author, file: &upload.file, size: upload.size })
-                }
-            },
+            Rows::Thread(_, rows) => thread_item(forum, rows.next_item()?),
             Rows::Users(rows) => {
                 let user = rows.next_user()?;
                 (user.place, Reply::UserItem { name: name(user.account), left_ms: user.left_ms })
@@ -225,5 +216,19 @@ impl Listing {
         };
         self.last = last;
         Some(item)
+    }
+}
+
+/// What a list of a thread says of one item, and what names that.
+fn thread_item<'a>(forum: &'a Forum, item: Item<'a>) -> (u64, Reply<'a>) {
+    match item {
+        Item::Post(number, post) => {
+            let (id, at_ms, author) = (post.id.0, post.at_ms, forum.name_of(post.author));
+            (id, Reply::PostItem { number, id, at_ms, author, text: &post.text })
+        }
+        Item::Upload(upload) => {
+            let (id, at_ms, author) = (upload.item.0, upload.at_ms, forum.name_of(upload.author));
+            (id, Reply::UploadItem { id, at_ms, author, file: &upload.file, size: upload.size })
+        }
     }
 }

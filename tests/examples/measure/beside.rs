@@ -58,6 +58,30 @@ pub(super) fn removal(program: Option<&str>) {
     show("1,000,000 posts", runs);
 }
 
+/// A thread of 1,000,000 messages is searched for what none contains: what does that cost, and how long does another's
+/// ping take meanwhile, and without?
+pub(super) fn search(program: Option<&str>) {
+    println!(
+        "| | server's CPU, ms a search | another's ping, median µs | its 99 % | without: median | 99 % |"
+    );
+    let runs = array::from_fn::<_, RUNS, _>(|_| {
+        let server = forumd(program, &["--durability", "none"], &[]).start();
+        let (mut yoda, mut other) = (server.user("yoda"), server.user("other"));
+        yoda.done(&Request::CreateThread { title: "t", key: None });
+        post(&mut yoda, "t", POSTS, 100, 1_000);
+        let mut pings = |count: usize| -> Vec<f64> { (0..count).map(|_| micros(|| other.ping())).collect() };
+        let without = pings(10_000);
+        let before = cpu_seconds(server.pid());
+        let search = Request::Search { words: "xxx zzz", title: None, after: None, at_most: None };
+        let tag = yoda.send(&search);
+        let with = pings(1_000);
+        assert!(yoda.items(tag).is_empty(), "nobody has said that");
+        let used = (cpu_seconds(server.pid()) - before) * 1e3;
+        [used, quantile(&with, 50), quantile(&with, 99), quantile(&without, 50), quantile(&without, 99)]
+    });
+    show("1,000,000 posts", runs);
+}
+
 /// Log-ins whose cost is taken.
 const LOG_INS: usize = 1_000;
 

@@ -35,8 +35,11 @@ fn main() {
         "files" => files(program),
         "in-flight" => beside::in_flight(program),
         "removal" => beside::removal(program),
+        "search" => beside::search(program),
         "log-ins" => beside::log_ins(program),
-        _ => panic!("usage: measure commits|pipelined-reads|files|in-flight|removal|log-ins [--server PATH]"),
+        _ => panic!(
+            "usage: measure commits|pipelined-reads|files|in-flight|removal|search|log-ins [--server PATH]"
+        ),
     }
 }
 

@@ -50,6 +50,9 @@ fn every_list_comes_in_pages_of_any_length() {
     }
     hans.done(&Request::CreateRoom { users: "yoda", key: None });
     luke.done(&Request::CreateRoom { users: "yoda hans", key: None });
+    for text in ["m", "more m", "M"] {
+        yoda.done(&Request::Post { title: "a", text, key: None });
+    }
     for room in [1, 2, 1, 2, 1] {
         yoda.done(&Request::PostToRoom { room, text: "m", key: None });
     }
@@ -72,6 +75,8 @@ fn every_list_comes_in_pages_of_any_length() {
             },
             2,
         ),
+        (Request::ListRooms { after: None, at_most: None }, 2),
+        (Request::Search { words: "M", title: None, after: None, at_most: None }, 3),
     ];
     for (list, count) in lists {
         let whole = yoda.list(&list);

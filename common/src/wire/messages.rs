@@ -55,7 +55,8 @@ impl Request<'_> {
             | Self::ListActive { after, at_most }
             | Self::ReadBoard { after, at_most, .. }
             | Self::ReadRooms { after, at_most, .. }
-            | Self::ListRooms { after, at_most } => Some((after, at_most)),
+            | Self::ListRooms { after, at_most }
+            | Self::Search { after, at_most, .. } => Some((after, at_most)),
             _ => None,
         }
     }

@@ -97,7 +97,7 @@ fn tab_completes_commands_and_shows_a_choice() {
     let mut place = Place::of_yoda(&script);
     let (mut terminal, mut peer) = Terminal::yoda(&script, &mut place);
     terminal.warm_up(&mut peer);
-    terminal.types("who\t");
+    terminal.types("whoe\t");
     terminal.displays(&["> whoelse"], 9);
     terminal.types("\t");
     terminal.displays(&["whoelse       whoelsesince", "> whoelse"], 9);

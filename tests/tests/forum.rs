@@ -300,7 +300,7 @@ fn people_read_ranges() {
     hans.hears("10 yoda: m10");
     hans.does("RDT t 11-99", "11 yoda: m11");
     hans.does("RDT t 11-99999999999", "11 yoda: m11");
-    for bad in ["0", "12", "12-13", "5-4", "x", "1-x", "-1", "1-", "-", "1-2-3", "+1", "99999999999", "1.0"] {
+    for bad in ["0", "12", "12-13", "5-4", "x", "1-x", "-0", "1-", "-", "1-2-3", "+1", "99999999999", "1.0"] {
         hans.fails(&format!("RDT t {bad}"), "Invalid message number");
     }
 }

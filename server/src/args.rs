@@ -217,7 +217,7 @@ pub struct AddressLimits {
 
 impl AddressLimits {
     /// The same for a server of so many connections. Those that are not logged in may be a tenth of them, or
-    /// [`ALL_GUESTS`] if that is more, but never more than half.
+    /// 4,096 if that is more, but never more than half.
     pub fn visitor_limits(&self, connections_max: usize) -> VisitorLimits {
         let all_guests = (connections_max / 10).max(ALL_GUESTS).min(connections_max / 2).max(1);
         VisitorLimits {

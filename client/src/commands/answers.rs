@@ -93,7 +93,7 @@ impl Commands {
 
     /// Something was done.
     fn done(&mut self, awaits: Awaits, reply: &Reply<'_>, output: &mut Output) -> Outcome {
-        let Some(text) = lines::answer(reply) else { return Outcome::Unexpected };
+        let Some(text) = lines::done(reply) else { return Outcome::Unexpected };
         let outcome = match awaits {
             Awaits::Word | Awaits::Relayed(_) | Awaits::ShutDown => Outcome::Going,
             Awaits::NewPassword(password) => Outcome::PasswordChanged(password),

@@ -135,13 +135,11 @@ impl Of {
     }
 }
 
-/// What an answer of one line says. It may be nothing: the effect of some commands is seen elsewhere. `None`: it has no
-/// words of its own.
-pub fn answer<'a>(reply: &Reply<'a>) -> Option<&'a str> {
+/// What is said when a command was done. It may be nothing: the effect of some is seen elsewhere. `None`: the reply is
+/// no such answer.
+pub fn done<'a>(reply: &Reply<'a>) -> Option<&'a str> {
     match *reply {
-        Reply::Welcome { text, .. }
-        | Reply::Done { text, .. }
-        | Reply::Refused { text, .. }
+        Reply::Done { text, .. }
         | Reply::ThreadCreated { text, .. }
         | Reply::Posted { text, .. }
         | Reply::RoomCreated { text, .. } => Some(text),

@@ -24,6 +24,16 @@ fn in_pipes_a_command_waits_for_the_answer_before_it() {
 }
 
 #[test]
+fn a_welcome_is_no_answer_to_a_command() {
+    let mut world = World::logged_in(false);
+    world.types("CRT a\n");
+    let tag = world.hears("CreateThread { title: \"a\", key: None }");
+    world.reply(tag, &Reply::Welcome { session: 1, since_ms: 0, text: "Welcome to the forum" });
+    assert_eq!(world.ending, Some(Ending::Lost));
+    assert!(world.seen().contains("Unexpected reply"), "{}", world.seen());
+}
+
+#[test]
 fn the_end_of_the_input_logs_out_and_a_goodbye_ends_it() {
     let mut world = World::logged_in(false);
     world.give(Event::InputEnded(None));

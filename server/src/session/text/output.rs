@@ -34,7 +34,11 @@ impl Text {
     }
 
     fn add_reply(&mut self, reply: &Reply<'_>, zone: &Zone) {
-        if let Some(text) = lines::answer(reply) {
+        let said = match *reply {
+            Reply::Welcome { text, .. } | Reply::Refused { text, .. } => Some(text),
+            _ => lines::done(reply),
+        };
+        if let Some(text) = said {
             return self.line(text);
         }
         // What is no item either is said by the next prompt.

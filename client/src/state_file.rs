@@ -6,7 +6,7 @@ use std::io::{self, Write};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
 
-use rustix::fs::OFlags;
+use forum_common::process::open_at_once;
 use tempfile::NamedTempFile;
 
 /// The file that is locked for `path`. It is not that file itself: that one is replaced, and with it its locks.
@@ -15,12 +15,11 @@ pub(crate) fn lock_file(path: &Path) -> io::Result<File> {
     open_regular(&path, OpenOptions::new().write(true).create(true).truncate(false).mode(0o600))
 }
 
-/// Opens a file, or what is there if that is one. A FIFO is not waited for.
+/// Opens a file, or what is there if that is one.
 pub(crate) fn open_regular(path: &Path, options: &mut OpenOptions) -> io::Result<File> {
     let irregular =
         || io::Error::other(format!("{} is not a regular file. Remove it to keep one", path.display()));
-    let nonblocking = i32::try_from(OFlags::NONBLOCK.bits()).expect("the flag is a small number");
-    match options.custom_flags(nonblocking).open(path) {
+    match open_at_once(path, options) {
         Ok(file) if file.metadata()?.is_file() => Ok(file),
         Ok(_) => Err(irregular()),
         // To write to a FIFO takes somebody who reads it, and a directory can't be written to.

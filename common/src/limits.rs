@@ -35,5 +35,5 @@ const _: () = assert!(TEXT_BYTES_MAX + TITLE_BYTES_MAX + 64 <= BODY_BYTES_MAX);
 const _: () = assert!(USER_NAME_BYTES_MAX <= u8::MAX as usize);
 const _: () = assert!(TITLE_BYTES_MAX <= u8::MAX as usize);
 const _: () = assert!(FILE_NAME_BYTES_MAX <= u8::MAX as usize);
-// The first byte of a frame is always 0: so it tells frames from lines.
+// The first byte of a frame is always 0: `wire::frame::FIRST_BYTE`.
 const _: () = assert!(FRAME_BYTES_MAX - LENGTH_BYTES < 1 << 24);

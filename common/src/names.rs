@@ -1,4 +1,4 @@
-//! Names and texts, parsed once: whoever holds a [`Title`] holds a valid one.
+//! Names and texts, parsed once: a [`Title`] is always a valid one.
 //!
 //! All are shared strings: cloning one is a counter, not a copy.
 

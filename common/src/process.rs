@@ -98,16 +98,21 @@ const LINE_BYTES_MAX: usize = 1_024;
 /// How long a pipe in the place of the file (`--password-file <(pass show forum)`) may take to give its line.
 const PIPE_TIMEOUT: Duration = Duration::from_secs(10);
 
+/// Opens a file, whatever it is, at once: a FIFO is not waited for, at whose other end somebody may never come.
+///
+/// # Errors
+/// Those of the system.
+pub fn open_at_once(path: &Path, options: &mut OpenOptions) -> io::Result<File> {
+    options.custom_flags(OFlags::NONBLOCK.bits().cast_signed()).open(path)
+}
+
 /// The first line of the file at `path`, without its end. Nothing behind it is read.
 ///
 /// # Errors
 /// There is none, it is no text, it has more than 1,024 bytes, or it can't be read. A pipe that gives none within
 /// 10 seconds is given up.
 pub fn first_line(path: &Path) -> io::Result<Zeroizing<String>> {
-    // Opening a FIFO must not wait for somebody who may never come.
-    let nonblocking = i32::try_from(OFlags::NONBLOCK.bits()).expect("the flag is a small number");
-    let file = OpenOptions::new().read(true).custom_flags(nonblocking).open(path)?;
-    let line = read_line(file)?;
+    let line = read_line(open_at_once(path, OpenOptions::new().read(true))?)?;
     let text = std::str::from_utf8(&line).map_err(|_| io::Error::other("it is not UTF-8"))?;
     match text.lines().next() {
         Some(password) if !password.is_empty() => Ok(Zeroizing::new(password.to_owned())),
@@ -165,9 +170,8 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("fifo");
         mknodat(CWD, &path, FileType::Fifo, 0o600.into(), 0).unwrap();
-        let file =
-            OpenOptions::new().read(true).custom_flags(OFlags::NONBLOCK.bits().cast_signed()).open(&path);
-        let error = await_readable(&file.unwrap(), Instant::now()).unwrap_err();
+        let file = open_at_once(&path, OpenOptions::new().read(true)).unwrap();
+        let error = await_readable(&file, Instant::now()).unwrap_err();
         assert_eq!(error.to_string(), "nobody wrote a line into it within 10 seconds");
     }
 }

@@ -67,6 +67,15 @@ pub struct Found {
     pub is_over: bool,
 }
 
+impl Found {
+    /// The steps, the lowest rate first.
+    pub fn by_rate(&self) -> Vec<&Step> {
+        let mut steps: Vec<&Step> = self.steps.iter().collect();
+        steps.sort_by(|one, other| one.rate.total_cmp(&other.rate));
+        steps
+    }
+}
+
 /// One rate, measured once.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Step {

@@ -138,7 +138,7 @@ pub struct ServeArguments {
     #[arg(long, value_name = "SECONDS", default_value_t = 10, help_heading = "Log-in",
           value_parser = parse_seconds)]
     pub block_duration: u64,
-    /// Log out whoever does nothing for so long; 0 = never
+    /// Log out users who do nothing for this long; 0 = never
     #[arg(long, value_name = "SECONDS", default_value_t = 0, help_heading = "Log-in",
           value_parser = parse_seconds)]
     pub timeout: u64,

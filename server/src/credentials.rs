@@ -5,14 +5,13 @@ use std::collections::HashSet;
 use std::fs::{File, OpenOptions};
 use std::io::{self, BufRead, BufReader, ErrorKind, Read};
 use std::os::fd::AsFd;
-use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
 use std::time::Duration;
 
 use forum_common::names::{Password, UserName};
+use forum_common::process::open_at_once;
 use log::info;
 use mio::net::TcpStream;
-use rustix::fs::OFlags;
 use zeroize::Zeroizing;
 
 use crate::clock::{Clock, SystemClock};
@@ -90,9 +89,8 @@ fn listed_in(path: &Path, interrupts: &Interrupts) -> Result<Accounts, Unusable>
         true => Unusable::Interrupted,
         false => Unusable::Because(format!("can't read {}: {error}", path.display())),
     };
-    // Opening a FIFO must not wait for its other end, where no signal is noticed; reading does.
-    let nonblocking = OFlags::NONBLOCK.bits().cast_signed();
-    let file = OpenOptions::new().read(true).custom_flags(nonblocking).open(path).map_err(unreadable)?;
+    // While a FIFO is opened no signal is noticed; while it is read, one is.
+    let file = open_at_once(path, OpenOptions::new().read(true)).map_err(unreadable)?;
     let listed = parse(BufReader::new(Interruptible { file, interrupts })).map_err(unreadable)?;
     listed.map_err(|(line, why)| Unusable::Because(format!("{}, line {line}: {why}", path.display())))
 }

@@ -60,7 +60,7 @@ impl<T> Slot<T> {
 impl<T> Inbox<T> {
     /// The next piece of work, if one waits.
     pub fn try_take(&self) -> Taken<T> {
-        // Whoever is the last to leave has left what it gave: only then is the queue looked at.
+        // The last sender has put its item in before it leaves: only then is the queue looked at.
         let is_alone = Arc::strong_count(&self.0) == 1;
         fence(Ordering::Acquire);
         match self.0.queue.pop() {

@@ -1,5 +1,5 @@
 //! A way to the server that hides where a client is: it passes everything on, from an address of its own. The
-//! server takes that address for the client's, and whoever it sends there finds nobody.
+//! server takes that address for the client's, and peers that it sends there find nobody.
 //!
 //! It knows bytes, not frames.
 
@@ -58,6 +58,6 @@ fn join(client: TcpStream, server: TcpStream) {
 
 fn pass(mut from: TcpStream, mut to: TcpStream) {
     let passed = io::copy(&mut from, &mut to);
-    // Whoever is gone is gone at both ends; whoever has only said everything may still listen.
+    // An end that is gone is gone on both sides; one that has only finished sending may still listen.
     let _ = to.shutdown(if passed.is_ok() { Shutdown::Write } else { Shutdown::Both });
 }

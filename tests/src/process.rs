@@ -1,6 +1,6 @@
 //! A child process whose output is collected line by line as it comes, and that never outlives its test.
 //!
-//! It knows pipes, signals and lines; what the lines mean is the business of whoever started it.
+//! It knows pipes, signals and lines; what the lines mean is the test's business.
 
 use std::fmt;
 use std::io::{BufRead, BufReader, Read, Write};

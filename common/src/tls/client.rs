@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
 use rustls::client::{Resumption, WebPkiServerVerifier};
-use rustls::crypto::{CryptoProvider, aws_lc_rs, verify_tls12_signature, verify_tls13_signature};
+use rustls::crypto::{WebPkiSupportedAlgorithms, aws_lc_rs, verify_tls12_signature, verify_tls13_signature};
 use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
 use rustls::{
     CertificateError, ClientConfig, ClientConnection, DigitallySignedStruct, Error, KeyLogFile, OtherError,
@@ -19,8 +19,8 @@ use super::{ALPN, Fingerprint, Line};
 /// Servers whose tickets a client keeps, to come back without a new signature.
 const TICKETS_OF_SERVERS_MAX: usize = 8;
 
-/// Whom a client trusts: the server with this certificate, whatever is its name and whoever vouches for it, and each for
-/// whose name one of these roots vouches.
+/// Which servers a client trusts: the one with the pinned certificate, under any name and without an issuer, and those
+/// for whose name one of these roots vouches.
 #[derive(Debug, Clone, Default)]
 pub struct Trust {
     /// A certificate.
@@ -56,8 +56,9 @@ pub fn client_config(trust: Trust) -> Result<ClientConfig, Error> {
         let builder = WebPkiServerVerifier::builder_with_provider(roots, Arc::clone(&provider));
         builder.build().map_err(|error| Error::General(error.to_string()))
     });
-    let builder = ClientConfig::builder_with_provider(Arc::clone(&provider));
-    let verifier = Arc::new(Verifier { pin: trust.pin, roots: roots.transpose()?, provider });
+    let algorithms = provider.signature_verification_algorithms;
+    let builder = ClientConfig::builder_with_provider(provider);
+    let verifier = Arc::new(Verifier { pin: trust.pin, roots: roots.transpose()?, algorithms });
     let builder = builder.with_safe_default_protocol_versions()?.dangerous();
     let mut config = builder.with_custom_certificate_verifier(verifier).with_no_client_auth();
     config.alpn_protocols = vec![ALPN.to_vec()];
@@ -118,7 +119,7 @@ pub fn not_trusted(error: &Error) -> Option<NotTrusted> {
 struct Verifier {
     pin: Option<Fingerprint>,
     roots: Option<Arc<WebPkiServerVerifier>>,
-    provider: Arc<CryptoProvider>,
+    algorithms: WebPkiSupportedAlgorithms,
 }
 
 impl ServerCertVerifier for Verifier {
@@ -159,8 +160,7 @@ impl ServerCertVerifier for Verifier {
         certificate: &CertificateDer<'_>,
         signature: &DigitallySignedStruct,
     ) -> Result<HandshakeSignatureValid, Error> {
-        let algorithms = &self.provider.signature_verification_algorithms;
-        verify_tls12_signature(message, certificate, signature, algorithms)
+        verify_tls12_signature(message, certificate, signature, &self.algorithms)
     }
 
     fn verify_tls13_signature(
@@ -169,11 +169,10 @@ impl ServerCertVerifier for Verifier {
         certificate: &CertificateDer<'_>,
         signature: &DigitallySignedStruct,
     ) -> Result<HandshakeSignatureValid, Error> {
-        let algorithms = &self.provider.signature_verification_algorithms;
-        verify_tls13_signature(message, certificate, signature, algorithms)
+        verify_tls13_signature(message, certificate, signature, &self.algorithms)
     }
 
     fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
-        self.provider.signature_verification_algorithms.supported_schemes()
+        self.algorithms.supported_schemes()
     }
 }

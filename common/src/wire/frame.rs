@@ -15,6 +15,9 @@ pub type Tag = u32;
 /// The tag of what nobody asked for.
 pub const NO_TAG: Tag = 0;
 
+/// What every frame begins with: no length needs the first of its four bytes. So it tells frames from lines and from TLS.
+pub const FIRST_BYTE: u8 = 0;
+
 /// Bytes of a whole frame before the welcome: enough for a hello, a name and two passwords, and little for a
 /// stranger to make a server hold.
 pub const EARLY_FRAME_BYTES_MAX: usize = 2_048;

@@ -6,7 +6,7 @@ use std::net::TcpListener;
 
 use super::event_loop::{Peers, Service, run};
 
-/// Echoes to whoever connects.
+/// Echoes to all who connect.
 ///
 /// # Errors
 /// The listener or epoll fails.

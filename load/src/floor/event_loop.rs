@@ -103,7 +103,7 @@ fn write(socket: &OwnedFd, bytes: &[u8]) -> Result<usize, Errno> {
     }
 }
 
-/// Serves whoever connects, until something breaks that concerns all.
+/// Serves all who connect, until something breaks that concerns all.
 pub(super) fn run(listener: TcpListener, service: impl Service) -> io::Result<Infallible> {
     listener.set_nonblocking(true)?;
     let epoll = epoll::create(CreateFlags::CLOEXEC)?;

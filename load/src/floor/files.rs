@@ -1,6 +1,6 @@
 //! The floor of moving files: one connection after the other, with blocking calls, a piece at a time.
 //!
-//! On the wire: the size (`u64`, big-endian), then so many bytes. Whoever sends hears how many are on disk
+//! On the wire: the size (`u64`, big-endian), then so many bytes. The sender hears how many are on disk
 //! (`u64`), and, where that was wanted, their BLAKE3 digest (32 bytes).
 
 use std::convert::Infallible;

@@ -39,7 +39,7 @@ pub enum Sync {
     None,
 }
 
-/// Logs what whoever connects has to say, into a new file at `path`.
+/// Logs what clients send, into a new file at `path`.
 ///
 /// # Errors
 /// The file can't be written or synced; the listener or epoll fails.

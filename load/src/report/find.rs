@@ -45,8 +45,7 @@ fn text(found: &Found) -> String {
 
 /// A bar for each step, by rate; as long as the logarithm of its p99.
 fn draw(text: &mut String, found: &Found) {
-    let mut steps: Vec<&Step> = found.steps.iter().collect();
-    steps.sort_by(|one, other| one.rate.total_cmp(&other.rate));
+    let steps = found.by_rate();
     let logarithm = |step: &Step| (step.p99_ns.max(1) as f64).log10();
     // The axis begins at the power of ten below the shortest.
     let from = steps.iter().map(|step| logarithm(step)).fold(f64::INFINITY, f64::min).floor();

@@ -38,7 +38,7 @@ This directory was written by `forumd export`, and `forumd import` reads it.
 
 threads/TITLE         a thread: first its creator, then its messages and uploads, in order
 uploads/TITLE-FILE    the files that were uploaded
-messagelog.txt        the board (BCM); the times are in the zone of whoever exported
+messagelog.txt        the board (BCM); the times are in the time zone of the export
 rooms/SR_N_messagelog.txt   the separate room N (SRM)
 forum.jsonl           everything, as JSON lines
 files/                the bytes of the files again, under the ids that forum.jsonl has

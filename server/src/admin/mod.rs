@@ -189,7 +189,7 @@ impl fmt::Display for Counted {
     }
 }
 
-/// Writes a line to `out`. Whoever closes the other end gets an error, not a panic.
+/// Writes a line to `out`. If the other end is closed, that is an error, not a panic.
 fn say(out: &mut impl Write, line: impl fmt::Display) -> Result<(), Failed> {
     writeln!(out, "{line}").and_then(|()| out.flush()).map_err(because("write to standard output"))
 }

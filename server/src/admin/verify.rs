@@ -57,7 +57,7 @@ pub(super) fn copy(
     copy.sync_all().map_err(FileError::Unwritable)
 }
 
-/// Opening a pipe would wait for whoever writes into it.
+/// Opening a pipe would wait for a writer.
 fn open(path: &Path) -> Result<File, FileError> {
     let found = |error: io::Error| match error.kind() {
         io::ErrorKind::NotFound => FileError::Missing,

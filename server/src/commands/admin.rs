@@ -34,7 +34,7 @@ impl<J: Journal> Core<J> {
     ) -> Result<(), Rejection> {
         let Ok(old) = Password::parse(old) else { return Err(Rejection::InvalidPassword) };
         let against = self.forum.accounts[account].hash;
-        // The old password is judged first, whatever is wrong with the new one.
+        // The old password is judged first, even if the new one is no good.
         let (job, next) = match Password::parse(new) {
             _ if new != confirmation => (Job::Verify { password: old, against }, NewPassword::Differs),
             Err(_) => (Job::Verify { password: old, against }, NewPassword::Malformed),

@@ -1,5 +1,5 @@
-//! LST, RDT, `whoelse`, `whoelsesince`, ATU, RDM, `rooms` and `search`: what a list shows is fixed here; its rows are made as the socket
-//! drains.
+//! LST, RDT, `whoelse`, `whoelsesince`, ATU, RDM, `rooms` and `search`: what a list shows is fixed here; its rows are
+//! made as the socket drains.
 
 use forum_common::names::Text;
 use forum_common::text::Rejection;
@@ -37,14 +37,12 @@ pub(super) fn rows_of(
         }
         Request::ListActive { after, at_most } => (Rows::Active(online(None)), after, at_most),
         Request::ReadBoard { later_than_ms, after, at_most, from } => {
-            let mut history = History::later(&forum.board, later_than_ms);
-            history.skip_past(from.map_or(0, |from| from.saturating_sub(1).into()));
-            (Rows::Board(history), after, at_most)
+            (Rows::Board(History::part(&forum.board, later_than_ms, from)), after, at_most)
         }
         Request::ReadRooms { later_than_ms, after, at_most, room, from } => {
             let room = room.map(RoomId);
-            if let Some(Err(no)) = room.map(|room| member_of(view, asker, room)) {
-                return Some(Err(no));
+            if let Some(Err(no)) = room.map(|room| forum.rooms.check_member(room, Some(asker))) {
+                return Some(Err(no.into()));
             }
             let filter = RoomsFilter { later_than_ms, room, from };
             (Rows::RoomPosts(forum.rooms.posts(asker, filter)), after, at_most)
@@ -53,12 +51,6 @@ pub(super) fn rows_of(
         _ => return None,
     };
     Some(Ok((rows, Page { after, at_most })))
-}
-
-/// Only members read a room.
-fn member_of(view: View<'_>, asker: AccountId, room: RoomId) -> Result<(), Rejection> {
-    let room = view.forum.rooms.get(room).ok_or(Rejection::NoSuchRoom)?;
-    if room.has(asker) { Ok(()) } else { Err(Rejection::NotInRoom) }
 }
 
 /// `search`.

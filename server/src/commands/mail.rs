@@ -25,7 +25,7 @@ pub(super) fn message(view: View<'_>, from: AccountId, user: &str, text: &str) -
     if to == from {
         return Err(Rejection::NotToSelf(SelfDeed::Message));
     }
-    // Whoever is blocked learns that, not how full the mailbox is.
+    // A blocked user learns of the block, not how full the mailbox is.
     if !view.forum.blocks.has(to, from) && mailbox_is_full(view, to, text.len()) {
         return Err(Rejection::MailboxFull(user));
     }

@@ -104,7 +104,8 @@ impl Listing {
         }
     }
 
-    /// Whether it is still being copied, a share with each [`Listing::copy`], before its first item can be made.
+    /// Whether it is still being copied or searched, a share with each [`Listing::copy`], before its first item can
+    /// be made.
     pub fn is_copying(&self) -> bool {
         match &self.rows {
             Rows::Threads(rows) => rows.is_copying(),
@@ -113,7 +114,7 @@ impl Listing {
         }
     }
 
-    /// Copies one turn's share of what is listed later.
+    /// Copies, or searches, one turn's share of what is listed later.
     pub fn copy(&mut self) {
         match &mut self.rows {
             Rows::Threads(rows) => rows.copy_rows(COPY_SHARE),

@@ -218,10 +218,12 @@ impl<J: Journal> Core<J> {
     pub(crate) fn admit(&mut self, address: Address) -> Option<ConnectionId> {
         let turned_away = self.sessions.turned_away();
         let full = self.sessions.len() - turned_away >= self.settings.connections_max;
-        let why = match (full, self.visitors.is_full(address.ip)) {
-            (true, _) => Some("Server is full. Please try again later"),
-            (false, true) => Some("Too many connections from your address. Please try again later"),
-            (false, false) => None,
+        let why = if full {
+            Some("Server is full. Please try again later")
+        } else if self.visitors.is_full(address.ip) {
+            Some("Too many connections from your address. Please try again later")
+        } else {
+            None
         };
         if why.is_some() && turned_away >= TURNED_AWAY_MAX {
             return None;
@@ -231,11 +233,10 @@ impl<J: Journal> Core<J> {
         self.outbox.open(id);
         info!("#{} {address} Client connected", id.generation);
         if let Some(why) = why {
-            match (full, self.settings.connections_max) {
-                (true, limit) => {
-                    warn!("#{} {address} turned away: {limit} connections are the limit", id.generation);
-                }
-                (false, _) => warn!("#{} {address} turned away: too many from its address", id.generation),
+            let limit = self.settings.connections_max;
+            match full {
+                true => warn!("#{} {address} turned away: {limit} connections are the limit", id.generation),
+                false => warn!("#{} {address} turned away: too many from its address", id.generation),
             }
             self.sessions.turn_away(id);
             self.close(id, Closing::ServerFull, why);

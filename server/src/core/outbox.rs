@@ -35,7 +35,7 @@ use crate::session::ConnectionId;
 
 pub(crate) use self::output::Written;
 
-/// Above so many queued bytes a connection's requests are not taken: pause whoever asks and does not read.
+/// Above so many queued bytes a connection's requests are not taken: pause those who ask and don't read.
 pub(crate) const QUEUED_BYTES_HIGH: usize = 256 * 1024;
 /// Long answers are made in portions while fewer bytes than this are queued.
 pub(crate) const QUEUED_BYTES_LOW: usize = 64 * 1024;

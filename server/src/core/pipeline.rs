@@ -283,7 +283,9 @@ impl<J: Journal> Pipeline<J> {
         let pending = usize::try_from(ticket.0).ok().and_then(|key| self.pending.try_remove(key));
         debug_assert!(pending.is_some() || ticket.is_planted(), "{ticket:?} was not proposed");
         let pending = pending?;
-        self.pending_bytes -= pending.bytes as usize * usize::from(!planted(Bug::BytesStayInFlight));
+        if !planted(Bug::BytesStayInFlight) {
+            self.pending_bytes -= pending.bytes as usize;
+        }
         self.in_flight.lower_for(&pending.entry);
         Some(pending)
     }

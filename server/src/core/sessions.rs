@@ -2,6 +2,7 @@
 //! turn, because the batch at hand may still hold events for the dead.
 
 use std::collections::VecDeque;
+use std::net::IpAddr;
 
 use slab::Slab;
 
@@ -132,6 +133,11 @@ impl Sessions {
     /// The session of a connection, while it lives.
     pub(crate) fn get_mut(&mut self, id: ConnectionId) -> Option<&mut Session> {
         alive(&mut self.slab, id).map(|slot| &mut slot.session)
+    }
+
+    /// Where a connection comes from, while it lives.
+    pub(crate) fn ip(&self, id: ConnectionId) -> Option<IpAddr> {
+        self.get(id).map(|session| session.address.ip)
     }
 
     /// What is remembered of a connection that speaks text.

@@ -1,4 +1,4 @@
-//! Effects: what an applied entry has done, and who is to be told what. Whoever tells it needs no look at the state
+//! Effects: what an applied entry has done, and who is to be told what. To tell it takes no look at the state
 //! before.
 
 use core::net::SocketAddr;

@@ -80,11 +80,10 @@ impl Kept {
                 Some(room) => Err(Refused::RoomExists(room)),
                 None => members.iter().try_for_each(|member| self.check_account(*member)),
             },
-            Change::PostToRoom { room, .. } => {
-                let room = self.rooms.get(*room).ok_or(Refused::NoSuchRoom)?;
-                let is_in = actor.is_some_and(|actor| room.has(actor)) || planted(Bug::AnybodyPostsToARoom);
-                if is_in { Ok(()) } else { Err(Refused::NotInRoom) }
-            }
+            Change::PostToRoom { room, .. } => match self.rooms.check_member(*room, actor) {
+                Err(Refused::NotInRoom) if planted(Bug::AnybodyPostsToARoom) => Ok(()),
+                checked => checked,
+            },
             Change::Passing(_) => {
                 debug_assert!(false, "what passes is not decided by what is kept");
                 Err(Refused::NotLoggedIn)

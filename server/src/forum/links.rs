@@ -119,8 +119,8 @@ impl Link {
         if end == self.asker { self.asked } else { self.asker }
     }
 
-    /// The end that makes itself reachable: whoever said yes to a private conversation, because it is there at
-    /// that moment; whoever sends a file, because it may have to read it through first.
+    /// The end that makes itself reachable: for a private conversation the user who said yes, who is there at
+    /// that moment; for a file the sender, who may have to read it through first.
     pub fn preparing_end(&self) -> AccountId {
         match self.purpose {
             Purpose::Private => self.asked,

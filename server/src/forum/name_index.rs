@@ -1,7 +1,7 @@
 //! An index of names: which account or thread has this one. It holds no names itself, only where to look
 //! them up, and so takes some 15 bytes a name where a map with its own keys took 170.
 //!
-//! A clone is O(1). Whoever then writes first copies the table: 9 MB and a few milliseconds with 1,000,000
+//! A clone is O(1). The first write after that copies the table: 9 MB and a few milliseconds with 1,000,000
 //! accounts, once in each snapshot.
 
 use std::sync::Arc;

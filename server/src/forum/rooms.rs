@@ -6,7 +6,7 @@ use std::sync::Arc;
 use forum_common::names::Text;
 use serde::{Deserialize, Serialize};
 
-use super::{AccountId, Sequence};
+use super::{AccountId, Refused, Sequence};
 use crate::planted::{Bug, planted};
 
 /// A room's number, from 1.
@@ -64,6 +64,15 @@ impl Rooms {
     /// The room of this number.
     pub fn get(&self, id: RoomId) -> Option<&Room> {
         self.by_id.get(&id)
+    }
+
+    /// Whether `user` is in this room.
+    ///
+    /// # Errors
+    /// There is no such room, or the user is not in it.
+    pub fn check_member(&self, id: RoomId, user: Option<AccountId>) -> Result<(), Refused> {
+        let room = self.get(id).ok_or(Refused::NoSuchRoom)?;
+        if user.is_some_and(|user| room.has(user)) { Ok(()) } else { Err(Refused::NotInRoom) }
     }
 
     /// The room for exactly these users, in any order.
@@ -166,15 +175,6 @@ pub struct RoomsFilter {
     pub from: Option<u32>,
 }
 
-/// The index of the first message that was written later than that, compared in whole seconds: what people see of
-/// times.
-fn first_later(posts: &Sequence<TimedPost>, later_than_ms: Option<u64>) -> usize {
-    match later_than_ms {
-        None => 0,
-        Some(time_ms) => posts.partition_point(|post| post.at_ms / 1_000 <= time_ms / 1_000),
-    }
-}
-
 /// A history being read: it holds its own version of it.
 #[derive(Debug)]
 pub struct History {
@@ -183,9 +183,12 @@ pub struct History {
 }
 
 impl History {
-    /// What was posted later than that, in UTC milliseconds, compared in whole seconds.
-    pub fn later(posts: &Sequence<TimedPost>, later_than_ms: Option<u64>) -> Self {
-        Self { posts: posts.clone(), next: first_later(posts, later_than_ms) }
+    /// What was posted later than that, in UTC milliseconds, compared in whole seconds, which is what people see of
+    /// times; and has the number `from` or a higher one.
+    pub fn part(posts: &Sequence<TimedPost>, later_than_ms: Option<u64>, from: Option<u32>) -> Self {
+        let is_earlier = |post: &TimedPost| later_than_ms.is_some_and(|ms| post.at_ms / 1_000 <= ms / 1_000);
+        let before = from.map_or(0, |from| from.saturating_sub(1));
+        Self { posts: posts.clone(), next: posts.partition_point(is_earlier).max(before as usize) }
     }
 
     /// What it keeps in memory though others go on writing: histories only grow.
@@ -248,8 +251,7 @@ impl RoomsListing {
                 return Some((*room, number, post.clone()));
             }
             let (room, posts) = self.rooms.pop_front()?;
-            let mut history = History::later(&posts, self.filter.later_than_ms);
-            history.skip_past(self.filter.from.map_or(0, |from| from.saturating_sub(1).into()));
+            let mut history = History::part(&posts, self.filter.later_than_ms, self.filter.from);
             if let Some((_, number)) = self.skip.filter(|(skipped, _)| *skipped == room) {
                 history.skip_past(number);
             }

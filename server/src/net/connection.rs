@@ -24,7 +24,7 @@ pub const SCRATCH_BYTES: usize = FRAME_BYTES_MAX + Share::LARGEST.bytes;
 
 /// What a connection needs of its socket.
 pub trait Stream: Read + Write {
-    /// Sends FIN behind what was written; reading goes on.
+    /// Sends FIN after what was written; reading goes on.
     ///
     /// # Errors
     /// Those of the operating system.
@@ -233,7 +233,7 @@ impl<S: Stream> Connection<S> {
         Ok(())
     }
 
-    /// Sends FIN behind everything that was written; says whether that could be done. If not, what is before it waits
+    /// Sends FIN after everything that was written; says whether that could be done. If not, what is before it waits
     /// for the kernel.
     ///
     /// # Errors

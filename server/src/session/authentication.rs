@@ -107,7 +107,7 @@ impl<J: Journal> Core<J> {
             return self.order_log_in(id);
         }
         if verdict == Verdict::Wrong
-            && let Some(ip) = self.sessions.get(id).map(|session| session.address.ip)
+            && let Some(ip) = self.sessions.ip(id)
         {
             self.visitors.failed(ip, self.time.now);
         }

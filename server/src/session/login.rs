@@ -159,7 +159,7 @@ impl<J: Journal> Core<J> {
         if self.accounts_are_full() {
             return Err(self.no_more_accounts());
         }
-        let Some(ip) = self.sessions.get(id).map(|session| session.address.ip) else { return Ok(()) };
+        let Some(ip) = self.sessions.ip(id) else { return Ok(()) };
         if self.visitors.may_name_nobody(ip, self.time.now) { Ok(()) } else { Err(Rejection::SlowDown) }
     }
 
@@ -189,8 +189,7 @@ impl<J: Journal> Core<J> {
         if claim.account.is_none() {
             return Err(ProtocolError("Wrong phase: an unknown name needs a sign-up".into()));
         }
-        let ip = self.sessions.get(id).map(|session| session.address.ip);
-        if !ip.is_some_and(|ip| self.visitors.may_try(ip, self.time.now)) {
+        if !self.sessions.ip(id).is_some_and(|ip| self.visitors.may_try(ip, self.time.now)) {
             self.refuse(id, tag, &Rejection::SlowDown);
             return Ok(());
         }
@@ -226,8 +225,7 @@ impl<J: Journal> Core<J> {
                 return Ok(());
             }
         };
-        let ip = self.sessions.get(id).map(|session| session.address.ip);
-        if !ip.is_some_and(|ip| self.visitors.may_sign_up(ip, self.time.now)) {
+        if !self.sessions.ip(id).is_some_and(|ip| self.visitors.may_sign_up(ip, self.time.now)) {
             self.refuse(id, tag, &Rejection::SlowDown);
             return Ok(());
         }

@@ -3,15 +3,15 @@
 
 use std::fs::{self, OpenOptions};
 use std::io::{self, Read};
-use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
+use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use std::thread;
 
 use forum_common::escape::for_terminal;
+use forum_common::process::open_at_once;
 use forum_common::tls::Fingerprint;
 use log::{error, info, warn};
-use rustix::fs::OFlags;
 use rustls::crypto::CryptoProvider;
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
@@ -30,7 +30,7 @@ pub(super) struct Certificate {
     key: PathBuf,
     provider: Arc<CryptoProvider>,
     current: RwLock<Arc<CertifiedKey>>,
-    /// Whoever reads the files holds this, so that what was read last is what is shown.
+    /// Held while the files are read, so that what was read last is what is shown.
     reading: Mutex<()>,
 }
 
@@ -119,8 +119,7 @@ fn read(certificate: &Path, key: &Path, provider: &CryptoProvider) -> Result<Cer
 
 /// Reads a regular file: anything else could keep us waiting, or never end.
 fn read_file(path: &Path) -> io::Result<Vec<u8>> {
-    let flags = OFlags::NONBLOCK.bits().cast_signed();
-    let file = OpenOptions::new().read(true).custom_flags(flags).open(path)?;
+    let file = open_at_once(path, OpenOptions::new().read(true))?;
     if !file.metadata()?.is_file() {
         return Err(io::Error::other("it is no regular file"));
     }

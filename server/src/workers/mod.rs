@@ -1,5 +1,5 @@
-//! What would hold up the loop and has threads of its own for that: files, password hashes, TLS handshakes, and lines of the log.
-//! Each takes work without blocking and hands results back as the loop asks for them.
+//! What would hold up the loop and so has threads of its own: files, password hashes, TLS handshakes, and lines of
+//! the log. Each takes work without blocking and hands results back as the loop asks for them.
 
 pub mod files;
 pub mod handshakes;

@@ -85,7 +85,7 @@ fn work<J, R>(
     wake: &Wake,
 ) {
     loop {
-        // Whoever is idle first holds the lock and waits for a job, the others wait for the lock.
+        // The first idle thread holds the lock and waits for a job, the others wait for the lock.
         let job = queue.lock().unwrap_or_else(PoisonError::into_inner).recv();
         let Ok(job) = job else { return };
         if closing.load(Ordering::Relaxed) || done.send(perform(job)).is_err() {

@@ -32,8 +32,7 @@ pub(super) fn write(page: &mut String, found: &Found) -> fmt::Result {
 }
 
 fn latency_by_rate(found: &Found) -> Chart {
-    let mut steps: Vec<&Step> = found.steps.iter().collect();
-    steps.sort_by(|one, other| one.rate.total_cmp(&other.rate));
+    let steps = found.by_rate();
     let largest = steps.last().map_or(1.0, |step| step.rate);
     let latencies = steps.iter().flat_map(|step| [step.p50_ns, step.p99_ns, step.max_ns]).map(|ns| ns as f64);
     let line = |name, class, of: fn(&Step) -> u64| Line {

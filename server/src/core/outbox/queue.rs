@@ -30,7 +30,7 @@ impl Pool {
         self.queues.pop().unwrap_or_default()
     }
 
-    /// Takes a queue back, with whatever is still in it.
+    /// Takes a queue back, with what is still in it.
     pub(super) fn put_queue(&mut self, mut queue: Box<Queue>) {
         for piece in queue.pieces.drain(..) {
             self.put_buffer(piece.bytes);

@@ -176,7 +176,7 @@ fn who_leaves_takes_its_links_along_and_no_others() {
 }
 
 #[test]
-fn there_is_a_private_link_between_two_whoever_asked() {
+fn two_users_have_one_private_link_no_matter_who_asked() {
     let (mut links, id) = asked(Purpose::Private);
     ask(&mut links, Purpose::File, LEIA, YODA);
     assert_eq!(links.private_between(YODA, HANS).unwrap().0, id);

@@ -1,4 +1,4 @@
-//! Whatever is changed: a replay and a snapshot give an equal forum, and what is refused leaves it as it was.
+//! For any changes, a replay and a snapshot give an equal forum, and what is refused leaves it as it was.
 
 use super::*;
 

@@ -3,6 +3,7 @@
 
 use std::io;
 
+use forum_common::wire::frame::FIRST_BYTE;
 use forum_common::wire::{Closing, NO_TAG, Notice};
 use log::{debug, info, warn};
 
@@ -14,9 +15,6 @@ use crate::network::Network;
 use crate::session::ConnectionId;
 use crate::tls::{TLS_HANDSHAKE, Tls};
 use crate::workers::handshakes::{Handshakes, Stepped, TooMany};
-
-/// What a frame begins with.
-const FRAME: u8 = 0;
 
 /// What is read at once before a connection is open: a client's first message has less than 2 KiB.
 const HANDSHAKE_READ_BYTES: usize = 4 * 1_024;
@@ -103,7 +101,7 @@ impl<S: Stream, J: Journal, C: Clock> Server<S, J, C> {
         }
         warn!("{} closed: it does not speak TLS", self.core.label(id));
         let mut word = format!("{TLS_ONLY}\n").into_bytes();
-        if received[0] == FRAME {
+        if received[0] == FIRST_BYTE {
             word.clear();
             Notice::Closing { code: Closing::TlsRequired, text: TLS_ONLY }.encode(NO_TAG, &mut word);
         }
@@ -115,7 +113,7 @@ impl<S: Stream, J: Journal, C: Clock> Server<S, J, C> {
 
     /// Gives a worker what has come of a handshake.
     fn shake_hands(&mut self, id: ConnectionId, received: &[u8]) -> io::Result<()> {
-        let Some(ip) = self.core.sessions.get(id).map(|session| session.address.ip) else { return Ok(()) };
+        let Some(ip) = self.core.sessions.ip(id) else { return Ok(()) };
         let (Some(service), Some(connection)) = (&mut self.tls, self.connections.get_mut(id)) else {
             return Ok(());
         };

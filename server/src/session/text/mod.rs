@@ -16,7 +16,7 @@ mod output;
 use forum_common::limits::LINE_BYTES_MAX;
 use forum_common::text::commands::{help, room_names};
 use forum_common::text::{Command, LineError, Listing, Now, Rejection, parse, prompts};
-use forum_common::wire::frame::EARLY_FRAME_BYTES_MAX;
+use forum_common::wire::frame::{EARLY_FRAME_BYTES_MAX, FIRST_BYTE};
 use forum_common::wire::{NO_TAG, Reply, Request, TakeOver};
 
 use self::lines::Typed;
@@ -69,8 +69,8 @@ impl<J: Journal> Core<J> {
     ) -> (usize, Pause) {
         match self.sessions.get(id).map(|session| (&session.text, &session.phase, bytes)) {
             Some((Some(_), ..)) => self.take_text(id, bytes, ended, share),
-            // The first byte says what is spoken: a frame's is 0.
-            Some((None, Phase::AwaitingHello(_), [first, ..])) if *first != 0 => {
+            // The first byte says what is spoken.
+            Some((None, Phase::AwaitingHello(_), [first, ..])) if *first != FIRST_BYTE => {
                 self.begin_text(id, *first);
                 self.take_text(id, bytes, ended, share)
             }

@@ -1,4 +1,4 @@
-//! The log, written by a thread of its own: whoever logs never waits for a terminal, a pipe or a disk. Knows
+//! The log, written by a thread of its own: the threads that log never wait for a terminal, a pipe or a disk. Knows
 //! lines and where they go, not what they say.
 //!
 //! When lines come faster than they can be written, those that don't fit the queue are dropped, and how many
@@ -268,7 +268,7 @@ impl Write for LineSender {
     }
 }
 
-/// simplelog, behind the one thing that it doesn't do: a message is one line, whatever is in it, and drives
+/// simplelog, behind the one thing that it doesn't do: a message is one line, no matter what it contains, and drives
 /// nobody's terminal. User names and file names get into the log, and so do errors of other programs.
 struct Logger {
     writer: Box<WriteLogger<LineSender>>,

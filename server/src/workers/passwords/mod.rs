@@ -1,7 +1,7 @@
 //! Hashing passwords without holding up the loop: jobs go to worker threads, results come back. Knows what
 //! a password and a hash are, not whose they are: `K` is whatever the caller wants to see again.
 //!
-//! A hash takes about 20 ms and 19 MiB on purpose, so the queue is bounded: whoever comes when it is full is
+//! A hash takes about 20 ms and 19 MiB on purpose, so the queue is bounded: a log-in that comes when it is full is
 //! told so at once, instead of waiting for a time-out. Passwords are wiped when their job is done.
 
 mod hash;

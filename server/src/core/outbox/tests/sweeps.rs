@@ -72,7 +72,7 @@ fn neither_kind_of_listener_starves_the_other() {
 }
 
 #[test]
-fn all_are_visited_once_a_round_whoever_comes_and_goes_meanwhile() {
+fn all_are_visited_once_a_round_while_others_come_and_go() {
     let mut crowd = Crowd::new(10, true);
     crowd.say("hello");
     for _ in 0..4 {

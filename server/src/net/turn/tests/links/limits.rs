@@ -25,7 +25,7 @@ fn questions_to_one_user_and_links_of_one_user_are_limited() {
     assert_eq!(stage.link(&mut yoda, &private("hans")), links);
     assert_eq!(stage.link(&mut leia, &file("hans")), questions);
     assert_eq!(hans.answers().len(), QUESTIONS_TO_A_USER_MAX);
-    // Being asked takes nothing away from whoever is asked.
+    // A question doesn't count against the user who is asked.
     assert_eq!(stage.link(&mut hans, &file("leia")), [asked(129, "")]);
     stage.link(&mut hans, &no(1));
     leia.answers();

@@ -50,7 +50,7 @@ fn end(stopped: bool) -> Request<'static> {
 }
 
 #[test]
-fn whoever_says_yes_to_a_conversation_prepares_and_the_other_is_told_where() {
+fn the_user_who_accepts_a_conversation_listens_and_the_other_is_told_where() {
     let (mut stage, mut yoda, mut hans) = agreed_at(&private("hans"), "192.0.2.1:1", "192.0.2.2:1");
     let token = prepared(&mut hans);
     yoda.expect(&[]);
@@ -248,7 +248,7 @@ fn the_end_of_a_direct_file_is_told_to_the_other_once() {
 }
 
 #[test]
-fn whoever_leaves_ends_its_links_and_the_others_hear_that_first() {
+fn a_log_out_ends_the_links_and_the_others_hear_that_first() {
     for request in [private("hans"), file("hans")] {
         for stands in [false, true] {
             let (mut stage, yoda, mut hans) = if stands { direct(&request) } else { agreed_here(&request) };

@@ -100,7 +100,7 @@ fn datagrams_of_a_link_that_does_not_stand_are_dropped() {
 }
 
 #[test]
-fn whoever_sends_datagrams_is_not_idle() {
+fn a_user_who_sends_datagrams_is_not_idle() {
     let (mut stage, mut yoda, _hans) = relayed(&file("hans"));
     let active_at =
         |stage: &Stage, client: &Client| stage.server.core.sessions.get(client.id).unwrap().active_at;

@@ -11,8 +11,8 @@ use std::path::{Path, PathBuf};
 use std::{env, fs};
 
 use forum_common::limits::{self, FRAME_BYTES_MAX};
-use forum_common::wire::describe::{FieldInfo, GroupInfo, MessageInfo, PROTOCOL};
-use forum_common::wire::messages::{Direction, direction};
+use forum_common::wire::describe::PROTOCOL;
+use forum_common::wire::info::{Direction, FieldInfo, GroupInfo, MessageInfo, direction};
 use forum_common::wire::{Direct, Notice, Refusal, Reply, Request, Transfer, frame};
 
 fn docs(name: &str) -> PathBuf {

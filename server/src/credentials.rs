@@ -16,11 +16,11 @@ use zeroize::Zeroizing;
 
 use crate::clock::{Clock, SystemClock};
 use crate::console;
+use crate::failed::Failed;
 use crate::interrupts::{Interrupted, Interrupts, Ready};
 use crate::journal::Journal;
 use crate::net::turn::Server;
 use crate::net::{EventLoop, signals};
-use crate::startup::Failed;
 use crate::workers::passwords::{HashParameters, hash_all_while};
 
 /// Accounts that are proposed before waiting for the journal: bounds what an import holds in memory.

@@ -11,7 +11,7 @@ use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use signal_hook::SigId;
 use signal_hook::low_level::{pipe, unregister};
 
-use crate::startup::Failed;
+use crate::failed::Failed;
 
 /// What signals do.
 pub(crate) enum Interrupts {

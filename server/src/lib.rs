@@ -16,6 +16,7 @@ mod core;
 pub mod credentials;
 pub mod descriptors;
 pub mod directory;
+pub mod failed;
 pub mod forum;
 pub mod inbox;
 mod interrupts;

@@ -9,7 +9,8 @@ use forum_common::process::{self, Standard};
 use forumd::admin;
 use forumd::args::{AdminCommand, Arguments, TlsCommand};
 use forumd::console;
-use forumd::startup::{self, Failed};
+use forumd::failed::Failed;
+use forumd::startup;
 use forumd::tls;
 
 /// The command line was not understood.

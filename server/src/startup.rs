@@ -2,7 +2,6 @@
 //! when something is wrong, replays the log, serves, and closes in order.
 
 use std::env::VarError;
-use std::fmt::Display;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
@@ -18,6 +17,7 @@ use crate::console;
 use crate::credentials;
 use crate::descriptors::Budget;
 use crate::directory::Directory;
+use crate::failed::Failed;
 use crate::forum::Forum;
 use crate::journal::{Durability, DurableLog, LogReader, SqliteJournal};
 use crate::net::turn::{ENTRY_BYTES_MAX, Helpers, Server, Settings, TlsService};
@@ -31,22 +31,6 @@ use crate::workers::handshakes::Handshakes;
 use crate::workers::logging;
 use crate::workers::passwords::{self, HashParameters, PasswordHash, PasswordHasher};
 use forum_common::text::Zone;
-
-/// Why the program did not do what it was asked for.
-#[derive(Debug)]
-pub enum Failed {
-    /// The command line is wrong: exit 2.
-    Usage(String),
-    /// Anything else: exit 1, with one line that says what.
-    Other(String),
-}
-
-impl Failed {
-    /// Whatever went wrong, in one line.
-    pub fn because(reason: impl Display) -> Self {
-        Self::Other(reason.to_string())
-    }
-}
 
 /// Serves until it is told to end.
 ///

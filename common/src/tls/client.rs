@@ -1,7 +1,5 @@
 //! The client's side of TLS: whom it trusts.
 
-use std::error::Error as StdError;
-use std::fmt;
 use std::io::{self, Read, Write};
 use std::sync::Arc;
 
@@ -14,7 +12,7 @@ use rustls::{
     RootCertStore, SignatureScheme,
 };
 
-use super::{ALPN, Fingerprint, Line};
+use super::{ALPN, Fingerprint, Line, NotTrusted};
 
 /// Servers whose tickets a client keeps, to come back without a new signature.
 const TICKETS_OF_SERVERS_MAX: usize = 8;
@@ -28,23 +26,6 @@ pub struct Trust {
     /// Who may vouch for others.
     pub roots: Option<Arc<RootCertStore>>,
 }
-
-/// The server's certificate is not trusted.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct NotTrusted {
-    /// The certificate that it has shown.
-    pub shown: Fingerprint,
-    /// Why not.
-    pub why: String,
-}
-
-impl fmt::Display for NotTrusted {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} (SHA-256 fingerprint {})", self.why, self.shown)
-    }
-}
-
-impl StdError for NotTrusted {}
 
 /// How a client connects: TLS 1.3 or 1.2, without early data, with the keys in the file that `SSLKEYLOGFILE` names.
 ///
@@ -101,16 +82,6 @@ impl TlsClient {
         let tls =
             ClientConnection::new(Arc::clone(&self.config), self.name.clone()).map_err(io::Error::other)?;
         Ok(Line::tls(stream, tls))
-    }
-}
-
-/// Which certificate a server has shown that was not trusted, if that is what went wrong.
-pub fn not_trusted(error: &Error) -> Option<NotTrusted> {
-    match error {
-        Error::InvalidCertificate(CertificateError::Other(OtherError(why))) => {
-            why.downcast_ref::<NotTrusted>().cloned()
-        }
-        _ => None,
     }
 }
 

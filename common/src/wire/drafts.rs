@@ -2,9 +2,9 @@
 //! moves to [`super::messages`] with its feature; until then nobody sends it, and a receiver treats it
 //! as an unknown kind.
 
-use super::describe::{FieldInfo, GroupInfo, MessageInfo};
 use super::field::{Field, Key, Malformed, Reader, Time};
 use super::frame::{Frame, Tag, Writer};
+use super::info::{FieldInfo, GroupInfo, MessageInfo};
 use super::strings::{Ciphertext, Handshake, Text, Title, UserName};
 use super::table::{borrowed, key_of, messages, write_fields};
 use crate::limits::{FRAME_BYTES_MAX, HEADER_BYTES};

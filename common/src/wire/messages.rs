@@ -20,30 +20,6 @@ pub mod kinds {
 /// Bytes of a datagram that the server relays: what is left of a frame after the link.
 pub const RELAYED_BYTES_MAX: usize = BODY_BYTES_MAX - size_of::<LinkId>();
 
-/// Which way frames of a kind go.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Direction {
-    /// From client to server.
-    ToServer,
-    /// Both ways.
-    Both,
-    /// From client to client.
-    BetweenClients,
-    /// From server to client.
-    ToClient,
-}
-
-/// Which way frames of this kind go.
-pub const fn direction(kind: u8) -> Direction {
-    match kind {
-        0x40..=0x4f => Direction::Both,
-        0x70..=0x7f => Direction::BetweenClients,
-        0x00..=0x7f => Direction::ToServer,
-        0x80.. => Direction::ToClient,
-    }
-}
-
 impl Request<'_> {
     /// Where a page of the list that is asked for begins, and how many items it has at most; `None`: no list is.
     pub fn page_mut(&mut self) -> Option<(&mut Option<u64>, &mut Option<u32>)> {

@@ -14,6 +14,7 @@ pub mod describe;
 pub mod drafts;
 pub mod field;
 pub mod frame;
+pub mod info;
 pub mod input;
 pub mod limit_list;
 pub mod messages;

@@ -1,9 +1,9 @@
 //! The table of messages, second half: what the server says. See `table.rs` for what a row means, and
 //! [`super::messages`] for what holds of all.
 
-use super::describe::{FieldInfo, GroupInfo, MessageInfo};
 use super::field::{Digest, Field, Key, Malformed, Reader, Time};
 use super::frame::{Frame, Tag, Writer};
+use super::info::{FieldInfo, GroupInfo, MessageInfo};
 use super::limit_list::Limits;
 use super::strings::{FileName, Line, Names, Rest, Text, Title, UserName, Words};
 use super::table::{borrowed, key_of, messages, write_fields};

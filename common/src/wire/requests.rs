@@ -2,9 +2,9 @@
 //! way. See `table.rs` for what a row means, and [`super::messages`] for what holds of all.
 
 use super::TakeOver;
-use super::describe::{FieldInfo, GroupInfo, MessageInfo};
 use super::field::{Digest, Field, Key, Malformed, Range, Reader, Time};
 use super::frame::{Frame, Tag, Writer};
+use super::info::{FieldInfo, GroupInfo, MessageInfo};
 use super::strings::{FileName, Names, Password, Rest, Text, Title, UserName, Words};
 use super::table::{borrowed, key_of, messages, write_fields};
 use crate::limits::{FRAME_BYTES_MAX, HEADER_BYTES};

@@ -97,7 +97,7 @@ macro_rules! messages {
                 MessageInfo {
                     kind: $kind,
                     name: stringify!($name),
-                    direction: crate::wire::messages::direction($kind),
+                    direction: crate::wire::info::direction($kind),
                     phase: stringify!($phase),
                     answers: &[$($(stringify!($answer)),+)?],
                     doc: concat!($($doc),+),

@@ -4,9 +4,9 @@ use std::collections::BTreeSet;
 
 use proptest::prelude::*;
 
-use super::describe::{FieldInfo, GroupInfo, MessageInfo, PROTOCOL};
+use super::describe::PROTOCOL;
 use super::drafts::Draft;
-use super::messages::{Direction, direction};
+use super::info::{Direction, FieldInfo, GroupInfo, MessageInfo, direction};
 use super::*;
 use crate::limits::{FRAME_BYTES_MAX, TEXT_BYTES_MAX};
 

@@ -16,10 +16,10 @@ use forum_common::names::Title;
 use super::verify::{FileError, expected, verify};
 use super::{Counted, Point, Totals, because, open_log, say};
 use crate::directory::Directory;
+use crate::failed::Failed;
 use crate::forum::{Forum, Upload};
 use crate::interrupts::Interrupts;
 use crate::journal::{Contents, ServerState, parts};
-use crate::startup::Failed;
 use crate::store::StoreReader;
 use crate::workers::files::{FileId, Kind, Scan, orphaned, scan};
 

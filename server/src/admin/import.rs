@@ -15,10 +15,10 @@ use super::verify::{FileError, copy};
 use super::{Totals, because, say};
 use crate::clock::{Clock, SystemClock};
 use crate::directory::Directory;
+use crate::failed::Failed;
 use crate::forum::{Forum, ItemId, Record, Restorer, ThreadId};
 use crate::interrupts::Interrupts;
 use crate::journal::{SNAPSHOT_CHUNK_BYTES, write_fresh};
-use crate::startup::Failed;
 use crate::store::Store;
 use crate::workers::files::Expected;
 

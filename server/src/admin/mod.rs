@@ -24,11 +24,11 @@ use std::path::Path;
 use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
 
 use crate::directory::Directory;
+use crate::failed::Failed;
 use crate::forum::{AccountId, Forum};
 use crate::interrupts::Interrupts;
 use crate::journal::{Contents, DroppedTail, JournalError, LogReader};
 use crate::replay::replay;
-use crate::startup::Failed;
 use crate::store::StoreReader;
 use crate::workers::files::{FileId, has_whole};
 

@@ -11,11 +11,11 @@ use forum_common::names::Password;
 use super::say;
 use super::secret::ask;
 use crate::clock::{Clock, SystemClock};
+use crate::failed::Failed;
 use crate::forum::{AccountId, Change, Entry, Forum};
 use crate::interrupts::Interrupts;
 use crate::journal::{LogReader, ServerState};
 use crate::replay::replay;
-use crate::startup::Failed;
 use crate::store::{Store, StoreReader};
 use crate::workers::passwords::{HashParameters, PasswordHash, hash_all};
 

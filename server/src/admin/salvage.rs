@@ -14,11 +14,11 @@ use super::export::{drop_unreferenced, link_all, link_or_copy_all, prepare, writ
 use super::verify::{FileError, expected, verify};
 use super::{Totals, because, say};
 use crate::directory::Directory;
+use crate::failed::Failed;
 use crate::forum::Forum;
 use crate::interrupts::Interrupts;
 use crate::journal::{JournalError, LogReader, Sequence, sync_directory};
 use crate::replay::ForumReplay;
-use crate::startup::Failed;
 use crate::store::StoreReader;
 use crate::workers::files::{FileId, has_whole};
 

@@ -9,8 +9,8 @@ use rustix::termios::{LocalModes, OptionalActions, Termios, isatty, tcgetattr, t
 use zeroize::Zeroizing;
 
 use super::because;
+use crate::failed::Failed;
 use crate::interrupts::{Interrupted, Interrupts, Ready};
-use crate::startup::Failed;
 
 /// Bytes of the longest line worth reading: a password, its line end, and one more that shows it is too long.
 const LINE_BYTES_MAX: usize = PASSWORD_BYTES_MAX + 3;

@@ -19,11 +19,11 @@ use tempfile::TempDir;
 
 use super::{Point, check, export, import, reset};
 use crate::clock::{Clock, SystemClock};
+use crate::failed::Failed;
 use crate::forum::{AccountId, Change, Entry, Key, Keyed, ThreadId};
 use crate::interrupts::Interrupts;
 use crate::journal::{Durability, DurableLog, LogReader, ServerState, SqliteJournal};
 use crate::replay::replay;
-use crate::startup::Failed;
 use crate::store::Store;
 use crate::workers::files::FileId;
 use crate::workers::passwords::{HashParameters, HashResult, Job, PasswordHash, PasswordHasher, hash_all};

@@ -41,7 +41,7 @@ pub(super) fn rows_of(
         }
         Request::ReadRooms { later_than_ms, after, at_most, room, from } => {
             let room = room.map(RoomId);
-            if let Some(Err(no)) = room.map(|room| forum.rooms.check_member(room, Some(asker))) {
+            if let Some(Err(no)) = room.map(|room| forum.check_member(room, Some(asker))) {
                 return Some(Err(no.into()));
             }
             let filter = RoomsFilter { later_than_ms, room, from };

@@ -153,6 +153,12 @@ impl Change {
     }
 }
 
+impl From<Passing> for Change {
+    fn from(passing: Passing) -> Self {
+        Self::Passing(passing)
+    }
+}
+
 /// Bytes of the log that are no entry this program knows.
 #[derive(Debug)]
 pub enum EntryError {

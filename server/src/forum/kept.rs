@@ -5,7 +5,7 @@ use forum_common::names::{Title, UserName};
 
 use super::{
     AccountId, Accounts, Blocks, Change, Effect, Entry, ItemId, KeyedResult, Keys, Mail, Mailboxes,
-    PostAction, Refused, Rooms, Sequence, ThreadId, Threads, TimedPost, Upload,
+    PostAction, Refused, RoomId, Rooms, Sequence, ThreadId, Threads, TimedPost, Upload,
 };
 use crate::planted::{Bug, planted};
 use crate::workers::files::FileId;
@@ -80,7 +80,7 @@ impl Kept {
                 Some(room) => Err(Refused::RoomExists(room)),
                 None => members.iter().try_for_each(|member| self.check_account(*member)),
             },
-            Change::PostToRoom { room, .. } => match self.rooms.check_member(*room, actor) {
+            Change::PostToRoom { room, .. } => match self.check_member(*room, actor) {
                 Err(Refused::NotInRoom) if planted(Bug::AnybodyPostsToARoom) => Ok(()),
                 checked => checked,
             },
@@ -89,6 +89,15 @@ impl Kept {
                 Err(Refused::NotLoggedIn)
             }
         }
+    }
+
+    /// Whether `user` is in this room.
+    ///
+    /// # Errors
+    /// There is no such room, or the user is not in it.
+    pub fn check_member(&self, room: RoomId, user: Option<AccountId>) -> Result<(), Refused> {
+        let room = self.rooms.get(room).ok_or(Refused::NoSuchRoom)?;
+        if user.is_some_and(|user| room.has(user)) { Ok(()) } else { Err(Refused::NotInRoom) }
     }
 
     fn check_account(&self, account: AccountId) -> Result<(), Refused> {

@@ -62,7 +62,7 @@ pub enum Answer {
         /// Its id as an item of threads.
         item: ItemId,
         /// The BLAKE3 digest of its bytes.
-        #[serde(with = "super::record::hex_digest")]
+        #[serde(with = "super::hex_digest")]
         digest: [u8; DIGEST_BYTES],
         /// When, in UTC milliseconds.
         at_ms: u64,

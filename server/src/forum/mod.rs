@@ -17,6 +17,7 @@ mod accounts;
 mod blocks;
 mod effect;
 mod entry;
+mod hex_digest;
 mod kept;
 mod keys;
 mod linking;

@@ -77,7 +77,7 @@ pub enum Record {
         /// How many there are.
         size: u64,
         /// Their BLAKE3 digest.
-        #[serde(with = "hex_digest")]
+        #[serde(with = "super::hex_digest")]
         digest: [u8; DIGEST_BYTES],
     },
     /// A mailbox; the messages in it follow.
@@ -145,35 +145,6 @@ pub enum Record {
         /// The answer.
         result: Result<Answer, Refused>,
     },
-}
-
-/// Digests in hexadecimal where people read, as bytes elsewhere.
-pub(super) mod hex_digest {
-    use serde::{Deserialize, Deserializer, Serialize, Serializer, de::Error};
-
-    use super::DIGEST_BYTES;
-
-    pub(in crate::forum) fn serialize<S: Serializer>(
-        digest: &[u8; DIGEST_BYTES],
-        s: S,
-    ) -> Result<S::Ok, S::Error> {
-        if s.is_human_readable() {
-            s.serialize_str(blake3::Hash::from_bytes(*digest).to_hex().as_str())
-        } else {
-            digest.serialize(s)
-        }
-    }
-
-    pub(in crate::forum) fn deserialize<'de, D: Deserializer<'de>>(
-        d: D,
-    ) -> Result<[u8; DIGEST_BYTES], D::Error> {
-        if d.is_human_readable() {
-            let text = String::deserialize(d)?;
-            blake3::Hash::from_hex(text).map(|hash| *hash.as_bytes()).map_err(D::Error::custom)
-        } else {
-            <[u8; DIGEST_BYTES]>::deserialize(d)
-        }
-    }
 }
 
 impl Kept {

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use forum_common::names::Text;
 use serde::{Deserialize, Serialize};
 
-use super::{AccountId, Refused, Sequence};
+use super::{AccountId, Sequence};
 use crate::planted::{Bug, planted};
 
 /// A room's number, from 1.
@@ -64,15 +64,6 @@ impl Rooms {
     /// The room of this number.
     pub fn get(&self, id: RoomId) -> Option<&Room> {
         self.by_id.get(&id)
-    }
-
-    /// Whether `user` is in this room.
-    ///
-    /// # Errors
-    /// There is no such room, or the user is not in it.
-    pub fn check_member(&self, id: RoomId, user: Option<AccountId>) -> Result<(), Refused> {
-        let room = self.get(id).ok_or(Refused::NoSuchRoom)?;
-        if user.is_some_and(|user| room.has(user)) { Ok(()) } else { Err(Refused::NotInRoom) }
     }
 
     /// The room for exactly these users, in any order.

@@ -15,12 +15,16 @@ mod file;
 mod index;
 mod interval;
 mod journal_thread;
+mod messages;
+mod paths;
 mod reader;
+mod replay;
 mod snapshot;
 mod structure;
 #[cfg(test)]
 mod tests;
 
+mod unreadable;
 mod verify;
 mod writer;
 
@@ -39,7 +43,8 @@ use self::durable::close;
 use self::error::{io, sqlite};
 use self::file::Database;
 use self::interval::IntervalSync;
-use self::journal_thread::{Report, Reporter, Work, run};
+use self::journal_thread::{Reporter, run};
+use self::messages::{Report, Work};
 use self::snapshot::{CHUNKS_AHEAD, SnapshotSender, insert_chunk, validate};
 use self::writer::{Broken, Start, Syncs, Writer};
 use super::batch::{Batch, Gathering, Turn};
@@ -49,7 +54,8 @@ use crate::inbox::{Inbox, Sender, inbox};
 pub use self::durable::DurableLog;
 pub use self::error::{JournalError, JournalErrorKind, Place};
 pub use self::file::{ServerState, parts, sync_directory, temporary_parts};
-pub use self::reader::{Contents, DroppedTail, LogReader, Replay, Replayed};
+pub use self::reader::{LogReader, Replayed};
+pub use self::replay::{Contents, DroppedTail, Replay};
 pub use self::snapshot::SNAPSHOT_CHUNK_BYTES;
 
 /// The version of the tables.
@@ -145,7 +151,7 @@ fn set_durability(database: &Database, durability: Durability) -> Result<Syncs, 
     let (synchronous, syncs) = match durability {
         Durability::Always => ("FULL", Syncs::WithCommit),
         Durability::Interval => {
-            let wal = File::open(file::wal(&database.path));
+            let wal = File::open(paths::wal(&database.path));
             let wal = wal.map_err(|error| database.error(io("open its write-ahead log")(error)))?;
             ("NORMAL", Syncs::EachSecond(IntervalSync::new(wal)))
         }

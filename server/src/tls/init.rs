@@ -17,7 +17,7 @@ use rcgen::{
     date_time_ymd,
 };
 
-use crate::startup::Failed;
+use crate::failed::Failed;
 
 /// The files that are made.
 const CERTIFICATE: &str = "cert.pem";

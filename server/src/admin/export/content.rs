@@ -15,10 +15,10 @@ use super::super::layout::{
 use super::directory::{ExportDirectory, cannot_write, fill};
 use super::files::is_about_these_files;
 use crate::console;
+use crate::failed::Failed;
 use crate::forum::{Forum, History, Item, Record, Sequence, Thread, TimedPost};
 use crate::interrupts::Interrupts;
 use crate::journal::sync_directory;
-use crate::startup::Failed;
 use crate::workers::files::FileId;
 
 /// Writes an export whose files are there, but for those that are `lost`.

@@ -7,8 +7,8 @@ use std::path::{Path, PathBuf};
 
 use super::super::because;
 use super::super::layout::{RECORDS, RECORDS_UNFINISHED, create_directory, create_file, parent};
+use crate::failed::Failed;
 use crate::journal::sync_directory;
-use crate::startup::Failed;
 use crate::workers::files::is_lost_and_found;
 
 /// An export in the making. Unless it is finished, it takes away again what it made, and nothing else.

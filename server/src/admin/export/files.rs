@@ -8,10 +8,10 @@ use std::path::Path;
 use super::super::because;
 use super::super::verify::{FileError, copy, expected, verify};
 use crate::directory::Directory;
+use crate::failed::Failed;
 use crate::forum::{Forum, Upload};
 use crate::interrupts::Interrupts;
 use crate::journal::sync_directory;
-use crate::startup::Failed;
 use crate::workers::files::{FileId, scan};
 
 /// Links every file in `files` into `files_dir`, named or not, until that turns out to be impossible.

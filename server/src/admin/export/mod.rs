@@ -21,8 +21,8 @@ use self::files::{file_failed, verify_files};
 use super::layout::FILES;
 use super::verify::FileError;
 use super::{Point, Totals, because, open_log, say};
+use crate::failed::Failed;
 use crate::interrupts::Interrupts;
-use crate::startup::Failed;
 use crate::store::StoreReader;
 
 /// Points of the log that are tried. Each one loses only files that came and went since the one before.

@@ -30,7 +30,7 @@ use byteorder::{BigEndian, ByteOrder};
 use log::warn;
 
 use super::chain::Tip;
-use super::file::parent;
+use super::paths::parent;
 use crate::directory::Directory;
 use crate::journal::Sequence;
 

@@ -1,9 +1,8 @@
 //! Whether a log reaches its anchor, and is there the log that the anchor names.
 
 use super::chain::Tip;
-use super::error::{JournalErrorKind, Place};
-use super::reader::End;
-use super::verify::{Verified, damaged};
+use super::error::{JournalErrorKind, Place, Verified, damaged};
+use super::replay::End;
 
 /// What a log is checked against as it is read.
 #[derive(Clone, Copy)]

@@ -188,3 +188,11 @@ impl fmt::Display for Extended<'_> {
         }
     }
 }
+
+/// What was verified, or an error whose journal is not named yet.
+pub(super) type Verified<T> = Result<T, JournalErrorKind>;
+
+/// Damage in that place.
+pub(super) fn damaged(place: Place) -> impl Fn(&str) -> JournalErrorKind {
+    move |what| JournalErrorKind::Damaged(place, what.to_owned())
+}

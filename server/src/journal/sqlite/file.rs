@@ -1,7 +1,6 @@
 //! The database file: how it is made, opened for writing, and opened for reading without a trace. It knows
 //! SQLite's modes and tables, and not what a row holds.
 
-use std::ffi::OsString;
 use std::fs::{self, File, OpenOptions, Permissions};
 use std::io;
 use std::os::unix::ffi::OsStrExt;
@@ -15,7 +14,8 @@ use rusqlite::{Connection, OpenFlags};
 
 use super::chain::Tip;
 use super::error::{JournalError, JournalErrorKind, Place, io, sqlite};
-use super::structure::or_unreadable;
+use super::paths::{parent, temporary, wal, with};
+use super::unreadable::or_unreadable;
 use super::{FORMAT, anchor, index};
 use crate::journal::Sequence;
 
@@ -107,30 +107,6 @@ fn files_of(database: &Path) -> [PathBuf; 4] {
 /// Those of opening the directory and of fsync.
 pub fn sync_directory(path: &Path) -> io::Result<()> {
     File::open(path)?.sync_all()
-}
-
-/// The write-ahead log beside a database.
-pub(super) fn wal(path: &Path) -> PathBuf {
-    with(path, "-wal")
-}
-
-/// Where a journal is written until it is whole.
-fn temporary(path: &Path) -> PathBuf {
-    with(path, ".new")
-}
-
-pub(super) fn with(path: &Path, suffix: &str) -> PathBuf {
-    let mut name = OsString::from(path);
-    name.push(suffix);
-    PathBuf::from(name)
-}
-
-/// The directory that a path lies in.
-pub(super) fn parent(path: &Path) -> &Path {
-    match path.parent() {
-        Some(parent) if parent != Path::new("") => parent,
-        _ => Path::new("."),
-    }
 }
 
 /// Makes a journal with what `fill` puts into it, and an anchor at `tip`, where it ends. It appears under its

@@ -10,7 +10,7 @@ use std::path::Path;
 use rustix::fs::{FallocateFlags, OFlags, fallocate};
 use rustix::io::Errno;
 
-use super::file::{parent, with};
+use super::paths::{parent, with};
 
 /// Bytes of index that are taken in advance: enough for 32,000 pages of log, twice what is kept of it.
 const INDEX_BYTES: u64 = 256 * 1024;

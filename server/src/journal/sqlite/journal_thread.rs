@@ -1,43 +1,13 @@
 //! The journal's thread: it works for the writer whenever the loop doesn't do that itself. It waits, takes what
 //! the loop has handed over, and in between does what is due.
 
-use std::sync::mpsc::{Receiver, Sender};
+use std::sync::mpsc::Sender;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use super::DIED;
-use super::chain::Tip;
-use super::snapshot::Step;
+use super::messages::{Report, Work};
 use super::writer::{Broken, Idle, Writer};
 use crate::inbox::{Inbox, Taken};
-use crate::journal::batch::Batch;
-
-/// What the thread is given to do, in order.
-pub(super) enum Work {
-    /// Commit these entries.
-    Batch(Batch),
-    /// A snapshot begins, of the state at this tip; its steps come through a bounded channel.
-    Snapshot { covers: Tip, steps: Receiver<Step> },
-    /// There is a step to take, or the sender of the steps has gone.
-    SnapshotStep,
-    /// The loop has committed, and something is due now that it does not do itself.
-    Maintain,
-    /// Finish.
-    Close,
-}
-
-/// What the thread tells, in order.
-pub(super) enum Report {
-    /// A batch is in the log, which now ends here.
-    Committed { tip: Tip, batch: Batch },
-    /// There was no room for a batch: it is not in the log.
-    NoSpace { batch: Batch },
-    /// With an interval: everything up to here survives a power cut.
-    Synced { tip: Tip },
-    /// The snapshot is valid, or was abandoned.
-    Snapshot { valid: bool },
-    /// The last report: the process must end.
-    Broken { reason: String },
-}
 
 /// Tells reports to the loop and wakes it; also when the thread ends in any other way, since a loop that
 /// waits for an outcome would never learn that none will come.

@@ -5,7 +5,6 @@
 //!                           └ dropped by those who only read
 //! ```
 
-use std::fmt::{self, Display};
 use std::path::Path;
 
 use rusqlite::Connection;
@@ -13,32 +12,11 @@ use rusqlite::Connection;
 use super::anchor_check::AnchorCheck;
 use super::chain::Tip;
 use super::durable::{DurableLog, make_durable};
-use super::error::{JournalError, JournalErrorKind, Place, io};
+use super::error::{JournalError, JournalErrorKind, Verified, io};
 use super::file::{Database, ServerState, check_format, check_readable_format, create, open_to_read};
-use super::verify::{Snapshot, Verified, read_batches, read_snapshot};
+use super::replay::{Contents, DroppedTail, End, Replay};
+use super::verify::{Snapshot, read_batches, read_snapshot};
 use super::{anchor, structure};
-use crate::journal::Sequence;
-
-/// What a log is replayed into. A rejected chunk or entry ends the replay, and the error says where it is.
-pub trait Replay {
-    /// Why something was rejected.
-    type Error: Display;
-
-    /// Takes the next chunk of the snapshot. Without a snapshot there is none.
-    ///
-    /// # Errors
-    /// It can't be understood.
-    fn take_chunk(&mut self, chunk: &[u8]) -> Result<(), Self::Error>;
-
-    /// The snapshot is whole: it stands for all entries up to `covered`, which is 0 if there is none.
-    fn end_snapshot(&mut self, covered: Sequence);
-
-    /// Takes the next entry after the snapshot.
-    ///
-    /// # Errors
-    /// It can't be understood.
-    fn take_entry(&mut self, sequence: Sequence, entry: &[u8]) -> Result<(), Self::Error>;
-}
 
 /// A journal that is open at one point of its log, which it holds on to until it is dropped.
 pub struct LogReader {
@@ -52,50 +30,6 @@ pub struct LogReader {
 pub struct Replayed {
     database: Database,
     end: End,
-}
-
-/// Where a replay ended, to go on from there.
-#[derive(Clone)]
-pub(super) struct End {
-    pub(super) tip: Tip,
-    /// The newest snapshot, 0 if there is none.
-    pub(super) snapshot_id: i64,
-    pub(super) contents: Contents,
-    pub(super) dropped_tail: Option<DroppedTail>,
-}
-
-/// What follows the anchor and does not verify: the end of the log that a crash cut off or garbled. Nobody was
-/// promised that it is there.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct DroppedTail {
-    pub(super) after: Sequence,
-    pub(super) place: Place,
-    pub(super) why: String,
-}
-
-impl Display for DroppedTail {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { after, place, why } = self;
-        write!(
-            f,
-            "the log ends after entry {after}; what follows does not verify and is dropped{place}: {why}"
-        )
-    }
-}
-
-/// What a replay read.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub struct Contents {
-    /// The last entry that the snapshot stands for; 0 without one.
-    pub covered: Sequence,
-    /// Chunks of the snapshot.
-    pub chunks: u32,
-    /// Commits after the snapshot.
-    pub batches: u64,
-    /// The last entry of all; 0 in an empty journal.
-    pub last: Sequence,
-    /// Bytes of the batches after the snapshot.
-    pub tail_bytes: u64,
 }
 
 impl LogReader {

@@ -9,7 +9,7 @@ use rusqlite::{Connection, params};
 use super::LAYOUT;
 use super::chain::{ChunkChain, Tip};
 use super::file::{stored, without_waiting};
-use super::journal_thread::Work;
+use super::messages::{Step, Work};
 use crate::inbox::Sender;
 
 /// Bytes that a chunk of a snapshot should have at most: a batch may have to wait while one is written.
@@ -17,13 +17,6 @@ pub const SNAPSHOT_CHUNK_BYTES: usize = 256 * 1024;
 
 /// Chunks that are made ahead of the writer.
 pub(super) const CHUNKS_AHEAD: usize = 2;
-
-/// One step of a snapshot.
-pub(super) enum Step {
-    Chunk(Vec<u8>),
-    /// All chunks were sent. A channel that closes without this means that the maker failed.
-    Complete,
-}
 
 /// The writer's side: what it has of a snapshot that is not valid yet.
 pub(super) struct SnapshotWriter {

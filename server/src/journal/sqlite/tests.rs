@@ -172,8 +172,8 @@ fn crash(path: &Path) -> (tempfile::TempDir, PathBuf) {
     let (dir, copy) = place();
     fs::copy(anchor::path_of(path), anchor::path_of(&copy)).unwrap();
     fs::copy(path, &copy).unwrap();
-    if file::wal(path).exists() {
-        fs::copy(file::wal(path), file::wal(&copy)).unwrap();
+    if paths::wal(path).exists() {
+        fs::copy(paths::wal(path), paths::wal(&copy)).unwrap();
     }
     (dir, copy)
 }

@@ -9,24 +9,17 @@ use rusqlite::{OptionalExtension, Row};
 use super::LAYOUT;
 use super::anchor_check::AnchorCheck;
 use super::chain::{ChunkChain, Tip};
-use super::error::{JournalErrorKind, Place, sqlite};
+use super::error::{JournalErrorKind, Place, Verified, damaged, sqlite};
 use super::file::{Database, stored};
-use super::reader::{DroppedTail, End, Replay};
+use super::replay::{DroppedTail, End, Replay};
 use crate::journal::Sequence;
 use crate::journal::batch::entries_of;
-
-/// What was verified, or an error whose journal is not named yet.
-pub(super) type Verified<T> = Result<T, JournalErrorKind>;
 
 /// A snapshot that was read.
 pub(super) struct Snapshot {
     pub(super) id: i64,
     pub(super) covers: Tip,
     pub(super) chunks: u32,
-}
-
-pub(super) fn damaged(place: Place) -> impl Fn(&str) -> JournalErrorKind {
-    move |what| JournalErrorKind::Damaged(place, what.to_owned())
 }
 
 fn rejected<E: Display>(place: Place) -> impl Fn(E) -> JournalErrorKind {

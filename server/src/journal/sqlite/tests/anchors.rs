@@ -80,7 +80,7 @@ fn a_start_puts_the_anchor_at_the_end_of_the_log() {
 fn a_log_that_lost_what_the_anchor_knows_is_refused() {
     let ends_early = "damaged at entry 1: the log ends here; its anchor says that it reached entry 3";
     let (_dir, path) = killed();
-    let wal = file::wal(&path);
+    let wal = paths::wal(&path);
     let log = fs::read(&wal).unwrap();
     for lost in [None, Some(vec![]), Some(vec![0; log.len()]), Some(flipped(&log, 20))] {
         match lost {
@@ -126,7 +126,7 @@ fn an_import_that_lost_its_snapshot_is_refused() {
     write_fresh(&path, std::iter::once(b"state".to_vec())).unwrap();
     assert_eq!(check(&path).unwrap().chunks, [b"state"]);
     rusqlite::Connection::open(&path).unwrap().execute_batch("DELETE FROM snapshots").unwrap();
-    fs::remove_file(file::wal(&path)).ok();
+    fs::remove_file(paths::wal(&path)).ok();
     let lost = "damaged at entry 1: the log ends here; its anchor says that it reached entry 1";
     assert_eq!(check(&path).unwrap_err().to_string(), format!("journal {}: {lost}", path.display()));
 }
@@ -156,7 +156,7 @@ fn without_an_anchor_an_empty_log_is_refused_until_it_is_accepted() {
     // All of a first run is in the write-ahead log; without it the database is intact and empty.
     for damaged in [None, Some(vec![]), Some(vec![0; 8_192])] {
         let (_dir, path) = killed();
-        fs::remove_file(file::wal(&path)).unwrap();
+        fs::remove_file(paths::wal(&path)).unwrap();
         match damaged {
             Some(bytes) => fs::write(path_of(&path), bytes).unwrap(),
             None => fs::remove_file(path_of(&path)).unwrap(),
@@ -173,10 +173,10 @@ fn without_an_anchor_an_empty_log_is_refused_until_it_is_accepted() {
 fn a_creation_cut_short_between_anchor_and_database_is_a_fresh_start() {
     let (_dir, path) = place();
     drop(LogReader::open_or_create(&path).unwrap());
-    fs::rename(&path, file::with(&path, ".new")).unwrap();
+    fs::rename(&path, paths::with(&path, ".new")).unwrap();
     assert!(path_of(&path).exists());
     assert_eq!(recover(&path), Read::default());
-    assert!(!file::with(&path, ".new").exists());
+    assert!(!paths::with(&path, ".new").exists());
 }
 
 #[test]
@@ -209,7 +209,7 @@ fn fill_with_entry(path: &Path) {
 #[test]
 fn accepting_a_log_accepts_no_damage() {
     let (_dir, path) = killed();
-    fs::remove_file(file::wal(&path)).unwrap();
+    fs::remove_file(paths::wal(&path)).unwrap();
     let error =
         start_from(LogReader::open_or_create(&path).unwrap().accept_without_anchor()).map(drop).unwrap_err();
     assert!(error.to_string().contains("damaged at entry 1"), "{error}");
@@ -292,7 +292,7 @@ fn what_follows_the_anchor_is_kept_as_far_as_it_verifies_and_the_rest_is_dropped
 fn an_anchor_that_lost_its_journal_is_not_taken_for_that_of_a_new_one() {
     let (_dir, path) = killed();
     fs::remove_file(&path).unwrap();
-    fs::remove_file(file::wal(&path)).unwrap();
+    fs::remove_file(paths::wal(&path)).unwrap();
     let before = trace(&path);
     assert!(LogReader::open_or_create(&path).is_err());
     assert!(write_fresh(&path, std::iter::empty()).is_err());

@@ -168,7 +168,7 @@ fn the_write_ahead_log_is_moved_into_the_database_before_it_grows_far() {
     let mut longest = 0;
     for _ in 0..2 * writer::CHECKPOINT_PAGES as u64 / batch_pages + 2 {
         running.commit(&[&[7; ROW_BYTES_FULL]]);
-        longest = longest.max(fs::metadata(file::wal(&path)).unwrap().len());
+        longest = longest.max(fs::metadata(paths::wal(&path)).unwrap().len());
     }
     let pages = longest / file::PAGE_BYTES as u64;
     assert!(pages < writer::CHECKPOINT_PAGES as u64 + 3 * batch_pages, "{pages} pages of log");

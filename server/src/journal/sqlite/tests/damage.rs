@@ -128,9 +128,9 @@ fn a_log_that_lost_its_database_is_not_taken_for_that_of_a_new_one() {
     running.commit(&[b"1"]);
     let (_crash_dir, crashed) = crash(&path);
     fs::remove_file(&crashed).unwrap();
-    let log = fs::read(file::wal(&crashed)).unwrap();
+    let log = fs::read(paths::wal(&crashed)).unwrap();
     assert!(LogReader::open_or_create(&crashed).is_err());
-    assert_eq!(fs::read(file::wal(&crashed)).unwrap(), log);
+    assert_eq!(fs::read(paths::wal(&crashed)).unwrap(), log);
 }
 
 /// Understands neither chunks, if it is told so, nor entry 5.

@@ -5,7 +5,7 @@ use super::*;
 /// The entries that are in the database without its write-ahead log.
 fn database_alone(path: &Path) -> Vec<String> {
     let (_copy_dir, copy) = crash(path);
-    fs::remove_file(file::wal(&copy)).unwrap();
+    fs::remove_file(paths::wal(&copy)).unwrap();
     check(&copy).unwrap().entries.into_iter().map(|entry| String::from_utf8(entry).unwrap()).collect()
 }
 
@@ -21,7 +21,7 @@ fn what_a_restart_shows_is_durable_before_anybody_sees_it() {
     assert_eq!(read.entries, [b"1", b"2"]);
     // SQLite fsyncs the log before it moves it, and the database before it truncates the log.
     assert_eq!(database_alone(&crashed), ["1", "2"]);
-    assert_eq!(fs::metadata(file::wal(&crashed)).unwrap().len(), 0);
+    assert_eq!(fs::metadata(paths::wal(&crashed)).unwrap().len(), 0);
     drop(replayed);
 }
 

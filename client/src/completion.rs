@@ -3,7 +3,7 @@
 //! It knows the table of commands, and neither where names come from nor which files there are.
 
 use forum_common::text::commands::row;
-use forum_common::text::table::{COMMANDS, Row};
+use forum_common::text::commands::table::{COMMANDS, Row};
 use unicode_width::UnicodeWidthStr;
 
 use crate::names::{Listed, Names};

@@ -1,8 +1,10 @@
-//! What people type: a line becomes a command. All words stand in one table, [`super::table::COMMANDS`].
+//! What people type: a line becomes a command. All words stand in one table, [`table::COMMANDS`].
+
+pub mod table;
 
 use std::fmt;
 
-use super::table::{COMMANDS, Row};
+use self::table::{COMMANDS, Row};
 use super::{Rejection, Zone, prompts};
 use crate::wire::Request;
 
@@ -224,19 +226,13 @@ pub fn room_names(typed: &str) -> String {
 }
 
 /// The first word and what follows the one space after it; `None` if there are only spaces.
-pub(super) fn first_word(line: &str) -> Option<(&str, &str)> {
+fn first_word(line: &str) -> Option<(&str, &str)> {
     let line = line.trim_start_matches(' ');
     match line.split_once(' ') {
         Some(split) => Some(split),
         None if line.is_empty() => None,
         None => Some((line, "")),
     }
-}
-
-/// A number written in digits and nothing else; one beyond all numbers counts as the largest.
-pub(super) fn whole_number(word: &str) -> Option<u64> {
-    let is_number = !word.is_empty() && word.bytes().all(|byte| byte.is_ascii_digit());
-    is_number.then(|| word.parse().unwrap_or(u64::MAX))
 }
 
 #[cfg(test)]

@@ -8,7 +8,6 @@ pub mod commands;
 pub mod lines;
 pub mod prompts;
 pub mod rejections;
-pub mod table;
 pub mod times;
 
 pub use answers::Answer;
@@ -31,4 +30,10 @@ impl fmt::Display for Joined<'_> {
         }
         Ok(())
     }
+}
+
+/// A number written in digits and nothing else; one beyond all numbers counts as the largest.
+fn whole_number(word: &str) -> Option<u64> {
+    let is_number = !word.is_empty() && word.bytes().all(|byte| byte.is_ascii_digit());
+    is_number.then(|| word.parse().unwrap_or(u64::MAX))
 }

@@ -130,7 +130,7 @@ fn parse_ago(typed: &str, now_ms: u64) -> Option<u64> {
     let (number, unit_ms) = [("m", 60_000), ("h", 3_600_000), ("d", 86_400_000)]
         .iter()
         .find_map(|(unit, ms)| Some((typed.strip_suffix(unit)?, *ms)))?;
-    let number = super::commands::whole_number(number)?;
+    let number = super::whole_number(number)?;
     Some(now_ms.saturating_sub(number.saturating_mul(unit_ms)))
 }
 

@@ -6,8 +6,9 @@
 
 use std::fmt;
 
-use super::commands::{Command, LineError, Now, SyntaxError, first_word, whole_number};
-use super::rejections::Rejection;
+use super::{Command, LineError, Now, SyntaxError, first_word};
+use crate::text::rejections::Rejection;
+use crate::text::whole_number;
 use crate::wire::{Request, kinds};
 
 /// How many operands a command takes.

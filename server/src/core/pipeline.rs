@@ -315,16 +315,15 @@ impl<J: Journal> Pipeline<J> {
         !self.passed.is_read() || self.journal.has_outcome()
     }
 
-    /// Begins a snapshot when the log behind the last one has grown as long as a snapshot is: so a start
-    /// reads at most twice the forum, and snapshots cost no more than the log does. A short log is not worth
-    /// one: 1 GiB is nine million posts of 100 bytes, which a start replays in about three seconds.
+    /// Begins a snapshot when the log after the last one is as long as a snapshot: so a start reads at most twice
+    /// the forum. A short log is not worth one: 1 GiB, nine million posts, is replayed in about three seconds.
     pub(crate) fn snapshot_if_due(&mut self, forum: &Kept) {
         // The state has to be that after all outcomes, and none in the middle of one.
         if !self.returned.is_read() || !std::mem::take(&mut self.has_news) {
             return;
         }
-        let due = self.snapshot_bytes.load(Ordering::Relaxed).max(self.snapshot_log_bytes);
-        if self.journal.tail_bytes() < due {
+        let log_bytes = self.journal.tail_bytes();
+        if log_bytes < self.snapshot_bytes.load(Ordering::Relaxed).max(self.snapshot_log_bytes) {
             return;
         }
         let bytes = Arc::new(AtomicU64::new(0));
@@ -333,7 +332,7 @@ impl<J: Journal> Pipeline<J> {
             made.fetch_add(chunk.len() as u64, Ordering::Relaxed);
         });
         if self.journal.snapshot(Box::new(chunks)) {
-            info!("writing a snapshot: {} bytes of log came since the last", self.journal.tail_bytes());
+            info!("writing a snapshot: {log_bytes} bytes of log came since the last");
             self.snapshot_bytes = bytes;
         }
     }

@@ -1,4 +1,4 @@
-//! What is said about a message: [`super::table`] makes it of the rows.
+//! What is said about a message: the macro of the table makes it of the rows.
 
 use serde::{Serialize, Serializer};
 

@@ -241,6 +241,9 @@ fn readable(shown: &str) -> String {
             text if text.iter().all(|byte| byte.is_ascii_graphic() || b" \n".contains(byte)) => {
                 write!(readable, "{:?}", String::from_utf8_lossy(text)).unwrap();
             }
+            [a, b, c, d, .., _] if bytes.len() > 16 => {
+                write!(readable, "{a:02x}{b:02x}{c:02x}{d:02x}…").unwrap();
+            }
             other => write!(readable, "{other:02x?}").unwrap(),
         }
         readable += rest;

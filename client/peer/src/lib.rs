@@ -16,6 +16,7 @@ pub mod digest;
 mod files;
 pub mod folder;
 mod links;
+pub mod noise;
 pub mod original;
 mod peers;
 mod private;

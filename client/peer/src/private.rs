@@ -2,8 +2,9 @@
 //! word.
 //!
 //! What the server says about links comes in as values, and what it is to be told goes out the same way. The
-//! sockets are [`line`]'s. A session that stands needs no server, and outlives the connection to it.
+//! sockets are [`door`]'s and [`line`]'s. A session that stands needs no server, and outlives the connection to it.
 
+mod door;
 mod keepalive;
 mod line;
 mod session;
@@ -17,9 +18,11 @@ use forum_common::text::{Answer, Rejection};
 use forum_common::wire::{Key, LinkId, Request};
 use rustix::event::{PollFd, PollFlags};
 
-use self::line::{Door, Line};
+use self::door::Door;
+use self::line::Line;
 use self::session::has_ended;
 use crate::dial::Dial;
+use crate::noise::{Purpose, Secret};
 use crate::{Context, NO_DIRECT_WAY};
 
 /// How long, once a line has ended without a word, `U logged out` may take to come and say why; and how long
@@ -54,9 +57,9 @@ enum Stage {
     /// The other end is awaited.
     Awaiting(Door),
     /// A connection to the other end is being made.
-    Dialing(Dial, Key),
-    /// Connected; the other end has yet to say that it is the right one.
-    Proving(Line),
+    Dialing(Dial, Secret),
+    /// Connected; by then the other end has to show that it is the right one.
+    Proving(Line, Instant),
     /// Both ends have found each other; the server has yet to say that it stands.
     Found(Line),
     /// It stands, from client to client.
@@ -134,7 +137,8 @@ impl Privates {
         context: &mut Context<'_>,
     ) {
         let Some(private) = self.of_link(link) else { return };
-        let door = here.and_then(|address| Door::open(address, token).ok());
+        let secret = Secret::new(&token, link, Purpose::Private);
+        let door = here.and_then(|address| Door::open(address, secret).ok());
         let port = door.as_ref().and_then(|door| door.port().ok()).unwrap_or(0);
         if let Some(door) = door {
             private.stage = Stage::Awaiting(door);
@@ -148,7 +152,7 @@ impl Privates {
         if let Some(private) = self.of_link(link)
             && let Ok(dial) = Dial::start([there], now)
         {
-            private.stage = Stage::Dialing(dial, token);
+            private.stage = Stage::Dialing(dial, Secret::new(&token, link, Purpose::Private));
         }
     }
 
@@ -296,7 +300,7 @@ impl Privates {
             match &private.stage {
                 Stage::Awaiting(door) => door.poll_fds(fds),
                 Stage::Dialing(dial, _) => fds.push(PollFd::from_borrowed_fd(dial.as_fd(), PollFlags::OUT)),
-                Stage::Proving(line) | Stage::Direct(line) | Stage::Ending(line, _) => {
+                Stage::Proving(line, _) | Stage::Direct(line) | Stage::Ending(line, _) => {
                     fds.push(line.poll_fd());
                 }
                 // A message of one who knows already that it stands waits until this end knows, too.
@@ -311,7 +315,7 @@ impl Privates {
         let due = |private: &Private| match &private.stage {
             Stage::Awaiting(door) => door.due(),
             Stage::Dialing(dial, _) => Some(dial.deadline()),
-            Stage::Ending(_, until) | Stage::Lost(until) => Some(*until),
+            Stage::Proving(_, until) | Stage::Ending(_, until) | Stage::Lost(until) => Some(*until),
             _ => None,
         };
         self.sessions.iter().filter_map(due).min()

@@ -5,7 +5,7 @@
 use super::field::{Field, Key, Malformed, Reader, Time};
 use super::frame::{Frame, Tag, Writer};
 use super::info::{FieldInfo, GroupInfo, MessageInfo};
-use super::strings::{Ciphertext, Handshake, Text, Title, UserName};
+use super::strings::{Ciphertext, Text, Title, UserName};
 use super::table::{borrowed, key_of, messages, write_fields};
 use crate::limits::{FRAME_BYTES_MAX, HEADER_BYTES};
 
@@ -21,11 +21,7 @@ messages! {
         0x2b Watch (member -> Done) { title: Title, key: Option<Key> },
         /// Feature `watch`: no more of that.
         0x2c Unwatch (member -> Done) { title: Title, key: Option<Key> },
-        /// Feature `noise`: a message of the Noise handshake, in place of Prove and Ready.
-        0x74 Handshake (direct) { message: Handshake },
-        /// Feature `noise`: a frame of this conversation, encrypted.
-        0x75 Sealed (direct) { ciphertext: Ciphertext },
-        /// Feature `noise`: the same through the server.
+        /// Feature `noise`: what is sealed of a private conversation, through the server.
         0x58 RelaySealed (member -> Done) { link: u64, ciphertext: Ciphertext },
         /// Feature `read-state`: an item of ListUnread.
         0x97 UnreadItem (member) { title: Title, count: u32, last_author: UserName },

@@ -5,7 +5,7 @@ use super::TakeOver;
 use super::field::{Digest, Field, Key, Malformed, Range, Reader, Time};
 use super::frame::{Frame, Tag, Writer};
 use super::info::{FieldInfo, GroupInfo, MessageInfo};
-use super::strings::{FileName, Names, Password, Rest, Text, Title, UserName, Words};
+use super::strings::{Ciphertext, FileName, Handshake, Names, Password, Rest, Text, Title, UserName, Words};
 use super::table::{borrowed, key_of, messages, write_fields};
 use crate::limits::{FRAME_BYTES_MAX, HEADER_BYTES};
 
@@ -211,13 +211,15 @@ messages! {
 
     /// What two clients say to each other over the TCP connection of a private conversation.
     Direct / OwnedDirect {
-        /// The first frame of the end that connects.
-        0x70 Prove (direct) { token: Key },
-        /// The first frame of the end that listens: the token was right.
-        0x71 Ready (direct),
-        /// A private message.
+        /// The first frame of each end: its message of the Noise handshake.
+        0x70 Handshake (direct) { message: Handshake },
+        /// Every other frame: kind and body of one of the following, encrypted.
+        0x71 Sealed (direct) { ciphertext: Ciphertext },
+        /// Sealed: a private message.
         0x72 PrivateText (direct) { text: Text },
-        /// The user has stopped the conversation.
+        /// Sealed: the user has stopped the conversation.
         0x73 Bye (direct),
+        /// Sealed, the first of the end that connects: it has the keys.
+        0x74 Ready (direct),
     }
 }

@@ -6,8 +6,10 @@ use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
 
 use forum_common::wire::field::KEY_BYTES;
 use forum_common::wire::{Direct, Key, LinkId, NO_TAG, OwnedNotice, Request};
+use forum_peer::noise::{Handshake, Purpose, Secret};
 use forum_tests::{Client, DEADLINE, Server, Wire, accept};
 
+use crate::sealed::{Sealed, first_message, handshake_of};
 use crate::{accepts, asked, not_enabled, question, said};
 
 /// Strangers at a door, more than stand there at once.
@@ -27,12 +29,6 @@ fn call(door: SocketAddr) -> TcpStream {
     let stream = TcpStream::connect_timeout(&door, DEADLINE).expect("somebody listens");
     stream.set_read_timeout(Some(DEADLINE)).expect("a TCP socket");
     stream
-}
-
-fn expect_bytes(stream: &mut TcpStream, wanted: &[u8]) {
-    let mut bytes = vec![0; wanted.len()];
-    stream.read_exact(&mut bytes).expect("the peer says something");
-    assert_eq!(bytes, wanted);
 }
 
 /// Insists that the other end closes without a byte more. It may close by a reset, when it has not read all.
@@ -69,21 +65,28 @@ impl Introduced {
         Self { yoda, hans, link, token, door }
     }
 
+    /// Begins a handshake with this token.
+    fn first_message(&self, token: &Key) -> (Handshake, Vec<u8>) {
+        first_message(&Secret::new(token, self.link, Purpose::Private))
+    }
+
     /// Comes in by the door, and both have a session.
-    fn come_in(&mut self) -> TcpStream {
+    fn come_in(&mut self) -> Sealed {
         let mut line = call(self.door);
-        line.write_all(&bytes_of(&Direct::Prove { token: self.token })).expect("hans listens");
-        expect_bytes(&mut line, &bytes_of(&Direct::Ready));
+        let (handshake, first) = self.first_message(&self.token);
+        line.write_all(&first).expect("hans listens");
+        let mut line = Sealed::begun(line, handshake);
+        line.say(&Direct::Ready);
         self.yoda.send(&Request::LinkReached { link: self.link });
         assert_eq!(self.yoda.link_notice(), OwnedNotice::LinkEstablished { link: self.link, relayed: false });
         line
     }
 
-    fn talk(&mut self, line: &mut TcpStream) {
-        line.write_all(&bytes_of(&Direct::PrivateText { text: "hello" })).expect("hans listens");
+    fn talk(&mut self, line: &mut Sealed) {
+        line.say(&Direct::PrivateText { text: "hello" });
         self.hans.hears(&said("yoda", "hello"));
         self.hans.says("private yoda  hello  yourself");
-        expect_bytes(line, &bytes_of(&Direct::PrivateText { text: " hello  yourself" }));
+        line.hears(&Direct::PrivateText { text: " hello  yourself" });
     }
 }
 
@@ -129,7 +132,7 @@ fn a_wrong_token_is_answered_by_nothing_but_the_end() {
     almost[KEY_BYTES - 1] ^= 1;
     for wrong in [almost, [0; KEY_BYTES]] {
         let mut stranger = call(introduced.door);
-        stranger.write_all(&bytes_of(&Direct::Prove { token: wrong })).expect("it is taken");
+        stranger.write_all(&introduced.first_message(&wrong).1).expect("it is taken");
         expect_end(stranger);
     }
     let mut line = introduced.come_in();
@@ -166,22 +169,26 @@ fn who_says_nothing_holds_up_nobody() {
 #[test]
 fn a_peer_that_talks_nonsense_is_heard_no_more_and_the_user_is_told() {
     let server = Server::start(&[]);
-    let forged = bytes_of(&Direct::PrivateText { text: "\u{1b}[2J" });
-    let again = bytes_of(&Direct::Prove { token: [7; KEY_BYTES] });
     let mut introduced: Vec<_> = Vec::new();
-    for nonsense in [forged, again, vec![0xff; 16]] {
+    for number in 0..4 {
         let server = Server::start(&[]);
         let mut each = Introduced::on(&server);
         let mut line = each.come_in();
-        let last = bytes_of(&Direct::PrivateText { text: "so far so good" });
-        line.write_all(&[last, nonsense].concat()).expect("hans listens");
+        line.say(&Direct::PrivateText { text: "so far so good" });
+        match number {
+            0 => line.say(&Direct::PrivateText { text: "\u{1b}[2J" }),
+            1 => line.say(&Direct::Handshake { message: &[7; 48] }),
+            // Once there are keys, nothing counts in the clear.
+            2 => line.write(&bytes_of(&Direct::PrivateText { text: "forged" })),
+            _ => line.write(&[0xff; 16]),
+        }
         introduced.push((server, each, line));
     }
     drop(server);
     for (_server, mut each, line) in introduced {
         each.hans.hears(&said("yoda", "so far so good"));
         each.hans.hears("Private messaging with yoda has ended: the connection is gone");
-        expect_end(line);
+        expect_end(line.stream);
         each.hans.fails("private yoda hello?", &not_enabled("yoda"));
         // It can be tried again.
         let (_, text) = each.yoda.ask(&ask("hans"));
@@ -195,11 +202,11 @@ fn a_bye_ends_it_at_once() {
     let server = Server::start(&[]);
     let mut introduced = Introduced::on(&server);
     let mut line = introduced.come_in();
-    let bye = [bytes_of(&Direct::PrivateText { text: "over" }), bytes_of(&Direct::Bye)].concat();
-    line.write_all(&bye).expect("hans listens");
+    line.say(&Direct::PrivateText { text: "over" });
+    line.say(&Direct::Bye);
     introduced.hans.hears(&said("yoda", "over"));
     introduced.hans.hears("yoda stopped private messaging");
-    expect_end(line);
+    expect_end(line.stream);
     // yoda has told nobody but hans; the server has it from him, before he asks for another one.
     introduced.hans.does("startprivate yoda", &asked("yoda"));
 }
@@ -224,28 +231,29 @@ fn who_calls_proves_itself_and_waits_for_the_other() {
     let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("a port is free");
     let (mut yoda, mut hans, link, token) = yoda_is_sent_to(&listener, &server);
     let mut line = accept(&listener);
-    expect_bytes(&mut line, &bytes_of(&Direct::Prove { token }));
+    let first = handshake_of(&mut line);
     hans.send(&Request::LinkReached { link });
     assert_eq!(hans.link_notices_so_far(), []);
     yoda.fails("private hans too early", &not_enabled("hans"));
     yoda.hears_nothing_else();
-    line.write_all(&bytes_of(&Direct::Ready)).expect("yoda listens");
+    let mut line = Sealed::answering(line, &Secret::new(&token, link, Purpose::Private), &first);
+    line.hears(&Direct::Ready);
     assert_eq!(hans.link_notice(), OwnedNotice::LinkEstablished { link, relayed: false });
     yoda.hears(&accepts("hans"));
     yoda.says("private hans in time");
-    expect_bytes(&mut line, &bytes_of(&Direct::PrivateText { text: "in time" }));
+    line.hears(&Direct::PrivateText { text: "in time" });
     yoda.does("stopprivate hans", "Stop private messaging with hans");
-    expect_bytes(&mut line, &bytes_of(&Direct::Bye));
-    expect_end(line);
+    line.hears(&Direct::Bye);
+    expect_end(line.stream);
 }
 
 #[test]
 fn who_finds_a_stranger_talks_through_the_server() {
     let server = Server::start(&[]);
     let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("a port is free");
-    let (mut yoda, mut hans, link, token) = yoda_is_sent_to(&listener, &server);
+    let (mut yoda, mut hans, link, _) = yoda_is_sent_to(&listener, &server);
     let mut line = accept(&listener);
-    expect_bytes(&mut line, &bytes_of(&Direct::Prove { token }));
+    handshake_of(&mut line);
     line.write_all(b"220 mail.example.org ESMTP\r\n").expect("yoda listens");
     expect_end(line);
     assert_eq!(hans.link_notice(), OwnedNotice::LinkEstablished { link, relayed: true });

@@ -6,6 +6,7 @@ mod door;
 mod ends;
 mod questions;
 mod relay;
+mod sealed;
 mod terminal;
 
 use forum_tests::{Client, Server};

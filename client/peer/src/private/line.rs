@@ -1,141 +1,28 @@
-//! The TCP connection of a private session: a door where the other end is awaited, and the line between the
-//! two once it has come in.
+//! The TCP connection of a private session: the line between the two once one has called the other.
 //!
 //! It knows sockets and the messages between clients of `forum_common::wire`. It knows nothing of users, of the server and of what is
 //! printed. Nothing here waits: sockets are nonblocking, and somebody else polls them.
 
 use std::io::{self, ErrorKind, Read, Write};
-use std::net::{IpAddr, Shutdown, TcpListener, TcpStream};
+use std::net::{Shutdown, TcpStream};
 use std::os::fd::AsFd;
-use std::time::{Duration, Instant};
 
 use forum_common::limits::HEADER_BYTES;
 use forum_common::names::Text;
-use forum_common::wire::field::KEY_BYTES;
-use forum_common::wire::{Direct, Input, Key, NO_TAG};
+use forum_common::wire::{Direct, Frame, Input, NO_TAG};
 use rustix::event::{PollFd, PollFlags};
-use subtle::ConstantTimeEq;
 
 use super::keepalive::keep_alive;
 use crate::is_passing;
-
-/// How long whoever comes to the door has to prove that the server has introduced it.
-const PROVE_TIMEOUT: Duration = Duration::from_secs(5);
-
-/// Callers that may stand at the door at once. One is expected, and it has much to say for itself; for one
-/// more, whoever has stood there longest is sent away.
-const CALLERS_MAX: usize = 8;
-
-/// Bytes of the frame that proves it. A stranger's are never more than these in memory.
-const PROVE_BYTES: usize = HEADER_BYTES + KEY_BYTES;
+use crate::noise::{Handshake, Keys, Secret, TAG_BYTES};
 
 /// Bytes that may wait for a peer that does not read. Past it, nothing more is said: the user is told.
 const UNSENT_BYTES_MAX: usize = 256 << 10;
 
-/// Where one peer is awaited.
-#[derive(Debug)]
-pub(super) struct Door {
-    listener: TcpListener,
-    token: Key,
-    callers: Vec<Caller>,
-}
-
-/// Somebody who has not proved anything yet.
-#[derive(Debug)]
-struct Caller {
-    stream: TcpStream,
-    said: Input,
-    until: Instant,
-}
-
-impl Door {
-    /// Opens a door at any free port of this address, for whoever has the token.
-    ///
-    /// # Errors
-    /// Those of the kernel.
-    pub(super) fn open(address: IpAddr, token: Key) -> io::Result<Self> {
-        let listener = TcpListener::bind((address, 0))?;
-        listener.set_nonblocking(true)?;
-        Ok(Self { listener, token, callers: Vec::new() })
-    }
-
-    /// Its port.
-    ///
-    /// # Errors
-    /// Those of the kernel.
-    pub(super) fn port(&self) -> io::Result<u16> {
-        self.listener.local_addr().map(|address| address.port())
-    }
-
-    /// What to poll for.
-    pub(super) fn poll_fds<'a>(&'a self, fds: &mut Vec<PollFd<'a>>) {
-        fds.push(PollFd::new(&self.listener, PollFlags::IN));
-        fds.extend(self.callers.iter().map(|caller| PollFd::new(&caller.stream, PollFlags::IN)));
-    }
-
-    /// When somebody at the door has to be sent away.
-    pub(super) fn due(&self) -> Option<Instant> {
-        self.callers.iter().map(|caller| caller.until).min()
-    }
-
-    /// Lets in who proves to be the one. Whoever says anything else, or nothing for too long, is sent away
-    /// without a word.
-    pub(super) fn attend(&mut self, now: Instant) -> Option<Line> {
-        for _ in 0..CALLERS_MAX {
-            let Ok((stream, _)) = self.listener.accept() else { break };
-            if stream.set_nonblocking(true).is_ok() {
-                self.callers.push(Caller {
-                    stream,
-                    said: Input::new(PROVE_BYTES),
-                    until: now + PROVE_TIMEOUT,
-                });
-            }
-        }
-        let mut proved = None;
-        for mut caller in std::mem::take(&mut self.callers) {
-            match caller.listen(&self.token) {
-                Verdict::Unknown if now < caller.until => self.callers.push(caller),
-                Verdict::Proved if proved.is_none() => proved = Line::answering(caller.stream).ok(),
-                Verdict::Unknown | Verdict::Proved | Verdict::Stranger => {}
-            }
-        }
-        let surplus = self.callers.len().saturating_sub(CALLERS_MAX);
-        self.callers.drain(..surplus);
-        proved
-    }
-}
-
-/// What is known of a caller.
-#[derive(Debug, PartialEq, Eq)]
-enum Verdict {
-    /// It has not said enough.
-    Unknown,
-    /// It has the token.
-    Proved,
-    /// It has not, or is gone.
-    Stranger,
-}
-
-impl Caller {
-    fn listen(&mut self, token: &Key) -> Verdict {
-        match self.stream.read(self.said.space()) {
-            Ok(0) => return Verdict::Stranger,
-            Ok(count) => self.said.filled(count),
-            Err(error) if is_passing(&error) => {}
-            Err(_) => return Verdict::Stranger,
-        }
-        match self.said.take().map(|frame| frame.map(|frame| Direct::decode(&frame))) {
-            Ok(None) => Verdict::Unknown,
-            Ok(Some(Ok(Direct::Prove { token: shown }))) if bool::from(shown.ct_eq(token)) => Verdict::Proved,
-            _ => Verdict::Stranger,
-        }
-    }
-}
-
 /// What the peer said.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Heard {
-    /// The peer knows that we are who we should be.
+    /// The peer is who it should be, and knows that we are.
     Ready,
     /// A private message.
     Text(String),
@@ -147,6 +34,7 @@ pub(super) enum Heard {
 #[derive(Debug)]
 pub(super) struct Line {
     stream: TcpStream,
+    cipher: Cipher,
     input: Input,
     unsent: Vec<u8>,
     /// Nothing more will be sent, and once `unsent` has gone, the peer is to see that.
@@ -155,26 +43,53 @@ pub(super) struct Line {
     broken: bool,
 }
 
+/// What only the two ends can read.
+#[derive(Debug)]
+enum Cipher {
+    /// The other end has yet to answer the handshake.
+    Awaiting(Handshake),
+    /// The keys, and how many messages each end has sealed: the number of the next.
+    Keys { keys: Keys, said: u64, heard: u64 },
+    /// What the other end said is no handshake.
+    Broken,
+}
+
 impl Line {
-    /// The line of the end that has connected; it proves itself first.
+    /// The line of the end that has connected; it begins the handshake.
     ///
     /// # Errors
-    /// The kernel refuses an option.
-    pub(super) fn calling(stream: TcpStream, token: Key) -> io::Result<Self> {
-        let mut line = Self::over(stream)?;
-        line.put(&Direct::Prove { token });
+    /// The kernel refuses an option, or has no random numbers.
+    pub(super) fn calling(stream: TcpStream, secret: &Secret) -> io::Result<Self> {
+        let mut handshake = secret.begin()?;
+        let first = handshake.write(&[])?;
+        let mut line = Self::over(stream, Cipher::Awaiting(handshake))?;
+        line.put(&Direct::Handshake { message: &first });
         Ok(line)
     }
 
-    fn answering(stream: TcpStream) -> io::Result<Self> {
-        let mut line = Self::over(stream)?;
-        line.put(&Direct::Ready);
+    /// The line of the end at which somebody has said this first message.
+    ///
+    /// # Errors
+    /// It is a stranger's, or the kernel refuses something.
+    pub(super) fn answering(stream: TcpStream, secret: &Secret, first: &[u8]) -> io::Result<Self> {
+        let mut handshake = secret.await_other()?;
+        handshake.read(first).ok_or(ErrorKind::InvalidData)?;
+        let second = handshake.write(&[])?;
+        let mut line = Self::over(stream, Cipher::Keys { keys: handshake.finish()?, said: 0, heard: 0 })?;
+        line.put(&Direct::Handshake { message: &second });
         Ok(line)
     }
 
-    fn over(stream: TcpStream) -> io::Result<Self> {
+    fn over(stream: TcpStream, cipher: Cipher) -> io::Result<Self> {
         keep_alive(&stream)?;
-        Ok(Self { stream, input: Input::default(), unsent: Vec::new(), hung_up: false, broken: false })
+        Ok(Self {
+            stream,
+            cipher,
+            input: Input::default(),
+            unsent: Vec::new(),
+            hung_up: false,
+            broken: false,
+        })
     }
 
     /// What to poll for.
@@ -190,14 +105,14 @@ impl Line {
     pub(super) fn say(&mut self, text: &str) -> bool {
         let has_room = self.unsent.len() < UNSENT_BYTES_MAX;
         if has_room {
-            self.put(&Direct::PrivateText { text });
+            self.seal(&Direct::PrivateText { text });
         }
         has_room
     }
 
     /// Tells the peer that its counterpart has stopped the session, and hangs up.
     pub(super) fn say_bye(&mut self) {
-        self.put(&Direct::Bye);
+        self.seal(&Direct::Bye);
         self.hang_up();
     }
 
@@ -210,6 +125,19 @@ impl Line {
     /// Whether everything that was said has left.
     pub(super) fn is_flushed(&self) -> bool {
         self.unsent.is_empty() || self.broken
+    }
+
+    /// Sends a message that only the other end can read.
+    fn seal(&mut self, message: &Direct<'_>) {
+        let Cipher::Keys { keys, said, .. } = &mut self.cipher else { return };
+        let mut frame = Vec::new();
+        message.encode(NO_TAG, &mut frame);
+        // The kind and the body; lengths and tags are those of the frame around it.
+        let plain = [&[message.kind()], &frame[HEADER_BYTES..]].concat();
+        let mut ciphertext = vec![0; plain.len() + TAG_BYTES];
+        keys.seal(*said, &plain, &mut ciphertext);
+        *said += 1;
+        self.put(&Direct::Sealed { ciphertext: &ciphertext });
     }
 
     fn put(&mut self, message: &Direct<'_>) {
@@ -256,15 +184,39 @@ impl Line {
 
     fn next_heard(&mut self) -> Result<Option<Heard>, Nonsense> {
         let Some(frame) = self.input.take().map_err(|_| Nonsense)? else { return Ok(None) };
-        match Direct::decode(&frame).map_err(|_| Nonsense)? {
-            Direct::Ready => Ok(Some(Heard::Ready)),
-            Direct::PrivateText { text } => match Text::parse(text) {
-                Ok(_) => Ok(Some(Heard::Text(text.to_owned()))),
-                Err(_) => Err(Nonsense),
-            },
-            Direct::Bye => Ok(Some(Heard::Bye)),
-            Direct::Prove { .. } => Err(Nonsense),
+        match (Direct::decode(&frame).map_err(|_| Nonsense)?, &mut self.cipher) {
+            (Direct::Sealed { ciphertext }, Cipher::Keys { keys, heard, .. }) => {
+                let mut plain = vec![0; ciphertext.len()];
+                let bytes = keys.open(*heard, ciphertext, &mut plain).ok_or(Nonsense)?;
+                *heard += 1;
+                meant(&plain[..bytes]).map(Some)
+            }
+            (Direct::Handshake { message }, cipher @ Cipher::Awaiting(_)) => {
+                let Cipher::Awaiting(mut handshake) = std::mem::replace(cipher, Cipher::Broken) else {
+                    return Err(Nonsense);
+                };
+                handshake.read(message).ok_or(Nonsense)?;
+                let keys = handshake.finish().map_err(|_| Nonsense)?;
+                *cipher = Cipher::Keys { keys, said: 0, heard: 0 };
+                self.seal(&Direct::Ready);
+                Ok(Some(Heard::Ready))
+            }
+            _ => Err(Nonsense),
         }
+    }
+}
+
+/// What a sealed message says.
+fn meant(plain: &[u8]) -> Result<Heard, Nonsense> {
+    let (kind, body) = plain.split_first().ok_or(Nonsense)?;
+    match Direct::decode(&Frame { kind: *kind, tag: NO_TAG, body }).map_err(|_| Nonsense)? {
+        Direct::Ready => Ok(Heard::Ready),
+        Direct::PrivateText { text } => match Text::parse(text) {
+            Ok(_) => Ok(Heard::Text(text.to_owned())),
+            Err(_) => Err(Nonsense),
+        },
+        Direct::Bye => Ok(Heard::Bye),
+        Direct::Handshake { .. } | Direct::Sealed { .. } => Err(Nonsense),
     }
 }
 

@@ -3,12 +3,14 @@
 use std::time::Instant;
 
 use forum_common::text::Answer;
-use forum_common::wire::{Key, Request};
+use forum_common::wire::Request;
 
+use super::door::HANDSHAKE_TIMEOUT;
 use super::line::{Heard, Line};
 use super::{LAST_READS, Private, Stage, WORD_TIMEOUT};
 use crate::Context;
 use crate::dial::{Dial, Dialed};
+use crate::noise::Secret;
 
 impl Private {
     pub(super) fn attend(&mut self, stage: Stage, context: &mut Context<'_>) -> Stage {
@@ -17,10 +19,10 @@ impl Private {
                 Some(line) => self.found(line, context),
                 None => Stage::Awaiting(door),
             },
-            Stage::Dialing(dial, token) => self.look_at_dial(dial, token, context),
-            Stage::Proving(mut line) => match line.attend() {
-                (heard, true) if heard.is_empty() => Stage::Proving(line),
-                // What may come right behind it, its end included, is found when it stands.
+            Stage::Dialing(dial, secret) => self.look_at_dial(dial, secret, context),
+            Stage::Proving(mut line, until) => match line.attend() {
+                (heard, true) if heard.is_empty() && context.now < until => Stage::Proving(line, until),
+                // What may come right after it, its end included, is found when it stands.
                 (heard, _) if heard == [Heard::Ready] => self.found(line, context),
                 // It was not the right one after all; the server will help out.
                 _ => Stage::Arranging,
@@ -35,12 +37,13 @@ impl Private {
         }
     }
 
-    fn look_at_dial(&mut self, dial: Dial, token: Key, context: &mut Context<'_>) -> Stage {
+    fn look_at_dial(&mut self, dial: Dial, secret: Secret, context: &mut Context<'_>) -> Stage {
         match dial.look(context.now) {
-            Ok(Dialed::Still(dial)) => Stage::Dialing(dial, token),
-            Ok(Dialed::Through(stream)) => {
-                Line::calling(stream, token).map_or(Stage::Arranging, Stage::Proving)
-            }
+            Ok(Dialed::Still(dial)) => Stage::Dialing(dial, secret),
+            Ok(Dialed::Through(stream)) => match Line::calling(stream, &secret) {
+                Ok(line) => Stage::Proving(line, context.now + HANDSHAKE_TIMEOUT),
+                Err(_) => Stage::Arranging,
+            },
             // It can't be reached; the server will help out.
             Err(_) => Stage::Arranging,
         }

@@ -1,5 +1,5 @@
-//! The client in Python that `docs/examples` has for people who write one of their own: it works with a real forumd,
-//! and it stays short.
+//! The clients in Python that `docs/examples` has for people who write one of their own: they work with a real forumd and
+//! a real client, and the first stays short.
 #![forbid(unsafe_code)]
 
 use std::fs;
@@ -7,7 +7,8 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use forum_common::wire::Request;
-use forum_tests::{Finished, PASSWORD, Process, Server};
+use forum_tests::{Finished, PASSWORD, Process, Server, workspace};
+use tempfile::TempDir;
 
 /// What `docs/PROTOCOL.md` promises of it.
 const LINES_MAX: usize = 150;
@@ -82,4 +83,53 @@ fn a_wrong_password_is_said_in_the_servers_words() {
     let ended = Process::start(&mut command).finish();
     assert_eq!(ended.code, Some(1), "{ended:#?}");
     assert!(ended.stderr.last().is_some_and(|line| line.contains("Invalid password")), "{ended:#?}");
+}
+
+/// A Python with the packages that the receiver of files needs: the system's if it has them, or one of its own.
+fn python_with_packages() -> PathBuf {
+    let has_packages = |python: &Path| {
+        let output = Command::new(python).args(["-c", "import blake3, cryptography"]).output();
+        output.is_ok_and(|output| output.status.success())
+    };
+    let own = workspace().join("target/python");
+    let found = [PathBuf::from("python3"), own.join("bin/python3")].into_iter().find(|it| has_packages(it));
+    found.unwrap_or_else(|| {
+        let run = |command: &mut Command| {
+            let output = command.output().expect("a program");
+            assert!(output.status.success(), "{command:?}: {}", String::from_utf8_lossy(&output.stderr));
+        };
+        run(Command::new("python3").args(["-m", "venv"]).arg(&own));
+        run(Command::new(own.join("bin/pip")).args([
+            "install",
+            "--quiet",
+            "blake3==1.0.11",
+            "cryptography==48.0.0",
+        ]));
+        own.join("bin/python3")
+    })
+}
+
+#[test]
+fn a_receiver_that_was_made_from_the_page_of_the_transport_takes_a_file_of_the_real_client() {
+    let server = Server::start(&[]);
+    let (host, port) = (server.address().ip().to_string(), server.address().port().to_string());
+    let mut yoda = server.sign_up("yoda");
+    let bytes: Vec<u8> = (0..3_000_000_u32).map(|number| (number ^ (number >> 9)) as u8).collect();
+    for (name, bytes) in [("plans.tar", &bytes[..]), ("empty", &[])] {
+        let directory = TempDir::new().expect("a directory");
+        let mut command = Command::new(python_with_packages());
+        command.args([Path::new("-B"), &program().with_file_name("receive_file.py")]);
+        command.args([&*host, &*port, "snake", PASSWORD]).current_dir(&directory);
+        let mut snake = Process::start(&mut command);
+        assert_eq!(snake.stdout.next_line().as_deref(), Some("ready"));
+        yoda.hears("snake logged in");
+        yoda.put_file(name, bytes);
+        yoda.does(&format!("UDP snake {name}"), &format!("{name} has been uploaded"));
+        let Finished { code, stdout, stderr, .. } = snake.finish();
+        assert_eq!((code, &*stderr), (Some(0), &[][..]), "{stdout:#?}");
+        let size = bytes.len();
+        assert_eq!(stdout, [format!("received {name} from yoda: {size} bytes of {size}")]);
+        assert!(fs::read(directory.path().join(format!("yoda_{name}"))).expect("the file") == bytes);
+        yoda.hears("snake logged out");
+    }
 }

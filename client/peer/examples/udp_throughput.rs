@@ -230,7 +230,7 @@ fn send_udp(path: &str, digest: &str, address: SocketAddr) -> Result<()> {
     let mut socket = PeerSocket::new(UdpSocket::bind((Ipv4Addr::UNSPECIFIED, 0))?)?;
     Work::measure(|| {
         let sender =
-            Sender::new(Instant::now(), &Token::new(TOKEN), offer, FileSource::new(Original::new(file)?));
+            Sender::new(Instant::now(), &Token::new(TOKEN, 0), offer, FileSource::new(Original::new(file)?));
         let mut link = Link::new(sender, address);
         driver::run(&mut socket, &mut link, |_, _, event| match event {
             Event::Done => ControlFlow::Break(()),
@@ -260,7 +260,7 @@ fn receive_udp(path: &str, address: Ipv4Addr) -> Result<()> {
     Work::measure(|| {
         // Nobody is there yet: the first packet tells where the sender is.
         let nobody = socket.local_addr()?;
-        let mut link = Link::new(Receiver::new(Instant::now(), &Token::new(TOKEN)), nobody);
+        let mut link = Link::new(Receiver::new(Instant::now(), &Token::new(TOKEN, 0))?, nobody);
         driver::run(&mut socket, &mut link, |receiver, now, event| {
             match event {
                 Event::Offered(_) => receiver.accept(now, Start::afresh(), file.take().expect("one offer")),

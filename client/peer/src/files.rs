@@ -143,10 +143,10 @@ impl Files {
         context: &mut Context<'_>,
     ) {
         if let Some(outgoing) = self.sent_over(link) {
-            outgoing.introduced(there, context.now);
+            outgoing.introduced(link, there, context.now);
         }
         if let Some(incoming) = self.received_over(link) {
-            incoming.introduced(token, there, context.now);
+            incoming.introduced(link, token, there, context);
         }
     }
 

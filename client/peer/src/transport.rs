@@ -3,7 +3,8 @@
 //! ```text
 //!   Source ─► Sender ──Hello, Data, Ping, Goodbye──► Receiver ─► Sink
 //!               ▲ flight, congestion, mtu    │ reassembly, acks
-//!               └────Knock, Accept, Ack, Done┘
+//!               └────────Accept, Ack, Done───┘
+//!        Channel: both seal what they say, with keys that they make first
 //! ```
 //!
 //! [`Sender`] and [`Receiver`] are pure machines: datagrams and the time come in as values, datagrams, a
@@ -12,6 +13,7 @@
 //! loop around one transfer. Packets and algorithms are described, byte for byte, in `docs/UDP.md`.
 
 mod acks;
+mod channel;
 mod closing;
 mod congestion;
 pub mod content;
@@ -23,6 +25,7 @@ pub mod packet;
 mod ranges;
 mod reassembly;
 mod receiver;
+mod replay;
 mod route;
 mod rtt;
 mod sender;
@@ -35,6 +38,7 @@ mod tests;
 
 use std::time::{Duration, Instant};
 
+pub use channel::session_of;
 pub use content::{Sink, Source};
 pub use packet::{Offer, Reason, SessionId, Token};
 pub use receiver::{Receiver, Start};
@@ -77,10 +81,30 @@ pub enum Event {
 pub enum Failure {
     /// Nothing was heard of the peer for [`IDLE_MAX`].
     Vanished,
+    /// The same, and what was heard from where it should be was of another version.
+    OtherVersion,
     /// This end gave up.
     Here(Reason),
     /// The other end gave up.
     There(Reason),
+}
+
+impl Failure {
+    /// Nothing was heard of the peer; but maybe of one of another version.
+    fn silent(is_other_version: bool) -> Self {
+        if is_other_version { Self::OtherVersion } else { Self::Vanished }
+    }
+}
+
+/// What a datagram was.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Heard {
+    /// Not from the other end, or a copy; nothing has changed.
+    Nothing,
+    /// From the other end; but later packets have come before it, so it does not say where that end is now.
+    Old,
+    /// The newest from the other end: where it came from is where that end is.
+    Newest,
 }
 
 /// One or more datagrams for one system call: all have `segment_bytes`, only the last may have fewer.
@@ -90,6 +114,13 @@ pub struct Transmit {
     pub segment_bytes: usize,
     /// Bytes of all of them together, at the beginning of the buffer.
     pub bytes: usize,
+}
+
+impl Transmit {
+    /// One datagram of so many bytes; none if there are none.
+    fn one(bytes: usize) -> Option<Self> {
+        (bytes > 0).then_some(Self { segment_bytes: bytes, bytes })
+    }
 }
 
 /// How far it has come.
@@ -109,8 +140,8 @@ pub trait Endpoint {
     /// The session that this end answers to: packets that carry it are for this transfer.
     fn session(&self) -> SessionId;
 
-    /// Takes in one datagram. Returns whether it was a packet of this session; if not, nothing has changed.
-    fn on_datagram(&mut self, now: Instant, datagram: &[u8]) -> bool;
+    /// Takes in one datagram.
+    fn on_datagram(&mut self, now: Instant, datagram: &[u8]) -> Heard;
 
     /// Writes datagrams to the beginning of `buffer`, at most `segments_max`; `None`: nothing to send now.
     /// The buffer has [`packet::DATAGRAM_BYTES_MAX`] bytes or more.

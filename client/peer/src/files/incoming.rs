@@ -105,14 +105,19 @@ impl Incoming {
     }
 
     /// The other end is there, or there is no way but through the server.
-    pub(super) fn introduced(&mut self, token: Key, there: Option<SocketAddr>, now: Instant) {
-        self.stage = match std::mem::replace(&mut self.stage, Taking::Over) {
-            Taking::Agreed(begun) => {
-                let receiver = Receiver::new(now, &transport::Token::new(token));
-                Taking::Going(Box::new(Transfer::new(receiver, there)), begun)
-            }
-            stage => stage,
-        };
+    pub(super) fn introduced(
+        &mut self,
+        link: LinkId,
+        token: Key,
+        there: Option<SocketAddr>,
+        context: &mut Context<'_>,
+    ) {
+        let Taking::Agreed(begun) = &mut self.stage else { return };
+        let begun = begun.take();
+        match Receiver::new(context.now, &transport::Token::new(token, link)) {
+            Ok(receiver) => self.stage = Taking::Going(Box::new(Transfer::new(receiver, there)), begun),
+            Err(_) => self.fail(context),
+        }
     }
 
     /// The other end has left.

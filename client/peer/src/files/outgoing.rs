@@ -129,12 +129,12 @@ impl Outgoing {
     }
 
     /// The other end is there, or there is no way but through the server.
-    pub(super) fn introduced(&mut self, there: Option<SocketAddr>, now: Instant) {
+    pub(super) fn introduced(&mut self, link: LinkId, there: Option<SocketAddr>, now: Instant) {
         self.stage = match std::mem::replace(&mut self.stage, Sending::Over) {
             Sending::Ready(original, digest, token) => {
                 let offer = Offer { size: self.size, digest };
                 let source = FileSource::new(original);
-                let sender = Sender::new(now, &transport::Token::new(token), offer, source);
+                let sender = Sender::new(now, &transport::Token::new(token, link), offer, source);
                 Sending::Going(Box::new(Transfer::new(sender, there)))
             }
             stage => stage,
@@ -279,7 +279,7 @@ impl Outgoing {
             Failure::There(Reason::DigestDiffers) => {
                 "it was changed meanwhile, or damaged on its way. Send it again".to_owned()
             }
-            Failure::There(Reason::UnknownVersion) => {
+            Failure::OtherVersion => {
                 format!("{user} has another version of this program. The older one needs an update")
             }
             Failure::Here(Reason::Unreadable) => self.unreadable(),

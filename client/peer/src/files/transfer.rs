@@ -97,7 +97,7 @@ impl<E: Endpoint> Transfer<E> {
 
     /// Takes in a datagram that the server has brought.
     pub(super) fn take_relayed(&mut self, now: Instant, datagram: &[u8]) {
-        self.link.endpoint.on_datagram(now, datagram);
+        let _ = self.link.endpoint.on_datagram(now, datagram);
     }
 
     /// Does what is due and sends what there is to send, up to a share. Returns whether there is more.

@@ -126,7 +126,7 @@ const PROTOCOL_PAGE: &str = include_str!("../../../../docs/PROTOCOL.md");
 /// The two ends of the example: token `10 11 … 1f`, link 1, and for each end a private key of one byte repeated.
 pub(crate) fn example(purpose: Purpose) -> (Secret, Secret) {
     let token = std::array::from_fn(|index| 0x10 + index as u8);
-    [0x11, 0x22].map(|byte| Secret { ephemeral: Some([byte; 32]), ..Secret::new(&token, 1, purpose) }).into()
+    [0x11, 0x22].map(|byte| Secret::new(&token, 1, purpose).with_key_pair(Some([byte; 32]))).into()
 }
 
 /// The bytes of the lines that begin with a mark, or with a space where the bytes of the line before go on.

@@ -3,7 +3,8 @@
 
 use std::time::Instant;
 
-use super::packet::{self, Packet, Reason, SessionId};
+use super::channel::Channel;
+use super::packet::{self, Packet, Reason, SMALL_BYTES_MAX};
 use super::{IDLE_MAX, LINGER, Retry, Transmit};
 
 /// What is told.
@@ -13,6 +14,16 @@ pub(super) enum News {
     Done,
     /// This end has given up.
     Abort(Reason),
+}
+
+impl News {
+    /// Writes the packet that tells it; how many bytes it has.
+    fn write(self, packet: &mut [u8]) -> usize {
+        match self {
+            Self::Done => packet::write_done(packet),
+            Self::Abort(reason) => packet::write_abort(packet, reason),
+        }
+    }
 }
 
 /// The last phase.
@@ -58,6 +69,13 @@ impl Closing {
         Self { phase: Phase::Closed, owes_goodbye: false }
     }
 
+    /// The peer does not know yet, and is to be told at once.
+    pub(super) fn hasten(&mut self, now: Instant) {
+        if let Phase::Telling { retry, .. } = &mut self.phase {
+            retry.due = now;
+        }
+    }
+
     /// Takes in a packet of the peer.
     pub(super) fn on_packet(&mut self, now: Instant, packet: &Packet<'_>) {
         match (packet, &mut self.phase) {
@@ -68,29 +86,43 @@ impl Closing {
                 self.owes_goodbye = true;
             }
             // The sender has not heard that everything is there.
-            (Packet::Hello(_) | Packet::Ping { .. }, Phase::Telling { retry, .. }) => retry.due = now,
+            (Packet::Hello(_) | Packet::Ping, Phase::Telling { retry, .. }) => retry.due = now,
             _ => {}
         }
     }
 
-    /// The packet that is to be sent now.
+    /// The other end has keys from now on, and is to be told at once. Returns the packet that tells it.
+    pub(super) fn first_packet(&mut self, now: Instant, packet: &mut [u8]) -> Option<usize> {
+        let Phase::Telling { news, retry, .. } = &mut self.phase else { return None };
+        retry.due = now;
+        Some(news.write(packet))
+    }
+
+    /// The datagram that is to be sent now. An end that gives up before there are keys goes on to ask for them, or
+    /// the other one would never hear of it.
     pub(super) fn poll_transmit(
         &mut self,
         now: Instant,
-        session: SessionId,
+        channel: &mut Channel,
         buffer: &mut [u8],
     ) -> Option<Transmit> {
-        if std::mem::take(&mut self.owes_goodbye) {
-            let bytes = packet::write_goodbye(buffer, session);
-            return Some(Transmit { segment_bytes: bytes, bytes });
-        }
-        let Phase::Telling { news, retry, .. } = &mut self.phase else { return None };
-        let bytes = match *news {
-            _ if !retry.take(now) => return None,
-            News::Done => packet::write_done(buffer, session),
-            News::Abort(reason) => packet::write_abort(buffer, session, reason),
+        let mut packet = [0; SMALL_BYTES_MAX];
+        let bytes = if std::mem::take(&mut self.owes_goodbye) {
+            let bytes = packet::write_goodbye(&mut packet);
+            channel.seal(&packet[..bytes], buffer)
+        } else {
+            let Phase::Telling { news, retry, .. } = &mut self.phase else { return None };
+            if !retry.take(now) {
+                return None;
+            }
+            let bytes = news.write(&mut packet);
+            if channel.is_open() {
+                channel.seal(&packet[..bytes], buffer)
+            } else {
+                channel.write_opening(buffer)
+            }
         };
-        Some(Transmit { segment_bytes: bytes, bytes })
+        Transmit::one(bytes)
     }
 
     pub(super) fn poll_timeout(&self) -> Option<Instant> {

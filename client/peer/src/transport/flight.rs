@@ -51,6 +51,13 @@ pub(super) struct Flight {
     loss_due: Option<Instant>,
 }
 
+impl From<u64> for Flight {
+    /// No packet yet; the first gets this number.
+    fn from(first_number: u64) -> Self {
+        Self { base: first_number, ..Self::default() }
+    }
+}
+
 impl Flight {
     /// The number that the next packet gets.
     pub(super) fn next_number(&self) -> u64 {

@@ -1,8 +1,8 @@
-//! The packets: what each datagram says, to and from bytes.
+//! The packets: what the two ends say to each other, to and from bytes.
 //!
-//! It knows the format and refuses to know what follows from a packet. Each begins with a kind and the
-//! session of the end it is for; all numbers are big-endian. A datagram that is not exactly one well-formed
-//! packet of the expected session is no packet at all.
+//! It knows the format and refuses to know what follows from a packet, and how packets are sealed into datagrams
+//! (that is `channel`'s). Each begins with a kind; all numbers are big-endian. What is not exactly one well-formed packet is
+//! no packet at all.
 
 mod encode;
 
@@ -10,57 +10,85 @@ use std::fmt;
 use std::ops::Range;
 use std::time::Duration;
 
+use forum_common::wire::LinkId;
+
+use super::channel::SEALED_BYTES;
+use crate::noise::{Purpose, Secret};
+
 pub use encode::{
     write_abort, write_accept, write_ack, write_data_header, write_done, write_goodbye, write_hello,
-    write_knock, write_ping,
+    write_ping,
 };
 
-/// The version of the protocol, in every Hello.
-pub const VERSION: u8 = 1;
-/// Bytes in front of every packet: kind (1) and session (8).
-pub const HEADER_BYTES: usize = 9;
 /// Bytes in front of the file's bytes in a Data packet.
-pub const DATA_HEADER_BYTES: usize = HEADER_BYTES + 16;
+pub const DATA_HEADER_BYTES: usize = 9;
+/// Bytes of the largest packet that is neither Data nor Ping.
+pub const SMALL_BYTES_MAX: usize = ACK_BYTES + (ACK_RANGES_MAX - 1) * ACK_RANGE_BYTES;
 /// Bytes of the largest datagram: what fits IPv6 on a path of 65,536 bytes, the loopback's.
 pub const DATAGRAM_BYTES_MAX: usize = 65_488;
-/// Ranges of packet numbers in one Ack, the first included; an Ack still fits the smallest datagram.
+/// Ranges of packet numbers in one Ack, the first included; sealed, an Ack still fits the smallest datagram.
 pub const ACK_RANGES_MAX: usize = 56;
 /// Bytes of the token that the server gives to both ends.
 pub use forum_common::wire::field::KEY_BYTES as TOKEN_BYTES;
 
 const DIGEST_BYTES: usize = blake3::OUT_LEN;
-const ACK_BYTES: usize = HEADER_BYTES + 32;
+const ACK_BYTES: usize = 33;
 const ACK_RANGE_BYTES: usize = 8;
 const DELAY_MAX: Duration = Duration::from_micros(u32::MAX as u64);
 
-const _: () = assert!(ACK_BYTES + (ACK_RANGES_MAX - 1) * ACK_RANGE_BYTES <= super::mtu::FLOOR_BYTES);
+const _: () = assert!(SMALL_BYTES_MAX + SEALED_BYTES <= super::mtu::FLOOR_BYTES);
 
 const HELLO: u8 = 0x01;
 const DATA: u8 = 0x02;
 const PING: u8 = 0x03;
 const GOODBYE: u8 = 0x04;
 const ABORT: u8 = 0x05;
-const KNOCK: u8 = 0x81;
 const ACCEPT: u8 = 0x82;
 const ACK: u8 = 0x83;
 const DONE: u8 = 0x84;
 
 /// What names the session ids in BLAKE3's key derivation.
-const SESSIONS_CONTEXT: &str = "forum peer-to-peer file transfer v1: session ids";
+const SESSIONS_CONTEXT: &str = "forum between clients: session ids";
 
-/// The secret of one transfer, fresh for each and known to its two ends alone. It never goes over the wire.
+/// The secret of one transfer, fresh for each, that the server has given to its two ends. It never goes from one
+/// to the other.
 #[derive(Clone, Copy, PartialEq, Eq)]
-pub struct Token([u8; TOKEN_BYTES]);
+pub struct Token {
+    bytes: [u8; TOKEN_BYTES],
+    link: LinkId,
+    /// The key pair of this end, where it has to be the same each time.
+    #[cfg(test)]
+    ephemeral: Option<[u8; 32]>,
+}
 
 impl Token {
-    /// The token in these bytes.
-    pub fn new(bytes: [u8; TOKEN_BYTES]) -> Self {
-        Self(bytes)
+    /// The token of this link, in these bytes.
+    pub fn new(bytes: [u8; TOKEN_BYTES], link: LinkId) -> Self {
+        Self {
+            bytes,
+            link,
+            #[cfg(test)]
+            ephemeral: None,
+        }
+    }
+
+    /// The same, for an end with this key pair.
+    #[cfg(test)]
+    pub(crate) fn with_key_pair(self, private: [u8; 32]) -> Self {
+        Self { ephemeral: Some(private), ..self }
+    }
+
+    /// What the handshake of its two ends is keyed with.
+    pub fn secret(&self) -> Secret {
+        let secret = Secret::new(&self.bytes, self.link, Purpose::File);
+        #[cfg(test)]
+        let secret = secret.with_key_pair(self.ephemeral);
+        secret
     }
 
     /// The two session ids that follow from it.
     pub fn sessions(&self) -> Sessions {
-        let derived = u128::from_be_bytes(first_half(blake3::derive_key(SESSIONS_CONTEXT, &self.0)));
+        let derived = u128::from_be_bytes(first_half(blake3::derive_key(SESSIONS_CONTEXT, &self.bytes)));
         Sessions { to_receiver: SessionId((derived >> 64) as u64), to_sender: SessionId(derived as u64) }
     }
 }
@@ -79,6 +107,18 @@ impl fmt::Debug for Token {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct SessionId(u64);
 
+impl SessionId {
+    /// The id in these bytes.
+    pub(super) fn new(bytes: [u8; 8]) -> Self {
+        Self(u64::from_be_bytes(bytes))
+    }
+
+    /// Its bytes, as they stand in a datagram.
+    pub(super) fn bytes(self) -> [u8; 8] {
+        self.0.to_be_bytes()
+    }
+}
+
 /// The ids of both directions.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Sessions {
@@ -86,12 +126,6 @@ pub struct Sessions {
     pub to_receiver: SessionId,
     /// In what the receiver sends.
     pub to_sender: SessionId,
-}
-
-/// The session that a datagram claims to belong to, for an owner of many transfers on one socket.
-pub fn session_of(datagram: &[u8]) -> Option<SessionId> {
-    let (_, rest) = datagram.split_first()?;
-    Some(SessionId(u64::from_be_bytes(*rest.first_chunk()?)))
 }
 
 /// What a sender has to send.
@@ -117,20 +151,12 @@ pub enum Reason {
     NotStored = 4,
     /// All bytes are there, but they are not what was announced.
     DigestDiffers = 5,
-    /// The receiver does not know the sender's version of the protocol.
-    UnknownVersion = 6,
 }
 
 impl Reason {
     fn decode(code: u8) -> Option<Self> {
-        let reasons = [
-            Self::Cancelled,
-            Self::Declined,
-            Self::Unreadable,
-            Self::NotStored,
-            Self::DigestDiffers,
-            Self::UnknownVersion,
-        ];
+        let reasons =
+            [Self::Cancelled, Self::Declined, Self::Unreadable, Self::NotStored, Self::DigestDiffers];
         reasons.into_iter().find(|reason| *reason as u8 == code)
     }
 }
@@ -140,28 +166,19 @@ impl Reason {
 pub enum Packet<'a> {
     /// The sender offers the file.
     Hello(Offer),
-    /// A Hello of a version that is not ours; what else it says is unknown.
-    ForeignHello,
     /// Bytes of the file.
     Data {
-        /// Number of the packet; no two Data or Ping packets of a session have the same.
-        number: u64,
         /// Where in the file they belong.
         offset: u64,
         /// The bytes, at least one.
         payload: &'a [u8],
     },
     /// Asks for an Ack; padded to any size to find out whether that size passes.
-    Ping {
-        /// As in Data.
-        number: u64,
-    },
+    Ping,
     /// Answers Done and Abort.
     Goodbye,
     /// The end that sent it has given up; said again until it is answered.
     Abort(Reason),
-    /// The receiver waits for a Hello; opens the way through the receiver's address translation.
-    Knock,
     /// Answers Hello.
     Accept {
         /// All bytes before this one are there already.
@@ -227,28 +244,23 @@ fn split_pair(pair: [u8; ACK_RANGE_BYTES]) -> (u64, u64) {
     (both >> 32, both & u64::from(u32::MAX))
 }
 
-/// Reads a packet; `None` unless the datagram is exactly one packet of this session.
-pub fn decode(session: SessionId, datagram: &[u8]) -> Option<Packet<'_>> {
-    if session_of(datagram)? != session {
-        return None;
-    }
-    let mut fields = Fields(&datagram[HEADER_BYTES..]);
-    let packet = match datagram[0] {
-        HELLO if fields.u8()? != VERSION => return Some(Packet::ForeignHello),
+/// Reads a packet; `None` unless these bytes are exactly one.
+pub fn decode(bytes: &[u8]) -> Option<Packet<'_>> {
+    let (kind, fields) = bytes.split_first()?;
+    let mut fields = Fields(fields);
+    let packet = match *kind {
         HELLO => Packet::Hello(Offer { size: fields.u64()?, digest: fields.array()? }),
         DATA => {
-            let (number, offset, payload) = (fields.number()?, fields.u64()?, fields.rest());
+            let (offset, payload) = (fields.u64()?, fields.rest());
             offset.checked_add(payload.len() as u64).filter(|_| !payload.is_empty())?;
-            Packet::Data { number, offset, payload }
+            Packet::Data { offset, payload }
         }
         PING => {
-            let number = fields.number()?;
             fields.rest();
-            Packet::Ping { number }
+            Packet::Ping
         }
         GOODBYE => Packet::Goodbye,
         ABORT => Packet::Abort(Reason::decode(fields.u8()?)?),
-        KNOCK => Packet::Knock,
         ACCEPT => Packet::Accept {
             offset: fields.u64()?,
             window_end: fields.u64()?,
@@ -291,11 +303,6 @@ impl<'a> Fields<'a> {
 
     fn u64(&mut self) -> Option<u64> {
         self.array().map(u64::from_be_bytes)
-    }
-
-    /// A packet number, which has a successor.
-    fn number(&mut self) -> Option<u64> {
-        self.u64().filter(|number| *number < u64::MAX)
     }
 
     fn rest(&mut self) -> &'a [u8] {

@@ -1,14 +1,16 @@
 //! The audience's end: waits for the offer, takes the file in, and tells the result.
 
 use std::collections::VecDeque;
+use std::io;
 use std::time::Instant;
 
 use super::acks::Acks;
+use super::channel::{Channel, Taken};
 use super::closing::{Closing, News};
 use super::content::Sink;
-use super::packet::{self, DATAGRAM_BYTES_MAX, Offer, Packet, Reason, SessionId, Sessions, Token};
+use super::packet::{self, DATAGRAM_BYTES_MAX, Offer, Packet, Reason, SMALL_BYTES_MAX, SessionId, Token};
 use super::reassembly::{Reassembly, WINDOW_BYTES};
-use super::{Endpoint, Event, Failure, IDLE_MAX, Progress, Retry, Transmit};
+use super::{Endpoint, Event, Failure, Heard, IDLE_MAX, Progress, Retry, Transmit};
 
 /// The sender hears of a window that has opened by this part of it, even if there is no other news.
 const WINDOW_NEWS_BYTES: u64 = WINDOW_BYTES / 4;
@@ -16,16 +18,20 @@ const WINDOW_NEWS_BYTES: u64 = WINDOW_BYTES / 4;
 /// A transfer as its receiver sees it.
 #[derive(Debug)]
 pub struct Receiver<K> {
-    sessions: Sessions,
+    channel: Channel,
     state: State<K>,
     /// When the sender was last heard.
     heard: Instant,
+    /// A handshake of another version was.
+    has_heard_other_version: bool,
     events: VecDeque<Event>,
+    /// Where packets are after they were opened.
+    packet: Vec<u8>,
 }
 
 #[derive(Debug)]
 enum State<K> {
-    /// Knock is said until a Hello comes.
+    /// Knock is said until it is answered, with a Hello.
     Waiting(Retry),
     /// The owner is to decide.
     Offered(Offer),
@@ -83,13 +89,18 @@ struct Intake<K> {
 
 impl<K: Sink> Receiver<K> {
     /// Waits for an offer.
-    pub fn new(now: Instant, token: &Token) -> Self {
-        Self {
-            sessions: token.sessions(),
+    ///
+    /// # Errors
+    /// The system has no random numbers.
+    pub fn new(now: Instant, token: &Token) -> io::Result<Self> {
+        Ok(Self {
+            channel: Channel::of_receiver(token)?,
             state: State::Waiting(Retry::new(now)),
             heard: now,
+            has_heard_other_version: false,
             events: VecDeque::new(),
-        }
+            packet: vec![0; DATAGRAM_BYTES_MAX],
+        })
     }
 
     /// Takes what was offered; without effect unless an offer is open. Whoever claims to have more than was
@@ -130,7 +141,9 @@ impl<K: Sink> Receiver<K> {
         }
     }
 
-    fn on_packet(&mut self, now: Instant, packet: &Packet<'_>) -> bool {
+    /// Takes in a packet. Returns whether it can be true. `number` is 0 for the one that comes with the handshake,
+    /// which is none that is acknowledged.
+    fn on_packet(&mut self, now: Instant, number: u64, packet: &Packet<'_>) -> bool {
         match (&mut self.state, packet) {
             (State::Closing { closing, .. }, packet) => closing.on_packet(now, packet),
             (_, Packet::Abort(reason)) => {
@@ -140,24 +153,43 @@ impl<K: Sink> Receiver<K> {
                 self.state = State::Offered(*offer);
                 self.events.push_back(Event::Offered(*offer));
             }
-            (State::Waiting(_), Packet::ForeignHello) => self.abort(now, Reason::UnknownVersion),
-            (State::Offered(offer), Packet::Hello(again)) => return offer == again,
-            (State::Receiving(intake), Packet::Hello(again)) => {
-                intake.owes_accept |= intake.offer == *again;
-                return intake.offer == *again;
-            }
-            (State::Receiving(intake), Packet::Data { number, offset, payload }) => {
+            (State::Receiving(intake), Packet::Data { offset, payload }) => {
                 if !intake.reassembly.insert(*offset, payload) {
                     return false;
                 }
-                intake.acks.on_packet(now, *number);
+                intake.acks.on_packet(now, number);
             }
-            (State::Receiving(intake), Packet::Ping { number }) => {
-                intake.acks.on_packet(now, *number);
-            }
+            (State::Receiving(intake), Packet::Ping) => intake.acks.on_packet(now, number),
             _ => return false,
         }
         true
+    }
+
+    /// Takes in what belongs to the handshake, and is no packet.
+    fn on_opening(&mut self, now: Instant, taken: Taken) -> Heard {
+        match taken {
+            Taken::Call => {
+                match &mut self.state {
+                    State::Waiting(retry) => retry.due = now,
+                    State::Closing { closing, .. } => closing.hasten(now),
+                    State::Offered(_) | State::Receiving(_) => {}
+                }
+                return Heard::Newest;
+            }
+            Taken::AnswerAgain => self.answered_again(now),
+            Taken::Foreign => self.has_heard_other_version = true,
+            _ => {}
+        }
+        Heard::Nothing
+    }
+
+    /// The sender does not know yet that its answer has come.
+    fn answered_again(&mut self, now: Instant) {
+        match &mut self.state {
+            State::Receiving(intake) => intake.owes_accept = true,
+            State::Closing { closing, .. } => closing.hasten(now),
+            State::Waiting(_) | State::Offered(_) => {}
+        }
     }
 
     /// Ends it. What has arrived without a gap goes to the sink, to be resumed one day.
@@ -181,17 +213,18 @@ impl<K: Sink> Receiver<K> {
 }
 
 impl<K: Sink> Intake<K> {
-    fn poll_transmit(&mut self, now: Instant, session: SessionId, buffer: &mut [u8]) -> Option<Transmit> {
+    fn poll_transmit(&mut self, now: Instant, channel: &mut Channel, buffer: &mut [u8]) -> Option<Transmit> {
         let window_end = self.reassembly.window_end();
+        let mut packet = [0; SMALL_BYTES_MAX];
         let bytes = if std::mem::take(&mut self.owes_accept) {
-            packet::write_accept(buffer, session, self.offset, window_end, DATAGRAM_BYTES_MAX as u16)
+            packet::write_accept(&mut packet, self.offset, window_end, DATAGRAM_BYTES_MAX as u16)
         } else {
             let (delay, ranges) = self.acks.take(now)?;
             let delivered = self.reassembly.delivered();
-            packet::write_ack(buffer, session, delay, delivered, window_end, ranges)
+            packet::write_ack(&mut packet, delay, delivered, window_end, ranges)
         };
         self.window_end_told = window_end;
-        Some(Transmit { segment_bytes: bytes, bytes })
+        Transmit::one(channel.seal(&packet[..bytes], buffer))
     }
 
     /// Hands on what has arrived. Returns the end, if this is it.
@@ -215,28 +248,41 @@ impl<K: Sink> Intake<K> {
 
 impl<K: Sink> Endpoint for Receiver<K> {
     fn session(&self) -> SessionId {
-        self.sessions.to_receiver
+        self.channel.session()
     }
 
-    fn on_datagram(&mut self, now: Instant, datagram: &[u8]) -> bool {
-        let Some(packet) = packet::decode(self.sessions.to_receiver, datagram) else { return false };
-        let is_heard = self.on_packet(now, &packet);
-        if is_heard {
-            self.heard = now;
+    fn on_datagram(&mut self, now: Instant, datagram: &[u8]) -> Heard {
+        let mut buffer = std::mem::take(&mut self.packet);
+        let (number, bytes, heard) = match self.channel.take(datagram, &mut buffer) {
+            Taken::Packet { number, is_newest, bytes } => {
+                (number, bytes, if is_newest { Heard::Newest } else { Heard::Old })
+            }
+            Taken::Answer(bytes) => (0, bytes, Heard::Newest),
+            taken => {
+                self.packet = buffer;
+                return self.on_opening(now, taken);
+            }
+        };
+        let is_true =
+            packet::decode(&buffer[..bytes]).is_some_and(|packet| self.on_packet(now, number, &packet));
+        self.packet = buffer;
+        if !is_true {
+            return Heard::Nothing;
         }
-        is_heard
+        self.heard = now;
+        heard
     }
 
     fn poll_transmit(&mut self, now: Instant, _segments_max: usize, buffer: &mut [u8]) -> Option<Transmit> {
-        let session = self.sessions.to_sender;
+        let channel = &mut self.channel;
         match &mut self.state {
-            State::Waiting(retry) => retry.take(now).then(|| {
-                let bytes = packet::write_knock(buffer, session);
-                Transmit { segment_bytes: bytes, bytes }
-            }),
+            State::Waiting(retry) => {
+                let is_due = retry.take(now);
+                Transmit::one(if is_due { channel.write_opening(buffer) } else { 0 })
+            }
             State::Offered(_) => None,
-            State::Receiving(intake) => intake.poll_transmit(now, session, buffer),
-            State::Closing { closing, .. } => closing.poll_transmit(now, session, buffer),
+            State::Receiving(intake) => intake.poll_transmit(now, channel, buffer),
+            State::Closing { closing, .. } => closing.poll_transmit(now, channel, buffer),
         }
     }
 
@@ -255,7 +301,8 @@ impl<K: Sink> Endpoint for Receiver<K> {
         match &mut self.state {
             State::Closing { closing, .. } => closing.on_timeout(now),
             _ if now >= self.heard + IDLE_MAX => {
-                self.close(Closing::closed(), Event::Failed(Failure::Vanished));
+                let failure = Failure::silent(self.has_heard_other_version && !self.channel.is_open());
+                self.close(Closing::closed(), Event::Failed(failure));
             }
             _ => {}
         }

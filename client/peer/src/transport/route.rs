@@ -1,13 +1,14 @@
 //! Where the other end of a transfer is: where the server says, or where it was heard.
 //!
 //! An address translator may give it another address than the server knows, so it may be heard elsewhere. But
-//! whoever sees packets on their way can send copies of them from elsewhere as well. If each of those drew the
-//! answers there, two copies would be enough to part the ends for ever.
+//! whoever sees packets on their way can send copies of them from elsewhere as well. So only the newest packet of the
+//! other end, by its number, says where it is: a copy comes too late, or the next packet corrects it.
 
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
-/// Silence after which the other end may be elsewhere: long for a path that works, short for a user who waits.
+/// Silence after which the other end is looked for where it is said to be as well: long for a path that works,
+/// short for a user who waits.
 pub(super) const SILENCE_MAX: Duration = Duration::from_secs(1);
 
 /// The way to the other end.
@@ -27,12 +28,9 @@ impl Route {
         Self { named, heard: None, tries_named: true }
     }
 
-    /// A packet of the transfer has come from there.
+    /// The newest packet of the other end has come from there.
     pub(super) fn hear(&mut self, now: Instant, from: SocketAddr) {
-        match self.heard {
-            Some((place, at)) if from != place && from != self.named && now < at + SILENCE_MAX => {}
-            _ => self.heard = Some((from, now)),
-        }
+        self.heard = Some((from, now));
     }
 
     /// Where to send now. In silence that is one place after the other.
@@ -66,26 +64,13 @@ mod tests {
     }
 
     #[test]
-    fn a_copy_from_elsewhere_moves_nobody_who_is_heard() {
+    fn the_newest_packet_says_where_the_other_end_is() {
         let now = Instant::now();
-        for place in [1, 2] {
-            let mut route = Route::new(at_port(1));
-            route.hear(now, at_port(place));
-            route.hear(now + SILENCE_MAX / 2, at_port(3));
-            assert_eq!(route.next(now + SILENCE_MAX / 2), at_port(place));
-        }
-    }
-
-    #[test]
-    fn after_a_silence_another_place_is_believed_and_the_named_one_at_any_time() {
-        let start = Instant::now();
         let mut route = Route::new(at_port(1));
-        route.hear(start, at_port(2));
-        let now = start + SILENCE_MAX;
-        route.hear(now, at_port(3));
-        assert_eq!(route.next(now), at_port(3));
-        route.hear(now, at_port(1));
-        assert_eq!(route.next(now), at_port(1));
+        for port in [2, 3, 1, 2] {
+            route.hear(now, at_port(port));
+            assert_eq!(route.next(now), at_port(port));
+        }
     }
 
     #[test]

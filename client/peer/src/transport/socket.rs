@@ -13,7 +13,7 @@ use rustix::net::sockopt;
 
 use super::packet::DATAGRAM_BYTES_MAX;
 use super::route::Route;
-use super::{Endpoint, Transmit};
+use super::{Endpoint, Heard, Transmit};
 
 /// Buffers filled by one call; each takes what the kernel has joined together, up to 64 KiB.
 const RECEIVE_BUFFERS: usize = 8;
@@ -153,14 +153,14 @@ impl<E: Endpoint> Link<E> {
         Self { endpoint, route: Route::new(peer) }
     }
 
-    /// Takes in a datagram. Where packets of the session come from is where answers go: the address that the
-    /// server saw may not be the one that an address translator gives. Returns whether it was a packet of
-    /// the session.
+    /// Takes in a datagram. Where the newest packet of the other end came from is where answers go: the address that
+    /// the server saw may not be the one that an address translator gives. Returns whether it was of the
+    /// other end.
     pub fn on_datagram(&mut self, now: Instant, from: SocketAddr, datagram: &[u8]) -> bool {
-        let is_ours = self.endpoint.on_datagram(now, datagram);
-        if is_ours {
+        let heard = self.endpoint.on_datagram(now, datagram);
+        if heard == Heard::Newest {
             self.route.hear(now, from);
         }
-        is_ours
+        heard != Heard::Nothing
     }
 }

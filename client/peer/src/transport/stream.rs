@@ -9,12 +9,13 @@ use std::time::{Duration, Instant};
 
 use super::Transmit;
 use super::acks::ACK_DELAY_MAX;
+use super::channel::{Channel, SEALED_BYTES};
 use super::congestion::Congestion;
 use super::content::Source;
 use super::flight::{Cargo, Flight};
 use super::mtu::PathMtu;
 use super::pacing::Pacer;
-use super::packet::{self, Ack, DATA_HEADER_BYTES, SessionId};
+use super::packet::{self, Ack, DATA_HEADER_BYTES};
 use super::ranges::RangeSet;
 use super::rtt::Rtt;
 use super::slow_start::RoundWatch;
@@ -25,10 +26,18 @@ const PROBES_A_TIMEOUT: u32 = 2;
 /// A larger datagram is only tried while so many of them are left to send.
 const WORTH_PROBING_DATAGRAMS: u64 = 8;
 
+/// What packets are made from, and where they go.
+#[derive(Debug)]
+pub(super) struct Outgoing<'a, S> {
+    pub(super) channel: &'a mut Channel,
+    /// Where a packet is before it is sealed.
+    pub(super) packet: &'a mut [u8],
+    pub(super) source: &'a mut S,
+}
+
 /// The state of sending.
 #[derive(Debug)]
 pub(super) struct Stream {
-    session: SessionId,
     size: u64,
     /// All bytes before this one have arrived.
     delivered: u64,
@@ -55,10 +64,11 @@ pub(super) struct Stream {
 }
 
 impl Stream {
-    /// Sends the bytes from `offset` on, with datagrams of no more than `datagram_bytes_max`.
+    /// Sends the bytes from `offset` on, in packets with the numbers from `first_number` on and datagrams of no more
+    /// than `datagram_bytes_max`.
     pub(super) fn new(
         now: Instant,
-        session: SessionId,
+        first_number: u64,
         size: u64,
         offset: u64,
         window_end: u64,
@@ -66,14 +76,13 @@ impl Stream {
     ) -> Self {
         let mtu = PathMtu::new(datagram_bytes_max);
         Self {
-            session,
             size,
             delivered: offset,
             next_offset: offset,
             window_end,
             lost: RangeSet::default(),
             acked: RangeSet::default(),
-            flight: Flight::default(),
+            flight: Flight::from(first_number),
             rtt: Rtt::default(),
             congestion: Congestion::new(mtu.current()),
             round: RoundWatch::default(),
@@ -219,10 +228,10 @@ impl Stream {
         now: Instant,
         segments_max: usize,
         buffer: &mut [u8],
-        source: &mut impl Source,
+        out: &mut Outgoing<'_, impl Source>,
     ) -> io::Result<Option<Transmit>> {
         self.paced_until = None;
-        if let Some(transmit) = self.fill_probe(now, buffer) {
+        if let Some(transmit) = self.fill_probe(now, buffer, out) {
             return Ok(Some(transmit));
         }
         let segment_bytes = self.mtu.current();
@@ -233,7 +242,7 @@ impl Stream {
                 break;
             }
             let Some(range) = self.next_content() else { break };
-            let size = self.write_content(&mut buffer[bytes..], &range, source)?;
+            let size = write_content(&mut buffer[bytes..], &range, out)?;
             self.record(now, size, Cargo::Content(range));
             bytes += size;
             if size < segment_bytes {
@@ -241,7 +250,7 @@ impl Stream {
             }
         }
         if bytes == 0 && self.probes_owed > 0 {
-            bytes = packet::write_ping(buffer, self.session, self.flight.next_number(), 0);
+            bytes = write_ping(buffer, 0, out);
             self.record(now, bytes, Cargo::Ping);
             return Ok(Some(Transmit { segment_bytes: bytes, bytes }));
         }
@@ -249,7 +258,12 @@ impl Stream {
     }
 
     /// Tries a larger datagram, once the window would hold one and while there is use for it.
-    fn fill_probe(&mut self, now: Instant, buffer: &mut [u8]) -> Option<Transmit> {
+    fn fill_probe<S>(
+        &mut self,
+        now: Instant,
+        buffer: &mut [u8],
+        out: &mut Outgoing<'_, S>,
+    ) -> Option<Transmit> {
         if self.rtt.smoothed().is_none() || self.probes_owed > 0 {
             return None;
         }
@@ -258,7 +272,7 @@ impl Stream {
         if self.congestion.window() < size as u64 || left < WORTH_PROBING_DATAGRAMS * size as u64 {
             return None;
         }
-        let bytes = packet::write_ping(buffer, self.session, self.flight.next_number(), size);
+        let bytes = write_ping(buffer, size, out);
         self.mtu.on_probe_sent(size);
         self.record(now, bytes, Cargo::Probe);
         Some(Transmit { segment_bytes: bytes, bytes })
@@ -278,7 +292,7 @@ impl Stream {
 
     /// The bytes that the next packet carries: lost ones first.
     fn next_content(&mut self) -> Option<Range<u64>> {
-        let room = (self.mtu.current() - DATA_HEADER_BYTES) as u64;
+        let room = (self.mtu.current() - SEALED_BYTES - DATA_HEADER_BYTES) as u64;
         if let Some(range) = self.lost.take_first(room) {
             return Some(range);
         }
@@ -291,24 +305,30 @@ impl Stream {
         Some(std::mem::replace(&mut self.next_offset, end)..end)
     }
 
-    fn write_content(
-        &self,
-        buffer: &mut [u8],
-        range: &Range<u64>,
-        source: &mut impl Source,
-    ) -> io::Result<usize> {
-        let header = packet::write_data_header(buffer, self.session, self.flight.next_number(), range.start);
-        let size = header + (range.end - range.start) as usize;
-        source.read_at(range.start, &mut buffer[header..size])?;
-        Ok(size)
-    }
-
     fn record(&mut self, now: Instant, bytes: usize, cargo: Cargo) {
         self.flight.record(now, bytes, cargo);
         self.pacer.on_sent(bytes);
         self.probes_owed = self.probes_owed.saturating_sub(1);
         self.quiet_since = now;
     }
+}
+
+/// Writes a datagram with these bytes of the file; how many bytes it has.
+fn write_content(
+    buffer: &mut [u8],
+    range: &Range<u64>,
+    out: &mut Outgoing<'_, impl Source>,
+) -> io::Result<usize> {
+    let header = packet::write_data_header(out.packet, range.start);
+    let size = header + (range.end - range.start) as usize;
+    out.source.read_at(range.start, &mut out.packet[header..size])?;
+    Ok(out.channel.seal(&out.packet[..size], buffer))
+}
+
+/// Writes a Ping in a datagram of `size` bytes, or of as few as it needs; how many bytes it has.
+fn write_ping<S>(buffer: &mut [u8], size: usize, out: &mut Outgoing<'_, S>) -> usize {
+    let bytes = packet::write_ping(out.packet, size.saturating_sub(SEALED_BYTES));
+    out.channel.seal(&out.packet[..bytes], buffer)
 }
 
 /// Marks bytes to be sent again, but those that have arrived with another packet.

@@ -8,4 +8,5 @@ mod page;
 mod pair;
 mod paths;
 mod sockets;
+mod storm;
 mod strangers;

@@ -23,9 +23,9 @@ struct Outcome {
 fn transfer(place: &Place, offer: Offer, sent: &[u8], until: Option<u64>) -> Outcome {
     let file = tempfile::tempfile().unwrap();
     file.write_all_at(sent, 0).unwrap();
-    let (mut now, token) = (Instant::now(), Token::new([7; 16]));
+    let (mut now, token) = (Instant::now(), Token::new([7; 16], 1));
     let mut sender = Sender::new(now, &token, offer, FileSource::new(Original::new(file).unwrap()));
-    let mut receiver = Receiver::new(now, &token);
+    let mut receiver = Receiver::new(now, &token).unwrap();
     let (mut started_at, mut end) = (None, None);
     for _ in 0..TURNS_MAX {
         turn(now, &mut sender, &mut receiver);

@@ -4,9 +4,7 @@
 use std::ops::Range;
 use std::time::Duration;
 
-use super::{
-    ABORT, ACCEPT, ACK, DATA, DELAY_MAX, DONE, GOODBYE, HELLO, KNOCK, Offer, PING, Reason, SessionId, VERSION,
-};
+use super::{ABORT, ACCEPT, ACK, DATA, DELAY_MAX, DONE, GOODBYE, HELLO, Offer, PING, Reason};
 
 /// A buffer, and how much of it is written.
 struct Writer<'a> {
@@ -15,8 +13,8 @@ struct Writer<'a> {
 }
 
 impl<'a> Writer<'a> {
-    fn new(buffer: &'a mut [u8], kind: u8, session: SessionId) -> Self {
-        Self { buffer, written: 0 }.put(&[kind]).put(&session.0.to_be_bytes())
+    fn new(buffer: &'a mut [u8], kind: u8) -> Self {
+        Self { buffer, written: 0 }.put(&[kind])
     }
 
     fn put(mut self, bytes: &[u8]) -> Self {
@@ -27,49 +25,37 @@ impl<'a> Writer<'a> {
 }
 
 /// Writes a Hello.
-pub fn write_hello(buffer: &mut [u8], session: SessionId, offer: &Offer) -> usize {
-    let writer = Writer::new(buffer, HELLO, session).put(&[VERSION]);
+pub fn write_hello(buffer: &mut [u8], offer: &Offer) -> usize {
+    let writer = Writer::new(buffer, HELLO);
     writer.put(&offer.size.to_be_bytes()).put(&offer.digest).written
 }
 
 /// Writes what stands in front of the file's bytes in a Data packet: `DATA_HEADER_BYTES`.
-pub fn write_data_header(buffer: &mut [u8], session: SessionId, number: u64, offset: u64) -> usize {
-    let writer = Writer::new(buffer, DATA, session);
-    writer.put(&number.to_be_bytes()).put(&offset.to_be_bytes()).written
+pub fn write_data_header(buffer: &mut [u8], offset: u64) -> usize {
+    Writer::new(buffer, DATA).put(&offset.to_be_bytes()).written
 }
 
 /// Writes a Ping, padded with zeros to `size` bytes if that is more than it needs.
-pub fn write_ping(buffer: &mut [u8], session: SessionId, number: u64, size: usize) -> usize {
-    let written = Writer::new(buffer, PING, session).put(&number.to_be_bytes()).written;
+pub fn write_ping(buffer: &mut [u8], size: usize) -> usize {
+    let written = Writer::new(buffer, PING).written;
     let size = size.max(written);
     buffer[written..size].fill(0);
     size
 }
 
 /// Writes a Goodbye.
-pub fn write_goodbye(buffer: &mut [u8], session: SessionId) -> usize {
-    Writer::new(buffer, GOODBYE, session).written
+pub fn write_goodbye(buffer: &mut [u8]) -> usize {
+    Writer::new(buffer, GOODBYE).written
 }
 
 /// Writes an Abort.
-pub fn write_abort(buffer: &mut [u8], session: SessionId, reason: Reason) -> usize {
-    Writer::new(buffer, ABORT, session).put(&[reason as u8]).written
-}
-
-/// Writes a Knock.
-pub fn write_knock(buffer: &mut [u8], session: SessionId) -> usize {
-    Writer::new(buffer, KNOCK, session).written
+pub fn write_abort(buffer: &mut [u8], reason: Reason) -> usize {
+    Writer::new(buffer, ABORT).put(&[reason as u8]).written
 }
 
 /// Writes an Accept.
-pub fn write_accept(
-    buffer: &mut [u8],
-    session: SessionId,
-    offset: u64,
-    window_end: u64,
-    datagram_bytes_max: u16,
-) -> usize {
-    let writer = Writer::new(buffer, ACCEPT, session).put(&offset.to_be_bytes());
+pub fn write_accept(buffer: &mut [u8], offset: u64, window_end: u64, datagram_bytes_max: u16) -> usize {
+    let writer = Writer::new(buffer, ACCEPT).put(&offset.to_be_bytes());
     writer.put(&window_end.to_be_bytes()).put(&datagram_bytes_max.to_be_bytes()).written
 }
 
@@ -77,7 +63,6 @@ pub fn write_accept(
 /// [`ACK_RANGES_MAX`](super::ACK_RANGES_MAX); they neither touch nor are empty.
 pub fn write_ack(
     buffer: &mut [u8],
-    session: SessionId,
     delay: Duration,
     delivered: u64,
     window_end: u64,
@@ -85,7 +70,7 @@ pub fn write_ack(
 ) -> usize {
     let Some(first) = ranges.next() else { return 0 };
     let delay_us = delay.min(DELAY_MAX).as_micros() as u32;
-    let mut writer = Writer::new(buffer, ACK, session).put(&(first.end - 1).to_be_bytes());
+    let mut writer = Writer::new(buffer, ACK).put(&(first.end - 1).to_be_bytes());
     writer = writer.put(&delay_us.to_be_bytes()).put(&delivered.to_be_bytes()).put(&window_end.to_be_bytes());
     writer = writer.put(&saturated(first.end - first.start - 1));
     let mut low = first.start;
@@ -108,6 +93,6 @@ fn saturated(count: u64) -> [u8; 4] {
 }
 
 /// Writes a Done.
-pub fn write_done(buffer: &mut [u8], session: SessionId) -> usize {
-    Writer::new(buffer, DONE, session).written
+pub fn write_done(buffer: &mut [u8]) -> usize {
+    Writer::new(buffer, DONE).written
 }

@@ -20,8 +20,8 @@ pub(super) struct Conditions {
     pub(super) bottleneck: Option<(u64, u64)>,
     /// When nothing passes.
     pub(super) cut: Range<Duration>,
-    /// Kinds of packets that never pass.
-    pub(super) dropped_kinds: Vec<u8>,
+    /// Datagrams of so many bytes never pass.
+    pub(super) dropped_sizes: Vec<usize>,
 }
 
 impl Default for Conditions {
@@ -34,7 +34,7 @@ impl Default for Conditions {
             mtu: vec![(Duration::ZERO, 65_536)],
             bottleneck: None,
             cut: Duration::ZERO..Duration::ZERO,
-            dropped_kinds: Vec::new(),
+            dropped_sizes: Vec::new(),
         }
     }
 }
@@ -81,11 +81,11 @@ impl Direction {
         self.sent += 1;
         self.last_sent = datagram.to_vec();
         let elapsed = now - self.start;
-        let Conditions { loss, duplicated, mtu, bottleneck, cut, dropped_kinds, .. } = &self.conditions;
+        let Conditions { loss, duplicated, mtu, bottleneck, cut, dropped_sizes, .. } = &self.conditions;
         let passes = mtu.iter().rev().find(|(from, _)| *from <= elapsed).expect("one from the start").1;
         let is_dropped = cut.contains(&elapsed)
             || datagram.len() > passes
-            || dropped_kinds.contains(&datagram[0])
+            || dropped_sizes.contains(&datagram.len())
             || self.random.f64() < *loss;
         if is_dropped {
             return;

@@ -14,7 +14,7 @@ const STEPS_MAX: u64 = 20_000_000;
 
 /// The token of all transfers that want to be the same.
 pub(super) fn token(seed: u64) -> Token {
-    Token::new((u128::from(seed) * 0x9e37_79b9_7f4a_7c15 + 1).to_be_bytes())
+    Token::new((u128::from(seed) * 0x9e37_79b9_7f4a_7c15 + 1).to_be_bytes(), seed)
 }
 
 /// One transfer.
@@ -44,7 +44,7 @@ impl Pair {
             start,
             now: start,
             sender: Sender::new(start, &token(seed), content.offer(), content.clone()),
-            receiver: Receiver::new(start, &token(seed)),
+            receiver: Receiver::new(start, &token(seed)).unwrap(),
             to_receiver: direction(0x5eed),
             to_sender: direction(0xdeed),
             sender_events: Vec::new(),

@@ -13,9 +13,8 @@ use std::time::{Duration, Instant};
 use super::pair::token;
 use crate::original::Original;
 use crate::transport::content::FileSource;
-use crate::transport::packet::session_of;
 use crate::transport::socket::{Link, PeerSocket};
-use crate::transport::{Endpoint, Event, Offer, Receiver, Sender, Sink, Start, driver};
+use crate::transport::{Endpoint, Event, Offer, Receiver, Sender, Sink, Start, driver, session_of};
 
 fn bound() -> (UdpSocket, SocketAddr) {
     let socket = UdpSocket::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
@@ -132,7 +131,7 @@ fn a_file_survives_a_proxy_that_loses_and_reorders() {
     let sending = sending(1, file, &bytes, near_sender_at, sender);
 
     let mut socket = PeerSocket::new(receiver).unwrap();
-    let mut link = Link::new(Receiver::new(Instant::now(), &token(1)), near_receiver_at);
+    let mut link = Link::new(Receiver::new(Instant::now(), &token(1)).unwrap(), near_receiver_at);
     let mut last = None;
     driver::run(&mut socket, &mut link, |receiver, now, event| {
         if let Event::Offered(_) = event {
@@ -156,7 +155,7 @@ fn one_socket_takes_many_transfers_at_once() {
     for (seed, (file, bytes)) in (0..).zip(&originals) {
         let (sender, sender_at) = bound();
         senders.push(sending(seed, file.try_clone().unwrap(), bytes, address, sender));
-        links.push(Link::new(Receiver::new(Instant::now(), &token(seed)), sender_at));
+        links.push(Link::new(Receiver::new(Instant::now(), &token(seed)).unwrap(), sender_at));
     }
 
     while links.iter().any(|link| !link.endpoint.is_closed()) {

@@ -11,6 +11,10 @@ use std::time::Instant;
 
 use clap::Parser;
 use forum_simulator::{Figures, Limits, Run, run, shrink};
+use mimalloc::MiMalloc;
+
+#[global_allocator]
+static ALLOCATOR: MiMalloc = MiMalloc;
 
 /// Attacks the whole server with clients, a network and a disk that are played from one seed each.
 #[derive(Debug, Parser)]

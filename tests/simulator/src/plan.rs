@@ -170,7 +170,7 @@ impl Plan {
     pub(crate) fn new(rng: &mut Rng, limits: Limits) -> Self {
         let clients = rng.between(5, 9) as usize;
         let names = rng.between(3, clients as u64) as usize;
-        let steps = rng.between(150, 350) as usize;
+        let steps = rng.between(120, 300) as usize;
         let latency = rng.magnitude(20_000, 50 * MS);
         let mut plan = Self {
             clients,

@@ -14,4 +14,5 @@ pub mod process;
 pub mod text;
 #[cfg(feature = "tls")]
 pub mod tls;
+pub mod wiping;
 pub mod wire;

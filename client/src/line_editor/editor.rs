@@ -5,18 +5,15 @@
 
 use std::collections::VecDeque;
 
-use forum_common::escape;
+use forum_common::{escape, wiping};
 use unicode_segmentation::UnicodeSegmentation;
-use zeroize::{Zeroize, Zeroizing};
+use zeroize::Zeroizing;
 
 use crate::line_editor::keys::Key;
 use crate::line_editor::lines::LINE_BYTES_MAX;
 
 /// Lines kept in the history.
 pub const HISTORY_LINES_MAX: usize = 500;
-
-/// Room for a secret; the longest password has 128 bytes.
-const SECRET_BYTES: usize = 1_024;
 
 /// What a line is wanted for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -57,7 +54,7 @@ pub struct Editor {
     purpose: Purpose,
     history: History,
     /// What ^W, ^U, ^K and Alt-D erased last.
-    killed: String,
+    killed: Zeroizing<String>,
 }
 
 impl Default for Editor {
@@ -67,7 +64,7 @@ impl Default for Editor {
             cursor: 0,
             purpose: Purpose::Command,
             history: History::default(),
-            killed: String::new(),
+            killed: Zeroizing::default(),
         }
     }
 }
@@ -79,10 +76,6 @@ impl Editor {
         if self.purpose != purpose {
             self.purpose = purpose;
             self.take();
-            if purpose == Purpose::Secret {
-                // All the room at once: a text that grew would leave copies behind.
-                self.text.reserve(SECRET_BYTES);
-            }
         }
     }
 
@@ -112,7 +105,7 @@ impl Editor {
             Key::Complete => {}
             Key::Char(c) => self.insert(c.encode_utf8(&mut [0; 4])),
             Key::Paste(text) => {
-                let text = Zeroizing::new(on_one_line(&text));
+                let text = on_one_line(&text);
                 let room = LINE_BYTES_MAX - self.text.len();
                 let piece = &text[..text.floor_char_boundary(room.min(text.len()))];
                 self.insert(piece);
@@ -147,9 +140,10 @@ impl Editor {
 
     fn insert(&mut self, text: &str) {
         if self.text.len() + text.len() <= LINE_BYTES_MAX {
+            wiping::reserve_text(&mut self.text, text.len());
             self.text.insert_str(self.cursor, text);
             self.cursor += text.len();
-            // What was typed may have joined the character before or behind it (an accent, a flag).
+            // What was typed may have joined the character before or after it (an accent, a flag).
             self.cursor = self.boundary_from(self.cursor);
         }
     }
@@ -161,22 +155,22 @@ impl Editor {
 
     fn kill(&mut self, from: usize, to: usize) {
         if from < to && self.purpose != Purpose::Secret {
-            self.text[from..to].clone_into(&mut self.killed);
+            self.killed = Zeroizing::new(self.text[from..to].to_owned());
         }
         self.erase(from, to);
     }
 
-    fn recall(&mut self, step: fn(&mut History, &str) -> Option<String>) {
+    fn recall(&mut self, step: fn(&mut History, &str) -> Option<Zeroizing<String>>) {
         if self.purpose != Purpose::Command {
             return;
         }
         if let Some(line) = step(&mut self.history, &self.text) {
             self.cursor = line.len();
-            self.text = Zeroizing::new(line);
+            self.text = line;
         }
     }
 
-    /// The first place at or behind `index` where a cursor can stand.
+    /// The first place at or after `index` where a cursor can stand.
     fn boundary_from(&self, index: usize) -> usize {
         let mut starts = self.text.grapheme_indices(true).map(|(start, _)| start);
         starts.find(|start| *start >= index).unwrap_or(self.text.len())
@@ -198,19 +192,25 @@ impl Editor {
     }
 
     fn word_right(&self) -> usize {
-        let behind = self.text[self.cursor..].trim_start_matches(|c: char| !c.is_alphanumeric());
-        self.text.len() - behind.trim_start_matches(char::is_alphanumeric).len()
+        let word = self.text[self.cursor..].trim_start_matches(|c: char| !c.is_alphanumeric());
+        self.text.len() - word.trim_start_matches(char::is_alphanumeric).len()
     }
 }
 
 /// A paste as part of one line: its line ends are spaces, and nothing of it drives the terminal.
-fn on_one_line(text: &str) -> String {
-    let text = text.trim_end_matches(['\r', '\n']).replace("\r\n", "\n");
-    let breaks = |c| matches!(c, '\r' | '\n' | '\u{2028}' | '\u{2029}');
-    text.chars()
-        .map(|c| if breaks(c) { ' ' } else { c })
-        .filter(|c| (*c == '\t' || !c.is_control()) && !escape::is_bidi_control(*c))
-        .collect()
+fn on_one_line(text: &str) -> Zeroizing<String> {
+    let mut line = Zeroizing::default();
+    wiping::reserve_text(&mut line, text.len());
+    let mut chars = text.trim_end_matches(['\r', '\n']).chars().peekable();
+    while let Some(c) = chars.next() {
+        match c {
+            '\r' if chars.peek() == Some(&'\n') => {}
+            '\r' | '\n' | '\u{2028}' | '\u{2029}' => line.push(' '),
+            c if (c == '\t' || !c.is_control()) && !escape::is_bidi_control(c) => line.push(c),
+            _ => {}
+        }
+    }
+    line
 }
 
 /// The lines that were entered, and where among them the user is looking.
@@ -223,8 +223,8 @@ struct History {
 #[derive(Debug)]
 struct Looking {
     at: usize,
-    /// What stood on the line before; it comes back behind the newest.
-    draft: String,
+    /// What stood on the line before; it comes back after the newest.
+    draft: Zeroizing<String>,
 }
 
 impl History {
@@ -239,26 +239,24 @@ impl History {
     }
 
     fn leave(&mut self) {
-        if let Some(mut looking) = self.looking.take() {
-            looking.draft.zeroize();
-        }
+        self.looking = None;
     }
 
-    fn older(&mut self, text: &str) -> Option<String> {
+    fn older(&mut self, text: &str) -> Option<Zeroizing<String>> {
         let at = self.looking.as_ref().map_or(self.lines.len(), |looking| looking.at).checked_sub(1)?;
-        let line = self.lines.get(at)?.clone();
+        let line = Zeroizing::new(self.lines.get(at)?.clone());
         match &mut self.looking {
             Some(looking) => looking.at = at,
-            None => self.looking = Some(Looking { at, draft: text.to_owned() }),
+            None => self.looking = Some(Looking { at, draft: Zeroizing::new(text.to_owned()) }),
         }
         Some(line)
     }
 
-    fn newer(&mut self, _: &str) -> Option<String> {
+    fn newer(&mut self, _: &str) -> Option<Zeroizing<String>> {
         let looking = self.looking.as_mut()?;
         looking.at += 1;
         match self.lines.get(looking.at) {
-            Some(line) => Some(line.clone()),
+            Some(line) => Some(Zeroizing::new(line.clone())),
             None => self.looking.take().map(|looking| looking.draft),
         }
     }

@@ -2,7 +2,6 @@
 //!
 //! Pure: bytes come in, lines go out. It doesn't know what they mean.
 
-use std::collections::VecDeque;
 use std::time::{Duration, Instant};
 
 use forum_common::text::commands::may_be_kept;
@@ -10,13 +9,11 @@ use forum_common::text::prompts;
 use zeroize::Zeroizing;
 
 use super::editor::{Edit, Editor, Purpose};
+use super::held_keys::HeldKeys;
 use super::keys::{Key, KeyDecoder};
 use super::lines::{LINE_BYTES_MAX, Line, Lines};
 use crate::login::Question;
 use crate::output::Output;
-
-/// Keys kept while nothing is asked; who types more ahead than this leans on the keyboard.
-const HELD_KEYS_MAX: usize = 4_096;
 
 /// How long an Escape may be the beginning of something.
 const ESCAPE_TIMEOUT: Duration = Duration::from_millis(50);
@@ -69,7 +66,7 @@ pub struct TerminalInput {
     /// Lines that were entered and may be kept for later runs.
     to_keep: Vec<String>,
     /// Keys pressed before there was anything to type.
-    held: VecDeque<Key>,
+    held: HeldKeys,
     /// When what looks like part of a key is not one any more.
     decide_by: Option<Instant>,
     /// The terminal hung up.
@@ -95,7 +92,7 @@ impl Input {
             decoder: KeyDecoder::default(),
             editor,
             to_keep: Vec::new(),
-            held: VecDeque::new(),
+            held: HeldKeys::default(),
             decide_by: None,
             gone: false,
         }))
@@ -260,16 +257,14 @@ impl TerminalInput {
     fn take(&mut self, bytes: &[u8], now: Instant) {
         self.decoder.feed(bytes);
         while let Some(key) = self.decoder.next_key() {
-            if self.held.len() < HELD_KEYS_MAX || key == Key::Interrupt {
-                self.held.push_back(key);
-            }
+            self.held.push(key);
         }
         self.decide_by = self.decoder.is_undecided().then(|| now + ESCAPE_TIMEOUT);
     }
 
     /// Whether ^C was pressed; if so, what was typed ahead is forgotten with it.
     fn interrupted(&mut self) -> bool {
-        let interrupted = self.held.contains(&Key::Interrupt);
+        let interrupted = self.held.has_interrupt();
         if interrupted {
             self.held.clear();
         }
@@ -278,7 +273,7 @@ impl TerminalInput {
 
     fn next(&mut self, question: &Question, output: &mut Output) -> Option<Entered> {
         self.editor.devote(question.purpose);
-        while let Some(key) = self.held.pop_front() {
+        while let Some(key) = self.held.pop() {
             if let Some(entered) = self.press(key, question, output) {
                 return Some(entered);
             }

@@ -3,6 +3,7 @@
 //! Pure: bytes in, keys out, in pieces of any size. It knows the escape sequences of the common terminals
 //! (ECMA-48 §5.4 for their form, xterm's `ctlseqs` for their meaning) and refuses to know what a key does.
 
+use forum_common::wiping;
 use zeroize::{Zeroize, Zeroizing};
 
 /// Bytes of one paste that are kept; the rest is dropped. A character more than any line may hold, so that it shows.
@@ -21,7 +22,7 @@ pub enum Key {
     /// A printable character.
     Char(char),
     /// Text from the clipboard, as it is: whatever bytes it has, they are no keys.
-    Paste(String),
+    Paste(Zeroizing<String>),
     Enter,
     Backspace,
     Delete,
@@ -39,7 +40,7 @@ pub enum Key {
     EraseWordRight,
     /// ^U: the whole line.
     KillLine,
-    /// ^K: all behind the cursor.
+    /// ^K: all after the cursor.
     KillToEnd,
     /// ^Y: brings back what was last erased by word or killed.
     Yank,
@@ -53,6 +54,17 @@ pub enum Key {
     Complete,
 }
 
+impl Zeroize for Key {
+    /// Wipes what was typed or pasted; which kind of key it was is no secret.
+    fn zeroize(&mut self) {
+        match self {
+            Self::Char(c) => c.zeroize(),
+            Self::Paste(text) => text.zeroize(),
+            _ => {}
+        }
+    }
+}
+
 /// Cuts keys out of bytes.
 #[derive(Debug, Default)]
 pub struct KeyDecoder {
@@ -60,7 +72,7 @@ pub struct KeyDecoder {
     /// Where the next key starts.
     start: usize,
     /// What has come of a paste that has not ended.
-    paste: Option<Vec<u8>>,
+    paste: Option<Zeroizing<Vec<u8>>>,
 }
 
 /// What the bytes begin with.
@@ -76,13 +88,9 @@ enum Cut {
 impl KeyDecoder {
     /// Takes bytes as they come.
     pub fn feed(&mut self, bytes: &[u8]) {
-        if self.start == self.bytes.len() {
-            // It may have been a password.
-            self.bytes.zeroize();
-        } else {
-            self.bytes.drain(..self.start);
-        }
+        wiping::drop_front(&mut self.bytes, self.start);
         self.start = 0;
+        wiping::reserve(&mut self.bytes, bytes.len());
         self.bytes.extend_from_slice(bytes);
     }
 
@@ -94,14 +102,14 @@ impl KeyDecoder {
             }
             match cut(&self.bytes[self.start..]) {
                 Cut::Key(key, used) => {
-                    self.start += used;
+                    self.use_up(used);
                     if key.is_some() {
                         return key;
                     }
                 }
                 Cut::PasteBegins(used) => {
-                    self.start += used;
-                    self.paste = Some(Vec::new());
+                    self.use_up(used);
+                    self.paste = Some(Zeroizing::default());
                 }
                 Cut::Unfinished => return None,
             }
@@ -116,7 +124,13 @@ impl KeyDecoder {
 
     /// Forgets the part of a key that is there.
     pub fn give_up(&mut self) {
-        self.start = self.bytes.len();
+        self.use_up(self.bytes.len() - self.start);
+    }
+
+    /// So many bytes are a key now, and needed here no more.
+    fn use_up(&mut self, count: usize) {
+        self.bytes[self.start..self.start + count].zeroize();
+        self.start += count;
     }
 
     /// Moves bytes into the paste; the whole paste once its end is there.
@@ -127,13 +141,27 @@ impl KeyDecoder {
         let length = end.unwrap_or(rest.len().saturating_sub(PASTE_ENDS.len() - 1));
         let paste = self.paste.as_mut()?;
         let room = PASTE_BYTES_MAX - paste.len();
-        paste.extend_from_slice(&rest[..length.min(room)]);
-        self.start += length;
+        let piece = &rest[..length.min(room)];
+        wiping::reserve(paste, piece.len());
+        paste.extend_from_slice(piece);
+        self.use_up(length);
         end?;
-        self.start += PASTE_ENDS.len();
+        self.use_up(PASTE_ENDS.len());
         let text = self.paste.take()?;
-        Some(Key::Paste(String::from_utf8_lossy(&text).into_owned()))
+        Some(Key::Paste(text_of(&text)))
     }
+}
+
+/// The bytes as text; what is not UTF-8 of them becomes U+FFFD.
+fn text_of(bytes: &[u8]) -> Zeroizing<String> {
+    let mut text = Zeroizing::default();
+    for chunk in bytes.utf8_chunks() {
+        let stand_in = if chunk.invalid().is_empty() { "" } else { "\u{fffd}" };
+        wiping::reserve_text(&mut text, chunk.valid().len() + stand_in.len());
+        text.push_str(chunk.valid());
+        text.push_str(stand_in);
+    }
+    text
 }
 
 fn cut(bytes: &[u8]) -> Cut {
@@ -233,7 +261,7 @@ fn cursor_key(last: u8, by_word: bool) -> Option<Key> {
     })
 }
 
-/// One character of UTF-8; what is none is passed over byte by byte.
+/// One character of UTF-8; other bytes are passed over one by one.
 fn character(bytes: &[u8]) -> Cut {
     let length = match bytes[0] {
         0x20..=0x7e => 1,

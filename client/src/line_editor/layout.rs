@@ -240,7 +240,7 @@ mod tests {
             prompt in "\\PC{0,20}", text in "\\PC{0,80}", columns in 2usize..40, rows in 1usize..6, steps in 0usize..80,
         ) {
             let mut editor = Editor::default();
-            editor.press(Key::Paste(text));
+            editor.press(Key::Paste(text.into()));
             for _ in 0..steps {
                 editor.press(Key::Left);
             }

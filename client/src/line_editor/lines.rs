@@ -3,14 +3,12 @@
 //! It refuses to know what a line means. CRLF counts as an end of line, a last line without one counts,
 //! and no line can make it hold more than [`LINE_BYTES_MAX`] and one read.
 
-use zeroize::Zeroizing;
+use forum_common::wiping;
+use zeroize::{Zeroize, Zeroizing};
 
 /// Bytes of a line. The longest command is far below it (a text has at most 8,192 bytes); what is longer
 /// is no forum command, and somebody piped in a binary.
 pub const LINE_BYTES_MAX: usize = 65_536;
-
-/// Bytes that come at once, as a rule.
-const READ_BYTES: usize = 8_192;
 
 /// One line, without its end.
 #[derive(Debug, PartialEq, Eq)]
@@ -37,10 +35,9 @@ pub struct Lines {
 impl Lines {
     /// Takes bytes as they come.
     pub fn feed(&mut self, bytes: &[u8]) {
-        // All the room at once: a buffer that grew would leave copies of a password behind.
-        self.bytes.reserve(LINE_BYTES_MAX + READ_BYTES);
-        self.bytes.drain(..self.start);
+        wiping::drop_front(&mut self.bytes, self.start);
         self.start = 0;
+        wiping::reserve(&mut self.bytes, bytes.len());
         self.bytes.extend_from_slice(bytes);
     }
 
@@ -61,7 +58,7 @@ impl Lines {
             let Some(length) = rest.iter().position(|byte| *byte == b'\n') else { return self.unfinished() };
             let line = (!self.skipping).then(|| whole(&rest[..length]));
             self.skipping = false;
-            self.start += length + 1;
+            self.use_up(length + 1);
             if line.is_some() {
                 return line;
             }
@@ -81,8 +78,14 @@ impl Lines {
         } else {
             return None;
         };
-        self.start = self.bytes.len();
+        self.use_up(self.bytes.len() - self.start);
         line
+    }
+
+    /// So many bytes are a line now, or skipped, and needed here no more.
+    fn use_up(&mut self, count: usize) {
+        self.bytes[self.start..self.start + count].zeroize();
+        self.start += count;
     }
 }
 

@@ -4,8 +4,10 @@
 mod peer;
 mod terminal;
 
+use std::fs::{self, File};
 use std::io::{self, BufRead, BufReader, Read, Write};
 use std::net::TcpListener;
+use std::os::unix::fs::FileExt;
 use std::process::{Child, ChildStdin, Command, ExitStatus, Output, Stdio};
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
@@ -304,6 +306,22 @@ impl Running {
     pub(crate) fn wait_stuck(&self) {
         let output = self.child.stdout.as_ref().unwrap();
         until("a full pipe", || (ioctl_fionread(output).unwrap() > STUCK_BYTES).then_some(()));
+    }
+
+    /// Whether this stands anywhere in its memory that can be written to.
+    pub(crate) fn remembers(&self, wanted: &str) -> bool {
+        let process = format!("/proc/{}", self.child.id());
+        let memory = File::open(format!("{process}/mem")).unwrap();
+        let maps = fs::read_to_string(format!("{process}/maps")).unwrap();
+        let writable = maps.lines().filter(|line| line.split(' ').nth(1).unwrap().starts_with("rw"));
+        writable.into_iter().any(|line| {
+            let (from, to) = line.split(' ').next().unwrap().split_once('-').unwrap();
+            let [from, to] = [from, to].map(|digits| u64::from_str_radix(digits, 16).unwrap());
+            let mut bytes = vec![0; (to - from).try_into().unwrap()];
+            // A mapping of the kernel's own can't be read.
+            memory.read_exact_at(&mut bytes, from).is_ok()
+                && bytes.windows(wanted.len()).any(|window| window == wanted.as_bytes())
+        })
     }
 
     /// Waits until it has been stopped by a signal.

@@ -9,7 +9,7 @@ mod tests;
 use std::collections::VecDeque;
 use std::fmt;
 
-use zeroize::Zeroize;
+use zeroize::{Zeroize, Zeroizing};
 
 use super::field::Malformed;
 use super::frame::{Frame, FrameError, NO_TAG, Tag};
@@ -17,6 +17,8 @@ use super::input::Input;
 use super::messages::kinds;
 use super::replies::{Notice, OwnedNotice, OwnedReply, Reply};
 use super::requests::{OwnedTransfer, Request, Transfer};
+use crate::limits::FRAME_BYTES_MAX;
+use crate::wiping;
 
 /// Whatever a server sends.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -123,7 +125,7 @@ const SECRET_FRAME_BYTES: usize = 1_024;
 #[derive(Debug)]
 pub struct Peer<T> {
     input: Input,
-    output: Vec<u8>,
+    output: Zeroizing<Vec<u8>>,
     /// Bytes at the front of the output that have gone.
     sent: usize,
     /// The output holds a secret, which is wiped when it has gone.
@@ -139,7 +141,7 @@ impl<T> Default for Peer<T> {
     fn default() -> Self {
         Self {
             input: Input::default(),
-            output: Vec::new(),
+            output: Zeroizing::default(),
             sent: 0,
             has_secret: false,
             last_tag: NO_TAG,
@@ -161,18 +163,24 @@ impl<T> Peer<T> {
     /// Queues a request that is not answered; its tag.
     pub fn tell(&mut self, request: &Request<'_>) -> Tag {
         self.last_tag = self.last_tag.checked_add(1).unwrap_or(NO_TAG + 1);
-        if holds_secret(request) {
-            self.has_secret = true;
-            // All the room at once: a buffer that grew while it is written would leave copies behind.
-            self.output.reserve(SECRET_FRAME_BYTES);
-        }
+        let is_secret = holds_secret(request);
+        self.has_secret |= is_secret;
+        self.make_room(if is_secret { SECRET_FRAME_BYTES } else { FRAME_BYTES_MAX });
         request.encode(self.last_tag, &mut self.output);
         self.last_tag
     }
 
     /// Queues a frame of a transfer.
     pub fn transfer(&mut self, tag: Tag, transfer: &Transfer<'_>) {
+        self.make_room(FRAME_BYTES_MAX);
         transfer.encode(tag, &mut self.output);
+    }
+
+    /// Makes room for a frame before it is written, so that no copy of a secret is left where the output was.
+    fn make_room(&mut self, bytes: usize) {
+        if self.has_secret {
+            wiping::reserve(&mut self.output, bytes);
+        }
     }
 
     /// Bytes that are to be sent.
@@ -190,7 +198,10 @@ impl<T> Peer<T> {
             self.output.clear();
             self.sent = 0;
         } else if self.sent > self.output.len() / 2 {
-            self.output.drain(..self.sent);
+            match self.has_secret {
+                true => wiping::drop_front(&mut self.output, self.sent),
+                false => drop(self.output.drain(..self.sent)),
+            }
             self.sent = 0;
         }
     }

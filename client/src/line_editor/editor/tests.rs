@@ -175,18 +175,22 @@ fn half_a_password_never_becomes_half_a_command() {
 
 #[test]
 fn a_paste_stays_on_its_line_and_drives_nothing() {
-    let paste = Key::Paste("LST\r\nX\x1b[2J\x03IT\ta\u{202e}\u{9b}b\n".to_owned());
+    let paste = Key::Paste("LST\r\nX\x1b[2J\x03IT\ta\u{202e}\u{9b}b\n".to_owned().into());
     assert_eq!(edited("", [paste]), "LST X[2JIT\tab|");
 }
 
 #[test]
 fn the_line_is_bounded() {
     let longest = "x".repeat(LINE_BYTES_MAX);
-    let text = edited("", [Key::Paste(longest.clone()), Key::Char('y')]);
+    let text = edited("", [Key::Paste(longest.clone().into()), Key::Char('y')]);
     assert_eq!(text, format!("{longest}|"));
     let mut editor = Editor::default();
     type_text(&mut editor, "ab");
     assert_eq!(editor.press(Key::Left), Edit::Edited);
-    assert_eq!(editor.press(Key::Paste(longest.clone())), Edit::Cut, "what there is room for is in it");
+    assert_eq!(
+        editor.press(Key::Paste(longest.clone().into())),
+        Edit::Cut,
+        "what there is room for is in it"
+    );
     assert_eq!(shown(&editor), format!("a{}|b", &longest[2..]));
 }

@@ -100,7 +100,7 @@ fn bytes_that_are_not_utf8_cost_themselves_only() {
 #[test]
 fn what_is_pasted_is_no_key() {
     let keys = keys_of(&[b"a\x1b[200~LST\r\nXIT\x03\x1b[A\x1b[201~\r"]);
-    assert_eq!(keys, [Key::Char('a'), Key::Paste("LST\r\nXIT\x03\x1b[A".to_owned()), Key::Enter]);
+    assert_eq!(keys, [Key::Char('a'), Key::Paste("LST\r\nXIT\x03\x1b[A".to_owned().into()), Key::Enter]);
 }
 
 #[test]
@@ -112,7 +112,7 @@ fn a_paste_is_bounded() {
         assert_eq!(decoder.next_key(), None);
     }
     decoder.feed(b"\x1b[201~y");
-    assert_eq!(decoder.next_key(), Some(Key::Paste("x".repeat(PASTE_BYTES_MAX))));
+    assert_eq!(decoder.next_key(), Some(Key::Paste("x".repeat(PASTE_BYTES_MAX).into())));
     assert_eq!(decoder.next_key(), Some(Key::Char('y')));
 }
 

@@ -5,7 +5,7 @@
 mod stage;
 
 use forum_common::wire::{Notice, Reply, Request};
-use stage::{AT_MS, END, LIST_THREADS, Peer, Place, Script, Terminal, WELCOME};
+use stage::{AT_MS, END, LIST_THREADS, PING, Peer, Place, Script, Terminal, WELCOME, post, read_thread};
 
 /// Runs the client in the foreground; when it is stopped, says so, waits for a line, and continues it.
 const STOP_AND_GO: &str =
@@ -173,4 +173,82 @@ fn a_terminal_without_escape_sequences_gets_plain_prompts_and_hides_passwords() 
         assert!(!terminal.seen().contains('\x1b'), "{}", terminal.seen());
         assert!(!terminal.seen().contains("jedi"), "{}", terminal.seen());
     }
+}
+
+#[test]
+fn a_reader_that_stops_reading_holds_up_neither_what_is_typed_nor_the_timers() {
+    let script = Script::new();
+    // As `| less` does at the end of a page: it holds the pipe and reads on when the user wants more.
+    let reader =
+        "mkfifo go; \"$0\" \"$@\" | { read -r line; echo \"first: $line\"; read -r _ <go; cat; }; echo ended";
+    let mut place = Place::of_yoda(&script).arg("--server-timeout").arg("10");
+    let directory = place.directory.clone();
+    let mut terminal = place.shell(reader);
+    let mut peer = script.admit();
+    terminal.shows("first: Welcome to the forum\r\n");
+    terminal.types("RDT a\r");
+    let tag = peer.hears(&read_thread("a", None));
+    let text = "x".repeat(8_000);
+    // Far more than the pipe and the buffers of the shell hold.
+    for number in 1..=100 {
+        peer.reply(tag, &post(number, "hans", &text));
+    }
+    peer.reply(tag, &END);
+    // The user goes on typing, unseen, and the server answers.
+    terminal.types("LST\r");
+    let list = peer.hears(&LIST_THREADS);
+    peer.reply(list, &END);
+    // A timer: after half of the silence that is allowed, the server is asked for a sign of life.
+    let ping = peer.hears(&PING);
+    peer.reply(ping, &Reply::Pong { payload: &[] });
+    terminal.types("half a li");
+    std::fs::write(directory.path().join("go"), "\n").unwrap();
+    terminal.shows("100 hans: xxx");
+    terminal.shows("No threads to list\r\n");
+    // The line that was typed comes after what was said before it.
+    terminal.shows("> half a li");
+    terminal.types("\x15XIT\r");
+    peer.say_goodbye();
+    terminal.shows("Goodbye\r\n");
+    terminal.shows("ended\r\n");
+    terminal.is_as_before();
+}
+
+#[test]
+fn a_storm_of_sizes_leaves_the_line_whole() {
+    let script = Script::new();
+    let mut place = Place::of_yoda(&script);
+    let (mut terminal, mut peer) = yoda(&script, &mut place, "\"$0\" \"$@\"");
+    let sizes = [(80, 24), (40, 10), (1, 1), (500, 200), (7, 3), (2, 1), (200, 2), (80, 24)];
+    let line = "message hans Über alle Gipfel ist Ruh, 語語語語 in allen Wipfeln spürest du kaum einen Hauch";
+    for (number, letter) in line.chars().enumerate() {
+        terminal.types(&letter.to_string());
+        let (columns, rows) = sizes[number % sizes.len()];
+        terminal.resize(columns, rows);
+        if number % 10 == 0 {
+            peer.notice(&Notice::LoggedIn { name: "hans" });
+        }
+    }
+    terminal.resize(80, 24);
+    // What is drawn is drawn for this size, and on a screen that has nothing else.
+    terminal.types("\x0c");
+    terminal.displays_only(&wrapped(&format!("> {line}"), 80));
+    terminal.types("\r");
+    let text = line.strip_prefix("message hans ").unwrap();
+    peer.hears(&Request::SendMessage { user: "hans", text, key: None });
+}
+
+/// A line as it lies on a screen of so many columns; a wide character has two.
+fn wrapped(line: &str, columns: usize) -> Vec<String> {
+    let mut rows = vec![(String::new(), 0)];
+    for letter in line.chars() {
+        let width = 1 + usize::from(letter == '語');
+        if rows.last().unwrap().1 + width > columns {
+            rows.push((String::new(), 0));
+        }
+        let (row, used) = rows.last_mut().unwrap();
+        row.push(letter);
+        *used += width;
+    }
+    rows.into_iter().map(|(row, _)| row).collect()
 }

@@ -7,7 +7,6 @@ use forum_common::wire::{Notice, Request};
 use rustix::process::Signal;
 use stage::{END, LIST_THREADS, Place, Script, Terminal, thread, user};
 
-/// The first prompt on 80 columns.
 #[test]
 fn a_history_that_cannot_be_kept_is_said_once() {
     let script = Script::new();
@@ -76,7 +75,7 @@ fn tab_asks_for_names_whose_list_nobody_sees() {
     terminal.displays(&["> RDT 9331"], 11);
     terminal.types("\x15message h\t");
     let tag = peer.hears(&Request::WhoElse { after: None, at_most: None });
-    // Whoever types on before they have come meant the whole word.
+    // A user who types on before they have come means the whole word.
     terminal.types("you");
     peer.expect_silence();
     peer.reply(tag, &user("hans"));

@@ -353,7 +353,7 @@ fn a_zone_that_is_not_known_here_is_said_and_times_are_in_utc() {
 }
 
 #[test]
-fn whoever_is_no_forum_server_is_left() {
+fn a_server_that_is_no_forum_server_is_left() {
     // A stranger; and a server of an older version.
     for bytes in [&b"HTTP/1.1 400 Bad Request\r\n\r\n"[..], &[0, 0, 0, 7, 0x80, 0, 0, 0, 1, 0, 2]] {
         let script = Script::new();

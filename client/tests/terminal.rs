@@ -11,7 +11,6 @@ use forum_common::wire::{Closing, Notice, Refusal, Reply, Request, Transfer};
 use rustix::process::Signal;
 use stage::{AT_MS, END, FULL_PROMPT, LIST_THREADS, Place, Script, Terminal, WELCOME, digest, thread};
 
-/// The first prompt on 80 columns.
 /// What makes the line being typed disappear, if it is one row.
 const ERASE: &str = "\r\x1b[K";
 
@@ -290,4 +289,27 @@ fn notices_are_printed_above_what_is_being_typed_and_drawn_once() {
     peer.notice(&Notice::LoggedOut { name: "hans" });
     terminal.shows("> message hans hello\r\n");
     terminal.shows("hans logged out\r\n> ");
+}
+
+/// What [`a_terminal_that_takes_no_escape_sequence_is_restored`] runs as a program of its own.
+const UNWRITABLE: &str = "FORUM_TEST_UNWRITABLE";
+
+#[test]
+fn a_terminal_that_takes_no_escape_sequence_is_restored() {
+    if std::env::var_os(UNWRITABLE).is_some() {
+        let full = std::fs::File::options().write(true).open("/dev/full").unwrap();
+        rustix::stdio::dup2_stdout(&full).unwrap();
+        rustix::stdio::dup2_stderr(&full).unwrap();
+        let error = forum_client::line_editor::terminal::Modes::enter(Ability::Full).unwrap_err();
+        // Nothing can be said, so the exit status has to.
+        std::process::exit(if error.kind() == std::io::ErrorKind::StorageFull { 33 } else { 34 });
+    }
+    let mut terminal = Place::of_program(std::env::current_exe().unwrap())
+        .arg("a_terminal_that_takes_no_escape_sequence_is_restored")
+        .arg("--exact")
+        .arg("--nocapture")
+        .env(UNWRITABLE, "1")
+        .terminal();
+    assert_eq!(terminal.child.wait().code(), Some(33));
+    terminal.is_as_before();
 }

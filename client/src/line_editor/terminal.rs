@@ -1,7 +1,7 @@
 //! The terminal's modes: what this program changes of them ends with it, however it ends.
 //!
 //! In raw mode every key comes as it is pressed, unseen. Two things stay with the kernel: a newline still goes to the
-//! first column, so that a program behind a pipe (`forum … | tee log`) prints straight; and ^Z still stops everybody
+//! first column, so that a program after a pipe (`forum … | tee log`) prints straight; and ^Z still stops everybody
 //! in the foreground. On a terminal that has no escape sequences the kernel edits the line, and only hides secrets.
 
 use std::io;
@@ -66,12 +66,12 @@ impl Modes {
         Ok(modes)
     }
 
-    /// Gives the terminal back for the time that somebody else has it.
+    /// Gives the terminal back while another program has it.
     pub fn pause(&self) {
         restore();
     }
 
-    /// Takes it again. Whoever had the terminal may have left it in any state.
+    /// Takes it again. It may have been left in any state.
     ///
     /// # Errors
     /// As [`Modes::enter`].
@@ -138,7 +138,7 @@ fn send(sequence: &[u8]) -> io::Result<()> {
     Ok(())
 }
 
-/// Columns and rows of the terminal behind `fd`.
+/// Columns and rows of the terminal at `fd`.
 pub fn size(fd: impl AsFd) -> (usize, usize) {
     match tcgetwinsize(fd) {
         Ok(size) if size.ws_col > 0 && size.ws_row > 0 => (size.ws_col.into(), size.ws_row.into()),

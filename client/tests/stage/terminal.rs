@@ -111,6 +111,15 @@ impl Terminal {
         self.screen.skip();
     }
 
+    /// Insists on a person seeing these rows and nothing else.
+    pub(crate) fn displays_only(&mut self, wanted: &[String]) {
+        let start = Instant::now();
+        while self.rows() != wanted {
+            assert!(self.screen.take(start), "wanted {wanted:#?} in {:#?}", self.rows());
+        }
+        self.screen.skip();
+    }
+
     /// The rows that have left the screen at its top.
     pub(crate) fn scrollback(&mut self) -> Vec<String> {
         self.display();

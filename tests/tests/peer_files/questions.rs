@@ -1,6 +1,9 @@
 //! Who is asked, who answers what, and what becomes of questions that nobody answers.
 
-use forum_tests::Server;
+use std::fs;
+use std::process::Command;
+
+use forum_tests::{PASSWORD, Server, Terminal};
 use rustix::process::Signal;
 
 use super::{leave, pair, pair_with, question, send};
@@ -126,4 +129,31 @@ fn who_says_no_gets_nothing_and_the_sender_is_told() {
     yoda.complains("hans declined f");
     assert_eq!(hans.names(), [""; 0]);
     assert_eq!(leave(yoda, hans), [Some(1), Some(0)]);
+}
+
+#[test]
+fn a_file_arrives_while_nobody_reads_what_the_client_prints() {
+    let server = Server::start(&[]);
+    server.user("hans");
+    let mut yoda = server.sign_up("yoda");
+    let options = ["--user", "hans", "--accept", "always"];
+    let forum = server.forum().args(&options).env("FORUM_PASSWORD", PASSWORD);
+    let client = forum.command();
+    let mut shell = Command::new("bash");
+    shell.args(["-c", "mkfifo go; \"$0\" \"$@\" | { read -r _ <go; cat; }"]);
+    shell.arg(client.get_program()).args(client.get_args()).current_dir(forum.directory());
+    for (name, value) in client.get_envs() {
+        shell.env(name, value.unwrap_or_default());
+    }
+    let mut hans = Terminal::of(shell);
+    yoda.hears("hans logged in");
+    // Far more than the pipe holds.
+    for _ in 0..30 {
+        yoda.says(&format!("broadcast {}", "x".repeat(8_000)));
+    }
+    yoda.put_file("f", b"of yoda");
+    yoda.does("UDP hans f", "f has been uploaded");
+    assert_eq!(fs::read(forum.directory().join("yoda_f")).unwrap(), b"of yoda");
+    fs::write(forum.directory().join("go"), "\n").unwrap();
+    hans.shows("Received f from yoda");
 }

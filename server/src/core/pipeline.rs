@@ -1,5 +1,4 @@
-//! Changes on their way through the log: proposed here, handed back when they are decided, and only then applied and
-//! answered.
+//! Changes on their way through the log: proposed here, handed back when decided, and only then applied and answered.
 //!
 //! ```text
 //! propose ─► journal ─► next: committed, or refused for want of space

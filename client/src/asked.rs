@@ -14,7 +14,7 @@ use crate::core::event::{FileAction, FileEvent, FileId};
 use crate::login::Secret;
 use crate::lookup::Lookup;
 use crate::output::{About, Output};
-use crate::transfer::{Download, Step, Upload};
+use forum_peer::transfer::{Download, Step, Upload};
 
 /// The server, as it is spoken to. While there is no connection, what is said to it goes nowhere.
 pub type Server = Peer<Asked>;

@@ -1,29 +1,28 @@
 //! Somebody who is logged in: commands go out, and what their answers mean comes in.
 //!
 //! It knows what a command waits for and what to print when that comes. Entered lines and events come in as values;
-//! requests go out to a [`Server`], and all else that is to be done to a [`Queue`].
+//! requests go out to a [`Server`], and all else that is to be done to the queue of the context.
 
 pub mod answers;
+pub mod files;
 
 use forum_common::text::commands::{help, near, room_names};
 use forum_common::text::{Answer, Command, LineError, Reader, SyntaxError, parse, prompts};
-use forum_common::wire::{Digest, Request, Tag};
-use forum_peer::progress::Meter;
+use forum_common::wire::Request;
 
+use self::files::Opening;
 use crate::asked::{self, Asked, Awaits, Server};
 use crate::clock::Clock;
 use crate::completion::{Completion, Named, Word};
-use crate::core::context::{Context, Queue};
-use crate::core::event::{FileAction, FileId, PeerAction};
+use crate::core::context::Context;
+use crate::core::event::{FileId, PeerAction};
 use crate::line_editor::editor::Purpose;
 use crate::login::{Question, Secret};
 use crate::lookup::Lookup;
 use crate::memory::{Greeting, Memory};
-use crate::output::Output;
-use crate::transfer::{Download, Step, Upload};
 
-/// Commands that may be unanswered at once, on a terminal. Nobody types faster than a server answers;
-/// behind one that hangs, they would pile up.
+/// Commands that may be unanswered at once, on a terminal. Nobody types faster than a server answers; if one hangs, they
+/// would pile up.
 const UNANSWERED_MAX: usize = 32;
 
 /// One user on one connection.
@@ -43,17 +42,6 @@ pub struct Commands {
     opening: Vec<(FileId, Opening)>,
     /// Downloads that are here and have yet to get their names.
     finishing: Vec<Asked>,
-}
-
-/// What a file is opened for, and the line that said so.
-#[derive(Debug)]
-enum Opening {
-    /// To be uploaded to this thread.
-    Upload { title: String, typed: String },
-    /// To be offered to this user.
-    Offer { user: String, typed: String },
-    /// To be downloaded from this thread, by this name.
-    Download { title: String, name: String, typed: String },
 }
 
 /// How far the questions for a new password are.
@@ -86,7 +74,7 @@ pub fn is_leaving(server: &Server) -> bool {
 }
 
 impl Commands {
-    /// For a user who has just logged in, and who is shown notices unless `is_quiet`. `clock` is the server's.
+    /// For a user who has just logged in, and is shown notices unless `is_quiet`. `clock` is the server's.
     pub fn new(memory: Memory, server: String, reader: Reader, is_quiet: bool, clock: Clock) -> Self {
         Self {
             memory,
@@ -186,28 +174,6 @@ impl Commands {
         }
     }
 
-    /// Gives up what goes on: everything, or the transfers of this file.
-    pub fn cancel(&mut self, file: Option<&str>, context: &mut Context<'_>) {
-        let cancel = |(tag, asked): (Tag, &mut Asked)| Some((tag, asked.file(), asked.cancel(file)?));
-        let cancelled: Vec<_> = context.server.unanswered_mut().filter_map(cancel).collect();
-        let mut found = !cancelled.is_empty();
-        let is_meant = |name: &str| file.is_none_or(|file| file == name);
-        let looking = |(_, opening): &mut (FileId, Opening)| matches!(opening, Opening::Download { name, .. } if is_meant(name));
-        for (id, opening) in self.opening.extract_if(.., looking) {
-            found = true;
-            context.queue.file(id, FileAction::Leave);
-            if let Opening::Download { name, .. } = opening {
-                context.output.say(format_args!("{name} was cancelled"));
-            }
-        }
-        for (tag, its_file, (name, step)) in cancelled {
-            context.output.say(format_args!("{name} was cancelled"));
-            // It is not unexpected that it ends like this.
-            let _ = answers::go_on(step, tag, its_file.unwrap_or_default(), context);
-        }
-        context.queue.peer(PeerAction::Cancel { file: file.map(str::to_owned), found });
-    }
-
     /// What Tab does to the word before the cursor. If names are missing for that, they are asked for, and
     /// [`Outcome::NamesCame`] tells when to try again.
     pub fn complete(&mut self, before: &str, at_end: bool, context: &mut Context<'_>) -> Completion {
@@ -249,12 +215,7 @@ impl Commands {
                 let (user, typed) = (user.to_owned(), typed.to_owned());
                 self.open(path, Opening::Offer { user, typed }, context);
             }
-            Command::Download { title, file } => {
-                let (title, name, typed) = (title.to_owned(), file.to_owned(), typed.to_owned());
-                let id = context.queue.new_file();
-                self.opening.push((id, Opening::Download { title, name, typed }));
-                context.queue.file(id, FileAction::Look(file.to_owned()));
-            }
+            Command::Download { title, file } => self.look(title, file, typed, context),
             Command::StartPrivate { user } => {
                 context.queue.peer(PeerAction::AskPrivate { user: user.to_owned() });
             }
@@ -283,81 +244,6 @@ impl Commands {
         }
     }
 
-    fn open(&mut self, path: &str, opening: Opening, context: &mut Context<'_>) {
-        let file = context.queue.new_file();
-        self.opening.push((file, opening));
-        context.queue.file(file, FileAction::Open(path.to_owned()));
-    }
-
-    /// A file is open: the server is asked to take it, or the other user.
-    pub fn opened(&mut self, file: FileId, name: &str, size: u64, context: &mut Context<'_>) {
-        match self.take_opening(file) {
-            Some(Opening::Upload { title, typed }) => {
-                let upload = Box::new(Upload::new(name.to_owned(), size, file));
-                let request = Request::Upload { title: &title, file: name, size, key: None };
-                asked::ask(context, request, &typed, Awaits::Upload(upload, Meter::default()));
-            }
-            Some(Opening::Offer { user, typed }) => {
-                let request = Request::OfferFile { user: &user, size, file: name };
-                let awaits = Awaits::FileQuestion(user.clone(), name.to_owned(), file);
-                asked::ask(context, request, &typed, awaits);
-            }
-            Some(Opening::Download { .. }) | None => context.queue.file(file, FileAction::Close),
-        }
-    }
-
-    /// What is left of a broken download was looked for: the server is asked for the rest, or for all of it.
-    pub fn found(&mut self, file: FileId, has: Option<(u64, Digest)>, context: &mut Context<'_>) {
-        let Some(Opening::Download { title, name, typed }) = self.take_opening(file) else { return };
-        let (offset, digest) = has.unzip();
-        let download = Box::new(Download::new(&name, file, has));
-        let request = Request::Download { title: &title, file: &name, offset, digest };
-        asked::ask(context, request, &typed, Awaits::Download(download, Meter::default()));
-    }
-
-    fn take_opening(&mut self, file: FileId) -> Option<Opening> {
-        let at = self.opening.iter().position(|(opening, _)| *opening == file)?;
-        Some(self.opening.swap_remove(at).1)
-    }
-
-    /// The connection is gone before a command was sent: says so.
-    pub fn abandon_opening(&mut self, output: &mut Output, queue: &mut Queue) {
-        for (file, opening) in self.opening.drain(..) {
-            queue.file(file, FileAction::Leave);
-            match opening {
-                Opening::Download { name, .. } => asked::not_downloaded(&name, output),
-                Opening::Upload { typed, .. } | Opening::Offer { typed, .. } => {
-                    output.refuse(format_args!("Not answered: {typed}"));
-                }
-            }
-        }
-    }
-
-    /// A download has all its bytes, and its file is about to get its name.
-    pub fn finish(&mut self, mut asked: Asked, context: &mut Context<'_>) -> Outcome {
-        let Some(file) = asked.file() else { return Outcome::Unexpected };
-        let step = asked.ended();
-        if matches!(step, Step::File(_)) {
-            self.finishing.push(asked);
-        }
-        answers::end(step, file, context)
-    }
-
-    /// The download whose file has got its name, or can't get it.
-    pub fn take_finishing(&mut self, file: FileId) -> Option<Asked> {
-        let at = self.finishing.iter().position(|asked| asked.file() == Some(file))?;
-        Some(self.finishing.swap_remove(at))
-    }
-
-    /// A file can't be opened. Returns whether it was one that was being opened.
-    pub fn not_opened(&mut self, file: FileId, why: &str, context: &mut Context<'_>) -> bool {
-        let was_opening = self.take_opening(file).is_some();
-        if was_opening {
-            refuse_here(why, context);
-        }
-        was_opening
-    }
-
     fn answer_change(&mut self, change: Change, line: &str, context: &mut Context<'_>) {
         let line = Secret::new(line.to_owned());
         match change {
@@ -380,29 +266,4 @@ fn refuse_here(why: impl std::fmt::Display, context: &mut Context<'_>) {
 /// The server had nothing to do with it, and still is to know that the user is there.
 fn report_active(context: &mut Context<'_>) {
     context.server.tell(&Request::Active);
-}
-
-/// Bytes that wait to be sent when files stop adding to them. What else is to be sent waits behind them, so they
-/// are few.
-const AHEAD_BYTES: usize = 256 << 10;
-
-/// How many bytes of files the server may be given now.
-pub fn room(server: &Server) -> usize {
-    AHEAD_BYTES.saturating_sub(server.unsent().len())
-}
-
-/// Lets an upload read its next bytes, if any may; each in its turn, the one after `last` first. Which it was.
-pub fn pump(last: Tag, server: &mut Server, queue: &mut Queue) -> Option<Tag> {
-    if room(server) == 0 {
-        return None;
-    }
-    let ready: Vec<Tag> = server
-        .unanswered_mut()
-        .filter_map(|(tag, asked): (Tag, &mut Asked)| asked.can_read().then_some(tag))
-        .collect();
-    let tag = *ready.iter().find(|tag| **tag > last).or(ready.first())?;
-    let (_, asked) = server.unanswered_mut().find(|(other, _)| *other == tag)?;
-    let (file, read) = (asked.file()?, asked.next_read()?);
-    queue.file(file, read);
-    Some(tag)
 }

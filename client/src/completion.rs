@@ -58,7 +58,7 @@ impl<'a> Word<'a> {
         Some(Self { names, start })
     }
 
-    /// What it can become, given these names. `at_end`: a space is wanted behind a whole word.
+    /// What it can become, given these names. `at_end`: a space is wanted after a whole word.
     pub fn complete(
         &self,
         names: &Names,

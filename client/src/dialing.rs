@@ -50,7 +50,7 @@ impl Dialing {
         let host = host.to_owned();
         thread::Builder::new().name("resolver".to_owned()).spawn(move || {
             let found = (host.as_str(), port).to_socket_addrs().map(Iterator::collect);
-            // Who does not wait any more is not told.
+            // If nobody waits any more, nobody is told.
             if sender.send(found).is_ok() {
                 let _ = there.write_all(&[0]);
             }

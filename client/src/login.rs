@@ -1,7 +1,7 @@
 //! The log-in: which question comes next, and what the server is asked.
 //!
-//! Pure: answers and replies come in, requests go to a [`Server`]. It doesn't know who answers, a
-//! person, a pipe or an option.
+//! Pure: answers and replies come in, requests go to a [`Server`]. It doesn't know where the answers
+//! come from: a person, a pipe or an option.
 
 use std::time::Instant;
 

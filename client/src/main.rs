@@ -23,7 +23,6 @@ use forum_client::event_loop::{End, EventLoop, Server, Streams, Target};
 use forum_client::line_editor::history_file::{self, HistoryFile};
 use forum_client::line_editor::input::Input;
 use forum_client::line_editor::terminal::{Ability, Modes};
-use forum_client::local_files::LocalFiles;
 use forum_client::login::Known;
 use forum_client::output::{Format, Stream};
 use forum_client::paths;
@@ -32,6 +31,7 @@ use forum_client::signals::{self, Signals};
 use forum_common::process::{self, Standard};
 use forum_common::wire::Key;
 use forum_common::wire::field::KEY_BYTES;
+use forum_peer::local_files::LocalFiles;
 use forum_peer::wording::cause;
 use forum_peer::{Accept, Folder, Peers, State};
 
@@ -301,8 +301,8 @@ fn options(args: Args) -> Result<(Options, Target), Failure> {
     Ok((options, target))
 }
 
-/// Lines of a pipe that may be unanswered at once: as many as make a script fast, but who reads the answers as they
-/// come types one line after the other.
+/// Lines of a pipe that may be unanswered at once: as many as make a script fast, but one if somebody reads the answers
+/// as they come.
 fn default_pipeline() -> usize {
     if io::stdout().is_terminal() { 1 } else { 32 }
 }

@@ -26,7 +26,7 @@ pub enum Listed {
 /// Every name that is known.
 #[derive(Debug, Default)]
 pub struct Names {
-    /// The name of whoever is typing: nobody writes to themselves.
+    /// The name of the user who types: nobody writes to themselves.
     own: String,
     titles: BTreeSet<String>,
     users: BTreeSet<String>,

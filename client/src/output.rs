@@ -1,7 +1,7 @@
 //! What is printed: answers on stdout, refusals on stderr, each a whole line, and on a terminal the line
 //! being typed below all of it.
 //!
-//! Pure: lines are queued, and whoever has the streams takes the bytes out in order over both. Nothing reaches a
+//! Pure: lines are queued, and the owner of the streams takes the bytes out, in order over both. Nothing reaches a
 //! terminal or a file with a character that could drive a terminal. It doesn't know why something is said.
 
 use std::collections::VecDeque;
@@ -90,7 +90,7 @@ struct Screen {
 enum Drawn {
     /// The rows of an area; none at first.
     Area(Option<Area>),
-    /// This prompt, on a terminal where the kernel shows what is typed behind it.
+    /// This prompt, on a terminal where the kernel shows what is typed after it.
     Prompt(Option<String>),
 }
 
@@ -166,7 +166,7 @@ impl Output {
         }
     }
 
-    /// A command was refused. In pipes this shows in the exit status; who sits at a terminal has seen it.
+    /// A command was refused. In pipes this shows in the exit status; on a terminal the user has seen it.
     pub fn refuse(&mut self, text: impl fmt::Display) {
         self.failed |= self.screen.is_none();
         let text = text.to_string();

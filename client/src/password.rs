@@ -107,7 +107,7 @@ mod tests {
     }
 
     #[test]
-    fn a_pipe_is_read_up_to_its_first_line_whoever_opens_it_first() {
+    fn a_pipe_is_read_up_to_its_first_line_whichever_end_opens_it_first() {
         let (_folder, path) = fifo();
         let writer = thread::spawn({
             let path = path.clone();

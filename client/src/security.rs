@@ -14,8 +14,8 @@ use crate::known_servers::KnownServers;
 /// The options.
 #[derive(Debug, Args)]
 pub struct SecurityArgs {
-    /// Speak TLS; this system's roots must vouch for the server's certificate, or you: on a terminal you are asked about
-    /// one that is not known yet, or has changed
+    /// Speak TLS. This system's roots must vouch for the server's certificate; on a terminal you are asked whether to
+    /// trust one that is new or has changed
     #[arg(long, help_heading = "TLS")]
     tls: bool,
 
@@ -42,7 +42,7 @@ pub struct Security {
 
 #[derive(Debug)]
 enum Mode {
-    /// Whoever is on the way reads everything. Only this machine is connected to, or any.
+    /// Everybody on the way can read everything. Connects to this machine only, or to `anywhere`.
     Plain { anywhere: bool },
     /// TLS, to a server of this name.
     Tls { client: TlsClient, host: String, trust: Trust, asking: Asking },

@@ -73,7 +73,7 @@ pub fn stop() -> io::Result<()> {
     low_level::emulate_default_handler(SIGTSTP)
 }
 
-/// Dies of `signal`, so that whoever started us sees that we did.
+/// Dies of `signal`, so that the parent sees that we did.
 ///
 /// # Errors
 /// It did not kill us.

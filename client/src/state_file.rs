@@ -22,7 +22,7 @@ pub(crate) fn open_regular(path: &Path, options: &mut OpenOptions) -> io::Result
     match open_at_once(path, options) {
         Ok(file) if file.metadata()?.is_file() => Ok(file),
         Ok(_) => Err(irregular()),
-        // To write to a FIFO takes somebody who reads it, and a directory can't be written to.
+        // A FIFO that nobody reads can't be opened for writing, and neither can a directory.
         Err(_) if fs::metadata(path).is_ok_and(|there| !there.is_file()) => Err(irregular()),
         Err(error) => Err(error),
     }

@@ -9,6 +9,10 @@ use forum_tests::{without_tests, workspace};
 const WALK_FILES_MAX: usize = 12;
 /// More lines than these are no evening.
 const EVENING_LINES_MAX: usize = 4_500;
+/// Lines of the client's main path.
+const CLIENT_PATH_LINES_MAX: usize = 1_800;
+/// Lines of the client without what is between users, and without tests.
+const CLIENT_LINES_MAX: usize = 7_500;
 
 fn source(path: &str) -> String {
     fs::read_to_string(workspace().join(path)).unwrap_or_else(|error| panic!("{path}: {error}"))
@@ -57,16 +61,41 @@ fn the_walk_of_a_message_names_functions_that_are_there_and_is_short() {
     }
 }
 
-#[test]
-fn the_files_of_the_evening_are_as_long_as_the_tour_says_and_no_longer_than_an_evening() {
+/// The lines of the files in a table, each of which has about as many as the table says.
+fn lines_of(table: &[Vec<String>]) -> usize {
     let mut all = 0;
-    for row in table("docs/TOUR.md", "## The evening") {
+    for row in table {
         let path = quoted(&row[0])[0];
         let (lines, said) = (lines_without_tests(path), row[1].parse::<usize>().expect("a number of lines"));
         all += lines;
         assert!(lines.abs_diff(said) * 10 <= said, "{path} has {lines} lines, and not some {said}");
     }
+    all
+}
+
+#[test]
+fn the_files_of_the_evening_are_as_long_as_the_tour_says_and_no_longer_than_an_evening() {
+    let all = lines_of(&table("docs/TOUR.md", "## The evening"));
     assert!(all <= EVENING_LINES_MAX, "{all} lines");
+}
+
+#[test]
+fn the_main_path_of_the_client_is_short_and_so_is_the_client() {
+    let main_path = lines_of(&table("docs/TOUR.md", "### The client's main path"));
+    assert!(main_path <= CLIENT_PATH_LINES_MAX, "{main_path} lines");
+    let root = workspace().join("client/src");
+    let (mut all, mut pending) = (0, vec![root.clone()]);
+    while let Some(path) = pending.pop() {
+        if path.is_dir() {
+            pending.extend(fs::read_dir(path).unwrap().map(|entry| entry.unwrap().path()));
+        } else {
+            let below = path.strip_prefix(&root).unwrap().to_str().expect("an ASCII path");
+            let is_test = below.ends_with("tests.rs") || below.contains("tests/");
+            let text = fs::read_to_string(&path).unwrap();
+            all += if is_test { 0 } else { without_tests(&text).lines().count() };
+        }
+    }
+    assert!((5_000..=CLIENT_LINES_MAX).contains(&all), "{all} lines");
 }
 
 #[test]

@@ -102,7 +102,7 @@ fn compare(options: &Options) -> Result<()> {
     let mut transports: Vec<(&str, Vec<(Work, Work)>)> = vec![(UDP, Vec::new())];
     transports.extend(options.tcp.iter().map(|congestion| (congestion.as_str(), Vec::new())));
     let count = transports.len();
-    // Whoever comes second finds the disk busy with the other's file; so they take turns.
+    // The second would find the disk busy with the other's file; so they take turns.
     for turn in 0..options.runs as usize {
         for place in 0..count {
             let (transport, runs) = &mut transports[(turn + place) % count];

@@ -4,7 +4,7 @@ use std::fs::File;
 use std::io;
 use std::os::unix::fs::FileExt;
 
-/// Bytes hashed by one call: a few milliseconds if they are in the page cache, which nobody who types feels.
+/// Bytes hashed by one call: a few milliseconds if they are in the page cache, which a user who types does not feel.
 pub const SLICE_BYTES: u64 = 4 << 20;
 
 /// Bytes read at a time: they are still in the processor's cache when they are hashed.

@@ -29,7 +29,7 @@ pub use kept::Kept;
 use kept::Partial;
 
 /// Bytes between two syncs of a file that arrives. One sync of a gigabyte at its end would leave the loop,
-/// and whoever types, waiting for seconds; many short ones are not felt.
+/// and the user who types, waiting for seconds; many short ones are not felt.
 const SYNC_EVERY_BYTES: u64 = 8 << 20;
 
 /// Where files go that arrive.
@@ -89,7 +89,7 @@ impl std::error::Error for Problem {}
 /// The name that `file` of the user `from` has here: `presenter_file`, with `_` for each `/` and `\`.
 ///
 /// Users may be called `..`, `-rf` or `.x`, so the name may be hidden (`.x_file`) or look like an option to
-/// a shell's glob. It is never `.` or `..` and never a path, and is only used behind a directory.
+/// a shell's glob. It is never `.` or `..` and never a path, and is only used below a directory.
 pub fn name_here(from: &str, file: &str) -> String {
     format!("{from}_{file}").replace(['/', '\\'], "_")
 }
@@ -144,7 +144,7 @@ impl Place {
         newest(self.partials().filter(|name| name.offer.size == self.size)).map(|(leftover, _)| leftover)
     }
 
-    /// Room for what is offered, and where its transfer starts: behind the leftover, if that is a part of the
+    /// Room for what is offered, and where its transfer starts: after the leftover, if that is a part of the
     /// same file and its hasher has seen all of it, else at the beginning.
     ///
     /// If another transfer fills the partial of the same file, this one gets a file of a name that nobody
@@ -333,7 +333,7 @@ fn lock(path: &Path) -> Option<(File, Metadata)> {
 
 fn lock_opened(path: &Path, file: File) -> Option<(File, Metadata)> {
     flock(&file, FlockOperation::NonBlockingLockExclusive).ok()?;
-    // Who had the lock until now may have given the file its real name, or removed it.
+    // The last holder of the lock may have given the file its real name, or removed it.
     let (metadata, named) = (file.metadata().ok()?, path.symlink_metadata().ok()?);
     let is_still_there = (metadata.dev(), metadata.ino()) == (named.dev(), named.ino());
     (metadata.is_file() && is_still_there).then_some((file, metadata))

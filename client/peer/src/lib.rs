@@ -1,9 +1,12 @@
-//! Other users, reached past the server: private conversations over TCP, files over UDP.
+//! Other users, reached past the server: private conversations over TCP, files over UDP. And files on their way, to and
+//! from the server as well as other users.
 //!
 //! The server introduces two clients to each other once both users have agreed. [`Peers`] takes in what the server
 //! says about that and what this user answers, and has the sockets; `private` is the conversations, `files` the
-//! files on their way, with `transport` under them and `folder` as the place where files are kept. When two
-//! clients can't reach each other, the server passes on what they say; nothing but the way of it changes.
+//! files on their way, with `transport` under them. [`transfer`] is the files that go to the server or come from it. What
+//! arrives either way is one thing on this machine: [`folder`] has its hidden name, what can be resumed of it, and how it
+//! gets its own. When two clients can't reach each other, the server passes on what they say; nothing but the way of it
+//! changes.
 //!
 //! Nothing here waits or prints, and nothing here speaks to the server: what is to be said and shown comes out as
 //! [`Report`]s. The owner polls [`Peers::poll_fds`] until [`Peers::due`], then calls [`Peers::on_ready`].
@@ -16,11 +19,13 @@ pub mod digest;
 mod files;
 pub mod folder;
 mod links;
+pub mod local_files;
 pub mod noise;
 pub mod original;
 mod peers;
 mod private;
 pub mod progress;
+pub mod transfer;
 pub mod transport;
 pub mod wording;
 

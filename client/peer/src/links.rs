@@ -126,7 +126,7 @@ impl Links {
     fn withdrawn(&mut self, link: LinkId, context: &mut Context<'_>) {
         let Some(at) = self.questions.iter().position(|question| question.link == link) else { return };
         let question = self.questions.remove(at);
-        // Who has asked back has said yes, and sees what comes of that.
+        // A user who has asked back has said yes, and sees what comes of that.
         if let Some(question) = question.filter(|_| !self.privates.has_link(link)) {
             context.show(&format!("{} does not wait for your answer any more", question.from));
         }

@@ -55,7 +55,7 @@ const RETRY_MIN: Duration = Duration::from_millis(200);
 /// The longest such pause.
 const RETRY_MAX: Duration = Duration::from_secs(1);
 
-// Whoever lingers must still be there when the other end asks once more, even if two of its packets are lost.
+// An end that lingers must still be there when the other end asks once more, even if two of its packets are lost.
 const _: () = assert!(LINGER.as_millis() >= 3 * RETRY_MAX.as_millis());
 const _: () = assert!(IDLE_MAX.as_millis() >= 10 * RETRY_MAX.as_millis());
 

@@ -9,7 +9,7 @@ use crate::asked::{Asked, Awaits};
 use crate::core::context::Context;
 use crate::core::event::{FileAction, FileId, PeerAction};
 use crate::output::Output;
-use crate::transfer::Step;
+use forum_peer::transfer::Step;
 
 impl Awaits {
     pub(super) fn answer_to(request: &Request<'_>) -> Self {
@@ -58,7 +58,7 @@ impl Commands {
                 context.output.refuse(not_private(&user));
                 Outcome::Going
             }
-            // It is over all the same: who has nothing more to enter would only ask again, and again.
+            // It is over all the same: at the end of a pipe, it would only be asked for again and again.
             (Awaits::Goodbye, Reply::Refused { text, .. }) => {
                 context.output.refuse(text);
                 Outcome::Goodbye

@@ -5,8 +5,8 @@ use std::time::Duration;
 use super::Core;
 use crate::completion::{self, Completion};
 
-/// How long keys wait for the names that the Tab before them needs. Who typed on blindly meant the word to
-/// be completed; who waits longer than this sees that it is not.
+/// How long keys wait for the names that the Tab before them needs. A user who types on without looking means the word
+/// to be completed; one who waits longer than this sees that it is not.
 const NAMES_TIMEOUT: Duration = Duration::from_secs(1);
 
 impl Core {

@@ -57,7 +57,7 @@ impl Connection {
 
     /// So many bytes have been taken by the kernel; `all_taken`: it would have taken more. One that was full takes
     /// bytes again because the other end has taken some, which is a sign of life: a file may be on a slow way, and the
-    /// ping behind it.
+    /// ping after it.
     pub fn sent(&mut self, bytes: usize, all_taken: bool, now: Instant) {
         self.server.sent(bytes);
         if bytes > 0 && std::mem::replace(&mut self.is_full, !all_taken) {
@@ -158,7 +158,7 @@ mod tests {
         connection.server.tell(&Request::Active);
         connection.sent(1, false, start);
         connection.probe(start + PING_AFTER).unwrap();
-        // The ping waits behind a file that moves slowly.
+        // The ping waits for a file that moves slowly.
         let late = start + SILENCE_MAX - Duration::from_secs(1);
         connection.sent(1, true, late);
         connection.probe(start + SILENCE_MAX).unwrap();

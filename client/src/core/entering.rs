@@ -1,4 +1,4 @@
-//! What the user enters, and who gets it: a question of the log-in, another user's question, a command.
+//! What the user enters: an answer to the log-in, an answer to another user, or a command.
 
 use std::rc::Rc;
 
@@ -24,7 +24,7 @@ impl Core {
         if self.take_answer() || self.take_cancel()? {
             return Ok(true);
         }
-        // Answers are out before the next command goes: who stops listening has said nothing more.
+        // Answers are out before the next command goes: if nobody reads them, nothing more is done.
         if !self.input.is_terminal() && !self.output.is_empty() {
             return Ok(false);
         }
@@ -34,7 +34,7 @@ impl Core {
         }
         let Some(entered) = self.input.next(question.as_ref(), &mut self.output) else { return Ok(false) };
         match entered {
-            // Who has nothing more to say may still be waiting for a file.
+            // The input has ended, and files may still be on their way.
             Entered::End if !self.input.is_terminal() && self.peers.is_transferring => return Ok(false),
             Entered::ClearScreen => self.output.clear_screen(),
             Entered::Complete => self.complete(),

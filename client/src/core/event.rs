@@ -2,7 +2,8 @@
 //! has to send and to print.
 
 use forum_common::tls::Fingerprint;
-use forum_common::wire::{Digest, LinkId, OwnedNotice};
+use forum_common::wire::{LinkId, OwnedNotice};
+pub use forum_peer::local_files::{FileAction, FileEvent, FileId, FileProblem};
 use forum_peer::{Report, State};
 
 use crate::output::Stream;
@@ -112,78 +113,6 @@ pub enum Ending {
     Lost,
     /// Standard output takes no more.
     OutputClosed,
-}
-
-/// Names a local file that is open.
-pub type FileId = u64;
-
-/// What is done with a local file.
-#[derive(Debug, PartialEq, Eq)]
-pub enum FileAction {
-    /// Open this path for reading.
-    Open(String),
-    /// Read some bytes from this offset on. With the last byte it is checked that the file has not changed.
-    Read {
-        /// The first byte.
-        offset: u64,
-        /// As many at most.
-        bytes_max: usize,
-    },
-    /// Look for what is left of a broken download of this name: [`FileEvent::Found`] follows, later if there is much of
-    /// it to be read.
-    Look(String),
-    /// Make room for a file that arrives under this name, after what was found of it if that is to be resumed.
-    Create {
-        /// Its name here.
-        name: String,
-        /// Its size.
-        size: u64,
-        /// The digest that it will have.
-        digest: Digest,
-        /// Bytes of it that are there already.
-        has: u64,
-    },
-    /// Add these bytes.
-    Append(Vec<u8>),
-    /// All is there: give it its name, if it is what it should be.
-    Finish,
-    /// Close it; what arrived of one that is not finished goes. Nothing follows.
-    Close,
-    /// Close it; what arrived of one that is not finished stays, to be resumed. Nothing follows.
-    Leave,
-}
-
-/// What came of it.
-#[derive(Debug)]
-pub enum FileEvent {
-    /// It is open.
-    Opened {
-        /// Its name without the directories.
-        name: String,
-        /// Its size.
-        size: u64,
-    },
-    /// These bytes were read.
-    Read(Vec<u8>),
-    /// How much there is of which file; none if there is nothing to resume.
-    Found(Option<(u64, Digest)>),
-    /// There is room for it.
-    Created,
-    /// So many bytes more are stored.
-    Appended(usize),
-    /// It has its name.
-    Finished,
-    /// It can't be done, for this reason. The file is closed.
-    Failed(FileProblem),
-}
-
-/// Why nothing came of it.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum FileProblem {
-    /// There is something of this name, and it may not be replaced.
-    Exists,
-    /// Anything else, in words.
-    Other(String),
 }
 
 /// What the part that deals with other users is told.

@@ -21,6 +21,7 @@ pub mod context;
 mod entering;
 pub mod event;
 mod leaving;
+mod logging_in;
 mod offline;
 mod server_events;
 mod transfers;
@@ -101,7 +102,7 @@ pub struct Core {
     /// log-in.
     again: Option<Again>,
     status: view::Status,
-    /// A word waits for names to be completed; until then at most, so do the keys behind the Tab.
+    /// A word waits for names to be completed; until then at most, so do the keys after the Tab.
     completing: Option<Instant>,
     /// The upload that was read from last: each has its turn.
     last_read: forum_common::wire::Tag,
@@ -270,7 +271,7 @@ impl Core {
     /// How many bytes of other users' datagrams the server may be given now.
     pub fn relay_room(&self) -> usize {
         match &self.phase {
-            Phase::LoggedIn { connection, .. } => commands::room(&connection.server),
+            Phase::LoggedIn { connection, .. } => commands::files::room(&connection.server),
             _ => 0,
         }
     }

@@ -1,4 +1,4 @@
-//! What a user can do while the connection to the server is lost: talk to those who are reached past it, and
+//! What a user can do while the connection to the server is lost: talk to users who are reached past it, and
 //! leave.
 
 use forum_common::text::{Command, parse};

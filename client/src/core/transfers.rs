@@ -57,7 +57,8 @@ impl Core {
     /// Lets an upload read its next bytes. Returns whether one does.
     pub(super) fn pump(&mut self) -> bool {
         let Phase::LoggedIn { connection, .. } = &mut self.phase else { return false };
-        let read: Option<Tag> = commands::pump(self.last_read, &mut connection.server, &mut self.queue);
+        let read: Option<Tag> =
+            commands::files::pump(self.last_read, &mut connection.server, &mut self.queue);
         self.last_read = read.unwrap_or(self.last_read);
         read.is_some()
     }

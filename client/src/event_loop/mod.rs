@@ -2,8 +2,9 @@
 //! and does what the [`Core`] wants done.
 //!
 //! This is the only place that waits and the only one that asks what time it is. Standard input may be anything; it is
-//! polled, read when it is ready, and never made nonblocking: a terminal is shared with whoever started us.
+//! polled, read when it is ready, and never made nonblocking: a terminal is shared with the shell.
 
+mod peers;
 mod server;
 mod streams;
 
@@ -19,14 +20,14 @@ use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::io::Errno;
 
 use crate::core::Core;
-use crate::core::event::{Action, Ending, Event, FileAction, FileId, PeerAction};
+use crate::core::event::{Action, Ending, Event, FileAction, FileId};
 use crate::dialing::Dialing;
 use crate::line_editor::history_file::HistoryFile;
 use crate::line_editor::terminal::Modes;
-use crate::local_files::LocalFiles;
 use crate::output::Stream;
 use crate::security::Security;
 use crate::signals::Signals;
+use forum_peer::local_files::LocalFiles;
 
 /// Times in a turn that an upload may fill the socket, before others have their turn.
 const SEND_ROUNDS: usize = 8;
@@ -301,46 +302,6 @@ impl EventLoop {
     fn file(&mut self, file: FileId, action: FileAction) {
         if let Some(event) = self.files.perform(file, action) {
             self.give(Event::File(file, event));
-        }
-    }
-
-    fn tell_peers(&mut self, action: PeerAction) {
-        let (peers, now) = (&mut self.peers, self.now);
-        match action {
-            PeerAction::Noticed(notice) => peers.noticed(now, &notice.as_ref()),
-            PeerAction::LoggedOut { user } => peers.logged_out(now, &user),
-            PeerAction::Answer { yes } => peers.answer(now, yes),
-            PeerAction::AskPrivate { user } => peers.ask_private(now, &user),
-            PeerAction::AskedPrivate { link, user } => peers.asked_private(link, &user),
-            PeerAction::Say { user, text } => peers.say(now, &user, &text),
-            PeerAction::Stop { user } => peers.stop(now, &user),
-            PeerAction::AskedFile { link, user, file } => {
-                if let Some(source) = self.files.take_source(file) {
-                    peers.asked_file(now, link, &user, source);
-                }
-            }
-            PeerAction::Cancel { file, found } => peers.cancel(now, file.as_deref(), found),
-            PeerAction::Disconnected => peers.disconnected(now),
-            PeerAction::HangUp => peers.hang_up(now),
-        }
-        self.hear_peers();
-    }
-
-    fn attend_to_peers(&mut self) {
-        self.peers.set_relay_room(self.core.relay_room());
-        self.peers.on_ready(self.now);
-        self.hear_peers();
-    }
-
-    /// Hands on what there is from other users.
-    fn hear_peers(&mut self) {
-        while let Some(report) = self.peers.poll_report() {
-            self.core.input(Event::Report(report), self.now);
-        }
-        let state = self.peers.state();
-        if state != self.known {
-            self.known = state;
-            self.core.input(Event::Peers(state), self.now);
         }
     }
 }

@@ -92,7 +92,7 @@ impl EventLoop {
         };
         match (&*file).write(piece) {
             Ok(count) => self.give(Event::Printed(stream, count)),
-            // Somebody who shares the terminal may have made it nonblocking.
+            // Another program on the same terminal may have made it nonblocking.
             Err(error) if is_passing(&error) => {}
             Err(error) => {
                 let why = match error.kind() {

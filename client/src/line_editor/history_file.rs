@@ -2,7 +2,7 @@
 //!
 //! Each line that is kept is merged into what is in the file at that moment, under a lock, and the file is
 //! replaced as a whole: clients at once lose nothing of each other's, and a crash leaves the old file or the
-//! new one. It refuses to know what a line means; who must not be kept is not handed over.
+//! new one. It refuses to know what a line means; lines that must not be kept are not handed over.
 
 use std::fs::{self, DirBuilder, File, OpenOptions, TryLockError};
 use std::io::{self, Read, Seek, SeekFrom};
@@ -82,7 +82,7 @@ impl HistoryFile {
         if self.pending.is_empty() {
             return Ok(());
         }
-        // A link is followed: who keeps this file elsewhere wants it there.
+        // A link is followed: a user who keeps this file elsewhere wants it there.
         let path = fs::canonicalize(&self.path).unwrap_or_else(|_| self.path.clone());
         let directory = path.parent().ok_or(io::ErrorKind::InvalidInput)?;
         DirBuilder::new().recursive(true).mode(0o700).create(directory)?;
@@ -93,7 +93,7 @@ impl HistoryFile {
         let lock = lock_file(&path)?;
         match lock.try_lock() {
             Ok(()) => {}
-            // Nobody waits for another client, who might be stopped; there will be another time.
+            // Another client may have it, and be stopped. There will be another time.
             Err(TryLockError::WouldBlock) => {
                 self.pending.drain(..self.pending.len().saturating_sub(HISTORY_LINES_MAX));
                 return Ok(());

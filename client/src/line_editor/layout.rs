@@ -43,13 +43,13 @@ pub fn layout(view: &View<'_>, columns: usize, rows: usize) -> Area {
     let mut flow = Flow { columns, rows: vec![String::new()], column: 0 };
     flow.put_words(view.prompt);
     flow.put_all(&view.text[..view.cursor]);
-    let behind = &view.text[view.cursor..];
-    let under = behind.graphemes(true).next().unwrap_or(" ");
+    let after = &view.text[view.cursor..];
+    let under = after.graphemes(true).next().unwrap_or(" ");
     let (cursor_row, cursor_column) = flow.place_of(under);
     if cursor_row == flow.rows.len() {
         flow.break_row();
     }
-    flow.put_all(behind);
+    flow.put_all(after);
     let mut area = Area { rows: flow.rows, cursor_row, cursor_column };
     let status = view.status.iter().map(|line| clipped(line, columns));
     area.rows.splice(0..0, status);
@@ -184,7 +184,7 @@ mod tests {
     }
 
     #[test]
-    fn behind_a_full_row_the_cursor_stands_on_the_next() {
+    fn after_a_full_row_the_cursor_stands_on_the_next() {
         assert_eq!(area("> ", "abc", 3, 5), (vec!["> abc".into(), String::new()], 1, 0));
     }
 

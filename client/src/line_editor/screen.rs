@@ -85,7 +85,7 @@ impl Pen<'_> {
         self.row = row;
     }
 
-    /// Goes to a row that is not on the screen yet, behind the last one.
+    /// Goes to a row that is not on the screen yet, below the last one.
     fn begin_row(&mut self, row: usize) {
         self.go_to_row(row - 1);
         // The terminal goes to the first column by itself.

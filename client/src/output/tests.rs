@@ -1,4 +1,4 @@
-//! Whoever has the streams is the test.
+//! The test has the streams.
 
 use super::*;
 

@@ -33,7 +33,7 @@ type Begun = (Leftover, blake3::Hasher);
 
 #[derive(Debug)]
 enum Taking {
-    /// Something is here; its digest is being made. The yes is sent behind that, since the sender does not
+    /// Something is here; its digest is being made. The yes is sent after that, since the sender does not
     /// wait for ever from then on.
     Looking(Leftover, Digesting),
     /// The yes is sent; the server has still to say where the other end is.
@@ -285,7 +285,7 @@ impl Incoming {
         }
     }
 
-    /// Bytes that are behind us: looked through, or arrived, once it is under way.
+    /// Bytes that are done: looked through, or arrived, once it is under way.
     pub(super) fn bytes_done(&self) -> Option<u64> {
         match &self.stage {
             Taking::Looking(_, digesting) => Some(digesting.done_bytes()),

@@ -320,7 +320,7 @@ impl Outgoing {
         }
     }
 
-    /// Bytes that are behind us: read through, or arrived, once it is under way.
+    /// Bytes that are done: read through, or arrived, once it is under way.
     pub(super) fn bytes_done(&self) -> Option<u64> {
         match &self.stage {
             Sending::Asked(content) | Sending::Agreed(content, _) => match &content.digest {

@@ -97,7 +97,7 @@ impl Sink for Kept {
 }
 
 /// A file that is not all there yet. The path comes first, so that a name that goes does so before its lock:
-/// behind an open lock there may be another's file.
+/// under a lock that is open there may be another's file.
 #[derive(Debug)]
 pub(super) struct Partial {
     pub(super) path: TempPath,

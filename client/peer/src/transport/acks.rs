@@ -67,7 +67,7 @@ impl Acks {
     }
 
     /// If an acknowledgement is due: how long the largest number waited for it, and all ranges, going down.
-    /// Whoever takes it has to send it.
+    /// The caller has to send it.
     pub(super) fn take(&mut self, now: Instant) -> Option<(Duration, impl Iterator<Item = Range<u64>>)> {
         let (_, arrived_at) = self.largest.filter(|_| self.due.is_some_and(|due| now >= due))?;
         self.is_copy = self.distrust > 0 && !self.is_copy;

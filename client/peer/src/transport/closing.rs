@@ -1,5 +1,5 @@
-//! The end of a transfer, the same for both ends: whoever knows the result tells it until it is answered, and
-//! whoever was told stays a while to answer again.
+//! The end of a transfer, the same for both ends: the end that knows the result tells it until it is answered, and the
+//! other stays a while to answer again.
 
 use std::time::Instant;
 

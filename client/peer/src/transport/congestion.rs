@@ -1,4 +1,4 @@
-//! How many bytes may be on their way: CUBIC (RFC 9438) behind the events of RFC 9002, section 7.
+//! How many bytes may be on their way: CUBIC (RFC 9438) driven by the events of RFC 9002, section 7.
 //!
 //! It knows sizes and times and refuses to know packets. The window is in bytes of whole datagrams.
 

@@ -57,7 +57,7 @@ impl PathMtu {
         self.current
     }
 
-    /// Bytes of the probe that is to be sent now. Whoever sends it says so to [`PathMtu::on_probe_sent`].
+    /// Bytes of the probe that is to be sent now. The caller, having sent it, says so to [`PathMtu::on_probe_sent`].
     pub(super) fn wanted_probe(&mut self, now: Instant) -> Option<usize> {
         if matches!(self.search, Search::Over { until } if now >= until) {
             self.search = Search::Wanted { tries: 0 };

@@ -103,7 +103,7 @@ impl<K: Sink> Receiver<K> {
         })
     }
 
-    /// Takes what was offered; without effect unless an offer is open. Whoever claims to have more than was
+    /// Takes what was offered; without effect unless an offer is open. A caller that claims to have more than was
     /// offered has not compared, and declines.
     pub fn accept(&mut self, now: Instant, start: Start, sink: K) {
         let State::Offered(offer) = self.state else { return };

@@ -1,7 +1,7 @@
 //! A thousand random lives of a session, each held against a model of what its user must see.
 //!
 //! The server of the model carries out each change once, by its key, and answers in order; the network breaks when it
-//! likes; whoever reads the output does so when it likes. Whatever happens, in the end
+//! likes; the output is read when its reader likes. Whatever happens, in the end
 //!
 //! - every thread that was asked for is answered exactly once, or said not to be;
 //! - where a lost connection is made anew, nothing that the server was asked for is lost with it, and nothing is done

@@ -1,4 +1,4 @@
-//! What is left of a broken transfer: who resumes it, and what is none.
+//! What is left of a broken transfer: what resumes it, and what is not taken for it.
 
 use std::fs::OpenOptions;
 use std::time::Duration;

@@ -55,7 +55,7 @@ fn a_file_that_is_all_there_already_is_done_at_once() {
 }
 
 #[test]
-fn whoever_comes_alone_gives_up_after_the_idle_time() {
+fn an_end_that_comes_alone_gives_up_after_the_idle_time() {
     let content = Virtual::new(1, 1_000);
     let cut = Duration::ZERO..Duration::MAX;
     let mut pair = Pair::new(1, &content, &Conditions { cut, ..Conditions::default() });

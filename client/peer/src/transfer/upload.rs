@@ -9,7 +9,7 @@ use forum_common::limits::DATA_BYTES_MAX;
 use forum_common::wire::{Credit, Reply, Transfer};
 
 use super::Step;
-use crate::core::event::{FileAction, FileId, FileProblem};
+use crate::local_files::{FileAction, FileId, FileProblem};
 
 /// A file being sent.
 #[derive(Debug)]

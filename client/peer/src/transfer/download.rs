@@ -10,7 +10,7 @@ use forum_common::text::{Answer, Rejection};
 use forum_common::wire::{Digest, Reply, Transfer, Window};
 
 use super::Step;
-use crate::core::event::{FileAction, FileId, FileProblem};
+use crate::local_files::{FileAction, FileId, FileProblem};
 
 /// Bytes that a download may be ahead of the disk: enough for 1 Gbit/s over 30 ms.
 const WINDOW_BYTES: u32 = 4 << 20;

@@ -10,7 +10,7 @@ mod upload;
 pub use download::Download;
 pub use upload::Upload;
 
-use crate::core::event::FileAction;
+use crate::local_files::FileAction;
 
 /// What came of an event in the life of a transfer.
 #[derive(Debug, PartialEq, Eq)]

@@ -5,7 +5,7 @@ use std::path::Path;
 
 use tempfile::TempDir;
 
-use forum_peer::digest::SLICE_BYTES;
+use crate::digest::SLICE_BYTES;
 
 use super::*;
 

@@ -151,7 +151,7 @@ fn nothing_is_drawn_outside_of_its_picture() {
             let in_picture = |node: &Node<'_, '_>| node.ancestors().any(|node| node.has_tag_name("svg"));
             for node in document.descendants().filter(in_picture) {
                 for (attribute, most) in
-                    [("x", 880.0), ("y", 300.0), ("cx", 880.0), ("cy", 300.0), ("d", 880.0)]
+                    [("x", 880.0), ("y", 312.0), ("cx", 880.0), ("cy", 312.0), ("d", 880.0)]
                 {
                     let numbers = numbers(node, attribute);
                     assert!(numbers.iter().all(|n| (0.0..=most).contains(n)), "{attribute}: {numbers:?}");

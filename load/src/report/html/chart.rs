@@ -7,20 +7,20 @@ use super::Escaped;
 use super::axis::{Axis, Scale};
 
 const WIDTH: f64 = 880.0;
-const HEIGHT: f64 = 300.0;
-const LEFT: f64 = 74.0;
+const HEIGHT: f64 = 312.0;
+const LEFT: f64 = 98.0;
 const RIGHT: f64 = WIDTH - 36.0;
 const TOP: f64 = 40.0;
-const BOTTOM: f64 = HEIGHT - 48.0;
+const BOTTOM: f64 = HEIGHT - 58.0;
 
 /// Room for one name in the legend, with the sample of its line.
-const LEGEND_WIDTH: f64 = 86.0;
+const LEGEND_WIDTH: f64 = 124.0;
 
-/// Room for the name of a mark.
-const MARK_WIDTH: f64 = 100.0;
+/// Room for the name of a mark, in the large letters of a narrow page.
+const MARK_WIDTH: f64 = 160.0;
 
 pub(super) struct Chart {
-    /// For whoever can't see it.
+    /// For readers who can't see it.
     pub(super) summary: String,
     pub(super) x: Axis,
     pub(super) x_title: &'static str,
@@ -71,8 +71,8 @@ impl Chart {
         for line in &self.lines {
             writeln!(svg, r#"<path class="{}" d="{}"/>"#, line.class, self.path(line))?;
         }
-        for mark in &self.marks {
-            self.draw_mark(svg, mark)?;
+        for (number, mark) in self.marks.iter().enumerate() {
+            self.draw_mark(svg, mark, number % 2 == 1)?;
         }
         for Column { from, to, text } in &self.columns {
             let (from, to) = (self.across(*from), self.across(*to));
@@ -97,7 +97,7 @@ impl Chart {
         for tick in &self.x.ticks {
             let (x, label) = (self.across(tick.at), Escaped(&tick.label));
             writeln!(svg, r#"<path class="grid" d="M{x:.1} {TOP}V{}"/>"#, BOTTOM + 5.0)?;
-            writeln!(svg, r#"<text class="middle" x="{x:.1}" y="{}">{label}</text>"#, BOTTOM + 20.0)?;
+            writeln!(svg, r#"<text class="middle" x="{x:.1}" y="{}">{label}</text>"#, BOTTOM + 22.0)?;
         }
         let logarithmic = if self.y.scale == Scale::Logarithmic { ", logarithmic" } else { "" };
         writeln!(svg, r#"<path class="axis" d="M{LEFT} {TOP}V{BOTTOM}H{RIGHT}"/>"#)?;
@@ -115,10 +115,11 @@ impl Chart {
         Ok(())
     }
 
-    fn draw_mark(&self, svg: &mut String, mark: &Mark) -> fmt::Result {
+    fn draw_mark(&self, svg: &mut String, mark: &Mark, before: bool) -> fmt::Result {
         let (x, y, name) = (self.across(mark.x), self.down(mark.y), Escaped(&mark.name));
-        // Lines of marks rise: to the right and below there is room, but for the picture's edges.
-        let (class, text_x, text_y) = if x + MARK_WIDTH > RIGHT {
+        // Lines of marks rise: to the right and below there is room, and to the left and above, but for the picture's edges.
+        // By turns, or those that are near each other would overlap.
+        let (class, text_x, text_y) = if x + MARK_WIDTH > RIGHT || before && x - MARK_WIDTH > LEFT {
             ("end", x - 8.0, if y - 22.0 < TOP { y + 20.0 } else { y - 9.0 })
         } else {
             ("start", x + 5.0, if y + 22.0 > BOTTOM { y - 9.0 } else { y + 18.0 })

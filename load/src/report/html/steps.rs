@@ -32,7 +32,11 @@ pub(super) fn write(page: &mut String, found: &Found) -> fmt::Result {
 }
 
 fn latency_by_rate(found: &Found) -> Chart {
-    let steps = found.by_rate();
+    let mut steps = found.by_rate();
+    // Of a rate that was tried several times the last try is drawn; the table has them all.
+    steps.reverse();
+    steps.dedup_by(|earlier, kept| earlier.rate == kept.rate);
+    steps.reverse();
     let largest = steps.last().map_or(1.0, |step| step.rate);
     let latencies = steps.iter().flat_map(|step| [step.p50_ns, step.p99_ns, step.max_ns]).map(|ns| ns as f64);
     let line = |name, class, of: fn(&Step) -> u64| Line {

@@ -67,7 +67,7 @@ pub struct Arguments {
     #[arg(short, long, value_name = "D", default_value_t = 1, help_heading = "How much",
           value_parser = clap::value_parser!(u32).range(1..=10_000))]
     pub pipeline: u32,
-    /// How long to measure; of connect: how long to stay
+    /// How long to measure; of connect: how long to stay; of transfer: the longest that files are moved
     #[arg(short, long, value_name = "TIME", default_value = "10s", alias = "hold", value_parser = parse_duration,
           help_heading = "How much")]
     pub duration: Duration,
@@ -143,7 +143,7 @@ pub struct Arguments {
     #[arg(long, help_heading = "What")]
     pub keep: bool,
 
-    /// Users are called so, with a number behind; they are signed up when they are unknown
+    /// Names of users: this and a number; unknown ones are signed up
     #[arg(long, value_name = "NAME", default_value = "load", help_heading = "Who")]
     pub user_prefix: String,
     /// The password of all of them
@@ -304,6 +304,9 @@ impl Arguments {
         {
             return Err(format!("{} has no --timeout", self.scenario.name()));
         }
+        if self.measured_time().is_zero() && self.scenario != Scenario::Connect {
+            return Err("--duration: more than 0".to_owned());
+        }
         if self.stages.is_some() && matches!(self.scenario, Scenario::Connect | Scenario::Transfer) {
             return Err(format!("{} has no --stages", self.scenario.name()));
         }
@@ -431,5 +434,6 @@ mod tests {
         assert!(check("ping --find p99<1s --processes 2").is_err());
         assert!(check("ping --find p99<1s --stages 1s:1").is_err());
         assert_eq!(check("ping --stages 1s:10,2s:0"), Ok(()));
+        assert!(check("ping --duration 0").is_err() && check("connect --duration 0").is_ok());
     }
 }

@@ -2,6 +2,7 @@
 //! linearly from that of the stage before, at first 0, to its own, as in k6's `ramping-arrival-rate`.
 
 use std::fmt::{self, Display};
+use std::iter;
 use std::str::FromStr;
 use std::time::Duration;
 
@@ -22,7 +23,7 @@ pub struct Stage {
     pub rate: f64,
 }
 
-/// All stages of a run, in order: at least one of them lasts, and one has a rate over 0.
+/// All stages of a run, in order: at least one of them lasts, and has a rate over 0 at one of its ends.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Stages(Vec<Stage>);
 
@@ -55,8 +56,9 @@ impl FromStr for Stages {
         if stages.duration().is_zero() {
             return Err("expected a stage that lasts longer than 0 s".to_owned());
         }
-        if stages.iter().all(|stage| stage.rate == 0.0) {
-            return Err("expected a stage with a rate over 0".to_owned());
+        let from = iter::once(0.0).chain(stages.iter().map(|stage| stage.rate));
+        if from.zip(stages.iter()).all(|(from, stage)| stage.lasts.is_zero() || from + stage.rate == 0.0) {
+            return Err("expected a stage that lasts, with a rate over 0 at its beginning or end".to_owned());
         }
         Ok(stages)
     }
@@ -95,7 +97,19 @@ mod tests {
 
     #[test]
     fn what_asks_for_nothing_or_makes_no_sense_is_refused() {
-        for bad in ["", "10s", "10s:", ":5", "10s:-1", "10s:nan", "10s:2e9", "0s:5", "10s:0,5s:0", "1s:1,"] {
+        for bad in [
+            "",
+            "10s",
+            "10s:",
+            ":5",
+            "10s:-1",
+            "10s:nan",
+            "10s:2e9",
+            "0s:5",
+            "10s:0,5s:0",
+            "0s:9,0s:0,1s:0",
+            "1s:1,",
+        ] {
             assert!(bad.parse::<Stages>().is_err(), "{bad}");
         }
         assert!(vec!["1s:1"; STAGES_MAX + 1].join(",").parse::<Stages>().is_err());

@@ -7,6 +7,7 @@ use std::collections::BTreeMap;
 use std::io::{self, ErrorKind};
 use std::net::Shutdown;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::mpsc::{self, RecvTimeoutError};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
@@ -17,7 +18,7 @@ use socket2::Socket;
 
 use self::carrier::Carrier;
 use crate::args::{Arguments, Direction};
-use crate::engine::usage::Cpu;
+use crate::engine::usage::OwnUse;
 use crate::engine::{Engine, INTERRUPTED};
 use crate::meter::Meter;
 use crate::outcome::{Counts, GeneratorUse, Outcome};
@@ -54,15 +55,25 @@ pub fn run(arguments: &Arguments) -> Result<Finished, String> {
     };
     let mut watch = Watch::start(pid);
     let start = Instant::now();
-    let cpu = Cpu::now();
+    let before = OwnUse::now();
     let log = Arc::new(Log { meter: Mutex::default(), start, interrupt });
     log.meter().start(0, u64::MAX);
     let stopper = engine.as_ref().map(Engine::stopper);
+    let (over, is_over) = mpsc::channel::<()>();
+    let deadline = thread::spawn({
+        let (log, duration) = (Arc::clone(&log), arguments.duration);
+        move || {
+            if is_over.recv_timeout(duration) == Err(RecvTimeoutError::Timeout) {
+                log.interrupt.end();
+            }
+        }
+    });
     let moved = thread::spawn({
         let (arguments, log) = (arguments.clone(), Arc::clone(&log));
         move || {
             let moved = move_all(&arguments, carriers, &log);
             let took = start.elapsed();
+            drop(over);
             if let Some((stop, waker)) = stopper.filter(|_| arguments.direction != Direction::None) {
                 stop.store(true, Ordering::Release);
                 let _ = waker.wake();
@@ -76,17 +87,19 @@ pub fn run(arguments: &Arguments) -> Result<Finished, String> {
         engine.finished(outcome)
     });
     let ((bytes, carriers), took) = moved.join().map_err(|_| "a transfer has failed")?;
+    deadline.join().map_err(|_| "the end of the transfers has failed")?;
     let server = server.or_else(|| watch.take()?.stop());
-    let (cpu_seconds, _) = Cpu::now().since(&cpu);
+    // This thread has only waited.
+    let generator = GeneratorUse { busiest: None, ..before.until_now(0) };
     log.meter().end(took.as_nanos() as u64);
-    let lost_all = arguments.direction != Direction::None && carriers.is_empty() && !log.is_interrupted();
+    let lost_all = arguments.direction != Direction::None && carriers.is_empty() && !log.is_ended();
     let lost_all = lost_all.then_some(took.as_secs_f64());
     if lost_all.is_none() {
         clean_up(arguments, target, arguments.connections, carriers);
     }
     let meter = log.meter();
     let mut outcome = outcome(arguments, &meter, bytes, took);
-    outcome.generator.cpu_seconds = cpu_seconds;
+    outcome.generator = generator;
     outcome.server = server;
     let files = Finished { outcome, texts: meter.texts.clone(), deliveries: 0, lost_all };
     let interrupted = log.is_interrupted();
@@ -163,12 +176,19 @@ impl Log {
     fn is_interrupted(&self) -> bool {
         self.interrupt.has_come()
     }
+
+    /// Whether the connections were shut here: by an interrupt, or at the end of the duration.
+    fn is_ended(&self) -> bool {
+        self.is_interrupted() || self.interrupt.is_over.load(Ordering::Acquire)
+    }
 }
 
 /// Whether the run is to end. The carriers block; what ends them is that their connections are shut.
 #[derive(Debug, Default)]
 struct Interrupt {
     has_come: AtomicBool,
+    /// The time is over.
+    is_over: AtomicBool,
     streams: Mutex<Vec<Socket>>,
 }
 
@@ -180,12 +200,22 @@ impl Interrupt {
         thread::spawn(move || {
             if signals.forever().next().is_some() {
                 interrupt.has_come.store(true, Ordering::Release);
-                for stream in interrupt.streams().iter() {
-                    let _ = stream.shutdown(Shutdown::Both);
-                }
+                interrupt.shut_all();
             }
         });
         Ok(())
+    }
+
+    /// What is on its way when the time is over is given up.
+    fn end(&self) {
+        self.is_over.store(true, Ordering::Release);
+        self.shut_all();
+    }
+
+    fn shut_all(&self) {
+        for stream in self.streams().iter() {
+            let _ = stream.shutdown(Shutdown::Both);
+        }
     }
 
     /// Shuts this connection, too, when it comes.

@@ -105,7 +105,7 @@ impl Carrier {
             let mut meter = log.meter();
             match moved {
                 Ok(()) => meter.answer(Asked::at(due), log.now_ns()),
-                Err(_) if log.is_interrupted() => {
+                Err(_) if log.is_ended() => {
                     meter.give_up(Asked::at(due), log.now_ns());
                     return (bytes, false);
                 }

@@ -19,7 +19,7 @@ import subprocess
 import tempfile
 from pathlib import Path
 
-from comparison import Failed, Missing, machine, tables
+from comparison import Failed, Missing, machine, plots, tables
 from comparison.rows import ROWS, validity
 from comparison.servers import PACKAGES, Place, running
 
@@ -28,6 +28,8 @@ REPOSITORY = Path(__file__).resolve().parent.parent
 
 def main():
     arguments = parse()
+    if arguments.plots:
+        return draw(*arguments.plots)
     if arguments.list:
         return print("\n".join(f"{row.key:<18} {row.title}" for row in ROWS))
     if arguments.install:
@@ -53,6 +55,7 @@ def parse():
     parser.add_argument("--runs", type=int, default=3, help="runs of each, of which the median counts [3]")
     parser.add_argument("--quick", action="store_true", help="short runs, small files: to see whether all of it works")
     parser.add_argument("--json", metavar="FILE", help="write all numbers of all runs, too")
+    parser.add_argument("--plots", nargs=2, metavar=("FILE", "DIR"), help="measure nothing; draw what --json has written")
     parser.add_argument("--install", action="store_true", help="install missing peers with apt-get")
     parser.add_argument("--bin-dir", default=REPOSITORY / "target/release", help="where forumd and the others are")
     parser.add_argument("--data", default="/var/tmp", help="where the servers' data goes: the disk that is meant")
@@ -62,6 +65,13 @@ def parse():
     if os.cpu_count() < 2:
         parser.error("two cores are needed: one for the server, one for what asks it")
     return arguments
+
+
+def draw(figures, directory):
+    """The pictures of docs/perf, of figures that are kept there."""
+    rows = json.loads(Path(figures).read_text())["rows"]
+    for name, svg in plots.plots(rows).items():
+        (Path(directory) / f"{name}.svg").write_text(svg)
 
 
 def install():

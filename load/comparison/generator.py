@@ -78,7 +78,7 @@ def connected(place, server, count, *options, rest_seconds=2):
 
 
 def _steady_descriptors(server):
-    """How many it has once it has noticed who went: whoever looked whether it listens, for instance."""
+    """How many it has once it has noticed who went: a check whether it listens, for instance."""
     seen = []
     while len(seen) < 3 or len(set(seen[-3:])) > 1:
         seen.append(machine.descriptors(server.pid))

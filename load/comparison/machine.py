@@ -72,7 +72,7 @@ def on_disk(directory):
 
 
 def described():
-    """The machine in a line, for whoever reads the tables."""
+    """The machine in a line, for readers of the tables."""
     model = next(
         (line.split(":")[1].strip() for line in Path("/proc/cpuinfo").read_text().splitlines() if "model name" in line),
         platform.machine(),

@@ -12,7 +12,7 @@ REST_SECONDS = 10
 
 
 def idle_memory(count):
-    """The server's own memory for each of `count` idle connections: the slope behind the first 1,000."""
+    """The server's own memory for each of `count` idle connections: the slope after the first 1,000."""
 
     def measure(place, server):
         many = count // 5 if place.quick else count

@@ -37,7 +37,7 @@ pub struct Comparison {
 /// Reads the files and compares them.
 ///
 /// # Errors
-/// A sentence that says which file is none of a run.
+/// A sentence that says which file holds no run.
 pub fn compare(arguments: &Arguments) -> Result<Comparison, String> {
     let read_all = |paths: &str| paths.split(',').map(read).collect::<Result<Vec<_>, _>>();
     Ok(of(&read_all(&arguments.before)?, &read_all(&arguments.after)?))

@@ -99,7 +99,7 @@ impl Connection {
         }
     }
 
-    /// Reads once into `buffer`, behind what was left over. Returns how many bytes are to be looked at, and
+    /// Reads once into `buffer`, after what was left over. Returns how many bytes are to be looked at, and
     /// whether there may be more; nothing when nothing has come.
     ///
     /// # Errors
@@ -128,7 +128,7 @@ impl Connection {
         self.input.extend_from_slice(rest);
     }
 
-    /// Sends `bytes` behind what the kernel has not taken before, or what it takes of that.
+    /// Sends `bytes` after what the kernel has not taken before, as far as it takes them.
     ///
     /// # Errors
     /// The connection has ended.

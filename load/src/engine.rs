@@ -35,7 +35,7 @@ use crate::work::Work;
 use asking::{Asking, Wait};
 use fan::Fan;
 use timer::Timer;
-use usage::Cpu;
+use usage::OwnUse;
 
 /// Requests of one connection that are on their way at once in an open loop. What is due beyond is sent later,
 /// and its latency counts from when it was due all the same.
@@ -244,10 +244,10 @@ impl<'a> Engine<'a> {
             None => start + nanoseconds(self.arguments.measured_time()),
         };
         self.meter.start(start, end);
-        let cpu = Cpu::now();
+        let before = OwnUse::now();
         self.ask_until(start, end);
         let now = self.now_ns();
-        self.note_own_use(&cpu, now - start);
+        self.note_own_use(&before, now - start);
         let end = self.meter.end(now);
         let server = self.server_use();
         at_end();
@@ -263,6 +263,7 @@ impl<'a> Engine<'a> {
         let end = self.now_ns() + nanoseconds(self.arguments.duration);
         self.run_until(end);
         at_end();
+        self.generator.memory_bytes = OwnUse::now().memory_bytes();
         let (seconds, server) = (self.ramp_seconds(), self.server_use());
         self.outcome(seconds, server)
     }

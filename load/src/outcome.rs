@@ -27,7 +27,7 @@ pub struct Outcome {
     pub scenario: String,
     /// Who was asked: its protocol and address.
     pub target: String,
-    /// The options that say what was done, as on the command line, for whoever wants to do it again.
+    /// The options that say what was done, as on the command line, so that it can be repeated.
     pub options: BTreeMap<String, String>,
     /// How long was measured, without the warm-up.
     pub seconds: f64,
@@ -200,6 +200,8 @@ pub struct GeneratorUse {
     pub cpu_seconds: f64,
     /// Of a core, what the busiest thread that sends and receives used; nothing where that was not looked at.
     pub busiest: Option<f64>,
+    /// Its anonymous memory at the end, of all its processes.
+    pub memory_bytes: Option<u64>,
     /// How long after its time each request was written; nothing in a closed loop, where no request has a time. While
     /// every connection has as much in flight as it may, the wait is the server's and not counted.
     pub lag: Option<Histogram<u64>>,

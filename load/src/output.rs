@@ -36,7 +36,7 @@ pub fn explain(said: &clap::Error) -> Result<(), String> {
 /// Writes to standard output, all of it.
 ///
 /// # Errors
-/// Nobody reads it any more ([`ErrorKind::BrokenPipe`]), or the disk behind it is full.
+/// Nobody reads it any more ([`ErrorKind::BrokenPipe`]), or its disk is full.
 pub fn print(text: &str) -> io::Result<()> {
     let mut out = stdout().lock();
     out.write_all(text.as_bytes())?;

@@ -249,6 +249,7 @@ fn encode(finished: &Finished) -> Value {
         "lag": own.lag.as_ref().map(packed),
         "cpu_seconds": own.cpu_seconds,
         "busiest": own.busiest,
+        "memory_bytes": own.memory_bytes,
     })
 }
 
@@ -311,6 +312,7 @@ fn parse(value: &Value, arguments: &Arguments) -> Option<Finished> {
         generator: GeneratorUse {
             cpu_seconds: value["cpu_seconds"].as_f64()?,
             busiest: value["busiest"].as_f64(),
+            memory_bytes: value["memory_bytes"].as_u64(),
             lag,
         },
         found: None,
@@ -340,6 +342,8 @@ fn add(sum: &mut Finished, part: Finished) {
     whole.generator.cpu_seconds += generator.cpu_seconds;
     whole.generator.busiest =
         [whole.generator.busiest, generator.busiest].into_iter().flatten().reduce(f64::max);
+    let [of_whole, of_part] = [whole.generator.memory_bytes, generator.memory_bytes];
+    whole.generator.memory_bytes = of_whole.zip(of_part).map(|(whole, part)| whole + part);
     if let (Some(whole), Some(lag)) = (&mut whole.generator.lag, &generator.lag) {
         merge(whole, lag);
     }

@@ -30,7 +30,7 @@ pub fn parse_bytes(text: &str) -> Result<u64, String> {
         .ok_or_else(|| "expected a size like 100, 64KiB or 1GiB".into())
 }
 
-/// A number behind which the first fitting unit stands; the list ends with that of numbers without any.
+/// A number followed by a unit: the first of the list that fits. The last is that of numbers without a unit.
 fn scaled(text: &str, units: &[(&str, f64)]) -> Option<f64> {
     let (number, scale) = units.iter().find_map(|(unit, scale)| Some((text.strip_suffix(unit)?, scale)))?;
     let number: f64 = number.trim_end().parse().ok()?;

@@ -18,11 +18,11 @@ pub struct Snapshot {
     pub(crate) cpu_seconds: f64,
     user_seconds: f64,
     system_seconds: f64,
-    memory_bytes: u64,
+    pub(crate) memory_bytes: u64,
 }
 
 impl Snapshot {
-    /// Looks at process `pid`; nothing if there is none, or it may not be looked at.
+    /// Looks at process `pid`; nothing if it does not exist, or may not be looked at.
     ///
     /// The time is the sum over its threads of what the scheduler counted in nanoseconds. A thread that has
     /// ended has taken its part along, so a server should not start threads while it is measured.
@@ -63,7 +63,7 @@ impl Snapshot {
     }
 }
 
-/// `utime` and `stime` of a `stat` line: the 12th and 13th field behind the name, which is in parentheses
+/// `utime` and `stime` of a `stat` line: the 12th and 13th field after the name, which is in parentheses
 /// and may hold anything.
 fn ticks(stat: &str) -> Option<(u64, u64)> {
     let mut fields = stat[stat.rfind(')')? + 1..].split_ascii_whitespace().skip(11);

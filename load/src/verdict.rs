@@ -54,7 +54,7 @@ impl Verdict {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::outcome::{GeneratorUse, latencies};
+    use crate::outcome::latencies;
     use crate::report::samples;
 
     fn verdict(lag_ns: Option<u64>, busiest: f64) -> Option<String> {
@@ -64,7 +64,8 @@ mod tests {
             lag.record_n(ns, 100).unwrap();
             lag
         });
-        outcome.generator = GeneratorUse { cpu_seconds: 1.0, busiest: Some(busiest), lag };
+        outcome.generator.busiest = Some(busiest);
+        outcome.generator.lag = lag;
         Verdict::of(&outcome).said()
     }
 

@@ -105,7 +105,7 @@ fn what_a_run_has_made_is_removed_at_its_end() {
         ("post -c 2 -d 1h --user-prefix int", "posted to int-0", Signal::INT),
         ("mixed -c 2 --processes 2 -d 1h --user-prefix mix", "posted to mix-mixed-1", Signal::TERM),
         (
-            "transfer -c 1 --size 1KiB --direction up --files 1000 --user-prefix up",
+            "transfer -c 1 --size 1KiB --direction up --files 1000 -d 1h --user-prefix up",
             "uploaded to up-files-0",
             Signal::INT,
         ),
@@ -134,7 +134,7 @@ fn connect_counts_log_ins() {
 fn files_go_up_and_down_and_pings_pass_between_them() {
     let server = server();
     for direction in ["up", "down"] {
-        let words = format!("transfer -c 2 --files 2 --size 1MiB --direction {direction}");
+        let words = format!("transfer -c 2 --files 2 --size 1MiB --direction {direction} -d 1h");
         let json = run(&server, &words);
         assert_eq!(
             (&json["bytes"], &json["operations"]),
@@ -158,4 +158,29 @@ fn the_exit_status_tells_usage_failure_and_thresholds_apart() {
     server.stop();
     let nobody = Process::start(&mut command(&address, "ping -n 10")).finish();
     assert_eq!(nobody.code, Some(1), "{nobody:?}");
+}
+
+#[test]
+fn a_transfer_ends_at_its_duration_and_gives_up_what_is_on_its_way() {
+    let server = server();
+    let json = run(&server, "transfer -c 2 --size 1MiB --files 1000 -d 500ms --ping-beside 100");
+    assert!(count(&json["offered"]) > 0, "{json:#}");
+    let json = run(&server, "transfer -c 2 --size 1MiB --files 1000 -d 1500ms");
+    assert_eq!((&json["unanswered"], count(&json["lost_connections"])), (&2.into(), 0), "{json:#}");
+    assert!(count(&json["operations"]) < 2_000, "{json:#}");
+}
+
+/// What a connection that is only there may take of the generator's own memory.
+const IDLE_BYTES_MAX: u64 = 512;
+
+#[test]
+fn an_idle_connection_costs_the_generator_at_most_512_bytes() {
+    let server = server();
+    let memory = |idle: u64| {
+        let json = run(&server, &format!("connect -c {idle} -d 0s"));
+        assert_eq!(count(&json["operations"]), idle);
+        count(&json["generator"]["memory_bytes"])
+    };
+    let [few, many] = [100, 900].map(memory);
+    assert!(many.saturating_sub(few) <= 800 * IDLE_BYTES_MAX, "{few} bytes with 100, {many} with 900");
 }

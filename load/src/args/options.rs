@@ -4,7 +4,7 @@ use super::{Arguments, FILE_BYTES, Scenario};
 use crate::pacing::Pace;
 
 impl Arguments {
-    /// What of it says what was done, for whoever wants to do it again.
+    /// The options that say what was done, so that it can be repeated.
     pub fn options(&self) -> Vec<(&'static str, String)> {
         let mut options = vec![("connections", self.connections.to_string())];
         if self.idle > 0 {

@@ -28,7 +28,7 @@ pub(super) fn split(bytes: &[u8]) -> Split<'_> {
     Ok(Some((Some(event), whole)))
 }
 
-/// The length behind the first byte, seven bits a byte, lowest first; and the bytes of both.
+/// The length after the first byte, seven bits a byte, lowest first; and the bytes of both.
 fn remaining_length(bytes: &[u8]) -> Result<Option<(usize, usize)>, String> {
     let mut length = 0;
     for (place, &byte) in bytes.iter().skip(1).take(4).enumerate() {

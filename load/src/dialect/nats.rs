@@ -21,7 +21,7 @@ pub(super) fn split(bytes: &[u8]) -> Split<'_> {
     Ok(Some((event, used)))
 }
 
-/// `MSG subject sid bytes` and so many bytes behind it.
+/// `MSG subject sid bytes` and so many bytes after it.
 fn message<'a>(bytes: &'a [u8], head: &[u8], used: usize) -> Split<'a> {
     let last = head.rsplit(|&byte| byte == b' ').next().and_then(decimal);
     let payload = last.and_then(|bytes| usize::try_from(bytes).ok());

@@ -222,7 +222,7 @@ impl Engine<'_> {
     }
 }
 
-/// The next request of a connection is answered. That of the speaker is none that counts: its deliveries do.
+/// The next request of a connection is answered. The speaker's requests don't count: their deliveries do.
 fn answer(connection: &mut Connection, fan: &mut Option<Fan>, meter: &mut Meter, now: u64) {
     match (fan, connection.in_flight.pop_front()) {
         (Some(fan), _) if connection.role == Role::Speaker => fan.accept(),

@@ -8,6 +8,8 @@ use mio::net::TcpStream;
 use mio::{Interest, Token};
 use socket2::{Domain, Protocol, Socket, Type};
 
+use super::asking::Wait;
+use super::usage::OwnUse;
 use super::{Engine, QUIET, QUIET_EACH, QUIET_WAIT_MAX, STALL_MAX, TURN_MAX, nanoseconds};
 use crate::args::{Arguments, Scenario};
 use crate::connection::{Connection, Phase, Role};
@@ -21,21 +23,22 @@ impl Engine<'_> {
     pub(super) fn ramp(&mut self) {
         let connect = self.arguments.scenario == Scenario::Connect;
         let start = self.now_ns();
+        let before = OwnUse::now();
         if connect {
             self.look_at_server();
             self.meter.start(start, u64::MAX);
         }
         let mut schedule = self.arguments.pace().filter(|_| connect).map(|pace| Schedule::new(&pace, start));
-        let mut progress = (0, start);
+        let (mut progress, mut wait) = ((0, start), Wait::Free(start));
         loop {
-            self.begin_connections(schedule.as_mut());
+            self.begin_connections(schedule.as_mut(), &mut wait);
             let begun = self.connections.len();
             if self.is_ending() || begun == self.arguments.total() as usize && self.entering == 0 {
                 break;
             }
             let now = self.now_ns();
             let finished = begun - self.entering as usize;
-            if finished != progress.0 || begun < self.arguments.total() as usize && schedule.is_some() {
+            if finished != progress.0 || self.entering == 0 {
                 progress = (finished, now);
             } else if now - progress.1 > nanoseconds(STALL_MAX) {
                 self.give_up("not logged in in time");
@@ -49,13 +52,14 @@ impl Engine<'_> {
         let now = self.now_ns();
         self.ramp_ns = now - start;
         if connect {
+            self.note_own_use(&before, now - start);
             self.meter.end(now);
-            self.settle_log_ins(schedule.as_ref(), now);
+            self.settle_log_ins(schedule.as_ref(), now, !wait.is_blocked());
         }
     }
 
     /// Counts the log-ins that an interrupt has left open, and those that were due before it and not begun.
-    fn settle_log_ins(&mut self, schedule: Option<&Schedule>, now: u64) {
+    fn settle_log_ins(&mut self, schedule: Option<&Schedule>, now: u64, own_fault: bool) {
         for connection in &self.connections {
             if matches!(connection.phase, Phase::Entering(_)) {
                 self.meter.give_up(Asked::at(connection.begun_ns), now);
@@ -65,7 +69,7 @@ impl Engine<'_> {
         for (due, log_ins) in schedule.into_iter().flat_map(|schedule| schedule.left_in_spans(now)) {
             let log_ins = log_ins.min(not_begun);
             not_begun -= log_ins;
-            self.meter.miss(due, log_ins, now, false);
+            self.meter.miss(due, log_ins, now, own_fault);
         }
     }
 
@@ -73,11 +77,13 @@ impl Engine<'_> {
         self.ramp_ns as f64 / 1e9
     }
 
-    fn begin_connections(&mut self, mut schedule: Option<&mut Schedule>) {
-        while self.connections.len() < self.arguments.total() as usize
-            && self.entering < self.arguments.at_once
-        {
+    fn begin_connections(&mut self, mut schedule: Option<&mut Schedule>, wait: &mut Wait) {
+        while self.connections.len() < self.arguments.total() as usize {
+            if self.entering >= self.arguments.at_once {
+                return wait.begin();
+            }
             let now = self.now_ns();
+            let possible = wait.end(now);
             let due = match &mut schedule {
                 Some(schedule) => match schedule.take(now) {
                     Some(due) => due,
@@ -96,6 +102,9 @@ impl Engine<'_> {
             if let Err(error) = self.begin(local as usize, number, role, due) {
                 self.meter.lose(connect.then_some(Asked::at(due)), now, &error.to_string());
                 self.connections.push(Connection::absent(number, role));
+            }
+            if schedule.is_some() {
+                self.meter.sent(due, self.now_ns().saturating_sub(due.max(possible)));
             }
         }
     }

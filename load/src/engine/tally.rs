@@ -1,10 +1,9 @@
 //! What a run has come to, when it is over.
 
 use super::Engine;
-use super::usage::Cpu;
+use super::usage::OwnUse;
 use crate::args::Scenario;
 use crate::outcome::{GeneratorUse, Outcome, ServerUse, latencies};
-use crate::report::share;
 use crate::run::Finished;
 use crate::server_watch::Watch;
 use crate::setting::Setting;
@@ -19,14 +18,9 @@ impl Engine<'_> {
     }
 
     /// Notes what this process has used since `before`, `ns` ago.
-    pub(super) fn note_own_use(&mut self, before: &Cpu, ns: u64) {
-        let (process, thread) = Cpu::now().since(before);
+    pub(super) fn note_own_use(&mut self, before: &OwnUse, ns: u64) {
         let lag = self.pace.as_ref().map(|_| latencies());
-        self.generator = GeneratorUse {
-            cpu_seconds: process,
-            busiest: thread.and_then(|seconds| share(seconds, ns as f64 / 1e9)),
-            lag,
-        };
+        self.generator = GeneratorUse { lag, ..before.until_now(ns) };
     }
 
     pub(super) fn outcome(&mut self, seconds: f64, server: Option<ServerUse>) -> Outcome {

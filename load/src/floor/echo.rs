@@ -6,7 +6,7 @@ use std::net::TcpListener;
 
 use super::event_loop::{Peers, Service, run};
 
-/// Echoes to all who connect.
+/// Sends back to each client what it says.
 ///
 /// # Errors
 /// The listener or epoll fails.

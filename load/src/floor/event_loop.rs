@@ -19,7 +19,7 @@ use forum_common::limits::FRAME_BYTES_MAX;
 
 /// Events taken at once.
 const EVENTS_MAX: usize = 1024;
-/// The unfinished frame of a peer, and what is read behind it at once.
+/// The unfinished frame of a peer, and what is read after it at once.
 const INPUT_BYTES: usize = FRAME_BYTES_MAX + 64 * 1024;
 /// What one peer may leave unread before it is cut off.
 const UNSENT_BYTES_MAX: usize = 64 << 20;
@@ -103,7 +103,7 @@ fn write(socket: &OwnedFd, bytes: &[u8]) -> Result<usize, Errno> {
     }
 }
 
-/// Serves all who connect, until something breaks that concerns all.
+/// Serves its clients until something breaks that concerns all of them.
 pub(super) fn run(listener: TcpListener, service: impl Service) -> io::Result<Infallible> {
     listener.set_nonblocking(true)?;
     let epoll = epoll::create(CreateFlags::CLOEXEC)?;

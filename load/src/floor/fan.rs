@@ -10,7 +10,7 @@ use std::ops::Range;
 use super::event_loop::{Peers, Service, run};
 use super::frames::whole_frames;
 
-/// Fans out among all who connect.
+/// Passes what each client says on to all others.
 ///
 /// # Errors
 /// The listener or epoll fails.

@@ -1,4 +1,4 @@
-//! The frames of forumd, with any content.
+//! The frames of forumd, with any contents.
 
 use forum_common::limits::FRAME_BYTES_MAX;
 use forum_common::wire::{Frame, frame::split};

@@ -39,7 +39,7 @@ pub enum Sync {
     None,
 }
 
-/// Logs what clients send, into a new file at `path`.
+/// Logs what its clients say, into a new file at `path`.
 ///
 /// # Errors
 /// The file can't be written or synced; the listener or epoll fails.
@@ -66,7 +66,7 @@ impl Sink {
             thread::spawn(move || {
                 loop {
                     thread::sleep(SYNC_INTERVAL);
-                    file.sync_data().expect("a log that can't be synced is none");
+                    file.sync_data().expect("the log can be synced");
                 }
             });
         }

@@ -53,6 +53,7 @@ pub fn json(outcome: &Outcome) -> Value {
         "generator": {
             "cpu_seconds": outcome.generator.cpu_seconds,
             "busiest_core": outcome.generator.busiest,
+            "memory_bytes": outcome.generator.memory_bytes,
             "lag_ns": outcome.generator.lag.as_ref().map(lag),
         },
     })

@@ -148,7 +148,12 @@ pub(crate) mod samples {
                 memory_bytes_after: 13 << 20,
                 series: vec![ServerMoment { at: 1.0, cores: 0.5, memory_bytes: 12 << 20 }],
             }),
-            generator: GeneratorUse { cpu_seconds: 2.0, busiest: Some(0.2), lag: None },
+            generator: GeneratorUse {
+                cpu_seconds: 2.0,
+                busiest: Some(0.2),
+                memory_bytes: Some(4 << 20),
+                lag: None,
+            },
             found: None,
         }
     }

@@ -130,6 +130,9 @@ fn server_use(outcome: &Outcome, server: &ServerUse) -> Vec<String> {
 fn own_use(own: &GeneratorUse) -> Vec<String> {
     let core = own.busiest.map(|share| format!("{} % of its core", units::three_digits(share * 100.0)));
     let mut lines = vec![row("own CPU", &units::time(own.cpu_seconds * 1e9), &core.unwrap_or_default())];
+    if let Some(bytes) = own.memory_bytes {
+        lines.push(row("own memory", &units::size(bytes as f64), ""));
+    }
     if let Some(lag) = own.lag.as_ref().filter(|lag| !lag.is_empty()) {
         let [p50, p99, max] = [lag.value_at_quantile(0.50), lag.value_at_quantile(0.99), lag.max()]
             .map(|ns| units::time(ns as f64));
@@ -192,6 +195,7 @@ server CPU          5.00 ms    user 3.00 ms, system 2.00 ms
                     5.00 µs    an operation; 0.050 % of a core
 server memory      13.0 MiB    12.0 MiB at the start
 own CPU              2.00 s    20.0 % of its core
+own memory         4.00 MiB
 ";
         assert_eq!(table(&samples::posts()), expected);
     }
@@ -208,6 +212,7 @@ errors                    0
 latency        not measured: nothing was answered
 server         not measured: its process could not be looked at
 own CPU              2.00 s    20.0 % of its core
+own memory         4.00 MiB
 ";
         assert_eq!(table(&samples::silence()), expected);
     }

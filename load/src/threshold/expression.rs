@@ -21,7 +21,7 @@ const COMPARISONS: [(&str, Comparison); 4] = [
 const TIMES: &[(&str, f64)] = &[("s", 1e9), ("ms", 1e6), ("us", 1e3), ("µs", 1e3), ("ns", 1.0)];
 const SIZES: &[(&str, f64)] = &[("GiB", 1_073_741_824.0), ("MiB", 1_048_576.0), ("KiB", 1024.0), ("B", 1.0)];
 
-/// Why an expression is none: each says what would be one.
+/// What is wrong with an expression: each says what would be right.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum ThresholdError {
     /// Neither `>` nor `<` nor `>=` nor `<=` stands in it.

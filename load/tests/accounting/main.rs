@@ -3,7 +3,10 @@
 //! interrupted. What is checked are counts, so a busy machine changes nothing.
 #![forbid(unsafe_code)]
 
+#[path = "../support/mod.rs"]
 mod support;
+
+mod overload;
 
 use std::io::{Read, Write};
 use std::net::TcpListener;
@@ -224,32 +227,6 @@ fn a_log_in_that_comes_to_nothing_is_lost_once_and_one_that_was_made_stays_an_op
     let json = json(&finished);
     assert_eq!((count(&json["offered"]), count(&json["operations"])), (3, 1), "{json:#}");
     assert_eq!((count(&json["errors"]["lost"]), count(&json["lost_connections"])), (2, 3), "{json:#}");
-}
-
-#[test]
-fn above_what_a_server_can_do_every_request_is_accounted_for() {
-    let server = server();
-    let finished = start(&server, "read -c 8 --page 100 --rate 60000 -d 1s --warm-up 100ms").finish();
-    let json = measured(&finished);
-    assert_eq!(count(&json["offered"]), 60_000);
-    assert!(count(&json["missed"]) > 0, "{json:#}");
-    assert_eq!(in_series(&json), count(&json["operations"]), "{json:#}");
-    let rate = json["operations_per_second"].as_f64().unwrap();
-    assert_eq!(rate, count(&json["operations"]) as f64, "a second was measured");
-}
-
-#[test]
-fn more_than_a_generator_can_send_is_missed_and_the_run_ends_in_time_and_within_its_memory() {
-    let server = server();
-    let words = "ping -c 2 --rate 1e9 -d 1s";
-    let mut shell = Command::new("sh");
-    shell.args(["-c", "ulimit -v 300000 && exec \"$0\" \"$@\""]);
-    let load = command(&server.address().to_string(), words);
-    shell.arg(load.get_program()).args(load.get_args());
-    let json = measured(&Process::start(&mut shell).finish());
-    assert_eq!(count(&json["offered"]), 1_000_000_000);
-    assert!(count(&json["operations"]) > 0 && count(&json["missed"]) > 900_000_000, "{json:#}");
-    assert_eq!(json["seconds"], 1.0);
 }
 
 #[test]

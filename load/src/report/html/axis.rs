@@ -112,7 +112,7 @@ impl Axis {
     }
 }
 
-/// `nines` as a percentage, with a digit behind the point for each nine there: 1 is 90, 2.3 is 99.50.
+/// `nines` as a percentage, with a digit after the point for each nine there: 1 is 90, 2.3 is 99.50.
 pub(super) fn percent(nines: f64) -> String {
     let decimals = (nines + 1e-9).floor() as usize;
     let percent = 100.0 - 100.0 * 10_f64.powf(-nines);

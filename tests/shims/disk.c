@@ -5,6 +5,7 @@
  *   syncs   one line at the beginning and one at the end of each fsync: "begin THREAD PATH", "end THREAD PATH"
  *   joins   one line for each thread whose end is waited for: its name
  *   hold    while it exists: an fsync of a file whose path contains the text in it waits
+ *   slow    each fsync takes as many milliseconds longer as the number in it says
  *   quota   while it exists: a write to a file whose path contains the text in it fails with EDQUOT
  *   fail    the next fsync of a file whose path contains the text in it fails with EIO, and the order is used up
  *
@@ -88,14 +89,27 @@ static int is_to_fail(int fd) {
     return 1;
 }
 
+/* What each fsync takes longer, as is ordered. */
+static struct timespec slowness(void) {
+    char order[PATH_MAX], number[16] = "";
+    int file = in_directory(order, "slow") ? open(order, O_RDONLY | O_CLOEXEC) : -1;
+    if (file >= 0) {
+        syscall(SYS_read, file, number, sizeof number - 1);
+        close(file);
+    }
+    long ms = atol(number);
+    return (struct timespec){.tv_sec = ms / 1000, .tv_nsec = ms % 1000 * 1000000};
+}
+
 static int sync_with(long call, int fd) {
-    const struct timespec moment = {.tv_nsec = 1000000};
+    const struct timespec moment = {.tv_nsec = 1000000}, slow = slowness();
     step();
     if (is_to_fail(fd))
         return -1;
     note("begin", fd);
     while (is_ordered("hold", fd))
         nanosleep(&moment, NULL);
+    nanosleep(&slow, NULL);
     int result = (int)syscall(call, fd);
     note("end", fd);
     return result;

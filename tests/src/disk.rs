@@ -51,6 +51,11 @@ impl Disk {
         self.give("hold", part);
     }
 
+    /// From now on each fsync takes so many milliseconds longer.
+    pub fn slow(&self, ms: u32) {
+        self.give("slow", &ms.to_string());
+    }
+
     /// Holds nothing back any longer.
     pub fn release(&self) {
         fs::remove_file(self.order("hold")).expect("something was held");

@@ -142,7 +142,15 @@ fn main() -> ExitCode {
     process::survive_file_size_limit();
     let args = match Args::try_parse() {
         Ok(args) => args,
-        Err(error) => return explain(&error),
+        Err(error) => {
+            if let Some(meant) =
+                meant(error.kind(), env::args_os().skip(1).filter_map(|word| word.into_string().ok()))
+            {
+                complain(&meant);
+                return USAGE.into();
+            }
+            return explain(&error);
+        }
     };
     match run(args) {
         Ok((End::Over(Ending::Goodbye), false)) => ExitCode::SUCCESS,
@@ -177,6 +185,13 @@ fn explain(error: &clap::Error) -> ExitCode {
         _ if error.use_stderr() => USAGE.into(),
         _ => ExitCode::SUCCESS,
     }
+}
+
+/// What is meant by a command line that is not understood, if an assignment has it: the port alone.
+fn meant(error: ErrorKind, mut words: impl Iterator<Item = String>) -> Option<String> {
+    let port = words.find(|word| word.parse::<u16>().is_ok())?;
+    (error == ErrorKind::MissingRequiredArgument)
+        .then(|| format!("forum: the server's host comes before its port: forum 127.0.0.1 {port}"))
 }
 
 /// Says something on standard error, if that takes it.

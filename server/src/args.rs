@@ -1,11 +1,14 @@
 //! The command line of `forumd`, and the limits it sets.
 
+pub mod assignments;
+
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
 use forum_common::limits::{BODY_BYTES_MAX, USER_NAME_BYTES_MAX};
+use forum_common::names::UserName;
 
 use crate::core::VisitorLimits;
 use crate::journal::Durability;
@@ -89,7 +92,7 @@ pub struct ServeArguments {
     #[arg(value_name = "PORT", conflicts_with = "listen")]
     pub port: Option<u16>,
     /// Password for SHT; shows in `ps`, so prefer the file or FORUM_ADMIN_PASSWORD. Without any, SHT is refused
-    #[arg(value_name = "ADMIN_PASSWORD", conflicts_with = "admin_password_file")]
+    #[arg(value_name = "ADMIN_PASSWORD", conflicts_with = "admin_password_file", value_parser = assignments::parse_admin_password)]
     pub admin_password: Option<String>,
     /// Address and port to listen on; port 0 = any free one [default: 127.0.0.1:12345]
     #[arg(long, value_name = "ADDR:PORT", value_parser = crate::net::address::parse)]
@@ -131,6 +134,9 @@ pub struct ServeArguments {
     /// Log to this file instead of standard error
     #[arg(long, value_name = "FILE")]
     pub log_file: Option<PathBuf>,
+    /// Log each frame, in and out, of every connection that names this user; passwords are not shown
+    #[arg(long, value_name = "NAME", value_parser = parse_user)]
+    pub trace_user: Option<UserName>,
     /// Failed log-ins of one name in a row before it is blocked, 1 to 5
     #[arg(long, value_name = "N", default_value = "3", help_heading = "Log-in", allow_hyphen_values = true)]
     pub max_attempts: String,
@@ -299,6 +305,10 @@ pub struct Limits {
     /// Connections; 0 = the descriptor limit less a reserve. Past it: `Server is full`
     #[arg(long, value_name = "N", default_value_t = 0)]
     pub max_connections: usize,
+}
+
+fn parse_user(raw: &str) -> Result<UserName, String> {
+    UserName::parse(raw).map_err(|_| "not a user name".to_owned())
 }
 
 /// A time from which a deadline can be computed.

@@ -2,12 +2,13 @@
 //! understood.
 #![forbid(unsafe_code)]
 
+use std::env;
 use std::process::ExitCode;
 
 use clap::Parser;
 use forum_common::process::{self, Standard};
 use forumd::admin;
-use forumd::args::{AdminCommand, Arguments, TlsCommand};
+use forumd::args::{AdminCommand, Arguments, TlsCommand, assignments};
 use forumd::console;
 use forumd::failed::Failed;
 use forumd::startup;
@@ -20,7 +21,16 @@ fn main() -> ExitCode {
     process::survive_file_size_limit();
     let arguments = match Arguments::try_parse() {
         Ok(arguments) => arguments,
-        Err(said) => return say_instead(&said),
+        Err(said) => {
+            let words: Vec<String> = env::args_os().filter_map(|word| word.into_string().ok()).collect();
+            return match assignments::meant(&words).filter(|_| said.use_stderr()) {
+                Some(meant) => {
+                    console::say(format_args!("forumd: {meant}"));
+                    ExitCode::from(USAGE)
+                }
+                None => say_instead(&said),
+            };
+        }
     };
     let data = &arguments.data;
     // What they have to say is why they are asked; serving has its words on standard error.

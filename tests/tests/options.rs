@@ -63,6 +63,21 @@ fn the_positionals_of_the_assignments_work() {
 }
 
 #[test]
+fn the_command_lines_of_the_other_assignments_are_told_which_options_are_meant() {
+    for (words, meant) in [
+        (&["4000", "60", "120"] as &[&str], "forumd 4000 --block-duration 60 --timeout 120"),
+        (&["4000", "3"], "--max-attempts 3"),
+        (&["4000", "7"], "--max-attempts 7"),
+    ] {
+        let launch = Forumd::bare().args(words);
+        let finished = launch.run("");
+        assert_eq!(finished.code, Some(2), "{words:?}: {finished:#?}");
+        assert!(finished.stderr.concat().contains(meant), "{words:?}: {finished:#?}");
+        assert!(!launch.data().exists(), "nothing was changed");
+    }
+}
+
+#[test]
 fn a_port_that_is_taken_is_one_clear_line() {
     let server = Server::start(&[]);
     let address = server.address().to_string();

@@ -112,6 +112,7 @@ fn settings(
         stall_timeout: Duration::from_secs(arguments.stall_timeout),
         idle_timeout: (arguments.timeout > 0).then(|| Duration::from_secs(arguments.timeout)),
         zone,
+        trace_user: arguments.trace_user.clone(),
         admin_password: admin_password(arguments, hash_parameters)?,
     })
 }

@@ -45,7 +45,7 @@ use self::visitors::Visitors;
 use crate::args::Limits;
 
 use self::listings::Listings;
-use self::outbox::Outbox;
+use self::outbox::{Outbox, Trace};
 use self::sessions::Sessions;
 use crate::forum::{Effect, Entry, Forum};
 use crate::journal::Journal;
@@ -53,6 +53,7 @@ use crate::random::Random;
 use crate::session::{Address, ConnectionId, Session};
 use crate::workers::files::FileWorkers;
 use crate::workers::passwords::{PasswordHash, PasswordHasher};
+use forum_common::names::UserName;
 use forum_common::text::{Answer, Rejection, Zone};
 
 /// How long a connection may take to close once all was sent to it; and to read the last word if it was cut off, or
@@ -97,6 +98,8 @@ pub struct Settings {
     pub is_sign_up_open: bool,
     /// The zone that times are shown in.
     pub zone: Zone,
+    /// The user whose frames are shown in the log.
+    pub trace_user: Option<UserName>,
     /// The hash of the password for SHT; without one it is always refused.
     pub admin_password: Option<PasswordHash>,
 }
@@ -209,6 +212,7 @@ impl<J: Journal> Core<J> {
             told_to_end: false,
             settings,
         };
+        core.outbox.trace = core.settings.trace_user.clone().map(Trace::of);
         core.resume_unlinking();
         core
     }

@@ -18,6 +18,7 @@ mod queue;
 mod receivers;
 #[cfg(test)]
 mod tests;
+mod trace;
 
 use std::collections::BTreeSet;
 use std::io::{self, Write};
@@ -33,7 +34,7 @@ use crate::forum::{AccountId, Users};
 use crate::planted::{Bug, planted};
 use crate::session::ConnectionId;
 
-pub(crate) use self::output::Written;
+pub(crate) use self::{output::Written, trace::Trace};
 
 /// Above so many queued bytes a connection's requests are not taken: pause those who ask and don't read.
 pub(crate) const QUEUED_BYTES_HIGH: usize = 256 * 1024;
@@ -68,6 +69,8 @@ pub(crate) struct Outbox {
     notice_bytes_max: usize,
     /// What may wait for single receivers in all.
     queued_max: usize,
+    /// Whose frames are shown in the log.
+    pub(crate) trace: Option<Trace>,
 }
 
 impl Outbox {
@@ -90,6 +93,7 @@ impl Outbox {
             queued: 0,
             notice_bytes_max,
             queued_max,
+            trace: None,
         }
     }
 
@@ -152,13 +156,12 @@ impl Outbox {
     pub(crate) fn remove(&mut self, id: ConnectionId) {
         self.leave_roster(id);
         self.forget_trouble(id);
+        self.trace.iter_mut().for_each(|trace| trace.forget(id));
         let Some(output) = alive(&mut self.outputs, id) else { return };
         if !planted(Bug::DroppedOutputStillCounts) {
             self.queued -= output.queued();
         }
-        if let Some(queue) = output.take_queue() {
-            self.pool.put_queue(queue);
-        }
+        output.take_queue().into_iter().for_each(|queue| self.pool.put_queue(queue));
         *output = Output::vacant();
     }
 
@@ -286,7 +289,7 @@ impl Outbox {
         };
         output.awaits_flush = false;
         let before = output.queued();
-        let written = output.write_to(&self.feed, stream, &mut self.pool);
+        let written = trace::write(&mut self.trace, id, output, &self.feed, stream, &mut self.pool);
         self.queued -= before - output.queued();
         output.written += written.as_ref().map_or(0, |written| written.bytes as u64);
         if !matches!(written, Ok(Written { is_all: true, .. })) {
@@ -297,9 +300,7 @@ impl Outbox {
 
     /// It was to be written to, and its kernel takes nothing.
     pub(crate) fn refused(&mut self, id: ConnectionId) {
-        if let Some(output) = alive(&mut self.outputs, id) {
-            output.awaits_flush = false;
-        }
+        alive(&mut self.outputs, id).into_iter().for_each(|output| output.awaits_flush = false);
         self.note_trouble(id);
     }
 

@@ -8,7 +8,6 @@ use forum_common::wire::{Closing, Frame, Malformed, Request, Transfer, frame};
 use crate::core::Core;
 use crate::core::lifecycle::Lifecycle;
 use crate::core::outbox::QUEUED_BYTES_HIGH;
-
 use crate::journal::Journal;
 use crate::planted::{Bug, planted};
 use crate::session::{ConnectionId, Phase, Wait};
@@ -118,6 +117,7 @@ impl<J: Journal> Core<J> {
             let taken = if is_heard { self.take_frame(id, &frame) } else { self.take_late_frame(id, &frame) };
             match taken {
                 Ok(Taken::Yes) => {
+                    self.trace_frame(id, &frame);
                     start += used;
                     self.take_passed();
                 }

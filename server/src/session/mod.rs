@@ -11,6 +11,7 @@ mod member;
 mod phase;
 mod rate;
 pub(crate) mod text;
+mod tracing;
 pub(crate) mod waiting;
 
 use std::time::Instant;

@@ -178,6 +178,7 @@ fn stage_on(options: &[&str], forum: Forum, journal: MemoryJournal) -> Stage {
         stall_timeout: Duration::from_secs(arguments.stall_timeout),
         idle_timeout: (arguments.timeout > 0).then(|| Duration::from_secs(arguments.timeout)),
         zone: Zone::utc(),
+        trace_user: None,
         admin_password: hash_all(&[Password::parse("s3cret").unwrap()], weak).pop(),
     };
     let clock = TestClock::at(1_000_000);

@@ -208,10 +208,9 @@ impl<J: Journal> Core<J> {
                 }
             }
         };
-        match session.member() {
-            Some(_) => self.take_command(id, NO_TAG, request),
-            None => self.take_login(id, NO_TAG, request),
-        }
+        let is_member = session.member().is_some();
+        self.trace_request(id, NO_TAG, &request);
+        if is_member { self.take_command(id, NO_TAG, request) } else { self.take_login(id, NO_TAG, request) }
     }
 
     /// Takes a command, or the answer to another user's question.
@@ -253,6 +252,7 @@ impl<J: Journal> Core<J> {
             }
             Err(error) => return self.say(id, &error.to_string()),
         };
+        self.trace_request(id, NO_TAG, &request);
         let taken = self.take_command(id, NO_TAG, request);
         if let (Ok(Taken::Yes), Some(text)) = (&taken, self.sessions.text_mut(id)) {
             text.listing = Listing::answering(&request);

@@ -119,6 +119,7 @@ fn settings(plan: &Plan) -> Settings {
         transfer_timeout: Duration::from_secs(60),
         stall_timeout: Duration::from_secs(60),
         zone: Zone::utc(),
+        trace_user: None,
         admin_password: None,
     }
 }

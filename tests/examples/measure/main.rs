@@ -1,4 +1,4 @@
-//! Measures what PERF.md states: how often the disk is waited for, what memory a greedy connection takes, what it costs
+//! Measures what docs/perf/COUNTING.md states: how often the disk is waited for, what memory a greedy connection takes, what it costs
 //! to bring a file from one user to another, and how long others wait beside what is large.
 //!
 //! `cargo run --release -p forum-tests --example measure -- SCENARIO [--server PATH]`

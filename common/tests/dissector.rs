@@ -8,7 +8,8 @@ use std::path::{Path, PathBuf};
 use std::{env, fs};
 
 use forum_common::wire::codes::CodeInfo;
-use forum_common::wire::describe::{FieldInfo, PROTOCOL};
+use forum_common::wire::describe::PROTOCOL;
+use forum_common::wire::info::FieldInfo;
 
 const BEGIN: &str = "-- from the code\n";
 const END: &str = "-- end\n";

@@ -303,3 +303,27 @@ fn json_on_standard_output_has_nothing_beside_it() {
     assert_eq!(count(&measured(&finished)["operations"]), 10);
     assert!(command(NOBODY, "ping").output().unwrap().stdout.is_empty());
 }
+
+/// The rows of a table by their labels; those of counts that are 0 are not there.
+fn labels(table: &str) -> Vec<&str> {
+    const FATES: [&str; 4] = ["late", "missed", "unanswered", "invalid:"];
+    let labels = table.lines().filter_map(|line| line.split("  ").next()).filter(|label| !label.is_empty());
+    labels
+        .map(|label| label.split(" against").next().unwrap_or(label))
+        .filter(|label| !FATES.contains(label))
+        .collect()
+}
+
+#[test]
+fn the_table_of_readme_has_the_rows_that_such_a_run_prints() {
+    let readme = fs::read_to_string(forum_tests::workspace().join("README.md")).unwrap();
+    let (_, shown) = readme.split_once("```text\npost against").expect("what forum-load prints");
+    let (shown, _) = shown.split_once("```").expect("its end");
+    let shown = format!("post against{shown}");
+    let server = server();
+    let words = "post --rate 2000 -d 500ms --warm-up 100ms";
+    let finished = Process::start(&mut with_table(&server.address().to_string(), words)).finish();
+    let printed = finished.stdout.join("\n");
+    let (_, printed) = printed.split_once("post against").expect("a headline");
+    assert_eq!(labels(&format!("post against{printed}")), labels(&shown));
+}

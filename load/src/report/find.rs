@@ -84,6 +84,8 @@ find p99<5ms: highest rate that holds: 1,500 /s
         let text = text(&samples::found());
         let trimmed: Vec<_> = text.lines().map(str::trim_end).collect();
         assert_eq!(trimmed.join("\n") + "\n", expected);
+        let page = include_str!("../../../docs/LOAD.md");
+        assert!(page.contains(expected.trim_end()), "docs/LOAD.md shows another table");
     }
 
     #[test]

@@ -198,6 +198,7 @@ own CPU              2.00 s    20.0 % of its core
 own memory         4.00 MiB
 ";
         assert_eq!(table(&samples::posts()), expected);
+        assert!(include_str!("../../../docs/LOAD.md").contains(expected), "docs/LOAD.md shows another table");
     }
 
     #[test]

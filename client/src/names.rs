@@ -71,6 +71,10 @@ impl Names {
                 self.learn_room(room);
                 learn(&mut self.users, author);
             }
+            Notice::ThreadPost { title, author, .. } => {
+                learn(&mut self.titles, title);
+                learn(&mut self.users, author);
+            }
             Notice::PutInRoom { room, users, .. } => {
                 self.learn_room(room);
                 users.split(' ').for_each(|name| learn(&mut self.users, name));

@@ -37,6 +37,12 @@ pub fn room_post(room: u32, number: u32, author: &str, text: &str) -> OwnedNotic
     OwnedNotice::RoomPost { room, number, at_ms: 0, author: author.into(), text: text.into() }
 }
 
+/// A message to a thread that is watched.
+pub fn thread_post(title: &str, number: u32, id: u64, author: &str, text: &str) -> OwnedNotice {
+    let (title, author, text) = (title.into(), author.into(), text.into());
+    OwnedNotice::ThreadPost { title, number, id, at_ms: 0, author, text }
+}
+
 /// The news of being in a room with these users, who have one space between them.
 pub fn put_in_room(room: u32, by: &str, users: &str) -> OwnedNotice {
     OwnedNotice::PutInRoom { room, by: by.into(), users: users.into() }
@@ -48,7 +54,8 @@ pub fn timeless(mut notice: OwnedNotice) -> OwnedNotice {
         OwnedNotice::Message { at_ms, .. }
         | OwnedNotice::Broadcast { at_ms, .. }
         | OwnedNotice::BoardPost { at_ms, .. }
-        | OwnedNotice::RoomPost { at_ms, .. } => *at_ms = 0,
+        | OwnedNotice::RoomPost { at_ms, .. }
+        | OwnedNotice::ThreadPost { at_ms, .. } => *at_ms = 0,
         _ => {}
     }
     notice

@@ -171,3 +171,67 @@ fn search_shows_the_newest_hundred_and_goes_on_page_by_page() {
     let page = numbers(&yoda.list(&search(Some(newest[99].0), None)));
     assert_eq!((page.len(), page[0].1.as_str()), (50, "number 49"));
 }
+
+#[test]
+fn who_watches_a_thread_is_told_of_new_messages_after_a_restart_too() {
+    let mut server = Server::start(&[]);
+    let mut yoda = server.sign_up("yoda");
+    yoda.fails("watch t", "Thread t does not exist");
+    yoda.fails("unwatch t", "Thread t does not exist");
+    yoda.does("CRT t", "Thread t created");
+    let mut leia = server.sign_up("leia");
+    yoda.hears("leia logged in");
+    leia.fails("unwatch t", "Not watching t");
+    leia.does("watch t", "Watching t");
+    leia.fails("watch t", "Already watching t");
+    leia.fails_with_usage("watch");
+    yoda.does("MSG t a", "Message posted to t thread");
+    leia.hears("yoda posted to t: #1 a");
+    leia.does("MSG t my own", "Message posted to t thread");
+    yoda.does("MSG t  b c", "Message posted to t thread");
+    leia.hears("yoda posted to t: #3  b c");
+    server.kill();
+    server.start_again();
+    let mut yoda = server.log_in("yoda");
+    yoda.does("MSG t to nobody", "Message posted to t thread");
+    let mut leia = server.log_in("leia");
+    yoda.hears("leia logged in");
+    yoda.does("MSG t again", "Message posted to t thread");
+    leia.hears("yoda posted to t: #5 again");
+    leia.does("unwatch t", "No longer watching t");
+    yoda.does("MSG t unheard", "Message posted to t thread");
+    leia.does("whoelse", "yoda");
+}
+
+#[test]
+fn a_title_that_was_removed_and_is_back_is_another_thread_that_nobody_watches() {
+    let server = Server::start(&[]);
+    let (mut yoda, mut leia) = (server.user("yoda"), server.user("leia"));
+    let watch = Request::Watch { title: "t", key: None };
+    yoda.done(&Request::CreateThread { title: "t", key: None });
+    leia.done(&watch);
+    yoda.done(&Request::RemoveThread { title: "t", key: None });
+    yoda.done(&Request::CreateThread { title: "t", key: None });
+    yoda.done(&Request::Post { title: "t", text: "a", key: None });
+    leia.done(&watch);
+    yoda.done(&Request::Post { title: "t", text: "b", key: None });
+    leia.expect_notices(&[notice::thread_post("t", 2, 2, "yoda", "b")]);
+}
+
+#[test]
+fn the_hundred_and_first_watched_thread_is_refused() {
+    let server = Server::start(&["--durability", "none"]);
+    let mut yoda = server.user("yoda");
+    for number in 0..=100 {
+        yoda.done(&Request::CreateThread { title: &format!("t{number}"), key: None });
+    }
+    for number in 0..100 {
+        yoda.done(&Request::Watch { title: &format!("t{number}"), key: None });
+    }
+    yoda.log_out();
+    let mut yoda = server.log_in("yoda");
+    yoda.fails("watch t100", "Limit reached: at most 100 watched threads");
+    yoda.fails("watch t99", "Already watching t99");
+    yoda.does("unwatch t0", "No longer watching t0");
+    yoda.does("watch t100", "Watching t100");
+}

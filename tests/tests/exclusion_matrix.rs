@@ -36,6 +36,8 @@ struct Model {
     /// Messages that wait, and how many there ever were.
     mail: BTreeMap<&'static str, (Vec<Mail>, u64)>,
     board_posts: u32,
+    /// Messages of the thread that all users watch, the newest last: their number and text are their place and this.
+    thread_posts: Vec<(&'static str, String)>,
     /// The members of each room, and how many messages it has.
     rooms: Vec<(Vec<&'static str>, u32)>,
 }
@@ -118,6 +120,25 @@ impl Model {
         Answer::Done
     }
 
+    /// Everybody watches the thread; the board's numbers are not those of its messages.
+    fn post_to_thread(&mut self, author: &'static str, text: &str, shown: &mut Shown) -> Answer {
+        self.thread_posts.push((author, text.to_owned()));
+        let (number, others) = (self.thread_posts.len() as u32, self.others(author).collect::<Vec<_>>());
+        let watching: Vec<_> = others.into_iter().filter(|other| USERS.contains(other)).collect();
+        let notice = notice::thread_post("t", number, number.into(), author, text);
+        self.show(author, &watching, &notice, shown);
+        Answer::Done
+    }
+
+    /// Blocks keep nothing out of what is stored: who searches finds the messages of everybody.
+    fn search(&self, word: &str) -> Answer {
+        let newest = self.thread_posts.iter().enumerate().rev();
+        let found = newest.filter(|(_, (_, text))| text.split(' ').any(|known| known.contains(word)));
+        let line =
+            |(place, (author, text)): (usize, &(&str, String))| format!("t {} {author}: {text}", place + 1);
+        Answer::Lines(found.map(line).take(100).collect())
+    }
+
     fn create_room(&mut self, creator: &'static str, others: &[&'static str], shown: &mut Shown) -> Answer {
         if others.iter().any(|other| !self.is_online(other)) {
             return Answer::Refused(Refusal::Offline);
@@ -179,6 +200,13 @@ impl Stage {
         let mut stage = Self { server, wires, model, shown: Shown::new(), texts: 0, witnesses: 0 };
         for user in WITNESSES.into_iter().chain(USERS) {
             stage.log_in(user);
+        }
+        for user in USERS {
+            let wire = stage.wires.get_mut(user).expect("online");
+            if user == USERS[0] {
+                wire.done(&Request::CreateThread { title: "t", key: None });
+            }
+            wire.done(&Request::Watch { title: "t", key: None });
         }
         stage
     }
@@ -259,6 +287,11 @@ impl Stage {
         self.expect_answer(actor, &Request::SendBroadcast { text: &text }, &wanted);
         let wanted = self.model.post_to_board(actor, &text, &mut self.shown);
         self.expect_answer(actor, &Request::PostToBoard { text: &text, key: None }, &wanted);
+        let wanted = self.model.post_to_thread(actor, &text, &mut self.shown);
+        self.expect_answer(actor, &Request::Post { title: "t", text: &text, key: None }, &wanted);
+        let wanted = self.model.search("text");
+        let search = Request::Search { words: "TEXT", title: Some("t"), after: None, at_most: None };
+        self.expect_answer(actor, &search, &wanted);
         self.look_around(actor);
         self.use_rooms(actor);
         self.expect_shown("when somebody acted");

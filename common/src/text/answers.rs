@@ -31,6 +31,12 @@ pub enum Answer<'a> {
     Downloaded {
         file: &'a str,
     },
+    Watching {
+        title: &'a str,
+    },
+    NotWatching {
+        title: &'a str,
+    },
     Blocked {
         user: &'a str,
     },
@@ -104,6 +110,8 @@ impl fmt::Display for Answer<'_> {
             Self::PostEdited => f.write_str("The message has been edited"),
             Self::Uploaded { file, title } => write!(f, "{file} uploaded to {title} thread"),
             Self::Downloaded { file } => write!(f, "{file} successfully downloaded"),
+            Self::Watching { title } => write!(f, "Watching {title}"),
+            Self::NotWatching { title } => write!(f, "No longer watching {title}"),
             Self::Blocked { user } => write!(f, "{user} is blocked"),
             Self::Unblocked { user } => write!(f, "{user} is unblocked"),
             Self::Sent => Ok(()),
@@ -150,6 +158,8 @@ mod tests {
             (PostEdited, "The message has been edited"),
             (Uploaded { file, title }, "test.exe uploaded to 3331 thread"),
             (Downloaded { file }, "test.exe successfully downloaded"),
+            (Watching { title }, "Watching 3331"),
+            (NotWatching { title }, "No longer watching 3331"),
             (Blocked { user }, "hans is blocked"),
             (Unblocked { user }, "hans is unblocked"),
             (Sent, ""),

@@ -172,6 +172,9 @@ pub fn notice(notice: &Notice<'_>, reader: Reader, zone: &Zone) -> Option<String
         Notice::RoomPost { room, number, author, text, .. } => {
             format!("{author} (room-{room} #{number}): {text}")
         }
+        Notice::ThreadPost { title, number, author, text, .. } => {
+            format!("{author} posted to {title}: #{number} {text}")
+        }
         Notice::PutInRoom { room, by, users } => {
             format!("{by} put you in separate room {room}: {}", Joined(users))
         }

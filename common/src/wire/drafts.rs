@@ -2,10 +2,10 @@
 //! moves to [`super::messages`] with its feature; until then nobody sends it, and a receiver treats it
 //! as an unknown kind.
 
-use super::field::{Field, Key, Malformed, Reader, Time};
+use super::field::{Field, Key, Malformed, Reader};
 use super::frame::{Frame, Tag, Writer};
 use super::info::{FieldInfo, GroupInfo, MessageInfo};
-use super::strings::{Ciphertext, Text, Title, UserName};
+use super::strings::{Ciphertext, Title, UserName};
 use super::table::{borrowed, key_of, messages, write_fields};
 use crate::limits::{FRAME_BYTES_MAX, HEADER_BYTES};
 
@@ -17,23 +17,10 @@ messages! {
         0x29 MarkRead (member -> Done) { title: Title, up_to: u64 },
         /// Feature `read-state`: lists the threads with something unread.
         0x2a ListUnread (member -> UnreadItem EndOfList) { after: Option<u64>, at_most: Option<u32> },
-        /// Feature `watch`: asks to be told of posts to a thread.
-        0x2b Watch (member -> Done) { title: Title, key: Option<Key> },
-        /// Feature `watch`: no more of that.
-        0x2c Unwatch (member -> Done) { title: Title, key: Option<Key> },
         /// Feature `noise`: what is sealed of a private conversation, through the server.
         0x58 RelaySealed (member -> Done) { link: u64, ciphertext: Ciphertext },
         /// Feature `read-state`: an item of ListUnread.
         0x97 UnreadItem (member) { title: Title, count: u32, last_author: UserName },
-        /// Feature `watch`: somebody posted to a thread that this user watches.
-        0xc9 ThreadPost (member) {
-            title: Title,
-            number: u32,
-            id: u64,
-            at_ms: Time,
-            author: UserName,
-            text: Text,
-        },
         /// Feature `cluster`: this server can't take changes, or can again.
         0xca Away (member) { away: bool },
         /// Feature `noise`: RelaySealed of the other end.

@@ -182,6 +182,15 @@ messages! {
         },
         /// Nothing. The server wants to know whether the connection still stands.
         0xc8 Probe (member),
+        /// A message was posted to a thread that this user watches.
+        0xc9 ThreadPost (member) {
+            title: Title,
+            number: u32,
+            id: u64,
+            at_ms: Time,
+            author: UserName,
+            text: Text,
+        },
         /// A question: would you talk privately with this user?
         0xd0 PrivateQuestion (member) { link: u64, from: UserName },
         /// A question: would you take this file?

@@ -103,6 +103,10 @@ messages! {
         },
         /// Removes a thread of one's own with its files.
         0x28 RemoveThread (member -> Done) { title: Title, key: Option<Key> },
+        /// Asks to be told of messages that others post to a thread: ThreadPost.
+        0x2b Watch (member -> Done) { title: Title, key: Option<Key> },
+        /// No more of that.
+        0x2c Unwatch (member -> Done) { title: Title, key: Option<Key> },
         /// Lists the messages of threads that contain all these words, in any case and order: the newest 100, newest
         /// first.
         0x2d Search (member -> SearchItem EndOfList) {

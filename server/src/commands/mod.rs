@@ -26,6 +26,7 @@ pub(crate) mod rooms;
 pub(crate) mod tasks;
 pub(crate) mod threads;
 pub(crate) mod uploads;
+pub(crate) mod watches;
 
 use forum_common::text::commands::word_of;
 use forum_common::text::{Answer, Rejection};
@@ -101,6 +102,8 @@ pub(crate) fn decide(view: View<'_>, asker: Asker, request: &Request<'_>) -> Dec
             threads::edit_post(view, title, number, id, text)
         }
         Request::RemoveThread { title, .. } => threads::remove(view, title),
+        Request::Watch { title, .. } => watches::watch(view, title),
+        Request::Unwatch { title, .. } => watches::unwatch(view, title),
         Request::SendMessage { user, text, .. } => mail::message(view, account, user, text),
         Request::SendBroadcast { text } => people::broadcast(text),
         Request::Block { user, .. } => people::block(view, account, user),

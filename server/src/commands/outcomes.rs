@@ -43,6 +43,8 @@ impl<'a> Made<'a> {
             Request::EditPost { .. } => PostEdited,
             Request::Upload { title, file, .. } => Uploaded { file, title },
             Request::RemoveThread { title, .. } => ThreadRemoved { title },
+            Request::Watch { title, .. } => Watching { title },
+            Request::Unwatch { title, .. } => NotWatching { title },
             Request::SendMessage { .. } => Sent,
             Request::Block { user, .. } => Blocked { user },
             Request::Unblock { user, .. } => Unblocked { user },
@@ -184,6 +186,9 @@ impl<J: Journal> Core<J> {
             ) => self.tell_broadcast(author, entry.at_ms, text, hidden_from),
             (Effect::Link(step), ..) => self.tell_link(entry, step),
             (Effect::LinksLeft(steps), ..) => steps.iter().for_each(|step| self.tell_link(entry, step)),
+            (Effect::Posted { number, id }, Change::Post { title, text }, Some(author)) => {
+                self.show_thread_post(author, title, (*number, *id), entry.at_ms, text);
+            }
             (Effect::ThreadRemoved { id, thread }, ..) => self.thread_removed(*id, thread),
             (Effect::MessageStored(to), ..) => {
                 if let Some(connection) = self.connection_of(*to) {
@@ -279,6 +284,8 @@ impl<J: Journal> Core<J> {
             Change::EditPost { .. } => PostEdited,
             Change::AddFile { title, file, .. } => Uploaded { file, title },
             Change::RemoveThread { title } => ThreadRemoved { title },
+            Change::Watch { title } => Watching { title },
+            Change::Unwatch { title } => NotWatching { title },
             Change::Block { user } => Blocked { user: name(*user) },
             Change::Unblock { user } => Unblocked { user: name(*user) },
             Change::PostToBoard { .. } => return Made::BoardPost,

@@ -137,6 +137,8 @@ fn counted(entry: &Entry) -> Option<(Subject, u64)> {
         | Change::RemoveThread { .. }
         | Change::TakeMessages { .. }
         | Change::Unblock { .. }
+        | Change::Watch { .. }
+        | Change::Unwatch { .. }
         | Change::Unlinked { .. }
         | Change::Passing(_) => return None,
     })

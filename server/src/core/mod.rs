@@ -21,6 +21,7 @@ pub(crate) mod probes;
 pub(crate) mod removal;
 pub(crate) mod sessions;
 mod sweep;
+pub(crate) mod thread_news;
 pub(crate) mod transfers;
 pub(crate) mod unlinking;
 pub(crate) mod visitors;
@@ -38,6 +39,7 @@ use self::password_checks::PasswordChecks;
 use self::pipeline::Pipeline;
 use self::probes::Probes;
 use self::removal::Removal;
+use self::thread_news::ThreadNews;
 use self::transfers::{TransferKey, Transfers};
 use self::unlinking::Unlinking;
 pub use self::visitors::VisitorLimits;
@@ -157,6 +159,8 @@ pub(crate) struct Core<J> {
     pub(crate) unlinking: Unlinking,
     /// What of removed threads is still in memory.
     pub(crate) removal: Removal,
+    /// Who is still to be told of messages in threads that they watch.
+    pub(crate) thread_news: ThreadNews,
     /// Lists that are read, and who waits for room for one.
     pub(crate) listings: Listings,
     /// Scratch memory for a text.
@@ -191,6 +195,7 @@ impl<J: Journal> Core<J> {
             forum,
             unlinking: Unlinking::default(),
             removal: Removal::default(),
+            thread_news: ThreadNews::default(),
             listings: Listings::new(settings.limits.max_listing_bytes),
             text: String::new(),
             acks: Acks::default(),
@@ -268,6 +273,7 @@ impl<J: Journal> Core<J> {
     pub(crate) fn end_turn(&mut self) {
         self.unlink_durable();
         self.continue_removals();
+        self.continue_thread_news();
     }
 
     /// Whether there is something to do at once.
@@ -276,6 +282,7 @@ impl<J: Journal> Core<J> {
             || self.sessions.waiting_for_turn() > 0
             || self.outbox.is_sweep_due(self.time.now)
             || self.removal.is_under_way()
+            || !self.thread_news.is_empty()
             || self.sessions.are_dead()
             || self.is_going_round()
     }

@@ -43,6 +43,10 @@ pub enum Effect {
     MessageStored(AccountId),
     /// Messages that were taken are gone.
     MessagesTaken,
+    /// A user watches a thread more.
+    Watched,
+    /// A user watches a thread less.
+    Unwatched,
     /// A block more.
     Blocked(AccountId),
     /// A block less.

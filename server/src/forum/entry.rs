@@ -143,6 +143,16 @@ pub enum Change {
     },
     /// What changes nothing that is kept.
     Passing(Passing),
+    /// `watch`.
+    Watch {
+        /// Which thread.
+        title: Title,
+    },
+    /// `unwatch`.
+    Unwatch {
+        /// Which thread.
+        title: Title,
+    },
 }
 
 impl Change {

@@ -1,11 +1,13 @@
 //! What the log keeps: the rules of every kept change, and what becomes of the state. Nothing here sees who is
 //! online or which links stand: a replay, which has neither, decides everything as it was decided before.
 
+mod between;
+
 use forum_common::names::{Title, UserName};
 
 use super::{
-    AccountId, Accounts, Blocks, Change, Effect, Entry, ItemId, KeyedResult, Keys, Mail, Mailboxes,
-    PostAction, Refused, RoomId, Rooms, Sequence, ThreadId, Threads, TimedPost, Upload,
+    AccountId, Accounts, Blocks, Change, Effect, Entry, ItemId, KeyedResult, Keys, Mailboxes, PostAction,
+    Refused, RoomId, Rooms, Sequence, ThreadId, Threads, TimedPost, Upload, Watches,
 };
 use crate::planted::{Bug, planted};
 use crate::workers::files::FileId;
@@ -21,6 +23,8 @@ pub struct Kept {
     pub mail: Mailboxes,
     /// Who wants to hear nothing of whom.
     pub blocks: Blocks,
+    /// Who is told of which threads.
+    pub watches: Watches,
     /// What was posted to everybody.
     pub board: Sequence<TimedPost>,
     /// What was posted to some.
@@ -72,6 +76,8 @@ impl Kept {
                 let thread = self.threads.named(title)?;
                 if Some(thread.creator()) == actor { Ok(()) } else { Err(Refused::NotYourThread) }
             }
+            Change::Watch { title } => self.check_watch(title, actor, false),
+            Change::Unwatch { title } => self.check_watch(title, actor, true),
             Change::TakeMessages { .. } | Change::PostToBoard { .. } | Change::Unlinked { .. } => Ok(()),
             Change::SendMessage { to, .. } => self.check_message(*to, actor),
             Change::Block { user } => self.check_block(*user, actor, false),
@@ -102,24 +108,6 @@ impl Kept {
 
     fn check_account(&self, account: AccountId) -> Result<(), Refused> {
         self.accounts.get(account).map(|_| ()).ok_or(Refused::NoSuchAccount)
-    }
-
-    fn check_message(&self, to: AccountId, from: Option<AccountId>) -> Result<(), Refused> {
-        self.check_account(to)?;
-        match from {
-            Some(from) if self.blocks.has(to, from) => Err(Refused::BlockedByUser),
-            _ => Ok(()),
-        }
-    }
-
-    fn check_block(&self, user: AccountId, actor: Option<AccountId>, is_there: bool) -> Result<(), Refused> {
-        let actor = actor.ok_or(Refused::NoSuchAccount)?;
-        self.check_account(user)?;
-        match (self.blocks.has(actor, user), is_there) {
-            (true, false) => Err(Refused::AlreadyBlocked(self.name_of(user).clone())),
-            (false, true) => Err(Refused::NotBlocked(self.name_of(user).clone())),
-            _ => Ok(()),
-        }
     }
 
     /// Applies a kept entry of the log: all of it, or nothing and the reason.
@@ -170,10 +158,6 @@ impl Kept {
     fn apply_by(&mut self, actor: AccountId, change: &Change) -> Result<Effect, Refused> {
         let at_ms = self.at_ms;
         Ok(match change {
-            Change::CreateAccount { .. }
-            | Change::SetPassword { .. }
-            | Change::Unlinked { .. }
-            | Change::Passing(_) => return Err(Refused::NoSuchAccount),
             Change::CreateThread { title } => {
                 Effect::ThreadCreated(self.threads.create(title.clone(), actor))
             }
@@ -196,34 +180,7 @@ impl Kept {
                 Effect::FileAdded(self.add_file(*thread, title, upload)?)
             }
             Change::RemoveThread { title } => self.remove_thread(title)?,
-            Change::SendMessage { to, text } => {
-                self.mail.of_mut(*to).put(Mail { from: actor, at_ms, text: text.clone() });
-                Effect::MessageStored(*to)
-            }
-            Change::TakeMessages { up_to } => {
-                self.mail.take(actor, *up_to);
-                Effect::MessagesTaken
-            }
-            Change::Block { user } => {
-                self.blocks.add(actor, *user);
-                Effect::Blocked(*user)
-            }
-            Change::Unblock { user } => {
-                self.blocks.remove(actor, *user);
-                Effect::Unblocked(*user)
-            }
-            Change::PostToBoard { text } => {
-                self.board.push(TimedPost { author: actor, at_ms, text: text.clone() });
-                Effect::PostedToBoard(self.board.len() as u32)
-            }
-            Change::CreateRoom { members } => {
-                Effect::RoomCreated(self.rooms.create(members.as_slice().into()))
-            }
-            Change::PostToRoom { room, text } => {
-                let post = TimedPost { author: actor, at_ms, text: text.clone() };
-                let number = self.rooms.post(*room, post).ok_or(Refused::NoSuchRoom)?;
-                Effect::PostedToRoom(*room, number)
-            }
+            change => return self.apply_between(actor, change),
         })
     }
 
@@ -237,6 +194,7 @@ impl Kept {
 
     fn remove_thread(&mut self, title: &Title) -> Result<Effect, Refused> {
         let (id, thread) = self.threads.remove(title)?;
+        self.watches.forget(id);
         for upload in thread.uploads() {
             self.accounts.subtract_file_bytes(upload.author, upload.size);
         }

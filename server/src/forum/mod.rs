@@ -32,6 +32,7 @@ mod rooms;
 mod search;
 mod sequence;
 mod threads;
+mod watches;
 
 use std::ops::Deref;
 
@@ -56,6 +57,7 @@ pub use sequence::{CHUNK_MEMBERS_MAX, Sequence};
 pub use threads::{
     Item, ItemId, Post, Thread, ThreadId, ThreadListing, ThreadRow, Threads, ThreadsListing, Upload,
 };
+pub use watches::{WATCHES_MAX, Watches};
 
 /// All that forumd remembers. What is kept reads as if it were the forum's own.
 #[derive(Debug, Default)]

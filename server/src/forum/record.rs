@@ -145,6 +145,13 @@ pub enum Record {
         /// The answer.
         result: Result<Answer, Refused>,
     },
+    /// A thread that a user watches, in the order in which it began to.
+    Watch {
+        /// Who.
+        account: UserName,
+        /// Which thread.
+        title: Title,
+    },
 }
 
 impl Kept {

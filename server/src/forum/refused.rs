@@ -7,7 +7,9 @@ use forum_common::text::rejections::{Deed, SelfDeed};
 use forum_common::wire::Limit;
 use serde::{Deserialize, Serialize};
 
-use super::{Full, LINKS_OF_A_USER_MAX, Purpose, QUESTIONS_OF_A_PAIR_MAX, QUESTIONS_TO_A_USER_MAX, RoomId};
+use super::{
+    Full, LINKS_OF_A_USER_MAX, Purpose, QUESTIONS_OF_A_PAIR_MAX, QUESTIONS_TO_A_USER_MAX, RoomId, WATCHES_MAX,
+};
 
 /// What only the author of a message may do with it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -73,6 +75,12 @@ pub enum Refused {
     TooManyLinks(Full),
     /// The link is not there, not the user's, or past this step: nothing is to be done.
     NoSuchStep,
+    /// The user watches that thread already.
+    AlreadyWatching(Title),
+    /// The user doesn't watch that thread.
+    NotWatching(Title),
+    /// The user can't watch one thread more.
+    TooManyWatches,
 }
 
 impl From<Refused> for Rejection {
@@ -105,6 +113,9 @@ impl From<Refused> for Rejection {
             Refused::NotToSelf(Purpose::File) => Self::NotToSelf(SelfDeed::Send),
             Refused::Offline(user, Purpose::Private) => Self::OfflineForPrivate(user),
             Refused::Offline(user, Purpose::File) => Self::Offline(user),
+            Refused::AlreadyWatching(title) => Self::AlreadyWatching(title),
+            Refused::NotWatching(title) => Self::NotWatching(title),
+            Refused::TooManyWatches => Self::LimitReached(Limit::Watches, WATCHES_MAX as u64),
             Refused::AlreadyPrivate(user) => Self::AlreadyPrivate(user),
             Refused::TooManyLinks(full) => full.into(),
         }

@@ -4,6 +4,7 @@ mod keys;
 mod passing;
 mod replay;
 mod threads;
+mod watches;
 
 use forum_common::names::{FileName, Text, Title, UserName};
 use proptest::prelude::*;
@@ -135,6 +136,8 @@ fn any_change() -> impl Strategy<Value = (Option<u32>, Change)> {
         2 => (0..9u64).prop_map(|number| Change::TakeMessages { up_to: MailNumber(number) }),
         3 => (0..5u32).prop_map(|user| Change::Block { user: AccountId(user) }),
         1 => (0..5u32).prop_map(|user| Change::Unblock { user: AccountId(user) }),
+        5 => title().prop_map(|title| Change::Watch { title }),
+        2 => title().prop_map(|title| Change::Unwatch { title }),
         2 => "[a-z]{1,9}".prop_map(|raw| Change::PostToBoard { text: text(&raw) }),
         3 => proptest::sample::subsequence(vec![0, 1, 2, 3], 1..4).prop_map(|users| Change::CreateRoom {
             members: users.into_iter().map(AccountId).collect() }),

@@ -239,6 +239,14 @@ impl Threads {
         self.titled(title).ok_or_else(|| Refused::NoSuchThread(title.clone()))
     }
 
+    /// The id of the thread with exactly this title.
+    ///
+    /// # Errors
+    /// There is none.
+    pub fn id_named(&self, title: &Title) -> Result<ThreadId, Refused> {
+        self.find(title).ok_or_else(|| Refused::NoSuchThread(title.clone()))
+    }
+
     /// The threads as they are now, or only this one.
     pub(super) fn pinned(&self, only: Option<ThreadId>) -> imbl::OrdMap<ThreadId, Thread> {
         match only {

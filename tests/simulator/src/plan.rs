@@ -19,6 +19,8 @@ pub(crate) enum Deed {
     Broadcast,
     Block,
     Unblock,
+    Watch,
+    Unwatch,
     Board,
     CreateRoom,
     RoomPost,
@@ -34,7 +36,7 @@ pub(crate) enum Deed {
 }
 
 /// All deeds.
-pub(crate) const DEEDS: [Deed; 23] = [
+pub(crate) const DEEDS: [Deed; 25] = [
     Deed::CreateThread,
     Deed::Post,
     Deed::Delete,
@@ -46,6 +48,8 @@ pub(crate) const DEEDS: [Deed; 23] = [
     Deed::Broadcast,
     Deed::Block,
     Deed::Unblock,
+    Deed::Watch,
+    Deed::Unwatch,
     Deed::Board,
     Deed::CreateRoom,
     Deed::RoomPost,
@@ -61,7 +65,8 @@ pub(crate) const DEEDS: [Deed; 23] = [
 ];
 
 /// How often each is done, unless the seed says otherwise.
-const USUAL: [u32; 23] = [6, 16, 4, 5, 2, 3, 6, 9, 5, 3, 2, 6, 3, 4, 4, 4, 4, 4, 3, 1, 3, 1, 3];
+const USUAL: [u32; DEEDS.len()] =
+    [6, 16, 4, 5, 2, 3, 6, 9, 5, 3, 2, 4, 1, 6, 3, 4, 4, 4, 4, 4, 3, 1, 3, 1, 3];
 
 /// Faults, each so many times in a thousand steps of a client or looks at the machine.
 #[derive(Debug, Clone, Default)]
@@ -112,7 +117,7 @@ pub(crate) struct Plan {
     pub(crate) crashes: usize,
     /// Of a thousand crashes, how many take the power with them.
     pub(crate) power: u32,
-    pub(crate) weights: [u32; 23],
+    pub(crate) weights: [u32; DEEDS.len()],
     pub(crate) faults: Faults,
     /// Of a thousand polls, how many bring an event too many.
     pub(crate) spurious: u32,
@@ -219,7 +224,7 @@ impl Plan {
 
     /// Some seeds are about one thing.
     fn lean(&mut self, rng: &mut Rng) {
-        let weigh = |weights: &mut [u32; 23], deed: Deed, weight| {
+        let weigh = |weights: &mut [u32; DEEDS.len()], deed: Deed, weight| {
             weights[DEEDS.iter().position(|other| *other == deed).unwrap_or(0)] = weight;
         };
         if self.threads > 0 {
@@ -229,7 +234,7 @@ impl Plan {
             // Threads with files are removed, and power cuts take what was not synced.
             (self.always_durable, self.power, self.crashes) = (false, 1_000, 3);
             (self.think, self.max_requests_per_second) = (300 * MS, 0);
-            (self.weights, self.faults) = ([1; 23], Faults::default());
+            (self.weights, self.faults) = ([1; DEEDS.len()], Faults::default());
             for (deed, weight) in [(Deed::CreateThread, 20), (Deed::Upload, 30), (Deed::RemoveThread, 12)] {
                 weigh(&mut self.weights, deed, weight);
             }
@@ -273,7 +278,7 @@ fn rate(rng: &mut Rng, most: u32) -> u32 {
     if rng.chance(500) { 0 } else { rng.magnitude(1, most.into()) as u32 }
 }
 
-fn weights(rng: &mut Rng) -> [u32; 23] {
+fn weights(rng: &mut Rng) -> [u32; DEEDS.len()] {
     let mut weights = USUAL;
     for weight in &mut weights {
         match rng.below(6) {

@@ -192,6 +192,12 @@ pub static COMMANDS: &[Row] = &[
         let (words, title) = words_and_title(w[0]);
         ask(Request::Search { words, title, after: None, at_most: None })
     }),
+    Row::new("watch", "title", words(1), "be told of new messages in a thread, now and after restarts", &[kinds::Watch], |w, _| {
+        ask(Request::Watch { title: w[0], key: None })
+    }),
+    Row::new("unwatch", "title", words(1), "be told of them no more", &[kinds::Unwatch], |w, _| {
+        ask(Request::Unwatch { title: w[0], key: None })
+    }),
     Row::new("RMV", "title", words(1), "remove a thread of yours, with its files", &[kinds::RemoveThread], |w, _| {
         ask(Request::RemoveThread { title: w[0], key: None })
     }),

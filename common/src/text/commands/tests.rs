@@ -146,6 +146,9 @@ fn a_wrong_number_of_words_shows_the_usage_on_the_next_line() {
         ("presence maybe", "presence", "presence on|off"),
         ("presence on off", "presence", "presence on|off"),
         ("rooms 1", "rooms", "rooms"),
+        ("watch", "watch", "watch title"),
+        ("watch a b", "watch", "watch title"),
+        ("unwatch", "unwatch", "unwatch title"),
         ("help a b", "help", "help [command]"),
     ] {
         assert_eq!(refused(line), format!("Incorrect syntax for {word}\nUsage: {usage}"), "{line:?}");

@@ -30,6 +30,10 @@ pub enum RestoreError {
     ItemOutOfOrder(ItemId),
     /// A key that one account used twice.
     DoubleKey(Key),
+    /// A title that no thread before has.
+    UnknownThread(Title),
+    /// A thread that one account watches twice, or one more than it can watch.
+    DoubleWatch(Title),
 }
 
 impl fmt::Display for RestoreError {
@@ -41,6 +45,8 @@ impl fmt::Display for RestoreError {
             Self::DoubleThread(title) => write!(f, "thread {title} comes twice or out of order"),
             Self::DoubleRoom => f.write_str("two rooms have the same users"),
             Self::ItemOutOfOrder(id) => write!(f, "item {} comes twice or out of order", id.0),
+            Self::UnknownThread(title) => write!(f, "no thread is named {title}"),
+            Self::DoubleWatch(title) => write!(f, "thread {title} is watched twice, or too many are"),
             Self::DoubleKey(key) => write!(f, "key {key} comes twice"),
             Self::DoubleFile(file) => write!(f, "two files of a thread are named {file}"),
         }
@@ -112,6 +118,7 @@ impl Restorer {
             Record::Result { account, key, content, result } => {
                 self.add_result(&account, KeyedResult { keyed: Keyed { key, content }, result })?;
             }
+            Record::Watch { account, title } => self.add_watch(&account, &title)?,
         }
         Ok(())
     }
@@ -153,6 +160,17 @@ impl Restorer {
             return Err(RestoreError::DoubleKey(result.keyed.key));
         }
         self.forum.keys.keep(account, result);
+        Ok(())
+    }
+
+    fn add_watch(&mut self, account: &UserName, title: &Title) -> Result<(), RestoreError> {
+        let account = self.account(account)?;
+        let Kept { threads, watches, .. } = &mut self.forum;
+        let thread = threads.find(title).ok_or_else(|| RestoreError::UnknownThread(title.clone()))?;
+        if watches.has(account, thread) || watches.is_full(account, threads) {
+            return Err(RestoreError::DoubleWatch(title.clone()));
+        }
+        watches.add(account, thread, threads);
         Ok(())
     }
 

@@ -41,6 +41,8 @@ enum Stage {
     RemovedFile(Option<FileId>),
     /// The results to come: the first account's from this one on, after so many of them.
     Result(AccountId, usize),
+    /// The watched threads to come: the first account's from this one on, after so many of them.
+    Watch(AccountId, usize),
     Done,
 }
 
@@ -63,6 +65,7 @@ impl Iterator for Records {
                 Stage::RoomPost(id, index) => self.room_post(id, index),
                 Stage::RemovedFile(after) => self.removed_file(after),
                 Stage::Result(account, index) => self.result(account, index),
+                Stage::Watch(account, index) => self.watch(account, index),
                 Stage::Done => return None,
             };
             self.stage = stage;
@@ -209,9 +212,10 @@ impl Records {
     }
 
     fn result(&self, from: AccountId, index: usize) -> Step {
-        let Some((account, results)) = self.forum.keys.from(from) else { return (None, Stage::Done) };
+        let over = (None, Stage::Watch(AccountId(0), 0));
+        let Some((account, results)) = self.forum.keys.from(from) else { return over };
         if planted(Bug::SnapshotForgetsKeys) {
-            return (None, Stage::Done);
+            return over;
         }
         let index = if account == from { index } else { 0 };
         match results.get(index) {
@@ -222,6 +226,18 @@ impl Records {
             }
             None => (None, Stage::Result(AccountId(account.0 + 1), 0)),
         }
+    }
+
+    fn watch(&self, from: AccountId, index: usize) -> Step {
+        let Some((account, watched)) = self.forum.watches.from(from) else { return (None, Stage::Done) };
+        let index = if account == from { index } else { 0 };
+        let Some(&thread) = watched.get(index) else {
+            return (None, Stage::Watch(AccountId(account.0 + 1), 0));
+        };
+        let thread = self.forum.threads.get(thread);
+        let record =
+            thread.map(|thread| Record::Watch { account: self.name(account), title: thread.title().clone() });
+        (record, Stage::Watch(account, index + 1))
     }
 }
 

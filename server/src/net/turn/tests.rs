@@ -28,6 +28,7 @@ mod text;
 mod transfers;
 mod turns;
 mod typed;
+mod watches;
 
 use std::cell::RefCell;
 use std::collections::VecDeque;

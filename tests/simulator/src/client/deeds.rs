@@ -88,6 +88,8 @@ impl Client {
             Deed::Broadcast => OwnedRequest::SendBroadcast { text: self.text(stage) },
             Deed::Block => OwnedRequest::Block { user: self.other(stage), key: self.key() },
             Deed::Unblock => OwnedRequest::Unblock { user: self.other(stage), key: self.key() },
+            Deed::Watch => OwnedRequest::Watch { title: self.title(), key: self.key() },
+            Deed::Unwatch => OwnedRequest::Unwatch { title: self.title(), key: self.key() },
             Deed::Board => OwnedRequest::PostToBoard { text: self.text(stage), key: self.key() },
             Deed::CreateRoom => {
                 let users: Vec<_> = (0..self.rng.between(1, 3)).map(|_| self.other(stage)).collect();

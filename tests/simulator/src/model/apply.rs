@@ -102,6 +102,17 @@ impl State {
                 });
                 Rc::make_mut(&mut self.removed).extend(files);
                 Rc::make_mut(&mut self.threads).remove(&id);
+                Rc::make_mut(&mut self.watches).retain(|(_, watched)| *watched != id);
+                done
+            }
+            Change::Watch { title } => {
+                let thread = self.thread(title).map(|(id, _)| id);
+                Rc::make_mut(&mut self.watches).extend(thread.map(|id| (actor, id)));
+                done
+            }
+            Change::Unwatch { title } => {
+                let thread = self.thread(title).map(|(id, _)| id);
+                Rc::make_mut(&mut self.watches).retain(|(user, id)| *user != actor || Some(*id) != thread);
                 done
             }
             change => self.apply_between(actor, at_ms, change),

@@ -49,6 +49,8 @@ impl State {
                 }
             }
             Change::PostToRoom { room, .. } => self.check_room(actor, room.0),
+            Change::Watch { title } => self.check_watch(actor, title, false),
+            Change::Unwatch { title } => self.check_watch(actor, title, true),
             Change::SetPassword { .. }
             | Change::TakeMessages { .. }
             | Change::PostToBoard { .. }
@@ -79,6 +81,17 @@ impl State {
         match (self.has_blocked(actor, user), is_there) {
             (true, false) => Err(No::named(Refusal::AlreadyBlocked, self.name(user))),
             (false, true) => Err(No::named(Refusal::NotBlocked, self.name(user))),
+            _ => Ok(()),
+        }
+    }
+
+    fn check_watch(&self, actor: Option<User>, title: &str, is_there: bool) -> Result<(), No> {
+        let actor = actor.ok_or(No::plain(Refusal::InvalidName))?;
+        let (thread, _) = self.thread(title).ok_or(No::plain(Refusal::NoSuchThread))?;
+        // There are never as many threads as one may watch.
+        match (self.watches.contains(&(actor, thread)), is_there) {
+            (true, false) => Err(No::plain(Refusal::AlreadyWatching)),
+            (false, true) => Err(No::plain(Refusal::NotWatching)),
             _ => Ok(()),
         }
     }

@@ -50,6 +50,10 @@ fn compare_kept(forum: &Kept, state: &State) -> Result<(), String> {
         let blocked: Vec<u32> = forum.blocks.by(id).iter().map(|other| other.0).collect();
         let expected = state.blocks.iter().filter(|(by, _)| *by == user).map(|(_, other)| *other).collect();
         same("blocks", &blocked, &expected)?;
+        for thread in state.threads.keys() {
+            let is_watched = forum.watches.has(id, ThreadId(*thread));
+            same("a watch", &is_watched, &state.watches.contains(&(user, *thread)))?;
+        }
     }
     compare_said(forum, state)?;
     let removed: Vec<_> = forum.removed_files().collect();

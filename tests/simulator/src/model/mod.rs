@@ -36,6 +36,8 @@ pub(crate) struct State {
     pub(crate) mail: Rc<BTreeMap<User, Rc<Mailbox>>>,
     /// Who has blocked whom.
     pub(crate) blocks: Rc<BTreeSet<(User, User)>>,
+    /// Who watches which threads, by id, in the order in which that began.
+    pub(crate) watches: Rc<Vec<(User, u64)>>,
     pub(crate) board: Rc<Vec<Rc<Said>>>,
     pub(crate) rooms: Rc<Vec<Rc<Room>>>,
     pub(crate) keys: Rc<BTreeMap<User, Rc<VecDeque<Known>>>>,

@@ -49,6 +49,14 @@ impl State {
                 let title = parsed(Title::parse(title))?;
                 self.check(Some(user), &Change::RemoveThread { title })
             }
+            Request::Watch { title, .. } => {
+                let title = parsed(Title::parse(title))?;
+                self.check(Some(user), &Change::Watch { title })
+            }
+            Request::Unwatch { title, .. } => {
+                let title = parsed(Title::parse(title))?;
+                self.check(Some(user), &Change::Unwatch { title })
+            }
             Request::ReadThread { title, range, .. } => {
                 self.judge_thread(title)?;
                 self.range(title, range).map(|_| ())
@@ -174,6 +182,8 @@ impl State {
         let name = |account: &forumd::forum::AccountId| &**self.name(account.0);
         match (&entry.change, *wish) {
             (Change::CreateThread { title: t }, Request::CreateThread { title, .. })
+            | (Change::Watch { title: t }, Request::Watch { title, .. })
+            | (Change::Unwatch { title: t }, Request::Unwatch { title, .. })
             | (Change::RemoveThread { title: t }, Request::RemoveThread { title, .. }) => **t == *title,
             (Change::Post { title: t, text: x }, Request::Post { title, text, .. }) => {
                 (&**t, &**x) == (title, text)

@@ -150,6 +150,13 @@ impl Oracle {
                 let (from, text) = (self.state().name(author).to_string(), text.to_string());
                 self.tell_all(author, |_| true, &OwnedNotice::Broadcast { at_ms, from, text });
             }
+            (Change::Post { title, text }, &Done::Posted { number, id, .. }) if self.is_new(entry) => {
+                let (Some(by), Some((thread, _))) = (actor, self.state().thread(title)) else { return };
+                let (author, text) = (self.state().name(by).to_string(), text.to_string());
+                let (watches, title) = (Rc::clone(&self.state().watches), title.to_string());
+                let notice = OwnedNotice::ThreadPost { title, number, id, at_ms, author, text };
+                self.tell_all(by, |user| watches.contains(&(user, thread)), &notice);
+            }
             (Change::PostToBoard { text }, &Done::Posted { number, .. }) if self.is_new(entry) => {
                 let Some(by) = actor else { return };
                 let (author, text) = (self.state().name(by).to_string(), text.to_string());

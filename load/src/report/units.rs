@@ -29,6 +29,11 @@ pub(crate) fn size(bytes: f64) -> String {
     with_unit(bytes, &SIZES, if bytes < NEXT_UNIT { whole } else { three_digits })
 }
 
+/// The unit in which a number of bytes is one at least, up to 1,024.
+pub(crate) fn size_unit(bytes: f64) -> f64 {
+    1024_f64.powi((bytes.max(1.0).log2() / 10.0).floor() as i32)
+}
+
 /// A number of bytes without zeros that say nothing: `100 MiB`; as many digits as asked for.
 pub(crate) fn short_size(bytes: f64, digits: usize) -> String {
     with_unit(bytes, &SIZES, |value| trimmed(&significant(value, digits)))

@@ -52,6 +52,15 @@ impl Axis {
         Self { scale: Scale::Linear, from: 0.0, to: step * steps, ticks }
     }
 
+    /// For numbers of bytes: round ones in the unit that the largest is told in.
+    pub(super) fn of_bytes(largest: f64) -> Self {
+        let unit = units::size_unit(largest);
+        let axis = Self::from_zero(largest / unit, |_| String::new());
+        let ticks = axis.ticks.iter().map(|tick| tick.at * unit);
+        let ticks = ticks.map(|at| Tick { at, label: units::short_size(at, 3) }).collect();
+        Self { to: axis.to * unit, ticks, ..axis }
+    }
+
     /// For latencies in nanoseconds: logarithmic if they lie far apart.
     pub(super) fn of_latencies(values: impl Iterator<Item = f64> + Clone) -> Self {
         let largest = values.clone().fold(1.0, f64::max);
@@ -152,6 +161,12 @@ mod tests {
         assert_eq!(labels(&axis), ["0", "50 k", "100 k", "150 k"]);
         assert_eq!([0.0, 75_000.0, 150_000.0, 1e9].map(|rate| axis.fraction(rate)), [0.0, 0.5, 1.0, 1.0]);
         assert_eq!(labels(&Axis::from_zero(0.0, units::short_count)).len(), 6);
+    }
+
+    #[test]
+    fn bytes_have_round_numbers_of_their_unit() {
+        assert_eq!(labels(&Axis::of_bytes(1.9 * 1048576.0)), ["0 B", "512 KiB", "1 MiB", "1.5 MiB", "2 MiB"]);
+        assert_eq!(labels(&Axis::of_bytes(0.0)).first(), Some(&"0 B"));
     }
 
     #[test]

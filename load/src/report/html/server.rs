@@ -13,12 +13,20 @@ pub(super) fn over_time(server: &ServerUse) -> Vec<(&'static str, Chart)> {
     }
     let cores = |moment: &ServerMoment| moment.cores * 100.0;
     let memory = |moment: &ServerMoment| moment.memory_bytes as f64;
-    let percent = |value: f64| format!("{} %", units::trimmed(&units::three_digits(value)));
     let bytes = |value: f64| units::short_size(value, 3);
     vec![
-        ("Server CPU over time", chart(&server.series, "server CPU, of a core", cores, percent)),
-        ("Server memory over time", chart(&server.series, "server memory", memory, bytes)),
+        (
+            "Server CPU over time",
+            chart(&server.series, "server CPU, of a core", cores, percent, |largest| {
+                Axis::from_zero(largest, percent)
+            }),
+        ),
+        ("Server memory over time", chart(&server.series, "server memory", memory, bytes, Axis::of_bytes)),
     ]
+}
+
+fn percent(value: f64) -> String {
+    format!("{} %", units::trimmed(&units::three_digits(value)))
 }
 
 /// In at most [`STEPS_MAX`] points, each the largest of its moments.
@@ -27,6 +35,7 @@ fn chart(
     name: &'static str,
     of: fn(&ServerMoment) -> f64,
     shown: fn(f64) -> String,
+    axis: fn(f64) -> Axis,
 ) -> Chart {
     let chunks = series.chunks(series.len().div_ceil(STEPS_MAX).max(1));
     let points: Vec<(f64, f64)> = chunks
@@ -43,7 +52,7 @@ fn chart(
         summary: format!("{name}, over time: at most {}", shown(largest)),
         x: Axis::of_time(points.last().map_or(0.0, |point| point.0)),
         x_title: "time since the server was looked at first",
-        y: Axis::from_zero(largest, shown),
+        y: axis(largest),
         y_title: name,
         columns: columns.collect(),
         lines: vec![Line { name, class: "line p50", pieces: vec![points] }],

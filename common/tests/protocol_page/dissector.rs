@@ -1,7 +1,5 @@
 //! `docs/examples/forumd.lua` is the protocol for Wireshark. Its tables come from the code, as those of the protocol's page
-//! do: `UPDATE_DOCS=1 cargo test -p forum-common --test dissector` writes them. That tshark reads a session with it is
-//! tested where there is a server: `tests/tests/dissector.rs`.
-#![forbid(unsafe_code)]
+//! do. That tshark reads a session with it is tested where there is a server: `tests/tests/dissector.rs`.
 
 use std::fmt::Write as _;
 use std::path::{Path, PathBuf};

@@ -6,6 +6,8 @@
 //! and its bytes.
 #![forbid(unsafe_code)]
 
+mod dissector;
+
 use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 use std::{env, fs};

@@ -2,6 +2,7 @@
 #![forbid(unsafe_code)]
 
 use std::fs;
+use std::process::Command;
 
 use forum_tests::{without_tests, workspace};
 
@@ -124,4 +125,15 @@ fn the_stops_of_the_tour_name_files_that_are_there() {
             assert!(is_there, "{heading}: there is no {path}");
         }
     }
+}
+
+#[test]
+fn the_new_command_of_the_exercise_is_a_patch_of_four_files_that_applies() {
+    let patch = workspace().join("docs/examples/time.patch");
+    let files = fs::read_to_string(&patch).unwrap().lines().filter(|line| line.starts_with("+++ ")).count();
+    assert_eq!(files, 4);
+    let mut git = Command::new("git");
+    let output = git.args(["apply", "--check", "-C1"]).arg(&patch).current_dir(workspace()).output();
+    let output = output.expect("git is there");
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
 }

@@ -5,12 +5,14 @@
 
 pub mod answers;
 pub mod files;
+pub mod reading;
 
 use forum_common::text::commands::{help, near, room_names};
 use forum_common::text::{Answer, Command, LineError, Reader, SyntaxError, parse, prompts};
 use forum_common::wire::Request;
 
 use self::files::Opening;
+use self::reading::Reading;
 use crate::asked::{self, Asked, Awaits, Server};
 use crate::clock::Clock;
 use crate::completion::{Completion, Named, Word};
@@ -38,6 +40,7 @@ pub struct Commands {
     change: Option<Change>,
     /// Messages have come that the server has not been told of.
     owes_acknowledgement: bool,
+    read: Reading,
     /// Files that are being opened or looked for, and what for.
     opening: Vec<(FileId, Opening)>,
     /// Downloads that are here and have yet to get their names.
@@ -84,6 +87,7 @@ impl Commands {
             clock,
             change: None,
             owes_acknowledgement: false,
+            read: Reading::default(),
             opening: Vec::new(),
             finishing: Vec::new(),
         }
@@ -187,12 +191,13 @@ impl Commands {
         word.complete(&self.memory.names, at_end, |start| context.queue.paths(start))
     }
 
-    /// Tells the server which messages need not come again; call it when all of them have been shown.
+    /// Tells the server which messages need not come again, and what was read; call it when all of it has been shown.
     pub fn acknowledge(&mut self, server: &mut Server) {
         if let Some(up_to) = self.memory.newest().filter(|_| self.owes_acknowledgement) {
             server.tell(&Request::AckMessages { up_to });
         }
         self.owes_acknowledgement = false;
+        self.read.tell(server);
     }
 
     /// Hands out what a later connection needs to know.
@@ -202,7 +207,10 @@ impl Commands {
 
     fn begin(&mut self, command: &Command<'_>, typed: &str, context: &mut Context<'_>) {
         match *command {
-            Command::Ask(request) => asked::ask(context, request, typed, Awaits::answer_to(&request)),
+            Command::Ask(request) => {
+                let request = reading::wanted(request, self.reader);
+                asked::ask(context, request, typed, Awaits::answer_to(&request));
+            }
             Command::CreateRoom { users } => {
                 let request = Request::CreateRoom { users: &room_names(users), key: None };
                 asked::ask(context, request, typed, Awaits::Word);

@@ -26,7 +26,7 @@ impl Lookup {
             return;
         }
         let request = match listed {
-            Listed::Titles => Request::ListThreads { after: None, at_most: None },
+            Listed::Titles => Request::ListThreads { after: None, at_most: None, unread: None },
             Listed::Users => Request::WhoElse { after: None, at_most: None },
         };
         let lookup = Self { listed, asked: now, came: BTreeSet::new() };
@@ -78,7 +78,7 @@ mod tests {
             Lookup::begin(Listed::Users, Instant::now(), &mut server);
         }
         let mut wanted = Vec::new();
-        Request::ListThreads { after: None, at_most: None }.encode(1, &mut wanted);
+        Request::ListThreads { after: None, at_most: None, unread: None }.encode(1, &mut wanted);
         Request::WhoElse { after: None, at_most: None }.encode(2, &mut wanted);
         assert_eq!(server.unsent(), wanted);
     }

@@ -147,7 +147,16 @@ pub(crate) mod tests {
 
     pub(crate) fn thread(title: &str) -> Reply<'_> {
         let (last_author, last_at_ms) = (None, None);
-        Reply::ThreadItem { thread: 1, title, creator: "z", posts: 0, uploads: 0, last_author, last_at_ms }
+        Reply::ThreadItem {
+            thread: 1,
+            title,
+            creator: "z",
+            posts: 0,
+            uploads: 0,
+            last_author,
+            last_at_ms,
+            unread: None,
+        }
     }
 
     pub(crate) fn user(name: &str) -> Reply<'_> {

@@ -37,3 +37,6 @@ const _: () = assert!(TITLE_BYTES_MAX <= u8::MAX as usize);
 const _: () = assert!(FILE_NAME_BYTES_MAX <= u8::MAX as usize);
 // The first byte of a frame is always 0: `wire::frame::FIRST_BYTE`.
 const _: () = assert!(FRAME_BYTES_MAX - LENGTH_BYTES < 1 << 24);
+
+/// Threads that a user watches at most. Part of the log's format: no option.
+pub const WATCHES_MAX: usize = 100;

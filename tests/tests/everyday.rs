@@ -235,3 +235,64 @@ fn the_hundred_and_first_watched_thread_is_refused() {
     yoda.does("unwatch t0", "No longer watching t0");
     yoda.does("watch t100", "Watching t100");
 }
+
+#[test]
+fn unread_lists_what_others_wrote_and_a_program_never_marks_it() {
+    let server = Server::start(&[]);
+    let mut yoda = server.sign_up("yoda");
+    yoda.does("unread", "No unread messages");
+    for title in ["t", "u", "empty"] {
+        yoda.does(&format!("CRT {title}"), &format!("Thread {title} created"));
+    }
+    for title in ["t", "t", "t", "u"] {
+        yoda.does(&format!("MSG {title} a"), &format!("Message posted to {title} thread"));
+    }
+    yoda.does("unread", "No unread messages");
+    let mut hans = server.sign_up("hans");
+    for _ in 0..2 {
+        hans.does("unread", "t: 3 new, last by yoda");
+        hans.hears("u: 1 new, last by yoda");
+        hans.does("RDT u new", "1 yoda: a");
+        hans.does("RDT empty new", "No new messages in empty");
+    }
+    hans.does("MSG u b", "Message posted to u thread");
+    hans.does("LST", "The list of active threads:");
+    hans.hears_all(&["t", "u", "empty"]);
+    hans.fails("RDT nowhere new", "Thread nowhere does not exist");
+    hans.fails_with_usage("unread t");
+    yoda.hears("hans logged in");
+    yoda.does("unread", "u: 1 new, last by hans");
+}
+
+#[test]
+fn what_was_read_stays_read_over_restarts_and_log_outs_whatever_is_deleted() {
+    let mut server = Server::start(&[]);
+    let (mut yoda, mut hans) = (server.user("yoda"), server.user("hans"));
+    yoda.done(&Request::CreateThread { title: "t", key: None });
+    for text in ["a", "b", "c"] {
+        yoda.done(&Request::Post { title: "t", text, key: None });
+    }
+    let unread = Request::ListUnread { after: None, at_most: None };
+    let new = Request::ReadThread {
+        title: "t",
+        range: None,
+        after: None,
+        at_most: None,
+        last: None,
+        unread: Some(true),
+    };
+    hans.send(&Request::MarkRead { title: "t", up_to: 2 });
+    assert_eq!(hans.lines(&unread), ["t: 1 new, last by yoda"]);
+    assert_eq!(hans.lines(&new), ["3 yoda: c"]);
+    server.kill();
+    server.start_again();
+    let (mut yoda, mut hans) = (server.user("yoda"), server.user("hans"));
+    yoda.done(&Request::DeletePost { title: "t", number: 1, id: None, key: None });
+    assert_eq!(hans.lines(&new), ["2 yoda: c"]);
+    hans.send(&Request::MarkRead { title: "t", up_to: 3 });
+    assert_eq!(hans.lines(&unread), [""; 0]);
+    let listed = Request::ListThreads { after: None, at_most: None, unread: Some(true) };
+    yoda.done(&Request::Post { title: "t", text: "d", key: None });
+    let lines = hans.lines(&listed);
+    assert!(lines[0].starts_with("t (3 messages, 1 new, last by yoda at "), "{lines:?}");
+}

@@ -101,7 +101,7 @@ fn bodies_may_be_longer_than_the_server_knows() {
         let tag = send_longer(&mut wire, &request);
         assert_eq!(wire.outcome_of(tag), outcome::done(answer));
     }
-    let threads = Request::ListThreads { after: Some(0), at_most: Some(10) };
+    let threads = Request::ListThreads { after: Some(0), at_most: Some(10), unread: None };
     let tag = send_longer(&mut wire, &threads);
     assert_eq!(wire.lines_of(tag, &threads), ["t"]);
     send_longer(&mut wire, &Request::Active);

@@ -72,7 +72,7 @@ fn what_waits_comes_behind_the_welcome_and_before_the_first_answer() {
     let tags = hans.send_all([
         Request::Password { password: PASSWORD },
         Request::Ping { payload: b"!" },
-        Request::ListThreads { after: None, at_most: None },
+        Request::ListThreads { after: None, at_most: None, unread: None },
     ]);
     let mut next = || hans.next_heard_or_reset().expect("it goes on").expect("it goes on");
     assert!(matches!(next(), OwnedFromServer::Reply(tag, OwnedReply::Welcome { .. }) if tag == tags[0]));

@@ -35,7 +35,7 @@ fn in_pages(
     }
 }
 
-const THREADS: Request<'_> = Request::ListThreads { after: None, at_most: None };
+const THREADS: Request<'_> = Request::ListThreads { after: None, at_most: None, unread: None };
 
 #[test]
 fn every_list_comes_in_pages_of_any_length() {

@@ -34,7 +34,7 @@ fn reads_see_the_writes_in_front_of_them_and_none_behind() {
     let server = Server::start(&[]);
     let mut yoda = server.user("yoda");
     yoda.done(&Request::CreateThread { title: "t", key: None });
-    let (read, list) = (read("t", None), Request::ListThreads { after: None, at_most: None });
+    let (read, list) = (read("t", None), Request::ListThreads { after: None, at_most: None, unread: None });
     let requests = (0..ROUNDS).flat_map(|_| [Request::Post { title: "t", text: "m", key: None }, read, list]);
     let tags = yoda.send_all(requests);
     for (number, tags) in (1..=ROUNDS).zip(tags.chunks(3)) {

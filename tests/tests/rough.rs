@@ -175,7 +175,7 @@ fn tags_used_twice_and_tag_0_confuse_nobody() {
         Request::Upload { title: "t", file: "b", size: 10, key: None },
         Request::Download { title: "t", file: "f", offset: None, digest: None },
         Request::Download { title: "t", file: "f", offset: None, digest: None },
-        Request::ListThreads { after: None, at_most: None },
+        Request::ListThreads { after: None, at_most: None, unread: None },
     ] {
         request.encode(0, &mut bytes);
     }

@@ -83,6 +83,7 @@ impl Commands {
             (Awaits::List(mut listing), reply) => match listing.take(reply, self.clock.zone()) {
                 Shown::End { instead } => {
                     instead.iter().for_each(|line| context.output.say(line));
+                    self.read.note(&listing, self.reader);
                     Outcome::Going
                 }
                 Shown::Item { .. } | Shown::Foreign => Outcome::Unexpected,

@@ -36,13 +36,23 @@ const WELCOME_TEXT: &str = "Welcome to the forum";
 
 pub(crate) const WELCOME: Reply<'_> = Reply::Welcome { session: 1, since_ms: AT_MS, text: WELCOME_TEXT };
 
-pub(crate) const LIST_THREADS: Request<'_> = Request::ListThreads { after: None, at_most: None };
+pub(crate) const LIST_THREADS: Request<'_> =
+    Request::ListThreads { after: None, at_most: None, unread: None };
 
 pub(crate) const PING: Request<'_> = Request::Ping { payload: &[] };
 
 pub(crate) fn thread(title: &str) -> Reply<'_> {
     let (last_author, last_at_ms) = (None, None);
-    Reply::ThreadItem { thread: 1, title, creator: "yoda", posts: 0, uploads: 0, last_author, last_at_ms }
+    Reply::ThreadItem {
+        thread: 1,
+        title,
+        creator: "yoda",
+        posts: 0,
+        uploads: 0,
+        last_author,
+        last_at_ms,
+        unread: None,
+    }
 }
 
 pub(crate) fn user(name: &str) -> Reply<'_> {

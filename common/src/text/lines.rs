@@ -10,15 +10,24 @@ use crate::wire::{Notice, Reply, Request};
 pub struct Listing {
     of: Of,
     came: bool,
+    /// The last message or upload of a thread that came.
+    last_item: u64,
 }
 
 /// What is listed.
 #[derive(Debug)]
 enum Of {
-    Threads,
-    /// What stands in the thread of this title.
+    /// With what is known of each, or only their titles.
+    Threads {
+        in_detail: bool,
+    },
+    Unread,
+    /// What stands in the thread of this title, or what is new there.
     Posts {
         title: String,
+        is_new: bool,
+        /// To the end of the thread.
+        reads_on: bool,
     },
     Users,
     ActiveUsers,
@@ -54,8 +63,12 @@ impl Listing {
     /// The listing that answers `request`, if one does.
     pub fn answering(request: &Request<'_>) -> Option<Self> {
         let of = match request {
-            Request::ListThreads { .. } => Of::Threads,
-            Request::ReadThread { title, .. } => Of::Posts { title: (*title).to_owned() },
+            Request::ListThreads { unread, .. } => Of::Threads { in_detail: *unread == Some(true) },
+            Request::ListUnread { .. } => Of::Unread,
+            Request::ReadThread { title, unread, range, .. } => {
+                let (title, is_new) = ((*title).to_owned(), *unread == Some(true));
+                Of::Posts { title, is_new, reads_on: range.is_none() }
+            }
             Request::WhoElse { .. } | Request::WhoElseSince { .. } => Of::Users,
             Request::ListActive { .. } => Of::ActiveUsers,
             Request::ReadBoard { .. } => Of::Board,
@@ -64,7 +77,7 @@ impl Listing {
             Request::Search { .. } => Of::Found,
             _ => return None,
         };
-        Some(Self { of, came: false })
+        Some(Self { of, came: false, last_item: 0 })
     }
 
     /// Takes in a reply.
@@ -75,13 +88,25 @@ impl Listing {
         let Some(line) = self.of.item(reply, zone) else { return Shown::Foreign };
         let heading = self.heading(reply);
         self.came = true;
+        if let Reply::PostItem { id, .. } | Reply::UploadItem { id, .. } = reply {
+            self.last_item = *id;
+        }
         Shown::Item { heading, line }
+    }
+
+    /// What was read when all of it was shown: a thread to its end, up to this item. Some messages out of it say nothing
+    /// of those before them.
+    pub fn read(&self) -> Option<(&str, u64)> {
+        match &self.of {
+            Of::Posts { title, reads_on: true, .. } if self.came => Some((title, self.last_item)),
+            _ => None,
+        }
     }
 
     /// What stands above the item that comes now.
     fn heading(&mut self, reply: &Reply<'_>) -> Option<String> {
         match (&mut self.of, reply) {
-            (Of::Threads, _) if !self.came => Some("The list of active threads:".to_owned()),
+            (Of::Threads { .. }, _) if !self.came => Some("The list of active threads:".to_owned()),
             (Of::RoomPosts { last }, Reply::RoomItem { room, .. }) if *last != Some(*room) => {
                 *last = Some(*room);
                 Some(format!("room-{room}:"))
@@ -93,8 +118,10 @@ impl Listing {
     /// What is shown when there is nothing to list.
     fn instead(&self) -> String {
         match &self.of {
-            Of::Threads => "No threads to list".to_owned(),
-            Of::Posts { title } => format!("Thread {title} is empty"),
+            Of::Threads { .. } => "No threads to list".to_owned(),
+            Of::Unread => "No unread messages".to_owned(),
+            Of::Posts { title, is_new: true, .. } => format!("No new messages in {title}"),
+            Of::Posts { title, .. } => format!("Thread {title} is empty"),
             Of::Users => "No one else is online".to_owned(),
             Of::ActiveUsers => "no other active user".to_owned(),
             Of::Board | Of::RoomPosts { .. } => "no new message".to_owned(),
@@ -108,7 +135,19 @@ impl Of {
     /// The line for an item; `None` if it has no place in this list.
     fn item(&self, reply: &Reply<'_>, zone: &Zone) -> Option<String> {
         Some(match (self, *reply) {
-            (Self::Threads, Reply::ThreadItem { title, .. }) => title.to_owned(),
+            (Self::Threads { in_detail: false }, Reply::ThreadItem { title, .. }) => title.to_owned(),
+            (
+                Self::Threads { .. },
+                Reply::ThreadItem { title, posts, uploads, last_author, last_at_ms, unread, .. },
+            ) => {
+                let counts = counted(posts, uploads, unread.unwrap_or(0));
+                let last = last_author.zip(last_at_ms);
+                let last = last.map(|(by, at_ms)| format!(", last by {by} at {}", zone.shown(at_ms)));
+                format!("{title} ({counts}{})", last.unwrap_or_default())
+            }
+            (Self::Unread, Reply::UnreadItem { title, count, last_author }) => {
+                format!("{title}: {count} new, last by {last_author}")
+            }
             (Self::Posts { .. }, Reply::PostItem { number, author, text, .. }) => {
                 format!("{number} {author}: {text}")
             }
@@ -133,6 +172,19 @@ impl Of {
             _ => return None,
         })
     }
+}
+
+/// What a thread has: `3 messages, 1 file, 2 new`.
+fn counted(posts: u32, uploads: u32, unread: u32) -> String {
+    let plural = |count| if count == 1 { "" } else { "s" };
+    let mut counts = format!("{posts} message{}", plural(posts));
+    if uploads > 0 {
+        counts += &format!(", {uploads} file{}", plural(uploads));
+    }
+    if unread > 0 {
+        counts += &format!(", {unread} new");
+    }
+    counts
 }
 
 /// What is said when a command was done. It may be nothing: the effect of some is seen elsewhere. `None`: the reply is

@@ -24,7 +24,8 @@ impl Request<'_> {
     /// Where a page of the list that is asked for begins, and how many items it has at most; `None`: no list is.
     pub fn page_mut(&mut self) -> Option<(&mut Option<u64>, &mut Option<u32>)> {
         match self {
-            Self::ListThreads { after, at_most }
+            Self::ListThreads { after, at_most, .. }
+            | Self::ListUnread { after, at_most }
             | Self::ReadThread { after, at_most, .. }
             | Self::WhoElse { after, at_most }
             | Self::WhoElseSince { after, at_most, .. }

@@ -107,6 +107,8 @@ messages! {
             /// Who posted or uploaded last, if anybody has.
             last_author: Option<UserName>,
             last_at_ms: Option<Time>,
+            /// How many messages and uploads of others this user has not read, if that was asked.
+            unread: Option<u32>,
         },
         /// An item of ReadThread: a message.
         0x91 PostItem (member) { number: u32, id: u64, at_ms: Time, author: UserName, text: Text },
@@ -130,6 +132,14 @@ messages! {
         0x95 BoardItem (member) { number: u32, at_ms: Time, author: UserName, text: Text },
         /// An item of ReadRooms.
         0x96 RoomItem (member) { room: u32, number: u32, at_ms: Time, author: UserName, text: Text },
+        /// An item of ListUnread.
+        0x97 UnreadItem (member) {
+            title: Title,
+            /// How many messages and uploads of others this user has not read.
+            count: u32,
+            /// Who put the newest of them there.
+            last_author: UserName,
+        },
         /// An item of Search.
         0x98 SearchItem (member) {
             title: Title,

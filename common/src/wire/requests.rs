@@ -71,7 +71,12 @@ messages! {
             key: Option<Key>,
         },
         /// Lists the threads, oldest first.
-        0x24 ListThreads (member -> ThreadItem EndOfList) { after: Option<u64>, at_most: Option<u32> },
+        0x24 ListThreads (member -> ThreadItem EndOfList) {
+            after: Option<u64>,
+            at_most: Option<u32>,
+            /// Whether each item says how much is new to this user.
+            unread: Option<bool>,
+        },
         /// Lists what stands in a thread.
         0x25 ReadThread (member -> PostItem UploadItem EndOfList) {
             title: Title,
@@ -79,9 +84,9 @@ messages! {
             range: Option<Range>,
             after: Option<u64>,
             at_most: Option<u32>,
-            /// Only so many messages at the end of the thread: feature `read-state`.
+            /// Only so many messages at the end of the thread.
             last: Option<u32>,
-            /// Only what this user has not read: feature `read-state`.
+            /// Only what this user has not read: from the first item on that is new.
             unread: Option<bool>,
         },
         /// Announces a file for a thread.
@@ -103,6 +108,11 @@ messages! {
         },
         /// Removes a thread of one's own with its files.
         0x28 RemoveThread (member -> Done) { title: Title, key: Option<Key> },
+        /// This user has read the thread up to this message or upload. Sent only for people, who have seen it. No
+        /// activity.
+        0x29 MarkRead (member) { title: Title, up_to: u64 },
+        /// Lists the threads with something that is new to this user, oldest first.
+        0x2a ListUnread (member -> UnreadItem EndOfList) { after: Option<u64>, at_most: Option<u32> },
         /// Asks to be told of messages that others post to a thread: ThreadPost.
         0x2b Watch (member -> Done) { title: Title, key: Option<Key> },
         /// No more of that.

@@ -25,7 +25,7 @@ use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
 
 use crate::directory::Directory;
 use crate::failed::Failed;
-use crate::forum::{AccountId, Forum};
+use crate::forum::{AccountId, Forum, ThreadId};
 use crate::interrupts::Interrupts;
 use crate::journal::{Contents, DroppedTail, JournalError, LogReader};
 use crate::replay::replay;
@@ -120,6 +120,8 @@ struct Totals {
     file_bytes: u64,
     undelivered: u64,
     blocks: u64,
+    watches: u64,
+    marks: u64,
     board_messages: u64,
     rooms: u64,
     room_messages: u64,
@@ -139,6 +141,12 @@ impl Totals {
         }
         totals.undelivered = forum.mail.from(AccountId(0)).map(|(_, mailbox)| mailbox.len() as u64).sum();
         totals.blocks = forum.blocks.from(AccountId(0)).map(|(_, users)| users.len() as u64).sum();
+        for id in (0..forum.accounts.len() as u32).map(AccountId) {
+            let is_there = |thread: &ThreadId| forum.threads.get(*thread).is_some();
+            let marks = forum.marks.all_of(id).iter().filter(|mark| is_there(&mark.thread));
+            totals.marks += marks.count() as u64;
+            totals.watches += forum.watches.by(id).iter().filter(|thread| is_there(thread)).count() as u64;
+        }
         totals.board_messages = forum.board.len() as u64;
         totals.rooms = forum.rooms.len() as u64;
         totals.room_messages = forum.rooms.iter().map(|(_, room)| room.posts.len() as u64).sum();
@@ -171,6 +179,8 @@ impl fmt::Display for Totals {
         let others = [
             Counted(self.undelivered, "undelivered message"),
             Counted(self.blocks, "block"),
+            Counted(self.watches, "watched thread"),
+            Counted(self.marks, "read mark"),
             Counted(self.board_messages, "board message"),
             Counted(self.rooms, "room"),
             Counted(self.room_messages, "room message"),

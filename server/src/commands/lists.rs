@@ -1,4 +1,4 @@
-//! LST, RDT, `whoelse`, `whoelsesince`, ATU, RDM, `rooms` and `search`: what a list shows is fixed here; its rows are
+//! LST, RDT, `unread`, `whoelse`, `whoelsesince`, ATU, RDM, `rooms` and `search`: what a list shows is fixed here; its rows are
 //! made as the socket drains.
 
 use forum_common::names::Text;
@@ -8,7 +8,9 @@ use forum_common::wire::Request;
 use super::View;
 use super::threads::title_of;
 use crate::core::listing::{Page, Rows};
-use crate::forum::{AccountId, History, Refused, RoomId, RoomsFilter, Search, Thread, ThreadId};
+use crate::forum::{
+    AccountId, History, Refused, RoomId, RoomsFilter, Search, Thread, ThreadId, UnreadListing,
+};
 
 /// What a request for a list is about, and which page of it; none if it asks for no list.
 pub(super) fn rows_of(
@@ -18,10 +20,19 @@ pub(super) fn rows_of(
 ) -> Option<Result<(Rows, Page), Rejection>> {
     let forum = view.forum;
     let online = |gone_since_ms| forum.online.list(asker, forum.blocks.of(asker), gone_since_ms);
+    let news = |only| UnreadListing::new(&forum.threads, &forum.marks, asker, only);
     let (rows, after, at_most) = match *request {
-        Request::ListThreads { after, at_most } => (Rows::Threads(forum.threads.list()), after, at_most),
-        Request::ReadThread { title, range, after, at_most, last, .. } => {
-            match read_thread(view, title, range, last) {
+        Request::ListThreads { after, at_most, unread } => {
+            let rows = match unread {
+                Some(true) => Rows::ThreadsWithNews(news(false)),
+                _ => Rows::Threads(forum.threads.list()),
+            };
+            (rows, after, at_most)
+        }
+        Request::ListUnread { after, at_most } => (Rows::Unread(news(true)), after, at_most),
+        Request::ReadThread { title, range, after, at_most, last, unread } => {
+            let reader = unread.filter(|unread| *unread).map(|_| asker);
+            match read_thread(view, title, range, last, reader) {
                 Ok(rows) => (rows, after, at_most),
                 Err(no) => return Some(Err(no)),
             }
@@ -53,6 +64,15 @@ pub(super) fn rows_of(
     Some(Ok((rows, Page { after, at_most })))
 }
 
+/// Whether a request for a list asks what is new to the user.
+pub(super) fn is_about_news(request: &Request<'_>) -> bool {
+    match request {
+        Request::ListUnread { .. } => true,
+        Request::ListThreads { unread, .. } | Request::ReadThread { unread, .. } => *unread == Some(true),
+        _ => false,
+    }
+}
+
 /// `search`.
 fn search(view: View<'_>, words: &str, title: Option<&str>) -> Result<Rows, Rejection> {
     let threads = &view.forum.threads;
@@ -72,10 +92,15 @@ fn read_thread(
     title: &str,
     range: Option<(u32, u32)>,
     last: Option<u32>,
+    reader: Option<AccountId>,
 ) -> Result<Rows, Rejection> {
     let (id, thread) = thread_named(view, title)?;
-    let listing = match (range, last) {
-        (None, Some(last)) => thread.list_last(last),
+    let listing = match (range, last, reader) {
+        (None, Some(last), _) => thread.list_last(last),
+        (None, None, Some(reader)) => {
+            let mark = view.forum.marks.of(reader, id).unwrap_or_default();
+            thread.list_new(reader, mark)
+        }
         _ => thread.list(range)?,
     };
     Ok(Rows::Thread(id, listing))

@@ -10,13 +10,14 @@ use forum_common::wire::Notice;
 use super::View;
 use super::people::user_named;
 use crate::core::Core;
+use crate::core::acks::Of;
 use crate::core::limits::Subject;
 use crate::core::pipeline::Origin;
 use crate::forum::{AccountId, Change, MailNumber};
 use crate::journal::Journal;
 use crate::planted::{Bug, planted};
 use crate::session::input::{ProtocolError, Taken};
-use crate::session::{ConnectionId, Delivery, Member, Wait};
+use crate::session::{ConnectionId, Delivery, Member};
 
 /// `message`.
 pub(super) fn message(view: View<'_>, from: AccountId, user: &str, text: &str) -> Result<Change, Rejection> {
@@ -85,7 +86,7 @@ impl<J: Journal> Core<J> {
 
     /// Whether what an earlier session took is on its way: it must be gone before anything is written again.
     pub(crate) fn waits_for_earlier_session(&self, member: &Member) -> bool {
-        member.mail.sent == MailNumber(0) && self.acks.is_in_flight(member.account)
+        member.mail.sent == MailNumber(0) && self.acks.is_in_flight(Of::Mail(member.account))
     }
 
     /// Whether messages wait that were not written yet.
@@ -111,7 +112,7 @@ impl<J: Journal> Core<J> {
         delivery.taken = delivery.taken.max(up_to);
         delivery.sent = delivery.sent.max(up_to);
         // One such entry of a user at a time: what is taken meanwhile goes with the next.
-        if is_draining || !self.acks.is_in_flight(account) {
+        if is_draining || !self.acks.is_in_flight(Of::Mail(account)) {
             self.propose_taken(id);
         }
         Ok(Taken::Yes)
@@ -126,52 +127,7 @@ impl<J: Journal> Core<J> {
             return;
         }
         delivery.proposed = up_to;
-        self.acks.begin(account);
-        self.propose(Origin::Taken(account), Some(account), Change::TakeMessages { up_to });
-    }
-
-    /// Messages that were taken are gone from the log's point of view.
-    pub(crate) fn taken(&mut self, account: AccountId) {
-        if self.taken_is_decided(account)
-            && let Some(connection) = self.connection_of(account)
-        {
-            self.propose_taken(connection);
-        }
-    }
-
-    /// An entry of that kind is through the log; says whether it was the user's last one.
-    fn taken_is_decided(&mut self, account: AccountId) -> bool {
-        if !self.acks.end(account) {
-            return false;
-        }
-        if let Some(connection) = self.connection_of(account) {
-            self.wait_ended(connection, Wait::Acknowledgements);
-        }
-        true
-    }
-
-    /// The disk had no room for what this user's client has taken. It is proposed again after a while, or when
-    /// the client takes more, as long as the connection lives; a later one is sent the messages again.
-    pub(crate) fn taken_refused(&mut self, account: AccountId) {
-        if let Some(connection) = self.connection_of(account)
-            && let Some((_, delivery)) =
-                self.sessions.get_mut(connection).and_then(|session| session.delivery_mut())
-        {
-            // What is durable of it may be proposed a second time, which changes nothing.
-            delivery.proposed = MailNumber(0);
-            self.acks.try_again(account, self.time.now);
-        }
-        self.taken_is_decided(account);
-    }
-
-    /// Proposes once more what there was no room for, one entry for each user.
-    pub(crate) fn take_again_if_due(&mut self) {
-        for account in self.acks.take_due(self.time.now) {
-            if !self.acks.is_in_flight(account)
-                && let Some(connection) = self.connection_of(account)
-            {
-                self.propose_taken(connection);
-            }
-        }
+        self.acks.begin(Of::Mail(account));
+        self.propose(Origin::Acknowledged(Of::Mail(account)), Some(account), Change::TakeMessages { up_to });
     }
 }

@@ -11,6 +11,8 @@
 //! A change is answered when it is applied. All else is answered at once, but only when nothing of the same connection
 //! is in flight, so that everybody reads their own writes and answers keep the order of requests.
 
+pub(crate) mod acks;
+pub(crate) mod activity;
 pub(crate) mod admin;
 pub(crate) mod downloads;
 pub(crate) mod files;
@@ -28,10 +30,8 @@ pub(crate) mod threads;
 pub(crate) mod uploads;
 pub(crate) mod watches;
 
-use forum_common::text::commands::word_of;
 use forum_common::text::{Answer, Rejection};
 use forum_common::wire::{Request, Tag};
-use log::info;
 
 use crate::args::Limits;
 use crate::commands::keys::keyed;
@@ -138,6 +138,7 @@ impl<J: Journal> Core<J> {
         }
         match request {
             Request::AckMessages { up_to } => return self.take_ack(id, up_to),
+            Request::MarkRead { title, up_to } => return Ok(self.take_mark(account, title, up_to)),
             Request::Ping { .. } if in_flight => return Ok(Taken::NotNow(Wait::OwnEntries)),
             Request::Ping { payload } => {
                 self.take_ping(id, tag, payload)?;
@@ -217,6 +218,9 @@ impl<J: Journal> Core<J> {
             }
             // A refusal is an answer like any other: it waits for those before it.
             Decision::List(..) if planted(Bug::ListOvertakesChanges) => None,
+            Decision::List(..) if lists::is_about_news(request) && self.is_marking(id) => {
+                Some(Wait::Acknowledgements)
+            }
             Decision::Reject(_) | Decision::List(..) | Decision::Act => own_entries,
         }
     }
@@ -252,13 +256,6 @@ impl<J: Journal> Core<J> {
             now_ms: self.time.now_ms,
             random: &self.random,
         }
-    }
-
-    /// Whether one request more would be too many in this second.
-    pub(crate) fn too_fast(&self, id: ConnectionId) -> bool {
-        let limit = self.settings.limits.max_requests_per_second;
-        limit > 0
-            && self.sessions.get(id).is_some_and(|session| session.rate.is_reached(limit, self.time.now))
     }
 
     /// Who a member is, and whether something of it is in flight.
@@ -325,40 +322,5 @@ impl<J: Journal> Core<J> {
             self.refuse(id, tag, &no);
         }
         Ok(())
-    }
-
-    /// Notes what a request is to the limit of requests a second, to idleness and to the log.
-    fn note(&mut self, id: ConnectionId, request: &Request<'_>) {
-        match request {
-            Request::Active => self.note_activity(id),
-            _ => self.note_command(id, word_of(request)),
-        }
-    }
-
-    /// Notes that a user gave a command, and says so in the log.
-    pub(crate) fn note_command(&mut self, id: ConnectionId, word: Option<&str>) {
-        self.count_request(id);
-        self.note_activity(id);
-        if log::log_enabled!(log::Level::Info)
-            && let Some(word) = word
-        {
-            info!("{} issued {word} command", self.label(id));
-        }
-    }
-
-    /// Notes that a user is there.
-    pub(crate) fn note_activity(&mut self, id: ConnectionId) {
-        let now = self.time.now;
-        if let Some(session) = self.sessions.get_mut(id) {
-            session.active_at = now;
-        }
-    }
-
-    /// Counts a request among those of this second.
-    pub(crate) fn count_request(&mut self, id: ConnectionId) {
-        let (now, is_limited) = (self.time.now, self.settings.limits.max_requests_per_second > 0);
-        if is_limited && let Some(session) = self.sessions.get_mut(id) {
-            session.rate.count(now);
-        }
     }
 }

@@ -214,9 +214,9 @@ impl<J: Journal> Core<J> {
                 Ok(_) => debug_assert!(false, "a sign-up creates an account"),
                 Err(no) => self.signed_up(id, Err(no.clone())),
             },
-            Origin::Taken(account) => match result {
-                Ok(_) => self.taken(account),
-                Err(_) => self.taken_refused(account),
+            Origin::Acknowledged(of) => match result {
+                Ok(_) => self.acknowledged(of),
+                Err(_) => self.acknowledgement_refused(of, &entry.change),
             },
             Origin::LogIn(id) => self.log_in_decided(id, result),
             Origin::ExpireLink(link) => {
@@ -295,6 +295,7 @@ impl<J: Journal> Core<J> {
             Change::SendMessage { .. }
             | Change::CreateAccount { .. }
             | Change::TakeMessages { .. }
+            | Change::MarkRead { .. }
             | Change::Unlinked { .. }
             | Change::Passing(_) => Sent,
         })

@@ -1,50 +1,64 @@
-//! What clients have taken from their mailboxes, as far as the log does not know it yet.
+//! What clients have acknowledged, as far as the log does not know it yet: messages that they have taken from their
+//! mailboxes, and threads that their users have read. Of each user and kind one entry is on its way at a time; what is
+//! acknowledged meanwhile goes with the next.
 
 use std::collections::{BTreeSet, HashMap};
 use std::time::{Duration, Instant};
 
-use crate::forum::AccountId;
+use crate::forum::{AccountId, MARKS_MAX, Mark};
 
 /// How long after the disk had no room for what clients have taken it is asked again: nobody waits for that, but
 /// without it a client that lives would be sent the same messages again after the next log-in.
 const AGAIN_AFTER: Duration = Duration::from_secs(5);
 
+/// What a user's client acknowledges.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub(crate) enum Of {
+    /// Messages that it has.
+    Mail(AccountId),
+    /// Threads that its user has read.
+    Reading(AccountId),
+}
+
 /// Acknowledgements on their way through the log, and those for which there was no room.
 #[derive(Debug, Default)]
 pub(crate) struct Acks {
-    /// How many entries of each user are in flight.
-    in_flight: HashMap<AccountId, u32>,
+    /// How many entries of each user and kind are in flight.
+    in_flight: HashMap<Of, u32>,
     /// Users for whose entries the disk had no room, and when they are proposed again.
-    again: BTreeSet<AccountId>,
+    again: BTreeSet<Of>,
     again_at: Option<Instant>,
+    /// What users have read and no entry says yet, the least recently read first; at most [`MARKS_MAX`] each, as the
+    /// forum keeps, and only of those online.
+    marks: HashMap<AccountId, Vec<Mark>>,
 }
 
 impl Acks {
-    /// Whether an entry of this user is in flight.
-    pub(crate) fn is_in_flight(&self, account: AccountId) -> bool {
-        self.in_flight.contains_key(&account)
+    /// Whether an entry of this user and kind is in flight.
+    pub(crate) fn is_in_flight(&self, of: Of) -> bool {
+        self.in_flight.contains_key(&of)
     }
 
     /// One is proposed.
-    pub(crate) fn begin(&mut self, account: AccountId) {
-        *self.in_flight.entry(account).or_insert(0) += 1;
+    pub(crate) fn begin(&mut self, of: Of) {
+        *self.in_flight.entry(of).or_insert(0) += 1;
     }
 
-    /// One is decided; says whether it was the user's last.
-    pub(crate) fn end(&mut self, account: AccountId) -> bool {
-        if let Some(count) = self.in_flight.get_mut(&account) {
+    /// One is decided; says whether it was the user's last of its kind.
+    pub(crate) fn end(&mut self, of: Of) -> bool {
+        if let Some(count) = self.in_flight.get_mut(&of) {
             *count -= 1;
             if *count > 0 {
                 return false;
             }
         }
-        self.in_flight.remove(&account);
+        self.in_flight.remove(&of);
         true
     }
 
     /// There was no room for one: the user is named again later.
-    pub(crate) fn try_again(&mut self, account: AccountId, now: Instant) {
-        self.again.insert(account);
+    pub(crate) fn try_again(&mut self, of: Of, now: Instant) {
+        self.again.insert(of);
         self.again_at.get_or_insert(now + AGAIN_AFTER);
     }
 
@@ -54,11 +68,27 @@ impl Acks {
     }
 
     /// Those whose acknowledgements are to be proposed again now.
-    pub(crate) fn take_due(&mut self, now: Instant) -> BTreeSet<AccountId> {
+    pub(crate) fn take_due(&mut self, now: Instant) -> BTreeSet<Of> {
         if self.again_at.is_none_or(|due| due > now) {
             return BTreeSet::new();
         }
         self.again_at = None;
         std::mem::take(&mut self.again)
+    }
+
+    /// A user has read a thread so far.
+    pub(crate) fn note_mark(&mut self, account: AccountId, mark: Mark) {
+        let marks = self.marks.entry(account).or_default();
+        let known = marks.iter().position(|known| known.thread == mark.thread);
+        let up_to = known.map_or(mark.up_to, |place| marks.remove(place).up_to.max(mark.up_to));
+        if marks.len() >= MARKS_MAX {
+            marks.remove(0);
+        }
+        marks.push(Mark { up_to, ..mark });
+    }
+
+    /// What a user has read and no entry says yet.
+    pub(crate) fn take_marks(&mut self, account: AccountId) -> Vec<Mark> {
+        self.marks.remove(&account).unwrap_or_default()
     }
 }

@@ -137,6 +137,7 @@ fn counted(entry: &Entry) -> Option<(Subject, u64)> {
         | Change::RemoveThread { .. }
         | Change::TakeMessages { .. }
         | Change::Unblock { .. }
+        | Change::MarkRead { .. }
         | Change::Watch { .. }
         | Change::Unwatch { .. }
         | Change::Unlinked { .. }

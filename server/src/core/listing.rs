@@ -8,7 +8,7 @@ use forum_common::wire::{Reply, Tag};
 use crate::core::listings::Pinned;
 use crate::forum::{
     Forum, Found, History, Item, OnlineListing, Post, RoomId, RoomSummaries, RoomsListing, Search, Sequence,
-    ThreadId, ThreadListing, ThreadRow, ThreadsListing, TimedPost,
+    ThreadId, ThreadListing, ThreadRow, ThreadsListing, TimedPost, Unread, UnreadListing,
 };
 use crate::planted::{Bug, planted};
 
@@ -26,6 +26,10 @@ pub struct Page {
 pub enum Rows {
     /// LST.
     Threads(ThreadsListing),
+    /// LST with what is new.
+    ThreadsWithNews(UnreadListing),
+    /// `unread`.
+    Unread(UnreadListing),
     /// RDT of this thread.
     Thread(ThreadId, ThreadListing),
     /// `whoelse` and `whoelsesince`.
@@ -62,12 +66,16 @@ pub struct Listing {
 /// Rows of a list of threads that are copied in one turn: 0.1 ms.
 const COPY_SHARE: usize = 512;
 
+/// Items of a thread that are looked at in one turn for the first that is new: 0.1 ms.
+const SEEK_SHARE: usize = 4_096;
+
 impl Listing {
     /// A list that begins where `page` says and ends there.
     pub fn new(tag: Tag, page: Page, mut rows: Rows) -> Self {
         if let Some(after) = page.after {
             match &mut rows {
                 Rows::Threads(rows) => rows.skip_past(after),
+                Rows::ThreadsWithNews(rows) | Rows::Unread(rows) => rows.skip_past(after),
                 Rows::Thread(_, rows) => rows.skip_past(after),
                 Rows::Users(rows) | Rows::Active(rows) => rows.skip_past(after),
                 Rows::Board(rows) => rows.skip_past(after),
@@ -80,9 +88,12 @@ impl Listing {
         }
         // A page has at least one item, or who asks for page after page would never come to the end.
         let left = page.at_most.map_or(u32::MAX, |at_most| at_most.max(1));
-        if let Rows::Threads(rows) = &mut rows {
-            // One more tells whether there is a page after this one.
-            rows.limit((left as usize).saturating_add(1));
+        // One more tells whether there is a page after this one.
+        let rows_max = (left as usize).saturating_add(1);
+        match &mut rows {
+            Rows::Threads(rows) => rows.limit(rows_max),
+            Rows::ThreadsWithNews(rows) | Rows::Unread(rows) => rows.limit(rows_max),
+            _ => {}
         }
         let last = page.after.unwrap_or(0);
         Self { tag, rows, left, last, words: String::new(), post: None, row: None, found: None }
@@ -92,6 +103,7 @@ impl Listing {
     pub fn pinned(&self) -> Pinned {
         match &self.rows {
             Rows::Threads(rows) => Pinned::own(rows.bytes()),
+            Rows::ThreadsWithNews(rows) | Rows::Unread(rows) => Pinned::own(rows.bytes()),
             Rows::Thread(thread, rows) => {
                 let (edits, bytes, own) = rows.weight();
                 Pinned { own, shared: Some(((*thread, edits), bytes)) }
@@ -109,6 +121,8 @@ impl Listing {
     pub fn is_copying(&self) -> bool {
         match &self.rows {
             Rows::Threads(rows) => rows.is_copying(),
+            Rows::ThreadsWithNews(rows) | Rows::Unread(rows) => rows.is_counting(),
+            Rows::Thread(_, rows) => rows.is_seeking(),
             Rows::Search(search) => search.is_searching(),
             _ => false,
         }
@@ -118,6 +132,8 @@ impl Listing {
     pub fn copy(&mut self) {
         match &mut self.rows {
             Rows::Threads(rows) => rows.copy_rows(COPY_SHARE),
+            Rows::ThreadsWithNews(rows) | Rows::Unread(rows) => rows.count_on(COPY_SHARE),
+            Rows::Thread(_, rows) => rows.seek(SEEK_SHARE),
             Rows::Search(search) => search.search_on(),
             _ => {}
         }
@@ -168,16 +184,17 @@ impl Listing {
         let (last, item) = match &mut self.rows {
             Rows::Threads(rows) => {
                 let row = self.row.insert(rows.next_row()?);
-                let item = Reply::ThreadItem {
-                    thread: row.id.0,
-                    title: &row.title,
-                    creator: name(row.creator),
-                    posts: row.posts,
-                    uploads: row.uploads,
-                    last_author: row.newest.map(|(_, author, _)| name(author)),
-                    last_at_ms: row.newest.map(|(_, _, at_ms)| at_ms),
-                };
-                (row.id.0, item)
+                (row.id.0, row_item(forum, row, None))
+            }
+            Rows::ThreadsWithNews(rows) => {
+                let (row, unread) = rows.next_row()?;
+                let row = self.row.insert(row);
+                (row.id.0, row_item(forum, row, Some(unread.count)))
+            }
+            Rows::Unread(rows) => {
+                let (row, Unread { count, newest }) = rows.next_row()?;
+                let (row, (_, author)) = (self.row.insert(row), newest?);
+                (row.id.0, Reply::UnreadItem { title: &row.title, count, last_author: name(author) })
             }
             Rows::Thread(_, rows) => thread_item(forum, rows.next_item()?),
             Rows::Users(rows) => {
@@ -217,6 +234,21 @@ impl Listing {
         };
         self.last = last;
         Some(item)
+    }
+}
+
+/// What a list of threads says of one.
+fn row_item<'a>(forum: &'a Forum, row: &'a ThreadRow, unread: Option<u32>) -> Reply<'a> {
+    let name = |account| forum.name_of(account).as_str();
+    Reply::ThreadItem {
+        thread: row.id.0,
+        title: &row.title,
+        creator: name(row.creator),
+        posts: row.posts,
+        uploads: row.uploads,
+        last_author: row.newest.map(|(_, author, _)| name(author)),
+        last_at_ms: row.newest.map(|(_, _, at_ms)| at_ms),
+        unread,
     }
 }
 

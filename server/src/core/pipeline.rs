@@ -17,6 +17,7 @@ use forum_common::wire::{LinkId, Tag};
 use log::{info, warn};
 use slab::Slab;
 
+use super::acks::Of;
 use super::limits::InFlight;
 use super::log_time::LogTime;
 use super::transfers::TransferKey;
@@ -43,8 +44,8 @@ pub(crate) enum Origin {
     Nobody,
     /// Nobody: an account that is imported.
     Import,
-    /// Nobody: messages that this user's client has.
-    Taken(AccountId),
+    /// Nobody: what a user's client says that it has, or that was read.
+    Acknowledged(Of),
     /// Nobody: files of removed threads are gone.
     Unlinked,
 }

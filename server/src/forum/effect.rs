@@ -43,6 +43,8 @@ pub enum Effect {
     MessageStored(AccountId),
     /// Messages that were taken are gone.
     MessagesTaken,
+    /// Threads are known to be read so far.
+    Marked,
     /// A user watches a thread more.
     Watched,
     /// A user watches a thread less.

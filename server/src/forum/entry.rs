@@ -7,7 +7,7 @@ use forum_common::limits::DIGEST_BYTES;
 use forum_common::names::{FileName, Text, Title, UserName};
 use serde::{Deserialize, Serialize};
 
-use super::{AccountId, ItemId, Keyed, MailNumber, Passing, RoomId, ThreadId};
+use super::{AccountId, ItemId, Keyed, MailNumber, Mark, Passing, RoomId, ThreadId};
 use crate::workers::files::FileId;
 use crate::workers::passwords::PasswordHash;
 
@@ -152,6 +152,11 @@ pub enum Change {
     Unwatch {
         /// Which thread.
         title: Title,
+    },
+    /// The actor has read threads so far, the least recently read first.
+    MarkRead {
+        /// How far.
+        marks: Vec<Mark>,
     },
 }
 

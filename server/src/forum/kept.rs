@@ -6,8 +6,8 @@ mod between;
 use forum_common::names::{Title, UserName};
 
 use super::{
-    AccountId, Accounts, Blocks, Change, Effect, Entry, ItemId, KeyedResult, Keys, Mailboxes, PostAction,
-    Refused, RoomId, Rooms, Sequence, ThreadId, Threads, TimedPost, Upload, Watches,
+    AccountId, Accounts, Blocks, Change, Effect, Entry, ItemId, KeyedResult, Keys, Mailboxes, Marks,
+    PostAction, Refused, RoomId, Rooms, Sequence, ThreadId, Threads, TimedPost, Upload, Watches,
 };
 use crate::planted::{Bug, planted};
 use crate::workers::files::FileId;
@@ -23,6 +23,8 @@ pub struct Kept {
     pub mail: Mailboxes,
     /// Who wants to hear nothing of whom.
     pub blocks: Blocks,
+    /// How far who has read which threads.
+    pub marks: Marks,
     /// Who is told of which threads.
     pub watches: Watches,
     /// What was posted to everybody.
@@ -78,7 +80,10 @@ impl Kept {
             }
             Change::Watch { title } => self.check_watch(title, actor, false),
             Change::Unwatch { title } => self.check_watch(title, actor, true),
-            Change::TakeMessages { .. } | Change::PostToBoard { .. } | Change::Unlinked { .. } => Ok(()),
+            Change::TakeMessages { .. }
+            | Change::MarkRead { .. }
+            | Change::PostToBoard { .. }
+            | Change::Unlinked { .. } => Ok(()),
             Change::SendMessage { to, .. } => self.check_message(*to, actor),
             Change::Block { user } => self.check_block(*user, actor, false),
             Change::Unblock { user } => self.check_block(*user, actor, true),

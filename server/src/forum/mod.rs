@@ -23,6 +23,7 @@ mod keys;
 mod linking;
 mod links;
 mod mail;
+mod marks;
 mod name_index;
 mod online;
 mod passing;
@@ -32,6 +33,7 @@ mod rooms;
 mod search;
 mod sequence;
 mod threads;
+mod unread;
 mod watches;
 
 use std::ops::Deref;
@@ -47,6 +49,7 @@ pub use links::{
     QUESTIONS_OF_A_PAIR_MAX, QUESTIONS_TO_A_USER_MAX, Stage, Token,
 };
 pub use mail::{Mail, MailNumber, Mailbox, Mailboxes};
+pub use marks::{MARKS_MAX, Mark, Marks};
 pub use online::{ListedUser, Online, OnlineListing, OnlineUser, SessionId};
 pub use passing::{LinkRequest, Passing, TakeOver};
 pub use record::{Record, Records, RestoreError, Restorer};
@@ -57,7 +60,8 @@ pub use sequence::{CHUNK_MEMBERS_MAX, Sequence};
 pub use threads::{
     Item, ItemId, Post, Thread, ThreadId, ThreadListing, ThreadRow, Threads, ThreadsListing, Upload,
 };
-pub use watches::{WATCHES_MAX, Watches};
+pub use unread::{Unread, UnreadListing};
+pub use watches::Watches;
 
 /// All that forumd remembers. What is kept reads as if it were the forum's own.
 #[derive(Debug, Default)]

@@ -145,6 +145,15 @@ pub enum Record {
         /// The answer.
         result: Result<Answer, Refused>,
     },
+    /// How far a user has read a thread, the least recently read first.
+    Mark {
+        /// Who.
+        account: UserName,
+        /// Which thread.
+        title: Title,
+        /// Up to this message or file, which may be deleted meanwhile.
+        up_to: ItemId,
+    },
     /// A thread that a user watches, in the order in which it began to.
     Watch {
         /// Who.

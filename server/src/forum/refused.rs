@@ -1,15 +1,14 @@
 //! Why the forum says no. A refusal can be part of the log, as the answer to a change with a key, so this is not
 //! simply the [`Rejection`] that is sent.
 
+use forum_common::limits::WATCHES_MAX;
 use forum_common::names::{FileName, Title, UserName};
 use forum_common::text::Rejection;
 use forum_common::text::rejections::{Deed, SelfDeed};
 use forum_common::wire::Limit;
 use serde::{Deserialize, Serialize};
 
-use super::{
-    Full, LINKS_OF_A_USER_MAX, Purpose, QUESTIONS_OF_A_PAIR_MAX, QUESTIONS_TO_A_USER_MAX, RoomId, WATCHES_MAX,
-};
+use super::{Full, LINKS_OF_A_USER_MAX, Purpose, QUESTIONS_OF_A_PAIR_MAX, QUESTIONS_TO_A_USER_MAX, RoomId};
 
 /// What only the author of a message may do with it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]

@@ -88,6 +88,15 @@ impl<T: Clone> Sequence<T> {
         chunk.members.get(index - chunk.start)
     }
 
+    /// Members from `index` on, as many as stand together; none if there are no more.
+    pub fn run_from(&self, index: usize) -> &[T] {
+        if index >= self.length {
+            return &[];
+        }
+        let chunk = &self.chunks[self.chunk_of(index)];
+        &chunk.members[index - chunk.start..]
+    }
+
     /// Appends a member.
     pub fn push(&mut self, member: T) {
         let chunks = Arc::make_mut(&mut self.chunks);

@@ -1,6 +1,7 @@
 //! The promises of the pure forum: rules, numbering, and that replaying gives an equal forum.
 
 mod keys;
+mod marks;
 mod passing;
 mod replay;
 mod threads;
@@ -136,6 +137,8 @@ fn any_change() -> impl Strategy<Value = (Option<u32>, Change)> {
         2 => (0..9u64).prop_map(|number| Change::TakeMessages { up_to: MailNumber(number) }),
         3 => (0..5u32).prop_map(|user| Change::Block { user: AccountId(user) }),
         1 => (0..5u32).prop_map(|user| Change::Unblock { user: AccountId(user) }),
+        4 => proptest::collection::vec((1..8u64, 0..30u64), 1..4).prop_map(|marks| Change::MarkRead {
+            marks: marks.into_iter().map(|(thread, id)| Mark { thread: ThreadId(thread), up_to: ItemId(id) }).collect() }),
         5 => title().prop_map(|title| Change::Watch { title }),
         2 => title().prop_map(|title| Change::Unwatch { title }),
         2 => "[a-z]{1,9}".prop_map(|raw| Change::PostToBoard { text: text(&raw) }),

@@ -100,6 +100,12 @@ impl Thread {
         post.max(upload)
     }
 
+    /// How many of its messages, and of its files, there are up to this item.
+    pub(super) fn after(&self, item: ItemId) -> (usize, usize) {
+        let posts = self.posts.partition_point(|post| post.id <= item);
+        (posts, self.uploads.partition_point(|upload| upload.item <= item))
+    }
+
     /// Its messages, of a thread that is removed: they are to be freed a few at a time.
     pub fn take_posts(&mut self) -> Sequence<Post> {
         self.post_bytes = 0;

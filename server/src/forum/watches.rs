@@ -3,10 +3,9 @@
 
 use std::sync::Arc;
 
-use super::{AccountId, ThreadId, Threads, Users};
+use forum_common::limits::WATCHES_MAX;
 
-/// Threads that a user watches at most. Part of the format: `apply` reads no option.
-pub const WATCHES_MAX: usize = 100;
+use super::{AccountId, ThreadId, Threads, Users};
 
 /// All watches. A user who watches nothing, and a thread that nobody watches, take no memory.
 #[derive(Debug, Clone, Default)]
@@ -28,6 +27,11 @@ impl Watches {
     pub fn is_full(&self, user: AccountId, threads: &Threads) -> bool {
         let watched = self.by_user.get(&user).into_iter().flat_map(|watched| watched.iter());
         watched.filter(|thread| threads.get(**thread).is_some()).count() >= WATCHES_MAX
+    }
+
+    /// What a user watches, in the order in which it began to; some of it may be removed.
+    pub fn by(&self, user: AccountId) -> &[ThreadId] {
+        self.by_user.get(&user).map_or(&[], |watched| watched.as_slice())
     }
 
     /// Whether nobody watches anything.

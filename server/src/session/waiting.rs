@@ -8,7 +8,7 @@
 //! | [`Wait::PasswordCheck`] | the password of a `passwd` or an SHT is checked | `take_check` |
 //! | [`Wait::OwnEntries`] | what it has asked for is in flight, or as much of it as may be | `answer`, with each entry |
 //! | [`Wait::Room`] | all entries in flight are as much as may be | `wake_for_room`, when entries have come back |
-//! | [`Wait::Acknowledgements`] | what an earlier session has taken is in flight: the waiting messages come after it | `taken_is_decided` |
+//! | [`Wait::Acknowledgements`] | what an earlier session has taken is in flight: the waiting messages come after it; or what was read, and a list of what is new | `wake_after_acknowledgement` |
 //! | [`Wait::Transfers`] | uploads have come whole, or downloads have credit, and nothing more may be asked for | `transfer_ended` |
 //! | [`Wait::Listing`] | lists under way pin as much as they may, or others wait for that too | `end_listing`, once it is its turn |
 //! | [`Wait::Rows`] | the rows of its list of threads are copied, a share a turn | `advance`, each turn |
@@ -86,9 +86,8 @@ impl<J: Journal> Core<J> {
     pub(crate) fn still_waits(&self, id: ConnectionId, wait: Wait) -> bool {
         match wait {
             Wait::Output => self.sessions.get(id).is_some() && !self.is_output_short(id),
-            Wait::Authentication | Wait::PasswordCheck | Wait::Acknowledgements | Wait::Rows => {
-                self.busy(id) == Some(wait)
-            }
+            Wait::Authentication | Wait::PasswordCheck | Wait::Rows => self.busy(id) == Some(wait),
+            Wait::Acknowledgements => self.busy(id) == Some(wait) || self.is_marking(id),
             Wait::Listing => self.listings.is_waiting(id),
             Wait::OwnEntries => self.unapplied(id).is_some_and(|own| own.entries > 0),
             Wait::Room => !self.pipeline.is_empty(),

@@ -82,6 +82,37 @@ pub(super) fn search(program: Option<&str>) {
     show("1,000,000 posts", runs);
 }
 
+/// Threads in which something is new, and messages in each.
+const THREADS: usize = 1_000;
+const POSTS_EACH: usize = 10;
+
+/// A user asks what is new in 1,000 threads: what does that cost the server, and how long does another's ping take then?
+pub(super) fn unread(program: Option<&str>) {
+    println!("| | server's CPU, µs an answer | another's ping, median µs | its 99 % | the longest |");
+    let runs = array::from_fn::<_, RUNS, _>(|_| {
+        let server = forumd(program, &["--durability", "none"], &[]).start();
+        let (mut yoda, mut reader, mut other) =
+            (server.user("yoda"), server.user("reader"), server.user("other"));
+        for number in 0..THREADS {
+            let title = format!("t{number}");
+            yoda.done(&Request::CreateThread { title: &title, key: None });
+            post(&mut yoda, &title, POSTS_EACH, 100, POSTS_EACH);
+            reader.send(&Request::MarkRead { title: &title, up_to: (number * POSTS_EACH + 5) as u64 });
+        }
+        let unread = Request::ListUnread { after: None, at_most: None };
+        assert_eq!(reader.list(&unread).len(), THREADS);
+        let (before, mut pings) = (cpu_seconds(server.pid()), Vec::new());
+        for _ in 0..200 {
+            let tag = reader.send(&unread);
+            pings.push(micros(|| other.ping()));
+            assert_eq!(reader.items(tag).len(), THREADS);
+        }
+        let used = (cpu_seconds(server.pid()) - before) * 1e6 / 200.0;
+        [used, quantile(&pings, 50), quantile(&pings, 99), quantile(&pings, 100)]
+    });
+    show("1,000 threads with news", runs);
+}
+
 /// Log-ins whose cost is taken.
 const LOG_INS: usize = 1_000;
 

@@ -36,9 +36,10 @@ fn main() {
         "in-flight" => beside::in_flight(program),
         "removal" => beside::removal(program),
         "search" => beside::search(program),
+        "unread" => beside::unread(program),
         "log-ins" => beside::log_ins(program),
         _ => panic!(
-            "usage: measure commits|pipelined-reads|files|in-flight|removal|search|log-ins [--server PATH]"
+            "usage: measure commits|pipelined-reads|files|in-flight|removal|search|unread|log-ins [--server PATH]"
         ),
     }
 }

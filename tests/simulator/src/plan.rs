@@ -21,6 +21,8 @@ pub(crate) enum Deed {
     Unblock,
     Watch,
     Unwatch,
+    MarkRead,
+    Unread,
     Board,
     CreateRoom,
     RoomPost,
@@ -36,7 +38,7 @@ pub(crate) enum Deed {
 }
 
 /// All deeds.
-pub(crate) const DEEDS: [Deed; 25] = [
+pub(crate) const DEEDS: [Deed; 27] = [
     Deed::CreateThread,
     Deed::Post,
     Deed::Delete,
@@ -50,6 +52,8 @@ pub(crate) const DEEDS: [Deed; 25] = [
     Deed::Unblock,
     Deed::Watch,
     Deed::Unwatch,
+    Deed::MarkRead,
+    Deed::Unread,
     Deed::Board,
     Deed::CreateRoom,
     Deed::RoomPost,
@@ -66,7 +70,7 @@ pub(crate) const DEEDS: [Deed; 25] = [
 
 /// How often each is done, unless the seed says otherwise.
 const USUAL: [u32; DEEDS.len()] =
-    [6, 16, 4, 5, 2, 3, 6, 9, 5, 3, 2, 4, 1, 6, 3, 4, 4, 4, 4, 4, 3, 1, 3, 1, 3];
+    [6, 16, 4, 5, 2, 3, 6, 9, 5, 3, 2, 4, 1, 5, 4, 6, 3, 4, 4, 4, 4, 4, 3, 1, 3, 1, 3];
 
 /// Faults, each so many times in a thousand steps of a client or looks at the machine.
 #[derive(Debug, Clone, Default)]

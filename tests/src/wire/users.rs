@@ -86,7 +86,7 @@ impl Wire {
 
     /// All titles.
     pub fn titles(&mut self) -> Vec<String> {
-        self.lines(&Request::ListThreads { after: None, at_most: None })
+        self.lines(&Request::ListThreads { after: None, at_most: None, unread: None })
     }
 
     /// Sends a message that must be taken, to which the server has nothing to say.

@@ -135,7 +135,7 @@ fn what_somebody_said_privately_comes_before_the_word_that_they_have_logged_out(
 fn a_yes_in_a_pipe_overtakes_the_command_that_holds_the_line_but_no_other_line() {
     let mut world = World::logged_in(false);
     world.types("LST\ny\n");
-    world.hears("ListThreads { after: None, at_most: None }");
+    world.hears("ListThreads { after: None, at_most: None, unread: None }");
     assert!(world.peer.is_empty(), "no question is open");
     world.give(Event::Peers(State { questions: 1, ..State::default() }));
     assert_eq!(world.peer, [PeerAction::Answer { yes: true }]);

@@ -169,17 +169,18 @@ pub static COMMANDS: &[Row] = &[
         ask(Request::EditPost { title: w[0], number: number(w[1]), text: w[2], id: None, key: None })
     }),
     Row::new("LST", "", words(0), "list the threads", &[kinds::ListThreads], |_, _| {
-        ask(Request::ListThreads { after: None, at_most: None })
+        ask(Request::ListThreads { after: None, at_most: None, unread: None })
     }),
-    Row::new("RDT", "title [from[-to]]", Takes::Words { min: 1, max: 2 }, "read a thread, or some messages of it; the last twenty: RDT title -20", &[kinds::ReadThread], |w, _| {
+    Row::new("RDT", "title [from[-to]]", Takes::Words { min: 1, max: 2 }, "read a thread, or some messages of it; what is new: RDT title new; the last twenty: RDT title -20", &[kinds::ReadThread], |w, _| {
         let last = w.get(1).and_then(|word| last(word));
+        let unread = w.get(1).filter(|word| **word == "new").map(|_| true);
         ask(Request::ReadThread {
             title: w[0],
-            range: w.get(1).filter(|_| last.is_none()).map(|word| range(word)),
+            range: w.get(1).filter(|_| last.is_none() && unread.is_none()).map(|word| range(word)),
             after: None,
             at_most: None,
             last,
-            unread: None,
+            unread,
         })
     }),
     Row::new("UPD", "title file", words(2), "upload a file to a thread", &[kinds::Upload], |w, _| {
@@ -191,6 +192,9 @@ pub static COMMANDS: &[Row] = &[
     Row::new("search", "words [in title]", then_text(0), "list the newest messages that contain all these words", &[kinds::Search], |w, _| {
         let (words, title) = words_and_title(w[0]);
         ask(Request::Search { words, title, after: None, at_most: None })
+    }),
+    Row::new("unread", "", words(0), "list the threads in which something is new to you", &[kinds::ListUnread], |_, _| {
+        ask(Request::ListUnread { after: None, at_most: None })
     }),
     Row::new("watch", "title", words(1), "be told of new messages in a thread, now and after restarts", &[kinds::Watch], |w, _| {
         ask(Request::Watch { title: w[0], key: None })

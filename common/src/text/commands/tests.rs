@@ -37,7 +37,7 @@ fn every_word_becomes_its_command() {
         asked("EDT 3331 7 new"),
         Request::EditPost { title: "3331", number: 7, text: "new", id: None, key: None }
     );
-    assert_eq!(asked("LST"), Request::ListThreads { after: None, at_most: None });
+    assert_eq!(asked("LST"), Request::ListThreads { after: None, at_most: None, unread: None });
     assert_eq!(asked("RDT 3331"), read("3331", None));
     assert_eq!(parse("UPD 3331 a/b.exe").unwrap(), Some(Command::Upload { title: "3331", path: "a/b.exe" }));
     assert_eq!(parse("DWN 3331 b.exe").unwrap(), Some(Command::Download { title: "3331", file: "b.exe" }));
@@ -186,7 +186,7 @@ fn a_line_without_a_word_asks_for_nothing() {
 fn spaces_around_words_do_not_matter() {
     assert_eq!(asked("  CRT   a  "), Request::CreateThread { title: "a", key: None });
     assert_eq!(asked(" DLT  a   3 "), Request::DeletePost { title: "a", number: 3, id: None, key: None });
-    assert_eq!(asked("LST  "), Request::ListThreads { after: None, at_most: None });
+    assert_eq!(asked("LST  "), Request::ListThreads { after: None, at_most: None, unread: None });
 }
 
 #[test]

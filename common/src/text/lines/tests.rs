@@ -20,7 +20,7 @@ fn lines(request: &Request<'_>, items: &[Reply<'_>]) -> Vec<String> {
     lines
 }
 
-const THREADS: Request<'_> = Request::ListThreads { after: None, at_most: None };
+const THREADS: Request<'_> = Request::ListThreads { after: None, at_most: None, unread: None };
 const WHO_ELSE: Request<'_> = Request::WhoElse { after: None, at_most: None };
 const WHO_ELSE_SINCE: Request<'_> = Request::WhoElseSince { seconds: 5, after: None, at_most: None };
 const ACTIVE: Request<'_> = Request::ListActive { after: None, at_most: None };
@@ -39,6 +39,7 @@ fn thread(title: &str) -> Reply<'_> {
         uploads: 0,
         last_author: None,
         last_at_ms: None,
+        unread: None,
     }
 }
 

@@ -57,6 +57,12 @@ impl Kept {
                 self.mail.take(actor, *up_to);
                 Effect::MessagesTaken
             }
+            Change::MarkRead { marks } => {
+                for mark in marks {
+                    self.marks.set(actor, *mark, &self.threads);
+                }
+                Effect::Marked
+            }
             Change::Block { user } => {
                 self.blocks.add(actor, *user);
                 Effect::Blocked(*user)

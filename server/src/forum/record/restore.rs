@@ -6,8 +6,8 @@ use forum_common::names::{FileName, Title, UserName};
 
 use super::Record;
 use crate::forum::{
-    AccountId, Forum, ItemId, Kept, Key, Keyed, KeyedResult, Mail, Post, RoomId, Thread, ThreadId, TimedPost,
-    Upload,
+    AccountId, Forum, ItemId, Kept, Key, Keyed, KeyedResult, MARKS_MAX, Mail, Mark, Post, RoomId, Thread,
+    ThreadId, TimedPost, Upload,
 };
 use crate::workers::passwords::PasswordHash;
 
@@ -32,6 +32,8 @@ pub enum RestoreError {
     DoubleKey(Key),
     /// A title that no thread before has.
     UnknownThread(Title),
+    /// A thread of which one account has two marks, or one more than it can have.
+    DoubleMark(Title),
     /// A thread that one account watches twice, or one more than it can watch.
     DoubleWatch(Title),
 }
@@ -46,6 +48,7 @@ impl fmt::Display for RestoreError {
             Self::DoubleRoom => f.write_str("two rooms have the same users"),
             Self::ItemOutOfOrder(id) => write!(f, "item {} comes twice or out of order", id.0),
             Self::UnknownThread(title) => write!(f, "no thread is named {title}"),
+            Self::DoubleMark(title) => write!(f, "thread {title} is marked twice, or too many are"),
             Self::DoubleWatch(title) => write!(f, "thread {title} is watched twice, or too many are"),
             Self::DoubleKey(key) => write!(f, "key {key} comes twice"),
             Self::DoubleFile(file) => write!(f, "two files of a thread are named {file}"),
@@ -118,6 +121,7 @@ impl Restorer {
             Record::Result { account, key, content, result } => {
                 self.add_result(&account, KeyedResult { keyed: Keyed { key, content }, result })?;
             }
+            Record::Mark { account, title, up_to } => self.add_mark(&account, title, up_to)?,
             Record::Watch { account, title } => self.add_watch(&account, &title)?,
         }
         Ok(())
@@ -160,6 +164,19 @@ impl Restorer {
             return Err(RestoreError::DoubleKey(result.keyed.key));
         }
         self.forum.keys.keep(account, result);
+        Ok(())
+    }
+
+    fn add_mark(&mut self, account: &UserName, title: Title, up_to: ItemId) -> Result<(), RestoreError> {
+        let account = self.account(account)?;
+        let Some(thread) = self.forum.threads.find(&title) else {
+            return Err(RestoreError::UnknownThread(title));
+        };
+        let marks = &mut self.forum.marks;
+        if marks.of(account, thread).is_some() || marks.all_of(account).len() >= MARKS_MAX {
+            return Err(RestoreError::DoubleMark(title));
+        }
+        marks.restore(account, Mark { thread, up_to });
         Ok(())
     }
 

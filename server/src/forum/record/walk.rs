@@ -41,6 +41,8 @@ enum Stage {
     RemovedFile(Option<FileId>),
     /// The results to come: the first account's from this one on, after so many of them.
     Result(AccountId, usize),
+    /// The marks to come: the first account's from this one on, after so many of them.
+    Mark(AccountId, usize),
     /// The watched threads to come: the first account's from this one on, after so many of them.
     Watch(AccountId, usize),
     Done,
@@ -65,6 +67,7 @@ impl Iterator for Records {
                 Stage::RoomPost(id, index) => self.room_post(id, index),
                 Stage::RemovedFile(after) => self.removed_file(after),
                 Stage::Result(account, index) => self.result(account, index),
+                Stage::Mark(account, index) => self.mark(account, index),
                 Stage::Watch(account, index) => self.watch(account, index),
                 Stage::Done => return None,
             };
@@ -212,7 +215,7 @@ impl Records {
     }
 
     fn result(&self, from: AccountId, index: usize) -> Step {
-        let over = (None, Stage::Watch(AccountId(0), 0));
+        let over = (None, Stage::Mark(AccountId(0), 0));
         let Some((account, results)) = self.forum.keys.from(from) else { return over };
         if planted(Bug::SnapshotForgetsKeys) {
             return over;
@@ -226,6 +229,19 @@ impl Records {
             }
             None => (None, Stage::Result(AccountId(account.0 + 1), 0)),
         }
+    }
+
+    fn mark(&self, from: AccountId, index: usize) -> Step {
+        let Some((account, marks)) = self.forum.marks.from(from) else {
+            return (None, Stage::Watch(AccountId(0), 0));
+        };
+        let index = if account == from { index } else { 0 };
+        let Some(mark) = marks.get(index) else { return (None, Stage::Mark(AccountId(account.0 + 1), 0)) };
+        let record = self.forum.threads.get(mark.thread).map(|thread| {
+            let (title, up_to) = (thread.title().clone(), mark.up_to);
+            Record::Mark { account: self.name(account), title, up_to }
+        });
+        (record, Stage::Mark(account, index + 1))
     }
 
     fn watch(&self, from: AccountId, index: usize) -> Step {

@@ -1,5 +1,7 @@
 //! Which threads users watch: how many, and that a title that is back is another thread.
 
+use forum_common::limits::WATCHES_MAX;
+
 use super::*;
 
 fn watch(table: &mut Table, user: u32, raw: &str) -> Result<Effect, Refused> {

@@ -22,6 +22,7 @@ impl Thread {
                 post_end: length,
                 upload: 0,
                 tail: true,
+                skip_own_of: None,
             });
         };
         if from == 0 || from > length || to < from {
@@ -30,7 +31,14 @@ impl Thread {
         // A file "between" stands after the first message and before the last.
         let upload = self.uploads.partition_point(|upload| upload.after < from);
         let post_end = to.min(length);
-        Ok(ThreadListing { thread: self.clone(), post: from - 1, post_end, upload, tail: false })
+        Ok(ThreadListing {
+            thread: self.clone(),
+            post: from - 1,
+            post_end,
+            upload,
+            tail: false,
+            skip_own_of: None,
+        })
     }
 
     /// The last `count` messages with the files among and after them; of a thread that has no more, everything.
@@ -39,7 +47,14 @@ impl Thread {
         let post = post_end.saturating_sub(count);
         let is_before = |upload: &Upload| post > 0 && upload.after <= post;
         let upload = self.uploads.partition_point(is_before);
-        ThreadListing { thread: self.clone(), post, post_end, upload, tail: true }
+        ThreadListing { thread: self.clone(), post, post_end, upload, tail: true, skip_own_of: None }
+    }
+
+    /// What comes after `mark`, from the first on that `reader` has not put there.
+    pub fn list_new(&self, reader: AccountId, mark: ItemId) -> ThreadListing {
+        let (post, upload) = self.after(mark);
+        let (post, post_end, skip_own_of) = (post as u32, self.posts.len() as u32, Some(reader));
+        ThreadListing { thread: self.clone(), post, post_end, upload, tail: true, skip_own_of }
     }
 }
 
@@ -75,6 +90,8 @@ pub struct ThreadListing {
     upload: usize,
     /// Whether files after the last message belong to it.
     tail: bool,
+    /// What this user has put there is left out up to the first that another has.
+    skip_own_of: Option<AccountId>,
 }
 
 impl ThreadListing {
@@ -90,10 +107,33 @@ impl ThreadListing {
         (posts.rewrites(), self.thread.bytes(), posts.unshared_bytes())
     }
 
+    /// Whether the first item is still to be looked for.
+    pub fn is_seeking(&self) -> bool {
+        self.skip_own_of.is_some()
+    }
+
+    /// Looks at most at so many items for the first.
+    pub fn seek(&mut self, share: usize) {
+        for _ in 0..share {
+            let (before, reader) = ((self.post, self.upload), self.skip_own_of);
+            let author = match self.next_item() {
+                Some(Item::Post(_, post)) => Some(post.author),
+                Some(Item::Upload(upload)) => Some(upload.author),
+                None => None,
+            };
+            if author.is_none() || author != reader {
+                (self.post, self.upload) = before;
+                self.skip_own_of = None;
+                return;
+            }
+        }
+    }
+
     /// Leaves out all items up to this id.
     pub fn skip_past(&mut self, id: u64) {
-        let posts = self.thread.posts.partition_point(|post| post.id.0 <= id);
-        let uploads = self.thread.uploads.partition_point(|upload| upload.item.0 <= id);
+        // A page before this one has begun with the first.
+        self.skip_own_of = None;
+        let (posts, uploads) = self.thread.after(ItemId(id));
         self.post = self.post.max(posts as u32);
         self.upload = self.upload.max(uploads);
     }
@@ -134,7 +174,7 @@ pub struct ThreadRow {
 }
 
 impl ThreadRow {
-    fn of(id: ThreadId, thread: &Thread) -> Self {
+    pub(in crate::forum) fn of(id: ThreadId, thread: &Thread) -> Self {
         Self {
             id,
             title: thread.title.clone(),

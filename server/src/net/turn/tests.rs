@@ -14,6 +14,7 @@ mod listings;
 mod lockout;
 mod login;
 mod mailbox;
+mod marks;
 mod passing;
 mod plaintext;
 mod presence;

@@ -58,6 +58,7 @@ impl Client {
         let mut request = request.clone();
         match &mut request {
             OwnedRequest::ListThreads { after, .. }
+            | OwnedRequest::ListUnread { after, .. }
             | OwnedRequest::ReadThread { after, .. }
             | OwnedRequest::WhoElse { after, .. }
             | OwnedRequest::WhoElseSince { after, .. }

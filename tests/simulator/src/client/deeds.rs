@@ -24,6 +24,7 @@ impl Client {
             match DEEDS[self.rng.weighted(&stage.plan.weights)] {
                 Deed::Leave => return self.leave(stage),
                 Deed::Upload => self.begin_upload(stage),
+                Deed::MarkRead => self.mark_read(stage),
                 Deed::Link => self.ask_for_link(stage),
                 deed => {
                     let state = stage.oracle.borrow().state().clone();
@@ -66,6 +67,25 @@ impl Client {
             connection.phase = Phase::Leaving;
         }
         self.ask(stage, &OwnedRequest::LogOut, Asked::Member(OwnedRequest::LogOut));
+    }
+
+    /// Says that a thread was read, mostly up to one of its items.
+    fn mark_read(&mut self, stage: &mut Stage) {
+        let title = self.title();
+        let state = stage.oracle.borrow().state().clone();
+        let ids: Vec<u64> = state
+            .thread(&title)
+            .into_iter()
+            .flat_map(|(_, thread)| thread.items.iter().map(|item| item.id))
+            .collect();
+        let up_to = match ids.is_empty() || self.rng.chance(100) {
+            true => self.rng.below(u64::MAX),
+            false => *self.rng.pick(&ids),
+        };
+        let Some(socket) = self.socket() else { return };
+        stage.oracle.borrow_mut().marks(socket, &title, up_to);
+        stage.say(|| format!("{socket} has read {title} up to {up_to}"));
+        self.tell(&OwnedRequest::MarkRead { title, up_to });
     }
 
     fn request(&mut self, stage: &mut Stage, deed: Deed, state: &State, user: User) -> Option<OwnedRequest> {
@@ -111,7 +131,15 @@ impl Client {
         let after = None;
         let later_than_ms = self.rng.chance(300).then(|| state.at_ms.saturating_sub(self.rng.below(20_000)));
         match deed {
-            Deed::List => OwnedRequest::ListThreads { after, at_most },
+            Deed::List => {
+                let unread = self.rng.chance(300).then_some(true);
+                OwnedRequest::ListThreads { after, at_most, unread }
+            }
+            Deed::Unread if self.rng.chance(500) => OwnedRequest::ListUnread { after, at_most },
+            Deed::Unread => {
+                let (title, unread) = (self.title(), Some(true));
+                OwnedRequest::ReadThread { title, range: None, after, at_most, last: None, unread }
+            }
             Deed::Read => {
                 let range = self.rng.chance(300).then(|| {
                     let first = self.rng.below(6) as u32;

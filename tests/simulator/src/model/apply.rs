@@ -103,6 +103,7 @@ impl State {
                 Rc::make_mut(&mut self.removed).extend(files);
                 Rc::make_mut(&mut self.threads).remove(&id);
                 Rc::make_mut(&mut self.watches).retain(|(_, watched)| *watched != id);
+                Rc::make_mut(&mut self.marks).retain(|(_, read, _)| *read != id);
                 done
             }
             Change::Watch { title } => {
@@ -148,6 +149,10 @@ impl State {
                 }
                 done
             }
+            Change::MarkRead { marks } => {
+                marks.iter().for_each(|mark| self.mark(actor, mark.thread.0, mark.up_to.0));
+                done
+            }
             Change::Block { user } => {
                 Rc::make_mut(&mut self.blocks).insert((actor, user.0));
                 done
@@ -174,6 +179,15 @@ impl State {
             }
             _ => Err(No::plain(Refusal::InvalidName)),
         }
+    }
+
+    fn mark(&mut self, user: User, thread: u64, up_to: u64) {
+        let items = self.threads.get(&thread).map_or(&[][..], |thread| &thread.items);
+        let Some(newest) = items.iter().map(|item| item.id).max() else { return };
+        let up_to = up_to.min(newest).max(self.mark_of(user, thread));
+        let marks = Rc::make_mut(&mut self.marks);
+        marks.retain(|(by, read, _)| (*by, *read) != (user, thread));
+        marks.push((user, thread, up_to));
     }
 
     fn apply_passing(&mut self, entry: &Entry, passing: &Passing) -> Outcome {

@@ -53,6 +53,7 @@ impl State {
             Change::Unwatch { title } => self.check_watch(actor, title, true),
             Change::SetPassword { .. }
             | Change::TakeMessages { .. }
+            | Change::MarkRead { .. }
             | Change::PostToBoard { .. }
             | Change::Unlinked { .. }
             | Change::Passing(_) => Ok(()),

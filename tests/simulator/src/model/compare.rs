@@ -50,6 +50,10 @@ fn compare_kept(forum: &Kept, state: &State) -> Result<(), String> {
         let blocked: Vec<u32> = forum.blocks.by(id).iter().map(|other| other.0).collect();
         let expected = state.blocks.iter().filter(|(by, _)| *by == user).map(|(_, other)| *other).collect();
         same("blocks", &blocked, &expected)?;
+        let marks = forum.marks.all_of(id).iter().filter(|mark| forum.threads.get(mark.thread).is_some());
+        let marks: Vec<_> = marks.map(|mark| (user, mark.thread.0, mark.up_to.0)).collect();
+        let expected = state.marks.iter().filter(|(by, ..)| *by == user).copied().collect();
+        same("marks", &marks, &expected)?;
         for thread in state.threads.keys() {
             let is_watched = forum.watches.has(id, ThreadId(*thread));
             same("a watch", &is_watched, &state.watches.contains(&(user, *thread)))?;

@@ -1,5 +1,7 @@
 //! What lists show.
 
+use std::rc::Rc;
+
 use forum_common::wire::{OwnedReply, Refusal, Request};
 
 use super::{Item, No, State, Thread, User, What, Wish};
@@ -40,8 +42,16 @@ impl State {
     /// All that a list would show.
     fn rows(&self, user: User, wish: &Wish<'_>) -> Result<Vec<Row>, No> {
         Ok(match *wish {
-            Request::ListThreads { .. } => {
-                self.threads.iter().map(|(id, thread)| (*id, self.thread_item(*id, thread))).collect()
+            Request::ListThreads { unread, .. } => {
+                let reader = unread.filter(|unread| *unread).map(|_| user);
+                let item = |(id, thread): (&u64, &Rc<Thread>)| (*id, self.thread_item(*id, thread, reader));
+                self.threads.iter().map(item).collect()
+            }
+            Request::ListUnread { .. } => self.threads_with_news(user),
+            Request::ReadThread { title, range: None, unread: Some(true), .. } => {
+                let rows = self.thread_rows(title, None)?;
+                let first = self.news(user, title).first().map_or(u64::MAX, |item| item.id);
+                rows.into_iter().filter(|(id, _)| *id >= first).collect()
             }
             Request::ReadThread { title, range, .. } => self.thread_rows(title, range)?,
             Request::WhoElse { .. } => self.users(user, None),
@@ -57,7 +67,30 @@ impl State {
         })
     }
 
-    fn thread_item(&self, id: u64, thread: &Thread) -> OwnedReply {
+    /// Up to which item a user has read a thread.
+    pub(super) fn mark_of(&self, user: User, thread: u64) -> u64 {
+        let mark = self.marks.iter().find(|(by, read, _)| (*by, *read) == (user, thread));
+        mark.map_or(0, |(_, _, up_to)| *up_to)
+    }
+
+    /// What others have put into a thread since a user has read it.
+    fn news(&self, user: User, title: &str) -> Vec<&Item> {
+        let Some((id, thread)) = self.thread(title) else { return Vec::new() };
+        let mark = self.mark_of(user, id);
+        thread.items.iter().filter(|item| item.id > mark && item.author != user).collect()
+    }
+
+    fn threads_with_news(&self, user: User) -> Vec<Row> {
+        let row = |(id, thread): (&u64, &Rc<Thread>)| {
+            let news = self.news(user, &thread.title);
+            let last_author = self.name(news.last()?.author).to_string();
+            let (title, count) = (thread.title.to_string(), news.len() as u32);
+            Some((*id, OwnedReply::UnreadItem { title, count, last_author }))
+        };
+        self.threads.iter().filter_map(row).collect()
+    }
+
+    fn thread_item(&self, id: u64, thread: &Thread, reader: Option<User>) -> OwnedReply {
         let last = thread.items.iter().max_by_key(|item| item.id);
         OwnedReply::ThreadItem {
             thread: id,
@@ -67,6 +100,7 @@ impl State {
             uploads: (thread.items.len() - thread.posts().count()) as u32,
             last_author: last.map(|item| self.name(item.author).to_string()),
             last_at_ms: last.map(|item| item.at_ms),
+            unread: reader.map(|reader| self.news(reader, &thread.title).len() as u32),
         }
     }
 

@@ -36,6 +36,9 @@ pub(crate) struct State {
     pub(crate) mail: Rc<BTreeMap<User, Rc<Mailbox>>>,
     /// Who has blocked whom.
     pub(crate) blocks: Rc<BTreeSet<(User, User)>>,
+    /// Up to which item users have read which threads, by id; the least recently read first. There are never so many
+    /// that one has to make room.
+    pub(crate) marks: Rc<Vec<(User, u64, u64)>>,
     /// Who watches which threads, by id, in the order in which that began.
     pub(crate) watches: Rc<Vec<(User, u64)>>,
     pub(crate) board: Rc<Vec<Rc<Said>>>,

@@ -138,6 +138,7 @@ impl State {
         Rc::ptr_eq(&self.threads, &other.threads)
             && Rc::ptr_eq(&self.accounts, &other.accounts)
             && Rc::ptr_eq(&self.blocks, &other.blocks)
+            && Rc::ptr_eq(&self.marks, &other.marks)
             && Rc::ptr_eq(&self.watches, &other.watches)
             && Rc::ptr_eq(&self.board, &other.board)
             && Rc::ptr_eq(&self.rooms, &other.rooms)

@@ -99,6 +99,15 @@ impl Oracle {
                 let acked = entry.actor.and_then(|actor| self.acked.get(&actor.0)).copied().unwrap_or(0);
                 self.expect(up_to.0 <= acked, || format!("{acked} were acknowledged, and {entry:?}"));
             }
+            Change::MarkRead { marks } => {
+                for mark in marks {
+                    let (state, user) = (self.state(), entry.actor.map_or(User::MAX, |actor| actor.0));
+                    // Of a thread that was removed meanwhile nobody knows the title.
+                    let title = state.threads.get(&mark.thread.0).map(|thread| thread.title.to_string());
+                    let is_said = title.is_none_or(|title| self.read.contains(&(user, title, mark.up_to.0)));
+                    self.expect(is_said, || format!("nobody has read that: {entry:?}"));
+                }
+            }
             Change::Unlinked { files } => {
                 let known = files.iter().all(|file| self.state().removed.contains(file));
                 self.expect(known, || format!("a file is unlinked that no thread had: {entry:?}"));

@@ -67,7 +67,8 @@ impl Oracle {
             Err(error) => return self.fail(format!("an entry can't be read: {error}")),
         };
         self.applied.push(bytes.to_vec());
-        let is_own = entry.actor.is_none() || matches!(entry.change, Change::TakeMessages { .. });
+        let is_own = entry.actor.is_none()
+            || matches!(entry.change, Change::TakeMessages { .. } | Change::MarkRead { .. });
         if is_own && !matches!(entry.change, Change::SetPassword { .. }) {
             self.check_own(&entry);
         } else {

@@ -9,7 +9,7 @@ mod entries;
 mod log;
 mod notices;
 
-use std::collections::{BTreeMap, HashMap, VecDeque};
+use std::collections::{BTreeMap, HashMap, HashSet, VecDeque};
 use std::rc::Rc;
 
 use forum_common::wire::{LinkId, OwnedNotice, OwnedRequest, Tag};
@@ -44,6 +44,8 @@ pub(crate) struct Oracle {
     messages: HashMap<(User, u64), Rc<Said>>,
     /// The newest message of each user that a client has acknowledged.
     acked: HashMap<User, u64>,
+    /// All that clients have said to be read: who, the title, up to which item.
+    read: HashSet<(User, String, u64)>,
     /// Up to here a client has acknowledged and then left in order: none of these may come again.
     taken: HashMap<User, u64>,
     /// Texts that were said over links through the server, and were not heard yet.
@@ -166,6 +168,12 @@ impl Oracle {
             let newest = self.acked.entry(user).or_default();
             *newest = (*newest).max(up_to);
         }
+    }
+
+    /// A client says that its user has read a thread.
+    pub(crate) fn marks(&mut self, socket: usize, title: &str, up_to: u64) {
+        let user = self.conns[socket].user;
+        self.read.extend(user.map(|user| (user, title.to_owned(), up_to)));
     }
 
     /// A connection has ended in order after all that was sent on it was taken: what was acknowledged there is gone.

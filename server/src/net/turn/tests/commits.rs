@@ -61,7 +61,7 @@ fn a_read_never_waits_for_somebody_elses_write() {
     stage.server.core.pipeline.journal_mut().hold();
     stage.ask(&mut yoda, 4, &Request::CreateThread { title: "t", key: None });
     assert_eq!(
-        stage.ask(&mut hans, 4, &Request::ListThreads { after: None, at_most: None }),
+        stage.ask(&mut hans, 4, &Request::ListThreads { after: None, at_most: None, unread: None }),
         ["4 EndOfList"]
     );
 }

@@ -3,7 +3,7 @@
 use super::*;
 
 const POST: Request<'_> = Request::Post { title: "t", text: "x", key: None };
-const LIST: Request<'_> = Request::ListThreads { after: None, at_most: None };
+const LIST: Request<'_> = Request::ListThreads { after: None, at_most: None, unread: None };
 
 /// The closing word after a FIN.
 const END_OF_INPUT: &str = "Closing { code: EndOfInput, text: \"Goodbye\" }";

@@ -47,7 +47,7 @@ fn a_broken_protocol_ends_one_connection_and_says_why() {
     let hello = [0, 0, 0, 10, 0x01, 0, 0, 0, 1, 0, 3, 0, 0, 0];
     assert!(reason(&hello, &mut stage, "e").contains("Wrong phase"));
     assert_eq!(
-        stage.ask(&mut good, 4, &Request::ListThreads { after: None, at_most: None }),
+        stage.ask(&mut good, 4, &Request::ListThreads { after: None, at_most: None, unread: None }),
         ["4 EndOfList"]
     );
 }

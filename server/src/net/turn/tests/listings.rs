@@ -124,7 +124,7 @@ fn a_list_of_many_threads_is_copied_over_several_turns_and_shows_one_instant() {
     assert_eq!(yoda.answers().len(), titles.len());
     let mut hans = stage.sign_up("hans");
     hans.link.borrow_mut().room = 0;
-    hans.send(5, &Request::ListThreads { after: None, at_most: None });
+    hans.send(5, &Request::ListThreads { after: None, at_most: None, unread: None });
     stage.nudge(&hans);
     stage.server.turn(true);
     let is_copying = |stage: &Stage| stage.server.core.busy(hans.id) == Some(crate::session::Wait::Rows);

@@ -22,7 +22,7 @@ fn a_message_is_stored_before_it_is_shown_and_kept_until_it_is_taken() {
     stage.cut(&yoda);
     let mut again = stage.connect();
     again.send_log_in("yoda", PASSWORD);
-    again.send(4, &Request::ListThreads { after: None, at_most: None });
+    again.send(4, &Request::ListThreads { after: None, at_most: None, unread: None });
     stage.settle(&again);
     let answers = again.answers();
     assert_eq!(answers[2..], [message(1, true, "hans", "hi"), "4 EndOfList".into()], "{answers:?}");

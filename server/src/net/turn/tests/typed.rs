@@ -126,7 +126,8 @@ fn a_list_in_pages_is_the_list() {
         stage.ask(&mut yoda, 4, &Request::CreateThread { title, key: None });
     }
     let mut page = |after, at_most| {
-        let items = stage.ask(&mut yoda, 5, &Request::ListThreads { after, at_most: Some(at_most) });
+        let items =
+            stage.ask(&mut yoda, 5, &Request::ListThreads { after, at_most: Some(at_most), unread: None });
         let titles = items.iter().filter(|item| item.contains("ThreadItem")).count();
         (titles, items.last().cloned().unwrap())
     };

@@ -128,6 +128,14 @@ fn connect_counts_log_ins() {
     let server = server();
     let json = run(&server, "connect -c 20 --idle 0 -d 100ms");
     assert_eq!((count(&json["operations"]), count(&json["offered"])), (20, 20));
+    assert!(
+        json["generator"]["lag_ns"].is_null() && count(&json["generator"]["memory_bytes"]) > 0,
+        "{json:#}"
+    );
+    let json = run(&server, "connect -c 20 --rate 100 -d 0s");
+    assert_eq!((count(&json["operations"]), count(&json["offered"])), (20, 20));
+    assert!(count(&json["generator"]["lag_ns"]["p99"]) > 0, "what is due can be late: {json:#}");
+    assert!(json["generator"]["cpu_seconds"].as_f64() > Some(0.0), "{json:#}");
 }
 
 #[test]

@@ -1,4 +1,4 @@
-//! How fast a file goes to another process: by the transfer over UDP, and, to compare, over plain TCP by the
+//! How fast a file goes to another process: by the transfer over UDP, and, to compare, over TCP, plain or with TLS, by the
 //! simplest loop that does the same (read, send; receive, digest, write).
 //!
 //! `cargo run --release -p forum-peer --example udp_throughput [MEBIBYTES] [DIRECTORY]`: 1,024 MiB over the loopback,
@@ -17,6 +17,7 @@ use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream, UdpSocket};
 use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
+use std::sync::Arc;
 use std::time::Instant;
 
 use clap::Parser;
@@ -26,6 +27,8 @@ use forum_peer::transport::socket::{Link, PeerSocket};
 use forum_peer::transport::{Event, Offer, Receiver, Sender, Sink, Start, Token, driver};
 use rustix::net::sockopt;
 use rustix::time::{ClockId, clock_gettime};
+use rustls::pki_types::{CertificateDer, PrivateKeyDer};
+use rustls::{ClientConfig, ClientConnection, RootCertStore, ServerConfig, ServerConnection};
 
 type Result<T, E = Box<dyn std::error::Error>> = std::result::Result<T, E>;
 
@@ -33,6 +36,10 @@ const BLOCK_BYTES: usize = 64 << 10;
 const TOKEN: [u8; 16] = *b"only a benchmark";
 /// The transport that is ours. Any other is TCP with the congestion control of this name.
 const UDP: &str = "udp";
+/// In front of that name: with TLS as the server and its clients speak it.
+const TLS: &str = "tls-";
+/// Whom the certificate is for.
+const NAME: &str = "localhost";
 
 fn main() -> Result<()> {
     let arguments: Vec<_> = env::args().skip(1).collect();
@@ -41,7 +48,7 @@ fn main() -> Result<()> {
         ["send", UDP, path, digest, address] => send_udp(path, digest, address.parse()?),
         ["send", congestion, path, _, address] => send_tcp(congestion, path, address.parse()?),
         ["receive", UDP, path, address] => receive_udp(path, address.parse()?),
-        ["receive", _, path, address] => receive_tcp(path, address.parse()?),
+        ["receive", congestion, path, address] => receive_tcp(congestion, path, address.parse()?),
         _ => compare(&Options::parse()),
     }
 }
@@ -57,7 +64,8 @@ struct Options {
     /// Runs of each transport
     #[arg(long, value_name = "N", default_value_t = 3, value_parser = clap::value_parser!(u32).range(1..))]
     runs: u32,
-    /// Congestion controls of TCP to compare with; `sysctl net.ipv4.tcp_available_congestion_control` knows
+    /// Congestion controls of TCP to compare with, as in cubic or tls-cubic; `sysctl
+    /// net.ipv4.tcp_available_congestion_control` knows
     #[arg(long, value_name = "NAMES", value_delimiter = ',', default_value = "cubic")]
     tcp: Vec<String>,
     /// The network namespaces of the two ends; needs root
@@ -99,6 +107,7 @@ fn compare(options: &Options) -> Result<()> {
     let directory = tempfile::tempdir_in(options.directory.clone().unwrap_or_else(env::temp_dir))?;
     let (original, copy) = (directory.path().join("original"), directory.path().join("copy"));
     let digest = write_original(&original, options.mebibytes)?;
+    write_certificate(directory.path())?;
     let mut transports: Vec<(&str, Vec<(Work, Work)>)> = vec![(UDP, Vec::new())];
     transports.extend(options.tcp.iter().map(|congestion| (congestion.as_str(), Vec::new())));
     let count = transports.len();
@@ -134,6 +143,19 @@ fn write_original(path: &Path, mebibytes: usize) -> Result<String> {
         file.write_all(&block)?;
     }
     Ok(hasher.finalize().to_hex().to_string())
+}
+
+/// Writes a certificate and its key beside the file.
+fn write_certificate(directory: &Path) -> Result<()> {
+    let made = rcgen::generate_simple_self_signed([NAME.to_owned()])?;
+    fs::write(directory.join("certificate"), made.cert.der())?;
+    fs::write(directory.join("key"), made.signing_key.serialize_der())?;
+    Ok(())
+}
+
+/// The certificate beside this file.
+fn certificate(path: &str) -> Result<CertificateDer<'static>> {
+    Ok(CertificateDer::from(fs::read(Path::new(path).with_file_name("certificate"))?))
 }
 
 /// One transfer: what the sender and the receiver say of it.
@@ -186,41 +208,70 @@ fn line(said: &mut impl BufRead) -> Result<String> {
 }
 
 fn send_tcp(congestion: &str, path: &str, address: SocketAddr) -> Result<()> {
-    let (mut file, mut stream) = (File::open(path)?, TcpStream::connect(address)?);
+    let (file, mut stream) = (File::open(path)?, TcpStream::connect(address)?);
+    let Some(congestion) = congestion.strip_prefix(TLS) else {
+        sockopt::set_tcp_congestion(&stream, congestion)?;
+        return Work::measure(|| {
+            send(file, &mut stream)?;
+            stream.shutdown(std::net::Shutdown::Write)?;
+            stream.read_exact(&mut [0; blake3::OUT_LEN])?;
+            Ok(())
+        });
+    };
     sockopt::set_tcp_congestion(&stream, congestion)?;
+    let mut roots = RootCertStore::empty();
+    roots.add(certificate(path)?)?;
+    let config = ClientConfig::builder().with_root_certificates(roots).with_no_client_auth();
     Work::measure(|| {
-        let mut block = vec![0; BLOCK_BYTES];
-        loop {
-            let count = file.read(&mut block)?;
-            if count == 0 {
-                break;
-            }
-            stream.write_all(&block[..count])?;
-        }
-        stream.shutdown(std::net::Shutdown::Write)?;
+        let mut connection = ClientConnection::new(Arc::new(config), NAME.try_into()?)?;
+        let mut stream = rustls::Stream::new(&mut connection, &mut stream);
+        send(file, &mut stream)?;
+        stream.conn.send_close_notify();
+        stream.flush()?;
         stream.read_exact(&mut [0; blake3::OUT_LEN])?;
         Ok(())
     })
 }
 
-fn receive_tcp(path: &str, address: Ipv4Addr) -> Result<()> {
+fn send(mut file: File, stream: &mut impl Write) -> io::Result<()> {
+    let mut block = vec![0; BLOCK_BYTES];
+    loop {
+        match file.read(&mut block)? {
+            0 => return Ok(()),
+            count => stream.write_all(&block[..count])?,
+        }
+    }
+}
+
+fn receive_tcp(congestion: &str, path: &str, address: Ipv4Addr) -> Result<()> {
     let listener = TcpListener::bind((address, 0))?;
     println!("{}", listener.local_addr()?);
     let (mut stream, _) = listener.accept()?;
-    let (mut file, mut hasher) = (File::create(path)?, blake3::Hasher::new());
+    let file = File::create(path)?;
+    if !congestion.starts_with(TLS) {
+        return Work::measure(|| Ok(receive(file, &mut stream)?));
+    }
+    let key = PrivateKeyDer::try_from(fs::read(Path::new(path).with_file_name("key"))?)?;
+    let config =
+        ServerConfig::builder().with_no_client_auth().with_single_cert(vec![certificate(path)?], key)?;
     Work::measure(|| {
-        let mut block = vec![0; BLOCK_BYTES];
-        loop {
-            let count = stream.read(&mut block)?;
-            if count == 0 {
-                break;
-            }
-            hasher.update(&block[..count]);
-            file.write_all(&block[..count])?;
-        }
-        stream.write_all(hasher.finalize().as_bytes())?;
+        let mut connection = ServerConnection::new(Arc::new(config))?;
+        receive(file, &mut rustls::Stream::new(&mut connection, &mut stream))?;
         Ok(())
     })
+}
+
+fn receive(mut file: File, stream: &mut (impl Read + Write)) -> io::Result<()> {
+    let (mut hasher, mut block) = (blake3::Hasher::new(), vec![0; BLOCK_BYTES]);
+    loop {
+        let count = stream.read(&mut block)?;
+        if count == 0 {
+            break;
+        }
+        hasher.update(&block[..count]);
+        file.write_all(&block[..count])?;
+    }
+    stream.write_all(hasher.finalize().as_bytes())
 }
 
 fn send_udp(path: &str, digest: &str, address: SocketAddr) -> Result<()> {

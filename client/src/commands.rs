@@ -231,6 +231,7 @@ impl Commands {
                 context.queue.peer(PeerAction::Say { user: user.to_owned(), text: text.to_owned() });
             }
             Command::StopPrivate { user } => context.queue.peer(PeerAction::Stop { user: user.to_owned() }),
+            Command::Verify { user } => context.queue.peer(PeerAction::Verify { user: user.to_owned() }),
             Command::Cancel(file) => self.cancel(file, context),
             Command::WhoAmI => {
                 let (name, since_ms) = self.memory.session();

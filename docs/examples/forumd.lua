@@ -54,7 +54,7 @@ local KINDS = {
     [0x53] = { "LinkListening", "link u64", "port u16" },
     [0x54] = { "LinkReached", "link u64" },
     [0x55] = { "EndLink", "link u64", "stopped bool" },
-    [0x56] = { "RelayText", "link u64", "text str" },
+    [0x56] = { "RelaySealed", "link u64", "ciphertext bytes" },
     [0x57] = { "RelayDatagram", "link u64", "datagram rest" },
     [0x40] = { "Data", "piece rest" },
     [0x41] = { "Credit", "bytes u32" },
@@ -108,7 +108,7 @@ local KINDS = {
     [0xd5] = { "LinkIntroduction", "link u64", "token key", "address str", "port u16" },
     [0xd6] = { "LinkEstablished", "link u64", "relayed bool" },
     [0xd7] = { "LinkEnded", "link u64", "stopped bool" },
-    [0xd8] = { "RelayedText", "link u64", "text str" },
+    [0xd8] = { "RelayedSealed", "link u64", "ciphertext bytes" },
     [0xd9] = { "RelayedDatagram", "link u64", "datagram rest" },
 }
 local REFUSALS = {

@@ -83,7 +83,7 @@ fn link_requests(name: &str) -> [(Request<'_>, Option<Outcome>); 8] {
         (Request::LinkListening { link: 1, port: 1 }, None),
         (Request::LinkReached { link: 1 }, None),
         (Request::EndLink { link: 1, stopped: true }, None),
-        (Request::RelayText { link: 1, text: "hello" }, Some(not_enabled)),
+        (Request::RelaySealed { link: 1, ciphertext: b"hello" }, Some(not_enabled)),
         (Request::RelayDatagram { link: 1, datagram: b"hello" }, None),
     ]
 }
@@ -154,7 +154,7 @@ fn malformed_frames_close_the_connection_with_the_reason() {
         (0x60, b"\0\0\0\0\0\0\0\x01", "Unknown frame kind 0x60"),
         (0x54, b"\0\0\0\0\0\0\x01", "Malformed frame: it ends inside a field"),
         (0x52, b"\0\0\0\0\0\0\0\x01\x02", "Malformed frame: a field has no such value"),
-        (0x56, b"\0\0\0\0\0\0\0\x01\0\x01\xff", "Malformed frame: a string is not UTF-8"),
+        (0x56, b"\0\0\0\0\0\0\0\x01\0\x02\xff", "Malformed frame: it ends inside a field"),
         (0x20, b"\0\x05abc", "Malformed frame: it ends inside a field"),
         (0x20, b"\0", "Malformed frame: it ends inside a field"),
         (0x20, b"", "Malformed frame: it ends inside a field"),

@@ -119,7 +119,10 @@ fn those_who_do_not_meet_in_time_talk_through_the_server() {
     let server = Server::start(&[]);
     let (mut yoda, mut hans) = pair(&server);
     let link = agree(&mut yoda, &private("hans"), &mut hans);
-    token(&mut hans);
+    let token = token(&mut hans);
+    // hans has not said where he is; yoda needs the token all the same.
+    let nowhere = OwnedNotice::LinkIntroduction { link, token, address: String::new(), port: 0 };
+    assert_eq!(yoda.link_notice(), nowhere);
     for wire in [&mut yoda, &mut hans] {
         assert_eq!(wire.link_notice(), OwnedNotice::LinkEstablished { link, relayed: true });
     }
@@ -131,15 +134,18 @@ fn a_thousand_texts_in_one_go_arrive_in_order_each_once() {
     let (mut yoda, mut hans) = pair(&server);
     let link = relayed(&mut yoda, &private("hans"), &mut hans);
     let texts: Vec<String> = (0..1_000).map(|number| format!("text {number}")).collect();
-    let tags: Vec<_> = texts.iter().map(|text| yoda.send(&Request::RelayText { link, text })).collect();
+    let tags: Vec<_> = texts
+        .iter()
+        .map(|text| yoda.send(&Request::RelaySealed { link, ciphertext: text.as_bytes() }))
+        .collect();
     for text in texts {
-        assert_eq!(hans.link_notice(), OwnedNotice::RelayedText { link, text });
+        assert_eq!(hans.link_notice(), OwnedNotice::RelayedSealed { link, ciphertext: text.into() });
     }
     assert!(yoda.outcomes(tags).iter().all(|answer| *answer == outcome::done("")));
     hans.send(&Request::EndLink { link, stopped: true });
     assert_eq!(yoda.link_notice(), OwnedNotice::LinkEnded { link, stopped: true });
     let not_enabled = (Refusal::NotPrivate, "Error. Private messaging not enabled".to_owned());
-    assert_eq!(yoda.refused(&Request::RelayText { link, text: "there?" }), not_enabled);
+    assert_eq!(yoda.refused(&Request::RelaySealed { link, ciphertext: b"there?" }), not_enabled);
 }
 
 #[test]
@@ -185,7 +191,7 @@ fn datagrams_to_who_does_not_read_are_lost_and_cost_the_server_no_memory() {
 #[test]
 fn private_texts_keep_their_sender_from_being_idle() {
     whoever_sends_is_not_idle(&private("hans"), |yoda, link| {
-        let tag = yoda.send(&Request::RelayText { link, text: "still here" });
+        let tag = yoda.send(&Request::RelaySealed { link, ciphertext: b"still here" });
         assert_eq!(yoda.outcome_of(tag), outcome::done(""));
     });
 }
@@ -222,18 +228,18 @@ fn what_is_said_to_two_stays_between_them() {
         leia.send(&Request::RelayDatagram { link, datagram: b"forged" });
         leia.send(&Request::EndLink { link, stopped: true });
         leia.send(&Request::LinkReached { link });
-        let forged = Request::RelayText { link, text: "forged" };
+        let forged = Request::RelaySealed { link, ciphertext: b"forged" };
         let not_enabled = (Refusal::NotPrivate, "Error. Private messaging not enabled".to_owned());
         assert_eq!(leia.refused(&forged), not_enabled);
     }
-    let tag = yoda.send(&Request::RelayText { link: talk, text: "between us" });
+    let tag = yoda.send(&Request::RelaySealed { link: talk, ciphertext: b"between us" });
     assert_eq!(yoda.outcome_of(tag), outcome::done(""));
     yoda.send(&Request::RelayDatagram { link: send, datagram: b"between us" });
     yoda.ping();
     assert_eq!(
         hans.link_notices_so_far(),
         [
-            OwnedNotice::RelayedText { link: talk, text: "between us".into() },
+            OwnedNotice::RelayedSealed { link: talk, ciphertext: b"between us".into() },
             OwnedNotice::RelayedDatagram { link: send, datagram: b"between us".into() },
         ]
     );

@@ -6,6 +6,8 @@ use std::time::Instant;
 
 use forum_common::wire::{LinkId, OwnedRequest, Request};
 
+use crate::noise::WORDS;
+
 /// What the owner has to do or to know, in order.
 #[derive(Debug, PartialEq, Eq)]
 pub enum Report {
@@ -34,13 +36,22 @@ pub enum Report {
         enabled: bool,
     },
     /// For the server, which answers: a private message that has no other way.
-    RelayText {
+    RelaySealed {
         /// The link.
         link: LinkId,
         /// The other user.
         user: String,
         /// The message.
         text: String,
+        /// The same, for the other user alone.
+        ciphertext: Vec<u8>,
+    },
+    /// For the user: what to compare with another one.
+    Compare {
+        /// That one.
+        user: String,
+        /// What both see, if nobody stands between them.
+        words: [&'static str; WORDS],
     },
 }
 

@@ -83,9 +83,7 @@ impl Links {
             }
             Notice::LinkIntroduction { link, token, address, port } => {
                 let there = address.parse().ok().map(|address| SocketAddr::new(address, port));
-                if let Some(there) = there {
-                    self.privates.introduced(link, token, there, context.now);
-                }
+                self.privates.introduced(link, token, there, context.now);
                 self.files.introduced(link, token, there, context);
             }
             Notice::LinkEstablished { link, relayed } => {
@@ -96,8 +94,11 @@ impl Links {
                 self.privates.ended(link, stopped, context);
                 self.files.ended(link, context);
             }
-            Notice::RelayedText { link, text } => self.privates.relayed(link, text, context),
-            Notice::RelayedDatagram { link, datagram } => self.files.relayed(link, datagram, context.now),
+            Notice::RelayedSealed { link, ciphertext } => self.privates.relayed(link, ciphertext, context),
+            Notice::RelayedDatagram { link, datagram } => {
+                self.privates.relayed_datagram(link, datagram, context);
+                self.files.relayed(link, datagram, context.now);
+            }
             // It is about no link.
             _ => return,
         }

@@ -9,6 +9,7 @@
 //! between can, and then the two ends have different [`Keys::hash`]es.
 
 mod cipher;
+mod words;
 
 use std::io;
 
@@ -26,6 +27,8 @@ pub const TAG_BYTES: usize = 16;
 pub const HANDSHAKE_BYTES: usize = 32 + TAG_BYTES;
 /// Bytes of a handshake's hash.
 pub const HASH_BYTES: usize = 32;
+/// Words that two users compare.
+pub const WORDS: usize = 6;
 
 /// The pattern and what it is made with, as Noise writes it.
 pub const PROTOCOL: &str = "Noise_NNpsk0_25519_ChaChaPoly_BLAKE2s";
@@ -42,6 +45,8 @@ pub enum Purpose {
     Private = 1,
     /// A file over UDP.
     File = 2,
+    /// A private conversation through the server.
+    Relayed = 3,
 }
 
 /// Who says the first message of a handshake.
@@ -73,7 +78,7 @@ impl Secret {
     /// The secret of the link with this token.
     pub fn new(token: &Key, link: LinkId, purpose: Purpose) -> Self {
         let begins = match purpose {
-            Purpose::Private => Begins::Caller,
+            Purpose::Private | Purpose::Relayed => Begins::Caller,
             Purpose::File => Begins::Receiver,
         };
         let mut prologue = [0; PROLOGUE.len() + 11];
@@ -187,6 +192,11 @@ impl Keys {
     /// What both ends have in common if nobody stands in between, and never otherwise.
     pub fn hash(&self) -> &[u8; HASH_BYTES] {
         &self.hash
+    }
+
+    /// The same in words, for two users to compare.
+    pub fn words(&self) -> [&'static str; WORDS] {
+        words::of_hash(&self.hash)
     }
 }
 

@@ -129,10 +129,22 @@ impl Peers {
         self.with(now, |links, context| match links.privates.say(user, text) {
             // The server had nothing to do with it, and still is to know that the user is there.
             Way::Gone => context.tell(&Request::Active),
-            Way::Relay(link) => {
-                context.report(Report::RelayText { link, user: user.to_owned(), text: text.to_owned() });
+            Way::Relay(link, ciphertext) => {
+                let (user, text) = (user.to_owned(), text.to_owned());
+                context.report(Report::RelaySealed { link, user, text, ciphertext });
             }
             Way::Refused(rejection) => refuse(rejection, context),
+        });
+    }
+
+    /// Shows what to compare with the other user of a private conversation.
+    pub fn verify(&mut self, now: Instant, user: &str) {
+        self.with(now, |links, context| match links.privates.words(user) {
+            Ok(words) => {
+                context.report(Report::Compare { user: user.to_owned(), words });
+                context.tell(&Request::Active);
+            }
+            Err(rejection) => refuse(rejection, context),
         });
     }
 

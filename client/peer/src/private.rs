@@ -7,6 +7,7 @@
 mod door;
 mod keepalive;
 mod line;
+mod relay;
 mod session;
 
 use std::net::{IpAddr, SocketAddr};
@@ -20,10 +21,11 @@ use rustix::event::{PollFd, PollFlags};
 
 use self::door::Door;
 use self::line::Line;
+use self::relay::{Agreement, Introduced, Relay};
 use self::session::has_ended;
+use crate::Context;
 use crate::dial::Dial;
-use crate::noise::{Purpose, Secret};
-use crate::{Context, NO_DIRECT_WAY};
+use crate::noise::{Keys, Purpose, Secret, WORDS};
 
 /// How long, once a line has ended without a word, `U logged out` may take to come and say why; and how long
 /// what a peer said before it logged out may take to arrive.
@@ -47,6 +49,7 @@ struct Private {
     link: Option<LinkId>,
     /// Whether this user has asked, and is to hear what came of it.
     has_asked: bool,
+    introduced: Option<Introduced>,
     stage: Stage,
 }
 
@@ -64,8 +67,10 @@ enum Stage {
     Found(Line),
     /// It stands, from client to client.
     Direct(Line),
+    /// The two can't meet, and by then have to make keys through the server.
+    Agreeing(Agreement, Instant),
     /// It stands, by way of the server.
-    Relayed,
+    Relayed(Relay),
     /// Over for this user. What the other one said before is still shown, and what this one said still goes
     /// out.
     Ending(Line, Instant),
@@ -78,7 +83,7 @@ enum Stage {
 
 impl Stage {
     fn stands(&self) -> bool {
-        matches!(self, Self::Direct(_) | Self::Relayed)
+        matches!(self, Self::Direct(_) | Self::Relayed(_))
     }
 
     fn is_over(&self) -> bool {
@@ -92,8 +97,8 @@ impl Stage {
 pub(crate) enum Way {
     /// It has.
     Gone,
-    /// The server is to take it there, on this link.
-    Relay(LinkId),
+    /// The server is to take it there, on this link, sealed.
+    Relay(LinkId, Vec<u8>),
     /// It does not, for this reason.
     Refused(Rejection),
 }
@@ -125,7 +130,7 @@ impl Privates {
 
     fn add(&mut self, link: LinkId, user: &str, has_asked: bool) {
         let (user, link) = (user.to_owned(), Some(link));
-        self.sessions.push(Private { user, link, has_asked, stage: Stage::Arranging });
+        self.sessions.push(Private { user, link, has_asked, introduced: None, stage: Stage::Arranging });
     }
 
     /// The other end will come here; says where. `here` is our address as the server knows it.
@@ -137,6 +142,7 @@ impl Privates {
         context: &mut Context<'_>,
     ) {
         let Some(private) = self.of_link(link) else { return };
+        private.introduced = Some(Introduced { token, calls: false });
         let secret = Secret::new(&token, link, Purpose::Private);
         let door = here.and_then(|address| Door::open(address, secret).ok());
         let port = door.as_ref().and_then(|door| door.port().ok()).unwrap_or(0);
@@ -146,10 +152,12 @@ impl Privates {
         context.tell(&Request::LinkListening { link, port });
     }
 
-    /// The other end is there.
-    pub(crate) fn introduced(&mut self, link: LinkId, token: Key, there: SocketAddr, now: Instant) {
+    /// The other end is there; with no address there is no way but through the server.
+    pub(crate) fn introduced(&mut self, link: LinkId, token: Key, there: Option<SocketAddr>, now: Instant) {
+        let Some(private) = self.of_link(link) else { return };
+        private.introduced = Some(Introduced { token, calls: true });
         // If it can't be reached, the server will notice, and help out.
-        if let Some(private) = self.of_link(link)
+        if let Some(there) = there
             && let Ok(dial) = Dial::start([there], now)
         {
             private.stage = Stage::Dialing(dial, Secret::new(&token, link, Purpose::Private));
@@ -160,23 +168,12 @@ impl Privates {
     pub(crate) fn stands(&mut self, link: LinkId, relayed: bool, context: &mut Context<'_>) {
         let Some(private) = self.of_link(link) else { return };
         private.stage = match std::mem::replace(&mut private.stage, Stage::Over) {
-            _ if relayed => Stage::Relayed,
+            _ if relayed => return private.agree_through_server(link, context),
             Stage::Found(line) => Stage::Direct(line),
             // The server knows from both ends that it stands; so this is none that follows its rules.
             _ => return context.warn(Answer::PrivateFailed { user: &private.user }),
         };
-        if private.has_asked {
-            context.say(Answer::PrivateAccepted { user: &private.user });
-        } else {
-            let user = &private.user;
-            context.show(&format!("Private messaging with {user} is on: private {user} text"));
-        }
-        if relayed {
-            context.say(format_args!(
-                "Private messages with {} go through the server: {NO_DIRECT_WAY}",
-                private.user
-            ));
-        }
+        private.announce(false, context);
     }
 
     /// The other user does not want to.
@@ -193,21 +190,12 @@ impl Privates {
         let Some(private) = self.of_link(link) else { return };
         match private.stage {
             Stage::Direct(_) => {}
-            Stage::Relayed if stopped => {
+            Stage::Relayed(_) if stopped => {
                 context.say(Answer::PrivateStoppedBy { user: &private.user });
                 private.stage = Stage::Over;
             }
-            Stage::Relayed => private.stage = Stage::Lost(context.now + WORD_TIMEOUT),
+            Stage::Relayed(_) => private.stage = Stage::Lost(context.now + WORD_TIMEOUT),
             _ => private.fail(context),
-        }
-    }
-
-    /// The server has brought a message.
-    pub(crate) fn relayed(&mut self, link: LinkId, text: &str, context: &mut Context<'_>) {
-        if let Some(private) = self.of_link(link)
-            && matches!(private.stage, Stage::Relayed)
-        {
-            context.private_text(&private.user, text);
         }
     }
 
@@ -217,7 +205,7 @@ impl Privates {
             private.stage = match std::mem::replace(&mut private.stage, Stage::Over) {
                 Stage::Direct(line) => private.hear_last_words(line, true, context),
                 Stage::Ending(line, _) => private.hear_last_words(line, false, context),
-                Stage::Relayed | Stage::Lost(_) => Stage::Over,
+                Stage::Relayed(_) | Stage::Lost(_) => Stage::Over,
                 // What is still being arranged the server ends with a word of its own.
                 stage => stage,
             };
@@ -236,9 +224,22 @@ impl Privates {
                 true => Way::Gone,
                 false => Way::Refused(too_slow(user)),
             },
-            (_, Some(link)) => Way::Relay(link),
-            (_, None) => Way::Refused(not_enabled(user)),
+            (Stage::Relayed(relay), Some(link)) => Way::Relay(link, relay.seal(text)),
+            _ => Way::Refused(not_enabled(user)),
         }
+    }
+
+    /// What this user and the other one can compare, to see that nobody stands between them.
+    ///
+    /// # Errors
+    /// There is no session.
+    pub(crate) fn words(&self, user: &str) -> Result<[&'static str; WORDS], Rejection> {
+        let keys = self.standing(user).and_then(|at| match &self.sessions[at].stage {
+            Stage::Direct(line) => line.keys(),
+            Stage::Relayed(relay) => Some(relay.keys()),
+            _ => None,
+        });
+        keys.map(Keys::words).ok_or_else(|| not_enabled(user))
     }
 
     /// Ends a session because this user wants to.
@@ -279,7 +280,7 @@ impl Privates {
         for private in &mut self.sessions {
             match private.stage {
                 Stage::Direct(_) | Stage::Ending(..) | Stage::Lost(_) | Stage::Over => {}
-                Stage::Relayed => {
+                Stage::Relayed(_) => {
                     context.say(has_ended(&private.user));
                     private.stage = Stage::Over;
                 }
@@ -305,7 +306,8 @@ impl Privates {
                 }
                 // A message of one who knows already that it stands waits until this end knows, too.
                 Stage::Found(_) => {}
-                Stage::Arranging | Stage::Relayed | Stage::Lost(_) | Stage::Over => {}
+                Stage::Arranging | Stage::Agreeing(..) | Stage::Relayed(_) | Stage::Lost(_) | Stage::Over => {
+                }
             }
         }
     }
@@ -315,7 +317,10 @@ impl Privates {
         let due = |private: &Private| match &private.stage {
             Stage::Awaiting(door) => door.due(),
             Stage::Dialing(dial, _) => Some(dial.deadline()),
-            Stage::Proving(_, until) | Stage::Ending(_, until) | Stage::Lost(until) => Some(*until),
+            Stage::Proving(_, until)
+            | Stage::Agreeing(_, until)
+            | Stage::Ending(_, until)
+            | Stage::Lost(until) => Some(*until),
             _ => None,
         };
         self.sessions.iter().filter_map(due).min()

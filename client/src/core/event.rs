@@ -133,6 +133,8 @@ pub enum PeerAction {
     Say { user: String, text: String },
     /// See [`Peers::stop`](forum_peer::Peers::stop).
     Stop { user: String },
+    /// See [`Peers::verify`](forum_peer::Peers::verify).
+    Verify { user: String },
     /// See [`Peers::asked_file`](forum_peer::Peers::asked_file); the file is no longer the core's.
     AskedFile { link: LinkId, user: String, file: FileId },
     /// See [`Peers::cancel`](forum_peer::Peers::cancel).

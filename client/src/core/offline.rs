@@ -26,6 +26,9 @@ impl Core {
                 Ok(Some(Command::StopPrivate { user })) => {
                     self.queue.peer(PeerAction::Stop { user: user.to_owned() });
                 }
+                Ok(Some(Command::Verify { user })) => {
+                    self.queue.peer(PeerAction::Verify { user: user.to_owned() });
+                }
                 Ok(Some(Command::Cancel(file))) => {
                     let file = file.map(str::to_owned);
                     self.queue.peer(PeerAction::Cancel { file, found: false });

@@ -1,6 +1,6 @@
 //! Files and other users: what was done with local files, and what the part for other users has to report.
 
-use forum_common::text::lines;
+use forum_common::text::{Answer, lines};
 use forum_common::wire::{Request, Tag};
 use forum_peer::Report;
 use serde::Serialize;
@@ -16,6 +16,15 @@ use crate::commands::answers::{end, go_on};
 struct PrivateText<'a> {
     kind: &'a str,
     from: &'a str,
+    text: &'a str,
+}
+
+/// What to compare, as a program is told of it.
+#[derive(Serialize)]
+struct Compare<'a> {
+    kind: &'a str,
+    user: &'a str,
+    words: &'a [&'a str],
     text: &'a str,
 }
 
@@ -82,9 +91,19 @@ impl Core {
                 let request = Request::AskPrivate { user: &user, enabled };
                 self.ask(request, &typed, Awaits::PrivateQuestion(user.clone()));
             }
-            Report::RelayText { link, user, text } => {
+            Report::RelaySealed { link, user, text, ciphertext } => {
                 let typed = format!("private {user} {text}");
-                self.ask(Request::RelayText { link, text: &text }, &typed, Awaits::Relayed(user.clone()));
+                let request = Request::RelaySealed { link, ciphertext: &ciphertext };
+                self.ask(request, &typed, Awaits::Relayed(user.clone()));
+            }
+            Report::Compare { user, words } => {
+                let text = Answer::Compare { user: &user, words: &words.join(" ") }.to_string();
+                self.output.print_message(
+                    &Compare { kind: "Compare", user: &user, words: &words, text: &text },
+                    None,
+                );
+                self.output.say(text);
+                self.output.unmute();
             }
         }
     }

@@ -14,6 +14,7 @@ impl EventLoop {
             PeerAction::AskedPrivate { link, user } => peers.asked_private(link, &user),
             PeerAction::Say { user, text } => peers.say(now, &user, &text),
             PeerAction::Stop { user } => peers.stop(now, &user),
+            PeerAction::Verify { user } => peers.verify(now, &user),
             PeerAction::AskedFile { link, user, file } => {
                 if let Some(source) = self.files.take_source(file) {
                     peers.asked_file(now, link, &user, source);

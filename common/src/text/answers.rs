@@ -78,6 +78,11 @@ pub enum Answer<'a> {
     PrivateFailed {
         user: &'a str,
     },
+    /// `words` have one space between them.
+    Compare {
+        user: &'a str,
+        words: &'a str,
+    },
     FileSent {
         file: &'a str,
     },
@@ -131,6 +136,7 @@ impl fmt::Display for Answer<'_> {
             Self::PrivateDeclined { user } => write!(f, "{user} declines private messaging"),
             Self::PrivateStoppedBy { user } => write!(f, "{user} stopped private messaging"),
             Self::PrivateFailed { user } => write!(f, "Private messaging to {user} could not be set up"),
+            Self::Compare { user, words } => write!(f, "Compare with {user}: {words}"),
             Self::FileSent { file } => write!(f, "{file} has been uploaded"),
             Self::FileReceived { file, user } => write!(f, "Received {file} from {user}"),
             Self::Presence { on } => write!(f, "Presence {}", if on { "on" } else { "off" }),
@@ -178,6 +184,7 @@ mod tests {
             (PrivateDeclined { user }, "hans declines private messaging"),
             (PrivateStoppedBy { user }, "hans stopped private messaging"),
             (PrivateFailed { user }, "Private messaging to hans could not be set up"),
+            (Compare { user, words: "a b c d e f" }, "Compare with hans: a b c d e f"),
             (FileSent { file }, "test.exe has been uploaded"),
             (FileReceived { file, user }, "Received test.exe from hans"),
             (Presence { on: true }, "Presence on"),

@@ -26,6 +26,8 @@ pub enum Command<'a> {
     Private { user: &'a str, text: &'a str },
     /// End one.
     StopPrivate { user: &'a str },
+    /// Show what to compare with the other user of one.
+    Verify { user: &'a str },
     /// Send a local file to a user.
     SendFile { user: &'a str, path: &'a str },
     /// Give up what goes on: everything, or what is on its way of this name.

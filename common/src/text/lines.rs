@@ -240,7 +240,7 @@ pub fn notice(notice: &Notice<'_>, reader: Reader, zone: &Zone) -> Option<String
         | Notice::LinkIntroduction { .. }
         | Notice::LinkEstablished { .. }
         | Notice::LinkEnded { .. }
-        | Notice::RelayedText { .. }
+        | Notice::RelayedSealed { .. }
         | Notice::RelayedDatagram { .. } => return None,
     })
 }

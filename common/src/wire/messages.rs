@@ -59,7 +59,7 @@ impl Notice<'_> {
             | Self::LinkIntroduction { link, .. }
             | Self::LinkEstablished { link, .. }
             | Self::LinkEnded { link, .. }
-            | Self::RelayedText { link, .. }
+            | Self::RelayedSealed { link, .. }
             | Self::RelayedDatagram { link, .. } => Some(link),
             _ => None,
         }

@@ -5,7 +5,7 @@ use super::field::{Digest, Field, Key, Malformed, Reader, Time};
 use super::frame::{Frame, Tag, Writer};
 use super::info::{FieldInfo, GroupInfo, MessageInfo};
 use super::limit_list::Limits;
-use super::strings::{FileName, Line, Names, Rest, Text, Title, UserName, Words};
+use super::strings::{Ciphertext, FileName, Line, Names, Rest, Text, Title, UserName, Words};
 use super::table::{borrowed, key_of, messages, write_fields};
 use super::{Closing, Limit, Refusal};
 use crate::limits::{FRAME_BYTES_MAX, HEADER_BYTES};
@@ -236,7 +236,7 @@ messages! {
             stopped: bool,
         },
         /// A private message of the other end.
-        0xd8 RelayedText (member) { link: u64, text: Text },
+        0xd8 RelayedSealed (member) { link: u64, ciphertext: Ciphertext },
         /// A datagram of the other end.
         0xd9 RelayedDatagram (member) { link: u64, datagram: Rest },
     }

@@ -202,9 +202,9 @@ messages! {
             /// Whether its user wanted that.
             stopped: bool,
         },
-        /// A private message that goes through the server.
-        0x56 RelayText (member -> Done) { link: u64, text: Text },
-        /// A datagram that goes through the server, which may lose it.
+        /// A private message that goes through the server, sealed for the other end.
+        0x56 RelaySealed (member -> Done) { link: u64, ciphertext: Ciphertext },
+        /// A datagram that goes through the server, which may lose it: of a file, or of a conversation's handshake.
         0x57 RelayDatagram (member) { link: u64, datagram: Rest },
     }
 

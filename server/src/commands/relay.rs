@@ -1,7 +1,6 @@
-//! What the server passes on for two who can't meet: texts, which are answered, and datagrams, which may be lost.
-//! Neither is an entry, and neither may pile up in front of a receiver that reads too slowly.
+//! What the server passes on for two who can't meet: sealed texts, which are answered, and datagrams, which may be lost.
+//! It can read neither. Neither is an entry, and neither may pile up in front of a receiver that reads too slowly.
 
-use forum_common::names::Text;
 use forum_common::text::{Answer, Rejection};
 use forum_common::wire::{LinkId, Notice, Tag};
 
@@ -13,15 +12,14 @@ use crate::session::ConnectionId;
 
 impl<J: Journal> Core<J> {
     /// `private`, by way of the server.
-    pub(crate) fn relay_text(
+    pub(crate) fn relay_sealed(
         &mut self,
         connection: ConnectionId,
         tag: Tag,
         from: AccountId,
         id: LinkId,
-        text: &str,
+        ciphertext: &[u8],
     ) -> Result<(), Rejection> {
-        let text = Text::parse(text)?;
         let Some(link) = self.forum.links.of_end(id, from) else { return Err(Rejection::NotPrivate(None)) };
         let to = link.other(from);
         let name = self.forum.name_of(to);
@@ -31,7 +29,7 @@ impl<J: Journal> Core<J> {
         if self.reads_too_slowly(to) {
             return Err(Rejection::PeerTooSlow(name.clone()));
         }
-        self.relay_to(to, &Notice::RelayedText { link: id, text: &text });
+        self.relay_to(to, &Notice::RelayedSealed { link: id, ciphertext });
         self.done(connection, tag, Answer::Sent);
         Ok(())
     }
@@ -44,8 +42,7 @@ impl<J: Journal> Core<J> {
         id: LinkId,
         datagram: &[u8],
     ) {
-        let link = self.forum.links.of_end(id, from).filter(|link| link.purpose == Purpose::File);
-        let Some(link) = link else { return };
+        let Some(link) = self.forum.links.of_end(id, from) else { return };
         let Stage::Relayed { ended } = link.stage else { return };
         self.note_activity(connection);
         let to = link.other(from);

@@ -186,7 +186,7 @@ impl Forum {
         // What is sent of a file bears the token, whichever way it takes.
         let told = match link.purpose {
             Purpose::File => vec![(other, introduction(None)), (by, introduction(None))],
-            Purpose::Private => Vec::new(),
+            Purpose::Private => vec![(other, introduction(None))],
         };
         Ok(LinkStep::established(id, self.links.relay(id)?, told))
     }
@@ -207,7 +207,11 @@ impl Forum {
     pub(super) fn expire_link(&mut self, id: LinkId, due_ms: u64) -> Result<LinkStep, Refused> {
         let link = self.links.due_at(id, due_ms)?;
         if !link.is_question() {
-            return Ok(LinkStep::established(id, self.links.relay(id)?, Vec::new()));
+            // Who waits for the other's port has no token yet.
+            let waits = matches!(link.stage, Stage::Preparing { .. });
+            let news = LinkNews::Introduction { token: link.token, address: None };
+            let told = waits.then_some((link.other(link.preparing_end()), news)).into_iter().collect();
+            return Ok(LinkStep::established(id, self.links.relay(id)?, told));
         }
         self.links.remove(id);
         let told = vec![(link.asker, LinkNews::Declined), (link.asked, LinkNews::Withdrawn)];

@@ -9,7 +9,7 @@ use forum_common::wire::{Direct, Key, LinkId, NO_TAG, OwnedNotice, Request};
 use forum_peer::noise::{Handshake, Purpose, Secret};
 use forum_tests::{Client, DEADLINE, Server, Wire, accept};
 
-use crate::sealed::{Sealed, first_message, handshake_of};
+use crate::sealed::{Relay, Sealed, first_message, handshake_of};
 use crate::{accepts, asked, not_enabled, question, said};
 
 /// Strangers at a door, more than stand there at once.
@@ -251,14 +251,15 @@ fn who_calls_proves_itself_and_waits_for_the_other() {
 fn who_finds_a_stranger_talks_through_the_server() {
     let server = Server::start(&[]);
     let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("a port is free");
-    let (mut yoda, mut hans, link, _) = yoda_is_sent_to(&listener, &server);
+    let (mut yoda, mut hans, link, token) = yoda_is_sent_to(&listener, &server);
     let mut line = accept(&listener);
     handshake_of(&mut line);
     line.write_all(b"220 mail.example.org ESMTP\r\n").expect("yoda listens");
     expect_end(line);
     assert_eq!(hans.link_notice(), OwnedNotice::LinkEstablished { link, relayed: true });
+    let mut relay = Relay::answering(&mut hans, link, &token);
     yoda.hears(&accepts("hans"));
     yoda.hears("Private messages with hans go through the server: no direct connection could be made");
     yoda.says("private hans hello");
-    assert_eq!(hans.link_notice(), OwnedNotice::RelayedText { link, text: "hello".into() });
+    assert_eq!(relay.text(&hans.link_notice()), "hello");
 }

@@ -4,8 +4,9 @@ use std::io::{Read, Write};
 use std::net::TcpStream;
 
 use forum_common::limits::HEADER_BYTES;
-use forum_common::wire::{Direct, Frame, NO_TAG, frame};
-use forum_peer::noise::{HANDSHAKE_BYTES, Handshake, Keys, Secret, TAG_BYTES};
+use forum_common::wire::{Direct, Frame, Key, LinkId, NO_TAG, OwnedNotice, Request, frame};
+use forum_peer::noise::{HANDSHAKE_BYTES, Handshake, Keys, Purpose, Secret, TAG_BYTES};
+use forum_tests::Wire;
 
 /// Begins a handshake: the frame with its first message.
 pub(crate) fn first_message(secret: &Secret) -> (Handshake, Vec<u8>) {
@@ -92,5 +93,49 @@ impl Sealed {
     /// Says these bytes as they are.
     pub(crate) fn write(&mut self, bytes: &[u8]) {
         self.stream.write_all(bytes).expect("the client listens");
+    }
+}
+
+/// A conversation through the server.
+pub(crate) struct Relay {
+    pub(crate) link: LinkId,
+    keys: Keys,
+    said: u64,
+}
+
+impl Relay {
+    /// Answers the handshake that the client begins now.
+    pub(crate) fn answering(wire: &mut Wire, link: LinkId, token: &Key) -> Self {
+        let first = wire.link_notice();
+        let OwnedNotice::RelayedDatagram { datagram, .. } = &first else { panic!("{first:?}") };
+        let mut handshake = Secret::new(token, link, Purpose::Relayed).await_other().expect("random numbers");
+        handshake.read(datagram).expect("the client has the token");
+        let second = handshake.write(&[]).expect("the second");
+        wire.send(&Request::RelayDatagram { link, datagram: &second });
+        Self { link, keys: handshake.finish().expect("both messages"), said: 0 }
+    }
+
+    /// Seals a text for the client.
+    pub(crate) fn seal(&mut self, text: &str) -> Vec<u8> {
+        let frame = frame_of(&Direct::PrivateText { text });
+        let plain = [&[0x72], &frame[HEADER_BYTES..]].concat();
+        let mut sealed = vec![0; 8 + plain.len() + TAG_BYTES];
+        sealed[..8].copy_from_slice(&self.said.to_be_bytes());
+        self.keys.seal(self.said, &plain, &mut sealed[8..]);
+        self.said += 1;
+        sealed
+    }
+
+    /// What the client said.
+    pub(crate) fn text(&mut self, notice: &OwnedNotice) -> String {
+        let OwnedNotice::RelayedSealed { ciphertext, .. } = notice else { panic!("{notice:?}") };
+        let (number, sealed) = ciphertext.split_first_chunk().expect("a number");
+        let mut plain = vec![0; sealed.len()];
+        let count = self.keys.open(u64::from_be_bytes(*number), sealed, &mut plain).expect("it opens");
+        let (kind, body) = plain[..count].split_first().expect("a kind");
+        match Direct::decode(&Frame { kind: *kind, tag: NO_TAG, body }) {
+            Ok(Direct::PrivateText { text }) => text.to_owned(),
+            other => panic!("{other:?}"),
+        }
     }
 }

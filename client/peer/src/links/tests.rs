@@ -2,6 +2,7 @@
 //! real.
 
 mod files;
+mod relayed;
 
 use std::fs::{self, File};
 use std::net::IpAddr;
@@ -14,6 +15,7 @@ use tempfile::TempDir;
 
 use super::*;
 use crate::Report;
+use crate::noise::{Purpose, Secret};
 use crate::original::Source;
 use crate::private::Way;
 
@@ -212,6 +214,8 @@ fn what_stands_directly_outlives_the_server_and_what_does_not_is_told() {
     hans.links.privates.asked(9, "leia");
     hans.hear(&Notice::PrepareLink { link: 9, token: TOKEN });
     hans.hear(&Notice::LinkEstablished { link: 9, relayed: true });
+    let first = Secret::new(&TOKEN, 9, Purpose::Relayed).begin().unwrap().write(&[]).unwrap();
+    hans.hear(&Notice::RelayedDatagram { link: 9, datagram: &first });
     hans.hear(&Notice::PrivateQuestion { link: 10, from: "obi" });
     assert_eq!(hans.printed().len(), 3);
     hans.with(|links, context| links.disconnected(context));
@@ -227,26 +231,6 @@ fn what_stands_directly_outlives_the_server_and_what_does_not_is_told() {
     hans.hear(&Notice::LinkEnded { link: LINK, stopped: true });
     assert_eq!(yoda.say("hans", "me too"), Way::Gone);
     hans.hears("yoda(private): me too");
-}
-
-#[test]
-fn through_the_server_messages_come_and_go_and_a_stop_is_told() {
-    let mut yoda = Party::new(Accept::Ask);
-    yoda.links.privates.asked(LINK, "hans");
-    yoda.hear(&Notice::RelayedText { link: LINK, text: "too early" });
-    yoda.hear(&Notice::LinkEstablished { link: LINK, relayed: true });
-    yoda.hear(&Notice::RelayedText { link: LINK, text: "hi" });
-    yoda.hear(&Notice::RelayedText { link: LINK + 1, text: "whose?" });
-    assert_eq!(yoda.say("hans", "hello"), Way::Relay(LINK));
-    yoda.hear(&Notice::LinkEnded { link: LINK, stopped: true });
-    yoda.refuses_to_say("hans");
-    let printed = [
-        "hans accepts private messaging",
-        "Private messages with hans go through the server: no direct connection could be made",
-        "hans(private): hi",
-        "hans stopped private messaging",
-    ];
-    assert_eq!(yoda.printed(), printed);
 }
 
 #[test]
@@ -319,7 +303,7 @@ fn what_the_server_says_of_links_that_nobody_knows_has_no_effect() {
         Notice::LinkEstablished { link: 1, relayed: true },
         Notice::LinkEstablished { link: 1, relayed: false },
         Notice::LinkEnded { link: 1, stopped: true },
-        Notice::RelayedText { link: 1, text: "x" },
+        Notice::RelayedSealed { link: 1, ciphertext: b"x" },
         Notice::RelayedDatagram { link: 1, datagram: &[0; 100] },
     ] {
         hans.hear(&notice);

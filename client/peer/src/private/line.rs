@@ -92,6 +92,14 @@ impl Line {
         })
     }
 
+    /// The keys of both ends, once there are any.
+    pub(super) fn keys(&self) -> Option<&Keys> {
+        match &self.cipher {
+            Cipher::Keys { keys, .. } => Some(keys),
+            Cipher::Awaiting(_) | Cipher::Broken => None,
+        }
+    }
+
     /// What to poll for.
     pub(super) fn poll_fd(&self) -> PollFd<'_> {
         let mut interest = PollFlags::IN;
@@ -130,10 +138,7 @@ impl Line {
     /// Sends a message that only the other end can read.
     fn seal(&mut self, message: &Direct<'_>) {
         let Cipher::Keys { keys, said, .. } = &mut self.cipher else { return };
-        let mut frame = Vec::new();
-        message.encode(NO_TAG, &mut frame);
-        // The kind and the body; lengths and tags are those of the frame around it.
-        let plain = [&[message.kind()], &frame[HEADER_BYTES..]].concat();
+        let plain = plain(message);
         let mut ciphertext = vec![0; plain.len() + TAG_BYTES];
         keys.seal(*said, &plain, &mut ciphertext);
         *said += 1;
@@ -206,8 +211,18 @@ impl Line {
     }
 }
 
+/// What is sealed of a message: the kind and the body. Lengths and tags are those of the frame around it.
+pub(super) fn plain(message: &Direct<'_>) -> Vec<u8> {
+    let mut frame = Vec::new();
+    message.encode(NO_TAG, &mut frame);
+    [&[message.kind()], &frame[HEADER_BYTES..]].concat()
+}
+
 /// What a sealed message says.
-fn meant(plain: &[u8]) -> Result<Heard, Nonsense> {
+///
+/// # Errors
+/// No peer says that.
+pub(super) fn meant(plain: &[u8]) -> Result<Heard, Nonsense> {
     let (kind, body) = plain.split_first().ok_or(Nonsense)?;
     match Direct::decode(&Frame { kind: *kind, tag: NO_TAG, body }).map_err(|_| Nonsense)? {
         Direct::Ready => Ok(Heard::Ready),
@@ -222,7 +237,7 @@ fn meant(plain: &[u8]) -> Result<Heard, Nonsense> {
 
 /// The peer said what no peer says.
 #[derive(Debug)]
-struct Nonsense;
+pub(super) struct Nonsense;
 
 #[cfg(test)]
 mod tests;

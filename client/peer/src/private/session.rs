@@ -27,6 +27,7 @@ impl Private {
                 // It was not the right one after all; the server will help out.
                 _ => Stage::Arranging,
             },
+            Stage::Agreeing(agreement, until) => self.agree(agreement, until, context),
             Stage::Direct(line) => self.listen(line, context),
             Stage::Ending(line, until) => self.listen_out(line, until, context),
             Stage::Lost(until) if context.now >= until => {

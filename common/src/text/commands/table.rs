@@ -227,11 +227,14 @@ pub static COMMANDS: &[Row] = &[
     Row::new("startprivate", "user", words(1), "ask a user for a private conversation", &[kinds::AskPrivate], |w, _| {
         Ok(Command::StartPrivate { user: w[0] })
     }),
-    Row::new("private", "user text", then_text(1), "say something in a private conversation", &[kinds::RelayText], |w, _| {
+    Row::new("private", "user text", then_text(1), "say something in a private conversation", &[kinds::RelaySealed], |w, _| {
         Ok(Command::Private { user: w[0], text: w[1] })
     }),
     Row::new("stopprivate", "user", words(1), "end a private conversation", &[kinds::EndLink], |w, _| {
         Ok(Command::StopPrivate { user: w[0] })
+    }),
+    Row::new("verify", "user", words(1), "show six words to compare in a private conversation", &[], |w, _| {
+        Ok(Command::Verify { user: w[0] })
     }),
     Row::new("BCM", "text", then_text(0), "post a message to the board, for everyone", &[kinds::PostToBoard], |w, _| {
         ask(Request::PostToBoard { text: w[0], key: None })

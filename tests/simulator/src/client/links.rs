@@ -23,8 +23,8 @@ impl Client {
                 return self.tell(&OwnedRequest::EndLink { link, stopped: true });
             }
             self.made_up += 1;
-            let text = format!("{} of {}", self.made_up, self.number);
-            let request = OwnedRequest::RelayText { link, text };
+            let ciphertext = format!("{} of {}", self.made_up, self.number).into_bytes();
+            let request = OwnedRequest::RelaySealed { link, ciphertext };
             self.ask(stage, &request.clone(), Asked::Member(request));
             return;
         }

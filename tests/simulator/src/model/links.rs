@@ -199,8 +199,8 @@ impl State {
             self.set_stage(id, Stage::Trying { due_ms, up: None });
             return Ok(());
         }
+        self.told_to(other, introduction(String::new(), 0));
         if link.is_file {
-            self.told_to(other, introduction(String::new(), 0));
             self.told_to(by, introduction(String::new(), 0));
         }
         self.establish(id, &link, true);
@@ -264,6 +264,14 @@ impl State {
     fn expire_link(&mut self, id: LinkId, due_ms: u64) -> Result<(), No> {
         let link = self.link_of(id, |link| link.due_ms() == Some(due_ms))?;
         if !link.is_question() {
+            if let Stage::Preparing { .. } = link.stage {
+                let (address, port) = (String::new(), 0);
+                let token = link.token;
+                self.told_to(
+                    link.other(link.preparing()),
+                    OwnedNotice::LinkIntroduction { link: id, token, address, port },
+                );
+            }
             self.establish(id, &link, true);
             return Ok(());
         }

@@ -110,7 +110,7 @@ impl State {
                 self.check(Some(user), &Change::PostToRoom { room, text })
             }
             Request::CreateRoom { users, .. } => self.judge_room(user, users),
-            Request::RelayText { link, .. } => self.judge_relay(user, link),
+            Request::RelaySealed { link, .. } => self.judge_relay(user, link),
             Request::AskPrivate { user: other, .. } | Request::OfferFile { user: other, .. } => {
                 let other = self.user(other).ok_or(No::plain(Refusal::InvalidUser))?;
                 self.judge_reach(user, other)?;

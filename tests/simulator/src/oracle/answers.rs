@@ -68,10 +68,10 @@ impl Oracle {
             (_, OwnedReply::Refused { code, .. }) => match code {
                 Refusal::SlowDown | Refusal::Busy => true,
                 Refusal::LimitReached | Refusal::MailboxFull => self.is_full(state, &wish, in_flight),
-                Refusal::PeerTooSlow => matches!(request, OwnedRequest::RelayText { .. }),
+                Refusal::PeerTooSlow => matches!(request, OwnedRequest::RelaySealed { .. }),
                 _ => known(state) || state.judge(user, &wish).is_err_and(|no: No| no.is(reply)),
             },
-            (_, OwnedReply::Done { .. }) if matches!(wish, Request::RelayText { .. }) => {
+            (_, OwnedReply::Done { .. }) if matches!(wish, Request::RelaySealed { .. }) => {
                 state.judge(user, &wish).is_ok()
             }
             _ => known(state),

@@ -49,7 +49,7 @@ pub(crate) struct Oracle {
     /// Up to here a client has acknowledged and then left in order: none of these may come again.
     taken: HashMap<User, u64>,
     /// Texts that were said over links through the server, and were not heard yet.
-    relayed: HashMap<String, LinkId>,
+    relayed: HashMap<Vec<u8>, LinkId>,
     /// Users for whose acknowledgement, up to this message, there was no space.
     untaken: HashMap<User, u64>,
     /// The server is told to end: nobody hears who goes.
@@ -156,8 +156,8 @@ impl Oracle {
 
     /// A request is sent.
     pub(crate) fn asks(&mut self, socket: usize, tag: Tag, request: &OwnedRequest) {
-        if let OwnedRequest::RelayText { link, text } = request {
-            self.relayed.insert(text.clone(), *link);
+        if let OwnedRequest::RelaySealed { link, ciphertext } = request {
+            self.relayed.insert(ciphertext.clone(), *link);
         }
         self.conns[socket].asked.insert(tag, request.clone());
     }

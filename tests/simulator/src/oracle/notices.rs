@@ -14,10 +14,10 @@ impl Oracle {
             OwnedNotice::Message { number, late: _, at_ms, from, text } => {
                 self.told_message(socket, *number, (*at_ms, from, text));
             }
-            OwnedNotice::RelayedText { link, text } => {
-                let said = self.relayed.remove(text);
+            OwnedNotice::RelayedSealed { link, ciphertext } => {
+                let said = self.relayed.remove(ciphertext);
                 self.expect(said == Some(*link), || {
-                    format!("{text} comes over link {link}, and was said over {said:?}")
+                    format!("{ciphertext:?} comes over link {link}, and was said over {said:?}")
                 });
             }
             // The last word is looked at by the client.

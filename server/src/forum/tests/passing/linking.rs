@@ -104,7 +104,7 @@ fn ends_that_cannot_meet_go_through_the_server() {
     let nowhere = LinkNews::Introduction { token: TOKEN, address: None };
     let (no_port, loopback): (_, IpAddr) = (0, "::1".parse().unwrap());
     for (request, told) in [
-        (LinkRequest::Private, vec![(HANS, news), (YODA, news)]),
+        (LinkRequest::Private, vec![(YODA, nowhere), (HANS, news), (YODA, news)]),
         (file(), vec![(HANS, nowhere), (YODA, nowhere), (HANS, news), (YODA, news)]),
     ] {
         for (from, port) in [(address(), no_port), (loopback, 4_000)] {

@@ -36,6 +36,17 @@ impl Client {
     fn expect(&mut self, notices: &[Notice<'_>]) {
         assert_eq!(self.answers(), shown(notices));
     }
+
+    /// The end that waited is given the token, and told that the link goes through the server.
+    fn expect_relayed(&mut self, link: forum_common::wire::LinkId) {
+        let heard = self.answers();
+        let introduction = format!("LinkIntroduction {{ link: {link}, token: [");
+        assert!(
+            heard[0].starts_with(&introduction) && heard[0].ends_with(", address: \"\", port: 0 }"),
+            "{heard:?}"
+        );
+        assert_eq!(heard[1..], shown(&[Notice::LinkEstablished { link, relayed: true }]));
+    }
 }
 
 fn shown(notices: &[Notice<'_>]) -> Vec<String> {
@@ -179,7 +190,7 @@ fn two_who_ask_each_other_have_both_said_yes() {
     assert_eq!(stage.link(&mut hans, &no(1)), NOTHING, "nothing is open any more");
     stage.link(&mut hans, &Request::LinkListening { link: 1, port: 0 });
     hans.expect(&[]);
-    yoda.expect(&[Notice::LinkEstablished { link: 1, relayed: true }]);
+    yoda.expect_relayed(1);
 }
 
 #[test]
@@ -285,11 +296,11 @@ fn a_block_that_comes_later_changes_nothing() {
     stage.ask(&mut hans, 4, &Request::Block { user: "yoda", key: None });
     stage.link(&mut hans, &yes(1));
     stage.link(&mut hans, &Request::LinkListening { link: 1, port: 0 });
-    yoda.expect(&[Notice::LinkEstablished { link: 1, relayed: true }]);
+    yoda.expect_relayed(1);
     hans.answers();
-    let text = Request::RelayText { link: 1, text: "hello" };
+    let text = Request::RelaySealed { link: 1, ciphertext: b"hello" };
     assert_eq!(stage.link(&mut yoda, &text), [done(9, "")]);
-    hans.expect(&[Notice::RelayedText { link: 1, text: "hello" }]);
+    hans.expect(&[Notice::RelayedSealed { link: 1, ciphertext: b"hello" }]);
     stage.link(&mut hans, &Request::EndLink { link: 1, stopped: true });
     yoda.expect(&[Notice::LinkEnded { link: 1, stopped: true }]);
     let blocked = "Your message could not be delivered as the recipient has blocked you";

@@ -95,7 +95,7 @@ fn what_users_do_is_activity_and_what_clients_report_is_not() {
     for (request, counts) in [
         (private("nobody"), true),
         (file("nobody"), true),
-        (Request::RelayText { link: 5, text: "" }, true),
+        (Request::RelaySealed { link: 5, ciphertext: b"" }, true),
         (no(5), true),
         (Request::EndLink { link: 5, stopped: true }, true),
         (Request::EndLink { link: 5, stopped: false }, false),

@@ -105,6 +105,30 @@ fn json_has_notices_as_they_come_and_files_with_their_names() {
 }
 
 #[test]
+fn json_has_the_words_to_compare() {
+    let server = Server::start(&[]);
+    let _hans = server.forum().args(&["--accept", "always"]).sign_up("hans");
+    let forum = server.forum().args(&["--user", "yoda", "--json"]).env("FORUM_PASSWORD", PASSWORD);
+    let mut yoda = forum.start();
+    yoda.says("startprivate hans");
+    while !yoda.line().contains("hans accepts private messaging") {}
+    yoda.says("verify hans");
+    let object: Value = serde_json::from_str(&yoda.line()).unwrap();
+    let words: Vec<&str> =
+        object["words"].as_array().unwrap().iter().map(|word| word.as_str().unwrap()).collect();
+    assert_eq!(words.len(), 6);
+    assert_eq!(
+        fields(&object, &["line", "kind", "user", "text"]),
+        json!({
+            "line": 2,
+            "kind": "Compare",
+            "user": "hans",
+            "text": format!("Compare with hans: {}", words.join(" ")),
+        })
+    );
+}
+
+#[test]
 fn numbered_refusals_say_which_line_they_are_about_and_nothing_else_changes() {
     let server = Server::start(&["--max-attempts", "5"]);
     let input = "CRT t\n\nMSG nosuch hi\nRDT\nnonsense\nSHT wrong\nLST\n";

@@ -309,9 +309,7 @@ impl<J: Journal> Core<J> {
                 self.set_presence(id, tag, on);
                 Ok(())
             }
-            Request::RelaySealed { link, ciphertext } => {
-                self.relay_sealed(id, tag, account, link, ciphertext)
-            }
+            Request::RelaySealed { link, ciphertext } => self.relay_text(id, tag, account, link, ciphertext),
             Request::LogOut => {
                 self.done(id, tag, Answer::Goodbye);
                 self.finish(id);

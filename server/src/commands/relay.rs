@@ -12,7 +12,7 @@ use crate::session::ConnectionId;
 
 impl<J: Journal> Core<J> {
     /// `private`, by way of the server.
-    pub(crate) fn relay_sealed(
+    pub(crate) fn relay_text(
         &mut self,
         connection: ConnectionId,
         tag: Tag,

@@ -23,8 +23,7 @@ use crate::login::{Question, Secret};
 use crate::lookup::Lookup;
 use crate::memory::{Greeting, Memory};
 
-/// Commands that may be unanswered at once, on a terminal. Nobody types faster than a server answers; if one hangs, they
-/// would pile up.
+/// Commands that may be unanswered at once, on a terminal: if the server hangs, they would pile up.
 const UNANSWERED_MAX: usize = 32;
 
 /// One user on one connection.
@@ -148,8 +147,7 @@ impl Commands {
         }
     }
 
-    /// Takes a line that is not text, for this reason. As a password it is just a bad one, which is the
-    /// server's to refuse.
+    /// Takes a line that is not text, for this reason. As a password it is a bad one, which the server refuses.
     pub fn enter_unreadable(&mut self, reason: &str, context: &mut Context<'_>) {
         match self.change.take() {
             Some(change) => self.answer_change(change, "", context),

@@ -4,6 +4,7 @@ use forum_common::text::{Answer, lines};
 use forum_common::wire::{Request, Tag};
 use forum_peer::Report;
 use serde::Serialize;
+use serde_json::json;
 
 use super::event::{Ending, FileEvent, FileId, FileProblem};
 use super::{Core, Phase};
@@ -16,15 +17,6 @@ use crate::commands::answers::{end, go_on};
 struct PrivateText<'a> {
     kind: &'a str,
     from: &'a str,
-    text: &'a str,
-}
-
-/// What to compare, as a program is told of it.
-#[derive(Serialize)]
-struct Compare<'a> {
-    kind: &'a str,
-    user: &'a str,
-    words: &'a [&'a str],
     text: &'a str,
 }
 
@@ -98,10 +90,8 @@ impl Core {
             }
             Report::Compare { user, words } => {
                 let text = Answer::Compare { user: &user, words: &words.join(" ") }.to_string();
-                self.output.print_message(
-                    &Compare { kind: "Compare", user: &user, words: &words, text: &text },
-                    None,
-                );
+                let message = json!({ "kind": "Compare", "user": user, "words": words, "text": text });
+                self.output.print_message(&message, None);
                 self.output.say(text);
                 self.output.unmute();
             }

@@ -185,7 +185,7 @@ impl Session {
     fn on_event(&mut self, event: Event<'_, Option<Listing>>) -> io::Result<Option<Request<'static>>> {
         match event {
             Event::Notice(notice) => {
-                if let Some(line) = lines::notice(&notice, Reader::Program, &self.zone) {
+                if let Some(line) = lines::notice(&notice, Reader::Program) {
                     show(&line)?;
                 }
                 self.leaving |= matches!(notice, Notice::Closing { .. });

@@ -47,6 +47,8 @@ pub enum Awaits {
     List(Listing),
     /// The rest of a list that nobody wants to see any more.
     Unwanted,
+    /// A yes to showing who comes and goes, or not.
+    Presence(bool),
     /// A yes to this new password.
     NewPassword(Secret),
     /// The goodbye.
@@ -173,7 +175,9 @@ impl Asked {
             (Awaits::Upload(upload, _), FileEvent::Failed(problem)) => upload.failed(problem),
             (Awaits::Download(download, _), FileEvent::Created) => download.created(),
             (Awaits::Download(download, _), FileEvent::Appended(bytes)) => download.appended(*bytes),
-            (Awaits::Download(download, _), FileEvent::Finished) => download.finished(),
+            (Awaits::Download(download, _), FileEvent::Finished(renamed)) => {
+                download.finished(renamed.as_deref())
+            }
             (Awaits::Download(download, _), FileEvent::Failed(problem)) => download.failed(problem),
             _ => Step::Going,
         }
@@ -228,6 +232,7 @@ impl Asked {
                 }
                 Some(self)
             }
+            Some(_) if !on_terminal && matches!(self.awaits, Awaits::Goodbye) => Some(self),
             Some(_) if !on_terminal && !self.is_transfer() => {
                 self.file().into_iter().for_each(|file| queue.file(file, FileAction::Close));
                 output.speak_of(self.about(), |output| output.refuse(Rejection::Unknown));
@@ -259,11 +264,10 @@ impl Asked {
         }
     }
 
-    /// Asks for it again, with the same key.
+    /// Asks for it again: a change with the same key.
     pub fn repeat(self, server: &mut Server) {
-        if let Some(change) = self.change.clone() {
-            server.ask(&change.as_ref(), self);
-        }
+        let change = self.change.clone();
+        server.ask(&change.as_ref().map_or(Request::LogOut, OwnedRequest::as_ref), self);
     }
 
     /// The line above the prompt, for a transfer that runs.

@@ -6,15 +6,15 @@
 pub mod answers;
 pub mod files;
 pub mod reading;
+mod shown;
 
 use forum_common::text::commands::{help, near, room_names};
 use forum_common::text::{Answer, Command, LineError, Reader, SyntaxError, parse, prompts};
 use forum_common::wire::Request;
 
-use self::files::Opening;
+use self::files::{Opening, queue_each};
 use self::reading::Reading;
 use crate::asked::{self, Asked, Awaits, Server};
-use crate::clock::Clock;
 use crate::completion::{Completion, Named, Word};
 use crate::core::context::Context;
 use crate::core::event::{FileId, PeerAction};
@@ -22,6 +22,7 @@ use crate::line_editor::editor::Purpose;
 use crate::login::{Question, Secret};
 use crate::lookup::Lookup;
 use crate::memory::{Greeting, Memory};
+use forum_common::text::clock::Clock;
 
 /// Commands that may be unanswered at once, on a terminal: if the server hangs, they would pile up.
 const UNANSWERED_MAX: usize = 32;
@@ -62,6 +63,8 @@ pub enum Outcome {
     Going,
     /// The password is this one now.
     PasswordChanged(Secret),
+    /// It is shown from now on who comes and goes, or not.
+    PresenceSet(bool),
     /// Names have come that were asked for to complete a word.
     NamesCame,
     /// The server said goodbye, or refused to.
@@ -180,7 +183,7 @@ impl Commands {
     /// [`Outcome::NamesCame`] tells when to try again.
     pub fn complete(&mut self, before: &str, at_end: bool, context: &mut Context<'_>) -> Completion {
         let Some(word) = Word::before_cursor(before) else { return Completion::Nothing };
-        if let Named::Listed(listed) = word.names
+        if let Named::Listed(listed) = &word.names
             && self.memory.names.is_stale(listed, context.now)
         {
             Lookup::begin(listed, context.now, context.server);
@@ -230,6 +233,7 @@ impl Commands {
             }
             Command::StopPrivate { user } => context.queue.peer(PeerAction::Stop { user: user.to_owned() }),
             Command::Verify { user } => context.queue.peer(PeerAction::Verify { user: user.to_owned() }),
+            Command::Each { word, to, files } => queue_each(word, to, files, context),
             Command::Cancel(file) => self.cancel(file, context),
             Command::WhoAmI => {
                 let (name, since_ms) = self.memory.session();

@@ -34,7 +34,7 @@ pub struct Word<'a> {
 }
 
 /// What a word names.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Named {
     /// A command.
     Command,
@@ -53,7 +53,10 @@ impl<'a> Word<'a> {
         let mut words = done.split(' ').filter(|word| !word.is_empty());
         let names = match words.next() {
             None => Named::Command,
-            Some(command) => named(row(command).ok()?, words.count())?,
+            Some(command) => {
+                let words: Vec<_> = words.collect();
+                named(row(command).ok()?, words.len(), words.first().copied())?
+            }
         };
         Some(Self { names, start })
     }
@@ -65,7 +68,7 @@ impl<'a> Word<'a> {
         at_end: bool,
         paths: impl FnOnce(&str) -> Vec<String>,
     ) -> Completion {
-        let choices = match self.names {
+        let choices = match &self.names {
             Named::Command => COMMANDS
                 .iter()
                 .map(|row| row.word.to_owned())
@@ -94,15 +97,16 @@ pub fn without_names(before: &str, at_end: bool, paths: impl FnOnce(&str) -> Vec
     word.map_or(Completion::Nothing, |word| word.complete(&Names::default(), at_end, paths))
 }
 
-/// What the operand of `row` at `index` names.
-fn named(row: &Row, index: usize) -> Option<Named> {
+/// What the operand of `row` at `index` names, after this one as the first.
+fn named(row: &Row, index: usize, first: Option<&str>) -> Option<Named> {
     match row.operand(index)? {
         "title" => Some(Named::Listed(Listed::Titles)),
         "user" => Some(Named::Listed(Listed::Users)),
         "room" => Some(Named::Room),
         "command" => Some(Named::Command),
-        // What DWN names lies on the server.
         "file" if matches!(row.word, "UPD" | "UDP") => Some(Named::Path),
+        // What DWN names lies on the server.
+        "file" if row.word == "DWN" => Some(Named::Listed(Listed::Files(first?.to_owned()))),
         _ => None,
     }
 }
@@ -144,7 +148,7 @@ mod tests {
 
     use super::*;
     use crate::names::tests::{room_created, thread, user};
-    use crate::paths::beginning_with as paths;
+    use forum_peer::paths::beginning_with as paths;
 
     fn names() -> Names {
         let mut names = Names::default();
@@ -223,7 +227,10 @@ mod tests {
         for row in COMMANDS {
             for index in 0.. {
                 let Some(operand) = row.operand(index).filter(|_| index < 8) else { break };
-                assert!(named(row, index).is_some() || plain.contains(&operand), "{operand} of {row:?}");
+                assert!(
+                    named(row, index, Some("t")).is_some() || plain.contains(&operand),
+                    "{operand} of {row:?}"
+                );
             }
         }
     }

@@ -17,7 +17,6 @@
 #![cfg_attr(not(test), warn(clippy::print_stdout, clippy::print_stderr))]
 
 pub mod asked;
-pub mod clock;
 pub mod commands;
 pub mod completion;
 pub mod core;
@@ -30,7 +29,6 @@ pub mod lookup;
 pub mod memory;
 pub mod names;
 pub mod output;
-pub mod paths;
 pub mod reconnect;
 pub mod security;
 pub mod signals;

@@ -11,8 +11,8 @@ use forum_common::wire::{Refusal, Reply, Request, TakeOver, VERSION};
 use zeroize::Zeroizing;
 
 use crate::asked::{Asked, Awaits, Server};
-use crate::clock::Clock;
 use crate::line_editor::editor::Purpose;
+use forum_common::text::clock::Clock;
 
 /// What a server calls the feature that one session can end another of the same user.
 const TAKE_OVER: &str = "take-over";

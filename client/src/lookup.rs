@@ -10,6 +10,9 @@ use forum_common::wire::{Reply, Request};
 use crate::asked::{Asked, Awaits, Server};
 use crate::names::{Listed, Names, learn};
 
+/// Messages at the end of a thread among and after which its files are looked for: a thread may have a million.
+const FILES_AMONG: u32 = 200;
+
 /// A list on its way.
 #[derive(Debug)]
 pub struct Lookup {
@@ -20,25 +23,35 @@ pub struct Lookup {
 
 impl Lookup {
     /// Asks for a list, unless it is on its way.
-    pub fn begin(listed: Listed, now: Instant, server: &mut Server) {
-        let is_this = |asked: &Asked| matches!(&asked.awaits, Awaits::Names(it) if it.listed == listed);
+    pub fn begin(listed: &Listed, now: Instant, server: &mut Server) {
+        let is_this = |asked: &Asked| matches!(&asked.awaits, Awaits::Names(it) if it.listed == *listed);
         if server.unanswered().any(is_this) {
             return;
         }
         let request = match listed {
             Listed::Titles => Request::ListThreads { after: None, at_most: None, unread: None },
             Listed::Users => Request::WhoElse { after: None, at_most: None },
+            Listed::Files(title) => Request::ReadThread {
+                title,
+                range: None,
+                after: None,
+                at_most: None,
+                last: Some(FILES_AMONG),
+                unread: None,
+            },
         };
-        let lookup = Self { listed, asked: now, came: BTreeSet::new() };
+        let lookup = Self { listed: listed.clone(), asked: now, came: BTreeSet::new() };
         server.ask(&request, Asked::silently(Awaits::Names(lookup)));
     }
 
     /// Takes in an item. Returns whether it is one of this list.
     #[must_use]
     pub fn take(&mut self, item: &Reply<'_>) -> bool {
-        match (self.listed, item) {
+        match (&self.listed, item) {
             (Listed::Titles, Reply::ThreadItem { title: name, .. })
-            | (Listed::Users, Reply::UserItem { name, .. }) => learn(&mut self.came, name),
+            | (Listed::Users, Reply::UserItem { name, .. })
+            | (Listed::Files(_), Reply::UploadItem { file: name, .. }) => learn(&mut self.came, name),
+            (Listed::Files(_), Reply::PostItem { .. }) => {}
             _ => return false,
         }
         true
@@ -49,8 +62,8 @@ impl Lookup {
     #[must_use]
     pub fn end(self, reply: &Reply<'_>, names: &mut Names) -> bool {
         match reply {
-            Reply::EndOfList { .. } => names.refresh(self.listed, self.came, self.asked),
-            Reply::Refused { .. } => names.settle(self.listed, self.asked),
+            Reply::EndOfList { .. } => names.refresh(&self.listed, self.came, self.asked),
+            Reply::Refused { .. } => names.settle(&self.listed, self.asked),
             _ => return false,
         }
         true
@@ -74,8 +87,8 @@ mod tests {
     fn one_list_of_a_kind_is_fetched_at_a_time() {
         let mut server = Server::default();
         for _ in 0..3 {
-            Lookup::begin(Listed::Titles, Instant::now(), &mut server);
-            Lookup::begin(Listed::Users, Instant::now(), &mut server);
+            Lookup::begin(&Listed::Titles, Instant::now(), &mut server);
+            Lookup::begin(&Listed::Users, Instant::now(), &mut server);
         }
         let mut wanted = Vec::new();
         Request::ListThreads { after: None, at_most: None, unread: None }.encode(1, &mut wanted);
@@ -89,10 +102,10 @@ mod tests {
         let mut titles = lookup(Listed::Titles, now);
         assert!(titles.take(&thread("a")));
         assert!(!titles.take(&user("a")));
-        assert_eq!(names.listed(Listed::Titles, ""), Vec::<String>::new());
+        assert_eq!(names.listed(&Listed::Titles, ""), Vec::<String>::new());
         assert!(titles.end(&END, &mut names));
-        assert_eq!(names.listed(Listed::Titles, ""), ["a"]);
-        assert!(!names.is_stale(Listed::Titles, now));
+        assert_eq!(names.listed(&Listed::Titles, ""), ["a"]);
+        assert!(!names.is_stale(&Listed::Titles, now));
     }
 
     #[test]
@@ -102,8 +115,8 @@ mod tests {
         let code = Refusal::SlowDown;
         let refusal = Reply::Refused { code, limit: None, value: None, name: None, text: "Slow down" };
         assert!(lookup(Listed::Users, now).end(&refusal, &mut names));
-        assert!(!names.is_stale(Listed::Users, now));
-        assert_eq!(names.listed(Listed::Users, ""), ["hans"]);
+        assert!(!names.is_stale(&Listed::Users, now));
+        assert_eq!(names.listed(&Listed::Users, ""), ["hans"]);
         assert!(!lookup(Listed::Users, now).end(&Reply::Done { at_ms: 1, text: "" }, &mut names));
     }
 }

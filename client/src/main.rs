@@ -15,7 +15,7 @@ use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
 use clap::error::ErrorKind;
-use clap::{CommandFactory, Parser};
+use clap::{ColorChoice, CommandFactory, Parser};
 use forum_client::core::context::Surroundings;
 use forum_client::core::event::Ending;
 use forum_client::core::{Core, Options};
@@ -25,13 +25,14 @@ use forum_client::line_editor::input::Input;
 use forum_client::line_editor::terminal::{Ability, Modes};
 use forum_client::login::Known;
 use forum_client::output::{Format, Stream};
-use forum_client::paths;
 use forum_client::security::SecurityArgs;
 use forum_client::signals::{self, Signals};
 use forum_common::process::{self, Standard};
 use forum_common::wire::Key;
 use forum_common::wire::field::KEY_BYTES;
+use forum_peer::folder::OnClash;
 use forum_peer::local_files::LocalFiles;
+use forum_peer::paths;
 use forum_peer::wording::cause;
 use forum_peer::{Accept, Folder, Peers, State};
 
@@ -77,6 +78,10 @@ struct Args {
     #[arg(long)]
     force: bool,
 
+    /// Let what arrives have another name if a local file has its own: notes-2.txt
+    #[arg(long, conflicts_with = "force")]
+    rename: bool,
+
     /// What to answer when other users want to talk privately or send a file
     /// [default: ask]
     #[arg(long, value_name = "WHEN", value_enum)]
@@ -98,6 +103,10 @@ struct Args {
     /// In pipes, say of each refusal which line it is about: `line 12: MSG nosuch hi: Thread nosuch does not exist`
     #[arg(long, conflicts_with = "json")]
     numbered: bool,
+
+    /// On a terminal, show names and times in colours: `auto` heeds NO_COLOR and CLICOLOR_FORCE
+    #[arg(long, value_name = "WHEN", default_value_t)]
+    color: ColorChoice,
 
     /// If the user is logged in elsewhere, end that session
     #[arg(long)]
@@ -202,7 +211,12 @@ fn complain(text: &str) {
 fn run(args: Args) -> Result<(End, bool), Failure> {
     streams::check().map_err(|text| Failure { text, status: REFUSED })?;
     let screen = screen();
-    let folder = Folder { path: args.download_dir.clone(), overwrites: args.force };
+    let on_clash = match (args.force, args.rename) {
+        (true, _) => OnClash::Overwrite,
+        (false, true) => OnClash::Rename,
+        (false, false) => OnClash::Refuse,
+    };
+    let folder = Folder { path: args.download_dir.clone(), on_clash };
     let accept = args.accept.unwrap_or(if args.quiet { Accept::Never } else { Accept::Ask });
     let peers = Peers::new(accept, folder.clone());
     let (options, target) = options(args)?;
@@ -303,6 +317,7 @@ fn options(args: Args) -> Result<(Options, Target), Failure> {
             (false, true) => Format::Numbered,
             (false, false) => Format::Text,
         },
+        has_colours: has_colours(args.color),
         takes_over: args.take_over,
         pipeline: if args.stop_on_error {
             1
@@ -314,6 +329,21 @@ fn options(args: Args) -> Result<(Options, Target), Failure> {
         server_timeout: silence_max,
     };
     Ok((options, target))
+}
+
+/// Whether names and times have colours (no-color.org, bixense.com/clicolors). Lines of a pipe are compared with texts, and
+/// have none.
+fn has_colours(wish: ColorChoice) -> bool {
+    let wants = match wish {
+        ColorChoice::Always => true,
+        ColorChoice::Never => false,
+        ColorChoice::Auto if anstyle_query::no_color() => false,
+        ColorChoice::Auto => {
+            let knows_them = screen() == Some(Stream::Out) && anstyle_query::term_supports_color();
+            anstyle_query::clicolor_force() || knows_them
+        }
+    };
+    wants && screen().is_some()
 }
 
 /// Lines of a pipe that may be unanswered at once: as many as make a script fast, but one if somebody reads the answers

@@ -1,9 +1,9 @@
-//! Names that have gone by, for the Tab key: threads, users and rooms.
+//! Names that have gone by, for the Tab key: threads, their files, users and rooms.
 //!
 //! It refuses to know what is being typed and how names are fetched; it only says when that is due. All of
 //! it is for convenience, so it is bounded, and what does not fit is not learnt.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, Instant};
 
 use forum_common::wire::{Notice, Refusal, Reply};
@@ -11,16 +11,21 @@ use forum_common::wire::{Notice, Refusal, Reply};
 /// Names kept of a kind. Nobody finds a name among more of them by pressing Tab.
 const NAMES_MAX: usize = 10_000;
 
+/// Threads whose files are kept.
+const FILE_LISTS_MAX: usize = 16;
+
 /// How long a list that was fetched is good enough.
 const FRESH_FOR: Duration = Duration::from_secs(5);
 
 /// Names that the server can be asked for.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Listed {
     /// The titles of all threads.
     Titles,
     /// The users online.
     Users,
+    /// The newest files of the thread of this title.
+    Files(String),
 }
 
 /// Every name that is known.
@@ -31,6 +36,8 @@ pub struct Names {
     titles: BTreeSet<String>,
     users: BTreeSet<String>,
     rooms: BTreeSet<u32>,
+    /// Files by thread, and when they were fetched.
+    files: BTreeMap<String, (BTreeSet<String>, Instant)>,
     titles_fetched: Option<Instant>,
     users_fetched: Option<Instant>,
 }
@@ -85,25 +92,29 @@ impl Names {
 
     /// Takes a list that was fetched for this purpose. Threads that are not on it are gone; users who are
     /// not online can still be written to.
-    pub fn refresh(&mut self, listed: Listed, names: BTreeSet<String>, now: Instant) {
+    pub fn refresh(&mut self, listed: &Listed, names: BTreeSet<String>, now: Instant) {
         match listed {
             Listed::Titles => self.titles = names,
             Listed::Users => names.iter().for_each(|name| learn(&mut self.users, name)),
+            Listed::Files(title) => self.learn_files(title, names, now),
         }
         self.settle(listed, now);
     }
 
     /// Does without a list that could not be had.
-    pub fn settle(&mut self, listed: Listed, now: Instant) {
+    pub fn settle(&mut self, listed: &Listed, now: Instant) {
         match listed {
             Listed::Titles => self.titles_fetched = Some(now),
             Listed::Users => self.users_fetched = Some(now),
+            Listed::Files(title) if self.files.contains_key(title) => {}
+            Listed::Files(title) => self.learn_files(title, BTreeSet::new(), now),
         }
     }
 
     /// Whether a list should be fetched before it is used.
-    pub fn is_stale(&self, listed: Listed, now: Instant) -> bool {
+    pub fn is_stale(&self, listed: &Listed, now: Instant) -> bool {
         let fetched = match listed {
+            Listed::Files(title) => self.files.get(title).map(|(_, at)| *at),
             Listed::Titles => self.titles_fetched,
             Listed::Users => self.users_fetched,
         };
@@ -111,19 +122,32 @@ impl Names {
     }
 
     /// The names of a kind that begin with `start`, in order.
-    pub fn listed(&self, listed: Listed, start: &str) -> Vec<String> {
+    pub fn listed(&self, listed: &Listed, start: &str) -> Vec<String> {
+        let none = BTreeSet::new();
         let names = match listed {
+            Listed::Files(title) => self.files.get(title).map_or(&none, |(files, _)| files),
             Listed::Titles => &self.titles,
             Listed::Users => &self.users,
         };
         let from_here = names.range::<str, _>((std::ops::Bound::Included(start), std::ops::Bound::Unbounded));
         let fitting = from_here.take_while(|name| name.starts_with(start));
-        fitting.filter(|name| listed != Listed::Users || **name != self.own).cloned().collect()
+        fitting.filter(|name| *listed != Listed::Users || **name != self.own).cloned().collect()
     }
 
     /// The rooms whose numbers begin with `start`, in order.
     pub fn rooms(&self, start: &str) -> Vec<String> {
         self.rooms.iter().map(u32::to_string).filter(|room| room.starts_with(start)).collect()
+    }
+
+    /// Takes the files of a thread. Those of the thread that was looked at first make room.
+    fn learn_files(&mut self, title: &str, files: BTreeSet<String>, now: Instant) {
+        if self.files.len() >= FILE_LISTS_MAX
+            && let Some(oldest) =
+                self.files.iter().min_by_key(|(_, (_, at))| *at).map(|(title, _)| title.clone())
+        {
+            self.files.remove(&oldest);
+        }
+        self.files.insert(title.to_owned(), (files, now));
     }
 
     fn learn_room(&mut self, room: u32) {
@@ -135,7 +159,7 @@ impl Names {
 
 /// Adds a name, if it is one: what can't be typed as a word is not worth knowing.
 pub fn learn(names: &mut BTreeSet<String>, name: &str) {
-    let is_word = !name.is_empty() && name.bytes().all(|byte| byte.is_ascii_graphic());
+    let is_word = !name.is_empty() && !name.contains(|c: char| c.is_whitespace() || c.is_control());
     if is_word && names.len() < NAMES_MAX && !names.contains(name) {
         names.insert(name.to_owned());
     }
@@ -199,8 +223,8 @@ pub(crate) mod tests {
             names.learn_notice(&notice);
         }
         names.belong_to("m");
-        assert_eq!(names.listed(Listed::Titles, ""), ["t"]);
-        assert_eq!(names.listed(Listed::Users, "").concat(), "abcdefghijkln");
+        assert_eq!(names.listed(&Listed::Titles, ""), ["t"]);
+        assert_eq!(names.listed(&Listed::Users, "").concat(), "abcdefghijkln");
         assert_eq!(names.rooms(""), ["2", "3", "7", "10", "12"]);
         assert_eq!(names.rooms("1"), ["10", "12"]);
     }
@@ -212,14 +236,14 @@ pub(crate) mod tests {
         names.learn_reply(&thread("old"));
         names.learn_reply(&user("offline"));
         for listed in [Listed::Titles, Listed::Users] {
-            assert!(names.is_stale(listed, now));
-            names.refresh(listed, BTreeSet::from(["new".to_owned()]), now);
-            assert!(!names.is_stale(listed, now));
-            assert!(names.is_stale(listed, now + FRESH_FOR));
+            assert!(names.is_stale(&listed, now));
+            names.refresh(&listed, BTreeSet::from(["new".to_owned()]), now);
+            assert!(!names.is_stale(&listed, now));
+            assert!(names.is_stale(&listed, now + FRESH_FOR));
         }
-        assert_eq!(names.listed(Listed::Titles, ""), ["new"]);
-        assert_eq!(names.listed(Listed::Users, ""), ["new", "offline"]);
-        assert_eq!(names.listed(Listed::Users, "o"), ["offline"]);
+        assert_eq!(names.listed(&Listed::Titles, ""), ["new"]);
+        assert_eq!(names.listed(&Listed::Users, ""), ["new", "offline"]);
+        assert_eq!(names.listed(&Listed::Users, "o"), ["offline"]);
     }
 
     #[test]
@@ -229,7 +253,7 @@ pub(crate) mod tests {
             names.learn_reply(&thread(&n.to_string()));
             names.learn_reply(&room_created(n));
         }
-        assert_eq!(names.listed(Listed::Titles, "").len(), NAMES_MAX);
+        assert_eq!(names.listed(&Listed::Titles, "").len(), NAMES_MAX);
         assert_eq!(names.rooms("").len(), NAMES_MAX);
     }
 }

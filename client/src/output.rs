@@ -4,13 +4,16 @@
 //! Pure: lines are queued, and the owner of the streams takes the bytes out, in order over both. Nothing reaches a
 //! terminal or a file with a character that could drive a terminal. It doesn't know why something is said.
 
-use std::collections::VecDeque;
+mod chunks;
+mod colours;
+
 use std::fmt;
 use std::rc::Rc;
 
 use forum_common::escape;
 use serde::Serialize;
 
+use self::chunks::Chunks;
 use crate::line_editor::layout::{Area, View, layout};
 use crate::line_editor::screen;
 use crate::line_editor::terminal::{Ability, USUAL_SIZE};
@@ -57,23 +60,15 @@ pub struct Output {
     format: Format,
     /// What a refusal is about.
     about: Option<Rc<About>>,
+    /// Styles are shown in colours.
+    pub has_colours: bool,
     /// What is said now has been printed as an object already.
     is_muted: bool,
     screen: Option<Screen>,
-    /// Bytes on their way, in order.
-    chunks: VecDeque<Chunk>,
-    /// How many they are.
-    waiting: usize,
+    /// Bytes on their way.
+    chunks: Chunks,
     /// In pipes a command was refused; or what there was to say about one could not be written.
     failed: bool,
-}
-
-#[derive(Debug)]
-struct Chunk {
-    stream: Stream,
-    bytes: Vec<u8>,
-    /// Bytes at its front that have gone.
-    gone: usize,
 }
 
 /// The terminal as we left it.
@@ -105,8 +100,8 @@ impl Output {
             };
             Screen { stream, columns, rows, drawn }
         });
-        let (about, is_muted) = (None, false);
-        Self { format, about, is_muted, screen, chunks: VecDeque::new(), waiting: 0, failed: false }
+        let (about, has_colours, is_muted) = (None, false, false);
+        Self { format, about, has_colours, is_muted, screen, chunks: Chunks::default(), failed: false }
     }
 
     /// From now on, it is this command that things are said about; says which it was.
@@ -155,6 +150,11 @@ impl Output {
     /// Words are for programs again, too.
     pub fn unmute(&mut self) {
         self.is_muted = false;
+    }
+
+    /// Whether it is objects that are printed.
+    pub fn is_for_programs(&self) -> bool {
+        self.format == Format::Json
     }
 
     /// A reply or a notice.
@@ -272,7 +272,7 @@ impl Output {
         self.forget_screen();
         if let Some(screen) = &self.screen {
             let stream = screen.stream;
-            self.put(stream, screen::clear);
+            self.chunks.put(stream, screen::clear);
         }
     }
 
@@ -284,7 +284,7 @@ impl Output {
         match (&screen.drawn, view) {
             (Drawn::Area(old), Some(view)) => {
                 let (old, new) = (old.clone(), layout(view, columns, screen.rows));
-                self.put(stream, |bytes| match &old {
+                self.chunks.put(stream, |bytes| match &old {
                     Some(old) => screen::change(old, &new, columns, bytes),
                     None => screen::draw(&new, columns, bytes),
                 });
@@ -295,7 +295,8 @@ impl Output {
             (Drawn::Prompt(_), Some(view)) => {
                 let prompt = view.prompt.to_owned();
                 self.erase();
-                self.put(stream, |bytes| bytes.extend_from_slice(escape::for_terminal(&prompt).as_bytes()));
+                self.chunks
+                    .put(stream, |bytes| bytes.extend_from_slice(escape::for_terminal(&prompt).as_bytes()));
                 self.set_drawn(Drawn::Prompt(Some(prompt)));
             }
             (Drawn::Prompt(_), None) => {}
@@ -315,33 +316,24 @@ impl Output {
 
     /// Whether so much waits that nothing should be added.
     pub fn is_full(&self) -> bool {
-        self.waiting >= WAITING_BYTES_MAX
+        self.chunks.waiting() >= WAITING_BYTES_MAX
     }
 
     /// What is to be written next, and where.
     pub fn unprinted(&self) -> Option<(Stream, &[u8])> {
-        self.chunks.front().map(|chunk| (chunk.stream, &chunk.bytes[chunk.gone..]))
+        self.chunks.first()
     }
 
     /// Says that the first `count` bytes of [`Output::unprinted`] have gone.
     pub fn printed(&mut self, count: usize) {
-        let Some(chunk) = self.chunks.front_mut() else { return };
-        chunk.gone += count;
-        self.waiting -= count;
-        if chunk.gone == chunk.bytes.len() {
-            self.chunks.pop_front();
-        } else if chunk.gone > chunk.bytes.len() / 2 {
-            chunk.bytes.drain(..chunk.gone);
-            chunk.gone = 0;
-        }
+        self.chunks.gone(count);
     }
 
     /// Says that this stream takes nothing more. Nobody listens to complaints: that is no reason to stop, but shows
     /// in the exit status. Returns whether there is no sense in going on.
     pub fn fail(&mut self, stream: Stream) -> bool {
         self.failed |= stream == Stream::Err;
-        self.chunks.retain(|chunk| chunk.stream != stream);
-        self.waiting = self.chunks.iter().map(|chunk| chunk.bytes.len() - chunk.gone).sum();
+        self.chunks.drop_all(stream);
         stream == Stream::Out
     }
 
@@ -351,7 +343,7 @@ impl Output {
 
     fn raw_line(&mut self, stream: Stream, text: &str) {
         self.erase();
-        self.put(stream, |bytes| {
+        self.chunks.put(stream, |bytes| {
             bytes.extend_from_slice(text.as_bytes());
             bytes.push(b'\n');
         });
@@ -362,24 +354,9 @@ impl Output {
         let Some(screen) = &mut self.screen else { return };
         let (stream, columns) = (screen.stream, screen.columns);
         match screen.drawn.take() {
-            Drawn::Area(Some(area)) => self.put(stream, |bytes| screen::erase(&area, columns, bytes)),
-            Drawn::Prompt(Some(_)) => self.put(stream, |bytes| bytes.push(b'\n')),
+            Drawn::Area(Some(area)) => self.chunks.put(stream, |bytes| screen::erase(&area, columns, bytes)),
+            Drawn::Prompt(Some(_)) => self.chunks.put(stream, |bytes| bytes.push(b'\n')),
             Drawn::Area(None) | Drawn::Prompt(None) => {}
-        }
-    }
-
-    /// Appends bytes for `stream`, after all that is queued.
-    fn put(&mut self, stream: Stream, add: impl FnOnce(&mut Vec<u8>)) {
-        if self.chunks.back().is_none_or(|chunk| chunk.stream != stream) {
-            self.chunks.push_back(Chunk { stream, bytes: Vec::new(), gone: 0 });
-        }
-        if let Some(chunk) = self.chunks.back_mut() {
-            let before = chunk.bytes.len();
-            add(&mut chunk.bytes);
-            self.waiting += chunk.bytes.len() - before;
-        }
-        if self.chunks.back().is_some_and(|chunk| chunk.bytes.is_empty()) {
-            self.chunks.pop_back();
         }
     }
 }

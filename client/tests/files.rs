@@ -9,7 +9,7 @@ use std::os::unix::process::ExitStatusExt;
 
 use forum_common::wire::{Refusal, Reply, Request, Transfer};
 use rustix::process::Signal;
-use stage::{END, LIST_THREADS, Place, Script, digest, download_of};
+use stage::{END, LIST_THREADS, Place, Script, Terminal, digest, download_of};
 
 #[test]
 fn an_upload_is_answered_when_it_ends_and_obeys_credit() {
@@ -252,4 +252,76 @@ fn on_a_terminal_it_leaves_that_as_it_was() {
     peer.say_goodbye();
     assert_eq!(terminal.end().code(), Some(0));
     assert_eq!(place.names(), Vec::<String>::new());
+}
+
+#[test]
+fn several_files_go_one_after_the_other_each_answered_as_if_alone() {
+    let script = Script::new();
+    let mut place = Place::of_yoda(&script).file("a", b"A").file("c", b"C");
+    let client = place.pipe_all("UPD t a b  c\nLST\n");
+    let mut peer = script.admit();
+    for (file, is_last) in [("a", false), ("c", true)] {
+        let tag = peer.hears(&Request::Upload { title: "t", file, size: 1, key: None });
+        peer.reply(tag, &Reply::UploadStarts { credit: 1 });
+        let piece = file.to_uppercase();
+        peer.takes(tag, &Transfer::Data { piece: piece.as_bytes() });
+        peer.takes(tag, &Transfer::DataEnd { digest: Some(digest(piece.as_bytes())) });
+        peer.done(tag, &format!("{file} uploaded to t thread"));
+        if !is_last {
+            // The one that is not there: the server is told that the user is.
+            peer.hears(&Request::Active);
+        }
+    }
+    let tag = peer.hears(&LIST_THREADS);
+    peer.reply(tag, &END);
+    peer.say_goodbye();
+    let (status, out, err) = client.end();
+    let wanted = [
+        "Welcome to the forum",
+        "a uploaded to t thread",
+        "c uploaded to t thread",
+        "No threads to list",
+        "Goodbye",
+    ];
+    assert_eq!((status, out), (Some(1), wanted.map(str::to_owned).to_vec()));
+    assert_eq!(err, ["File b does not exist"]);
+}
+
+#[test]
+fn files_that_wait_their_turn_are_cancelled_too() {
+    let script = Script::new();
+    let mut place = Place::of_yoda(&script).file("a", b"A");
+    let (mut terminal, mut peer) = Terminal::yoda(&script, &mut place);
+    terminal.types("UPD t a x/b c\r");
+    let tag = peer.hears(&Request::Upload { title: "t", file: "a", size: 1, key: None });
+    terminal.types("cancel b\r");
+    terminal.shows("b was cancelled\r\n");
+    terminal.types("\x03");
+    terminal.shows("a was cancelled\r\nc was cancelled\r\n");
+    peer.reply(tag, &Reply::UploadStarts { credit: 1 });
+    peer.takes(tag, &Transfer::Abort);
+    peer.refuse(tag, Refusal::TransferAborted, "The transfer was given up");
+    terminal.types("XIT\r");
+    peer.say_goodbye();
+    terminal.shows("Goodbye\r\n");
+}
+
+#[test]
+fn a_download_whose_name_is_taken_gets_another_with_rename() {
+    let script = Script::new();
+    let mut place = Place::of_yoda(&script).arg("--rename").file("notes.txt", b"old");
+    let client = place.pipe_all("DWN t notes.txt\n");
+    let mut peer = script.admit();
+    let tag = peer.hears(&Request::Download { title: "t", file: "notes.txt", offset: None, digest: None });
+    peer.reply(tag, &download_of(b"new"));
+    peer.takes(tag, &Transfer::Credit { bytes: 3 });
+    peer.transfer(tag, &Transfer::Data { piece: b"new" });
+    peer.transfer(tag, &Transfer::DataEnd { digest: Some(digest(b"new")) });
+    peer.say_goodbye();
+    let (status, out, _) = client.end();
+    assert_eq!(
+        (status, &out[1..3]),
+        (Some(0), &["notes.txt successfully downloaded".into(), "Stored as notes-2.txt".into()][..])
+    );
+    assert_eq!(place.names(), ["notes-2.txt", "notes.txt"]);
 }

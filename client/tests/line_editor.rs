@@ -3,9 +3,9 @@
 
 mod stage;
 
-use forum_common::wire::{Notice, Request};
+use forum_common::wire::{Notice, Reply, Request};
 use rustix::process::Signal;
-use stage::{END, LIST_THREADS, Place, Script, Terminal, thread, user};
+use stage::{AT_MS, END, LIST_THREADS, Place, Script, Terminal, post, thread, user};
 
 #[test]
 fn a_history_that_cannot_be_kept_is_said_once() {
@@ -82,7 +82,7 @@ fn tab_asks_for_names_whose_list_nobody_sees() {
     peer.reply(tag, &END);
     terminal.displays(&["> message hans you"], 18);
     peer.notice(&Notice::PutInRoom { room: 12, by: "hans", users: "hans yoda" });
-    terminal.shows("hans put you in separate room 12: hans, yoda\r\n");
+    terminal.shows("hans put you in separate room 12: hans, yoda  (16:00)\r\n");
     terminal.types("\x15SRM \t");
     terminal.displays(&["> SRM 12"], 9);
     for listed in ["The list of", "\r\n3331", "\r\nhans\r\n"] {
@@ -134,4 +134,56 @@ fn a_fifo_in_the_place_of_the_history_does_not_hold_up_the_start() {
     terminal.shows("is not a regular file. Remove it to keep one\r\n");
     terminal.warm_up(&mut peer);
     assert_eq!(terminal.seen().matches("The history is not kept").count(), 1, "{}", terminal.seen());
+}
+
+#[test]
+fn tab_completes_the_files_of_a_thread() {
+    let script = Script::new();
+    let mut place = Place::of_yoda(&script);
+    let (mut terminal, mut peer) = Terminal::yoda(&script, &mut place);
+    terminal.warm_up(&mut peer);
+    terminal.types("DWN a no\t");
+    let files = Request::ReadThread {
+        title: "a",
+        range: None,
+        after: None,
+        at_most: None,
+        last: Some(200),
+        unread: None,
+    };
+    let tag = peer.hears(&files);
+    peer.reply(tag, &post(1, "hans", "notes.txt it is"));
+    for (id, file) in [(2, "notes.txt"), (3, "grüße")] {
+        peer.reply(tag, &Reply::UploadItem { id, at_ms: AT_MS, author: "hans", file, size: 3 });
+    }
+    peer.reply(tag, &END);
+    terminal.displays(&["> DWN a notes.txt"], 18);
+    // It is known now, and so is the other one.
+    terminal.types("gr\t");
+    terminal.displays(&["> DWN a notes.txt grüße"], 24);
+    assert!(!terminal.seen().contains("it is"), "{}", terminal.seen());
+}
+
+#[test]
+fn ctrl_r_searches_the_history_and_enter_runs_what_was_found() {
+    let script = Script::new();
+    let mut place = Place::of_yoda(&script);
+    let (mut terminal, mut peer) = Terminal::yoda(&script, &mut place);
+    let create = |title| Request::CreateThread { title, key: None };
+    for title in ["one", "two"] {
+        terminal.types(&format!("CRT {title}\r"));
+        let tag = peer.hears(&create(title));
+        peer.done(tag, "created");
+    }
+    terminal.types("\x12CRT");
+    terminal.displays(&["(search) 'CRT': CRT two"], 16);
+    terminal.types("\x12");
+    terminal.displays(&["(search) 'CRT': CRT one"], 16);
+    terminal.types("\r");
+    peer.hears(&create("one"));
+    terminal.types("draft\x12two");
+    terminal.displays(&["(search) 'two': CRT two"], 20);
+    // Escape alone.
+    terminal.types("\x1b");
+    terminal.displays(&["> draft"], 7);
 }

@@ -160,3 +160,19 @@ fn with_retry_a_lost_connection_is_made_anew_and_changes_keep_their_keys() {
     assert_eq!(out, ["Welcome to the forum", "Thread a created", "Thread b created", "Goodbye"]);
     assert_eq!((status, err), (Some(0), vec!["Connection lost: the server closed it".into()]));
 }
+
+#[test]
+fn with_retry_a_log_out_that_was_lost_with_its_connection_is_asked_for_again() {
+    let script = Script::new();
+    let client = Place::of_yoda(&script).arg("--retry").arg("60").pipe_all("CRT a\nXIT\nCRT b\n");
+    let mut peer = script.admit();
+    let tag = peer.hears(&Request::CreateThread { title: "a", key: None });
+    peer.done(tag, "Thread a created");
+    peer.hears(&Request::LogOut);
+    drop(peer);
+    // What comes after XIT is not taken on the new connection either.
+    script.admit().say_goodbye();
+    let (status, out, err) = client.end();
+    assert_eq!((status, out.last().map(String::as_str)), (Some(0), Some("Goodbye")));
+    assert_eq!(err, ["Connection lost: the server closed it"]);
+}

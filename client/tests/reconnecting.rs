@@ -6,7 +6,6 @@ mod stage;
 use forum_common::wire::{Notice, Refusal, Reply, Request, Transfer};
 use stage::{AT_MS, LIST_THREADS, Place, Script, Terminal, WELCOME, digest};
 
-/// The first prompt on 80 columns.
 /// What is said of a command that a lost connection has left unanswered.
 const SENT_AGAIN: &str = "Not answered yet: CRT a. It is sent again after the next log-in\r\n";
 
@@ -123,12 +122,29 @@ fn late_messages_have_their_time_and_are_shown_once_whatever_becomes_of_the_conn
     let mut peer = script.admit();
     let message = |number, late, text| Notice::Message { number, late, at_ms: AT_MS, from: "hans", text };
     peer.notices(&[message(1, true, "one"), message(2, false, "two")]);
-    terminal.shows("hans: one  (1 Jun 2022 16:00:01)\r\nhans: two\r\n");
+    terminal.shows("hans: one  (16:00)\r\nhans: two  (16:00)\r\n");
     peer.hears(&Request::AckMessages { up_to: 2 });
     drop(peer);
     let mut peer = script.admit();
     peer.notices(&[message(1, true, "one"), message(2, true, "two"), message(3, true, "three")]);
-    terminal.shows("hans: three  (1 Jun 2022 16:00:01)\r\n");
+    terminal.shows("hans: three  (16:00)\r\n");
     peer.hears(&Request::AckMessages { up_to: 3 });
     assert_eq!(terminal.seen().matches("hans: two").count(), 1);
+}
+
+#[test]
+fn presence_stays_off_on_the_next_connection() {
+    let script = Script::new();
+    let mut place = Place::of_yoda(&script);
+    let (mut terminal, mut peer) = Terminal::yoda(&script, &mut place);
+    terminal.types("presence off\r");
+    let tag = peer.hears(&Request::SetPresence { on: false });
+    peer.done(tag, "Presence off");
+    terminal.shows("Presence off\r\n");
+    drop(peer);
+    let mut peer = script.accept();
+    let tag = peer.hears_hello(false);
+    peer.hello(tag, forum_common::wire::VERSION, "UTC");
+    peer.admits();
+    terminal.shows("Welcome to the forum\r\n");
 }

@@ -9,7 +9,10 @@ use std::os::unix::process::ExitStatusExt;
 use forum_client::line_editor::terminal::Ability;
 use forum_common::wire::{Closing, Notice, Refusal, Reply, Request, Transfer};
 use rustix::process::Signal;
-use stage::{AT_MS, END, FULL_PROMPT, LIST_THREADS, Place, Script, Terminal, WELCOME, digest, thread};
+use stage::{
+    AT_MS, END, FULL_PROMPT, LIST_THREADS, Place, Script, Terminal, WELCOME, digest, post, read_thread,
+    thread,
+};
 
 /// What makes the line being typed disappear, if it is one row.
 const ERASE: &str = "\r\x1b[K";
@@ -282,13 +285,13 @@ fn notices_are_printed_above_what_is_being_typed_and_drawn_once() {
         Notice::RoomPost { at_ms: AT_MS, room: 1, number: 2, author: "hans", text: "ho" },
     ]);
     terminal
-        .shows(&format!("{ERASE}hans logged in\r\nhans: hi\r\nhans (room-1 #2): ho\r\n> message hans hel"));
+        .shows(&format!("{ERASE}hans logged in  (16:00)\r\nhans (broadcast): hi  (16:00)\r\nhans (room-1 #2): ho  (16:00)\r\n> message hans hel"));
     terminal.types("lo\r");
     let tag = peer.hears(&Request::SendMessage { user: "hans", text: "hello", key: None });
     peer.done(tag, "");
     peer.notice(&Notice::LoggedOut { name: "hans" });
     terminal.shows("> message hans hello\r\n");
-    terminal.shows("hans logged out\r\n> ");
+    terminal.shows("hans logged out  (16:00)\r\n> ");
 }
 
 /// What [`a_terminal_that_takes_no_escape_sequence_is_restored`] runs as a program of its own.
@@ -312,4 +315,56 @@ fn a_terminal_that_takes_no_escape_sequence_is_restored() {
         .terminal();
     assert_eq!(terminal.child.wait().code(), Some(33));
     terminal.is_as_before();
+}
+
+#[test]
+fn names_and_times_have_colours_on_a_terminal_that_knows_them_and_a_mention_rings() {
+    let hi = Notice::Broadcast { at_ms: AT_MS, from: "hans", text: "hi yoda" };
+    let coloured = "m (broadcast): hi \x1b[1myoda\x1b[0m\x1b[2m  (16:00)\x1b[0m\x07\r\n";
+    let plain = "hans (broadcast): hi yoda  (16:00)\x07\r\n";
+    for (variables, option, wanted) in [
+        (&[("NO_COLOR", "")][..], "auto", coloured),
+        (&[("NO_COLOR", "1")], "auto", plain),
+        (&[("NO_COLOR", "1"), ("CLICOLOR_FORCE", "1")], "auto", plain),
+        (&[("NO_COLOR", "1")], "always", coloured),
+        (&[("NO_COLOR", "")], "never", plain),
+        (&[("NO_COLOR", ""), ("TERM", "dumb")], "auto", plain),
+        (&[("NO_COLOR", ""), ("TERM", "dumb"), ("CLICOLOR_FORCE", "0")], "auto", plain),
+        (&[("NO_COLOR", ""), ("TERM", "dumb"), ("CLICOLOR_FORCE", "1")], "auto", coloured),
+    ] {
+        let script = Script::new();
+        let mut place = Place::of_yoda(&script).arg("--color").arg(option);
+        for (name, value) in variables {
+            place = place.env(name, value);
+        }
+        let mut terminal = place.terminal();
+        let mut peer = script.admit();
+        terminal.shows("Welcome to the forum\r\n");
+        peer.notice(&hi);
+        terminal.shows(wanted);
+    }
+}
+
+#[test]
+fn posts_have_their_times_on_a_terminal_and_none_in_pipes() {
+    let script = Script::new();
+    let mut place = Place::of_yoda(&script);
+    let (mut terminal, mut peer) = Terminal::yoda(&script, &mut place);
+    terminal.types("RDT a\r");
+    let tag = peer.hears(&read_thread("a", None));
+    let file = Reply::UploadItem { id: 2, at_ms: AT_MS - 86_400_000, author: "hans", file: "f", size: 3 };
+    peer.reply(tag, &post(1, "hans", "hello"));
+    peer.reply(tag, &file);
+    peer.reply(tag, &END);
+    terminal.shows("1 hans: hello  (16:00)\r\n");
+    terminal.shows("hans uploaded f  (31 May 2022 16:00)\r\n");
+    let script = Script::new();
+    let client = Place::of_yoda(&script).arg("--color").arg("always").pipe_all("RDT a\n");
+    let mut peer = script.admit();
+    let tag = peer.hears(&read_thread("a", None));
+    peer.reply(tag, &post(1, "hans", "hello"));
+    peer.reply(tag, &END);
+    peer.notice(&Notice::Broadcast { at_ms: AT_MS, from: "hans", text: "hi yoda" });
+    peer.say_goodbye();
+    assert_eq!(client.end().1, ["Welcome to the forum", "1 hans: hello", "hans: hi yoda", "Goodbye"]);
 }

@@ -15,7 +15,7 @@ pub const USER_NAME_BYTES_MAX: usize = 32;
 /// Bytes of a thread's title.
 pub const TITLE_BYTES_MAX: usize = 64;
 /// Bytes of a file's name.
-pub const FILE_NAME_BYTES_MAX: usize = 128;
+pub const FILE_NAME_BYTES_MAX: usize = 200;
 /// Bytes of a password.
 pub const PASSWORD_BYTES_MAX: usize = 128;
 /// Bytes of the text of a message, in UTF-8.

@@ -111,8 +111,8 @@ checked_string!(
     Title, is_title, Invalid::Name
 );
 checked_string!(
-    /// An uploaded file's name: 1 to 128 bytes of printable ASCII without space, `/` and `\`, not starting
-    /// with `-` or `.`. On the server it is a label, never a path.
+    /// An uploaded file's name: 1 to 200 bytes of UTF-8 without white space, control characters, bidirectional
+    /// overrides, `/` and `\`, not starting with `-` or `.`. On the server it is a label, never a path.
     FileName, is_file_name, Invalid::Name
 );
 checked_string!(
@@ -164,7 +164,8 @@ fn is_title(raw: &str) -> bool {
 }
 
 fn is_file_name(raw: &str) -> bool {
-    is_word(raw, FILE_NAME_BYTES_MAX) && !raw.contains(['/', '\\']) && !raw.starts_with(['-', '.'])
+    let keeps_out = |c: char| c.is_whitespace() || matches!(c, '/' | '\\') || is_kept_out_of_texts(c);
+    (1..=FILE_NAME_BYTES_MAX).contains(&raw.len()) && !raw.starts_with(['-', '.']) && !raw.contains(keeps_out)
 }
 
 fn is_text(raw: &str) -> bool {
@@ -200,11 +201,27 @@ mod tests {
         for bad in ["a/b", "a\\b", "/", &"x".repeat(65)] {
             assert!(Title::parse(bad).is_err(), "{bad:?}");
         }
-        for bad in ["../x", "-rf", ".hidden", "a/b", &"x".repeat(129)] {
+        for bad in [
+            "",
+            "../x",
+            "-rf",
+            ".hidden",
+            "a/b",
+            "a b",
+            "a\tb",
+            "a\u{a0}b",
+            "\u{3000}",
+            "a\x1b",
+            "a\u{85}",
+            "\u{202e}fdp.exe",
+        ] {
             assert!(FileName::parse(bad).is_err(), "{bad:?}");
         }
         assert!(Title::parse("-x.y").is_ok());
-        assert!(FileName::parse("test.exe").is_ok());
+        for good in ["test.exe", "grüße.txt", "語", &"x".repeat(200), &"ü".repeat(100)] {
+            assert!(FileName::parse(good).is_ok(), "{good:?}");
+        }
+        assert!(FileName::parse(&"x".repeat(201)).is_err() && FileName::parse(&"ü".repeat(101)).is_err());
     }
 
     #[test]

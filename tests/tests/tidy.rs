@@ -30,9 +30,8 @@ const FORBIDDEN_IN_FORUM: &[&str] = &[
 ];
 
 /// The pure part of the client.
-const CORE_OF_CLIENT: [&str; 20] = [
+const CORE_OF_CLIENT: [&str; 19] = [
     "client/src/asked.rs",
-    "client/src/clock.rs",
     "client/src/commands",
     "client/src/completion.rs",
     "client/src/core/",

@@ -37,9 +37,23 @@ const SYNC_EVERY_BYTES: u64 = 8 << 20;
 pub struct Folder {
     /// The directory.
     pub path: PathBuf,
-    /// Whether they may replace what is there.
-    pub overwrites: bool,
+    /// What becomes of one whose name something has already.
+    pub on_clash: OnClash,
 }
+
+/// What becomes of a file whose name something has already.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum OnClash {
+    /// It is not taken.
+    Refuse,
+    /// It replaces what is there.
+    Overwrite,
+    /// It gets the first free name of `notes-2.txt`, `notes-3.txt` and so on.
+    Rename,
+}
+
+/// The last number in such a name. A directory with more files of one name is not what was meant.
+const NAMES_MAX: u32 = 9_999;
 
 /// What the names of all unfinished files begin with.
 const PREFIX: &str = ".forum-";
@@ -57,8 +71,10 @@ const LABEL_BYTES_MAX: usize = 150;
 /// Hex digits of that digest.
 const LABEL_DIGITS: usize = 16;
 
-// `_` stands between the parts, and two dots.
-const _: () = assert!(USER_NAME_BYTES_MAX + 1 + FILE_NAME_BYTES_MAX <= NAME_BYTES_MAX);
+// `_` stands between the parts, and `-` before a number; and two dots.
+const _: () = assert!(
+    USER_NAME_BYTES_MAX + 1 + FILE_NAME_BYTES_MAX + 1 + NAMES_MAX.ilog10() as usize + 1 <= NAME_BYTES_MAX
+);
 const _: () = assert!(
     PREFIX.len() + LABEL_BYTES_MAX + 1 + SIZE_DIGITS_MAX + 1 + DIGEST_DIGITS + SUFFIX.len() <= NAME_BYTES_MAX
 );
@@ -94,13 +110,22 @@ pub fn name_here(from: &str, file: &str) -> String {
     format!("{from}_{file}").replace(['/', '\\'], "_")
 }
 
+/// The name with a number before its extension: `notes.txt` becomes `notes-2.txt`.
+fn numbered(name: &str, number: u32) -> String {
+    let (stem, extension) = match name.rfind('.') {
+        Some(at) if at > 0 => name.split_at(at),
+        _ => (name, ""),
+    };
+    format!("{stem}-{number}{extension}")
+}
+
 /// Where one file of one user is to be kept.
 #[derive(Debug, Clone)]
 pub struct Place {
     directory: PathBuf,
     name_here: String,
     size: u64,
-    overwrites: bool,
+    on_clash: OnClash,
 }
 
 impl Place {
@@ -128,11 +153,13 @@ impl Place {
         if name_here.starts_with(PREFIX) && name_here.ends_with(SUFFIX) {
             return Err(Problem::Name(Invalid::Name));
         }
-        let place = Self { directory: folder.path.clone(), name_here, size, overwrites: folder.overwrites };
+        let place = Self { directory: folder.path.clone(), name_here, size, on_clash: folder.on_clash };
         // Of a symbolic link it is the link that is there, wherever it leads.
         match place.target().symlink_metadata() {
-            Ok(_) if !place.overwrites => Err(Problem::Exists(place.name_here)),
-            Ok(metadata) if metadata.is_dir() => Err(Problem::Io(io::ErrorKind::IsADirectory.into())),
+            Ok(_) if place.on_clash == OnClash::Refuse => Err(Problem::Exists(place.name_here)),
+            Ok(metadata) if metadata.is_dir() && place.on_clash == OnClash::Overwrite => {
+                Err(Problem::Io(io::ErrorKind::IsADirectory.into()))
+            }
             // Why it can't be looked at will be said when it is to be made.
             Ok(_) | Err(_) => Ok(place),
         }

@@ -22,6 +22,7 @@ mod links;
 pub mod local_files;
 pub mod noise;
 pub mod original;
+pub mod paths;
 mod peers;
 mod private;
 pub mod progress;

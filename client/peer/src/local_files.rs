@@ -69,8 +69,8 @@ pub enum FileEvent {
     Created,
     /// So many bytes more are stored.
     Appended(usize),
-    /// It has its name.
-    Finished,
+    /// It has its name, or this one if something had its own.
+    Finished(Option<String>),
     /// It can't be done, for this reason. The file is closed.
     Failed(FileProblem),
 }
@@ -149,9 +149,11 @@ impl LocalFiles {
                 },
                 None => not_open(),
             },
-            FileAction::Finish => match self.arriving.get_mut(&file).map(Arriving::finish) {
-                Some(Ok(())) => FileEvent::Finished,
-                Some(Err(error)) => self.lose(file, &error),
+            FileAction::Finish => match self.arriving.get_mut(&file) {
+                Some(arriving) => match arriving.finish() {
+                    Ok(()) => FileEvent::Finished(arriving.kept.renamed().map(str::to_owned)),
+                    Err(error) => self.lose(file, &error),
+                },
                 None => not_open(),
             },
             FileAction::Close => {

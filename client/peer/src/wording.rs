@@ -1,4 +1,4 @@
-//! Why something failed: an error of the system in words, and what to do about it.
+//! What both kinds of files say: why something failed, and what to do about it; under which name one is.
 
 use std::io;
 
@@ -19,4 +19,9 @@ pub fn cause(error: &io::Error) -> String {
         _ => "",
     };
     format!("{text}{advice}")
+}
+
+/// What is said of a file that arrived, and could not have its name.
+pub fn stored_as(name: &str) -> String {
+    format!("Stored as {name}")
 }

@@ -2,7 +2,7 @@
 
 use forum_common::names::UserName;
 use forum_common::text::{Listing, Rejection, Shown, lines};
-use forum_common::wire::{Notice, Refusal, Reply, Request, Tag, Transfer};
+use forum_common::wire::{Refusal, Reply, Request, Tag, Transfer};
 
 use super::{Commands, Outcome};
 use crate::asked::{Asked, Awaits};
@@ -16,32 +16,13 @@ impl Awaits {
         match request {
             Request::LogOut => Self::Goodbye,
             Request::ShutDown { .. } => Self::ShutDown,
+            Request::SetPresence { on } => Self::Presence(*on),
             request => Listing::answering(request).map_or(Self::Word, Self::List),
         }
     }
 }
 
 impl Commands {
-    /// Takes in an item of a list.
-    pub fn listed(&mut self, asked: &mut Asked, item: &Reply<'_>, output: &mut Output) -> Outcome {
-        match &mut asked.awaits {
-            Awaits::List(listing) => match listing.take(item, self.clock.zone()) {
-                Shown::Item { heading, line } => {
-                    heading.iter().chain([&line]).for_each(|line| output.say(line));
-                    self.memory.names.learn_reply(item);
-                    Outcome::Going
-                }
-                Shown::End { .. } | Shown::Foreign => Outcome::Unexpected,
-            },
-            Awaits::Unwanted => Outcome::Going,
-            Awaits::Names(lookup) => match lookup.take(item) {
-                true => Outcome::Going,
-                false => Outcome::Unexpected,
-            },
-            _ => Outcome::Unexpected,
-        }
-    }
-
     /// Takes in the last word on a request.
     pub fn answered(&mut self, asked: Asked, reply: &Reply<'_>, context: &mut Context<'_>) -> Outcome {
         match (asked.awaits, reply) {
@@ -98,6 +79,7 @@ impl Commands {
         let outcome = match awaits {
             Awaits::Word | Awaits::Relayed(_) | Awaits::ShutDown => Outcome::Going,
             Awaits::NewPassword(password) => Outcome::PasswordChanged(password),
+            Awaits::Presence(on) => Outcome::PresenceSet(on),
             Awaits::Goodbye => Outcome::Goodbye,
             _ => return Outcome::Unexpected,
         };
@@ -107,24 +89,6 @@ impl Commands {
             output.say(text);
         }
         outcome
-    }
-
-    /// Takes in what nobody asked for. A message that came once already, on a connection that broke before
-    /// the server knew, is not shown again.
-    pub fn noticed(&mut self, notice: &Notice<'_>, output: &mut Output) {
-        if self.is_quiet {
-            return;
-        }
-        if let Notice::Message { number, .. } = notice {
-            self.owes_acknowledgement = true;
-            if !self.memory.is_fresh(*number) {
-                return;
-            }
-        }
-        self.memory.names.learn_notice(notice);
-        if let Some(line) = lines::notice(notice, self.reader, self.clock.zone()) {
-            output.notify(notice, None, |output| output.say(line));
-        }
     }
 }
 
@@ -161,7 +125,7 @@ pub fn end(step: Step, file: FileId, context: &mut Context<'_>) -> Outcome {
             context.queue.file(file, action);
             return Outcome::Going;
         }
-        Step::Done(text) => context.output.say(text),
+        Step::Done(text) => text.lines().for_each(|line| context.output.say(line)),
         Step::Refused(text) => context.output.refuse(text),
         Step::Over => {}
         Step::Going | Step::Credit(_) | Step::Abort | Step::GaveUp(_) | Step::Unexpected => {

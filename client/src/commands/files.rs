@@ -1,5 +1,7 @@
 //! The files of commands: opened or looked for, then on their way, and given up.
 
+use std::collections::VecDeque;
+
 use forum_common::wire::{Digest, Request, Tag};
 use forum_peer::progress::Meter;
 use forum_peer::transfer::{Download, Step, Upload};
@@ -21,7 +23,31 @@ pub(super) enum Opening {
     Download { title: String, name: String, typed: String },
 }
 
+/// Files that may wait their turn: more than one line can name.
+const EACH_MAX: usize = 32_768;
+
+/// Makes of a command for several files one for each.
+pub(super) fn queue_each(word: &str, to: &str, files: &str, context: &mut Context<'_>) {
+    let files: Vec<_> = files.split(' ').filter(|file| !file.is_empty()).collect();
+    if context.queue.each.len() + files.len() > EACH_MAX {
+        return context.output.refuse("Too many commands are unanswered. Please try again later");
+    }
+    context.queue.each.extend(files.iter().map(|file| format!("{word} {to} {file}")));
+}
+
+/// The name of the file in one of these commands.
+fn named_in(line: &str) -> &str {
+    line.rsplit([' ', '/']).next().unwrap_or_default()
+}
+
 impl Commands {
+    /// Whether a file is being opened or asked for, or on its way between here and the server.
+    pub fn is_at_a_file(&self, server: &Server) -> bool {
+        self.is_opening()
+            || !self.finishing.is_empty()
+            || server.unanswered().any(|asked| asked.file().is_some())
+    }
+
     /// Gives up what goes on: everything, or the transfers of this file.
     pub fn cancel(&mut self, file: Option<&str>, context: &mut Context<'_>) {
         let cancel = |(tag, asked): (Tag, &mut Asked)| Some((tag, asked.file(), asked.cancel(file)?));
@@ -36,10 +62,18 @@ impl Commands {
                 context.output.say(format_args!("{name} was cancelled"));
             }
         }
+        let waiting = std::mem::take(&mut context.queue.each);
+        let (given_up, left): (VecDeque<_>, _) =
+            waiting.into_iter().partition(|line| is_meant(named_in(line)));
+        context.queue.each = left;
+        found |= !given_up.is_empty();
         for (tag, its_file, (name, step)) in cancelled {
             context.output.say(format_args!("{name} was cancelled"));
             // It is not unexpected that it ends like this.
             let _ = answers::go_on(step, tag, its_file.unwrap_or_default(), context);
+        }
+        for line in &given_up {
+            context.output.say(format_args!("{} was cancelled", named_in(line)));
         }
         context.queue.peer(PeerAction::Cancel { file: file.map(str::to_owned), found });
     }

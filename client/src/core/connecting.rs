@@ -93,7 +93,9 @@ impl Core {
             Phase::LoggedIn { connection, mut commands } => {
                 self.output.warn(format_args!("Connection lost: {why}"));
                 commands.abandon_opening(&mut self.output, &mut self.queue);
-                let leaving = is_leaving(&connection.server);
+                // A script with --retry is not over before the server has said goodbye.
+                let asks_again = self.options.retry.is_some() && !self.input.is_terminal();
+                let leaving = !asks_again && is_leaving(&connection.server);
                 let unanswered = connection.server.into_unanswered().map(|(_, asked)| asked);
                 match self.again.as_mut().filter(|_| !leaving) {
                     Some(again) => {

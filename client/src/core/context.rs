@@ -31,6 +31,8 @@ pub(super) enum Next {
 #[derive(Debug)]
 pub struct Queue {
     pub(super) next: VecDeque<Next>,
+    /// Commands for one file each that a line with several has become; the next goes when the one before is answered.
+    pub each: VecDeque<String>,
     newest_file: FileId,
     surroundings: Surroundings,
 }
@@ -38,7 +40,7 @@ pub struct Queue {
 impl Queue {
     /// Nothing yet.
     pub fn new(surroundings: Surroundings) -> Self {
-        Self { next: VecDeque::new(), newest_file: 0, surroundings }
+        Self { next: VecDeque::new(), each: VecDeque::new(), newest_file: 0, surroundings }
     }
 
     /// Adds something to be done.

@@ -31,6 +31,10 @@ impl Core {
         let question = self.question();
         if question.is_some() && self.options.stops_on_error && self.output.has_failed() {
             self.input.stop();
+            self.queue.each.clear();
+        }
+        if let Some(line) = self.next_of_each(question.is_some()) {
+            return self.enter(&Entered::Line(line.into())).map(|()| true);
         }
         let Some(entered) = self.input.next(question.as_ref(), &mut self.output) else { return Ok(false) };
         match entered {
@@ -41,6 +45,13 @@ impl Core {
             entered => self.enter(&entered)?,
         }
         Ok(true)
+    }
+
+    /// The command for the next of several files, if the one before is answered.
+    fn next_of_each(&mut self, is_asked: bool) -> Option<String> {
+        let Phase::LoggedIn { connection, commands } = &self.phase else { return None };
+        let is_free = is_asked && !commands.wants_password() && !commands.is_at_a_file(&connection.server);
+        if is_free && !self.peers.is_sending { self.queue.each.pop_front() } else { None }
     }
 
     /// Takes an answer to another user's question out of the lines of a pipe: it waits for no command.

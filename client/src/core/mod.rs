@@ -40,13 +40,13 @@ use self::context::{Context, Next, Queue, Surroundings};
 use self::event::{Action, Ending, Event};
 use self::leaving::Leaving;
 use crate::asked::{Asked, Server};
-use crate::clock::Clock;
 use crate::commands::{self, Commands};
 use crate::line_editor::input::Input;
 use crate::login::{Identity, Known, Login};
 use crate::memory::Memory;
 use crate::output::{Format, Output, Place, Stream};
 use crate::reconnect::BackOff;
+use forum_common::text::clock::Clock;
 
 /// What a session is to do.
 #[derive(Debug)]
@@ -63,6 +63,8 @@ pub struct Options {
     pub is_quiet: bool,
     /// How it is printed.
     pub format: Format,
+    /// Whether names and times have colours.
+    pub has_colours: bool,
     /// Whether another session of the user is ended without a question.
     pub takes_over: bool,
     /// How many lines of a pipe may be unanswered at once.
@@ -148,9 +150,11 @@ impl Core {
         surroundings: Surroundings,
         now: Instant,
     ) -> Self {
+        let mut output = Output::new(place, options.format);
+        output.has_colours = options.has_colours;
         Self {
             input,
-            output: Output::new(place, options.format),
+            output,
             options,
             queue: Queue::new(surroundings),
             phase: Phase::Resting { until: now, why: String::new() },

@@ -66,7 +66,7 @@ impl Core {
         let outcome = match event {
             Event::Item(_, asked, item) => {
                 output.begin_answer(asked.about(), &item, code_of(&item));
-                commands.listed(asked, &item, output)
+                commands.listed(asked, &item, now, output)
             }
             Event::Starts(tag, asked, reply) => {
                 output.turn_to(asked.about());
@@ -115,7 +115,7 @@ impl Core {
 
     /// Shows what nobody asked for.
     pub(super) fn show(&mut self, notice: &Notice<'_>) {
-        self.with_commands(|commands, context| commands.noticed(notice, context.output));
+        self.with_commands(|commands, context| commands.noticed(notice, context.now, context.output));
     }
 
     pub(super) fn act_on(&mut self, outcome: Outcome) -> Result<(), Ending> {
@@ -125,6 +125,10 @@ impl Core {
                 if let Some(again) = &mut self.again {
                     again.identity.password = password;
                 }
+                Ok(())
+            }
+            Outcome::PresenceSet(on) => {
+                self.options.presence = on;
                 Ok(())
             }
             Outcome::NamesCame => {

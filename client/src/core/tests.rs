@@ -62,6 +62,7 @@ impl World {
             presence: true,
             is_quiet: false,
             format: Format::Text,
+            has_colours: false,
             takes_over: false,
             pipeline,
             retry: None,
@@ -176,7 +177,7 @@ impl World {
                 self.stored.extend_from_slice(&bytes);
                 FileEvent::Appended(bytes.len())
             }
-            Finish => FileEvent::Finished,
+            Finish => FileEvent::Finished(None),
             Close | Leave => return,
         };
         self.core.input(Event::File(file, event), self.now);

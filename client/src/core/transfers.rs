@@ -11,6 +11,7 @@ use super::{Core, Phase};
 use crate::asked::{self, Awaits};
 use crate::commands;
 use crate::commands::answers::{end, go_on};
+use forum_common::text::decoration::Origin;
 
 /// A private message as a program is told of it.
 #[derive(Serialize)]
@@ -70,7 +71,7 @@ impl Core {
             Report::Say(text) => self.output.say(text),
             Report::PrivateText { from, text } => {
                 let message = PrivateText { kind: "PrivateText", from: &from, text: &text };
-                self.output.notify(&message, None, |output| output.say(lines::private(&from, &text)));
+                self.say_private(&message);
             }
             Report::Refuse(text) => self.output.refuse(text),
             Report::Warn(text) => self.output.warn(text),
@@ -96,6 +97,19 @@ impl Core {
                 self.output.unmute();
             }
         }
+    }
+
+    /// Shows what another user has said past the server; also while there is none.
+    fn say_private(&mut self, message: &PrivateText<'_>) {
+        let (from, text) = (message.from, message.text);
+        let line = lines::private(from, text);
+        let origin = Origin { author: from, at_ms: self.clock.now(self.now).ms, text };
+        let now = self.now;
+        let Self { phase, output, .. } = self;
+        output.notify(message, None, |output| match phase {
+            Phase::LoggedIn { commands, .. } => commands.say(&line, Some(origin), now, output, true),
+            _ => output.say(line),
+        });
     }
 
     /// Asks the server, if there is one.

@@ -37,9 +37,10 @@ impl Core {
         }
         let question = self.question().filter(|_| self.leaving.is_none());
         let status = if question.is_some() { self.status() } else { Vec::new() };
+        let search = self.input.search_prompt();
         let view = question.as_ref().map(|question| {
             let (text, cursor) = self.input.typed();
-            View { status, prompt: &question.prompt, text, cursor }
+            View { status, prompt: search.as_ref().unwrap_or(&question.prompt), text, cursor }
         });
         self.output.draw(view.as_ref());
     }

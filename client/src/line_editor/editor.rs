@@ -3,17 +3,13 @@
 //! Pure: keys in, text out. It refuses to know what a line means and how it is shown: that is
 //! [`crate::line_editor::layout`]'s.
 
-use std::collections::VecDeque;
-
 use forum_common::{escape, wiping};
 use unicode_segmentation::UnicodeSegmentation;
 use zeroize::Zeroizing;
 
+use crate::line_editor::history::{History, Search};
 use crate::line_editor::keys::Key;
 use crate::line_editor::lines::LINE_BYTES_MAX;
-
-/// Lines kept in the history.
-pub const HISTORY_LINES_MAX: usize = 500;
 
 /// What a line is wanted for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -53,6 +49,8 @@ pub struct Editor {
     cursor: usize,
     purpose: Purpose,
     history: History,
+    /// The history is being searched.
+    search: Option<Search>,
     /// What ^W, ^U, ^K and Alt-D erased last.
     killed: Zeroizing<String>,
 }
@@ -64,6 +62,7 @@ impl Default for Editor {
             cursor: 0,
             purpose: Purpose::Command,
             history: History::default(),
+            search: None,
             killed: Zeroizing::default(),
         }
     }
@@ -94,15 +93,48 @@ impl Editor {
         self.insert(text);
     }
 
+    /// What stands in the place of the prompt while the history is searched.
+    pub fn search_prompt(&self) -> Option<String> {
+        self.search.as_ref().map(Search::prompt)
+    }
+
     /// Does what a key does.
     pub fn press(&mut self, key: Key) -> Edit {
+        if let Some(key) = self.search_on(key) { self.press_plain(key) } else { Edit::Edited }
+    }
+
+    /// Gives a key to the search, if there is one. What that has no use for ends it, and is handed back.
+    fn search_on(&mut self, key: Key) -> Option<Key> {
+        let Some(search) = &mut self.search else { return Some(key) };
+        match key {
+            Key::Char(c) => search.add(c, &self.history),
+            Key::Backspace => search.remove(&self.history),
+            Key::Search => search.older(&self.history),
+            Key::GiveUp | Key::Interrupt => {
+                self.text = self.search.take().map(Search::into_draft).unwrap_or_default();
+                self.cursor = self.text.len();
+                return None;
+            }
+            key => {
+                self.search = None;
+                return Some(key);
+            }
+        }
+        if let Some((line, at)) = search.found(&self.history) {
+            (self.text, self.cursor) = (Zeroizing::new(line.to_owned()), at);
+        }
+        None
+    }
+
+    fn press_plain(&mut self, key: Key) -> Edit {
         match key {
             Key::Enter => return Edit::Submitted(self.take()),
             Key::Interrupt => return Edit::Interrupted(self.take()),
             Key::EndOfInput if self.text.is_empty() => return Edit::InputEnded,
             Key::ClearScreen => return Edit::ClearScreen,
             Key::Complete if self.purpose == Purpose::Command => return Edit::Complete,
-            Key::Complete => {}
+            Key::Search if self.purpose == Purpose::Command => self.search = Some(Search::from(&self.text)),
+            Key::Complete | Key::Search | Key::GiveUp => {}
             Key::Char(c) => self.insert(c.encode_utf8(&mut [0; 4])),
             Key::Paste(text) => {
                 let text = on_one_line(&text);
@@ -134,6 +166,7 @@ impl Editor {
 
     fn take(&mut self) -> Zeroizing<String> {
         self.cursor = 0;
+        self.search = None;
         self.history.leave();
         std::mem::take(&mut self.text)
     }
@@ -211,55 +244,6 @@ fn on_one_line(text: &str) -> Zeroizing<String> {
         }
     }
     line
-}
-
-/// The lines that were entered, and where among them the user is looking.
-#[derive(Debug, Default)]
-struct History {
-    lines: VecDeque<String>,
-    looking: Option<Looking>,
-}
-
-#[derive(Debug)]
-struct Looking {
-    at: usize,
-    /// What stood on the line before; it comes back after the newest.
-    draft: Zeroizing<String>,
-}
-
-impl History {
-    fn push(&mut self, line: &str) {
-        if line.trim().is_empty() || self.lines.back().is_some_and(|last| last == line) {
-            return;
-        }
-        if self.lines.len() == HISTORY_LINES_MAX {
-            self.lines.pop_front();
-        }
-        self.lines.push_back(line.to_owned());
-    }
-
-    fn leave(&mut self) {
-        self.looking = None;
-    }
-
-    fn older(&mut self, text: &str) -> Option<Zeroizing<String>> {
-        let at = self.looking.as_ref().map_or(self.lines.len(), |looking| looking.at).checked_sub(1)?;
-        let line = Zeroizing::new(self.lines.get(at)?.clone());
-        match &mut self.looking {
-            Some(looking) => looking.at = at,
-            None => self.looking = Some(Looking { at, draft: Zeroizing::new(text.to_owned()) }),
-        }
-        Some(line)
-    }
-
-    fn newer(&mut self, _: &str) -> Option<Zeroizing<String>> {
-        let looking = self.looking.as_mut()?;
-        looking.at += 1;
-        match self.lines.get(looking.at) {
-            Some(line) => Some(Zeroizing::new(line.clone())),
-            None => self.looking.take().map(|looking| looking.draft),
-        }
-    }
 }
 
 #[cfg(test)]

@@ -9,7 +9,7 @@ use std::io::{self, Read, Seek, SeekFrom};
 use std::os::unix::fs::{DirBuilderExt, FileTypeExt};
 use std::path::{Path, PathBuf};
 
-use crate::line_editor::editor::HISTORY_LINES_MAX;
+use crate::line_editor::history::HISTORY_LINES_MAX;
 use crate::state_file::{lock_file, open_regular, replace};
 use forum_peer::wording::cause;
 

@@ -199,6 +199,14 @@ impl Input {
         }
     }
 
+    /// What stands in the place of the prompt while the history is searched.
+    pub fn search_prompt(&self) -> Option<String> {
+        match self {
+            Self::Pipe(_) | Self::Plain(_) => None,
+            Self::Terminal(terminal) => terminal.editor.search_prompt(),
+        }
+    }
+
     /// Types a text for the user, where the cursor stands.
     pub fn type_in(&mut self, text: &str) {
         if let Self::Terminal(terminal) = self {
@@ -219,7 +227,7 @@ impl Input {
         let Self::Terminal(terminal) = self else { return };
         if terminal.decide_by.is_some_and(|deadline| now >= deadline) {
             terminal.decide_by = None;
-            terminal.decoder.give_up();
+            terminal.decoder.decide().into_iter().for_each(|key| terminal.held.push(key));
         }
     }
 }

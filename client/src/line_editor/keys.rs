@@ -52,6 +52,10 @@ pub enum Key {
     EndOfInput,
     /// Tab.
     Complete,
+    /// ^R: looks for a line in the history.
+    Search,
+    /// ^G, or Escape alone: gives that up.
+    GiveUp,
 }
 
 impl Zeroize for Key {
@@ -117,14 +121,16 @@ impl KeyDecoder {
     }
 
     /// Whether part of a key is there. An Escape pressed alone looks like the start of a sequence: if
-    /// nothing follows soon, call [`KeyDecoder::give_up`].
+    /// nothing follows soon, call [`KeyDecoder::decide`].
     pub fn is_undecided(&self) -> bool {
         self.paste.is_none() && self.start < self.bytes.len()
     }
 
-    /// Forgets the part of a key that is there.
-    pub fn give_up(&mut self) {
+    /// Takes what is there for all that comes: an Escape is the key of that name then, and anything else is no key.
+    pub fn decide(&mut self) -> Option<Key> {
+        let is_escape = self.bytes[self.start..] == [ESC];
         self.use_up(self.bytes.len() - self.start);
+        is_escape.then_some(Key::GiveUp)
     }
 
     /// So many bytes are a key now, and needed here no more.
@@ -187,12 +193,14 @@ fn control_key(byte: u8) -> Option<Key> {
         0x03 => Key::Interrupt,
         0x04 => Key::EndOfInput,
         0x05 => Key::End,
+        0x07 => Key::GiveUp,
         0x06 => Key::Right,
         b'\t' => Key::Complete,
         0x0b => Key::KillToEnd,
         0x0c => Key::ClearScreen,
         0x0e => Key::Down,
         0x10 => Key::Up,
+        0x12 => Key::Search,
         0x15 => Key::KillLine,
         0x17 => Key::EraseWord,
         0x19 => Key::Yank,

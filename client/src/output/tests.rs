@@ -13,7 +13,7 @@ fn taken(output: &mut Output) -> [String; 2] {
         texts[stream as usize].extend_from_slice(&bytes[..count]);
         output.printed(count);
     }
-    assert!(output.is_empty() && output.waiting == 0);
+    assert!(output.is_empty() && output.chunks.waiting() == 0);
     texts.map(|text| String::from_utf8(text).unwrap())
 }
 

@@ -174,7 +174,7 @@ impl Place {
         let mut command = Command::new(program);
         let state = Arc::new(tempfile::tempdir().unwrap());
         command.current_dir(directory.path()).env_remove("FORUM_PASSWORD");
-        command.env("XDG_STATE_HOME", state.path()).env("TERM", "xterm");
+        command.env("XDG_STATE_HOME", state.path()).env("TERM", "xterm").env("NO_COLOR", "1");
         Self { directory, state, command }
     }
 

@@ -30,6 +30,8 @@ pub enum Command<'a> {
     Verify { user: &'a str },
     /// Send a local file to a user.
     SendFile { user: &'a str, path: &'a str },
+    /// The same command for each of these files, one after the other. Any number of spaces may be between them.
+    Each { word: &'static str, to: &'a str, files: &'a str },
     /// Give up what goes on: everything, or what is on its way of this name.
     Cancel(Option<&'a str>),
     /// Say who is logged in where, and since when.

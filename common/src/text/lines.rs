@@ -1,6 +1,6 @@
 //! What people read: an item of a long answer becomes a line, and so does a notice.
 //!
-//! Where a line is read matters in one thing: times of late messages are for people only.
+//! Where a line is read matters in one thing: people are told what is a broadcast.
 
 use super::{Joined, Zone, prompts};
 use crate::wire::{Notice, Reply, Request};
@@ -204,18 +204,18 @@ pub fn done<'a>(reply: &Reply<'a>) -> Option<&'a str> {
 pub enum Reader {
     /// A person at a terminal.
     Person,
-    /// A program, which wants the same line whenever the message was sent.
+    /// A program, or a person without a client: a message looks the same, however many were sent it.
     Program,
 }
 
 /// The line for a notice; `None` if people aren't shown it as it is.
-pub fn notice(notice: &Notice<'_>, reader: Reader, zone: &Zone) -> Option<String> {
+pub fn notice(notice: &Notice<'_>, reader: Reader) -> Option<String> {
     Some(match *notice {
         Notice::Closing { text, .. } => text.to_owned(),
         Notice::LoggedIn { name } => format!("{name} logged in"),
         Notice::LoggedOut { name } => format!("{name} logged out"),
-        Notice::Message { late: true, from, at_ms, text, .. } if reader == Reader::Person => {
-            format!("{from}: {text}  ({})", zone.shown(at_ms))
+        Notice::Broadcast { from, text, .. } if reader == Reader::Person => {
+            format!("{from} (broadcast): {text}")
         }
         Notice::Message { from, text, .. } | Notice::Broadcast { from, text, .. } => {
             format!("{from}: {text}")

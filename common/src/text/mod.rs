@@ -4,7 +4,9 @@
 //! Pure functions from values to text and back; the exact words are promises, so tables of them are tested here.
 
 pub mod answers;
+pub mod clock;
 pub mod commands;
+pub mod decoration;
 pub mod lines;
 pub mod prompts;
 pub mod rejections;

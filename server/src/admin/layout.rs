@@ -179,7 +179,7 @@ mod tests {
     #[test]
     fn the_longest_names_fit_a_file_system() {
         assert!(thread_name(&title(&"%".repeat(64))).len() <= NAME_BYTES_MAX);
-        let name = upload_name(&title(&"%".repeat(64)), &upload(&"%".repeat(128)));
+        let name = upload_name(&title(&"%".repeat(64)), &upload(&"%".repeat(200)));
         assert_eq!(name.len(), NAME_BYTES_MAX);
         assert!(name.ends_with("%~00000000000000000000000000000abc"), "{name}");
     }

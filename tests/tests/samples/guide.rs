@@ -119,7 +119,7 @@ fn a_day_with_three_terminals_is_what_is_shown() {
     [&mut leia, &mut hans].into_iter().for_each(|seat| seat.shows("yoda (room-1 #2)"));
     leia.does("block yoda", "yoda is blocked");
     yoda.does("broadcast Quiet it has become.", "Your message could not be delivered to some recipients");
-    hans.shows("yoda: Quiet it has become.");
+    hans.shows("yoda (broadcast): Quiet it has become.");
     yoda.does(
         "message leia My turn it was!",
         "Your message could not be delivered as the recipient has blocked",

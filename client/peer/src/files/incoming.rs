@@ -13,7 +13,7 @@ use crate::folder::{Kept, Leftover, Place, Problem};
 use crate::progress::Meter;
 use crate::transport::socket::PeerSocket;
 use crate::transport::{self, Endpoint, Event, Failure, Offer, Reason, Receiver};
-use crate::wording::cause;
+use crate::wording::{cause, stored_as};
 
 /// A file that this user has agreed to take.
 #[derive(Debug)]
@@ -212,6 +212,10 @@ impl Incoming {
                 Event::Done => {
                     let received = Answer::FileReceived { file: &self.name, user: &self.from };
                     context.say(received);
+                    self.sink()
+                        .and_then(Kept::renamed)
+                        .into_iter()
+                        .for_each(|name| context.say(stored_as(name)));
                     self.settle(End::Stored, context);
                 }
                 Event::Failed(failure) => {
@@ -244,13 +248,17 @@ impl Incoming {
         }
     }
 
-    /// Says that it was not received, and why, if that is this end's affair.
-    fn say_failed(&self, context: &mut Context<'_>) {
-        let sink = match &self.stage {
+    /// Where it goes, while it comes.
+    fn sink(&self) -> Option<&Kept> {
+        match &self.stage {
             Taking::Going(transfer, _) => transfer.view().sink(),
             _ => None,
-        };
-        match sink.and_then(Kept::problem) {
+        }
+    }
+
+    /// Says that it was not received, and why, if that is this end's affair.
+    fn say_failed(&self, context: &mut Context<'_>) {
+        match self.sink().and_then(Kept::problem) {
             Some(problem @ Problem::Exists(_)) => context.say(problem),
             Some(problem) => context.warn(format_args!("{} can't be stored: {problem}", self.name)),
             None => {}

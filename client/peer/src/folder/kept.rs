@@ -5,10 +5,9 @@ use std::io;
 use std::os::unix::fs::FileExt;
 use std::path::PathBuf;
 
-use tempfile::TempPath;
+use tempfile::{PathPersistError, TempPath};
 
-use super::SYNC_EVERY_BYTES;
-use super::{Place, Problem};
+use super::{NAMES_MAX, OnClash, Place, Problem, SYNC_EVERY_BYTES, numbered};
 use crate::transport::Sink;
 
 /// A file being stored: the [`Sink`] of a transfer.
@@ -22,17 +21,24 @@ pub struct Kept {
     /// Bytes from the beginning of the file that are there.
     pub(super) taken: u64,
     problem: Option<Problem>,
+    /// The name that it has got, if that is another than it should have.
+    renamed: Option<String>,
 }
 
 impl Kept {
     /// Goes on with `partial`, of which `taken` bytes are there.
     pub(super) fn new(place: Place, partial: Partial, taken: u64) -> Self {
-        Self { place, partial: Some(partial), taken, problem: None }
+        Self { place, partial: Some(partial), taken, problem: None, renamed: None }
     }
 
     /// Why the file could not be stored, if it could not.
     pub fn problem(&self) -> Option<&Problem> {
         self.problem.as_ref()
+    }
+
+    /// The name that it has got, if something had its own.
+    pub fn renamed(&self) -> Option<&str> {
+        self.renamed.as_deref()
     }
 
     /// Ends a transfer that did not come to its end. With `keep`, a later one of the same file may resume
@@ -62,9 +68,7 @@ impl Kept {
         let Some(mut partial) = self.partial.take() else { return Ok(()) };
         partial.sync(File::sync_all)?;
         let Partial { path, file, is_resumable } = partial;
-        let target = self.place.target();
-        let named = if self.place.overwrites { path.persist(target) } else { path.persist_noclobber(target) };
-        if let Err(failed) = named {
+        if let Err(failed) = self.give_name(path) {
             // It is all there: with the target out of the way, a later transfer has nothing left to send.
             self.partial = Some(Partial { path: failed.path, file, is_resumable });
             return Err(failed.error);
@@ -73,6 +77,26 @@ impl Kept {
         File::open(&self.place.directory)?.sync_all()?;
         self.place.remove_partials();
         Ok(())
+    }
+
+    /// Gives it its name, or the first that is free.
+    fn give_name(&mut self, path: TempPath) -> Result<(), PathPersistError> {
+        if self.place.on_clash == OnClash::Overwrite {
+            return path.persist(self.place.target());
+        }
+        let mut named = path.persist_noclobber(self.place.target());
+        let numbers = if self.place.on_clash == OnClash::Rename { 2..NAMES_MAX + 1 } else { 0..0 };
+        for number in numbers {
+            match named {
+                Err(failed) if failed.error.kind() == io::ErrorKind::AlreadyExists => {
+                    let name = numbered(&self.place.name_here, number);
+                    named = failed.path.persist_noclobber(self.place.directory.join(&name));
+                    self.renamed = named.is_ok().then_some(name);
+                }
+                _ => break,
+            }
+        }
+        named
     }
 
     /// Notes what went wrong, in words for this end's user. The sender gets no more than the fact.

@@ -28,13 +28,13 @@ impl Home {
         self.directory.path().join(name)
     }
 
-    fn place(&self, size: usize, overwrites: bool) -> Result<Place, Problem> {
-        let folder = Folder { path: self.directory.path().to_owned(), overwrites };
+    fn place(&self, size: usize, on_clash: OnClash) -> Result<Place, Problem> {
+        let folder = Folder { path: self.directory.path().to_owned(), on_clash };
         Place::new(&folder, "yoda", "f", size as u64)
     }
 
     fn free_place(&self, size: usize) -> Place {
-        self.place(size, false).unwrap()
+        self.place(size, OnClash::Refuse).unwrap()
     }
 
     /// Leaves `bytes` behind as what came of `whole`.
@@ -91,7 +91,7 @@ fn a_name_says_who_presents_and_is_never_a_path() {
 
 #[test]
 fn names_that_the_server_should_not_have_let_through_have_no_place() {
-    let folder = Folder { path: ".".into(), overwrites: true };
+    let folder = Folder { path: ".".into(), on_clash: OnClash::Overwrite };
     for (from, file) in
         [("yoda", "../f"), ("yoda", "a/b"), ("yoda", ".f"), ("yoda", ""), ("", "f"), ("a b", "f")]
     {
@@ -121,7 +121,7 @@ fn long_names_are_cut_in_the_names_of_partials_and_stay_apart() {
 fn the_longest_names_fit_with_the_largest_size() {
     let (from, file) = ("u".repeat(USER_NAME_BYTES_MAX), "f".repeat(FILE_NAME_BYTES_MAX));
     let directory = tempfile::tempdir().unwrap();
-    let folder = Folder { path: directory.path().to_owned(), overwrites: false };
+    let folder = Folder { path: directory.path().to_owned(), on_clash: OnClash::Refuse };
     let place = Place::new(&folder, &from, &file, u64::MAX).unwrap();
     let offer = Offer { size: u64::MAX, digest: [7; 32] };
     let (_, mut kept) = place.store(&offer, None).unwrap();
@@ -157,10 +157,10 @@ fn an_empty_file_is_kept_too() {
 fn what_is_here_is_kept_without_force_a_dangling_link_too() {
     let home = Home::new();
     fs::write(home.path(TARGET), b"mine").unwrap();
-    assert_exists(home.place(3, false).err().as_ref());
+    assert_exists(home.place(3, OnClash::Refuse).err().as_ref());
     fs::remove_file(home.path(TARGET)).unwrap();
     symlink(home.path("missing"), home.path(TARGET)).unwrap();
-    assert_exists(home.place(3, false).err().as_ref());
+    assert_exists(home.place(3, OnClash::Refuse).err().as_ref());
     assert_eq!(home.left(), [TARGET]);
 }
 
@@ -183,7 +183,7 @@ fn what_appears_during_the_transfer_is_kept_too() {
         }
         // With force nothing has to be sent again.
         kept.leave(true);
-        let (offset, mut kept) = begin(&home.place(3, true).unwrap(), b"abc");
+        let (offset, mut kept) = begin(&home.place(3, OnClash::Overwrite).unwrap(), b"abc");
         assert_eq!(offset, 3);
         kept.finish().unwrap();
         assert_eq!((home.left(), home.stored()), (vec![TARGET.to_owned()], b"abc".to_vec()));
@@ -195,7 +195,7 @@ fn what_appears_during_the_transfer_is_kept_too() {
 fn with_force_a_file_is_replaced_only_when_all_is_there_and_a_directory_never() {
     let home = Home::new();
     fs::write(home.path(TARGET), b"old").unwrap();
-    let (_, mut kept) = begin(&home.place(3, true).unwrap(), b"new");
+    let (_, mut kept) = begin(&home.place(3, OnClash::Overwrite).unwrap(), b"new");
     kept.append(b"new").unwrap();
     assert_eq!(home.stored(), b"old");
     kept.finish().unwrap();
@@ -203,8 +203,8 @@ fn with_force_a_file_is_replaced_only_when_all_is_there_and_a_directory_never() 
 
     fs::remove_file(home.path(TARGET)).unwrap();
     fs::create_dir(home.path(TARGET)).unwrap();
-    assert!(matches!(home.place(3, true), Err(Problem::Io(_))));
-    assert_exists(home.place(3, false).err().as_ref());
+    assert!(matches!(home.place(3, OnClash::Overwrite), Err(Problem::Io(_))));
+    assert_exists(home.place(3, OnClash::Refuse).err().as_ref());
 }
 
 #[test]
@@ -243,7 +243,7 @@ fn an_offer_of_another_size_than_was_announced_is_refused() {
 #[test]
 fn a_directory_that_is_missing_or_goes_is_said() {
     let home = Home::new();
-    let folder = Folder { path: home.path("inner"), overwrites: false };
+    let folder = Folder { path: home.path("inner"), on_clash: OnClash::Refuse };
     let place = Place::new(&folder, "yoda", "f", 3).unwrap();
     assert!(place.leftover().is_none());
     assert_eq!(place.store(&offer(b"abc"), None).unwrap_err().kind(), io::ErrorKind::NotFound);
@@ -277,7 +277,7 @@ fn a_finished_file_is_as_readable_as_any_other() {
     let home = Home::new();
     fs::write(home.path("any"), b"").unwrap();
     let mode = |name: &str| fs::metadata(home.path(name)).unwrap().permissions().mode();
-    let place = home.place(3, true).unwrap();
+    let place = home.place(3, OnClash::Overwrite).unwrap();
     let (_, _first) = begin(&place, b"abc");
     // The second has a name of its own, the first that of the file; both ways to make one are looked at.
     for kept in [begin(&place, b"abc").1, begin(&place, b"ab.").1] {
@@ -289,4 +289,32 @@ fn a_finished_file_is_as_readable_as_any_other() {
     let mut content = String::new();
     File::open(home.path(TARGET)).unwrap().read_to_string(&mut content).unwrap();
     assert_eq!(content, "abc");
+}
+
+#[test]
+fn a_file_whose_name_is_taken_gets_the_first_number_that_is_free_if_it_may() {
+    let home = Home::new();
+    let names = ["yoda_f", "yoda_f-2", "yoda_f-3"];
+    for (content, renamed) in [(b"a", None), (b"b", Some(names[1])), (b"c", Some(names[2]))] {
+        let place = home.place(1, OnClash::Rename).unwrap();
+        let (_, mut kept) = begin(&place, content);
+        kept.append(content).unwrap();
+        kept.finish().unwrap();
+        assert_eq!(kept.renamed(), renamed);
+    }
+    assert_eq!(home.left(), names);
+    assert_eq!(names.map(|name| fs::read(home.path(name)).unwrap()), [b"a", b"b", b"c"]);
+}
+
+#[test]
+fn a_number_stands_before_the_extension() {
+    for (name, wanted) in [
+        ("notes.txt", "notes-2.txt"),
+        ("notes", "notes-2"),
+        ("a.tar.gz", "a.tar-2.gz"),
+        (".x_file", ".x_file-2"),
+        ("grüße.txt", "grüße-2.txt"),
+    ] {
+        assert_eq!(numbered(name, 2), wanted);
+    }
 }

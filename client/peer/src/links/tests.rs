@@ -15,6 +15,7 @@ use tempfile::TempDir;
 
 use super::*;
 use crate::Report;
+use crate::folder::OnClash;
 use crate::noise::{Purpose, Secret};
 use crate::original::Source;
 use crate::private::Way;
@@ -35,7 +36,7 @@ struct Party {
 impl Party {
     fn new(accept: Accept) -> Self {
         let directory = TempDir::new().unwrap();
-        let folder = Folder { path: directory.path().to_owned(), overwrites: false };
+        let folder = Folder { path: directory.path().to_owned(), on_clash: OnClash::Refuse };
         let mut links = Links::new(accept, folder);
         assert_ne!(links.settle_at(HERE, 0).unwrap(), 0);
         Self { links, reports: VecDeque::new(), directory, now: Instant::now() }

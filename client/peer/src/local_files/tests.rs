@@ -8,6 +8,7 @@ use tempfile::TempDir;
 use crate::digest::SLICE_BYTES;
 
 use super::*;
+use crate::folder::OnClash;
 
 const FILE: FileId = 7;
 
@@ -17,9 +18,9 @@ struct Scene {
 }
 
 impl Scene {
-    fn new(overwrites: bool) -> Self {
+    fn new(on_clash: OnClash) -> Self {
         let directory = TempDir::new().unwrap();
-        let folder = Folder { path: directory.path().to_owned(), overwrites };
+        let folder = Folder { path: directory.path().to_owned(), on_clash };
         Self { directory, files: LocalFiles::new(folder) }
     }
 
@@ -61,12 +62,12 @@ fn problem(event: FileEvent) -> FileProblem {
 
 #[test]
 fn what_arrives_has_a_hidden_name_until_it_is_whole() {
-    let mut scene = Scene::new(false);
+    let mut scene = Scene::new(OnClash::Refuse);
     assert!(matches!(scene.create(b"abc"), FileEvent::Created));
     scene.append(b"ab");
     assert!(scene.names()[0].starts_with(".forum-"), "{:?}", scene.names());
     scene.append(b"c");
-    assert!(matches!(scene.perform(FileAction::Finish), FileEvent::Finished));
+    assert!(matches!(scene.perform(FileAction::Finish), FileEvent::Finished(None)));
     assert_eq!(scene.names(), ["f"]);
     assert_eq!(fs::read(scene.path("f")).unwrap(), b"abc");
     assert!(scene.files.perform(FILE, FileAction::Close).is_none());
@@ -75,7 +76,7 @@ fn what_arrives_has_a_hidden_name_until_it_is_whole() {
 
 #[test]
 fn what_is_closed_before_it_is_whole_leaves_nothing() {
-    let mut scene = Scene::new(false);
+    let mut scene = Scene::new(OnClash::Refuse);
     assert!(matches!(scene.create(b"abc"), FileEvent::Created));
     scene.append(b"ab");
     assert!(scene.files.perform(FILE, FileAction::Close).is_none());
@@ -85,7 +86,7 @@ fn what_is_closed_before_it_is_whole_leaves_nothing() {
 #[test]
 fn what_arrived_wrong_or_short_is_not_kept() {
     for bytes in [&b"abd"[..], b"ab"] {
-        let mut scene = Scene::new(false);
+        let mut scene = Scene::new(OnClash::Refuse);
         assert!(matches!(scene.create(b"abc"), FileEvent::Created));
         scene.append(bytes);
         let wrong = "what arrived is not what the server sent. Try again";
@@ -98,7 +99,7 @@ fn what_arrived_wrong_or_short_is_not_kept() {
 fn what_is_left_stays_and_is_resumed_by_the_next_of_the_same_file() {
     let content: Vec<u8> = (0..3 * SLICE_BYTES).map(|n| (n % 251) as u8).collect();
     let digest = *blake3::hash(&content).as_bytes();
-    let mut scene = Scene::new(false);
+    let mut scene = Scene::new(OnClash::Refuse);
     assert!(matches!(scene.create(&content), FileEvent::Created));
     let half = content.len() - 5;
     scene.append(&content[..half]);
@@ -119,7 +120,7 @@ fn what_is_left_stays_and_is_resumed_by_the_next_of_the_same_file() {
     let create = FileAction::Create { name, size, digest, has: half as u64 };
     assert!(matches!(scene.perform(create), FileEvent::Created));
     scene.append(&content[half..]);
-    assert!(matches!(scene.perform(FileAction::Finish), FileEvent::Finished));
+    assert!(matches!(scene.perform(FileAction::Finish), FileEvent::Finished(None)));
     assert_eq!(scene.names(), ["f"]);
     assert_eq!(fs::read(scene.path("f")).unwrap(), content);
     assert!(matches!(scene.perform(FileAction::Look("g".to_owned())), FileEvent::Found(None)));
@@ -128,7 +129,7 @@ fn what_is_left_stays_and_is_resumed_by_the_next_of_the_same_file() {
 #[test]
 fn an_existing_file_is_replaced_only_with_force_even_if_it_appears_meanwhile() {
     for exists_before in [true, false] {
-        let mut scene = Scene::new(false);
+        let mut scene = Scene::new(OnClash::Refuse);
         if exists_before {
             fs::write(scene.path("f"), b"mine").unwrap();
             assert_eq!(problem(scene.create(b"abc")), FileProblem::Exists);
@@ -141,17 +142,17 @@ fn an_existing_file_is_replaced_only_with_force_even_if_it_appears_meanwhile() {
         assert_eq!(fs::read(scene.path("f")).unwrap(), b"mine");
         assert_eq!(scene.names(), ["f"]);
     }
-    let mut scene = Scene::new(true);
+    let mut scene = Scene::new(OnClash::Overwrite);
     fs::write(scene.path("f"), b"mine").unwrap();
     assert!(matches!(scene.create(b"abc"), FileEvent::Created));
     scene.append(b"abc");
-    assert!(matches!(scene.perform(FileAction::Finish), FileEvent::Finished));
+    assert!(matches!(scene.perform(FileAction::Finish), FileEvent::Finished(None)));
     assert_eq!(fs::read(scene.path("f")).unwrap(), b"abc");
 }
 
 #[test]
 fn a_folder_that_is_missing_is_said() {
-    let mut scene = Scene::new(false);
+    let mut scene = Scene::new(OnClash::Refuse);
     scene.files.folder.path.push("missing");
     let FileProblem::Other(why) = problem(scene.create(b"abc")) else { panic!("it is there") };
     assert!(why.starts_with("No such file or directory"), "{why}");
@@ -163,7 +164,7 @@ fn open(scene: &mut Scene, path: &Path) -> FileEvent {
 
 #[test]
 fn a_file_is_read_in_pieces_and_not_to_its_end_if_it_has_changed() {
-    let mut scene = Scene::new(false);
+    let mut scene = Scene::new(OnClash::Refuse);
     let path = scene.path("g");
     for changes in [false, true] {
         fs::write(&path, b"abcdef").unwrap();

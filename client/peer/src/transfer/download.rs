@@ -11,6 +11,7 @@ use forum_common::wire::{Digest, Reply, Transfer, Window};
 
 use super::Step;
 use crate::local_files::{FileAction, FileId, FileProblem};
+use crate::wording::stored_as;
 
 /// Bytes that a download may be ahead of the disk: enough for 1 Gbit/s over 30 ms.
 const WINDOW_BYTES: u32 = 4 << 20;
@@ -158,9 +159,10 @@ impl Download {
         }
     }
 
-    /// It has its name.
-    pub fn finished(&self) -> Step {
-        Step::Done(Answer::Downloaded { file: &self.name }.to_string())
+    /// It has its name, or this one if something had its own.
+    pub fn finished(&self, renamed: Option<&str>) -> Step {
+        let done = Answer::Downloaded { file: &self.name };
+        Step::Done(renamed.map_or_else(|| done.to_string(), |name| format!("{done}\n{}", stored_as(name))))
     }
 
     /// It can't be stored.
@@ -227,7 +229,9 @@ mod tests {
         assert_eq!(given, 6 << 20);
         assert_eq!(download.progress(), Some((6 << 20, 6 << 20)));
         assert_eq!(download.ended(), Step::File(FileAction::Finish));
-        assert_eq!(download.finished(), Step::Done("f successfully downloaded".into()));
+        assert_eq!(download.finished(None), Step::Done("f successfully downloaded".into()));
+        let done = "f successfully downloaded\nStored as f-2";
+        assert_eq!(download.finished(Some("f-2")), Step::Done(done.into()));
     }
 
     #[test]

@@ -1,6 +1,7 @@
 //! Keys in, and the line as a person sees it.
 
 use super::*;
+use crate::line_editor::history::HISTORY_LINES_MAX;
 
 fn type_text(editor: &mut Editor, text: &str) {
     for c in text.chars() {
@@ -193,4 +194,45 @@ fn the_line_is_bounded() {
         "what there is room for is in it"
     );
     assert_eq!(shown(&editor), format!("a{}|b", &longest[2..]));
+}
+
+/// Searches among some lines with these keys; the prompt, the line with its cursor, and what came of the last key.
+fn search(keys: &[Key]) -> (Option<String>, String, Edit) {
+    let mut editor = Editor::default();
+    ["CRT a", "MSG a hello", "RDT a", "MSG b hallo"].iter().for_each(|line| editor.remember(line));
+    type_text(&mut editor, "dra");
+    let mut last = Edit::Edited;
+    keys.iter().for_each(|key| last = editor.press(key.clone()));
+    (editor.search_prompt(), shown(&editor), last)
+}
+
+#[test]
+fn ctrl_r_finds_the_newest_line_with_what_is_typed_and_again_an_older_one() {
+    let chars = |text: &str| text.chars().map(Key::Char).collect::<Vec<_>>();
+    let searched = |typed: &str, then: &[Key]| search(&[&[Key::Search], &chars(typed)[..], then].concat());
+    let (prompt, line, _) = searched("MSG", &[]);
+    assert_eq!((prompt.as_deref(), line.as_str()), (Some("(search) 'MSG': "), "|MSG b hallo"));
+    assert_eq!(searched("MSG", &[Key::Search]).1, "|MSG a hello");
+    let (prompt, line, _) = searched("MSG", &[Key::Search, Key::Search]);
+    assert_eq!((prompt.as_deref(), line.as_str()), (Some("(failed search) 'MSG': "), "|MSG a hello"));
+    assert_eq!(searched("h", &chars("e")).1, "MSG a |hello");
+    assert_eq!(searched("he", &[Key::Backspace]).1, "MSG b |hallo");
+    assert_eq!(searched("", &[]).1, "dra|");
+    let (prompt, _, came) = searched("RDT", &[Key::Enter]);
+    assert_eq!((prompt, came), (None, submitted("RDT a")));
+    for giving_up in [Key::GiveUp, Key::Interrupt] {
+        assert_eq!(searched("RDT", &[giving_up]), (None, "dra|".to_owned(), Edit::Edited));
+    }
+    assert_eq!(searched("RDT", &[Key::End, Key::Char('!')]).1, "RDT a!|");
+}
+
+#[test]
+fn the_history_is_not_searched_where_no_command_is_wanted() {
+    for purpose in [Purpose::Answer, Purpose::Secret] {
+        let mut editor = Editor::default();
+        editor.remember("CRT a");
+        editor.devote(purpose);
+        assert_eq!(editor.press(Key::Search), Edit::Edited);
+        assert_eq!(editor.search_prompt(), None);
+    }
 }

@@ -56,6 +56,8 @@ fn every_sequence_is_its_key() {
         (b"\x0b", Key::KillToEnd),
         (b"\x19", Key::Yank),
         (b"\x0c", Key::ClearScreen),
+        (b"\x12", Key::Search),
+        (b"\x07", Key::GiveUp),
         (b"\x03", Key::Interrupt),
         (b"\x04", Key::EndOfInput),
     ] {
@@ -85,7 +87,7 @@ fn an_escape_alone_is_undecided_until_given_up() {
     decoder.feed(b"\x1b");
     assert_eq!(decoder.next_key(), None);
     assert!(decoder.is_undecided());
-    decoder.give_up();
+    assert_eq!(decoder.decide(), Some(Key::GiveUp));
     decoder.feed(b"b");
     assert_eq!(decoder.next_key(), Some(Key::Char('b')));
     assert!(!decoder.is_undecided());
@@ -131,7 +133,7 @@ proptest! {
         while decoder.next_key().is_some() {}
         decoder.feed(b"\x1b[201~");
         while decoder.next_key().is_some() {}
-        decoder.give_up();
+        decoder.decide();
         decoder.feed(b"\x1b[201~x");
         prop_assert_eq!(std::iter::from_fn(|| decoder.next_key()).last(), Some(Key::Char('x')));
     }

@@ -24,6 +24,8 @@ enum Takes {
     OneOfThenText(&'static [&'static str]),
     /// One word or more, which stay together.
     Names,
+    /// One word, and then one or more, which stay together.
+    WordThenNames,
 }
 
 /// Makes the command from its operands.
@@ -103,7 +105,7 @@ impl Row {
         let words_max = match self.takes {
             Takes::Words { max, .. } => max,
             Takes::ThenText { words } => words,
-            Takes::OneOf(_) | Takes::OneOfThenText(_) => 1,
+            Takes::OneOf(_) | Takes::OneOfThenText(_) | Takes::WordThenNames => 1,
             Takes::Names => 0,
         };
         let mut operands = Vec::with_capacity(words_max + 1);
@@ -121,6 +123,7 @@ impl Row {
                 return complete.then_some(operands);
             }
             Takes::ThenText { words } => operands.len() == words && !blank,
+            Takes::WordThenNames => operands.len() == 1 && !blank,
             Takes::OneOfThenText(choice) => operands.first().is_some_and(|w| choice.contains(w)) && !blank,
             Takes::Names => !blank,
         };
@@ -134,7 +137,7 @@ impl Row {
         let words = match self.takes {
             Takes::Words { max, .. } => max + 1,
             Takes::ThenText { words } => words,
-            Takes::OneOf(_) | Takes::OneOfThenText(_) => 1,
+            Takes::OneOf(_) | Takes::OneOfThenText(_) | Takes::WordThenNames => 1,
             Takes::Names => 0,
         };
         format!("{}{}", self.word, " x".repeat(words))
@@ -183,11 +186,11 @@ pub static COMMANDS: &[Row] = &[
             unread,
         })
     }),
-    Row::new("UPD", "title file", words(2), "upload a file to a thread", &[kinds::Upload], |w, _| {
-        Ok(Command::Upload { title: w[0], path: w[1] })
+    Row::new("UPD", "title file ...", Takes::WordThenNames, "upload files to a thread", &[kinds::Upload], |w, _| {
+        Ok(only(w[1]).map_or(Command::Each { word: "UPD", to: w[0], files: w[1] }, |path| Command::Upload { title: w[0], path }))
     }),
-    Row::new("DWN", "title file", words(2), "download a file from a thread", &[kinds::Download], |w, _| {
-        Ok(Command::Download { title: w[0], file: w[1] })
+    Row::new("DWN", "title file ...", Takes::WordThenNames, "download files from a thread", &[kinds::Download], |w, _| {
+        Ok(only(w[1]).map_or(Command::Each { word: "DWN", to: w[0], files: w[1] }, |file| Command::Download { title: w[0], file }))
     }),
     Row::new("search", "words [in title]", then_text(0), "list the newest messages that contain all these words", &[kinds::Search], |w, _| {
         let (words, title) = words_and_title(w[0]);
@@ -262,8 +265,8 @@ pub static COMMANDS: &[Row] = &[
     Row::new("rooms", "", words(0), "list your separate rooms", &[kinds::ListRooms], |_, _| {
         ask(Request::ListRooms { after: None, at_most: None })
     }),
-    Row::new("UDP", "user file", words(2), "send a file straight to a user", &[kinds::OfferFile], |w, _| {
-        Ok(Command::SendFile { user: w[0], path: w[1] })
+    Row::new("UDP", "user file ...", Takes::WordThenNames, "send files straight to a user", &[kinds::OfferFile], |w, _| {
+        Ok(only(w[1]).map_or(Command::Each { word: "UDP", to: w[0], files: w[1] }, |path| Command::SendFile { user: w[0], path }))
     }),
     Row::new("cancel", "[file]", Takes::Words { min: 0, max: 1 }, "give up a transfer, or all that goes on", &[], |w, _| {
         Ok(Command::Cancel(w.first().copied()))
@@ -314,6 +317,12 @@ fn words_and_title(typed: &str) -> (&str, Option<&str>) {
         (words, "in") => (words.trim_end_matches(' '), Some(title)),
         _ => (typed, None),
     }
+}
+
+/// The word, if it is the only one.
+fn only(words: &str) -> Option<&str> {
+    let word = words.trim_matches(' ');
+    (!word.contains(' ')).then_some(word)
 }
 
 /// `5`, or `5-9`; anything else becomes a range that no thread has, for the server to refuse in its turn.

@@ -107,10 +107,10 @@ fn a_wrong_number_of_words_shows_the_usage_on_the_next_line() {
         ("LST a", "LST", "LST"),
         ("RDT", "RDT", "RDT title [from[-to]]"),
         ("RDT a 1 2", "RDT", "RDT title [from[-to]]"),
-        ("UPD a", "UPD", "UPD title file"),
-        ("UPD a b c", "UPD", "UPD title file"),
-        ("DWN", "DWN", "DWN title file"),
-        ("DWN a b c", "DWN", "DWN title file"),
+        ("UPD a", "UPD", "UPD title file ..."),
+        ("UPD a b c", "UPD", "UPD title file ..."),
+        ("DWN", "DWN", "DWN title file ..."),
+        ("DWN a b c", "DWN", "DWN title file ..."),
         ("RMV", "RMV", "RMV title"),
         ("RMV a b", "RMV", "RMV title"),
         ("XIT now", "XIT", "XIT"),
@@ -257,13 +257,14 @@ fn answers_to_questions_are_not_kept() {
 }
 
 #[test]
-fn what_is_said_privately_is_everything_behind_the_one_space() {
+fn what_is_said_privately_is_everything_after_the_one_space() {
     let parsed = |line| parse(line).unwrap().unwrap();
     assert_eq!(parsed("private hans  a  b "), Command::Private { user: "hans", text: " a  b " });
     assert_eq!(parsed("startprivate hans"), Command::StartPrivate { user: "hans" });
     assert_eq!(parsed("stopprivate hans "), Command::StopPrivate { user: "hans" });
     assert_eq!(parsed("UDP hans a/b.txt"), Command::SendFile { user: "hans", path: "a/b.txt" });
-    for line in ["private hans", "private hans ", "startprivate", "startprivate a b", "UDP hans", "UDP a b c"]
+    for line in
+        ["private hans", "private hans ", "startprivate", "startprivate a b", "UDP hans", "UDP hans  "]
     {
         assert!(parse(line).is_err(), "{line:?}");
     }
@@ -348,4 +349,13 @@ fn every_request_that_people_make_has_its_word() {
     assert_eq!(word_of(&Request::Active), None);
     let offer = Request::OfferFile { user: "hans", size: 1, file: "a" };
     assert_eq!(word_of(&offer), Some("UDP"));
+}
+
+#[test]
+fn several_files_are_one_command_for_each() {
+    let parsed = |line| parse(line).unwrap().unwrap();
+    assert_eq!(parsed("UPD t a  b "), Command::Each { word: "UPD", to: "t", files: "a  b " });
+    assert_eq!(parsed("DWN t a b"), Command::Each { word: "DWN", to: "t", files: "a b" });
+    assert_eq!(parsed("UDP hans a b"), Command::Each { word: "UDP", to: "hans", files: "a b" });
+    assert_eq!(parsed("DWN t  a "), Command::Download { title: "t", file: "a" });
 }

@@ -120,7 +120,7 @@ fn notices_read_as_the_contract_words_them() {
     for (said, line) in [
         (Notice::LoggedIn { name: "yoda" }, "yoda logged in"),
         (Notice::LoggedOut { name: "yoda" }, "yoda logged out"),
-        (Notice::Broadcast { at_ms, from: "hans", text: " hi" }, "hans:  hi"),
+        (Notice::Message { number: 1, late: true, at_ms, from: "hans", text: " hi" }, "hans:  hi"),
         (Notice::BoardPost { number: 1, at_ms, author: "yoda", text: "hi" }, "yoda (BCM #1): hi"),
         (Notice::RoomPost { room: 1, number: 2, at_ms, author: "yoda", text: "hi" }, "yoda (room-1 #2): hi"),
         (
@@ -130,18 +130,16 @@ fn notices_read_as_the_contract_words_them() {
         (Notice::Closing { code: Closing::LoginTimedOut, text: "Login timed out" }, "Login timed out"),
     ] {
         for reader in [Reader::Person, Reader::Program] {
-            assert_eq!(notice(&said, reader, &Zone::utc()).as_deref(), Some(line));
+            assert_eq!(notice(&said, reader).as_deref(), Some(line));
         }
     }
-    assert_eq!(notice(&Notice::Probe, Reader::Person, &Zone::utc()), None);
+    assert_eq!(notice(&Notice::Probe, Reader::Person), None);
     assert_eq!(private("hans", " hi"), "hans(private):  hi");
 }
 
 #[test]
-fn only_late_messages_to_people_have_a_time() {
-    let message = |late| Notice::Message { number: 1, late, at_ms: AT_MS, from: "hans", text: "hi" };
-    let line = |late, reader| notice(&message(late), reader, &Zone::utc()).unwrap();
-    assert_eq!(line(true, Reader::Person), "hans: hi  (1 Jun 2022 16:05:00)");
-    assert_eq!(line(false, Reader::Person), "hans: hi");
-    assert_eq!(line(true, Reader::Program), "hans: hi");
+fn people_are_told_that_a_message_went_to_everybody() {
+    let broadcast = Notice::Broadcast { at_ms: AT_MS, from: "hans", text: "hi" };
+    assert_eq!(notice(&broadcast, Reader::Person).unwrap(), "hans (broadcast): hi");
+    assert_eq!(notice(&broadcast, Reader::Program).unwrap(), "hans: hi");
 }

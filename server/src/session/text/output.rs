@@ -24,7 +24,7 @@ impl Text {
         match message {
             FromServer::Reply(_, reply) => self.add_reply(reply, zone),
             FromServer::Notice(notice) => {
-                lines::notice(notice, Reader::Program, zone).iter().for_each(|line| self.line(line));
+                lines::notice(notice, Reader::Program).iter().for_each(|line| self.line(line));
                 if let Notice::Message { number, .. } = notice {
                     self.mail_in_lines = *number;
                 }

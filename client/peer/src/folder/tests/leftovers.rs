@@ -83,7 +83,7 @@ fn a_second_name_of_a_finished_file_is_no_leftover() {
     let home = Home::new();
     let path = home.leave(b"abc", b"abc");
     fs::hard_link(&path, home.path(TARGET)).unwrap();
-    let place = home.place(3, true).unwrap();
+    let place = home.place(3, OnClash::Overwrite).unwrap();
     assert!(place.leftover().is_none());
     // To start again in it would empty the file.
     let (offset, kept) = begin(&place, b"abc");

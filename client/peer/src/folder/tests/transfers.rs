@@ -121,7 +121,7 @@ fn what_could_not_be_stored_is_told_to_both() {
 fn however_many_come_at_once_a_file_is_one_of_them_and_whole() {
     let home = Home::new();
     let contents = [vec![b'a'; 4_000], vec![b'b'; 4_000]];
-    let place = home.place(4_000, true).unwrap();
+    let place = home.place(4_000, OnClash::Overwrite).unwrap();
     std::thread::scope(|scope| {
         for seed in 0..4 {
             let (place, contents, home) = (&place, &contents, &home);

@@ -4,7 +4,7 @@
 
 use std::time::Instant;
 
-use forum_common::text::{Now, Zone};
+use super::{Now, Zone};
 
 /// What the server has said about its zone and its clock.
 #[derive(Debug, Clone)]

@@ -18,7 +18,7 @@ pub fn beginning_with(start: &str) -> Vec<String> {
         .filter_map(|entry| {
             let entry = entry.ok()?;
             let name = entry.file_name().into_string().ok()?;
-            let is_word = name.bytes().all(|byte| byte.is_ascii_graphic());
+            let is_word = !name.contains(|c: char| c.is_whitespace() || c.is_control());
             let is_shown = !name.starts_with('.') || name_start.starts_with('.');
             let is_directory = || fs::metadata(entry.path()).is_ok_and(|it| it.is_dir());
             (is_word && is_shown && name.starts_with(name_start))

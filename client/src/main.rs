@@ -4,7 +4,6 @@
 #![warn(clippy::print_stdout, clippy::print_stderr)]
 
 mod password;
-mod streams;
 
 use std::env;
 use std::fs::File;
@@ -27,7 +26,7 @@ use forum_client::login::Known;
 use forum_client::output::{Format, Stream};
 use forum_client::security::SecurityArgs;
 use forum_client::signals::{self, Signals};
-use forum_common::process::{self, Standard};
+use forum_common::process::{self, Standard, streams};
 use forum_common::wire::Key;
 use forum_common::wire::field::KEY_BYTES;
 use forum_peer::folder::OnClash;

@@ -2,6 +2,8 @@
 //! when it began, the limit for the size of a file, and the one line of a file that is a secret. The rest of this
 //! crate is pure; this part of it comes with the feature `process`.
 
+pub mod streams;
+
 use std::fs::{File, OpenOptions};
 use std::io::{self, Read};
 use std::os::unix::fs::OpenOptionsExt;

@@ -1,13 +1,14 @@
 //! The standard streams as they were handed to the program: whether each is open, and of a kind that can be used.
 
-use forum_common::process::Standard;
 use rustix::fs::{FileType, OFlags, fcntl_getfl, fstat};
+
+use super::Standard;
 
 /// Checks that all three can be used.
 ///
 /// # Errors
 /// One can't: which, why, and what to do about it.
-pub(crate) fn check() -> Result<(), String> {
+pub fn check() -> Result<(), String> {
     Standard::ALL.into_iter().try_for_each(check_one)
 }
 

@@ -71,10 +71,11 @@ const LABEL_BYTES_MAX: usize = 150;
 /// Hex digits of that digest.
 const LABEL_DIGITS: usize = 16;
 
+/// Digits of such a number.
+const NUMBER_DIGITS: usize = NAMES_MAX.ilog10() as usize + 1;
+
 // `_` stands between the parts, and `-` before a number; and two dots.
-const _: () = assert!(
-    USER_NAME_BYTES_MAX + 1 + FILE_NAME_BYTES_MAX + 1 + NAMES_MAX.ilog10() as usize + 1 <= NAME_BYTES_MAX
-);
+const _: () = assert!(USER_NAME_BYTES_MAX + FILE_NAME_BYTES_MAX + NUMBER_DIGITS + 2 <= NAME_BYTES_MAX);
 const _: () = assert!(
     PREFIX.len() + LABEL_BYTES_MAX + 1 + SIZE_DIGITS_MAX + 1 + DIGEST_DIGITS + SUFFIX.len() <= NAME_BYTES_MAX
 );

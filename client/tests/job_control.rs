@@ -5,7 +5,7 @@
 mod stage;
 
 use forum_common::wire::{Notice, Reply, Request};
-use stage::{AT_MS, END, LIST_THREADS, PING, Peer, Place, Script, Terminal, WELCOME, post, read_thread};
+use stage::{AT_MS, END, LIST_ON_TERMINAL, PING, Peer, Place, Script, Terminal, WELCOME, post, read_thread};
 
 /// Runs the client in the foreground; when it is stopped, says so, waits for a line, and continues it.
 const STOP_AND_GO: &str =
@@ -53,7 +53,7 @@ fn ctrl_z_gives_the_terminal_back_at_every_phase_and_the_line_is_drawn_once_afte
         terminal.shows("more with help: ");
         if phase == 3 {
             terminal.types("LST\r");
-            let tag = peer.hears(&LIST_THREADS);
+            let tag = peer.hears(&LIST_ON_TERMINAL);
             peer.reply(tag, &END);
             terminal.types("CRT a");
             terminal.displays(&["No threads to list", "> CRT a"], 7);
@@ -74,7 +74,7 @@ fn yoda(script: &Script, place: &mut Place, line: &str) -> (Terminal, Peer) {
     let mut peer = script.admit();
     terminal.shows("Welcome to the forum\r\n");
     terminal.types("LST\r");
-    let tag = peer.hears(&LIST_THREADS);
+    let tag = peer.hears(&LIST_ON_TERMINAL);
     peer.reply(tag, &END);
     terminal.shows("No threads to list\r\n");
     (terminal, peer)
@@ -163,7 +163,7 @@ fn a_terminal_without_escape_sequences_gets_plain_prompts_and_hides_passwords() 
         terminal.shows("\r\nhans logged in  (16:00)\r\n");
         terminal.shows("more with help: ");
         terminal.types("LST\r");
-        let tag = peer.hears(&LIST_THREADS);
+        let tag = peer.hears(&LIST_ON_TERMINAL);
         peer.reply(tag, &END);
         terminal.shows("LST\r\nNo threads to list\r\n> ");
         terminal.types("\x04");
@@ -196,7 +196,7 @@ fn a_reader_that_stops_reading_holds_up_neither_what_is_typed_nor_the_timers() {
     peer.reply(tag, &END);
     // The user goes on typing, unseen, and the server answers.
     terminal.types("LST\r");
-    let list = peer.hears(&LIST_THREADS);
+    let list = peer.hears(&LIST_ON_TERMINAL);
     peer.reply(list, &END);
     // A timer: after half of the silence that is allowed, the server is asked for a sign of life.
     let ping = peer.hears(&PING);

@@ -4,7 +4,7 @@
 mod stage;
 
 use forum_common::wire::{Notice, Refusal, Reply, Request, Transfer};
-use stage::{AT_MS, LIST_THREADS, Place, Script, Terminal, WELCOME, digest};
+use stage::{AT_MS, LIST_ON_TERMINAL, Place, Script, Terminal, WELCOME, digest};
 
 /// What is said of a command that a lost connection has left unanswered.
 const SENT_AGAIN: &str = "Not answered yet: CRT a. It is sent again after the next log-in\r\n";
@@ -16,7 +16,7 @@ fn a_lost_connection_is_made_again_and_what_was_typed_stays() {
     let (mut terminal, mut peer) = Terminal::yoda(&script, &mut place);
     terminal.warm_up(&mut peer);
     terminal.types("LST\rMSG a hello");
-    peer.hears(&LIST_THREADS);
+    peer.hears(&LIST_ON_TERMINAL);
     terminal.shows("> MSG a hello");
     drop(peer);
     terminal.shows("Connection lost: the server closed it\r\nNot answered: LST\r\n");

@@ -10,7 +10,7 @@ use forum_client::line_editor::terminal::Ability;
 use forum_common::wire::{Closing, Notice, Refusal, Reply, Request, Transfer};
 use rustix::process::Signal;
 use stage::{
-    AT_MS, END, FULL_PROMPT, LIST_THREADS, Place, Script, Terminal, WELCOME, digest, post, read_thread,
+    AT_MS, END, FULL_PROMPT, LIST_ON_TERMINAL, Place, Script, Terminal, WELCOME, digest, post, read_thread,
     thread,
 };
 
@@ -105,7 +105,7 @@ fn ctrl_c_on_an_empty_line_cancels_transfers_and_lists() {
     terminal.types("UPD a f\rLST\r");
     let upload = peer.hears(&Request::Upload { title: "a", file: "f", size: 1_000, key: None });
     peer.reply(upload, &Reply::UploadStarts { credit: 500 });
-    let list = peer.hears(&LIST_THREADS);
+    let list = peer.hears(&LIST_ON_TERMINAL);
     peer.takes(upload, &Transfer::Data { piece: &[7; 500] });
     peer.reply(list, &thread("a"));
     terminal.shows("The list of active threads:\r\na\r\n");
@@ -189,7 +189,7 @@ fn a_transfer_shows_its_progress_and_leaves_the_prompt_usable() {
     peer.takes(tag, &Transfer::Data { piece: &[7; 500] });
     terminal.shows("Uploading f [==========>         ]  50% 500 B of 1000 B");
     terminal.types("LST\r");
-    let list = peer.hears(&LIST_THREADS);
+    let list = peer.hears(&LIST_ON_TERMINAL);
     peer.reply(list, &END);
     terminal.shows("No threads to list\r\nUploading f [");
     peer.transfer(tag, &Transfer::Credit { bytes: 500 });

@@ -39,6 +39,10 @@ pub(crate) const WELCOME: Reply<'_> = Reply::Welcome { session: 1, since_ms: AT_
 pub(crate) const LIST_THREADS: Request<'_> =
     Request::ListThreads { after: None, at_most: None, unread: None };
 
+/// What LST asks for on a terminal.
+pub(crate) const LIST_ON_TERMINAL: Request<'_> =
+    Request::ListThreads { after: None, at_most: None, unread: Some(true) };
+
 pub(crate) const PING: Request<'_> = Request::Ping { payload: &[] };
 
 pub(crate) fn thread(title: &str) -> Reply<'_> {

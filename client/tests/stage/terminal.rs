@@ -10,7 +10,7 @@ use rustix::process::Signal;
 use rustix::termios::{Termios, tcgetattr};
 use tempfile::TempDir;
 
-use super::{END, LIST_THREADS, Peer, Place, Running, Script};
+use super::{END, LIST_ON_TERMINAL, Peer, Place, Running, Script};
 
 /// The prompt that a person sees first.
 pub(crate) const FULL_PROMPT: &str = forum_common::text::prompts::NARROW;
@@ -53,7 +53,7 @@ impl Terminal {
     /// Types a command and has it answered; the short prompt is there then.
     pub(crate) fn warm_up(&mut self, peer: &mut Peer) {
         self.types("LST\r");
-        let tag = peer.hears(&LIST_THREADS);
+        let tag = peer.hears(&LIST_ON_TERMINAL);
         peer.reply(tag, &END);
         self.shows("No threads to list\r\n> ");
     }

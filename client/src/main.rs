@@ -339,7 +339,8 @@ fn has_colours(wish: ColorChoice) -> bool {
         ColorChoice::Auto if anstyle_query::no_color() => false,
         ColorChoice::Auto => {
             let knows_them = screen() == Some(Stream::Out) && anstyle_query::term_supports_color();
-            anstyle_query::clicolor_force() || knows_them
+            let force = env::var_os("CLICOLOR_FORCE").unwrap_or_default();
+            knows_them || (!force.is_empty() && force != "0")
         }
     };
     wants && screen().is_some()

@@ -108,7 +108,7 @@ fn ctrl_c_on_an_empty_line_cancels_transfers_and_lists() {
     let list = peer.hears(&LIST_ON_TERMINAL);
     peer.takes(upload, &Transfer::Data { piece: &[7; 500] });
     peer.reply(list, &thread("a"));
-    terminal.shows("The list of active threads:\r\na\r\n");
+    terminal.shows("The list of active threads:\r\na (0 messages)\r\n");
     terminal.types("\x03");
     terminal.shows("LST was cancelled\r\nf was cancelled\r\n");
     peer.takes(upload, &Transfer::Abort);

@@ -118,7 +118,7 @@ fn names_and_texts_are_checked_by_the_server() {
     let mut yoda = server.user("yoda");
     thread_with(&mut yoda, "t", 1);
     let long_title = "x".repeat(65);
-    let long_file = "x".repeat(129);
+    let long_file = "x".repeat(201);
     let long_text = "é".repeat(4_097);
     let bad_name = (Refusal::InvalidName, "Invalid name".to_owned());
     let bad_text = (Refusal::InvalidText, "Invalid text".to_owned());
@@ -136,7 +136,7 @@ fn names_and_texts_are_checked_by_the_server() {
             assert_eq!(yoda.refused(&request), bad_name, "{request:?}");
         }
     }
-    for file in ["", "a b", "../x", ".x", "-x", "a/b", "a\\b", "ü", &long_file] {
+    for file in ["", "a b", "../x", ".x", "-x", "a/b", "a\\b", "a\u{202e}b", &long_file] {
         assert_eq!(
             yoda.refused(&Request::Upload { title: "t", file, size: 0, key: None }),
             bad_name,
@@ -335,9 +335,7 @@ fn what_was_asked_wrongly_is_answered_by_the_usage() {
         "RDT",
         "RDT a 1 2",
         "UPD t",
-        "UPD t f g",
         "DWN t",
-        "DWN t f g",
         "RMV",
         "RMV a b",
         "XIT now",

@@ -48,9 +48,13 @@ impl State {
                 self.threads.iter().map(item).collect()
             }
             Request::ListUnread { .. } => self.threads_with_news(user),
-            Request::ReadThread { title, range: None, unread: Some(true), .. } => {
+            Request::ReadThread { title, range: None, unread: Some(true), after, .. } => {
                 let rows = self.thread_rows(title, None)?;
-                let first = self.news(user, title).first().map_or(u64::MAX, |item| item.id);
+                let first = match (after, self.thread(title)) {
+                    // A later page goes on with whatever follows, one's own included.
+                    (Some(_), Some((id, _))) => self.mark_of(user, id) + 1,
+                    _ => self.news(user, title).first().map_or(u64::MAX, |item| item.id),
+                };
                 rows.into_iter().filter(|(id, _)| *id >= first).collect()
             }
             Request::ReadThread { title, range, .. } => self.thread_rows(title, range)?,

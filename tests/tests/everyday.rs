@@ -2,7 +2,7 @@
 #![forbid(unsafe_code)]
 
 use forum_common::wire::{OwnedReply, Request};
-use forum_tests::{Server, notice, now_seconds, shown_since};
+use forum_tests::{PASSWORD, Server, notice, now_seconds, shown_since};
 
 #[test]
 fn rooms_lists_ones_own_rooms_with_their_members_and_messages() {
@@ -295,4 +295,30 @@ fn what_was_read_stays_read_over_restarts_and_log_outs_whatever_is_deleted() {
     yoda.done(&Request::Post { title: "t", text: "d", key: None });
     let lines = hans.lines(&listed);
     assert!(lines[0].starts_with("t (3 messages, 1 new, last by yoda at "), "{lines:?}");
+}
+
+#[test]
+fn a_terminal_marks_what_it_has_shown_to_the_end_and_lists_how_much_is_new() {
+    let server = Server::start(&[]);
+    let mut yoda = server.user("yoda");
+    yoda.done(&Request::CreateThread { title: "t", key: None });
+    for text in ["a", "b"] {
+        yoda.done(&Request::Post { title: "t", text, key: None });
+    }
+    server.user("hans").log_out();
+    let mut hans = server.forum().start_on_terminal();
+    for (prompt, answer) in [("Enter username: ", "hans"), ("Enter password: ", PASSWORD)] {
+        hans.shows(prompt);
+        hans.says(answer);
+    }
+    hans.shows("Welcome to the forum");
+    hans.does("LST", "t (2 messages, 2 new, last by yoda at ");
+    hans.does("RDT t 1", "1 yoda: a");
+    hans.does("unread", "t: 2 new, last by yoda");
+    hans.does("RDT t", "2 yoda: b");
+    hans.does("unread", "No unread messages");
+    hans.does("RDT t new", "No new messages in t");
+    yoda.done(&Request::Post { title: "t", text: "c", key: None });
+    hans.does("RDT t new", "3 yoda: c");
+    hans.does("unread", "No unread messages");
 }

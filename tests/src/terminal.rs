@@ -39,7 +39,8 @@ impl Terminal {
         if !command.get_envs().any(|(name, _)| name == "XDG_STATE_HOME") {
             command.env("XDG_STATE_HOME", state.path());
         }
-        command.env("TERM", "xterm");
+        // What is shown is compared with texts.
+        command.env("TERM", "xterm").env("NO_COLOR", "1");
         let screen = pty.screen();
         let child = command.spawn().unwrap_or_else(|error| panic!("{command:?} does not start: {error}"));
         Self { child, pty, screen, _directories: [directory, state] }

@@ -1,7 +1,7 @@
 //! What a client remembers from one connection to the next: which prompt is due, which messages it has shown
 //! to whom, and the names that have gone by.
 //!
-//! It refuses to know frames and what they look like.
+//! It doesn't know frames or what they look like.
 
 use std::collections::HashMap;
 

@@ -1,6 +1,6 @@
 //! Names that have gone by, for the Tab key: threads, their files, users and rooms.
 //!
-//! It refuses to know what is being typed and how names are fetched; it only says when that is due. All of
+//! It doesn't know what is being typed or how names are fetched; it only says when that is due. All of
 //! it is for convenience, so it is bounded, and what does not fit is not learnt.
 
 use std::collections::{BTreeMap, BTreeSet};

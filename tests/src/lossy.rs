@@ -8,7 +8,7 @@
 //!
 //! Each client logs in through its [door](door), where the UDP port that it names becomes that of its front
 //! here. So either finds the other at the other's front, and all that they say to each other passes by. It
-//! knows addresses and counts, and refuses to know what a datagram means.
+//! knows addresses and counts but not what a datagram means.
 
 mod door;
 

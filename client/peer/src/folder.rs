@@ -1,7 +1,7 @@
 //! Where files of other users are kept: under which name, never over a file of one's own, and what is left
 //! of a broken transfer until the same file is offered again.
 //!
-//! It knows names, digests and local files, and refuses to know users' answers, sockets and packets.
+//! It knows names, digests and local files but not users' answers, sockets or packets.
 //!
 //! A file that is not all there yet has a hidden name, `.forum-{name}.{size}.{digest}.part`, and a lock while
 //! somebody fills it. The kernel takes the lock off when its holder ends, however it ends; so a partial

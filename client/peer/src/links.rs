@@ -1,7 +1,7 @@
 //! What the server says about links, and what this user answers: the questions of other users, and who goes
 //! on after a yes.
 //!
-//! It refuses to know sockets; those are [`Privates`]' and [`Files`]'.
+//! It doesn't know sockets; those are [`Privates`]' and [`Files`]'.
 
 use std::collections::VecDeque;
 use std::io;

@@ -4,7 +4,7 @@
 //!   Secret ──► Handshake ──two messages──► Keys ──► seal, open
 //! ```
 //!
-//! It knows bytes and numbers, and refuses to know how they travel. Who has the token and only listens can't read
+//! It knows bytes and numbers, not how they travel. Somebody who has the token and only listens can't read
 //! what is sealed, since both ends make a key pair for each handshake and forget it; who has the token and stands in
 //! between can, and then the two ends have different [`Keys::hash`]es.
 

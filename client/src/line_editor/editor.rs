@@ -1,6 +1,6 @@
 //! The line that is being typed: its text, its cursor and its history.
 //!
-//! Pure: keys in, text out. It refuses to know what a line means and how it is shown: that is
+//! Pure: keys in, text out. It doesn't know what a line means or how it is shown: that is
 //! [`crate::line_editor::layout`]'s.
 
 use forum_common::{escape, wiping};

@@ -2,7 +2,7 @@
 //!
 //! Each line that is kept is merged into what is in the file at that moment, under a lock, and the file is
 //! replaced as a whole: clients at once lose nothing of each other's, and a crash leaves the old file or the
-//! new one. It refuses to know what a line means; lines that must not be kept are not handed over.
+//! new one. It doesn't know what a line means; lines that must not be kept are not handed over.
 
 use std::fs::{self, DirBuilder, File, OpenOptions, TryLockError};
 use std::io::{self, Read, Seek, SeekFrom};

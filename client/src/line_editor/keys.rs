@@ -1,7 +1,7 @@
 //! Keys out of the bytes that a terminal sends.
 //!
 //! Pure: bytes in, keys out, in pieces of any size. It knows the escape sequences of the common terminals
-//! (ECMA-48 §5.4 for their form, xterm's `ctlseqs` for their meaning) and refuses to know what a key does.
+//! (ECMA-48 §5.4 for their form, xterm's `ctlseqs` for their meaning) but not what a key does.
 
 use forum_common::wiping;
 use zeroize::{Zeroize, Zeroizing};

@@ -1,6 +1,6 @@
 //! How the line being typed lies on the screen: which rows to show, and where the cursor stands.
 //!
-//! Pure: text in, rows out. It knows how wide characters are and refuses to know how a terminal is driven:
+//! Pure: text in, rows out. It knows how wide characters are but not how a terminal is driven:
 //! that is [`super::screen`]'s.
 
 use forum_common::escape;

@@ -1,6 +1,6 @@
 //! Lines out of bytes that are no terminal's: what a pipe or a file says.
 //!
-//! It refuses to know what a line means. CRLF counts as an end of line, a last line without one counts,
+//! It doesn't know what a line means. CRLF counts as an end of line, a last line without one counts,
 //! and no line can make it hold more than [`LINE_BYTES_MAX`] and one read.
 
 use forum_common::wiping;

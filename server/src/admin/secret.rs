@@ -1,4 +1,4 @@
-//! Asking for a new password: on a terminal twice and unseen, elsewhere one line. It refuses to know whose.
+//! Asking for a new password: on a terminal twice and unseen, elsewhere one line. It doesn't know whose.
 
 use std::io::{self, Write};
 use std::os::fd::{AsFd, BorrowedFd};

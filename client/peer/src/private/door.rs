@@ -16,11 +16,11 @@ use super::line::{Heard, Line};
 use crate::is_passing;
 use crate::noise::{HANDSHAKE_BYTES, Secret};
 
-/// How long whoever comes to the door has for the handshake, and who calls there as well.
+/// How long a caller at the door has for the handshake, and so has the end that calls.
 pub(super) const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// Callers that may stand at the door at once. One is expected, and it has much to say for itself; for one
-/// more, whoever has stood there longest is sent away.
+/// more, the one that has stood there longest is sent away.
 pub(super) const CALLERS_MAX: usize = 8;
 
 /// Bytes of the frame with the first message. A stranger's are never more than these in memory.
@@ -61,7 +61,7 @@ enum Verdict {
 }
 
 impl Door {
-    /// Opens a door at any free port of this address, for whoever has the secret.
+    /// Opens a door at any free port of this address, for the end that has the secret.
     ///
     /// # Errors
     /// Those of the kernel.
@@ -93,7 +93,7 @@ impl Door {
         self.callers.iter().map(|caller| caller.until).min()
     }
 
-    /// Lets in who proves to be the one. Whoever says anything else, or nothing for too long, is sent away
+    /// Lets in who proves to be the one. A caller that says anything else, or nothing for too long, is sent away
     /// without a word.
     pub(super) fn attend(&mut self, now: Instant) -> Option<Line> {
         for _ in 0..CALLERS_MAX {

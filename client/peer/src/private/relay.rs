@@ -88,7 +88,7 @@ impl Agreement {
     /// Takes what the other end said: the keys, and what is to be answered.
     ///
     /// # Errors
-    /// It is none of this handshake, which may still go on.
+    /// It is not of this handshake, which may still go on.
     fn take(self, message: &[u8]) -> Result<(Keys, Vec<u8>), Option<Self>> {
         match self {
             Self::Begun(mut handshake) => match handshake.read(message) {

@@ -1,6 +1,6 @@
 //! When to acknowledge, and which packet numbers (RFC 9000, section 13.2).
 //!
-//! It knows numbers and times and refuses to know what the packets carried.
+//! It knows numbers and times but not what the packets carried.
 
 use std::ops::Range;
 use std::time::{Duration, Instant};

@@ -4,7 +4,7 @@
 //!   receiver   knocking ──Answer──► open          sender   calling ──Knock──► open
 //! ```
 //!
-//! It knows datagrams and numbers, and refuses to know what the packets in them say. A datagram that is not of this
+//! It knows datagrams and numbers, not what the packets in them say. A datagram that is not of this
 //! session, or not from who has the keys, changes nothing.
 
 use std::io;
@@ -17,7 +17,7 @@ use crate::noise::{HANDSHAKE_BYTES, Handshake, Keys, Secret, TAG_BYTES, VERSION}
 pub(super) const HEADER_BYTES: usize = 9;
 /// Bytes that a sealed packet has more than the packet: header, number and tag.
 pub(super) const SEALED_BYTES: usize = HEADER_BYTES + 8 + TAG_BYTES;
-/// Bytes of a Call, and of a Knock: whoever repeats the one to get the other gains nothing.
+/// Bytes of a Call, and of a Knock: nobody gains by repeating the one to get the other.
 const KNOCK_BYTES: usize = HEADER_BYTES + 1 + HANDSHAKE_BYTES;
 
 const CALL: u8 = 0x01;

@@ -1,6 +1,6 @@
 //! How many bytes may be on their way: CUBIC (RFC 9438) driven by the events of RFC 9002, section 7.
 //!
-//! It knows sizes and times and refuses to know packets. The window is in bytes of whole datagrams.
+//! It knows sizes and times but not packets. The window is in bytes of whole datagrams.
 
 use std::time::{Duration, Instant};
 

@@ -1,6 +1,6 @@
 //! The packets on their way, and which of them are lost (RFC 9002, section 6.1).
 //!
-//! It numbers packets and remembers what each carried until its fate is known. It refuses to know what is in
+//! It numbers packets and remembers what each carried until its fate is known. It doesn't know what is in
 //! the file, how much may be in flight, and what to do about a loss.
 
 use std::collections::VecDeque;

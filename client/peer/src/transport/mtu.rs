@@ -1,7 +1,7 @@
 //! How large a datagram the path takes: found by trying (RFC 8899, DPLPMTUD), and given up when it no longer
 //! holds.
 //!
-//! It knows sizes, packet numbers and times, and refuses to know what ICMP says: nobody could tell who said it.
+//! It knows sizes, packet numbers and times but not what ICMP says: nobody could tell who said it.
 
 use std::time::{Duration, Instant};
 

@@ -1,6 +1,6 @@
 //! The packets: what the two ends say to each other, to and from bytes.
 //!
-//! It knows the format and refuses to know what follows from a packet, and how packets are sealed into datagrams
+//! It knows the format but not what follows from a packet, nor how packets are sealed into datagrams
 //! (that is `channel`'s). Each begins with a kind; all numbers are big-endian. What is not exactly one well-formed packet is
 //! no packet at all.
 

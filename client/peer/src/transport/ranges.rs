@@ -1,7 +1,7 @@
 //! A set of numbers, kept as sorted ranges that neither touch nor overlap.
 //!
 //! Made for what mostly arrives in order: growing at the end and losing the beginning cost O(1), anything
-//! else a binary search and a shift. It refuses to know what the numbers count.
+//! else a binary search and a shift. It doesn't know what the numbers count.
 
 use std::collections::VecDeque;
 use std::ops::Range;

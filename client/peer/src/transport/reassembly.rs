@@ -1,7 +1,7 @@
 //! What has arrived, put in order: a ring of fixed size between the network and the sink.
 //!
 //! Each byte is copied into the ring once, wherever it belongs, and handed on in large blocks, which is what
-//! both a digest and a disk want. It knows offsets and refuses to know packets and sessions.
+//! both a digest and a disk want. It knows offsets but neither packets nor sessions.
 
 use std::io;
 

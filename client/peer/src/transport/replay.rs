@@ -1,6 +1,6 @@
 //! Which packet numbers have come, so that none counts twice (a sliding window, RFC 6479).
 //!
-//! It knows numbers, and refuses to know whether a packet was authentic: only such are to be noted.
+//! It knows numbers, not whether a packet was authentic: only authentic ones are to be noted.
 
 /// Words of the ring. One is always being cleared, so the window is one less.
 const WORDS: usize = 256;

@@ -1,7 +1,7 @@
 //! Where the other end of a transfer is: where the server says, or where it was heard.
 //!
 //! An address translator may give it another address than the server knows, so it may be heard elsewhere. But
-//! whoever sees packets on their way can send copies of them from elsewhere as well. So only the newest packet of the
+//! somebody who sees packets on their way can send copies of them from elsewhere as well. So only the newest packet of the
 //! other end, by its number, says where it is: a copy comes too late, or the next packet corrects it.
 
 use std::net::SocketAddr;

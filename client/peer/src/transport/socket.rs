@@ -1,7 +1,7 @@
 //! The socket of all transfers: batches of datagrams in and out, many with one system call where the kernel
 //! can (segmentation offload), for a loop that somebody else owns.
 //!
-//! It knows addresses and refuses to know what a packet means. Nothing here waits.
+//! It knows addresses but not what a packet means. Nothing here waits.
 
 use std::io::{self, IoSliceMut};
 use std::net::{SocketAddr, UdpSocket};

@@ -1,6 +1,6 @@
 //! The bytes of the file on their way out: which to send next, and when to send some again.
 //!
-//! It puts [`Flight`], [`Rtt`], [`Congestion`], [`Pacer`] and [`PathMtu`] together, and refuses to know how a
+//! It puts [`Flight`], [`Rtt`], [`Congestion`], [`Pacer`] and [`PathMtu`] together, and doesn't know how a
 //! transfer begins and ends.
 
 use std::io;

@@ -268,7 +268,7 @@ impl Write for LineSender {
     }
 }
 
-/// simplelog, behind the one thing that it doesn't do: a message is one line, no matter what it contains, and drives
+/// simplelog, and the one thing that it doesn't do: a message is one line, no matter what it contains, and drives
 /// nobody's terminal. User names and file names get into the log, and so do errors of other programs.
 struct Logger {
     writer: Box<WriteLogger<LineSender>>,

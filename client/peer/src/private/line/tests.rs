@@ -191,7 +191,7 @@ fn a_copy_of_the_first_message_gets_an_answer_and_no_further() {
     let mut copy = call(address);
     copy.write_all(&frame).unwrap();
     answer(&mut door, &mut copy);
-    // Whoever has copied it has no keys.
+    // A copy comes from somebody without keys.
     let mut forged = Vec::new();
     Direct::Sealed { ciphertext: &[7; 17] }.encode(NO_TAG, &mut forged);
     Direct::Ready.encode(NO_TAG, &mut forged);

@@ -79,14 +79,17 @@ impl State {
 
     /// What others have put into a thread since a user has read it.
     fn news(&self, user: User, title: &str) -> Vec<&Item> {
-        let Some((id, thread)) = self.thread(title) else { return Vec::new() };
+        self.thread(title).map_or_else(Vec::new, |(id, thread)| self.news_in(user, id, thread))
+    }
+
+    fn news_in<'a>(&self, user: User, id: u64, thread: &'a Thread) -> Vec<&'a Item> {
         let mark = self.mark_of(user, id);
         thread.items.iter().filter(|item| item.id > mark && item.author != user).collect()
     }
 
     fn threads_with_news(&self, user: User) -> Vec<Row> {
         let row = |(id, thread): (&u64, &Rc<Thread>)| {
-            let news = self.news(user, &thread.title);
+            let news = self.news_in(user, *id, thread);
             let last_author = self.name(news.last()?.author).to_string();
             let (title, count) = (thread.title.to_string(), news.len() as u32);
             Some((*id, OwnedReply::UnreadItem { title, count, last_author }))
@@ -104,7 +107,7 @@ impl State {
             uploads: (thread.items.len() - thread.posts().count()) as u32,
             last_author: last.map(|item| self.name(item.author).to_string()),
             last_at_ms: last.map(|item| item.at_ms),
-            unread: reader.map(|reader| self.news(reader, &thread.title).len() as u32),
+            unread: reader.map(|reader| self.news_in(reader, id, thread).len() as u32),
         }
     }
 

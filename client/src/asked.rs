@@ -8,13 +8,13 @@ use forum_common::text::commands::may_be_kept;
 use forum_common::text::{Listing, Rejection};
 use forum_common::wire::{OwnedRequest, Peer, Reply, Request, Transfer};
 use forum_peer::progress::Meter;
+use forum_peer::transfer::{Download, Step, Upload};
 
 use crate::core::context::{Context, Queue};
 use crate::core::event::{FileAction, FileEvent, FileId};
 use crate::login::Secret;
 use crate::lookup::Lookup;
 use crate::output::{About, Output};
-use forum_peer::transfer::{Download, Step, Upload};
 
 /// The server, as it is spoken to. While there is no connection, what is said to it goes nowhere.
 pub type Server = Peer<Asked>;

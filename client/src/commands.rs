@@ -8,6 +8,7 @@ pub mod files;
 pub mod reading;
 mod shown;
 
+use forum_common::text::clock::Clock;
 use forum_common::text::commands::{help, near, room_names};
 use forum_common::text::{Answer, Command, LineError, Reader, SyntaxError, parse, prompts};
 use forum_common::wire::Request;
@@ -22,7 +23,6 @@ use crate::line_editor::editor::Purpose;
 use crate::login::{Question, Secret};
 use crate::lookup::Lookup;
 use crate::memory::{Greeting, Memory};
-use forum_common::text::clock::Clock;
 
 /// Commands that may be unanswered at once, on a terminal: if the server hangs, they would pile up.
 const UNANSWERED_MAX: usize = 32;

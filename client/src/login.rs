@@ -6,13 +6,13 @@
 use std::time::Instant;
 
 use forum_common::escape;
+use forum_common::text::clock::Clock;
 use forum_common::text::{Zone, prompts};
 use forum_common::wire::{Refusal, Reply, Request, TakeOver, VERSION};
 use zeroize::Zeroizing;
 
 use crate::asked::{Asked, Awaits, Server};
 use crate::line_editor::editor::Purpose;
-use forum_common::text::clock::Clock;
 
 /// What a server calls the feature that one session can end another of the same user.
 const TAKE_OVER: &str = "take-over";

@@ -3,13 +3,13 @@
 use forum_common::names::UserName;
 use forum_common::text::{Listing, Rejection, Shown, lines};
 use forum_common::wire::{Refusal, Reply, Request, Tag, Transfer};
+use forum_peer::transfer::Step;
 
 use super::{Commands, Outcome};
 use crate::asked::{Asked, Awaits};
 use crate::core::context::Context;
 use crate::core::event::{FileAction, FileId, PeerAction};
 use crate::output::Output;
-use forum_peer::transfer::Step;
 
 impl Awaits {
     pub(super) fn answer_to(request: &Request<'_>) -> Self {

@@ -32,6 +32,7 @@ mod tests;
 
 use std::time::{Duration, Instant};
 
+use forum_common::text::clock::Clock;
 use forum_common::tls::Fingerprint;
 use forum_peer::State;
 
@@ -46,7 +47,6 @@ use crate::login::{Identity, Known, Login};
 use crate::memory::Memory;
 use crate::output::{Format, Output, Place, Stream};
 use crate::reconnect::BackOff;
-use forum_common::text::clock::Clock;
 
 /// What a session is to do.
 #[derive(Debug)]

@@ -1,5 +1,6 @@
 //! Files and other users: what was done with local files, and what the part for other users has to report.
 
+use forum_common::text::decoration::Origin;
 use forum_common::text::{Answer, lines};
 use forum_common::wire::{Request, Tag};
 use forum_peer::Report;
@@ -11,7 +12,6 @@ use super::{Core, Phase};
 use crate::asked::{self, Awaits};
 use crate::commands;
 use crate::commands::answers::{end, go_on};
-use forum_common::text::decoration::Origin;
 
 /// A private message as a program is told of it.
 #[derive(Serialize)]

@@ -15,6 +15,7 @@ use std::os::fd::OwnedFd;
 use std::time::{Duration, Instant};
 
 use forum_common::tls::Line;
+use forum_peer::local_files::LocalFiles;
 use forum_peer::{Peers, State};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::io::Errno;
@@ -27,7 +28,6 @@ use crate::line_editor::terminal::Modes;
 use crate::output::Stream;
 use crate::security::Security;
 use crate::signals::Signals;
-use forum_peer::local_files::LocalFiles;
 
 /// Times in a turn that an upload may fill the socket, before others have their turn.
 const SEND_ROUNDS: usize = 8;

@@ -1,5 +1,5 @@
-//! LST, RDT, `unread`, `whoelse`, `whoelsesince`, ATU, RDM, `rooms` and `search`: what a list shows is fixed here; its rows are
-//! made as the socket drains.
+//! LST, RDT, `unread`, `whoelse`, `whoelsesince`, ATU, RDM, `rooms` and `search`: what a list shows is fixed here;
+//! its rows are made as the socket drains.
 
 use forum_common::names::Text;
 use forum_common::text::Rejection;

@@ -5,7 +5,7 @@
 use std::collections::{BTreeSet, HashMap};
 use std::time::{Duration, Instant};
 
-use crate::forum::{AccountId, MARKS_MAX, Mark};
+use crate::forum::{AccountId, MARKS_MAX, Mark, take_mark_of};
 
 /// How long after the disk had no room for what clients have taken it is asked again: nobody waits for that, but
 /// without it a client that lives would be sent the same messages again after the next log-in.
@@ -79,8 +79,7 @@ impl Acks {
     /// A user has read a thread so far.
     pub(crate) fn note_mark(&mut self, account: AccountId, mark: Mark) {
         let marks = self.marks.entry(account).or_default();
-        let known = marks.iter().position(|known| known.thread == mark.thread);
-        let up_to = known.map_or(mark.up_to, |place| marks.remove(place).up_to.max(mark.up_to));
+        let up_to = take_mark_of(mark.thread, marks).max(mark.up_to);
         if marks.len() >= MARKS_MAX {
             marks.remove(0);
         }

@@ -156,12 +156,16 @@ impl Outbox {
     pub(crate) fn remove(&mut self, id: ConnectionId) {
         self.leave_roster(id);
         self.forget_trouble(id);
-        self.trace.iter_mut().for_each(|trace| trace.forget(id));
+        if let Some(trace) = &mut self.trace {
+            trace.forget(id);
+        }
         let Some(output) = alive(&mut self.outputs, id) else { return };
         if !planted(Bug::DroppedOutputStillCounts) {
             self.queued -= output.queued();
         }
-        output.take_queue().into_iter().for_each(|queue| self.pool.put_queue(queue));
+        if let Some(queue) = output.take_queue() {
+            self.pool.put_queue(queue);
+        }
         *output = Output::vacant();
     }
 
@@ -300,7 +304,9 @@ impl Outbox {
 
     /// It was to be written to, and its kernel takes nothing.
     pub(crate) fn refused(&mut self, id: ConnectionId) {
-        alive(&mut self.outputs, id).into_iter().for_each(|output| output.awaits_flush = false);
+        if let Some(output) = alive(&mut self.outputs, id) {
+            output.awaits_flush = false;
+        }
         self.note_trouble(id);
     }
 

@@ -22,6 +22,12 @@ pub struct Mark {
     pub up_to: ItemId,
 }
 
+/// Takes the mark of a thread out of a user's marks: how far the thread was read; 0 if there is none.
+pub fn take_mark_of(thread: ThreadId, marks: &mut Vec<Mark>) -> ItemId {
+    let known = marks.iter().position(|known| known.thread == thread);
+    known.map_or(ItemId(0), |place| marks.remove(place).up_to)
+}
+
 /// All marks. A user who never marks anything takes no memory.
 #[derive(Debug, Clone, Default)]
 pub struct Marks {
@@ -52,8 +58,7 @@ impl Marks {
         let newest = threads.get(mark.thread).and_then(|thread| thread.newest_item());
         let Some((newest, ..)) = newest else { return };
         let marks = Arc::make_mut(self.by_user.entry(user).or_default());
-        let known = marks.iter().position(|known| known.thread == mark.thread);
-        let known = known.map_or(ItemId(0), |place| marks.remove(place).up_to);
+        let known = take_mark_of(mark.thread, marks);
         if marks.len() >= MARKS_MAX {
             marks.retain(|known| threads.get(known.thread).is_some());
         }

@@ -5,13 +5,14 @@
 use std::io::{self, Write};
 use std::process::ExitCode;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::thread;
 use std::time::Instant;
 
 use clap::Parser;
 use forum_simulator::{Figures, Limits, Run, run, shrink};
 use mimalloc::MiMalloc;
+use signal_hook::consts::{SIGINT, SIGTERM};
 
 #[global_allocator]
 static ALLOCATOR: MiMalloc = MiMalloc;
@@ -75,13 +76,18 @@ fn tell(run: &Run) -> io::Result<()> {
     writeln!(out, "replay with: SEED={} {limits}cargo run --profile sim -p forum-simulator", run.seed)
 }
 
-/// Runs many seeds; says whether one failed.
+/// Runs many seeds, until ^C at most; says whether one failed.
 fn attack(arguments: &Arguments) -> io::Result<bool> {
     let jobs = match arguments.jobs {
         0 => thread::available_parallelism().map_or(1, usize::from),
         jobs => jobs,
     };
     let (next, has_failed) = (AtomicU64::new(arguments.first), AtomicBool::new(false));
+    let is_told_to_stop = Arc::new(AtomicBool::new(false));
+    for signal in [SIGINT, SIGTERM] {
+        signal_hook::flag::register(signal, Arc::clone(&is_told_to_stop))?;
+    }
+    let must_stop = || has_failed.load(Ordering::Relaxed) || is_told_to_stop.load(Ordering::Relaxed);
     let end = arguments.first.saturating_add(arguments.seeds);
     let (total, failed) = (Mutex::new(Figures::default()), Mutex::new(None));
     let begun = Instant::now();
@@ -89,7 +95,7 @@ fn attack(arguments: &Arguments) -> io::Result<bool> {
         for _ in 0..jobs {
             scope.spawn(|| {
                 let mut own = Figures::default();
-                while !has_failed.load(Ordering::Relaxed) {
+                while !must_stop() {
                     let seed = next.fetch_add(1, Ordering::Relaxed);
                     if seed >= end {
                         break;
@@ -107,6 +113,9 @@ fn attack(arguments: &Arguments) -> io::Result<bool> {
     let seconds = begun.elapsed().as_secs_f64();
     let total = total.into_inner().unwrap_or_else(PoisonError::into_inner);
     report(&total, seconds, jobs)?;
+    if total.seeds < arguments.seeds {
+        writeln!(io::stdout(), "stopped; go on with: --first {}", arguments.first + total.seeds)?;
+    }
     let failed: Option<Run> = failed.into_inner().unwrap_or_else(PoisonError::into_inner);
     if let Some(run) = failed {
         tell(&run)?;

@@ -51,11 +51,12 @@ const WIDE: usize = 4_096;
 #[derive(Debug)]
 pub(crate) struct Pipe {
     manners: Manners,
-    sending: VecDeque<u8>,
+    /// What was sent and not yet read: first what has arrived, then what is in transit, then what the sender still holds.
+    bytes: VecDeque<u8>,
+    arrived: usize,
     in_transit: usize,
     /// Bytes that have arrived, ever.
     moved: usize,
-    arrived: VecDeque<u8>,
     /// The end of the stream.
     pub(crate) fin: Fin,
     /// The sender was refused room, and is to be told when there is some.
@@ -73,10 +74,10 @@ impl Pipe {
     pub(crate) fn new(manners: Manners) -> Self {
         Self {
             manners,
-            sending: VecDeque::new(),
+            bytes: VecDeque::new(),
+            arrived: 0,
             in_transit: 0,
             moved: 0,
-            arrived: VecDeque::new(),
             fin: Fin::No,
             refused: false,
             last_arrival: 0,
@@ -89,14 +90,14 @@ impl Pipe {
     /// Takes what there is room for; says how much.
     pub(crate) fn write(&mut self, buffers: &[&[u8]], now: Time) -> usize {
         let wanted: usize = buffers.iter().map(|buffer| buffer.len()).sum();
-        if self.sending.is_empty() {
+        if self.unsent() == 0 {
             self.progress_at = now;
         }
-        let mut room = self.manners.send_max.saturating_sub(self.sending.len());
+        let mut room = self.room();
         let mut taken = 0;
         for buffer in buffers {
             let count = buffer.len().min(room);
-            self.sending.extend(&buffer[..count]);
+            self.bytes.extend(&buffer[..count]);
             room -= count;
             taken += count;
         }
@@ -106,22 +107,31 @@ impl Pipe {
 
     /// Gives what has arrived, as much as fits.
     pub(crate) fn read(&mut self, buffer: &mut [u8]) -> usize {
-        let count = self.arrived.len().min(buffer.len());
-        for (slot, byte) in buffer.iter_mut().zip(self.arrived.drain(..count)) {
-            *slot = byte;
-        }
+        let count = self.arrived.min(buffer.len());
+        let (first, second) = self.bytes.as_slices();
+        let from_first = count.min(first.len());
+        buffer[..from_first].copy_from_slice(&first[..from_first]);
+        buffer[from_first..count].copy_from_slice(&second[..count - from_first]);
+        self.bytes.drain(..count);
+        self.arrived -= count;
         count
     }
 
     /// Gives all that has arrived.
     pub(crate) fn read_all(&mut self) -> Vec<u8> {
-        std::mem::take(&mut self.arrived).into()
+        let mut bytes = vec![0; self.arrived];
+        self.read(&mut bytes);
+        bytes
     }
 
     /// Whether a sender that asked would find room.
     pub(crate) fn has_room(&self) -> bool {
-        let room = self.manners.send_max.saturating_sub(self.sending.len());
-        room * 3 >= self.manners.send_max
+        // Linux tells when a third is free.
+        self.room() * 3 >= self.manners.send_max
+    }
+
+    fn room(&self) -> usize {
+        self.manners.send_max.saturating_sub(self.unsent())
     }
 
     /// Whether the sender was refused room, and was not told of any since.
@@ -131,12 +141,12 @@ impl Pipe {
 
     /// Bytes that have arrived and were not read.
     pub(crate) fn unread(&self) -> usize {
-        self.arrived.len()
+        self.arrived
     }
 
     /// Bytes that have not arrived.
     pub(crate) fn unsent(&self) -> usize {
-        self.sending.len()
+        self.bytes.len() - self.arrived
     }
 
     /// Closes the sender's end.
@@ -171,8 +181,8 @@ impl Pipe {
             return;
         }
         loop {
-            let rest = self.sending.len() - self.in_transit;
-            let room = self.manners.window.saturating_sub(self.arrived.len() + self.in_transit);
+            let rest = self.unsent() - self.in_transit;
+            let room = self.manners.window.saturating_sub(self.arrived + self.in_transit);
             let in_pieces = self.moved + self.in_transit < PIECES_BYTES;
             // No silly windows.
             let least = if in_pieces { 1 } else { rest.min(self.manners.window / 2) };
@@ -185,7 +195,7 @@ impl Pipe {
             self.in_transit += count;
             set_out(self.arrival(now, rng), Packet::Bytes(count));
         }
-        if self.fin == Fin::Wanted && self.sending.len() == self.in_transit {
+        if self.fin == Fin::Wanted && self.unsent() == self.in_transit {
             self.fin = Fin::Sent;
             set_out(self.arrival(now, rng), Packet::Fin);
         }
@@ -201,7 +211,7 @@ impl Pipe {
     /// Bytes arrive; says whether the sender is to be told that it has room again.
     pub(crate) fn arrive(&mut self, count: usize, now: Time) -> bool {
         self.in_transit -= count;
-        self.arrived.extend(self.sending.drain(..count));
+        self.arrived += count;
         let before = self.moved;
         self.moved += count;
         if before < NARROW_BYTES && self.moved >= NARROW_BYTES {
@@ -209,8 +219,6 @@ impl Pipe {
             [send_max, window, piece_max].into_iter().for_each(|width| *width = WIDE.max(*width));
         }
         self.progress_at = now;
-        let room = self.manners.send_max.saturating_sub(self.sending.len());
-        // Linux tells when a third is free.
-        self.refused && room * 3 >= self.manners.send_max && std::mem::take(&mut self.refused)
+        self.has_room() && std::mem::take(&mut self.refused)
     }
 }

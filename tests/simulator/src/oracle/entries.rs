@@ -134,7 +134,7 @@ impl Oracle {
     }
 
     /// Notes who is to be told of what was done.
-    fn tell(&mut self, entry: &Entry, done: &Done) {
+    pub(super) fn tell(&mut self, entry: &Entry, done: &Done) {
         let actor = entry.actor.map(|actor| actor.0);
         let at_ms = entry.at_ms;
         match (&entry.change, done) {

@@ -26,9 +26,8 @@ impl<J: Journal> Core<J> {
 
     /// All that was queued for a connection has left, and FIN.
     pub(crate) fn sent_fin(&mut self, id: ConnectionId) {
-        let due = self.time.now + DRAINING;
         if let Some(session) = self.sessions.get_mut(id) {
-            session.sent_fin(due);
+            let due = session.sent_fin(self.time.now + DRAINING);
             self.deadlines.set(Deadline::Draining(id), due);
         }
     }

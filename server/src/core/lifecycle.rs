@@ -136,7 +136,7 @@ impl<J: Journal> Core<J> {
         let due = self.time.now + DRAINING;
         match self.sessions.get_mut(id) {
             Some(session) if session.is_draining() => {
-                session.hurry(due);
+                let due = session.hurry(due);
                 self.deadlines.set(Deadline::Draining(id), due);
             }
             _ => self.close(id, Closing::ShuttingDown, GOODBYE),

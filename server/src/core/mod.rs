@@ -258,6 +258,8 @@ impl<J: Journal> Core<J> {
     /// Removes one of the dead.
     pub(crate) fn reap(&mut self) -> Option<ConnectionId> {
         let (id, session) = self.sessions.reap()?;
+        Deadline::all_of(id).iter().for_each(|deadline| self.deadlines.remove(deadline));
+        self.probes.forget(id);
         self.visitors.go(session.address.ip, session.is_guest);
         Some(id)
     }

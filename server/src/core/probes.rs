@@ -44,6 +44,16 @@ impl Probes {
         self.looks.set(id, now + SILENCE);
     }
 
+    /// A connection is gone.
+    pub(crate) fn forget(&mut self, id: ConnectionId) {
+        self.looks.remove(&id);
+    }
+
+    /// How many connections are looked at.
+    pub(crate) fn len(&self) -> usize {
+        self.looks.len()
+    }
+
     /// When a probe may be due.
     pub(crate) fn next_due(&self) -> Option<Instant> {
         self.looks.next_due().map(|due| due.max(self.ready_at))
@@ -133,11 +143,12 @@ mod tests {
     fn nobody_is_probed_whom_something_was_sent_to_or_heard_from_meanwhile() {
         let start = Instant::now();
         let mut probes = Probes::new(start);
-        (0..3).for_each(|slot| probes.watch(id(slot), start));
+        let watched_at = |slot| start + Duration::from_micros(slot);
+        (0..3).for_each(|slot| probes.watch(id(slot), watched_at(slot.into())));
         // The first is gone, the second was heard, the third is silent.
         let traffic = |id: ConnectionId| [None, Some(start + 10 * MS), Some(start)][id.slot as usize];
         assert!(probes.due(start + SILENCE - MS, traffic).is_empty());
-        assert_eq!(probes.due(start + SILENCE, traffic), [id(2)]);
+        assert_eq!(probes.due(watched_at(2) + SILENCE, traffic), [id(2)]);
         assert_eq!(probes.next_due(), Some(start + SILENCE + 10 * MS));
         assert_eq!(probes.due(start + SILENCE + 10 * MS, traffic), [id(1)]);
     }

@@ -129,9 +129,10 @@ impl MemoryJournal {
         self.durable = Some(self.durable());
     }
 
-    /// Makes all that was committed durable, now and in future.
+    /// Makes all that was committed durable, now and in future. A broken journal syncs no more: after one that failed the
+    /// next may succeed and have written nothing.
     pub fn sync(&mut self) {
-        if self.sync_disk() {
+        if matches!(self.state, State::Working) && self.sync_disk() {
             self.durable = None;
         }
     }
@@ -327,6 +328,18 @@ mod tests {
         next.end_turn(true);
         assert_eq!(told(&mut next), committed(3, &[(Some(1), b"2")]));
         assert_eq!(lost(&mut next), 3);
+    }
+
+    #[test]
+    fn after_a_sync_that_failed_nothing_more_is_promised_to_be_durable() {
+        let mut journal = MemoryJournal::continuing(vec![b"old".to_vec()]);
+        journal.hold_sync();
+        propose(&mut journal, 1, b"1");
+        journal.end_turn(true);
+        journal.disk_mut().fail_syncs(1);
+        journal.sync();
+        journal.sync();
+        assert_eq!(journal.durable(), Sequence(1), "nobody has asked yet, and nobody may believe the second");
     }
 
     #[test]

@@ -236,18 +236,26 @@ impl Session {
         self.waits_for = None;
     }
 
-    /// All was sent, and FIN: the client's is awaited until `due`, but no longer than before.
-    pub fn sent_fin(&mut self, due: Instant) {
-        let Phase::Draining(draining) = &mut self.phase else { return self.out_of_phase("sent_fin") };
+    /// All was sent, and FIN: the client's is awaited until `due`, but no longer than before. Says until when that is.
+    pub fn sent_fin(&mut self, due: Instant) -> Instant {
+        let Phase::Draining(draining) = &mut self.phase else {
+            self.out_of_phase("sent_fin");
+            return due;
+        };
         debug_assert_eq!(draining.stage, DrainingStage::Sending, "FIN is sent once");
         draining.stage = DrainingStage::AwaitingEnd;
         draining.due = draining.due.min(due);
+        draining.due
     }
 
-    /// The server ends: nobody has longer than until `due`.
-    pub fn hurry(&mut self, due: Instant) {
-        let Phase::Draining(draining) = &mut self.phase else { return self.out_of_phase("hurry") };
+    /// The server ends: nobody has longer than until `due`. Says until when this one has.
+    pub fn hurry(&mut self, due: Instant) -> Instant {
+        let Phase::Draining(draining) = &mut self.phase else {
+            self.out_of_phase("hurry");
+            return due;
+        };
         draining.due = draining.due.min(due);
+        draining.due
     }
 
     /// A transition that the diagram doesn't have.

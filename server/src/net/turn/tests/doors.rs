@@ -62,3 +62,17 @@ fn one_who_was_turned_away_and_vanishes_gives_its_place_back() {
     }
     assert_eq!(stage.server.connections(), stage.server.core.settings.connections_max);
 }
+
+#[test]
+fn who_connects_and_leaves_in_a_loop_leaves_no_deadline() {
+    let (mut stage, yoda) = stage_with_thread();
+    stage.close(&yoda);
+    for round in 0..50 {
+        let stranger = stage.connect();
+        stage.close(&stranger);
+        let member = stage.sign_up(&format!("u{round}"));
+        stage.close(&member);
+    }
+    let core = &stage.server.core;
+    assert_eq!((core.sessions.len(), core.deadlines.len(), core.probes.len()), (0, 0, 0));
+}

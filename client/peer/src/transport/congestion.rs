@@ -29,11 +29,14 @@ pub(super) struct Congestion {
     /// When the window last shrank: losses of packets sent before are part of the same event.
     recovery_since: Option<Instant>,
     growth: Option<Growth>,
+    /// Since when the sender has had less on its way than the window allows.
+    unused_since: Option<Instant>,
 }
 
 /// The cubic curve since the window last shrank.
 #[derive(Debug, Clone)]
 struct Growth {
+    /// Later by the time in which the window was not used.
     since: Instant,
     /// Seconds until the curve is back at `plateau`: K.
     seconds_to_plateau: f64,
@@ -55,6 +58,7 @@ impl Congestion {
             largest_before_loss: 0.0,
             recovery_since: None,
             growth: None,
+            unused_since: None,
         }
     }
 
@@ -84,9 +88,20 @@ impl Congestion {
         self.slow_start_below = self.slow_start_below.min(self.window);
     }
 
-    /// A packet of so many bytes, sent then, has arrived, while the window was what held the sender back.
+    /// The sender has sent what it may: whether the window is what held it back, and not the file, the receiver or
+    /// the loop. A window that is not used doesn't grow (RFC 9002, 7.8), and the time is no part of the curve's:
+    /// the window would leap after it (RFC 9438, 4.2 and 5.8).
+    pub(super) fn on_sent(&mut self, now: Instant, is_used: bool) {
+        if !is_used {
+            self.unused_since.get_or_insert(now);
+        } else if let (Some(since), Some(growth)) = (self.unused_since.take(), &mut self.growth) {
+            growth.since += now.saturating_duration_since(since);
+        }
+    }
+
+    /// A packet of so many bytes, sent then, has arrived.
     pub(super) fn on_acked(&mut self, now: Instant, sent_at: Instant, bytes: u64, round_trip: Duration) {
-        if self.recovery_since.is_some_and(|since| sent_at <= since) {
+        if self.unused_since.is_some() || self.recovery_since.is_some_and(|since| sent_at <= since) {
             return;
         }
         let bytes = bytes as f64;
@@ -202,6 +217,34 @@ mod tests {
             round(&mut congestion, &mut now);
         }
         assert!(congestion.window() > 2 * at_loss);
+    }
+
+    #[test]
+    fn time_in_which_the_window_is_not_used_neither_grows_it_nor_makes_it_leap_afterwards() {
+        let (mut steady, mut now) = (Congestion::new(SIZE), Instant::now());
+        for _ in 0..5 {
+            round(&mut steady, &mut now);
+        }
+        steady.on_lost(now, now);
+        now += ROUND_TRIP;
+        for _ in 0..10 {
+            round(&mut steady, &mut now);
+        }
+        let (mut paused, mut later) = (steady.clone(), now);
+        paused.on_sent(later, false);
+        let before = paused.window();
+        for _ in 0..1_000 {
+            round(&mut paused, &mut later);
+            paused.on_sent(later, false);
+        }
+        assert_eq!(paused.window(), before);
+        paused.on_sent(later, true);
+        for _ in 0..40 {
+            round(&mut steady, &mut now);
+            round(&mut paused, &mut later);
+            assert_eq!(paused.window(), steady.window());
+        }
+        assert!(steady.window() > before);
     }
 
     #[test]

@@ -66,6 +66,15 @@ impl<S: Source> Sender<S> {
         }
     }
 
+    /// Bytes that may be on their way; `None` when no file is.
+    #[cfg(test)]
+    pub(super) fn window(&self) -> Option<u64> {
+        match &self.state {
+            State::Streaming(stream) => Some(stream.window()),
+            State::Greeting(_) | State::Closing(_) => None,
+        }
+    }
+
     /// The receiver has knocked: what it gets with the answer is the offer, or that there is none any more.
     fn answer(&mut self, now: Instant) {
         let mut packet = [0; SMALL_BYTES_MAX];

@@ -105,6 +105,12 @@ impl Stream {
         self.mtu.current()
     }
 
+    /// Bytes that may be on their way.
+    #[cfg(test)]
+    pub(super) fn window(&self) -> u64 {
+        self.congestion.window()
+    }
+
     /// Takes in an acknowledgement. Returns whether it can be true.
     pub(super) fn on_ack(&mut self, now: Instant, ack: &Ack<'_>) -> bool {
         if ack.largest >= self.flight.next_number() || ack.delivered > self.next_offset {
@@ -120,7 +126,6 @@ impl Stream {
     }
 
     fn settle_acked(&mut self, now: Instant, ack: &Ack<'_>) {
-        let is_holding_back = self.window_holds_back();
         let round_trip = self.rtt.smoothed().unwrap_or_default();
         let mut newest: Option<(u64, Instant)> = None;
         let mut resized = None;
@@ -137,9 +142,7 @@ impl Stream {
                     Cargo::Probe => resized = mtu.on_probe_acked(),
                     Cargo::Ping => {}
                 }
-                if is_holding_back {
-                    congestion.on_acked(now, sent.at, sent.bytes as u64, round_trip);
-                }
+                congestion.on_acked(now, sent.at, sent.bytes as u64, round_trip);
             });
         }
         if let Some(size) = resized {
@@ -161,9 +164,8 @@ impl Stream {
         }
     }
 
-    /// Whether the window is what holds the sender back, and not the file, the receiver or the loop. One
-    /// that is not used must not grow (RFC 9002, 7.8).
-    fn window_holds_back(&self) -> bool {
+    /// Whether as much is on its way as the window allows, or nearly: pacing spreads what is sent (RFC 9002, 7.8).
+    fn uses_window(&self) -> bool {
         let (window, in_flight) = (self.congestion.window(), self.flight.bytes());
         if self.congestion.is_slow_start() {
             in_flight * 2 > window
@@ -224,6 +226,19 @@ impl Stream {
     /// # Errors
     /// The source can't be read.
     pub(super) fn fill(
+        &mut self,
+        now: Instant,
+        segments_max: usize,
+        buffer: &mut [u8],
+        out: &mut Outgoing<'_, impl Source>,
+    ) -> io::Result<Option<Transmit>> {
+        let filled = self.fill_next(now, segments_max, buffer, out);
+        let is_used = self.paced_until.is_some() || self.uses_window();
+        self.congestion.on_sent(now, is_used);
+        filled
+    }
+
+    fn fill_next(
         &mut self,
         now: Instant,
         segments_max: usize,

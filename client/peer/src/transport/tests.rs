@@ -10,3 +10,4 @@ mod paths;
 mod sockets;
 mod storm;
 mod strangers;
+mod windows;

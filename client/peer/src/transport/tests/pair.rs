@@ -1,5 +1,6 @@
 //! Both ends of a transfer with a simulated network between them.
 
+use std::ops::Range;
 use std::time::{Duration, Instant};
 
 use super::content::{Checked, Virtual};
@@ -31,6 +32,8 @@ pub(super) struct Pair {
     pub(super) sender_ended_at: Option<Instant>,
     /// What the receiver has when it is asked, and where it puts the rest.
     pub(super) held: Option<(Start, Checked)>,
+    /// When the receiver stores nothing.
+    pub(super) stalled: Range<Duration>,
     random: fastrand::Rng,
     buffer: Vec<u8>,
 }
@@ -51,6 +54,7 @@ impl Pair {
             receiver_events: Vec::new(),
             sender_ended_at: None,
             held: Some((Start::afresh(), Checked::new(content, 0))),
+            stalled: Duration::ZERO..Duration::ZERO,
             random: fastrand::Rng::with_seed(seed),
             buffer: vec![0; DATAGRAM_BYTES_MAX],
         }
@@ -92,9 +96,14 @@ impl Pair {
         while let Some(datagram) = self.to_sender.receive(self.now) {
             self.sender.on_datagram(self.now, &datagram);
         }
+        let is_stalled = self.stalled.contains(&self.elapsed());
         let (now, random, buffer) = (self.now, &mut self.random, &mut self.buffer);
         turn(now, &mut self.sender, &mut self.to_receiver, random, buffer);
         turn(now, &mut self.receiver, &mut self.to_sender, random, buffer);
+        self.sender.settle(now);
+        if !is_stalled {
+            self.receiver.settle(now);
+        }
         while let Some(event) = self.sender.poll_event() {
             if matches!(event, Event::Done | Event::Failed(_)) {
                 self.sender_ended_at = Some(self.now);
@@ -118,7 +127,7 @@ impl Pair {
     }
 }
 
-/// One turn of the loop around an end.
+/// One turn of the loop around an end, but for what may take a while.
 fn turn<E: Endpoint>(
     now: Instant,
     endpoint: &mut E,
@@ -133,5 +142,4 @@ fn turn<E: Endpoint>(
             network.send(now, datagram);
         }
     }
-    endpoint.settle(now);
 }

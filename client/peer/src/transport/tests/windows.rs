@@ -1,0 +1,37 @@
+//! What the sender takes for congestion, and what it does not.
+
+use std::time::Duration;
+
+use super::content::Virtual;
+use super::network::Conditions;
+use super::pair::Pair;
+
+const MS: Duration = Duration::from_millis(1);
+
+#[test]
+fn after_a_wait_for_the_receivers_disk_the_window_is_what_it_was_and_goes_on_from_there() {
+    let content = Virtual::new(1, 40_000_000);
+    let conditions = Conditions {
+        delay: 25 * MS,
+        bottleneck: Some((2_500_000, 62_500)),
+        mtu: vec![(Duration::ZERO, 1_452)],
+        ..Conditions::default()
+    };
+    let mut pair = Pair::new(1, &content, &conditions);
+    // The 8 MiB that the receiver takes meanwhile keep the path busy for 3.4 s.
+    pair.stalled = 6_000 * MS..20_000 * MS;
+    let (mut usual, mut waiting, mut after) = (0, Vec::new(), 0);
+    pair.run_with(|pair| {
+        let Some(window) = pair.sender.window() else { return };
+        match pair.elapsed().as_millis() {
+            3_000..6_000 => usual = window.max(usual),
+            12_000..20_000 => waiting.push(window),
+            20_000..23_000 => after = window.max(after),
+            _ => {}
+        }
+    });
+    waiting.dedup();
+    assert_eq!(waiting.len(), 1, "{waiting:?}");
+    assert!(after > waiting[0] && after < usual * 11 / 10, "{usual} before, {waiting:?}, {after} after");
+    pair.expect_done();
+}

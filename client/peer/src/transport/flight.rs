@@ -36,12 +36,13 @@ pub(super) enum Cargo {
 pub(super) struct Losses {
     /// When the last of the lost packets was sent, probes left out; `None`: nothing is lost.
     pub(super) last_sent_at: Option<Instant>,
-    /// The longest time between two lost packets with none between them that has arrived.
+    /// The longest time between two lost packets with none between them that has arrived, both sent when a round trip
+    /// was known.
     pub(super) span: Duration,
 }
 
 /// All packets whose fate is unknown.
-#[derive(Debug, Default)]
+#[derive(Debug, Clone, Default)]
 pub(super) struct Flight {
     sent: VecDeque<Sent>,
     /// The number of the first of them.
@@ -98,11 +99,14 @@ impl Flight {
         self.forget_settled();
     }
 
-    /// Finds the packets that count as lost now; `each` sees them, in the order they were sent.
+    /// Finds the packets that count as lost now; `each` sees them, in the order they were sent. `measured_since`: when
+    /// a round trip was first known; packets sent before say how the first time-outs were guessed, not how long
+    /// the path was congested (RFC 9002, 7.6.2).
     pub(super) fn find_losses(
         &mut self,
         now: Instant,
         delay: Duration,
+        measured_since: Option<Instant>,
         mut each: impl FnMut(&Sent),
     ) -> Losses {
         self.loss_due = None;
@@ -122,8 +126,10 @@ impl Flight {
             sent.is_outstanding = false;
             self.bytes -= sent.bytes as u64;
             if sent.cargo != Cargo::Probe {
-                let since = *run_since.get_or_insert(sent.at);
-                losses.span = losses.span.max(sent.at - since);
+                if measured_since.is_some_and(|since| sent.at >= since) {
+                    let since = *run_since.get_or_insert(sent.at);
+                    losses.span = losses.span.max(sent.at - since);
+                }
                 losses.last_sent_at = losses.last_sent_at.max(Some(sent.at));
             }
             each(sent);
@@ -167,7 +173,7 @@ mod tests {
 
     fn lost(flight: &mut Flight, now: Instant) -> Vec<u64> {
         let mut lost = Vec::new();
-        flight.find_losses(now, DELAY, |sent| match &sent.cargo {
+        flight.find_losses(now, DELAY, None, |sent| match &sent.cargo {
             Cargo::Content(range) => lost.push(range.start),
             other => panic!("{other:?}"),
         });
@@ -208,12 +214,16 @@ mod tests {
     }
 
     #[test]
-    fn the_span_of_losses_ends_at_what_has_arrived() {
+    fn the_span_of_losses_ends_at_what_has_arrived_and_begins_when_a_round_trip_is_known() {
         let start = Instant::now();
         let mut flight = ten(start);
         flight.acknowledge(9..10, |_, _| {});
         flight.acknowledge(5..6, |_, _| {});
-        let losses = flight.find_losses(start + 100 * MS, DELAY, |_| {});
-        assert_eq!((losses.span, losses.last_sent_at), (4 * MS, Some(start + 8 * MS)));
+        for (measured_since, span) in
+            [(None, Duration::ZERO), (Some(start), 4 * MS), (Some(start + 2 * MS), 2 * MS)]
+        {
+            let losses = flight.clone().find_losses(start + 100 * MS, DELAY, measured_since, |_| {});
+            assert_eq!((losses.span, losses.last_sent_at), (span, Some(start + 8 * MS)));
+        }
     }
 }

@@ -51,6 +51,8 @@ pub(super) struct Stream {
     acked: RangeSet,
     flight: Flight,
     rtt: Rtt,
+    /// When a round trip was first known.
+    measured_since: Option<Instant>,
     congestion: Congestion,
     round: RoundWatch,
     pacer: Pacer,
@@ -84,6 +86,7 @@ impl Stream {
             acked: RangeSet::default(),
             flight: Flight::from(first_number),
             rtt: Rtt::default(),
+            measured_since: None,
             congestion: Congestion::new(mtu.current()),
             round: RoundWatch::default(),
             pacer: Pacer::new(),
@@ -152,6 +155,7 @@ impl Stream {
         self.timeouts = 0;
         self.quiet_since = now;
         if number == ack.largest {
+            self.measured_since.get_or_insert(now);
             self.sample_round_trip(number, now.saturating_duration_since(sent_at), ack.delay);
         }
     }
@@ -176,7 +180,8 @@ impl Stream {
 
     fn find_losses(&mut self, now: Instant) {
         let Self { flight, lost, acked, mtu, delivered, .. } = self;
-        let losses = flight.find_losses(now, self.rtt.loss_delay(), |sent| match &sent.cargo {
+        let delay = self.rtt.loss_delay();
+        let losses = flight.find_losses(now, delay, self.measured_since, |sent| match &sent.cargo {
             Cargo::Content(range) => put_back(lost, acked, *delivered, range),
             Cargo::Probe => mtu.on_probe_lost(now),
             Cargo::Ping => {}

@@ -35,3 +35,32 @@ fn after_a_wait_for_the_receivers_disk_the_window_is_what_it_was_and_goes_on_fro
     assert!(after > waiting[0] && after < usual * 11 / 10, "{usual} before, {waiting:?}, {after} after");
     pair.expect_done();
 }
+
+#[test]
+fn what_is_lost_before_a_round_trip_is_known_is_no_persistent_congestion() {
+    let content = Virtual::new(1, 1_000_000);
+    // The first ten packets, and the probes after one second and after three, are lost.
+    let conditions = Conditions { cut: 25 * MS..3_100 * MS, ..Conditions::default() };
+    let mut pair = Pair::new(1, &content, &conditions);
+    let mut windows = Vec::new();
+    pair.run_with(|pair| windows.extend(pair.sender.window()));
+    windows.dedup();
+    assert_eq!(windows[0], 12_000);
+    assert!(windows[1] >= 8_400, "more than one reduction, to {} (RFC 9002, 7.6.2)", windows[1]);
+    pair.expect_done();
+}
+
+#[test]
+fn silence_after_that_is_persistent_congestion() {
+    let content = Virtual::new(1, 10_000_000);
+    let cut = 500 * MS..3_000 * MS;
+    let conditions = Conditions { bottleneck: Some((1_000_000, 100_000)), cut, ..Conditions::default() };
+    let mut pair = Pair::new(1, &content, &conditions);
+    let mut is_least = false;
+    pair.run_with(|pair| {
+        let datagram = pair.sender.datagram_bytes().unwrap_or_default() as u64;
+        is_least |= pair.sender.window().is_some_and(|window| window <= 2 * datagram);
+    });
+    assert!(is_least);
+    pair.expect_done();
+}

@@ -217,6 +217,7 @@ impl<K: Sink> Intake<K> {
         let window_end = self.reassembly.window_end();
         let mut packet = [0; SMALL_BYTES_MAX];
         let bytes = if std::mem::take(&mut self.owes_accept) {
+            self.acks.on_accept(now);
             packet::write_accept(&mut packet, self.offset, window_end, DATAGRAM_BYTES_MAX as u16)
         } else {
             let (delay, ranges) = self.acks.take(now)?;

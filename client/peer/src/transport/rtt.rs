@@ -11,7 +11,7 @@ const TIMEOUT_INITIAL: Duration = Duration::from_secs(1);
 pub(super) const GRANULARITY: Duration = Duration::from_millis(1);
 /// RFC 6298 asks for a second at least, because a time-out there shrinks the window to one segment. Here, as in
 /// RFC 9002, it only sends a probe, and a second would be the most of a short transfer.
-const TIMEOUT_MIN: Duration = Duration::from_millis(10);
+pub(super) const TIMEOUT_MIN: Duration = Duration::from_millis(10);
 /// RFC 6298 allows a maximum of no less than a minute; but a transfer ends after 15 s of silence, and has to
 /// have asked often enough by then.
 const TIMEOUT_MAX: Duration = Duration::from_secs(2);

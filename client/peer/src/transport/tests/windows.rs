@@ -64,3 +64,33 @@ fn silence_after_that_is_persistent_congestion() {
     assert!(is_least);
     pair.expect_done();
 }
+
+/// Datagrams to the receiver and back, where one in twenty is lost.
+fn counted(round_trip: Duration) -> (u64, u64) {
+    let content = Virtual::new(1, 3_000_000);
+    let conditions = Conditions {
+        delay: round_trip / 2,
+        // Packets come one by one.
+        bottleneck: Some((50_000_000, 1_000_000)),
+        mtu: vec![(Duration::ZERO, 1_452)],
+        loss: 0.05,
+        ..Conditions::default()
+    };
+    let mut pair = Pair::new(1, &content, &conditions);
+    pair.run();
+    let counts = (pair.to_receiver.sent(), pair.to_sender.sent());
+    pair.expect_done();
+    counts
+}
+
+#[test]
+fn acknowledgements_go_twice_only_where_a_round_trip_is_shorter_than_the_least_time_out() {
+    for (round_trip, is_twice) in [(100, true), (9_000, true), (11_000, false), (40_000, false)] {
+        let (there, back) = counted(Duration::from_micros(round_trip));
+        assert_eq!(
+            back * 4 > there * 3,
+            is_twice,
+            "{round_trip} us: {there} packets, {back} acknowledgements"
+        );
+    }
+}

@@ -5,19 +5,19 @@
 //!
 //! A file that is not all there yet has a hidden name, `.forum-{name}.{size}.{digest}.part`, and a lock while
 //! somebody fills it. The kernel takes the lock off when its holder ends, however it ends; so a partial
-//! that nobody has locked is one to be resumed.
+//! that nobody has locked is one to be resumed, for a week.
 
 mod kept;
+mod partials;
 
-use std::borrow::Cow;
 use std::fmt;
 use std::fs::{self, File, Metadata, Permissions};
 use std::io;
 use std::os::unix::fs::{MetadataExt, OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
-use std::time::SystemTime;
+use std::time::{Duration, SystemTime};
 
-use forum_common::limits::{DIGEST_BYTES, FILE_NAME_BYTES_MAX, USER_NAME_BYTES_MAX};
+use forum_common::limits::{FILE_NAME_BYTES_MAX, USER_NAME_BYTES_MAX};
 use forum_common::names::{FileName, Invalid, UserName};
 use rustix::fs::{FlockOperation, OFlags, flock};
 
@@ -27,6 +27,7 @@ use crate::wording::cause;
 
 pub use kept::Kept;
 use kept::Partial;
+use partials::{PREFIX, PartialName, SUFFIX, partial_name, partials};
 
 /// Bytes between two syncs of a file that arrives. One sync of a gigabyte at its end would leave the loop,
 /// and the user who types, waiting for seconds; many short ones are not felt.
@@ -55,30 +56,16 @@ pub enum OnClash {
 /// The last number in such a name. A directory with more files of one name is not what was meant.
 const NAMES_MAX: u32 = 9_999;
 
-/// What the names of all unfinished files begin with.
-const PREFIX: &str = ".forum-";
-/// What they end in.
-const SUFFIX: &str = ".part";
-/// Hex digits of the digest in a partial's name: all, so that the name alone says which file is to be asked for.
-const DIGEST_DIGITS: usize = 2 * DIGEST_BYTES;
+/// How long a partial to which nothing is added is kept: a hidden file must not take up the disk for ever.
+const KEPT_FOR: Duration = Duration::from_secs(7 * 24 * 3_600);
+
 /// Bytes of a name that Linux's file systems take.
 const NAME_BYTES_MAX: usize = 255;
-/// Decimal digits of the largest size.
-const SIZE_DIGITS_MAX: usize = u64::MAX.ilog10() as usize + 1;
-
-/// Bytes of a name that stands in a partial's name as it is. A longer one is cut, and told from others by its digest.
-const LABEL_BYTES_MAX: usize = 150;
-/// Hex digits of that digest.
-const LABEL_DIGITS: usize = 16;
-
 /// Digits of such a number.
 const NUMBER_DIGITS: usize = NAMES_MAX.ilog10() as usize + 1;
 
-// `_` stands between the parts, and `-` before a number; and two dots.
+// `_` stands between the parts, and `-` before a number.
 const _: () = assert!(USER_NAME_BYTES_MAX + FILE_NAME_BYTES_MAX + NUMBER_DIGITS + 2 <= NAME_BYTES_MAX);
-const _: () = assert!(
-    PREFIX.len() + LABEL_BYTES_MAX + 1 + SIZE_DIGITS_MAX + 1 + DIGEST_DIGITS + SUFFIX.len() <= NAME_BYTES_MAX
-);
 
 /// Why a file is not kept, for people.
 #[derive(Debug)]
@@ -168,7 +155,10 @@ impl Place {
 
     /// What is left of a broken transfer of a file of this name and size, the newest if there are several.
     /// Which file it was shows when the offer comes; what it takes to resume it can be computed before.
+    ///
+    /// What has been left in the folder for more than a week, of whatever file, is removed.
     pub fn leftover(&self) -> Option<Leftover> {
+        remove_expired(&self.directory, SystemTime::now());
         newest(self.partials().filter(|name| name.offer.size == self.size)).map(|(leftover, _)| leftover)
     }
 
@@ -236,7 +226,7 @@ impl Place {
     }
 
     fn partials(&self) -> impl Iterator<Item = PartialName> {
-        partials(&self.directory, &self.name_here)
+        partials_of(&self.directory, &self.name_here)
     }
 
     /// Removes what is left of other files that had this name, but not what is still being filled.
@@ -254,18 +244,27 @@ impl Place {
 
 impl Folder {
     /// What is left of a broken download of this name, the newest if there is something of several files, and of which
-    /// file it is a part.
+    /// file it is a part. What has been left in the folder for more than a week is removed.
     pub fn leftover_of_download(&self, file: &str) -> Option<(Leftover, Offer)> {
-        newest(partials(&self.path, file))
+        remove_expired(&self.path, SystemTime::now());
+        newest(partials_of(&self.path, file))
     }
 }
 
-/// All partials of this name, of whatever file. A directory that can't be read has none.
-fn partials(directory: &Path, name_here: &str) -> impl Iterator<Item = PartialName> {
-    fs::read_dir(directory)
-        .into_iter()
-        .flatten()
-        .filter_map(move |entry| PartialName::parse(entry.ok()?.path(), name_here))
+/// All partials of this name.
+fn partials_of(directory: &Path, name_here: &str) -> impl Iterator<Item = PartialName> {
+    partials(directory).filter_map(move |path| PartialName::parse(path, name_here))
+}
+
+/// Removes the partials to which nothing has been added for [`KEPT_FOR`], but not what somebody holds, nor what is not
+/// ours.
+fn remove_expired(directory: &Path, now: SystemTime) {
+    for leftover in partials(directory).filter_map(Leftover::open) {
+        if now.duration_since(leftover.changed).is_ok_and(|age| age > KEPT_FOR) {
+            // If it can't be removed, it is tried again.
+            let _ = fs::remove_file(&leftover.path);
+        }
+    }
 }
 
 /// The newest of these that can be resumed.
@@ -273,42 +272,6 @@ fn newest(names: impl Iterator<Item = PartialName>) -> Option<(Leftover, Offer)>
     let leftovers = names.filter_map(|name| Some((Leftover::open(name.path)?, name.offer)));
     let resumable = leftovers.filter(|(left, offer)| (1..=offer.size).contains(&left.size));
     resumable.max_by_key(|(left, _)| left.changed)
-}
-
-/// The name of a partial that may be resumed.
-#[derive(Debug)]
-struct PartialName {
-    path: PathBuf,
-    /// The whole file.
-    offer: Offer,
-}
-
-impl PartialName {
-    /// `path`, if it is that of a partial of `name_here`. Size and digest hold no dot: there is one way to
-    /// read a name.
-    fn parse(path: PathBuf, name_here: &str) -> Option<Self> {
-        let name = path.file_name()?.to_str()?;
-        let rest = name.strip_prefix(PREFIX)?.strip_prefix(&*label(name_here))?.strip_prefix('.')?;
-        let (size, digits) = rest.strip_suffix(SUFFIX)?.split_once('.')?;
-        let digest = blake3::Hash::from_hex(digits).ok()?.into();
-        let offer = Offer { size: size.parse().ok()?, digest };
-        Some(Self { path, offer })
-    }
-}
-
-fn partial_name(name_here: &str, offer: &Offer) -> String {
-    let digits = blake3::Hash::from(offer.digest).to_hex();
-    format!("{PREFIX}{}.{}.{digits}{SUFFIX}", label(name_here), offer.size)
-}
-
-/// What a partial's name has of the name that the file will have.
-fn label(name_here: &str) -> Cow<'_, str> {
-    if name_here.len() <= LABEL_BYTES_MAX {
-        return Cow::Borrowed(name_here);
-    }
-    let start = &name_here[..name_here.floor_char_boundary(LABEL_BYTES_MAX - 1 - LABEL_DIGITS)];
-    let digits = blake3::hash(name_here.as_bytes()).to_hex();
-    Cow::Owned(format!("{start}~{}", &digits[..LABEL_DIGITS]))
 }
 
 /// What is left of a broken transfer. As long as this, or its digest on its way, is held, nobody else

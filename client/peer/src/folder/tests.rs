@@ -9,6 +9,7 @@ use std::os::unix::fs::{FileExt, symlink};
 
 use tempfile::TempDir;
 
+use super::partials::DIGEST_DIGITS;
 use super::*;
 use crate::transport::Sink;
 

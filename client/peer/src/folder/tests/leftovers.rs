@@ -175,3 +175,51 @@ fn more_than_4_gib_are_resumed_at_the_right_byte() {
     file.read_exact_at(&mut end, 5 << 30).unwrap();
     assert_eq!((file.metadata().unwrap().len(), &end), (size, b"abc"));
 }
+
+#[test]
+fn what_is_left_is_kept_for_a_week_and_goes_when_the_folder_is_next_looked_into() {
+    let home = Home::new();
+    let day = Duration::from_secs(24 * 3_600);
+    let now = SystemTime::now();
+    let leave = |name: &str, age: Duration| {
+        fs::write(home.path(name), b"abc").unwrap();
+        let file = OpenOptions::new().write(true).open(home.path(name)).unwrap();
+        file.set_modified(now - age).unwrap();
+    };
+    let [kept, expired] = [b"abcdef", b"ABCDEF"].map(|whole| partial_name(TARGET, &offer(whole)));
+    let another = partial_name("hans_a.b", &offer(b"abcdef"));
+    let foreign = [".forum-notes.part", ".forum-a.6.part", "yoda_f.6.part"];
+    for look in [true, false] {
+        leave(&kept, 6 * day);
+        leave(&expired, 8 * day);
+        leave(&another, 8 * day);
+        leave(".forum-Ab12Cd.part", 8 * day);
+        foreign.iter().for_each(|name| leave(name, 80 * day));
+        if look {
+            assert_eq!(home.free_place(6).leftover().unwrap().size(), 3);
+        } else {
+            let folder = Folder { path: home.directory.path().to_owned(), on_clash: OnClash::Refuse };
+            assert!(folder.leftover_of_download("another").is_none());
+        }
+        let mut left = [&[&*kept], &foreign[..]].concat();
+        left.sort_unstable();
+        assert_eq!(home.left(), left);
+    }
+}
+
+#[test]
+fn what_somebody_holds_or_has_linked_is_not_removed_however_old() {
+    let home = Home::new();
+    let path = home.leave(b"abcdef", b"abc");
+    let (held, _) = lock(&path).unwrap();
+    let later = SystemTime::now() + 2 * KEPT_FOR;
+    remove_expired(home.directory.path(), later);
+    assert_eq!(home.left().len(), 1);
+    drop(held);
+    fs::hard_link(&path, home.path(TARGET)).unwrap();
+    remove_expired(home.directory.path(), later);
+    assert_eq!(home.left().len(), 2);
+    fs::remove_file(home.path(TARGET)).unwrap();
+    remove_expired(home.directory.path(), later);
+    assert!(home.left().is_empty());
+}

@@ -74,6 +74,8 @@ pub enum Problem {
     Exists(String),
     /// A name that the server should not have let through, or one that belongs to unfinished files.
     Name(Invalid),
+    /// The disk or the quota is full. What had arrived is gone, so that there is room for others.
+    NoSpace(io::Error),
     /// The disk, or the directory.
     Io(io::Error),
 }
@@ -83,6 +85,7 @@ impl fmt::Display for Problem {
         match self {
             Self::Exists(name_here) => write!(f, "{name_here} exists here. Use --force to overwrite"),
             Self::Name(invalid) => invalid.fmt(f),
+            Self::NoSpace(error) => write!(f, "{}. What had arrived has been removed", cause(error)),
             Self::Io(error) => f.write_str(&cause(error)),
         }
     }

@@ -1,6 +1,6 @@
 //! Where a file is put, under which name, and what it never replaces.
 
-use forum_tests::Server;
+use forum_tests::{Disk, Server};
 
 use super::{leave, pair, pair_with, question, random_bytes, send};
 
@@ -58,6 +58,35 @@ fn a_file_that_has_no_place_is_not_uploaded() {
     hans.complains("f can't be stored: No such file or directory");
     hans.hears("f from yoda was not received");
     assert_eq!(leave(yoda, hans), [Some(1), Some(0)]);
+}
+
+#[test]
+fn a_used_up_quota_leaves_nothing_of_a_file_and_is_said() {
+    let (server, disk) = (Server::start(&[]), Disk::new());
+    let mut yoda = server.sign_up("yoda");
+    let [(preload, shim), (orders, directory)] = disk.environment();
+    let mut hans = server
+        .forum()
+        .env(preload, shim)
+        .env(orders, directory)
+        .args(&["--accept", "always"])
+        .sign_up("hans");
+    yoda.hears("hans logged in");
+    let bytes = random_bytes(1, 1 << 20);
+    yoda.put_file("f", &bytes);
+    yoda.does("CRT t", "Thread t created");
+    yoda.does("UPD t f", "f uploaded to t thread");
+    disk.use_up_quota(".part");
+    yoda.fails("UDP hans f", "f was not uploaded: hans could not store it");
+    let why = "Disk quota exceeded. Make room in your quota and try again. What had arrived has been removed";
+    hans.complains(&format!("f can't be stored: {why}"));
+    hans.hears("f from yoda was not received");
+    hans.fails("DWN t f", &format!("f was not downloaded: {why}"));
+    assert_eq!(hans.names(), [""; 0]);
+    disk.free_quota();
+    yoda.does("UDP hans f", "f has been uploaded");
+    hans.hears("Received f from yoda");
+    assert!(hans.file("yoda_f") == bytes);
 }
 
 #[test]

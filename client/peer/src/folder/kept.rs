@@ -49,10 +49,22 @@ impl Kept {
         }
     }
 
+    /// Adds bytes. What there is goes at once if there is no room for them: nobody else has any either, and a user who
+    /// makes room starts again.
     fn add(&mut self, bytes: &[u8]) -> io::Result<()> {
-        let Some(partial) = &mut self.partial else {
+        let Some(mut partial) = self.partial.take() else {
             return Err(io::Error::other("the file is not open any more"));
         };
+        let added = self.add_to(&mut partial, bytes);
+        if added.as_ref().is_err_and(is_no_space) {
+            partial.condemn();
+        } else {
+            self.partial = Some(partial);
+        }
+        added
+    }
+
+    fn add_to(&mut self, partial: &mut Partial, bytes: &[u8]) -> io::Result<()> {
         partial.file.write_all_at(bytes, self.taken)?;
         partial.path.disable_cleanup(partial.is_resumable);
         let before = self.taken;
@@ -103,11 +115,16 @@ impl Kept {
     fn failed(&mut self, error: io::Error) -> io::Error {
         let kind = error.kind();
         self.problem = Some(match kind {
+            _ if is_no_space(&error) && self.partial.is_none() => Problem::NoSpace(error),
             io::ErrorKind::AlreadyExists => Problem::Exists(self.place.name_here.clone()),
             _ => Problem::Io(error),
         });
         kind.into()
     }
+}
+
+fn is_no_space(error: &io::Error) -> bool {
+    matches!(error.kind(), io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded)
 }
 
 impl Sink for Kept {

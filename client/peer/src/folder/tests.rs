@@ -274,6 +274,24 @@ fn a_file_that_cannot_be_written_is_said_and_what_was_there_stays() {
 }
 
 #[test]
+fn on_a_full_disk_what_has_arrived_goes_and_that_is_said() {
+    let home = Home::new();
+    let path = home.leave(b"abcdef", b"abc");
+    let place = home.free_place(6);
+    let full = File::options().write(true).open("/dev/full").unwrap();
+    let mut partial = Partial::resumable(path.clone(), File::open(&path).unwrap()).unwrap();
+    partial.file = full;
+    let mut kept = Kept::new(place.clone(), partial, 3);
+    assert_eq!(kept.append(b"def").unwrap_err().kind(), io::ErrorKind::StorageFull);
+    assert!(home.left().is_empty(), "there is room for others at once: {:?}", home.left());
+    let said =
+        "No space left on device. Make room on the disk and try again. What had arrived has been removed";
+    assert_eq!(kept.problem().unwrap().to_string(), said);
+    kept.leave(true);
+    assert!(place.leftover().is_none());
+}
+
+#[test]
 fn a_finished_file_is_as_readable_as_any_other() {
     let home = Home::new();
     fs::write(home.path("any"), b"").unwrap();

@@ -28,7 +28,7 @@ impl<J: Journal> Core<J> {
     pub(crate) fn sent_fin(&mut self, id: ConnectionId) {
         if let Some(session) = self.sessions.get_mut(id) {
             let due = session.sent_fin(self.time.now + DRAINING);
-            self.deadlines.set(Deadline::Draining(id), due);
+            self.deadlines.set(Deadline::Phase(id), due);
         }
     }
 
@@ -64,7 +64,7 @@ impl<J: Journal> Core<J> {
         };
         let due = session.active_at + limit;
         if due > self.time.now {
-            self.deadlines.set(Deadline::Idle(id), due);
+            self.deadlines.set(Deadline::Phase(id), due);
         } else {
             let text = format!("You have been logged out: no activity for {} seconds", limit.as_secs());
             self.close(id, Closing::Idle, &text);
@@ -96,7 +96,7 @@ impl<J: Journal> Core<J> {
         let due = self.time.now + time;
         if let Some(session) = self.sessions.get_mut(id) {
             session.close(due);
-            self.deadlines.set(Deadline::Draining(id), due);
+            self.deadlines.set(Deadline::Phase(id), due);
             self.outbox.seal(id);
             self.sessions.wake(id);
         }

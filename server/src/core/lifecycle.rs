@@ -137,7 +137,7 @@ impl<J: Journal> Core<J> {
         match self.sessions.get_mut(id) {
             Some(session) if session.is_draining() => {
                 let due = session.hurry(due);
-                self.deadlines.set(Deadline::Draining(id), due);
+                self.deadlines.set(Deadline::Phase(id), due);
             }
             _ => self.close(id, Closing::ShuttingDown, GOODBYE),
         }

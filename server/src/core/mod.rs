@@ -211,7 +211,7 @@ impl<J: Journal> Core<J> {
             files: helpers.files,
             transfers: Transfers::default(),
             expiring_links: HashSet::new(),
-            deadlines: Deadlines::default(),
+            deadlines: Deadlines::new(time.now),
             probes: Probes::new(time.now),
             lifecycle: Lifecycle::Running,
             told_to_end: false,
@@ -250,7 +250,7 @@ impl<J: Journal> Core<J> {
             self.sessions.turn_away(id);
             self.close(id, Closing::ServerFull, why);
         } else {
-            self.deadlines.set(Deadline::LogIn(id), self.time.now + self.settings.login_timeout);
+            self.deadlines.set(Deadline::Phase(id), self.time.now + self.settings.login_timeout);
         }
         Some(id)
     }
@@ -258,7 +258,7 @@ impl<J: Journal> Core<J> {
     /// Removes one of the dead.
     pub(crate) fn reap(&mut self) -> Option<ConnectionId> {
         let (id, session) = self.sessions.reap()?;
-        Deadline::all_of(id).iter().for_each(|deadline| self.deadlines.remove(deadline));
+        Deadline::all_of(id).into_iter().for_each(|deadline| self.deadlines.remove(deadline));
         self.probes.forget(id);
         self.visitors.go(session.address.ip, session.is_guest);
         Some(id)
@@ -309,11 +309,13 @@ impl<J: Journal> Core<J> {
     /// Ends what has gone on for too long, or sets its deadline again.
     pub(crate) fn expire(&mut self, deadline: Deadline) {
         match deadline {
-            Deadline::LogIn(id) => self.expire_login(id),
-            Deadline::Idle(id) => self.expire_idle(id),
+            Deadline::Phase(id) => match self.sessions.member(id) {
+                Some(_) => self.expire_idle(id),
+                None => self.expire_login(id),
+            },
             Deadline::Transfers(id) => self.expire_transfers(id),
             // What the kernel takes is not known here.
-            Deadline::Draining(_) | Deadline::Stall(_) => {}
+            Deadline::Stall(_) => {}
         }
     }
 

@@ -36,7 +36,7 @@ pub(crate) struct Probes {
 impl Probes {
     /// Nobody to be probed yet.
     pub(crate) fn new(now: Instant) -> Self {
-        Self { looks: Deadlines::default(), ready_at: now }
+        Self { looks: Deadlines::new(now), ready_at: now }
     }
 
     /// From now on a connection's silence counts.
@@ -46,7 +46,7 @@ impl Probes {
 
     /// A connection is gone.
     pub(crate) fn forget(&mut self, id: ConnectionId) {
-        self.looks.remove(&id);
+        self.looks.remove(id);
     }
 
     /// How many connections are looked at.

@@ -23,7 +23,7 @@ use crate::forum::Forum;
 use crate::journal::Journal;
 use crate::planted::{Bug, planted};
 use crate::session::input::{Pause, Share};
-use crate::session::{Address, ConnectionId};
+use crate::session::{Address, ConnectionId, Session};
 
 pub use self::handshakes::TlsService;
 pub use crate::core::figures::{Bound, Figure};
@@ -188,8 +188,7 @@ impl<S: Stream, J: Journal, C: Clock> Server<S, J, C> {
         while let Some(deadline) = self.core.deadlines.pop_due(self.core.time.now) {
             match deadline {
                 Deadline::Stall(id) => self.look_at_stalled(id),
-                Deadline::LogIn(id) if self.is_opening(id) => self.core.lost(id, &ErrorKind::TimedOut.into()),
-                Deadline::Draining(id) => self.end_draining(id),
+                Deadline::Phase(id) => self.expire_phase(id),
                 deadline => self.core.expire(deadline),
             }
             if self.is_used_up(&mut budget) {
@@ -197,6 +196,17 @@ impl<S: Stream, J: Journal, C: Clock> Server<S, J, C> {
             }
         }
         self.core.expire_others();
+    }
+
+    /// Ends a session that has been at something for too long, or sets its deadline again.
+    fn expire_phase(&mut self, id: ConnectionId) {
+        if self.core.sessions.get(id).is_some_and(Session::is_draining) {
+            self.end_draining(id);
+        } else if self.is_opening(id) {
+            self.core.lost(id, &ErrorKind::TimedOut.into());
+        } else {
+            self.core.expire(Deadline::Phase(id));
+        }
     }
 
     /// Goes on with the end of the server, as far as there is time for it.

@@ -229,8 +229,9 @@ impl<J: Journal> Core<J> {
         let tag = *tag;
         session.log_in(account, mail, self.time.now);
         self.visitors.logged_in(session.address.ip);
-        if let Some(limit) = self.settings.idle_timeout {
-            self.deadlines.set(Deadline::Idle(id), self.time.now + limit);
+        match self.settings.idle_timeout {
+            Some(limit) => self.deadlines.set(Deadline::Phase(id), self.time.now + limit),
+            None => self.deadlines.remove(Deadline::Phase(id)),
         }
         self.probes.watch(id, self.time.now);
         // Numbers begin anew with each start; with the epoch in it, no other session is ever meant by it.

@@ -242,7 +242,7 @@ impl<J: Journal> Core<J> {
         let Some(login_budget) = session.phase.login_budget() else { return };
         let spent = login_budget.spent(self.time.now);
         if spent < self.settings.login_timeout {
-            self.deadlines.set(Deadline::LogIn(id), self.time.now + (self.settings.login_timeout - spent));
+            self.deadlines.set(Deadline::Phase(id), self.time.now + (self.settings.login_timeout - spent));
         } else {
             self.close(id, Closing::LoginTimedOut, "Login timed out");
         }

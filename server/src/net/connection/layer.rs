@@ -21,7 +21,7 @@ use crate::workers::handshakes::{Owner, Step, Stepped};
 /// Bytes of a client's part of a handshake. A first message with post-quantum keys has less than 2 KiB.
 const HANDSHAKE_BYTES_MAX: usize = 32 * 1_024;
 
-/// How a connection's bytes are spoken.
+/// How a connection's bytes are spoken. There may be a million of them: what is not plain is elsewhere.
 #[derive(Debug)]
 pub(in crate::net) enum Layer {
     /// As they are.
@@ -29,7 +29,7 @@ pub(in crate::net) enum Layer {
     /// Nothing was received yet; the first byte says what is spoken.
     Undecided,
     /// TLS, of which the keys are being agreed on. Nothing of the session is sent.
-    Handshake(Handshake),
+    Handshake(Box<Handshake>),
     /// TLS.
     Tls(Box<ServerConnection>),
 }
@@ -89,12 +89,11 @@ impl Layer {
     /// Writes what TLS has encrypted; says how many bytes that were, and whether it was all.
     pub(in crate::net) fn write_records(&mut self, stream: &mut impl Write) -> io::Result<(usize, bool)> {
         let connection = match self {
-            Self::Handshake(Handshake { connection: Some(connection), .. }) | Self::Tls(connection) => {
-                connection
-            }
-            Self::Plain | Self::Undecided | Self::Handshake(_) => return Ok((0, true)),
+            Self::Handshake(handshake) => handshake.connection.as_mut(),
+            Self::Tls(connection) => Some(connection),
+            Self::Plain | Self::Undecided => None,
         };
-        write_records(connection, stream)
+        connection.map_or(Ok((0, true)), |connection| write_records(connection, stream))
     }
 }
 

@@ -81,7 +81,7 @@ impl<S: Stream, J: Journal, C: Clock> Server<S, J, C> {
             (_, TLS_HANDSHAKE) => {
                 let Some(service) = &self.tls else { return Ok(false) };
                 let tls = service.tls.connection().map_err(io::Error::other)?;
-                *connection.layer() = Layer::Handshake(Handshake::new(tls));
+                *connection.layer() = Layer::Handshake(Box::new(Handshake::new(tls)));
                 self.shake_hands(id, received).map(|()| false)
             }
             _ => Ok(self.speak_plain(id, received)),

@@ -174,5 +174,5 @@ fn an_idle_connection_owns_no_buffers() {
     assert!(stage.server.core.outbox.owns_nothing(yoda.id));
     let session = stage.server.core.sessions.get(yoda.id).unwrap();
     let bytes = size_of_val(connection) + size_of_val(session) + Outbox::BYTES_EACH;
-    assert!(bytes <= 350, "{bytes} bytes a connection");
+    assert!(bytes <= 270, "{bytes} bytes a connection");
 }

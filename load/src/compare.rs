@@ -289,6 +289,10 @@ p99          5.00 µs ± 0 %       5.00 µs ± 0 %    1.000  within noise
         let words = |text: &str| text.split_whitespace().map(str::to_owned).collect::<Vec<_>>();
         assert_eq!(words(&text), words(expected), "{text}");
         assert!(text.lines().all(|line| line.chars().count() <= 80), "{text}");
+        assert!(
+            include_str!("../../docs/LOAD.md").contains(&text),
+            "docs/LOAD.md shows another table:\n{text}"
+        );
     }
 
     #[test]

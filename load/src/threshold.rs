@@ -239,6 +239,8 @@ mod tests {
 
     #[test]
     fn a_passed_threshold_is_a_sentence() {
+        let page = include_str!("../../docs/LOAD.md");
+        assert!(page.contains("\np99 is 9.9 ms, over the 5 ms that --fail-if 'p99>5ms' allows\n"));
         for (expression, sentence) in [
             ("p99>5ms", "p99 is 9.9 ms, over the 5 ms that --fail-if 'p99>5ms' allows"),
             ("p99.9<1s", "p99.9 is 9.99 ms, under the 1 s that --fail-if 'p99.9<1s' asks for"),

@@ -84,6 +84,9 @@ mod tests {
         ];
         let text = histogram_text(&Outcome { latency, ..samples::posts() });
         assert_eq!(text.split_terminator('\n').collect::<Vec<_>>(), expected);
+        let page = include_str!("../../../docs/LOAD.md");
+        let shown = page.lines().skip_while(|line| *line != expected[0]).take_while(|line| *line != "```");
+        assert!(shown.filter(|line| line.trim() != "⋮").all(|line| expected.contains(&line)));
     }
 
     #[test]

@@ -9,6 +9,7 @@ mod framing;
 mod log;
 mod queues;
 mod rung;
+mod shown;
 
 use std::fs;
 

@@ -42,6 +42,11 @@ impl Rung {
         Self { process, address }
     }
 
+    /// Where it listens.
+    pub(crate) fn address(&self) -> SocketAddr {
+        self.address
+    }
+
     /// A new client. Its kernel takes little from the server as long as the client reads nothing.
     pub(crate) fn connect(&self) -> Client {
         let socket = Socket::new(Domain::IPV4, Type::STREAM, None).expect("a socket");

@@ -44,6 +44,8 @@ pub enum Named {
     Room,
     /// A local file.
     Path,
+    /// One of these, as usage has them: `on|off`. What has a bracket or a dash stands for a number.
+    OneOf(&'static str),
 }
 
 impl<'a> Word<'a> {
@@ -69,17 +71,13 @@ impl<'a> Word<'a> {
         paths: impl FnOnce(&str) -> Vec<String>,
     ) -> Completion {
         let choices = match &self.names {
-            Named::Command => COMMANDS
-                .iter()
-                .map(|row| row.word.to_owned())
-                .filter(|word| word.starts_with(self.start))
-                .collect(),
+            Named::Command => self.fitting(COMMANDS.iter().map(|row| row.word)),
             Named::Listed(listed) => names.listed(listed, self.start),
             Named::Room => names.rooms(self.start),
             Named::Path => paths(self.start),
+            Named::OneOf(words) => self.fitting(words.split('|').filter(|word| !word.contains(['[', '-']))),
         };
-        let shared = shared_start(&choices);
-        let more = shared.get(self.start.len()..).unwrap_or_default();
+        let more = shared_start(&choices).get(self.start.len()..).unwrap_or_default();
         match &choices[..] {
             [] => Completion::Nothing,
             // A directory goes on.
@@ -88,6 +86,10 @@ impl<'a> Word<'a> {
             _ if more.is_empty() => Completion::Choose(choices),
             _ => insert(more),
         }
+    }
+
+    fn fitting(&self, words: impl Iterator<Item = &'static str>) -> Vec<String> {
+        words.filter(|word| word.starts_with(self.start)).map(str::to_owned).collect()
     }
 }
 
@@ -107,6 +109,7 @@ fn named(row: &Row, index: usize, first: Option<&str>) -> Option<Named> {
         "file" if matches!(row.word, "UPD" | "UDP") => Some(Named::Path),
         // What DWN names lies on the server.
         "file" if row.word == "DWN" => Some(Named::Listed(Listed::Files(first?.to_owned()))),
+        words if words.contains('|') => Some(Named::OneOf(words)),
         _ => None,
     }
 }
@@ -194,6 +197,9 @@ mod tests {
         assert_eq!(complete("block han"), choice(&["hanna", "hans"]));
         assert_eq!(complete("SRB yoda hans hann"), types("a "));
         assert_eq!(complete("SRM "), types("12 "));
+        assert_eq!(complete("RDT 9331 "), types("new "));
+        assert_eq!(complete("presence "), types("o"));
+        assert_eq!(complete("presence on"), types(" "));
         for before in
             ["MSG 9331 y", "DLT 9331 ", "RDT 9331 3", "RDM b y", "LST ", "whatever y", "SHT y", "DWN 9331 "]
         {
@@ -211,19 +217,7 @@ mod tests {
 
     #[test]
     fn every_operand_of_the_table_is_a_word_that_completion_has_judged() {
-        let plain = [
-            "n",
-            "text",
-            "from[-to",
-            "file",
-            "seconds",
-            "b|s",
-            "on|off",
-            "words",
-            "in",
-            "timestamp",
-            "password",
-        ];
+        let plain = ["n", "text", "file", "seconds", "words", "in", "timestamp", "password"];
         for row in COMMANDS {
             for index in 0.. {
                 let Some(operand) = row.operand(index).filter(|_| index < 8) else { break };

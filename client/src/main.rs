@@ -44,7 +44,7 @@ const NO_CONNECTION: u8 = 69;
 /// Not logged in; `EX_NOPERM` of sysexits(3).
 const NOT_LOGGED_IN: u8 = 77;
 
-/// Talk to a forumd server: on a terminal with prompts, in pipes a command a line.
+/// Talk to a forumd server: on a terminal with prompts, in pipes with one command per line.
 ///
 /// Exit status: 0 all went well, 1 in pipes some command was refused or invalid (or a standard stream is closed or
 /// can't be used), 2 usage, 69 no connection or lost without a goodbye, 77 not logged in or put out.
@@ -60,7 +60,7 @@ struct Args {
     /// The UDP port for files of other users [default: any free one]
     udp_port: Option<u16>,
 
-    /// Log in (or sign up) as NAME without questions; any failure then exits 77.
+    /// Log in (or sign up) as NAME without questions; if that fails, forum exits with 77.
     /// The password must be given, by --password-file or by the environment variable FORUM_PASSWORD
     #[arg(long, value_name = "NAME")]
     user: Option<String>,
@@ -73,16 +73,15 @@ struct Args {
     #[arg(long, value_name = "DIR", default_value = ".")]
     download_dir: PathBuf,
 
-    /// Let what arrives overwrite a local file
+    /// Overwrite existing local files
     #[arg(long)]
     force: bool,
 
-    /// Let what arrives have another name if a local file has its own: notes-2.txt
+    /// If a file of that name exists, store what arrives as notes-2.txt
     #[arg(long, conflicts_with = "force")]
     rename: bool,
 
-    /// What to answer when other users want to talk privately or send a file
-    /// [default: ask]
+    /// What to answer when other users want to talk privately or send a file [default: ask]
     #[arg(long, value_name = "WHEN", value_enum)]
     accept: Option<Accept>,
 
@@ -90,16 +89,15 @@ struct Args {
     #[arg(long)]
     no_presence: bool,
 
-    /// Show nothing that nobody asked for: messages stay in the mailbox, questions of other users are declined unless
-    /// --accept says otherwise
+    /// Show only answers to commands: messages stay in the mailbox, and users who ask are declined (but see --accept)
     #[arg(long)]
     quiet: bool,
 
-    /// Print an object of JSON a line, all of them on standard output: for programs (docs/SCRIPTING.md)
+    /// Print one JSON object per line, all on standard output: for programs (docs/SCRIPTING.md)
     #[arg(long)]
     json: bool,
 
-    /// In pipes, say of each refusal which line it is about: `line 12: MSG nosuch hi: Thread nosuch does not exist`
+    /// In pipes, prefix each refusal with its line: `line 12: MSG nosuch hi: Thread nosuch does not exist`
     #[arg(long, conflicts_with = "json")]
     numbered: bool,
 
@@ -111,22 +109,19 @@ struct Args {
     #[arg(long)]
     take_over: bool,
 
-    /// In pipes, how many lines may be unanswered at once; answers come in the order of the lines all the same
-    /// [default: 32, or 1 if the output is a terminal]
+    /// In pipes, have up to N lines unanswered; answers stay in order [default: 32, or 1 if output is a terminal]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u8).range(1..=64))]
     pipeline: Option<u8>,
 
-    /// In pipes, try for so many seconds to make a lost connection anew, and send again what was not answered and can be
-    /// done once only
+    /// In pipes, reconnect for up to SECS seconds, then resend unanswered changes; each is done only once
     #[arg(long, value_name = "SECS", value_parser = clap::value_parser!(u32).range(1..=86_400))]
     retry: Option<u32>,
 
-    /// In pipes, log out at the first command that is refused; one line at a time is sent then
+    /// In pipes, log out at the first command that is refused; implies --pipeline 1
     #[arg(long, conflicts_with = "pipeline")]
     stop_on_error: bool,
 
-    /// Give the server up when it has given no sign of life for so many seconds. It is asked for one after 25 of them,
-    /// or after half if that is less; its answer, which a slow disk of the server may hold up, has the rest
+    /// Give up on a silent server after SECS seconds. It is pinged after 25, or after half of SECS if that is less
     #[arg(long, value_name = "SECS", default_value_t = 90, value_parser = clap::value_parser!(u32).range(2..=86_400))]
     server_timeout: u32,
 

@@ -29,8 +29,8 @@ pub const FILE_BYTES: u64 = 16 << 20;
 /// Bytes of a message, unless told otherwise.
 const MESSAGE_BYTES: u64 = 100;
 
-/// Asks a forum server, or what one would pick instead of it, for something many times over, and says how
-/// long the answers took.
+/// Load generator for forumd, Redis, NATS and MQTT: sends requests at a rate or as fast as they are answered, and reports
+/// how long the answers took.
 #[derive(Debug, Clone, Parser)]
 #[command(
     name = "forum-load",
@@ -39,20 +39,20 @@ const MESSAGE_BYTES: u64 = 100;
     after_help = "forum-load compare A.json B.json sets two results side by side."
 )]
 pub struct Arguments {
-    /// What to ask for
+    /// What to do
     pub scenario: Scenario,
-    /// Whom to ask
+    /// Server address
     #[arg(value_name = "HOST:PORT", default_value = "127.0.0.1:12345")]
     pub server: String,
-    /// In which language
+    /// Protocol to speak
     #[arg(long, value_enum, default_value = "forum")]
     pub protocol: Protocol,
 
-    /// Connections that ask; of fanout, those that listen
+    /// Connections that send requests; of fanout, those that listen
     #[arg(short, long, value_name = "N", default_value_t = 50, help_heading = "How much",
           value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
     pub connections: u32,
-    /// Connections more that are logged in and say nothing
+    /// Additional idle connections, logged in
     #[arg(long, value_name = "N", default_value_t = 0, help_heading = "How much",
           value_parser = clap::value_parser!(u32).range(0..=1_000_000))]
     pub idle: u32,
@@ -71,21 +71,21 @@ pub struct Arguments {
     #[arg(short, long, value_name = "TIME", default_value = "10s", alias = "hold", value_parser = parse_duration,
           help_heading = "How much")]
     pub duration: Duration,
-    /// Measure so many operations instead of so long
+    /// Stop after N operations rather than after a time
     #[arg(short = 'n', long, value_name = "N", conflicts_with = "duration", help_heading = "How much",
           value_parser = clap::value_parser!(u64).range(1..))]
     pub count: Option<u64>,
-    /// How long to ask before measuring (not connect, transfer)
+    /// How long to run before measuring (not connect, transfer)
     #[arg(long, value_name = "TIME", default_value = "1s", value_parser = parse_duration, help_heading = "How much")]
     pub warm_up: Duration,
-    /// Count a request as an error that has no answer so long after it was due
+    /// Count a request as failed if it is unanswered TIME after it was due
     #[arg(long, value_name = "TIME", value_parser = parse_duration, help_heading = "How much")]
     pub timeout: Option<Duration>,
     /// Connections that log in at once while they are made
     #[arg(long, value_name = "N", default_value_t = 256, alias = "ramp", help_heading = "How much",
           value_parser = clap::value_parser!(u32).range(1..))]
     pub at_once: u32,
-    /// Share the connections out to so many processes
+    /// Spread the connections over P processes
     #[arg(long, value_name = "P", default_value_t = 1, help_heading = "How much",
           value_parser = clap::value_parser!(u32).range(1..=64))]
     pub processes: u32,
@@ -122,24 +122,24 @@ pub struct Arguments {
     #[arg(long, value_name = "N", default_value_t = 5, help_heading = "What",
           value_parser = clap::value_parser!(u32).range(2..=100))]
     pub room_size: u32,
-    /// Which way files go; none: nothing but the pings beside
+    /// Which way files go
     #[arg(long, value_enum, default_value = "down", help_heading = "What")]
     pub direction: Direction,
     /// Files that each connection of transfer moves, one after the other
     #[arg(long, value_name = "N", default_value_t = 1, help_heading = "What",
           value_parser = clap::value_parser!(u32).range(1..=1_000))]
     pub files: u32,
-    /// Beside a transfer, ping so many times a second on one more connection, and report those pings
+    /// Beside a transfer, send R pings a second on one more connection, and report those
     #[arg(long, value_name = "R", value_parser = parse_rate, help_heading = "What")]
     pub ping_beside: Option<f64>,
-    /// Give each change a key, as a client does that may have to repeat it
+    /// Give each change a key, as a client does to repeat it safely
     #[arg(long, help_heading = "What")]
     pub keys: bool,
-    /// Where random choices begin
+    /// Random seed
     #[arg(long, value_name = "N", default_value_t = 1, help_heading = "What")]
     pub seed: u64,
 
-    /// Leave the threads and files that the run has made; without this, they are removed at its end
+    /// Keep the threads and files that the run made; without this, they are removed at its end
     #[arg(long, help_heading = "What")]
     pub keep: bool,
 
@@ -152,7 +152,7 @@ pub struct Arguments {
     /// Ask forumd to tell every connection who comes and goes
     #[arg(long, help_heading = "Who")]
     pub presence: bool,
-    /// The server's process, whose CPU and memory are looked at; that of a local server is found without
+    /// The server's process, whose CPU and memory are looked at; a local server's is found automatically
     #[arg(long, value_name = "PID", help_heading = "Who")]
     pub server_pid: Option<u32>,
 
@@ -174,10 +174,10 @@ pub struct Arguments {
     /// End with status 1 if this is true, for instance `p99>5ms`; may be given several times
     #[arg(long, value_name = "EXPRESSION", help_heading = "Output")]
     pub fail_if: Vec<Threshold>,
-    /// Say every second how it goes, also when standard error is no terminal; several processes say nothing
+    /// Report progress every second, even when standard error is no terminal (not with --processes)
     #[arg(long, conflicts_with = "quiet", help_heading = "Output")]
     pub live: bool,
-    /// Say nothing but what went wrong
+    /// Print errors only
     #[arg(short, long, help_heading = "Output")]
     pub quiet: bool,
 
@@ -251,7 +251,7 @@ pub enum Direction {
     Up,
     /// From the server to the client
     Down,
-    /// No way
+    /// No files, only pings
     None,
 }
 

@@ -10,7 +10,7 @@ use crate::report::units;
 
 /// Sets two results side by side: how they relate, how much each varies, and whether the difference is more than that.
 #[derive(Debug, Parser)]
-#[command(name = "forum-load compare", version, max_term_width = 100)]
+#[command(name = "forum-load compare", bin_name = "forum-load compare", version, max_term_width = 100)]
 pub struct Arguments {
     /// What `--json` has written of a run, or of several equal ones with commas between them
     #[arg(value_name = "A.json[,…]")]

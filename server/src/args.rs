@@ -36,7 +36,7 @@ pub struct Arguments {
     #[command(flatten)]
     pub serve: ServeArguments,
     /// Where everything is kept.
-    #[arg(long, value_name = "DIR", default_value = "./forum-data", global = true)]
+    #[arg(long, value_name = "DIR", default_value = "./forum-data", global = true, help_heading = "Options")]
     pub data: PathBuf,
 }
 
@@ -47,7 +47,7 @@ pub enum AdminCommand {
     Export {
         /// An empty or new directory
         dir: PathBuf,
-        /// Of a damaged forum, save what verifies, and say where the log stops
+        /// If the forum is damaged, save whatever still verifies, and say where the log stops
         #[arg(long)]
         salvage: bool,
     },
@@ -103,7 +103,7 @@ pub struct ServeArguments {
     /// The certificate's key, PEM
     #[arg(long, value_name = "FILE", requires = "tls_cert", help_heading = "TLS")]
     pub tls_key: Option<PathBuf>,
-    /// Serve everybody without TLS as well; otherwise those on this machine alone
+    /// Also accept plain text from other machines; without this, only from this one
     #[arg(long, help_heading = "TLS")]
     pub insecure_plaintext: bool,
     /// Threads for TLS handshakes
@@ -116,19 +116,19 @@ pub struct ServeArguments {
     /// Import `username password` lines for names not known yet, before listening
     #[arg(long, value_name = "FILE")]
     pub credentials: Option<PathBuf>,
-    /// When an answer may leave: once fsynced, once handed to the operating system and fsynced each second, or never fsynced
+    /// When a change may be acknowledged
     #[arg(long, value_enum, default_value = "always")]
     pub durability: DurabilityArgument,
-    /// Take the log as it is, though its anchor (journal.anchor) is missing or damaged, or it is empty beside uploads
+    /// Start even if journal.anchor is missing or damaged, or the log is empty though there are uploads
     #[arg(long)]
     pub accept_log: bool,
     /// An accepted SHT (and only SHT) deletes what forumd stored
     #[arg(long)]
     pub wipe_on_shutdown: bool,
-    /// Log more; twice: everything
+    /// Log more; given twice, everything
     #[arg(short, long, action = clap::ArgAction::Count, conflicts_with = "quiet")]
     pub verbose: u8,
-    /// Log less: warnings and errors; twice: errors
+    /// Log only warnings and errors; given twice, only errors
     #[arg(short, long, action = clap::ArgAction::Count)]
     pub quiet: u8,
     /// Log to this file instead of standard error
@@ -148,7 +148,7 @@ pub struct ServeArguments {
     #[arg(long, value_name = "SECONDS", default_value_t = 0, help_heading = "Log-in",
           value_parser = parse_seconds)]
     pub timeout: u64,
-    /// How long a client may be silent, all in all, before it is logged in
+    /// Total time a client may take to answer the log-in prompts
     #[arg(long, value_name = "SECONDS", default_value_t = 60, help_heading = "Log-in",
           value_parser = parse_positive_seconds)]
     pub login_timeout: u64,
@@ -179,7 +179,7 @@ pub struct ServeArguments {
     #[arg(long, value_name = "N", default_value_t = 2, help_heading = "Password hashes",
           value_parser = clap::value_parser!(u16).range(1..=256))]
     pub hash_threads: u16,
-    /// Passwords that may wait to be hashed; past it: `Server busy`
+    /// Passwords that may wait to be hashed; beyond this: `Server busy`
     #[arg(long, value_name = "N", default_value_t = 1_000, help_heading = "Password hashes",
           value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
     pub hash_queue: u32,
@@ -201,19 +201,19 @@ pub enum SignUpArgument {
 #[derive(Debug, Clone, Args)]
 #[command(next_help_heading = "Limits of one address (IPv6: of a /64); 0 = any number")]
 pub struct AddressLimits {
-    /// Connections; past it one is closed
+    /// Connections; beyond this, one is closed
     #[arg(long, value_name = "N", default_value_t = 1_000)]
     pub max_address_connections: u32,
-    /// Connections that are not logged in; past it one is closed
+    /// Connections that are not logged in; beyond this, one is closed
     #[arg(long, value_name = "N", default_value_t = 100)]
     pub max_address_logins: u32,
-    /// Wrong passwords of log-ins; past it the next has to wait, twice as long each time: `Slow down`
+    /// Wrong passwords; beyond this the next log-in has to wait, twice as long each time: `Slow down`
     #[arg(long, value_name = "N", default_value_t = 10)]
     pub max_address_failures: u32,
-    /// New accounts an hour; past it: `Slow down`
+    /// New accounts an hour; beyond this: `Slow down`
     #[arg(long, value_name = "N", default_value_t = 100)]
     pub max_address_sign_ups: u32,
-    /// Names a minute that nobody has; past it: `Slow down`
+    /// Log-ins a minute with names that don't exist; beyond this: `Slow down`
     #[arg(long, value_name = "N", default_value_t = 60)]
     pub max_address_unknown_names: u32,
     /// Limit this machine's own addresses as well
@@ -240,7 +240,7 @@ impl AddressLimits {
 
 /// The limits of the forum and of its connections: each an option, each with what happens past it.
 #[derive(Debug, Clone, Args)]
-#[command(next_help_heading = "Limits (past one, a request is refused with its text)")]
+#[command(next_help_heading = "Limits (a request beyond one is refused, and the answer says so)")]
 pub struct Limits {
     /// Accounts in all
     #[arg(long, value_name = "N", default_value_t = 1_000_000)]
@@ -269,7 +269,7 @@ pub struct Limits {
     /// Downloads at once on one connection; each may hold 256 KiB of memory
     #[arg(long, value_name = "N", default_value_t = 16)]
     pub max_downloads: usize,
-    /// Messages that wait for one user; past it: `U's mailbox is full`
+    /// Messages that wait for one user; beyond this: `U's mailbox is full`
     #[arg(long, value_name = "N", default_value_t = 10_000)]
     pub max_mailbox_messages: usize,
     /// Bytes of messages that wait for one user; likewise
@@ -284,25 +284,22 @@ pub struct Limits {
     /// Users that one user has blocked
     #[arg(long, value_name = "N", default_value_t = 1_000)]
     pub max_blocks: usize,
-    /// Bytes that a connection may have unread of what is told to everybody, and as many of notices for it alone; past
-    /// it: `too slow`
+    /// Bytes of notices a connection may leave unread before it is cut off as too slow
     #[arg(long, value_name = "BYTES", default_value_t = 1 << 20)]
     pub max_notice_bytes: usize,
-    /// Bytes that may wait for single receivers, of all connections together; past it the connection for which most
-    /// waits is `too slow`
+    /// The same for all connections together; beyond this, the one with most unread is cut off
     #[arg(long, value_name = "BYTES", default_value_t = 256 << 20)]
     pub max_total_notice_bytes: usize,
-    /// Bytes that all lists being read keep in memory while what they list is edited; past it one waits for its turn, and
-    /// who keeps others waiting and reads nothing for 30 s is `too slow`. A list that needs more is read alone
+    /// Memory for the lists that are being read; beyond this, the next list waits
     #[arg(long, value_name = "BYTES", default_value_t = 256 << 20)]
     pub max_listing_bytes: usize,
     /// Requests a second on one connection; 0 = any number
     #[arg(long, value_name = "N", default_value_t = 0)]
     pub max_requests_per_second: u32,
-    /// Bytes of log behind the last snapshot that are worth a new one; never fewer than that snapshot has
+    /// Take a new snapshot once the log since the last one is this long (and at least as long as that snapshot)
     #[arg(long, value_name = "BYTES", default_value_t = 1024 * 1024 * 1024)]
     pub snapshot_log_bytes: u64,
-    /// Connections; 0 = the descriptor limit less a reserve. Past it: `Server is full`
+    /// Connections; 0 = the descriptor limit less a reserve. Beyond this: `Server is full`
     #[arg(long, value_name = "N", default_value_t = 0)]
     pub max_connections: usize,
 }

@@ -138,7 +138,7 @@ fn numbered_refusals_say_which_line_they_are_about_and_nothing_else_changes() {
         [
             "line 3: MSG nosuch hi: Thread nosuch does not exist",
             "line 4: RDT: Incorrect syntax for RDT",
-            "line 4: RDT: Usage: RDT title [from[-to]]",
+            "line 4: RDT: Usage: RDT title [n[-m]|new|-k]",
             "line 5: nonsense: Error. Invalid command",
             "line 6: SHT: Incorrect password",
         ]

@@ -20,7 +20,7 @@ use crate::{Context, Report};
 /// What is answered to other users' questions.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, ValueEnum)]
 pub enum Accept {
-    /// What this user says.
+    /// Ask this user each time.
     #[default]
     Ask,
     /// Yes, without asking this user.

@@ -26,7 +26,7 @@ pub enum Protocol {
     Nats,
     /// MQTT 3.1.1, for instance Mosquitto
     Mqtt,
-    /// forum-floor, which says the bytes again
+    /// forum-floor, which echoes the bytes
     Echo,
 }
 

@@ -174,7 +174,7 @@ pub static COMMANDS: &[Row] = &[
     Row::new("LST", "", words(0), "list the threads", &[kinds::ListThreads], |_, _| {
         ask(Request::ListThreads { after: None, at_most: None, unread: None })
     }),
-    Row::new("RDT", "title [from[-to]]", Takes::Words { min: 1, max: 2 }, "read a thread, or some messages of it; what is new: RDT title new; the last twenty: RDT title -20", &[kinds::ReadThread], |w, _| {
+    Row::new("RDT", "title [n[-m]|new|-k]", Takes::Words { min: 1, max: 2 }, "read a thread: all, messages n to m, what is new, or the last k", &[kinds::ReadThread], |w, _| {
         let last = w.get(1).and_then(|word| last(word));
         let unread = w.get(1).filter(|word| **word == "new").map(|_| true);
         ask(Request::ReadThread {
@@ -192,7 +192,7 @@ pub static COMMANDS: &[Row] = &[
     Row::new("DWN", "title file ...", Takes::WordThenNames, "download files from a thread", &[kinds::Download], |w, _| {
         Ok(only(w[1]).map_or(Command::Each { word: "DWN", to: w[0], files: w[1] }, |file| Command::Download { title: w[0], file }))
     }),
-    Row::new("search", "words [in title]", then_text(0), "list the newest messages that contain all these words", &[kinds::Search], |w, _| {
+    Row::new("search", "words [in title]", then_text(0), "list the newest messages with all these words, in one thread or in all", &[kinds::Search], |w, _| {
         let (words, title) = words_and_title(w[0]);
         ask(Request::Search { words, title, after: None, at_most: None })
     }),
@@ -202,7 +202,7 @@ pub static COMMANDS: &[Row] = &[
     Row::new("watch", "title", words(1), "be told of new messages in a thread, now and after restarts", &[kinds::Watch], |w, _| {
         ask(Request::Watch { title: w[0], key: None })
     }),
-    Row::new("unwatch", "title", words(1), "be told of them no more", &[kinds::Unwatch], |w, _| {
+    Row::new("unwatch", "title", words(1), "hear no more of new messages in a thread", &[kinds::Unwatch], |w, _| {
         ask(Request::Unwatch { title: w[0], key: None })
     }),
     Row::new("RMV", "title", words(1), "remove a thread of yours, with its files", &[kinds::RemoveThread], |w, _| {
@@ -217,7 +217,7 @@ pub static COMMANDS: &[Row] = &[
     Row::new("whoelse", "", words(0), "list who else is online", &[kinds::WhoElse], |_, _| {
         ask(Request::WhoElse { after: None, at_most: None })
     }),
-    Row::new("whoelsesince", "seconds", words(1), "list who else was online within that time", &[kinds::WhoElseSince], |w, _| {
+    Row::new("whoelsesince", "seconds", words(1), "list who else was online in the last so many seconds", &[kinds::WhoElseSince], |w, _| {
         let seconds = whole_number(w[0]).ok_or(Rejection::InvalidNumber)?;
         ask(Request::WhoElseSince { seconds, after: None, at_most: None })
     }),
@@ -227,10 +227,10 @@ pub static COMMANDS: &[Row] = &[
     Row::new("unblock", "user", words(1), "see a user's messages again", &[kinds::Unblock], |w, _| {
         ask(Request::Unblock { user: w[0], key: None })
     }),
-    Row::new("startprivate", "user", words(1), "ask a user for a private conversation", &[kinds::AskPrivate], |w, _| {
+    Row::new("startprivate", "user", words(1), "ask a user to start a private conversation", &[kinds::AskPrivate], |w, _| {
         Ok(Command::StartPrivate { user: w[0] })
     }),
-    Row::new("private", "user text", then_text(1), "say something in a private conversation", &[kinds::RelaySealed], |w, _| {
+    Row::new("private", "user text", then_text(1), "say something in a private conversation that was started", &[kinds::RelaySealed], |w, _| {
         Ok(Command::Private { user: w[0], text: w[1] })
     }),
     Row::new("stopprivate", "user", words(1), "end a private conversation", &[kinds::EndLink], |w, _| {
@@ -268,7 +268,7 @@ pub static COMMANDS: &[Row] = &[
     Row::new("UDP", "user file ...", Takes::WordThenNames, "send files straight to a user", &[kinds::OfferFile], |w, _| {
         Ok(only(w[1]).map_or(Command::Each { word: "UDP", to: w[0], files: w[1] }, |path| Command::SendFile { user: w[0], path }))
     }),
-    Row::new("cancel", "[file]", Takes::Words { min: 0, max: 1 }, "give up a transfer, or all that goes on", &[], |w, _| {
+    Row::new("cancel", "[file]", Takes::Words { min: 0, max: 1 }, "give up a transfer, or all running transfers and lists", &[], |w, _| {
         Ok(Command::Cancel(w.first().copied()))
     }),
     Row::new("presence", "on|off", Takes::OneOf(&["on", "off"]), "see who logs in and out, or don't", &[kinds::SetPresence], |w, _| {

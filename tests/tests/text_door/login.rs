@@ -59,13 +59,26 @@ fn who_is_logged_in_elsewhere_is_asked_after_the_right_password() {
     second.says("sith", "Invalid password\nEnter username: ");
     second.says("yoda", "Enter password: ");
     second.says(PASSWORD, question);
-    second.says("perhaps", question);
     second.says("n", "yoda has already logged in\nEnter username: ");
+    second.says("yoda", "Enter password: ");
+    second.says(PASSWORD, question);
+    second.says("perhaps", "yoda has already logged in\nEnter username: ");
     first.does("LST", "No threads to list");
     second.says("yoda", "Enter password: ");
     second.says(PASSWORD, question);
     second.says("y", &format!("Welcome to the forum\n{FIRST_PROMPT}"));
     first.hears_last("\nYou have logged in elsewhere\n");
+}
+
+#[test]
+fn a_batch_of_somebody_who_is_logged_in_elsewhere_is_not_swallowed_in_silence() {
+    let server = Server::start(&[]);
+    let mut first = Visitor::sign_up(&server, "yoda");
+    let mut second = Visitor::connect(&server);
+    second.send(format!("yoda\n{PASSWORD}\nCRT lost\nCRT gone\n"));
+    second.end_input();
+    second.hears_last("yoda has already logged in\nInvalid name\nGoodbye\n");
+    first.does("LST", "No threads to list");
 }
 
 #[test]

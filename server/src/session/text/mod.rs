@@ -187,8 +187,8 @@ impl<J: Journal> Core<J> {
             (Phase::AwaitingPassword(_, claim), _) if claim.account.is_some() => {
                 Request::Password { password: &line }
             }
-            (Phase::AwaitingTakeOver(..), Some(yes)) => Request::EndOtherSession { yes },
-            (Phase::AwaitingTakeOver(..), None) => return Ok(Taken::Yes),
+            // In a batch the next command stands here, and only a yes may end the other session.
+            (Phase::AwaitingTakeOver(..), answer) => Request::EndOtherSession { yes: answer == Some(true) },
             (phase, _) => {
                 secrets.push(line);
                 match (phase, &secrets[..]) {

@@ -84,6 +84,33 @@ fn export_import_export_is_the_same() {
 }
 
 #[test]
+fn what_users_watch_and_have_read_is_exported_and_imported() {
+    let mut server = populated();
+    let mut leia = server.user("leia");
+    leia.done(&Request::Watch { title: "A", key: None });
+    leia.send(&Request::MarkRead { title: "A", up_to: u64::MAX });
+    let unread = Request::ListUnread { after: None, at_most: None };
+    let news = leia.lines(&unread);
+    assert_eq!(news.len(), 3, "of four threads one was read: {news:?}");
+    server.stop();
+    let other = Forumd::new();
+    expect_success(&import(&other, &export(server.launch(), "all")));
+
+    let imported = other.start();
+    let mut leia = imported.log_in("leia");
+    leia.says("unread");
+    for line in news {
+        leia.hears(&line);
+    }
+    leia.fails("watch A", "Already watching A");
+    imported.log_in("yoda").does("MSG A new", "Message posted to A thread");
+    leia.hears("yoda logged in");
+    leia.hears("yoda posted to A: #3 new");
+    leia.hears("yoda logged out");
+    leia.does("RDT A new", "3 yoda: new");
+}
+
+#[test]
 fn an_export_beside_a_running_server_is_the_same_as_after_it() {
     let mut server = populated();
     let beside = export(server.launch(), "beside");

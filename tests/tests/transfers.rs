@@ -55,6 +55,26 @@ fn people_send_and_take_files() {
 }
 
 #[test]
+fn a_name_of_two_hundred_bytes_is_kept_whole_and_a_longer_one_is_refused() {
+    let mut server = Server::start(&[]);
+    let mut yoda = server.sign_up("yoda");
+    let name = "é".repeat(98) + ".txt";
+    assert_eq!(name.len(), 200);
+    yoda.put_file(&name, b"long");
+    let longer = format!("x{name}");
+    yoda.put_file(&longer, b"longer");
+    yoda.does("CRT t", "Thread t created");
+    yoda.does(&format!("UPD t {name}"), &format!("{name} uploaded to t thread"));
+    yoda.fails(&format!("UPD t {longer}"), "Invalid name");
+    server.kill();
+    server.start_again();
+    let mut hans = server.sign_up("hans");
+    hans.does(&format!("DWN t {name}"), &format!("{name} successfully downloaded"));
+    assert_eq!(hans.file(&name), b"long");
+    hans.does("RDT t", &format!("yoda uploaded {name}"));
+}
+
+#[test]
 fn a_missing_local_file_is_noticed_before_a_missing_thread() {
     let server = Server::start(&[]);
     server.sign_up("yoda").fails("UPD 9331 nothing", "File nothing does not exist");

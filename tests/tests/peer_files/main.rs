@@ -73,6 +73,27 @@ fn a_file_is_asked_about_sent_and_said_to_have_come_on_both_sides() {
 }
 
 #[test]
+fn of_several_files_each_is_answered_as_if_alone() {
+    let server = Server::start(&[]);
+    let (mut yoda, mut hans) = pair_with(&server, &["--accept", "always"]);
+    for (name, bytes) in [("a", 1_000), ("b", 100_000), ("c", 10)] {
+        yoda.put_file(name, &random_bytes(bytes as u64, bytes));
+    }
+    hans.put_file("yoda_b", b"was here");
+    yoda.says("UDP hans a nothing b c");
+    yoda.hears("a has been uploaded");
+    yoda.complains("File nothing does not exist");
+    yoda.complains("hans declined b");
+    yoda.hears("c has been uploaded");
+    hans.hears("Received a from yoda");
+    hans.hears("yoda_b exists here. Use --force to overwrite");
+    hans.hears("Received c from yoda");
+    assert_eq!(hans.file("yoda_a"), random_bytes(1_000, 1_000));
+    assert_eq!(hans.file("yoda_b"), b"was here");
+    assert_eq!(hans.file("yoda_c"), random_bytes(10, 10));
+}
+
+#[test]
 fn refusals_come_in_their_order() {
     let server = Server::start(&[]);
     let (mut yoda, mut hans) = pair(&server);

@@ -239,10 +239,9 @@ impl Login {
                 let identity = Identity { name, password, session: *session, since_ms: *since_ms };
                 Step::In { identity, is_new, greeting: (*text).to_owned() }
             }
-            (
-                Stage::PasswordSent { name, .. },
-                Reply::Refused { code: Refusal::InvalidPassword, text, .. },
-            ) if self.asks_again && matches!(self.known, Known::Nothing) => {
+            (Stage::PasswordSent { name, .. }, Reply::Refused { code, text, .. })
+                if self.asks_again && matches!(self.known, Known::Nothing) && is_about_password(*code) =>
+            {
                 // To the server a log-in begins with the name.
                 self.send_name(name, server);
                 Step::Again((*text).to_owned())
@@ -288,20 +287,15 @@ impl Login {
     }
 
     fn refused(&mut self, code: Refusal, text: String) -> Step {
+        use Refusal::{AlreadyLoggedIn, Away, Busy, LimitReached, NoSpace, SlowDown};
         if code.closes() {
             return Step::Failed(text);
         }
         match (&self.known, code) {
             (Known::User { .. }, _) => Step::Failed(text),
-            (
-                Known::Again(_),
-                Refusal::AlreadyLoggedIn
-                | Refusal::Busy
-                | Refusal::SlowDown
-                | Refusal::NoSpace
-                | Refusal::LimitReached
-                | Refusal::Away,
-            ) => Step::Later(text),
+            (Known::Again(_), AlreadyLoggedIn | Busy | SlowDown | NoSpace | LimitReached | Away) => {
+                Step::Later(text)
+            }
             (Known::Again(_), _) if !self.asks_again => Step::Failed(text),
             (Known::Again(_), _) => {
                 self.known = Known::Nothing;
@@ -338,6 +332,12 @@ impl Login {
         ask(&request, server);
         self.stage = Stage::PasswordSent { name, password, is_new: confirmation.is_some() };
     }
+}
+
+/// Whether another password may be taken. Who types on must not type it where a name is shown.
+fn is_about_password(code: Refusal) -> bool {
+    use Refusal::{InvalidPassword, InvalidPasswordFormat, PasswordsDiffer};
+    matches!(code, InvalidPassword | InvalidPasswordFormat | PasswordsDiffer)
 }
 
 /// Asks for the next step.

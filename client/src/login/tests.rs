@@ -164,6 +164,24 @@ fn a_person_is_asked_for_the_password_of_the_same_name_again() {
 }
 
 #[test]
+fn a_person_who_confirms_a_new_password_differently_is_asked_for_it_again_and_never_in_the_open() {
+    for code in [Refusal::PasswordsDiffer, Refusal::InvalidPasswordFormat] {
+        let mut scene = Scene::asking_again(Known::Nothing);
+        scene.answer("Enter username: ", "yoda");
+        scene.sent("LogIn { name: \"yoda\", udp_port: 8001, take_over: None, session: None }");
+        scene.want(false);
+        scene.answer("Enter new password for yoda: ", "jedi");
+        scene.answer("Confirm password: ", "jedo");
+        scene.sent("SignUp { password: \"jedi\", confirmation: \"jedo\" }");
+        assert!(matches!(scene.refuse(code), Step::Again(_)));
+        scene.sent("LogIn { name: \"yoda\", udp_port: 8001, take_over: None, session: None }");
+        scene.want(false);
+        let question = scene.login.question().unwrap();
+        assert_eq!((&*question.prompt, question.purpose), ("Enter new password for yoda: ", Purpose::Secret));
+    }
+}
+
+#[test]
 fn a_name_that_is_new_is_said_to_be() {
     let mut scene = Scene::new(Known::Nothing);
     scene.login.answer("yodo", &mut scene.server);

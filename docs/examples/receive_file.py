@@ -9,7 +9,7 @@ from blake3 import blake3
 from client import Body, Client, CLOSING, LOG_IN, LOG_OUT, PASSWORD, SIGN_UP, string, u16, u32, u64
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey, X25519PublicKey
-from cryptography.hazmat.primitives.ciphers.aead import ChaCha20Poly1305
+from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
 ANSWER_QUESTION, LINK_REACHED, END_LINK = 0x52, 0x54, 0x55
 FILE_QUESTION, LINK_INTRODUCTION = 0xD1, 0xD5
@@ -18,10 +18,10 @@ HELLO, DATA, PING, GOODBYE, ABORT, ACCEPT, ACK, DONE = 0x01, 0x02, 0x03, 0x04, 0
 VERSION, FILE, RECEIVER, WINDOW, RANGES_MAX = 1, 2, 2, 1 << 20, 56
 
 class Handshake:
-    """The end that begins a handshake of Noise_NNpsk0_25519_ChaChaPoly_BLAKE2s."""
+    """The end that begins a handshake of Noise_NNpsk0_25519_AESGCM_BLAKE2s."""
     def __init__(self, psk, prologue):
         self.private = X25519PrivateKey.generate()
-        self.hash = self.chain = hashlib.blake2s(b"Noise_NNpsk0_25519_ChaChaPoly_BLAKE2s").digest()
+        self.hash = self.chain = hashlib.blake2s(b"Noise_NNpsk0_25519_AESGCM_BLAKE2s").digest()
         self.mix_hash(prologue)
         self.chain, mixed, self.key = self.derive(psk, 3)
         self.mix_hash(mixed)
@@ -42,7 +42,7 @@ class Handshake:
     def first(self):
         public = self.private.public_key().public_bytes_raw()
         self.mix_public(public)
-        tag = ChaCha20Poly1305(self.key).encrypt(bytes(12), b"", self.hash)
+        tag = AESGCM(self.key).encrypt(bytes(12), b"", self.hash)
         self.mix_hash(tag)
         self.state = self.hash, self.chain
         return public + tag
@@ -52,8 +52,8 @@ class Handshake:
         self.hash, self.chain = self.state
         self.mix_public(message[:32])
         self.chain, self.key = self.derive(self.private.exchange(X25519PublicKey.from_public_bytes(message[:32])), 2)
-        payload = ChaCha20Poly1305(self.key).decrypt(bytes(12), message[32:], self.hash)
-        return payload, *map(ChaCha20Poly1305, self.derive(b"", 2))
+        payload = AESGCM(self.key).decrypt(bytes(12), message[32:], self.hash)
+        return payload, *map(AESGCM, self.derive(b"", 2))
 
 class Transfer:
     """A file on its way here."""
@@ -68,7 +68,7 @@ class Transfer:
         self.pieces, self.data, self.offer, self.is_done = {}, bytearray(), None, False
 
     def say(self, packet):
-        sealed = self.out.encrypt(bytes(4) + struct.pack("<Q", self.number), packet, b"")
+        sealed = self.out.encrypt(bytes(4) + struct.pack(">Q", self.number), packet, b"")
         self.udp.sendto(bytes([SEALED]) + self.other + u64(self.number) + sealed, self.sender)
         self.number += 1
 
@@ -102,7 +102,7 @@ class Transfer:
                 self.accept()
             elif kind == bytes([SEALED]) and self.offer:
                 number = struct.unpack(">Q", body[:8])[0]
-                packet = self.cipher.decrypt(bytes(4) + struct.pack("<Q", number), body[8:], b"")
+                packet = self.cipher.decrypt(bytes(4) + struct.pack(">Q", number), body[8:], b"")
                 if number not in self.seen: self.on_packet(number, packet, address)
         except InvalidTag: pass
 

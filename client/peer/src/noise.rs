@@ -31,7 +31,7 @@ pub const HASH_BYTES: usize = 32;
 pub const WORDS: usize = 6;
 
 /// The pattern and what it is made with, as Noise writes it.
-pub const PROTOCOL: &str = "Noise_NNpsk0_25519_ChaChaPoly_BLAKE2s";
+pub const PROTOCOL: &str = "Noise_NNpsk0_25519_AESGCM_BLAKE2s";
 /// What every prologue begins with.
 const PROLOGUE: &[u8; 11] = b"forum noise";
 /// What names the key in BLAKE3's key derivation.

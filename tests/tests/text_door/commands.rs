@@ -1,5 +1,7 @@
 //! The commands, with the texts of the contract.
 
+use forum_common::wire::Request;
+
 use super::*;
 
 #[test]
@@ -50,6 +52,33 @@ fn what_is_no_command_is_said_to_be_none() {
     yoda.does("help crt", "Error. Invalid command");
     yoda.send("help\n");
     yoda.hears("Forum:\n  CRT title ");
+}
+
+#[test]
+fn a_batch_is_answered_as_the_client_answers_it_in_a_pipe() {
+    let server = Server::start(&[]);
+    let users = ["leia", "hans"];
+    let members = users.map(|name| server.user(name));
+    let mut yoda = server.user("yoda");
+    for title in ["t", "u"] {
+        yoda.done(&Request::CreateThread { title, key: None });
+        for text in ["a", "b c", "c b"] {
+            yoda.done(&Request::Post { title, text, key: None });
+        }
+    }
+    yoda.done(&Request::CreateRoom { users: "leia hans", key: None });
+    members.into_iter().for_each(forum_tests::Wire::log_out);
+    yoda.done(&Request::PostToRoom { room: 1, text: "room", key: None });
+    yoda.done(&Request::PostToBoard { text: "board", key: None });
+    let commands = "unread\nRDT t new\nRDT t -2\nRDT t 2-3\nwatch t\nunwatch t\nrooms\nRDM s 1 #1\nRDM b #1\n\
+                    RDM b #2\nsearch b c\nsearch B in t\nsearch nowhere\npresence off\npresence on\nLST\nwhoelse\n";
+    let [leia, hans] = users.map(|name| format!("{name}\n{PASSWORD}\n{commands}"));
+    let by_client = server.forum().run(&leia);
+    let mut door = Visitor::connect(&server);
+    door.send(hans);
+    door.end_input();
+    assert_eq!(door.rest().lines().collect::<Vec<_>>(), by_client.stdout);
+    assert_eq!((by_client.stderr.len(), by_client.stdout.len()), (0, 31), "{by_client:#?}");
 }
 
 #[test]

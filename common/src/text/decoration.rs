@@ -63,9 +63,9 @@ impl<'a> Origin<'a> {
             Notice::Message { from, at_ms, text, .. } | Notice::Broadcast { from, at_ms, text } => {
                 (from, at_ms, text)
             }
-            Notice::BoardPost { author, at_ms, text, .. } | Notice::RoomPost { author, at_ms, text, .. } => {
-                (author, at_ms, text)
-            }
+            Notice::BoardPost { author, at_ms, text, .. }
+            | Notice::RoomPost { author, at_ms, text, .. }
+            | Notice::ThreadPost { author, at_ms, text, .. } => (author, at_ms, text),
             _ => return None,
         };
         Some(Self { author, at_ms, text })
@@ -196,6 +196,30 @@ mod tests {
             let at = line.pieces.iter().position(|(style, _)| matches!(style, Style::Name(_))).unwrap();
             let head: String = line.pieces[..at].iter().map(|(_, text)| text.as_str()).collect();
             assert_eq!((head.as_str(), line.pieces[at].1.as_str()), (before, "hans"));
+        }
+    }
+
+    #[test]
+    fn every_notice_of_what_a_user_says_or_does_has_its_time_and_author() {
+        let (at_ms, text) = (AT_MS, "yoda, look");
+        for notice in [
+            Notice::Message { number: 1, late: false, at_ms, from: "hans", text },
+            Notice::Broadcast { at_ms, from: "hans", text },
+            Notice::BoardPost { number: 1, at_ms, author: "hans", text },
+            Notice::RoomPost { room: 1, number: 1, at_ms, author: "hans", text },
+            Notice::ThreadPost { title: "t", number: 6, id: 9, at_ms, author: "hans", text },
+        ] {
+            let line = &crate::text::lines::notice(&notice, crate::text::Reader::Person).unwrap();
+            let origin = Origin::of_notice(&notice, AT_MS).unwrap_or_else(|| panic!("{notice:?}"));
+            let zone = Zone::utc();
+            let shown = origin.decorate(line, "yoda", Now { zone: &zone, ms: AT_MS });
+            assert!(shown.is_mention && shown.text().ends_with("look  (06:00)"), "{shown:?}");
+            assert!(
+                shown
+                    .pieces
+                    .iter()
+                    .any(|(style, name)| *style == Style::Name(colour("hans")) && name == "hans")
+            );
         }
     }
 

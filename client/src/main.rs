@@ -205,12 +205,7 @@ fn complain(text: &str) {
 fn run(args: Args) -> Result<(End, bool), Failure> {
     streams::check().map_err(|text| Failure { text, status: REFUSED })?;
     let screen = screen();
-    let on_clash = match (args.force, args.rename) {
-        (true, _) => OnClash::Overwrite,
-        (false, true) => OnClash::Rename,
-        (false, false) => OnClash::Refuse,
-    };
-    let folder = Folder { path: args.download_dir.clone(), on_clash };
+    let folder = Folder { path: args.download_dir.clone(), on_clash: OnClash::of(args.force, args.rename) };
     let accept = args.accept.unwrap_or(if args.quiet { Accept::Never } else { Accept::Ask });
     let peers = Peers::new(accept, folder.clone());
     let (options, target) = options(args)?;
@@ -238,8 +233,7 @@ fn run(args: Args) -> Result<(End, bool), Failure> {
     if let Err(error) = earlier {
         core.warn(history_file::not_kept(&error));
     }
-    let (server, known, files) = (Server::None, State::default(), LocalFiles::new(folder));
-    let dying = None;
+    let (server, known, files, dying) = (Server::None, State::default(), LocalFiles::new(folder), None);
     let event_loop =
         EventLoop { core, peers, streams, signals, modes, history, target, files, server, known, dying, now };
     Ok(event_loop.run())

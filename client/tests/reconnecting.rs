@@ -20,14 +20,14 @@ fn a_lost_connection_is_made_again_and_what_was_typed_stays() {
     terminal.shows("> MSG a hello");
     drop(peer);
     terminal.shows("Connection lost: the server closed it\r\nNot answered: LST\r\n");
-    terminal.shows("Not connected. Next attempt in ");
+    terminal.shows("Next attempt in 1 s. Not connected");
     terminal.shows("(not connected) > MSG a hello");
     // The server has not noticed yet; the client waits it out.
     let mut peer = script.greet();
     let tag = peer.hears_log_in("yoda");
     peer.refuse(tag, Refusal::AlreadyLoggedIn, "yoda has already logged in");
     peer.expect_end();
-    terminal.shows("yoda has already logged in. Next attempt in ");
+    terminal.shows("s. yoda has already logged in");
     let mut peer = script.admit();
     terminal.shows("Welcome to the forum\r\n> MSG a hello");
     terminal.types("!\r");

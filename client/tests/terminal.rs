@@ -167,12 +167,13 @@ fn after_a_wrong_password_it_is_asked_for_again_hidden_for_the_same_name() {
 }
 
 #[test]
-fn ctrl_c_at_the_log_in_leaves() {
+fn ctrl_c_at_the_log_in_leaves_on_a_row_of_its_own() {
     let script = Script::new();
     let mut terminal = Place::new(&script).terminal();
     let mut peer = script.greet();
     terminal.shows("Enter username: ");
     terminal.types("yoda\x03");
+    terminal.shows("Enter username: yoda^C\r\n");
     peer.expect_end();
     assert_eq!(terminal.end().code(), Some(77));
 }

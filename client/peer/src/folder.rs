@@ -53,6 +53,18 @@ pub enum OnClash {
     Rename,
 }
 
+impl OnClash {
+    /// What `--force` and `--rename` say.
+    #[must_use]
+    pub fn of(force: bool, rename: bool) -> Self {
+        match (force, rename) {
+            (true, _) => Self::Overwrite,
+            (false, true) => Self::Rename,
+            (false, false) => Self::Refuse,
+        }
+    }
+}
+
 /// The last number in such a name. A directory with more files of one name is not what was meant.
 const NAMES_MAX: u32 = 9_999;
 

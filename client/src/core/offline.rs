@@ -35,7 +35,10 @@ impl Core {
                 }
                 Ok(Some(_)) | Err(_) => self.output.refuse(NOT_SENT),
             },
-            Entered::End | Entered::Interrupt => return Err(Ending::Lost),
+            Entered::End | Entered::Interrupt => {
+                self.output.echo("(not connected) > ", "");
+                return Err(Ending::Lost);
+            }
             unreadable => self.output.refuse(reason(unreadable)),
         }
         Ok(())

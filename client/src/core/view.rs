@@ -114,7 +114,7 @@ impl Core {
             Phase::Dialing => lines.push(format!("Connecting to {}", self.options.server)),
             Phase::Resting { until, why } => {
                 let left = until.saturating_duration_since(self.now);
-                lines.push(format!("{why}. Next attempt in {} s", left.as_secs_f64().ceil()));
+                lines.push(format!("Next attempt in {} s. {why}", left.as_secs_f64().ceil()));
             }
         }
         lines

@@ -297,8 +297,7 @@ impl TerminalInput {
                 None
             }
             Edit::Submitted(line) => {
-                let shown = if question.purpose == Purpose::Secret { "" } else { &line };
-                output.echo(&question.prompt, shown);
+                output.echo(&question.prompt, visible(&line, question));
                 if question.purpose == Purpose::Command && may_be_kept(&line) {
                     self.editor.remember(&line);
                     self.to_keep.push((*line).clone());
@@ -306,14 +305,20 @@ impl TerminalInput {
                 Some(Entered::Line(line))
             }
             // As in a shell: the line goes, and only an empty one means more.
-            Edit::Interrupted(line) if question.purpose == Purpose::Command && !line.is_empty() => {
-                output.echo(&question.prompt, &format!("{}^C", *line));
-                None
+            Edit::Interrupted(line) => {
+                let is_command = question.purpose == Purpose::Command;
+                if !(is_command && line.is_empty()) {
+                    output.echo(&question.prompt, &format!("{}^C", visible(&line, question)));
+                }
+                (!is_command || line.is_empty()).then_some(Entered::Interrupt)
             }
-            Edit::Interrupted(_) => Some(Entered::Interrupt),
             Edit::InputEnded => Some(Entered::End),
             Edit::ClearScreen => Some(Entered::ClearScreen),
             Edit::Complete => Some(Entered::Complete),
         }
     }
+}
+
+fn visible<'a>(line: &'a str, question: &Question) -> &'a str {
+    if question.purpose == Purpose::Secret { "" } else { line }
 }

@@ -240,7 +240,9 @@ impl Login {
                 Step::In { identity, is_new, greeting: (*text).to_owned() }
             }
             (Stage::PasswordSent { name, .. }, Reply::Refused { code, text, .. })
-                if self.asks_again && matches!(self.known, Known::Nothing) && is_about_password(*code) =>
+                if self.asks_again
+                    && matches!(self.known, Known::Nothing)
+                    && code.wants_another_password() =>
             {
                 // To the server a log-in begins with the name.
                 self.send_name(name, server);
@@ -287,15 +289,12 @@ impl Login {
     }
 
     fn refused(&mut self, code: Refusal, text: String) -> Step {
-        use Refusal::{AlreadyLoggedIn, Away, Busy, LimitReached, NoSpace, SlowDown};
         if code.closes() {
             return Step::Failed(text);
         }
         match (&self.known, code) {
             (Known::User { .. }, _) => Step::Failed(text),
-            (Known::Again(_), AlreadyLoggedIn | Busy | SlowDown | NoSpace | LimitReached | Away) => {
-                Step::Later(text)
-            }
+            (Known::Again(_), code) if code.passes() => Step::Later(text),
             (Known::Again(_), _) if !self.asks_again => Step::Failed(text),
             (Known::Again(_), _) => {
                 self.known = Known::Nothing;
@@ -332,12 +331,6 @@ impl Login {
         ask(&request, server);
         self.stage = Stage::PasswordSent { name, password, is_new: confirmation.is_some() };
     }
-}
-
-/// Whether another password may be taken. Who types on must not type it where a name is shown.
-fn is_about_password(code: Refusal) -> bool {
-    use Refusal::{InvalidPassword, InvalidPasswordFormat, PasswordsDiffer};
-    matches!(code, InvalidPassword | InvalidPasswordFormat | PasswordsDiffer)
 }
 
 /// Asks for the next step.

@@ -217,7 +217,8 @@ fn run(args: Args) -> Result<(End, bool), Failure> {
         err: File::from(io::stderr().as_fd().try_clone_to_owned().map_err(unusable)?),
         screen,
     };
-    let ability = Ability::of(env::var("TERM").ok().as_deref());
+    // What another program prints shares the rows of a terminal: no line is edited there.
+    let ability = Ability::of(env::var("TERM").ok().filter(|_| screen == Some(Stream::Out)).as_deref());
     let place = screen.map(|screen| (screen, ability));
     let modes = screen.map(|_| Modes::enter(ability)).transpose().map_err(unusable)?;
     let now = Instant::now();
@@ -269,13 +270,11 @@ fn new_key() -> Option<Key> {
 /// The stream that shows what is typed, if somebody sits there and types. With stdout elsewhere that is
 /// stderr, as a shell does it.
 fn screen() -> Option<Stream> {
-    if !io::stdin().is_terminal() {
-        return None;
+    match io::stdin().is_terminal() {
+        true if io::stdout().is_terminal() => Some(Stream::Out),
+        true => io::stderr().is_terminal().then_some(Stream::Err),
+        false => None,
     }
-    if io::stdout().is_terminal() {
-        return Some(Stream::Out);
-    }
-    io::stderr().is_terminal().then_some(Stream::Err)
 }
 
 fn options(args: Args) -> Result<(Options, Target), Failure> {

@@ -303,6 +303,11 @@ impl Output {
         }
     }
 
+    /// Whether what is typed is shown on a terminal, and what is answered goes elsewhere.
+    pub fn is_apart(&self) -> bool {
+        matches!(&self.screen, Some(Screen { stream: Stream::Err, .. }))
+    }
+
     fn set_drawn(&mut self, drawn: Drawn) {
         if let Some(screen) = &mut self.screen {
             screen.drawn = drawn;

@@ -96,12 +96,15 @@ fn a_program_behind_a_pipe_prints_straight_and_is_stopped_too() {
         terminal.is_as_before();
         terminal.types("go\r");
         terminal.shows("go\r\n");
-        terminal.shows("> ");
         terminal.types("XIT\r");
         peer.say_goodbye();
+        terminal.shows("XIT\r\n");
         terminal.shows("ended\r\n");
         let rows = terminal.rows();
         assert!(rows.iter().all(|row| !row.starts_with(' ')), "a staircase: {rows:#?}");
+        for line in ["LST", "No threads to list", "hans logged in  (16:00)", "XIT"] {
+            assert!(rows.iter().any(|row| row == line), "{line} is not alone on its row: {rows:#?}");
+        }
     }
 }
 

@@ -40,7 +40,10 @@ impl Core {
         let search = self.input.search_prompt();
         let view = question.as_ref().map(|question| {
             let (text, cursor) = self.input.typed();
-            View { status, prompt: search.as_ref().unwrap_or(&question.prompt), text, cursor }
+            // Nobody knows when a program that prints elsewhere is done, and so when a prompt has a row of its own.
+            let is_shared = self.output.is_apart() && question.purpose == Purpose::Command;
+            let prompt = if is_shared { "" } else { search.as_ref().unwrap_or(&question.prompt) };
+            View { status, prompt, text, cursor }
         });
         self.output.draw(view.as_ref());
     }

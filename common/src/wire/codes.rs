@@ -201,6 +201,18 @@ impl Refusal {
     pub const fn closes(self) -> bool {
         matches!(self, Self::BlockedNow | Self::Blocked | Self::Banned)
     }
+
+    /// Whether it is about the password, and another one may be taken. A person must not be led to type the next one where
+    /// a name is shown.
+    pub const fn wants_another_password(self) -> bool {
+        matches!(self, Self::InvalidPassword | Self::InvalidPasswordFormat | Self::PasswordsDiffer)
+    }
+
+    /// Whether a log-in that is refused so may be taken later, on another connection.
+    pub const fn passes(self) -> bool {
+        use Refusal::{AlreadyLoggedIn, Away, Busy, LimitReached, NoSpace, SlowDown};
+        matches!(self, AlreadyLoggedIn | Busy | SlowDown | NoSpace | LimitReached | Away)
+    }
 }
 
 codes! {

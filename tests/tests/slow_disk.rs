@@ -40,8 +40,9 @@ fn flood(server: &Server, disk: &Disk, yoda: &mut Wire) -> Vec<(Wire, Vec<u32>)>
         .iter_mut()
         .map(|client| client.send_all([Request::Post { title: "t", text: &text, key: None }; POSTS]))
         .collect();
-    // Each answer is a turn of the loop, in which each client gets its share; a flood takes four of them.
-    (0..FLOODERS).for_each(|_| hans.ping());
+    // Who has just asked for something and who has work left are served by turns: before each answer but the first, one
+    // of the others had its share. A flood takes four of them, and some more where its bytes come in pieces.
+    (0..10 * FLOODERS).for_each(|_| hans.ping());
     clients.into_iter().zip(tags).collect()
 }
 

@@ -32,12 +32,13 @@ pub struct Arguments {
     /// What to do instead of serving.
     #[command(subcommand)]
     pub admin: Option<AdminCommand>,
+    // Before what is flattened in, whose headings would go on.
+    /// Where everything is kept.
+    #[arg(long, value_name = "DIR", default_value = "./forum-data", global = true)]
+    pub data: PathBuf,
     /// How to serve.
     #[command(flatten)]
     pub serve: ServeArguments,
-    /// Where everything is kept.
-    #[arg(long, value_name = "DIR", default_value = "./forum-data", global = true, help_heading = "Options")]
-    pub data: PathBuf,
 }
 
 /// What forumd does with its data besides serving it.
@@ -137,6 +138,10 @@ pub struct ServeArguments {
     /// Log each frame, in and out, of every connection that names this user; passwords are not shown
     #[arg(long, value_name = "NAME", value_parser = parse_user)]
     pub trace_user: Option<UserName>,
+    /// How long a client may take nothing of what waits for it before it is cut off as too slow
+    #[arg(long, value_name = "SECONDS", default_value_t = 60,
+          value_parser = clap::value_parser!(u64).range(1..=STALL_TIMEOUT_MAX_SECONDS))]
+    pub stall_timeout: u64,
     /// Failed log-ins of one name in a row before it is blocked, 1 to 5
     #[arg(long, value_name = "N", default_value = "3", help_heading = "Log-in", allow_hyphen_values = true)]
     pub max_attempts: String,
@@ -162,10 +167,6 @@ pub struct ServeArguments {
     #[arg(long, value_name = "SECONDS", default_value_t = 60, help_heading = "Transfers",
           value_parser = parse_positive_seconds)]
     pub transfer_timeout: u64,
-    /// How long a client may take nothing of what waits for it before it is cut off as too slow
-    #[arg(long, value_name = "SECONDS", default_value_t = 60,
-          value_parser = clap::value_parser!(u64).range(1..=STALL_TIMEOUT_MAX_SECONDS))]
-    pub stall_timeout: u64,
     /// Argon2id memory for new passwords
     #[arg(long, value_name = "KIB", default_value_t = 19_456, help_heading = "Password hashes")]
     pub hash_memory_kib: u32,
@@ -443,6 +444,25 @@ mod tests {
                 assert!(error.contains(option) && error.contains("1000000000"), "{error}");
             }
         }
+    }
+
+    #[test]
+    fn help_lists_each_option_where_it_belongs() {
+        let heading_of = |line: &[&str], option: &str| {
+            let help = parse(line).unwrap_err().to_string();
+            assert_eq!(help.matches("\nOptions:\n").count(), 1, "{help}");
+            let (before, _) = help.split_once(option).expect("the option");
+            before.lines().rfind(|line| line.ends_with(':') && !line.starts_with(' ')).map(str::to_owned)
+        };
+        for (line, option) in [
+            (&["--help"][..], "--data <DIR>"),
+            (&["--help"], "--stall-timeout <SECONDS>"),
+            (&["export", "--help"], "--data <DIR>"),
+            (&["check", "--help"], "--data <DIR>"),
+        ] {
+            assert_eq!(heading_of(line, option).as_deref(), Some("Options:"), "{line:?} {option}");
+        }
+        assert_ne!(heading_of(&["--help"], "--max-rooms <N>").as_deref(), Some("Options:"));
     }
 
     #[test]

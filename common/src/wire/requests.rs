@@ -84,7 +84,7 @@ messages! {
             range: Option<Range>,
             after: Option<u64>,
             at_most: Option<u32>,
-            /// Only so many messages at the end of the thread.
+            /// Only this number of messages, at the end of the thread.
             last: Option<u32>,
             /// Only what this user has not read: from the first item on that is new.
             unread: Option<bool>,
@@ -133,7 +133,7 @@ messages! {
         0x31 SendBroadcast (member -> Done) { text: Text },
         /// Lists who else is online, by log-in.
         0x32 WhoElse (member -> UserItem EndOfList) { after: Option<u64>, at_most: Option<u32> },
-        /// Lists who else is online or was within so many seconds.
+        /// Lists who else is online, or was in the last `seconds` seconds.
         0x33 WhoElseSince (member -> UserItem EndOfList) {
             seconds: u64,
             after: Option<u64>,
@@ -212,7 +212,7 @@ messages! {
     Transfer / OwnedTransfer {
         /// The next bytes of the file, never more than the credit that is left.
         0x40 Data (member) { piece: Rest },
-        /// The receiver takes so many bytes more.
+        /// The receiver takes `bytes` more bytes.
         0x41 Credit (member) { bytes: u32 },
         /// All bytes were sent.
         0x42 DataEnd (member) {

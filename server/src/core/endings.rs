@@ -59,9 +59,7 @@ impl<J: Journal> Core<J> {
     /// A member has been idle for long; perhaps for too long.
     pub(super) fn expire_idle(&mut self, id: ConnectionId) {
         let Some(limit) = self.settings.idle_timeout else { return };
-        let Some(session) = self.sessions.get(id).filter(|session| session.member().is_some()) else {
-            return;
-        };
+        let Some(session) = self.sessions.get(id) else { return };
         let due = session.active_at + limit;
         if due > self.time.now {
             self.deadlines.set(Deadline::Phase(id), due);

@@ -306,16 +306,11 @@ impl<J: Journal> Core<J> {
         }
     }
 
-    /// Ends what has gone on for too long, or sets its deadline again.
-    pub(crate) fn expire(&mut self, deadline: Deadline) {
-        match deadline {
-            Deadline::Phase(id) => match self.sessions.member(id) {
-                Some(_) => self.expire_idle(id),
-                None => self.expire_login(id),
-            },
-            Deadline::Transfers(id) => self.expire_transfers(id),
-            // What the kernel takes is not known here.
-            Deadline::Stall(_) => {}
+    /// Ends a log-in or a member's idleness that has gone on for too long, or sets its deadline again.
+    pub(crate) fn expire_phase(&mut self, id: ConnectionId) {
+        match self.sessions.member(id) {
+            Some(_) => self.expire_idle(id),
+            None => self.expire_login(id),
         }
     }
 

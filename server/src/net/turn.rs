@@ -189,7 +189,7 @@ impl<S: Stream, J: Journal, C: Clock> Server<S, J, C> {
             match deadline {
                 Deadline::Stall(id) => self.look_at_stalled(id),
                 Deadline::Phase(id) => self.expire_phase(id),
-                deadline => self.core.expire(deadline),
+                Deadline::Transfers(id) => self.core.expire_transfers(id),
             }
             if self.is_used_up(&mut budget) {
                 break;
@@ -205,7 +205,7 @@ impl<S: Stream, J: Journal, C: Clock> Server<S, J, C> {
         } else if self.is_opening(id) {
             self.core.lost(id, &ErrorKind::TimedOut.into());
         } else {
-            self.core.expire(Deadline::Phase(id));
+            self.core.expire_phase(id);
         }
     }
 

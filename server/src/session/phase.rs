@@ -238,17 +238,14 @@ impl Session {
 
     /// All was sent, and FIN: the client's is awaited until `due`, but no longer than before. Says until when that is.
     pub fn sent_fin(&mut self, due: Instant) -> Instant {
-        let Phase::Draining(draining) = &mut self.phase else {
-            self.out_of_phase("sent_fin");
-            return due;
-        };
-        debug_assert_eq!(draining.stage, DrainingStage::Sending, "FIN is sent once");
-        draining.stage = DrainingStage::AwaitingEnd;
-        draining.due = draining.due.min(due);
-        draining.due
+        if let Phase::Draining(draining) = &mut self.phase {
+            debug_assert_eq!(draining.stage, DrainingStage::Sending, "FIN is sent once");
+            draining.stage = DrainingStage::AwaitingEnd;
+        }
+        self.hurry(due)
     }
 
-    /// The server ends: nobody has longer than until `due`. Says until when this one has.
+    /// The end is awaited until `due`, but no longer than before. Says until when that is.
     pub fn hurry(&mut self, due: Instant) -> Instant {
         let Phase::Draining(draining) = &mut self.phase else {
             self.out_of_phase("hurry");

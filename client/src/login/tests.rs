@@ -88,6 +88,16 @@ impl Scene {
         self.server.sent(self.server.unsent().len());
     }
 
+    /// A new name, and a password that is confirmed differently.
+    fn confirm_differently(&mut self) {
+        self.answer("Enter username: ", "yoda");
+        self.sent("LogIn { name: \"yoda\", udp_port: 8001, take_over: None, session: None }");
+        self.want(false);
+        self.answer("Enter new password for yoda: ", "jedi");
+        self.answer("Confirm password: ", "jedo");
+        self.sent("SignUp { password: \"jedi\", confirmation: \"jedo\" }");
+    }
+
     fn welcome(&mut self) -> Identity {
         match self.reply(&welcome("Welcome to the forum")) {
             Step::In { identity, greeting, .. } => {
@@ -136,12 +146,7 @@ fn a_known_name_is_asked_for_its_password() {
 #[test]
 fn a_new_name_chooses_and_confirms_a_password() {
     let mut scene = Scene::new(Known::Nothing);
-    scene.answer("Enter username: ", "yoda");
-    scene.sent("LogIn { name: \"yoda\", udp_port: 8001, take_over: None, session: None }");
-    scene.want(false);
-    scene.answer("Enter new password for yoda: ", "jedi");
-    scene.answer("Confirm password: ", "jedo");
-    scene.sent("SignUp { password: \"jedi\", confirmation: \"jedo\" }");
+    scene.confirm_differently();
     assert!(matches!(scene.refuse(Refusal::PasswordsDiffer), Step::Again(_)));
     assert_eq!(scene.login.question().unwrap().prompt, "Enter username: ");
 }
@@ -167,12 +172,7 @@ fn a_person_is_asked_for_the_password_of_the_same_name_again() {
 fn a_person_who_confirms_a_new_password_differently_is_asked_for_it_again_and_never_in_the_open() {
     for code in [Refusal::PasswordsDiffer, Refusal::InvalidPasswordFormat] {
         let mut scene = Scene::asking_again(Known::Nothing);
-        scene.answer("Enter username: ", "yoda");
-        scene.sent("LogIn { name: \"yoda\", udp_port: 8001, take_over: None, session: None }");
-        scene.want(false);
-        scene.answer("Enter new password for yoda: ", "jedi");
-        scene.answer("Confirm password: ", "jedo");
-        scene.sent("SignUp { password: \"jedi\", confirmation: \"jedo\" }");
+        scene.confirm_differently();
         assert!(matches!(scene.refuse(code), Step::Again(_)));
         scene.sent("LogIn { name: \"yoda\", udp_port: 8001, take_over: None, session: None }");
         scene.want(false);

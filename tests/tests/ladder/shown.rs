@@ -30,14 +30,11 @@ struct Traced {
 }
 
 impl Traced {
-    fn start(name: &str, calls: &str) -> Self {
+    fn start(name: &str, arguments: &[&str], calls: &str) -> Self {
         let directory = TempDir::new().unwrap();
         let mut command = Command::new("strace");
-        command.arg("-o").arg(directory.path().join("calls")).args(["-s", "24", "-e", calls]);
-        command.arg(example("forumd", name)).arg("0");
-        if name == "rung5_log" {
-            command.arg(directory.path().join("book.log"));
-        }
+        command.args(["-o", "calls", "-s", "24", "-e", calls]).current_dir(directory.path());
+        command.arg(example("forumd", name)).arg("0").args(arguments);
         Self { rung: Rung::start_command(&mut command), directory }
     }
 
@@ -63,8 +60,7 @@ impl Traced {
 /// A line of strace without what differs from run to run: descriptors, addresses, large numbers, and how much of a
 /// long text is shown.
 fn without_chance(line: &str) -> String {
-    let mut words = line.replace("\\n", " \\n").replace('x', "").replace("= ", "=").replace(" =", "=");
-    words.retain(|letter| letter != ' ');
+    let words: String = line.chars().filter(|letter| !matches!(letter, ' ' | 'x')).collect();
     let mut kept = String::new();
     let mut rest = words.as_str();
     while let Some(at) = rest.find(|letter: char| letter.is_ascii_digit()) {
@@ -86,7 +82,7 @@ fn session(block: &str) -> (&str, Vec<&str>) {
 #[test]
 fn rung_1_answers_what_the_page_shows() {
     let section = section(1);
-    let rung = Traced::start("rung1_echo", "trace=%network,epoll_wait");
+    let rung = Traced::start("rung1_echo", &[], "trace=%network,epoll_wait");
     let block = &blocks(&section, "sh")[0];
     let (command, printed) = session(block);
     assert_eq!(rung.run(command), printed);
@@ -102,13 +98,13 @@ fn counted(lines: &[String]) -> usize {
 fn rung_2_loses_most_of_what_rung_3_delivers_as_the_page_says() {
     let (lossy, whole) = (section(2), section(3));
     let script = &blocks(&lossy, "sh")[0];
-    let rung = Traced::start("rung2_framing", "trace=%network,epoll_wait");
+    let rung = Traced::start("rung2_framing", &[], "trace=%network,epoll_wait");
     let came = counted(&rung.run(script));
     assert!(came < 20_000_000, "about 4 million are shown: {came}");
     rung.has_said(&blocks(&lossy, "text")[0]);
 
     let (making, _) = script.rsplit_once("nc -N").expect("the book is made before it is sent");
-    let rung = Traced::start("rung3_queues", "trace=%network,epoll_wait");
+    let rung = Traced::start("rung3_queues", &[], "trace=%network,epoll_wait");
     let came = counted(&rung.run(&format!("{making}{}", blocks(&whole, "sh")[0])));
     assert!((202_000_000..204_000_000).contains(&came), "202 million are promised: {came}");
     rung.has_said(&blocks(&whole, "text")[0]);
@@ -116,7 +112,7 @@ fn rung_2_loses_most_of_what_rung_3_delivers_as_the_page_says() {
 
 #[test]
 fn rung_5_syncs_two_messages_at_once_as_the_page_shows() {
-    let rung = Traced::start("rung5_log", "trace=%network,write,fdatasync");
+    let rung = Traced::start("rung5_log", &["book.log"], "trace=%network,write,fdatasync");
     let mut client = rung.rung.connect();
     client.say("hello\nworld\n");
     assert_eq!(client.through("2 world\n"), "1 hello\n2 world\n");

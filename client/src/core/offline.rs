@@ -1,7 +1,7 @@
 //! What a user can do while the connection to the server is lost: talk to users who are reached past it, and
 //! leave.
 
-use forum_common::text::{Command, parse};
+use forum_common::text::{Command, parse, prompts};
 use forum_common::wire::Request;
 
 use super::Core;
@@ -30,13 +30,12 @@ impl Core {
                     self.queue.peer(PeerAction::Verify { user: user.to_owned() });
                 }
                 Ok(Some(Command::Cancel(file))) => {
-                    let file = file.map(str::to_owned);
-                    self.queue.peer(PeerAction::Cancel { file, found: false });
+                    self.queue.peer(PeerAction::Cancel { file: file.map(str::to_owned), found: false });
                 }
                 Ok(Some(_)) | Err(_) => self.output.refuse(NOT_SENT),
             },
             Entered::End | Entered::Interrupt => {
-                self.output.echo("(not connected) > ", "");
+                self.output.echo(prompts::NOT_CONNECTED, "");
                 return Err(Ending::Lost);
             }
             unreadable => self.output.refuse(reason(unreadable)),

@@ -2,6 +2,8 @@
 
 use std::time::{Duration, Instant};
 
+use forum_common::text::prompts;
+
 use super::event::Action;
 use super::{Core, Phase};
 use crate::asked::Asked;
@@ -50,7 +52,7 @@ impl Core {
 
     /// What the user is asked now.
     pub(super) fn question(&self) -> Option<Question> {
-        let offline = || Question { prompt: "(not connected) > ".to_owned(), purpose: Purpose::Command };
+        let offline = || Question { prompt: prompts::NOT_CONNECTED.to_owned(), purpose: Purpose::Command };
         match &self.phase {
             // In a pipe, a command is answered when its file has arrived.
             Phase::LoggedIn { .. } if !self.input.is_terminal() && self.peers.is_sending => None,
@@ -62,8 +64,7 @@ impl Core {
             }
             Phase::LoggingIn { login, .. } if login.question().is_some() => login.question(),
             Phase::Doubting(_) => {
-                let prompt = "Trust it from now on? y or n: ".to_owned();
-                Some(Question { prompt, purpose: Purpose::Answer })
+                Some(Question { prompt: prompts::TRUST.to_owned(), purpose: Purpose::Answer })
             }
             Phase::LoggingIn { .. } | Phase::Dialing | Phase::Resting { .. } => {
                 // Lines of a pipe wait for the connection.

@@ -11,6 +11,9 @@ pub const OLD_PASSWORD: &str = "Enter old password: ";
 /// `passwd`: the next one.
 pub const NEW_PASSWORD: &str = "Enter new password: ";
 
+/// A server's certificate that is new or has changed.
+pub const TRUST: &str = "Trust it from now on? y or n: ";
+
 /// The password for a new account of this name.
 pub fn new_account(name: &str) -> String {
     format!("Enter new password for {name}: ")
@@ -30,6 +33,8 @@ pub const NARROW: &str = "Commands: CRT MSG DLT EDT LST RDT UPD DWN RMV XIT SHT,
 pub const FULL_COLUMNS_MIN: usize = 100;
 /// A command, from then on.
 pub const SHORT: &str = "> ";
+/// A command while there is no connection.
+pub const NOT_CONNECTED: &str = "(not connected) > ";
 
 /// The first prompt for a command on a terminal of so many columns.
 pub fn first_command(columns: usize) -> &'static str {

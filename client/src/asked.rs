@@ -4,15 +4,14 @@
 use std::rc::Rc;
 use std::time::Instant;
 
-use forum_common::text::commands::may_be_kept;
-use forum_common::text::{Listing, Rejection};
+use forum_common::text::commands::{may_be_kept, word};
+use forum_common::text::{Listing, Rejection, Secret};
 use forum_common::wire::{OwnedRequest, Peer, Reply, Request, Transfer};
 use forum_peer::progress::Meter;
 use forum_peer::transfer::{Download, Step, Upload};
 
 use crate::core::context::{Context, Queue};
 use crate::core::event::{FileAction, FileEvent, FileId};
-use crate::login::Secret;
 use crate::lookup::Lookup;
 use crate::output::{About, Output};
 
@@ -82,7 +81,7 @@ pub fn ask(context: &mut Context<'_>, mut request: Request<'_>, typed: &str, awa
 
 /// What is noted of a line: one that holds a secret is not kept; its word is.
 pub fn noted(line: &str) -> &str {
-    if may_be_kept(line) { line } else { line.trim_start_matches(' ').split(' ').next().unwrap_or_default() }
+    if may_be_kept(line) { line } else { word(line) }
 }
 
 /// Whether a pipe may go on with the next line before this is answered: the server answers in order, and nothing else
@@ -204,8 +203,7 @@ impl Asked {
             }
             Awaits::List(_) if file.is_none() => {
                 self.awaits = Awaits::Unwanted;
-                let word = self.typed().unwrap_or_default().split(' ').find(|word| !word.is_empty());
-                Some((word.unwrap_or_default().to_owned(), Step::Going))
+                Some((word(self.typed().unwrap_or_default()).to_owned(), Step::Going))
             }
             _ => None,
         }

@@ -9,8 +9,10 @@ pub mod reading;
 mod shown;
 
 use forum_common::text::clock::Clock;
-use forum_common::text::commands::{help, near, room_names};
-use forum_common::text::{Answer, Command, LineError, Reader, SyntaxError, parse, prompts};
+use forum_common::text::commands::{help, near, word};
+use forum_common::text::{
+    Answer, Command, LineError, Passwords, Reader, Secret, SyntaxError, Unreadable, parse, prompts,
+};
 use forum_common::wire::Request;
 
 use self::files::{Opening, queue_each};
@@ -20,7 +22,7 @@ use crate::completion::{Completion, Named, Word};
 use crate::core::context::Context;
 use crate::core::event::{FileId, PeerAction};
 use crate::line_editor::editor::Purpose;
-use crate::login::{Question, Secret};
+use crate::login::Question;
 use crate::lookup::Lookup;
 use crate::memory::{Greeting, Memory};
 
@@ -37,7 +39,8 @@ pub struct Commands {
     /// What others say is neither shown nor taken from the mailbox.
     is_quiet: bool,
     clock: Clock,
-    change: Option<Change>,
+    /// The passwords of a `passwd`, as far as they were typed.
+    change: Option<Passwords>,
     /// Messages have come that the server has not been told of.
     owes_acknowledgement: bool,
     read: Reading,
@@ -45,14 +48,6 @@ pub struct Commands {
     opening: Vec<(FileId, Opening)>,
     /// Downloads that are here and have yet to get their names.
     finishing: Vec<Asked>,
-}
-
-/// How far the questions for a new password are.
-#[derive(Debug)]
-enum Change {
-    Old,
-    New { old: Secret },
-    Confirmation { old: Secret, new: Secret },
 }
 
 /// What an answer means beyond what was printed.
@@ -105,9 +100,7 @@ impl Commands {
         }
         let command = |prompt: &str| Question { prompt: prompt.to_owned(), purpose: Purpose::Command };
         Some(match (&self.change, self.memory.greeting) {
-            (Some(Change::Old), _) => Question::secret(prompts::OLD_PASSWORD),
-            (Some(Change::New { .. }), _) => Question::secret(prompts::NEW_PASSWORD),
-            (Some(Change::Confirmation { .. }), _) => Question::secret(prompts::CONFIRM_PASSWORD),
+            (Some(passwords), _) => Question::secret(passwords.prompt()),
             (None, Greeting::Full) => command(prompts::first_command(columns)),
             (None, Greeting::Short) => command(prompts::SHORT),
         })
@@ -141,8 +134,7 @@ impl Commands {
             Ok(None) => {}
             Err(LineError::Syntax(error)) => {
                 context.output.refuse(error);
-                let word = line.trim_start_matches(' ').split(' ').next().unwrap_or_default();
-                if let (SyntaxError::UnknownWord { .. }, Some(meant)) = (error, near(word)) {
+                if let (SyntaxError::UnknownWord { .. }, Some(meant)) = (error, near(word(line))) {
                     context.output.show(&format!("Did you mean {meant}?"));
                 }
             }
@@ -150,11 +142,11 @@ impl Commands {
         }
     }
 
-    /// Takes a line that is not text, for this reason. As a password it is a bad one, which the server refuses.
-    pub fn enter_unreadable(&mut self, reason: &str, context: &mut Context<'_>) {
+    /// Takes a line that is no text. As a password it is a bad one, which the server refuses.
+    pub fn enter_unreadable(&mut self, why: Unreadable, context: &mut Context<'_>) {
         match self.change.take() {
             Some(change) => self.answer_change(change, "", context),
-            None => context.output.refuse(format_args!("Invalid text\n{reason}")),
+            None => context.output.refuse(format_args!("Invalid text\n{why}")),
         }
     }
 
@@ -212,10 +204,6 @@ impl Commands {
                 let request = reading::wanted(request, self.reader);
                 asked::ask(context, request, typed, Awaits::answer_to(&request));
             }
-            Command::CreateRoom { users } => {
-                let request = Request::CreateRoom { users: &room_names(users), key: None };
-                asked::ask(context, request, typed, Awaits::Word);
-            }
             Command::Upload { title, path } => {
                 let (title, typed) = (title.to_owned(), typed.to_owned());
                 self.open(path, Opening::Upload { title, typed }, context);
@@ -242,7 +230,7 @@ impl Commands {
                 report_active(context);
             }
             Command::ChangePassword => {
-                self.change = Some(Change::Old);
+                self.change = Some(Passwords::for_change());
                 report_active(context);
             }
             Command::Help(word) => match help(word) {
@@ -255,15 +243,11 @@ impl Commands {
         }
     }
 
-    fn answer_change(&mut self, change: Change, line: &str, context: &mut Context<'_>) {
-        let line = Secret::new(line.to_owned());
-        match change {
-            Change::Old => self.change = Some(Change::New { old: line }),
-            Change::New { old } => self.change = Some(Change::Confirmation { old, new: line }),
-            Change::Confirmation { old, new } => {
-                let request = Request::ChangePassword { old: &old, new: &new, confirmation: &line };
-                asked::ask(context, request, "passwd", Awaits::NewPassword(new.clone()));
-            }
+    fn answer_change(&mut self, mut passwords: Passwords, line: &str, context: &mut Context<'_>) {
+        passwords.take(Secret::new(line.to_owned()));
+        match passwords.request() {
+            Some(request) => asked::ask(context, request, "passwd", Awaits::NewPassword(passwords.chosen())),
+            None => self.change = Some(passwords),
         }
     }
 }

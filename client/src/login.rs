@@ -5,11 +5,10 @@
 
 use std::time::Instant;
 
-use forum_common::escape;
+use forum_common::escape::for_terminal;
 use forum_common::text::clock::Clock;
-use forum_common::text::{Zone, prompts};
+use forum_common::text::{Passwords, Secret, Zone, prompts};
 use forum_common::wire::{Refusal, Reply, Request, TakeOver, VERSION};
-use zeroize::Zeroizing;
 
 use crate::asked::{Asked, Awaits, Server};
 use crate::line_editor::editor::Purpose;
@@ -19,9 +18,6 @@ const TAKE_OVER: &str = "take-over";
 
 /// What this client calls itself.
 pub const CLIENT: &str = concat!("forum ", env!("CARGO_PKG_VERSION"));
-
-/// A password, wiped when dropped.
-pub type Secret = Zeroizing<String>;
 
 /// Something the user is asked.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -102,10 +98,8 @@ enum Stage {
     Name,
     /// The name is sent.
     NameSent { name: String },
-    /// The user is asked for the password, or for a new one.
-    Password { name: String, is_new: bool },
-    /// The user is asked to type the new password again.
-    Confirmation { name: String, password: Secret },
+    /// The user is asked for the password, or for a new one and its confirmation.
+    Password { name: String, passwords: Passwords, is_new: bool },
     /// The password is sent.
     PasswordSent { name: String, password: Secret, is_new: bool },
     /// The password is right, and the user is asked whether the session elsewhere is to end.
@@ -160,13 +154,9 @@ impl Login {
     pub fn question(&self) -> Option<Question> {
         match &self.stage {
             Stage::Name => Some(Question { prompt: prompts::USERNAME.to_owned(), purpose: Purpose::Answer }),
-            Stage::Password { is_new: false, .. } => Some(Question::secret(prompts::PASSWORD)),
-            Stage::Password { name, is_new: true } => {
-                Some(Question::secret(prompts::new_account(&escape::for_terminal(name))))
-            }
-            Stage::Confirmation { .. } => Some(Question::secret(prompts::CONFIRM_PASSWORD)),
+            Stage::Password { passwords, .. } => Some(Question::secret(passwords.prompt())),
             Stage::TakingOver { name, .. } => {
-                let prompt = prompts::take_over_question(&escape::for_terminal(name));
+                let prompt = prompts::take_over_question(&for_terminal(name));
                 Some(Question { prompt, purpose: Purpose::Answer })
             }
             Stage::Greeting | Stage::NameSent { .. } | Stage::PasswordSent { .. } => None,
@@ -181,16 +171,9 @@ impl Login {
                 "" => self.stage = Stage::Name,
                 name => self.send_name(name.to_owned(), server),
             },
-            Stage::Password { name, is_new } => {
-                let password = Secret::new(line.to_owned());
-                if is_new {
-                    self.stage = Stage::Confirmation { name, password };
-                } else {
-                    self.send_password(name, password, None, server);
-                }
-            }
-            Stage::Confirmation { name, password } => {
-                self.send_password(name, password, Some(line), server);
+            Stage::Password { name, mut passwords, is_new } => {
+                passwords.take(Secret::new(line.to_owned()));
+                self.send_passwords(name, passwords, is_new, server);
             }
             Stage::TakingOver { name, password } => match prompts::answer(line.trim_matches(' ')) {
                 Some(yes) => {
@@ -268,8 +251,7 @@ impl Login {
         match &self.known {
             Known::User { password, .. } => {
                 let password = password.clone();
-                let confirmation = password.clone();
-                self.send_password(name, password, is_new.then_some(&confirmation), server);
+                self.give(password, name, is_new, server);
             }
             // Nobody is there to choose a password.
             Known::Again(_) if is_new && !self.asks_again => {
@@ -277,11 +259,13 @@ impl Login {
             }
             // A server that has forgotten this user is not told to make an account behind the user's back.
             Known::Again(identity) if !is_new => {
-                self.send_password(name, identity.password.clone(), None, server);
+                let password = identity.password.clone();
+                self.give(password, name, is_new, server);
             }
             Known::Nothing | Known::Again(_) => {
                 let step = if is_new { Step::New(name.clone()) } else { Step::Going };
-                self.stage = Stage::Password { name, is_new };
+                let passwords = Passwords::for_login(&name, is_new);
+                self.stage = Stage::Password { name, passwords, is_new };
                 return step;
             }
         }
@@ -315,21 +299,24 @@ impl Login {
         self.stage = Stage::NameSent { name };
     }
 
-    /// Sends the password; with a confirmation, as that of a new name.
-    fn send_password(
-        &mut self,
-        name: String,
-        password: Secret,
-        confirmation: Option<&str>,
-        server: &mut Server,
-    ) {
-        let password_text: &str = &password;
-        let request = match confirmation {
-            Some(confirmation) => Request::SignUp { password: password_text, confirmation },
-            None => Request::Password { password: password_text },
+    /// Gives the password that is known, which is its own confirmation.
+    fn give(&mut self, password: Secret, name: String, is_new: bool, server: &mut Server) {
+        let mut passwords = Passwords::for_login(&name, is_new);
+        while passwords.request().is_none() {
+            passwords.take(password.clone());
+        }
+        self.send_passwords(name, passwords, is_new, server);
+    }
+
+    /// Sends the passwords if all are there; if not, the user is asked for the next.
+    fn send_passwords(&mut self, name: String, passwords: Passwords, is_new: bool, server: &mut Server) {
+        self.stage = match passwords.request() {
+            Some(request) => {
+                ask(&request, server);
+                Stage::PasswordSent { name, password: passwords.chosen(), is_new }
+            }
+            None => Stage::Password { name, passwords, is_new },
         };
-        ask(&request, server);
-        self.stage = Stage::PasswordSent { name, password, is_new: confirmation.is_some() };
     }
 }
 

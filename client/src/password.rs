@@ -3,8 +3,8 @@
 use std::ffi::OsString;
 use std::path::Path;
 
-use forum_client::login::Secret;
 use forum_common::process;
+use forum_common::text::Secret;
 use forum_peer::wording::cause;
 
 /// The environment variable that may hold the password.

@@ -14,6 +14,8 @@ const EVENING_LINES_MAX: usize = 4_500;
 const CLIENT_PATH_LINES_MAX: usize = 1_800;
 /// Lines of the client without what is between users, and without tests.
 const CLIENT_LINES_MAX: usize = 7_500;
+/// Lines of code of the text door, without comments: a dialect of the session, and not another server.
+const TEXT_DOOR_LINES_MAX: usize = 300;
 
 fn source(path: &str) -> String {
     fs::read_to_string(workspace().join(path)).unwrap_or_else(|error| panic!("{path}: {error}"))
@@ -97,6 +99,20 @@ fn the_main_path_of_the_client_is_short_and_so_is_the_client() {
         }
     }
     assert!((5_000..=CLIENT_LINES_MAX).contains(&all), "{all} lines");
+}
+
+#[test]
+fn the_text_door_is_a_dialect_of_300_lines_of_code() {
+    let code = |file: &str| {
+        let text = source(&format!("server/src/session/text/{file}"));
+        let is_code = |line: &&str| !line.is_empty() && !line.starts_with("//");
+        without_tests(&text).lines().map(str::trim).filter(is_code).count()
+    };
+    let files = fs::read_dir(workspace().join("server/src/session/text")).unwrap().count();
+    let lines = ["mod.rs", "output.rs", "telnet.rs"].map(code);
+    assert_eq!(files, lines.len(), "its files");
+    let all: usize = lines.iter().sum();
+    assert!((100..=TEXT_DOOR_LINES_MAX).contains(&all), "{lines:?}");
 }
 
 #[test]

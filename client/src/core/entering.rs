@@ -11,9 +11,9 @@ use crate::asked::{self, Asked, Server, noted};
 use crate::commands::{self, Commands};
 use crate::line_editor::editor::Purpose;
 use crate::line_editor::input::Entered;
-use crate::line_editor::lines::LINE_BYTES_MAX;
 use crate::login::Question;
 use crate::output::About;
+use forum_common::text::commands::word;
 
 impl Core {
     /// Takes the next thing that was entered, if this phase wants it. Returns whether there was one.
@@ -89,7 +89,7 @@ impl Core {
 
     /// Takes a `cancel` out of the lines of a pipe, while there is something to cancel.
     fn take_cancel(&mut self) -> Result<bool, Ending> {
-        let is_cancel = |line: &str| line.trim_start_matches(' ').split(' ').next() == Some("cancel");
+        let is_cancel = |line: &str| word(line) == "cancel";
         let goes_on = match &self.phase {
             Phase::LoggedIn { connection, commands } => {
                 let goes_on =
@@ -140,7 +140,8 @@ impl Core {
             },
             Entered::End => commands.leave(context),
             Entered::Interrupt => commands.interrupt(is_transferring, context),
-            unreadable => commands.enter_unreadable(&reason(unreadable), context),
+            Entered::Unreadable(why) => commands.enter_unreadable(*why, context),
+            Entered::ClearScreen | Entered::Complete => {}
         });
         if self.is_logging_out() && !was_leaving {
             // What was said privately must be on its way before anybody hears that we have gone.
@@ -174,13 +175,5 @@ impl Core {
             (_, _) => login.answer("", &mut connection.server),
         }
         Ok(())
-    }
-}
-
-/// Why a line could not be read.
-pub(super) fn reason(unreadable: &Entered) -> String {
-    match unreadable {
-        Entered::TooLong => format!("The line is longer than {LINE_BYTES_MAX} bytes"),
-        _ => "The line is not UTF-8".to_owned(),
     }
 }

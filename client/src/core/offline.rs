@@ -5,7 +5,6 @@ use forum_common::text::{Command, parse, prompts};
 use forum_common::wire::Request;
 
 use super::Core;
-use super::entering::reason;
 use super::event::{Ending, PeerAction};
 use crate::line_editor::input::Entered;
 
@@ -38,7 +37,8 @@ impl Core {
                 self.output.echo(prompts::NOT_CONNECTED, "");
                 return Err(Ending::Lost);
             }
-            unreadable => self.output.refuse(reason(unreadable)),
+            Entered::Unreadable(why) => self.output.refuse(why),
+            Entered::ClearScreen | Entered::Complete => {}
         }
         Ok(())
     }

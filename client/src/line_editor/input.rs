@@ -5,13 +5,13 @@
 use std::time::{Duration, Instant};
 
 use forum_common::text::commands::may_be_kept;
-use forum_common::text::prompts;
-use zeroize::Zeroizing;
+use forum_common::text::typed::Line;
+use forum_common::text::{Secret, Unreadable, prompts};
 
 use super::editor::{Edit, Editor, Purpose};
 use super::held_keys::HeldKeys;
 use super::keys::{Key, KeyDecoder};
-use super::lines::{LINE_BYTES_MAX, Line, Lines};
+use super::lines::{LINE_BYTES_MAX, Lines};
 use crate::login::Question;
 use crate::output::Output;
 
@@ -22,11 +22,9 @@ const ESCAPE_TIMEOUT: Duration = Duration::from_millis(50);
 #[derive(Debug, PartialEq, Eq)]
 pub enum Entered {
     /// A line.
-    Line(Zeroizing<String>),
-    /// A line that is not UTF-8.
-    NotUtf8,
-    /// A line that was too long to be kept.
-    TooLong,
+    Line(Secret),
+    /// A line that is no text.
+    Unreadable(Unreadable),
     /// The end of the input; on a terminal only a wish, by ^D.
     End,
     /// ^C on a terminal.
@@ -164,7 +162,7 @@ impl Input {
     /// Takes the next line out of a pipe if it answers a question: yes or no.
     pub fn take_answer(&mut self) -> Option<bool> {
         let Self::Pipe(pipe) = self else { return None };
-        let Some(Line::Text(text)) = &pipe.ahead else { return None };
+        let Some(Ok(text)) = &pipe.ahead else { return None };
         let yes = prompts::answer(text)?;
         pipe.take_ahead();
         Some(yes)
@@ -173,7 +171,7 @@ impl Input {
     /// The line that is read ahead from a pipe, if there is one.
     pub fn ahead(&self) -> Option<&str> {
         match self {
-            Self::Pipe(PipeInput { ahead: Some(Line::Text(text)), .. }) => Some(text),
+            Self::Pipe(PipeInput { ahead: Some(Ok(text)), .. }) => Some(text),
             _ => None,
         }
     }
@@ -253,9 +251,8 @@ impl PipeInput {
 
     fn next(&mut self) -> Option<Entered> {
         match self.take_ahead() {
-            Some(Line::Text(text)) => Some(Entered::Line(text)),
-            Some(Line::NotUtf8) => Some(Entered::NotUtf8),
-            Some(Line::TooLong) => Some(Entered::TooLong),
+            Some(Ok(text)) => Some(Entered::Line(text)),
+            Some(Err(unreadable)) => Some(Entered::Unreadable(unreadable)),
             None => self.lines.is_over().then_some(Entered::End),
         }
     }

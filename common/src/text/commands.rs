@@ -14,8 +14,6 @@ use crate::wire::Request;
 pub enum Command<'a> {
     /// The server answers this, and nothing else is needed.
     Ask(Request<'a>),
-    /// Open a room with these users. Any number of spaces may be between them: see [`room_names`].
-    CreateRoom { users: &'a str },
     /// Send a local file to a thread.
     Upload { title: &'a str, path: &'a str },
     /// Fetch a file from a thread.
@@ -224,9 +222,9 @@ pub fn word_of(request: &Request<'_>) -> Option<&'static str> {
     COMMANDS.iter().find(|row| row.requests.contains(&kind)).map(|row| row.word)
 }
 
-/// The users of an SRB as the wire has them: with one space between them.
-pub fn room_names(typed: &str) -> String {
-    typed.split(' ').filter(|name| !name.is_empty()).collect::<Vec<_>>().join(" ")
+/// The word that a line begins with; empty if there is none.
+pub fn word(line: &str) -> &str {
+    first_word(line).map_or("", |(word, _)| word)
 }
 
 /// The first word and what follows the one space after it; `None` if there are only spaces.

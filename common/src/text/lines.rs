@@ -174,6 +174,21 @@ impl Of {
     }
 }
 
+/// The lines for a reply to a request that `listing` answers, if it asked for a list. What has no line is said by the
+/// next prompt.
+pub fn reply(reply: &Reply<'_>, listing: Option<&mut Listing>, zone: &Zone) -> Vec<String> {
+    let said = match *reply {
+        Reply::Welcome { text, .. } | Reply::Refused { text, .. } => Some(text),
+        _ => done(reply),
+    };
+    match (said, listing.map(|listing| listing.take(reply, zone))) {
+        (Some(text), _) => vec![text.to_owned()],
+        (None, Some(Shown::Item { heading, line })) => heading.into_iter().chain([line]).collect(),
+        (None, Some(Shown::End { instead })) => instead.into_iter().collect(),
+        (None, Some(Shown::Foreign) | None) => Vec::new(),
+    }
+}
+
 /// What a thread has: `3 messages, 1 file, 2 new`.
 fn counted(posts: u32, uploads: u32, unread: u32) -> String {
     let plural = |count| if count == 1 { "" } else { "s" };

@@ -8,15 +8,19 @@ pub mod clock;
 pub mod commands;
 pub mod decoration;
 pub mod lines;
+pub mod passwords;
 pub mod prompts;
 pub mod rejections;
 pub mod times;
+pub mod typed;
 
 pub use answers::Answer;
 pub use commands::{Command, LineError, Now, SyntaxError, parse};
 pub use lines::{Listing, Reader, Shown};
+pub use passwords::Passwords;
 pub use rejections::Rejection;
 pub use times::Zone;
+pub use typed::{Secret, Unreadable};
 
 use std::fmt;
 

@@ -77,7 +77,7 @@ pub type Password = Str<PASSWORD_BYTES_MAX>;
 pub type Text = Str<TEXT_BYTES_MAX>;
 /// Some words of a program: a client's name, a zone, features, an address.
 pub type Words = Str<255>;
-/// Names with one space between them, which no name contains: at least as many as a room may ever have.
+/// Names with spaces between them, which no name contains: at least as many as a room may ever have.
 pub type Names = Str<49_152>;
 /// What is said to people. The longest names all members of a room.
 pub type Line = Str<49_152>;

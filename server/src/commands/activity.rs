@@ -1,7 +1,8 @@
 //! What a request is besides what it asks for: activity, one of this second, and a line of the log.
 
+use forum_common::text::Rejection;
 use forum_common::text::commands::word_of;
-use forum_common::wire::Request;
+use forum_common::wire::{Request, Tag};
 use log::info;
 
 use crate::core::Core;
@@ -14,6 +15,16 @@ impl<J: Journal> Core<J> {
         let limit = self.settings.limits.max_requests_per_second;
         limit > 0
             && self.sessions.get(id).is_some_and(|session| session.rate.is_reached(limit, self.time.now))
+    }
+
+    /// Counts a request of which the forum is asked nothing, and refuses it if it is one too many.
+    pub(crate) fn may_ask(&mut self, id: ConnectionId, tag: Tag) -> bool {
+        let may = !self.too_fast(id);
+        self.count_request(id);
+        if !may {
+            self.refuse(id, tag, &Rejection::SlowDown);
+        }
+        may
     }
 
     /// Notes what a request is to the limit of requests a second, to idleness and to the log.
@@ -44,7 +55,7 @@ impl<J: Journal> Core<J> {
     }
 
     /// Counts a request among those of this second.
-    pub(crate) fn count_request(&mut self, id: ConnectionId) {
+    fn count_request(&mut self, id: ConnectionId) {
         let (now, is_limited) = (self.time.now, self.settings.limits.max_requests_per_second > 0);
         if is_limited && let Some(session) = self.sessions.get_mut(id) {
             session.rate.count(now);

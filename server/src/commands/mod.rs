@@ -188,13 +188,7 @@ impl<J: Journal> Core<J> {
 
     /// Answers a ping, which is no activity and no command.
     fn take_ping(&mut self, id: ConnectionId, tag: Tag, payload: &[u8]) -> Result<(), ProtocolError> {
-        let too_fast = self.too_fast(id);
-        self.count_request(id);
-        if too_fast {
-            self.refuse(id, tag, &Rejection::SlowDown);
-            return Ok(());
-        }
-        self.pong(id, tag, payload)
+        if self.may_ask(id, tag) { self.pong(id, tag, payload) } else { Ok(()) }
     }
 
     /// What a request has to wait for before it is carried out.

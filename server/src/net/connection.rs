@@ -16,7 +16,7 @@ pub(super) use self::layer::{Handshake, Layer};
 use self::layer::Encrypted;
 use crate::core::outbox::{Outbox, Written};
 use crate::core::probes::SILENCE;
-use crate::session::input::Share;
+use crate::session::share::Share;
 use crate::session::{ConnectionId, Text, text};
 
 /// The loop's one read buffer: what was left of an unfinished frame, and a share behind it.

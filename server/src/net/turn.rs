@@ -22,7 +22,8 @@ use crate::core::{Core, Time};
 use crate::forum::Forum;
 use crate::journal::Journal;
 use crate::planted::{Bug, planted};
-use crate::session::input::{Pause, Share};
+use crate::session::input::Pause;
+use crate::session::share::Share;
 use crate::session::{Address, ConnectionId, Session};
 
 pub use self::handshakes::TlsService;

@@ -2,7 +2,7 @@
 
 use forum_common::limits::FRAME_BYTES_MAX;
 use forum_common::text::Answer;
-use forum_common::wire::frame::EARLY_FRAME_BYTES_MAX;
+use forum_common::wire::frame::{EARLY_FRAME_BYTES_MAX, FIRST_BYTE};
 use forum_common::wire::{Closing, Frame, Malformed, Request, Transfer, frame};
 
 use crate::core::Core;
@@ -11,32 +11,7 @@ use crate::core::outbox::QUEUED_BYTES_HIGH;
 use crate::journal::Journal;
 use crate::planted::{Bug, planted};
 use crate::session::{ConnectionId, Phase, Wait};
-
-/// What one connection gets of a turn: a busy peer must not starve the rest.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Share {
-    /// Frames that are taken from it.
-    pub(crate) frames: usize,
-    /// Bytes that are read from it.
-    pub(crate) bytes: usize,
-}
-
-impl Share {
-    /// While few wait.
-    pub(crate) const LARGEST: Self = Self { frames: 256, bytes: 64 * 1024 };
-    /// However many wait.
-    const SMALLEST: Self = Self { frames: 8, bytes: 16 * 1024 };
-
-    /// The share of each of so many who wait. Somebody who asks for little waits for one share of each, and a turn of
-    /// all of them is to take as long with 1,000 as with some.
-    pub(crate) fn among(waiting: usize) -> Self {
-        let part = |largest: usize, smallest| (8 * largest / waiting.max(1)).clamp(smallest, largest);
-        Self {
-            frames: part(Self::LARGEST.frames, Self::SMALLEST.frames),
-            bytes: part(Self::LARGEST.bytes, Self::SMALLEST.bytes),
-        }
-    }
-}
+use crate::tls::TLS_HANDSHAKE;
 
 /// What became of a frame.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -88,55 +63,92 @@ impl<J: Journal> Core<J> {
             && self.sessions.get(id).is_some_and(|session| !session.is_draining())
     }
 
-    /// Takes whole frames off the front of `bytes`; says how many bytes those were, and why it stopped.
-    pub(crate) fn take_frames(
+    /// Takes what has come of a connection off the front of `bytes`, frames or lines; says how many bytes that was, and
+    /// why it stopped. `ended`: no more will come.
+    #[inline]
+    pub(crate) fn take_received(
         &mut self,
         id: ConnectionId,
         bytes: &[u8],
+        ended: bool,
         share: &mut usize,
     ) -> (usize, Pause) {
-        // Most turns begin like this, and then the socket is read.
-        if bytes.is_empty() {
-            return (0, Pause::Incomplete);
+        let speaks_text = self.speaks_text(id, bytes.first());
+        if speaks_text {
+            self.take_written_mail(id);
         }
         let mut start = 0;
-        while *share > 0 {
-            // Any frame may have ended the connection, or the server.
-            let is_heard = self.is_heard(id);
-            let (frame, used) = match frame::split(&bytes[start..], self.frame_bytes_max(id)) {
-                Ok(Some(split)) => split,
-                Ok(None) => return (start, Pause::Incomplete),
-                Err(error) => {
-                    if is_heard {
-                        self.break_off(id, &error.to_string());
-                    }
-                    self.distrust(id);
-                    return (bytes.len(), Pause::Incomplete);
-                }
-            };
-            let taken = if is_heard { self.take_frame(id, &frame) } else { self.take_late_frame(id, &frame) };
+        let pause = loop {
+            let rest = &bytes[start..];
+            if *share == 0 && !bytes.is_empty() {
+                break Pause::ShareUsed;
+            } else if rest.is_empty() {
+                break Pause::Incomplete;
+            }
+            let taken = if speaks_text { self.next_line(id, rest, ended) } else { self.next_frame(id, rest) };
             match taken {
-                Ok(Taken::Yes) => {
-                    self.trace_frame(id, &frame);
-                    start += used;
-                    self.take_passed();
-                }
-                Ok(Taken::NotNow(wait)) => return (start, Pause::Held(wait)),
-                Err(ProtocolError(reason)) => {
-                    self.break_off(id, &reason);
-                    self.distrust(id);
-                    return (bytes.len(), Pause::Incomplete);
-                }
+                Ok(used) => start += used,
+                Err(pause) => break pause,
             }
             *share -= 1;
+        };
+        if speaks_text {
+            self.note_lines_taken(id, pause == Pause::Incomplete && !ended);
         }
-        (start, Pause::ShareUsed)
+        (start, pause)
     }
 
-    /// Bytes that a connection's next frame may have: a stranger's are short.
-    fn frame_bytes_max(&self, id: ConnectionId) -> usize {
+    /// Whether lines come from a connection rather than frames, which its first byte says.
+    fn speaks_text(&mut self, id: ConnectionId, first: Option<&u8>) -> bool {
+        match (self.sessions.get(id).map(|session| (&session.text, &session.phase)), first) {
+            (Some((Some(_), _)), _) => true,
+            (Some((None, Phase::AwaitingHello(_))), Some(first)) if *first != FIRST_BYTE => {
+                self.begin_text(id);
+                if *first == TLS_HANDSHAKE {
+                    self.break_off(id, "This server does not speak TLS");
+                }
+                true
+            }
+            _ => false,
+        }
+    }
+
+    /// Takes the frame at the front of `bytes`; says how many of them that was, or why it was not taken.
+    #[inline]
+    fn next_frame(&mut self, id: ConnectionId, bytes: &[u8]) -> Result<usize, Pause> {
+        // Any frame may have ended the connection, or the server.
+        let is_heard = self.is_heard(id);
+        let (frame, used) = match frame::split(bytes, self.input_bytes_max(id, FRAME_BYTES_MAX)) {
+            Ok(Some(split)) => split,
+            Ok(None) => return Err(Pause::Incomplete),
+            Err(error) => {
+                if is_heard {
+                    self.break_off(id, &error.to_string());
+                }
+                self.distrust(id);
+                return Ok(bytes.len());
+            }
+        };
+        let taken = if is_heard { self.take_frame(id, &frame) } else { self.take_late_frame(id, &frame) };
+        match taken {
+            Ok(Taken::Yes) => {
+                self.trace_frame(id, &frame);
+                self.take_passed();
+                Ok(used)
+            }
+            Ok(Taken::NotNow(wait)) => Err(Pause::Held(wait)),
+            Err(ProtocolError(reason)) => {
+                self.break_off(id, &reason);
+                self.distrust(id);
+                Ok(bytes.len())
+            }
+        }
+    }
+
+    /// Bytes that a connection's next frame or line may have; `of_member`: once it is logged in. A stranger's are short.
+    pub(super) fn input_bytes_max(&self, id: ConnectionId, of_member: usize) -> usize {
         let is_stranger = self.sessions.get(id).is_some_and(|session| session.phase.login_budget().is_some());
-        if is_stranger { EARLY_FRAME_BYTES_MAX } else { FRAME_BYTES_MAX }
+        if is_stranger { EARLY_FRAME_BYTES_MAX } else { of_member }
     }
 
     fn take_frame(&mut self, id: ConnectionId, frame: &Frame<'_>) -> Result<Taken, ProtocolError> {

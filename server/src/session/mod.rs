@@ -10,6 +10,7 @@ mod login_budget;
 mod member;
 mod phase;
 mod rate;
+pub(crate) mod share;
 pub(crate) mod text;
 mod tracing;
 pub(crate) mod waiting;

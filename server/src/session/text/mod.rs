@@ -10,33 +10,29 @@
 //! One line is taken at a time, the next when the answer is written: so what is asked follows the answer, and who asks
 //! and does not read is not asked further. Nothing is asked while a line waits: what is piped in is answered as in pipes.
 
-mod lines;
 mod output;
+mod telnet;
+
+use std::fmt::Display;
 
 use forum_common::limits::LINE_BYTES_MAX;
-use forum_common::text::commands::{help, room_names};
-use forum_common::text::{Command, LineError, Listing, Now, Rejection, parse, prompts};
-use forum_common::wire::frame::{EARLY_FRAME_BYTES_MAX, FIRST_BYTE};
+use forum_common::text::commands::{help, word};
+use forum_common::text::typed::{Cutter, Line};
+use forum_common::text::{Command, LineError, Listing, Now, Passwords, parse, prompts};
 use forum_common::wire::{NO_TAG, Reply, Request, TakeOver};
 
-use self::lines::Typed;
 pub(crate) use self::output::write;
 use super::input::{Pause, ProtocolError, Taken};
 use super::{ConnectionId, Phase, Wait};
 use crate::core::Core;
 use crate::journal::Journal;
-use crate::tls::TLS_HANDSHAKE;
-
-/// Columns that a terminal is taken to have.
-const COLUMNS: usize = 80;
 
 /// What is remembered of a session that speaks text.
 #[derive(Debug, Default)]
 pub struct Text {
-    /// The rest of a line that was too long is still coming.
-    is_skipping: bool,
-    /// Passwords typed so far where more than one is due.
-    secrets: Option<Vec<Typed>>,
+    cutter: Cutter,
+    /// Passwords where more than one is due, as far as they were typed.
+    passwords: Option<Passwords>,
     /// A command was entered: from then on the prompt is short.
     has_entered: bool,
     /// All lines are taken, and more may come.
@@ -57,163 +53,104 @@ pub struct Text {
 }
 
 impl<J: Journal> Core<J> {
-    /// Takes what has come of a connection off the front of `bytes`, frames or lines; says how many bytes that was, and
-    /// why it stopped. `ended`: no more will come.
-    #[inline]
-    pub(crate) fn take_received(
-        &mut self,
-        id: ConnectionId,
-        bytes: &[u8],
-        ended: bool,
-        share: &mut usize,
-    ) -> (usize, Pause) {
-        match self.sessions.get(id).map(|session| (&session.text, &session.phase, bytes)) {
-            Some((Some(_), ..)) => self.take_text(id, bytes, ended, share),
-            // The first byte says what is spoken.
-            Some((None, Phase::AwaitingHello(_), [first, ..])) if *first != FIRST_BYTE => {
-                self.begin_text(id, *first);
-                self.take_text(id, bytes, ended, share)
-            }
-            _ => self.take_frames(id, bytes, share),
-        }
-    }
-
-    fn begin_text(&mut self, id: ConnectionId, first: u8) {
+    /// A connection has begun with a byte that no frame begins with.
+    pub(super) fn begin_text(&mut self, id: ConnectionId) {
         if let Some(session) = self.sessions.get_mut(id) {
-            session.text = Some(Box::default());
+            let cutter = Cutter::leaving_out(telnet::command_bytes);
+            session.text = Some(Box::new(Text { cutter, ..Text::default() }));
             session.greet(true);
         }
         log::info!("{} speaks text", self.label(id));
-        if first == TLS_HANDSHAKE {
-            self.break_off(id, "This server does not speak TLS");
-        }
     }
 
-    fn take_text(
-        &mut self,
-        id: ConnectionId,
-        bytes: &[u8],
-        ended: bool,
-        share: &mut usize,
-    ) -> (usize, Pause) {
-        // Nobody can say that messages have arrived, so they have when the kernel has taken them.
+    /// Nobody can say that messages have arrived, so they have when the kernel has taken them.
+    pub(super) fn take_written_mail(&mut self, id: ConnectionId) {
         if let Some(text) = self.sessions.text_mut(id)
             && let up_to @ 1.. = std::mem::take(&mut text.mail_sent)
         {
             let taken = self.take_ack(id, up_to);
             debug_assert!(taken.is_ok(), "what was written is there");
         }
-        let (used, pause) = self.take_lines(id, bytes, ended, share);
-        if let Some(text) = self.sessions.text_mut(id) {
-            text.wants_line = pause == Pause::Incomplete && !ended;
-        }
+    }
+
+    /// Lines were taken; if those were all and more may come, the user is asked for one.
+    pub(super) fn note_lines_taken(&mut self, id: ConnectionId, wants_line: bool) {
+        self.sessions.text_mut(id).into_iter().for_each(|text| text.wants_line = wants_line);
         self.outbox.want_flush(id);
-        (used, pause)
     }
 
-    fn take_lines(
-        &mut self,
-        id: ConnectionId,
-        bytes: &[u8],
-        ended: bool,
-        share: &mut usize,
-    ) -> (usize, Pause) {
-        let mut start = 0;
-        while *share > 0 {
-            // Any line may have ended the connection, or the server.
-            let Some(session) = self.sessions.get(id).filter(|_| self.is_heard(id)) else {
-                return (bytes.len(), Pause::Incomplete);
-            };
-            let is_stranger = session.phase.login_budget().is_some();
-            let at_most = if is_stranger { EARLY_FRAME_BYTES_MAX } else { LINE_BYTES_MAX };
-            let rest = &bytes[start..];
-            let cut = lines::split(rest, ended);
-            if cut.is_none() && rest.len() <= at_most {
-                return (start, Pause::Incomplete);
-            }
-            let unwritten = (self.outbox.queued(id) > 0).then_some(Wait::Output);
-            if let Some(wait) = self.unanswered(id).or(unwritten) {
-                return (start, Pause::Held(wait));
-            }
-            let Some(text) = self.sessions.text_mut(id) else { return (start, Pause::Incomplete) };
-            let is_rest = std::mem::replace(&mut text.is_skipping, cut.is_none());
-            let (line, used) = cut.unwrap_or((None, rest.len()));
+    /// Takes the first line of `bytes`; says how many of them that was, or why there is none to take.
+    #[cold]
+    pub(super) fn next_line(&mut self, id: ConnectionId, bytes: &[u8], ended: bool) -> Result<usize, Pause> {
+        // Any line may have ended the connection, or the server.
+        let Some(session) = self.sessions.get(id).filter(|_| self.is_heard(id)) else {
+            return Ok(bytes.len());
+        };
+        let mut cutter = session.text.as_ref().map(|text| text.cutter).unwrap_or_default();
+        let at_most = self.input_bytes_max(id, LINE_BYTES_MAX);
+        let (line, used) = cutter.cut(bytes, at_most, ended).ok_or(Pause::Incomplete)?;
+        let unwritten = (self.outbox.queued(id) > 0).then_some(Wait::Output);
+        if let Some(wait) = self.unanswered(id).or(unwritten) {
+            return Err(Pause::Held(wait));
+        }
+        if let Some(text) = self.sessions.text_mut(id) {
+            text.cutter = cutter;
             // Who typed it pressed Enter, and the cursor is below the prompt.
-            text.is_prompted &= !rest[..used].ends_with(b"\n");
-            let line = match line {
-                _ if used > at_most => Err(format!("The line is longer than {at_most} bytes")),
-                line => line.ok_or_else(|| "The line is not UTF-8".to_owned()),
-            };
-            match if is_rest { Ok(Taken::Yes) } else { self.take_line(id, line) } {
-                Ok(Taken::Yes) => start += used,
-                Ok(Taken::NotNow(wait)) => return (start, Pause::Held(wait)),
-                Err(ProtocolError(reason)) => self.break_off(id, &reason),
-            }
-            self.take_passed();
-            *share -= 1;
+            text.is_prompted &= !bytes[..used].ends_with(b"\n");
         }
-        (start, Pause::ShareUsed)
+        match line.map_or(Ok(Taken::Yes), |line| self.take_line(id, line)) {
+            Ok(Taken::Yes) => {}
+            Ok(Taken::NotNow(wait)) => return Err(Pause::Held(wait)),
+            // What comes after it is thrown away.
+            Err(ProtocolError(reason)) => self.break_off(id, &reason),
+        }
+        self.take_passed();
+        Ok(used)
     }
 
-    fn take_line(&mut self, id: ConnectionId, line: Result<Typed, String>) -> Result<Taken, ProtocolError> {
-        let is_member = self.sessions.member(id).is_some();
-        let secrets = self.sessions.text_mut(id).and_then(|text| text.secrets.take());
-        match line {
-            Err(reason) if !is_member => Err(ProtocolError(reason)),
-            Err(reason) if secrets.is_none() => self.say(id, &format!("Invalid text\n{reason}")),
-            Ok(line) if is_member && secrets.is_none() => self.take_command_line(id, &line),
-            line => self.take_answer(id, line.unwrap_or_default(), secrets.unwrap_or_default()),
-        }
-    }
-
-    /// Takes the answer to a question of the log-in or of `passwd`.
-    fn take_answer(
-        &mut self,
-        id: ConnectionId,
-        line: Typed,
-        mut secrets: Vec<Typed>,
-    ) -> Result<Taken, ProtocolError> {
+    /// Takes a command, or the answer to a question of the log-in or of `passwd`.
+    fn take_line(&mut self, id: ConnectionId, line: Line) -> Result<Taken, ProtocolError> {
         let Some(session) = self.sessions.get_mut(id) else { return Ok(Taken::Yes) };
+        let is_member = session.member().is_some();
+        let typed = session.text.as_mut().and_then(|text| text.passwords.take());
+        let mut passwords = typed.or_else(|| first_passwords(&session.phase));
+        let line = match line {
+            Ok(line) if is_member && passwords.is_none() => return self.take_command_line(id, &line),
+            Err(why) if is_member && passwords.is_none() => {
+                return self.say(id, format_args!("Invalid text\n{why}"));
+            }
+            Err(why) if !is_member => return Err(ProtocolError(why.to_string())),
+            line => line.unwrap_or_default(),
+        };
         let word = line.trim_matches(' ');
-        let request = match (&session.phase, prompts::answer(word)) {
-            (Phase::AwaitingName(_), _) if word.is_empty() => return Ok(Taken::Yes),
+        let request = match &session.phase {
+            Phase::AwaitingName(_) if word.is_empty() => return Ok(Taken::Yes),
             // A web page can have a browser send this to any port, and what follows is the page's.
-            (Phase::AwaitingName(_), _) if word.contains(" HTTP/1.") => {
+            Phase::AwaitingName(_) if word.contains(" HTTP/1.") => {
                 return Err(ProtocolError("This is a forum, and no web server".to_owned()));
             }
-            (Phase::AwaitingName(_), _) => {
+            Phase::AwaitingName(_) => {
                 Request::LogIn { name: word, udp_port: 0, take_over: Some(TakeOver::Ask), session: None }
             }
-            (Phase::AwaitingPassword(_, claim), _) if claim.account.is_some() => {
-                Request::Password { password: &line }
-            }
             // In a batch the next command stands here, and only a yes may end the other session.
-            (Phase::AwaitingTakeOver(..), answer) => Request::EndOtherSession { yes: answer == Some(true) },
-            (phase, _) => {
-                secrets.push(line);
-                match (phase, &secrets[..]) {
-                    (Phase::Member(_), [old, new, confirmation]) => {
-                        Request::ChangePassword { old, new, confirmation }
-                    }
-                    (Phase::AwaitingPassword(..), [password, confirmation]) => {
-                        Request::SignUp { password, confirmation }
-                    }
-                    _ => {
-                        session
-                            .text
-                            .iter_mut()
-                            .for_each(|text| text.secrets = Some(std::mem::take(&mut secrets)));
-                        return Ok(Taken::Yes);
-                    }
-                }
+            Phase::AwaitingTakeOver(..) => {
+                Request::EndOtherSession { yes: prompts::answer(word) == Some(true) }
+            }
+            _ => {
+                let Some(asked) = &mut passwords else { return Ok(Taken::Yes) };
+                asked.take(line);
+                let Some(request) = asked.request() else {
+                    session.text.iter_mut().for_each(|text| text.passwords = passwords.take());
+                    return Ok(Taken::Yes);
+                };
+                request
             }
         };
-        let is_member = session.member().is_some();
         self.trace_request(id, NO_TAG, &request);
         if is_member { self.take_command(id, NO_TAG, request) } else { self.take_login(id, NO_TAG, request) }
     }
 
-    /// Takes a command, or the answer to another user's question.
+    /// Takes a command, or the answer to another user.
     fn take_command_line(&mut self, id: ConnectionId, line: &str) -> Result<Taken, ProtocolError> {
         let parsed = parse(line, Now { zone: &self.settings.zone, ms: self.time.now_ms });
         let (Some(text), false) = (self.sessions.text_mut(id), parsed == Ok(None)) else {
@@ -231,44 +168,36 @@ impl<J: Journal> Core<J> {
         if !matches!(parsed, Err(LineError::Syntax(_))) {
             self.note_activity(id);
         }
-        let names;
-        let request = match parsed {
-            Ok(Some(Command::Ask(request))) => request,
-            Ok(Some(Command::CreateRoom { users })) => {
-                names = room_names(users);
-                Request::CreateRoom { users: &names, key: None }
+        match parsed {
+            Ok(Some(Command::Ask(request))) => {
+                self.trace_request(id, NO_TAG, &request);
+                let taken = self.take_command(id, NO_TAG, request);
+                if let (Ok(Taken::Yes), Some(text)) = (&taken, self.sessions.text_mut(id)) {
+                    text.listing = Listing::answering(&request);
+                }
+                taken
             }
             Ok(Some(Command::ChangePassword)) => {
-                self.sessions.text_mut(id).into_iter().for_each(|text| text.secrets = Some(Vec::new()));
-                return Ok(Taken::Yes);
+                let text = self.sessions.text_mut(id);
+                text.into_iter().for_each(|text| text.passwords = Some(Passwords::for_change()));
+                Ok(Taken::Yes)
             }
-            Ok(Some(Command::Help(word))) => {
-                let lines = help(word).map_or_else(|error| error.to_string(), |lines| lines.join("\n"));
-                return self.say(id, &lines);
-            }
-            Ok(_) => {
-                let word = line.trim_start_matches(' ').split(' ').next().unwrap_or_default();
-                return self.say(id, &format!("{word} needs the forum client"));
-            }
-            Err(error) => return self.say(id, &error.to_string()),
-        };
-        self.trace_request(id, NO_TAG, &request);
-        let taken = self.take_command(id, NO_TAG, request);
-        if let (Ok(Taken::Yes), Some(text)) = (&taken, self.sessions.text_mut(id)) {
-            text.listing = Listing::answering(&request);
+            Ok(Some(Command::Help(word))) => match help(word) {
+                Ok(lines) => self.say(id, lines.join("\n")),
+                Err(error) => self.say(id, error),
+            },
+            Ok(_) => self.say(id, format_args!("{} needs the forum client", word(line))),
+            Err(error) => self.say(id, error),
         }
-        taken
     }
 
-    /// Answers a line of which the forum is asked nothing. It counts among the requests of a second all the same.
-    fn say(&mut self, id: ConnectionId, text: &str) -> Result<Taken, ProtocolError> {
-        if self.too_fast(id) {
-            self.refuse(id, NO_TAG, &Rejection::SlowDown);
-        } else {
+    /// Answers a line of which the forum is asked nothing.
+    fn say(&mut self, id: ConnectionId, text: impl Display) -> Result<Taken, ProtocolError> {
+        if self.may_ask(id, NO_TAG) {
             let at_ms = self.time.now_ms;
-            text.lines().for_each(|text| self.outbox.reply(id, NO_TAG, &Reply::Done { at_ms, text }));
+            let said = text.to_string();
+            said.lines().for_each(|text| self.outbox.reply(id, NO_TAG, &Reply::Done { at_ms, text }));
         }
-        self.count_request(id);
         Ok(Taken::Yes)
     }
 
@@ -294,22 +223,22 @@ impl<J: Journal> Core<J> {
         if !self.is_heard(id) || self.unanswered(id).is_some() {
             return None;
         }
-        let prompt = match (&session.phase, text.secrets.as_ref().map(Vec::len)) {
+        let prompt = match (&session.phase, &text.passwords) {
+            (_, Some(passwords)) => return Some(passwords.prompt()),
             (Phase::AwaitingName(_), _) => prompts::USERNAME,
-            (Phase::AwaitingPassword(_, claim), None) if claim.account.is_some() => prompts::PASSWORD,
-            (Phase::AwaitingPassword(_, claim), None) => {
-                return Some(prompts::new_account(claim.name.as_str()));
-            }
             (Phase::AwaitingTakeOver(_, claim), _) => {
                 return Some(prompts::take_over_question(claim.0.name.as_str()));
             }
-            (Phase::Member(_), None) if text.has_entered => prompts::SHORT,
-            (Phase::Member(_), None) => prompts::first_command(COLUMNS),
-            (Phase::Member(_), Some(0)) => prompts::OLD_PASSWORD,
-            (Phase::Member(_), Some(1)) => prompts::NEW_PASSWORD,
-            (_, Some(_)) => prompts::CONFIRM_PASSWORD,
-            _ => return None,
+            (Phase::Member(_), _) if text.has_entered => prompts::SHORT,
+            (Phase::Member(_), _) => prompts::first_command(80),
+            (phase, _) => return first_passwords(phase).map(|passwords| passwords.prompt()),
         };
         Some(prompt.to_owned())
     }
+}
+
+/// Passwords of which nothing was typed yet, where a log-in asks for them.
+fn first_passwords(phase: &Phase) -> Option<Passwords> {
+    let Phase::AwaitingPassword(_, claim) = phase else { return None };
+    Some(Passwords::for_login(claim.name.as_str(), claim.account.is_none()))
 }

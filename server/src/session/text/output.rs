@@ -8,8 +8,8 @@ use std::io::{self, ErrorKind, Write};
 
 use forum_common::escape::for_terminal;
 use forum_common::limits::FRAME_BYTES_MAX;
-use forum_common::text::{Reader, Shown, Zone, lines};
-use forum_common::wire::{FromServer, Notice, Reply, frame};
+use forum_common::text::{Reader, Zone, lines};
+use forum_common::wire::{FromServer, Notice, frame};
 
 use super::Text;
 use crate::core::outbox::{Outbox, Written};
@@ -21,40 +21,20 @@ const PORTION_BYTES: usize = 4 * 1024;
 
 impl Text {
     fn add(&mut self, message: &FromServer<'_>, zone: &Zone) {
-        match message {
-            FromServer::Reply(_, reply) => self.add_reply(reply, zone),
+        let said = match message {
+            FromServer::Reply(_, reply) => lines::reply(reply, self.listing.as_mut(), zone),
             FromServer::Notice(notice) => {
-                lines::notice(notice, Reader::Program).iter().for_each(|line| self.line(line));
                 if let Notice::Message { number, .. } = notice {
                     self.mail_in_lines = *number;
                 }
+                lines::notice(notice, Reader::Program).into_iter().collect()
             }
-            FromServer::Transfer(..) => debug_assert!(false, "{message:?} is for no text session"),
-        }
-    }
-
-    fn add_reply(&mut self, reply: &Reply<'_>, zone: &Zone) {
-        let said = match *reply {
-            Reply::Welcome { text, .. } | Reply::Refused { text, .. } => Some(text),
-            _ => lines::done(reply),
+            // No command that is taken from a line begins one.
+            FromServer::Transfer(..) => return,
         };
-        if let Some(text) = said {
-            return self.line(text);
-        }
-        // What is no item either is said by the next prompt.
-        match self.listing.as_mut().map(|listing| listing.take(reply, zone)) {
-            Some(Shown::Item { heading, line }) => {
-                heading.iter().chain([&line]).for_each(|line| self.line(line))
-            }
-            Some(Shown::End { instead }) => instead.iter().for_each(|line| self.line(line)),
-            Some(Shown::Foreign) | None => {}
-        }
-    }
-
-    fn line(&mut self, text: &str) {
-        if !text.is_empty() {
+        for line in said.iter().filter(|line| !line.is_empty()) {
             let before = if std::mem::take(&mut self.is_prompted) { "\n" } else { "" };
-            self.unsent.extend_from_slice(format!("{before}{}\n", for_terminal(text)).as_bytes());
+            self.unsent.extend_from_slice(format!("{before}{}\n", for_terminal(line)).as_bytes());
         }
     }
 }
@@ -69,8 +49,8 @@ struct Translator<'a, W> {
 }
 
 impl<W: Write> Translator<'_, W> {
-    /// Writes what is made; would-block if something is left.
-    fn send(&mut self) -> io::Result<()> {
+    /// Writes what is made; says whether that is all of it.
+    fn send(&mut self) -> io::Result<bool> {
         while !self.text.unsent.is_empty() {
             match self.stream.write(&self.text.unsent) {
                 Ok(0) => return Err(ErrorKind::WriteZero.into()),
@@ -79,19 +59,22 @@ impl<W: Write> Translator<'_, W> {
                     self.sent += count;
                 }
                 Err(error) if error.kind() == ErrorKind::Interrupted => {}
+                Err(error) if error.kind() == ErrorKind::WouldBlock => return Ok(false),
                 Err(error) => return Err(error),
             }
         }
         // Idle, it owns no buffer.
         self.text.unsent = Vec::new();
         self.text.mail_sent = self.text.mail_in_lines;
-        Ok(())
+        Ok(true)
     }
 }
 
 impl<W: Write> Write for Translator<'_, W> {
     fn write(&mut self, frames: &[u8]) -> io::Result<usize> {
-        self.send()?;
+        if !self.send()? {
+            return Err(ErrorKind::WouldBlock.into());
+        }
         if std::mem::take(&mut self.text.owes_byte) {
             return Ok(1);
         }
@@ -103,13 +86,8 @@ impl<W: Write> Write for Translator<'_, W> {
             self.text.add(&message, self.zone);
             used += bytes;
         }
-        match self.send() {
-            Err(error) if error.kind() == ErrorKind::WouldBlock => {
-                self.text.owes_byte = true;
-                Ok(used - 1)
-            }
-            result => result.map(|()| used),
-        }
+        self.text.owes_byte = !self.send()?;
+        Ok(used - usize::from(self.text.owes_byte))
     }
 
     fn flush(&mut self) -> io::Result<()> {
@@ -135,10 +113,7 @@ pub(crate) fn write(
             lines.text.is_prompted = true;
             lines.text.unsent.extend_from_slice(prompt.as_bytes());
         }
-        is_all = match lines.send() {
-            Err(error) if error.kind() == ErrorKind::WouldBlock => false,
-            result => result.map(|()| true)?,
-        };
+        is_all = lines.send()?;
     }
     Ok(Written { bytes: lines.sent, is_all })
 }

@@ -221,3 +221,14 @@ fn a_file_that_grows_shrinks_or_changes_while_it_is_sent_is_not_uploaded() {
     let other = changed(15, |bytes| bytes[0] ^= 1);
     assert_eq!(other, "f was not uploaded: it was changed while it was read. Send it again, or a copy of it");
 }
+
+#[test]
+fn a_sender_is_told_that_the_receiver_has_cancelled_the_file_and_is_not_gone() {
+    let mut stuck = stuck(11);
+    stuck.hans.does("cancel", "f was cancelled");
+    stuck.network.set(Weather::Fair);
+    stuck.yoda.complains("f was not uploaded: hans cancelled it");
+    stuck.yoda.does("whoelse", "hans");
+    assert_eq!(stuck.hans.finish().code, Some(0));
+    assert_eq!(stuck.yoda.finish().code, Some(1));
+}

@@ -146,7 +146,7 @@ impl Incoming {
     pub(super) fn give_up(&mut self, context: &mut Context<'_>) {
         match std::mem::replace(&mut self.stage, Taking::Over) {
             Taking::Going(mut transfer, begun) => {
-                transfer.endpoint().abort(context.now, Reason::Cancelled);
+                transfer.endpoint().abort(context.now, Reason::Left);
                 self.stage = Taking::Going(transfer, begun);
             }
             // There may be no later moment to remove what is not the file.

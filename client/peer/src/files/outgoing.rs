@@ -168,7 +168,7 @@ impl Outgoing {
         self.take_events(context);
         match &mut self.stage {
             Sending::Going(transfer) => {
-                transfer.endpoint().abort(context.now, Reason::Cancelled);
+                transfer.endpoint().abort(context.now, Reason::Left);
                 // The only news is that, and it is ours.
                 while transfer.next_event().is_some() {}
                 self.say_failed("it was given up", context);
@@ -275,6 +275,7 @@ impl Outgoing {
     fn reason(&self, failure: Failure) -> String {
         let user = &self.user;
         match failure {
+            Failure::There(Reason::Cancelled) => format!("{user} cancelled it"),
             Failure::There(Reason::NotStored) => format!("{user} could not store it"),
             Failure::There(Reason::DigestDiffers) => {
                 "it was changed meanwhile, or damaged on its way. Send it again".to_owned()

@@ -109,7 +109,7 @@ impl<E: Endpoint> Transfer<E> {
     ) -> bool {
         let now = context.now;
         if self.gone_at.is_some_and(|gone_at| now >= gone_at) {
-            self.link.endpoint.abort(now, Reason::Cancelled);
+            self.link.endpoint.abort(now, Reason::Left);
         }
         self.link.endpoint.on_timeout(now);
         let has_more = match (self.path, link, socket) {

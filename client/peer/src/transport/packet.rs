@@ -141,7 +141,7 @@ pub struct Offer {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[repr(u8)]
 pub enum Reason {
-    /// Its user wished so.
+    /// Its user does not want the file any more.
     Cancelled = 1,
     /// The receiver does not want what was offered.
     Declined = 2,
@@ -151,12 +151,14 @@ pub enum Reason {
     NotStored = 4,
     /// All bytes are there, but they are not what was announced.
     DigestDiffers = 5,
+    /// It ends, or takes the other end for gone.
+    Left = 6,
 }
 
 impl Reason {
     fn decode(code: u8) -> Option<Self> {
-        let reasons =
-            [Self::Cancelled, Self::Declined, Self::Unreadable, Self::NotStored, Self::DigestDiffers];
+        use Reason::*;
+        let reasons = [Cancelled, Declined, Unreadable, NotStored, DigestDiffers, Left];
         reasons.into_iter().find(|reason| *reason as u8 == code)
     }
 }

@@ -149,6 +149,7 @@ fn the_numbers_of_the_page_are_those_of_the_program() {
         Reason::Unreadable,
         Reason::NotStored,
         Reason::DigestDiffers,
+        Reason::Left,
     ]) {
         assert_eq!(reason as u8, code);
         assert!(PAGE.contains(&format!("| {code} | {reason:?} |")), "| {code} | {reason:?} |");

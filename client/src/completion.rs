@@ -40,8 +40,6 @@ pub enum Named {
     Command,
     /// Something that the server has a list of.
     Listed(Listed),
-    /// A separate room.
-    Room,
     /// A local file.
     Path,
     /// One of these, as usage has them: `on|off`. What has a bracket or a dash stands for a number.
@@ -73,7 +71,6 @@ impl<'a> Word<'a> {
         let choices = match &self.names {
             Named::Command => self.fitting(COMMANDS.iter().map(|row| row.word)),
             Named::Listed(listed) => names.listed(listed, self.start),
-            Named::Room => names.rooms(self.start),
             Named::Path => paths(self.start),
             Named::OneOf(words) => self.fitting(words.split('|').filter(|word| !word.contains(['[', '-']))),
         };
@@ -104,7 +101,7 @@ fn named(row: &Row, index: usize, first: Option<&str>) -> Option<Named> {
     match row.operand(index)? {
         "title" => Some(Named::Listed(Listed::Titles)),
         "user" => Some(Named::Listed(Listed::Users)),
-        "room" => Some(Named::Room),
+        "room" => Some(Named::Listed(Listed::Rooms)),
         "command" => Some(Named::Command),
         "file" if matches!(row.word, "UPD" | "UDP") => Some(Named::Path),
         // What DWN names lies on the server.

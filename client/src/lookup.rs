@@ -31,6 +31,7 @@ impl Lookup {
         let request = match listed {
             Listed::Titles => Request::ListThreads { after: None, at_most: None, unread: None },
             Listed::Users => Request::WhoElse { after: None, at_most: None },
+            Listed::Rooms => Request::ListRooms { after: None, at_most: None },
             Listed::Files(title) => Request::ReadThread {
                 title,
                 range: None,
@@ -51,6 +52,7 @@ impl Lookup {
             (Listed::Titles, Reply::ThreadItem { title: name, .. })
             | (Listed::Users, Reply::UserItem { name, .. })
             | (Listed::Files(_), Reply::UploadItem { file: name, .. }) => learn(&mut self.came, name),
+            (Listed::Rooms, Reply::RoomSummaryItem { room, .. }) => learn(&mut self.came, &room.to_string()),
             (Listed::Files(_), Reply::PostItem { .. }) => {}
             _ => return false,
         }
@@ -75,7 +77,7 @@ mod tests {
     use forum_common::wire::Refusal;
 
     use super::*;
-    use crate::names::tests::{thread, user};
+    use crate::names::tests::{room, thread, user};
 
     const END: Reply<'_> = Reply::EndOfList { next: None };
 
@@ -99,6 +101,10 @@ mod tests {
     #[test]
     fn names_are_known_when_the_list_has_ended() {
         let (now, mut names) = (Instant::now(), Names::default());
+        let mut rooms = lookup(Listed::Rooms, now);
+        assert!(rooms.take(&room(12)) && rooms.take(&room(3)) && !rooms.take(&thread("a")));
+        assert!(rooms.end(&END, &mut names));
+        assert_eq!(names.listed(&Listed::Rooms, ""), ["3", "12"]);
         let mut titles = lookup(Listed::Titles, now);
         assert!(titles.take(&thread("a")));
         assert!(!titles.take(&user("a")));

@@ -24,6 +24,8 @@ pub enum Listed {
     Titles,
     /// The users online.
     Users,
+    /// The rooms that the user is in.
+    Rooms,
     /// The newest files of the thread of this title.
     Files(String),
 }
@@ -35,11 +37,12 @@ pub struct Names {
     own: String,
     titles: BTreeSet<String>,
     users: BTreeSet<String>,
-    rooms: BTreeSet<u32>,
+    rooms: BTreeSet<String>,
     /// Files by thread, and when they were fetched.
     files: BTreeMap<String, (BTreeSet<String>, Instant)>,
     titles_fetched: Option<Instant>,
     users_fetched: Option<Instant>,
+    rooms_fetched: Option<Instant>,
 }
 
 impl Names {
@@ -56,6 +59,7 @@ impl Names {
             Reply::PostItem { author, .. }
             | Reply::UploadItem { author, .. }
             | Reply::BoardItem { author, .. } => learn(&mut self.users, author),
+            Reply::RoomSummaryItem { room, .. } => self.learn_room(room),
             Reply::RoomItem { room, author, .. } => {
                 self.learn_room(room);
                 learn(&mut self.users, author);
@@ -96,6 +100,7 @@ impl Names {
         match listed {
             Listed::Titles => self.titles = names,
             Listed::Users => names.iter().for_each(|name| learn(&mut self.users, name)),
+            Listed::Rooms => self.rooms = names,
             Listed::Files(title) => self.learn_files(title, names, now),
         }
         self.settle(listed, now);
@@ -106,6 +111,7 @@ impl Names {
         match listed {
             Listed::Titles => self.titles_fetched = Some(now),
             Listed::Users => self.users_fetched = Some(now),
+            Listed::Rooms => self.rooms_fetched = Some(now),
             Listed::Files(title) if self.files.contains_key(title) => {}
             Listed::Files(title) => self.learn_files(title, BTreeSet::new(), now),
         }
@@ -117,26 +123,28 @@ impl Names {
             Listed::Files(title) => self.files.get(title).map(|(_, at)| *at),
             Listed::Titles => self.titles_fetched,
             Listed::Users => self.users_fetched,
+            Listed::Rooms => self.rooms_fetched,
         };
         fetched.is_none_or(|at| now >= at + FRESH_FOR)
     }
 
-    /// The names of a kind that begin with `start`, in order.
+    /// The names of a kind that begin with `start`, in order: rooms in that of their numbers.
     pub fn listed(&self, listed: &Listed, start: &str) -> Vec<String> {
         let none = BTreeSet::new();
         let names = match listed {
             Listed::Files(title) => self.files.get(title).map_or(&none, |(files, _)| files),
             Listed::Titles => &self.titles,
             Listed::Users => &self.users,
+            Listed::Rooms => &self.rooms,
         };
         let from_here = names.range::<str, _>((std::ops::Bound::Included(start), std::ops::Bound::Unbounded));
         let fitting = from_here.take_while(|name| name.starts_with(start));
-        fitting.filter(|name| *listed != Listed::Users || **name != self.own).cloned().collect()
-    }
-
-    /// The rooms whose numbers begin with `start`, in order.
-    pub fn rooms(&self, start: &str) -> Vec<String> {
-        self.rooms.iter().map(u32::to_string).filter(|room| room.starts_with(start)).collect()
+        let others = fitting.filter(|name| *listed != Listed::Users || **name != self.own);
+        let mut found: Vec<String> = others.cloned().collect();
+        if *listed == Listed::Rooms {
+            found.sort_by_key(String::len);
+        }
+        found
     }
 
     /// Takes the files of a thread. Those of the thread that was looked at first make room.
@@ -151,9 +159,7 @@ impl Names {
     }
 
     fn learn_room(&mut self, room: u32) {
-        if self.rooms.len() < NAMES_MAX {
-            self.rooms.insert(room);
-        }
+        learn(&mut self.rooms, &room.to_string());
     }
 }
 
@@ -191,6 +197,10 @@ pub(crate) mod tests {
         Reply::RoomCreated { room, at_ms: 1, text: "" }
     }
 
+    pub(crate) fn room(room: u32) -> Reply<'static> {
+        Reply::RoomSummaryItem { room, posts: 0, users: "a b" }
+    }
+
     #[test]
     fn names_are_learnt_from_whatever_goes_by() {
         let (at_ms, text) = (1, "hi");
@@ -205,6 +215,7 @@ pub(crate) mod tests {
             Reply::BoardItem { number: 1, author: "e", at_ms, text },
             Reply::RoomItem { room: 2, number: 1, author: "f", at_ms, text },
             room_created(12),
+            room(5),
             Reply::Refused { code: Refusal::RoomExists, limit, value: Some(7), name, text },
             Reply::Refused { code: Refusal::LimitReached, limit, value: Some(100), name, text },
             Reply::ThreadCreated { thread: 9, at_ms, text: "Thread x created" },
@@ -225,8 +236,8 @@ pub(crate) mod tests {
         names.belong_to("m");
         assert_eq!(names.listed(&Listed::Titles, ""), ["t"]);
         assert_eq!(names.listed(&Listed::Users, "").concat(), "abcdefghijkln");
-        assert_eq!(names.rooms(""), ["2", "3", "7", "10", "12"]);
-        assert_eq!(names.rooms("1"), ["10", "12"]);
+        assert_eq!(names.listed(&Listed::Rooms, ""), ["2", "3", "5", "7", "10", "12"]);
+        assert_eq!(names.listed(&Listed::Rooms, "1"), ["10", "12"]);
     }
 
     #[test]
@@ -254,6 +265,6 @@ pub(crate) mod tests {
             names.learn_reply(&room_created(n));
         }
         assert_eq!(names.listed(&Listed::Titles, "").len(), NAMES_MAX);
-        assert_eq!(names.rooms("").len(), NAMES_MAX);
+        assert_eq!(names.listed(&Listed::Rooms, "").len(), NAMES_MAX);
     }
 }

@@ -230,8 +230,8 @@ impl Output {
         let (stream, view) = (screen.stream, View { prompt, ..View::default() });
         let mut rows = layout(&view, screen.columns, usize::MAX).rows;
         // What was typed is broken by the terminal, so that it can be copied as one line.
-        let last = rows.pop().unwrap_or_default();
-        rows.iter().for_each(|row| self.line(stream, row));
+        let last = rows.pop().unwrap_or_default().text;
+        rows.iter().for_each(|row| self.line(stream, &row.text));
         self.line(stream, &format!("{last}{text}"));
     }
 

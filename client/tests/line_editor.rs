@@ -84,6 +84,9 @@ fn tab_asks_for_names_whose_list_nobody_sees() {
     peer.notice(&Notice::PutInRoom { room: 12, by: "hans", users: "hans yoda" });
     terminal.shows("hans put you in separate room 12: hans, yoda  (16:00)\r\n");
     terminal.types("\x15SRM \t");
+    let tag = peer.hears(&Request::ListRooms { after: None, at_most: None });
+    peer.reply(tag, &Reply::RoomSummaryItem { room: 12, posts: 0, users: "hans yoda" });
+    peer.reply(tag, &END);
     terminal.displays(&["> SRM 12"], 9);
     for listed in ["The list of", "\r\n3331", "\r\nhans\r\n"] {
         assert!(!terminal.seen().contains(listed), "{}", terminal.seen());

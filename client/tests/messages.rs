@@ -170,7 +170,7 @@ fn rooms_and_the_board_are_posted_to_and_read() {
     let mut peer = script.admit();
     let tag = peer.hears(&Request::PostToBoard { text: " hi", key: None });
     peer.done(tag, "Broadcast message, #1 broadcast at 1 Jun 2022 15:00:01.");
-    let tag = peer.hears(&Request::CreateRoom { users: "hans luke", key: None });
+    let tag = peer.hears(&Request::CreateRoom { users: " hans   luke ", key: None });
     peer.done(tag, "Separate chat room has been created, room ID: 1, users in this room: yoda, hans, luke");
     let tag = peer.hears(&Request::PostToRoom { room: 1, text: "hi", key: None });
     peer.done(tag, "Message #1 sent to separate room 1 at 1 Jun 2022 16:05:00.");

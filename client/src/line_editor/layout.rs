@@ -23,11 +23,20 @@ pub struct View<'a> {
     pub cursor: usize,
 }
 
-/// Rows as they lie on the screen, none wider than it.
+/// A row as it lies on the screen, no wider than it.
+#[derive(Debug, Default, Clone, PartialEq, Eq)]
+pub struct Row {
+    /// What it shows.
+    pub text: String,
+    /// It is full, and the next one goes on with the same line: the terminal may break that anew when its width changes.
+    pub wraps: bool,
+}
+
+/// Rows on the screen.
 #[derive(Debug, Default, Clone, PartialEq, Eq)]
 pub struct Area {
     /// From top to bottom. The first is where the cursor was before anything was drawn.
-    pub rows: Vec<String>,
+    pub rows: Vec<Row>,
     /// The row of the cursor.
     pub cursor_row: usize,
     /// The column of the cursor, from 0.
@@ -40,7 +49,7 @@ pub struct Area {
 /// is its own affair. If there are more rows than the screen has, those around the cursor are kept.
 pub fn layout(view: &View<'_>, columns: usize, rows: usize) -> Area {
     let (columns, rows) = (columns.max(2), rows.max(1));
-    let mut flow = Flow { columns, rows: vec![String::new()], column: 0 };
+    let mut flow = Flow::new(columns);
     flow.put_words(view.prompt);
     flow.put_all(&view.text[..view.cursor]);
     let after = &view.text[view.cursor..];
@@ -51,7 +60,7 @@ pub fn layout(view: &View<'_>, columns: usize, rows: usize) -> Area {
     }
     flow.put_all(after);
     let mut area = Area { rows: flow.rows, cursor_row, cursor_column };
-    let status = view.status.iter().map(|line| clipped(line, columns));
+    let status = view.status.iter().map(|line| Row { text: clipped(line, columns), wraps: false });
     area.rows.splice(0..0, status);
     area.cursor_row += view.status.len();
     area.shorten(rows);
@@ -68,30 +77,58 @@ impl Area {
         self.cursor_row -= first;
     }
 
-    /// How many rows it takes on a screen of `columns`, which may have changed since it was drawn.
+    /// How many rows it takes on a screen of `columns`, which may have changed since it was drawn: then the terminal
+    /// has broken its lines anew.
     pub fn height(&self, columns: usize) -> usize {
-        let columns = columns.max(1);
-        self.rows.iter().map(|row| row.width().div_ceil(columns).max(1)).sum()
+        let ends = self.rows.iter().map(|row| !row.wraps);
+        broken(self.rows.iter().map(|row| &*row.text).zip(ends), columns).rows.len()
     }
 
-    /// How many rows above the cursor's the area begins on a screen of `columns`, which may have changed
-    /// since it was drawn: a terminal that became narrower has broken the rows anew.
+    /// How many rows above the cursor's the area begins on a screen of `columns`, which may have changed as well. At the
+    /// end of a line that fills its rows exactly, the cursor stays in the last of them.
     pub fn rows_above_cursor(&self, columns: usize) -> usize {
-        let columns = columns.max(1);
-        let above: usize =
-            self.rows[..self.cursor_row].iter().map(|row| row.width().div_ceil(columns).max(1)).sum();
-        above + self.cursor_column / columns
+        let (above, rest) = self.rows.split_at(self.cursor_row);
+        let row = rest.first().map_or("", |row| &row.text);
+        let mut column = 0;
+        let before = row.graphemes(true).take_while(|cluster| {
+            column += cluster.width();
+            column <= self.cursor_column
+        });
+        let before = &row[..before.map(str::len).sum()];
+        let lines = above.iter().map(|row| (&*row.text, !row.wraps)).chain([(before, false)]);
+        let flow = broken(lines, columns);
+        // The row that was begun for the cursor has a space there.
+        let is_at_end = before.len() == row.len() && !before.is_empty();
+        if is_at_end { flow.rows.len() - 1 } else { flow.place_of(" ").0 }
     }
+}
+
+/// Texts on a screen of so many columns; after some of them the line ends.
+fn broken<'a>(texts: impl Iterator<Item = (&'a str, bool)>, columns: usize) -> Flow {
+    let mut flow = Flow::new(columns.max(1));
+    let mut has_ended = false;
+    for (text, ends) in texts {
+        if has_ended {
+            flow.break_row();
+        }
+        text.graphemes(true).for_each(|cluster| flow.put(cluster));
+        has_ended = ends;
+    }
+    flow
 }
 
 /// Text flowing into rows.
 struct Flow {
     columns: usize,
-    rows: Vec<String>,
+    rows: Vec<Row>,
     column: usize,
 }
 
 impl Flow {
+    fn new(columns: usize) -> Self {
+        Self { columns, rows: vec![Row::default()], column: 0 }
+    }
+
     /// Puts a text whose words are not to be broken, where rows are wide enough for that.
     fn put_words(&mut self, text: &str) {
         for word in text.split_inclusive(' ') {
@@ -119,12 +156,17 @@ impl Flow {
             self.break_row();
         }
         self.column += width;
-        self.rows.last_mut().expect("there is always a row").push_str(cluster);
+        self.last().text.push_str(cluster);
     }
 
     fn break_row(&mut self) {
-        self.rows.push(String::new());
+        self.last().wraps = self.column == self.columns;
+        self.rows.push(Row::default());
         self.column = 0;
+    }
+
+    fn last(&mut self) -> &mut Row {
+        self.rows.last_mut().expect("there is always a row")
     }
 
     /// Where `cluster` would be put.
@@ -161,7 +203,11 @@ mod tests {
 
     fn area(prompt: &str, text: &str, cursor: usize, columns: usize) -> (Vec<String>, usize, usize) {
         let area = layout(&View { status: Vec::new(), prompt, text, cursor }, columns, 24);
-        (area.rows, area.cursor_row, area.cursor_column)
+        (texts(&area), area.cursor_row, area.cursor_column)
+    }
+
+    fn texts(area: &Area) -> Vec<String> {
+        area.rows.iter().map(|row| row.text.clone()).collect()
     }
 
     #[test]
@@ -211,7 +257,7 @@ mod tests {
         let view = View { status: vec!["語語語".into(), "ab".into()], prompt: "> ", text: "x", cursor: 1 };
         let area = layout(&view, 5, 24);
         assert_eq!(
-            (area.rows, area.cursor_row, area.cursor_column),
+            (texts(&area), area.cursor_row, area.cursor_column),
             (vec!["語語".into(), "ab".into(), "> x".into()], 2, 3)
         );
     }
@@ -221,17 +267,24 @@ mod tests {
         let text = "aaaabbbbccccdd";
         let rows = |cursor| {
             let area = layout(&View { status: vec!["s".into()], prompt: "", text, cursor }, 4, 2);
-            (area.rows, area.cursor_row)
+            (texts(&area), area.cursor_row)
         };
         assert_eq!(rows(14), (vec!["cccc".into(), "dd".into()], 1));
         assert_eq!(rows(5), (vec!["bbbb".into(), "cccc".into()], 0));
     }
 
     #[test]
-    fn a_narrowed_screen_has_broken_the_rows_anew() {
-        let area = layout(&View { status: vec![], prompt: "", text: "aaaaaaaaaabbbbb", cursor: 15 }, 10, 24);
-        assert_eq!(area.rows_above_cursor(10), 1);
-        assert_eq!(area.rows_above_cursor(4), 4);
+    fn a_screen_of_another_width_has_broken_the_line_anew_and_each_status_row() {
+        let view =
+            View { status: vec!["0123456789".into()], prompt: "> ", text: "aaaaaaaabbbbb", cursor: 13 };
+        let area = layout(&view, 10, 24);
+        assert_eq!(area.rows.iter().map(|row| row.wraps).collect::<Vec<_>>(), [false, true, false]);
+        for (columns, height, above) in
+            [(10, 3, 2), (9, 4, 3), (5, 5, 4), (4, 7, 6), (15, 2, 1), (16, 2, 1), (100, 2, 1)]
+        {
+            assert_eq!(area.height(columns), height, "{columns} columns");
+            assert_eq!(area.rows_above_cursor(columns), above, "{columns} columns");
+        }
     }
 
     proptest! {

@@ -143,6 +143,7 @@ impl Failure {
 
 fn main() -> ExitCode {
     process::survive_file_size_limit();
+    process::hide_memory();
     let args = match Args::try_parse() {
         Ok(args) => args,
         Err(error) => {

@@ -16,6 +16,7 @@ use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::fd::BorrowedFd;
 use rustix::fs::OFlags;
 use rustix::io::{Errno, fcntl_getfd};
+use rustix::process::{DumpableBehavior, set_dumpable_behavior};
 use rustix::stdio;
 use zeroize::Zeroizing;
 
@@ -92,6 +93,13 @@ impl Standard {
 pub fn survive_file_size_limit() {
     // It fails only for signals that can't be taken.
     let _ = signal_hook::flag::register(signal_hook::consts::SIGXFSZ, Arc::default());
+}
+
+/// From now on the memory of this process, in which passwords are, is in no core file, and no other program of the same
+/// user can look at it; root can (prctl(2), `PR_SET_DUMPABLE`).
+pub fn hide_memory() {
+    // It fails for values that the kernel does not know, and this is none of them.
+    let _ = set_dumpable_behavior(DumpableBehavior::NotDumpable);
 }
 
 /// Bytes of the first line of a password file. The longest password has 128; a longer line is some other file.

@@ -36,6 +36,9 @@ pub struct Arguments {
     /// Where everything is kept.
     #[arg(long, value_name = "DIR", default_value = "./forum-data", global = true)]
     pub data: PathBuf,
+    /// Let core files, and debuggers and other programs of the same user, see the memory of forumd, passwords included.
+    #[arg(long, global = true)]
+    pub dumpable: bool,
     /// How to serve.
     #[command(flatten)]
     pub serve: ServeArguments,

@@ -32,6 +32,9 @@ fn main() -> ExitCode {
             };
         }
     };
+    if !arguments.dumpable {
+        process::hide_memory();
+    }
     let data = &arguments.data;
     // What they have to say is why they are asked; serving has its words on standard error.
     if arguments.admin.is_some()

@@ -31,6 +31,9 @@ const WAITING_LINES_MAX: usize = 10_000;
 const MESSAGE_CHARACTERS_MAX: usize = 2_000;
 /// Bytes that are written at once when many lines wait.
 const BATCH_BYTES_MAX: usize = 64 * 1_024;
+/// How long the writer rests after it has written: what is logged meanwhile is written together, and wakes nobody. Who
+/// logs thousands of lines a second would otherwise spend more on waking it than on the lines.
+const REST: Duration = Duration::from_millis(2);
 /// How long the end of the program waits for the log: a pipe that nobody reads must not hold it up for ever.
 const FLUSH_SECONDS_MAX: u64 = 2;
 
@@ -157,6 +160,9 @@ fn write_lines(queue: &Receiver<Message>, mut sink: Box<dyn Sink>, shared: &Shar
             batch.add(next);
         }
         batch.write_to(&mut *sink, shared);
+        if !closing {
+            thread::sleep(REST);
+        }
     }
 }
 

@@ -49,6 +49,8 @@ pub enum Bug {
     StoredFileStaysOpen,
     StartDoesNotMakeTheLogDurable,
     FailedSyncOfTheLogIsSwallowed,
+    SearchTakesOneWordForAll,
+    PresenceStaysOn,
 }
 
 #[cfg(feature = "planted-bugs")]
@@ -113,6 +115,8 @@ mod switch {
         Bug::StoredFileStaysOpen,
         Bug::StartDoesNotMakeTheLogDurable,
         Bug::FailedSyncOfTheLogIsSwallowed,
+        Bug::SearchTakesOneWordForAll,
+        Bug::PresenceStaysOn,
     ];
 
     /// From now on servers on this thread have this bug, or none.

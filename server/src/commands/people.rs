@@ -64,7 +64,7 @@ pub(crate) struct LoggedIn<'a> {
 impl<J: Journal> Core<J> {
     /// `presence`: who comes and goes from here on is told, or isn't.
     pub(super) fn set_presence(&mut self, id: ConnectionId, tag: Tag, on: bool) {
-        self.outbox.set_presence(id, on);
+        self.outbox.set_presence(id, on || planted(Bug::PresenceStaysOn));
         self.done(id, tag, Answer::Presence { on });
     }
 

@@ -8,6 +8,7 @@ use forum_common::names::{Text, Title};
 use memchr::memmem::Finder;
 
 use super::{AccountId, ItemId, Post, Thread, ThreadId, Threads};
+use crate::planted::{Bug, planted};
 
 /// How many messages are found: the newest.
 const FOUND_MAX: usize = 100;
@@ -140,7 +141,8 @@ impl Search {
             self.lower = text.to_lowercase();
         }
         let text = self.lower.as_bytes();
-        self.words.iter().all(|word| {
+        let enough = if planted(Bug::SearchTakesOneWordForAll) { 1 } else { self.words.len() };
+        self.words.iter().take(enough).all(|word| {
             *cost += text.len();
             word.find(text).is_some()
         })

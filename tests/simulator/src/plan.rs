@@ -28,6 +28,8 @@ pub(crate) enum Deed {
     RoomPost,
     ReadHistory,
     WhoElse,
+    Search,
+    Presence,
     Upload,
     Download,
     Link,
@@ -38,7 +40,7 @@ pub(crate) enum Deed {
 }
 
 /// All deeds.
-pub(crate) const DEEDS: [Deed; 27] = [
+pub(crate) const DEEDS: [Deed; 29] = [
     Deed::CreateThread,
     Deed::Post,
     Deed::Delete,
@@ -59,6 +61,8 @@ pub(crate) const DEEDS: [Deed; 27] = [
     Deed::RoomPost,
     Deed::ReadHistory,
     Deed::WhoElse,
+    Deed::Search,
+    Deed::Presence,
     Deed::Upload,
     Deed::Download,
     Deed::Link,
@@ -70,7 +74,7 @@ pub(crate) const DEEDS: [Deed; 27] = [
 
 /// How often each is done, unless the seed says otherwise.
 const USUAL: [u32; DEEDS.len()] =
-    [6, 16, 4, 5, 2, 3, 6, 9, 5, 3, 2, 4, 1, 5, 4, 6, 3, 4, 4, 4, 4, 4, 3, 1, 3, 1, 3];
+    [6, 16, 4, 5, 2, 3, 6, 9, 5, 3, 2, 4, 1, 5, 4, 6, 3, 4, 4, 4, 3, 2, 4, 4, 3, 1, 3, 1, 3];
 
 /// Faults, each so many times in a thousand steps of a client or looks at the machine.
 #[derive(Debug, Clone, Default)]

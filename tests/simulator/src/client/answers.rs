@@ -40,6 +40,11 @@ impl Client {
                 self.acknowledge(stage);
                 self.flush(stage);
             }
+            OwnedRequest::SetPresence { on } => {
+                let on = matches!(reply, OwnedReply::Done { .. }).then_some(*on);
+                stage.oracle.borrow_mut().conn(socket).end_presence(on);
+                stage.oracle.borrow_mut().answered(socket, tag, note.from, &request, None, &reply);
+            }
             OwnedRequest::ChangePassword { old, new, .. } => {
                 self.password_changed(stage, tag, &note, (old, new), &reply);
             }
@@ -65,7 +70,8 @@ impl Client {
             | OwnedRequest::ListActive { after, .. }
             | OwnedRequest::ReadBoard { after, .. }
             | OwnedRequest::ReadRooms { after, .. }
-            | OwnedRequest::ListRooms { after, .. } => *after = Some(next),
+            | OwnedRequest::ListRooms { after, .. }
+            | OwnedRequest::Search { after, .. } => *after = Some(next),
             _ => return,
         }
         if self.connection.as_ref().is_some_and(|connection| connection.phase == Phase::Member) {

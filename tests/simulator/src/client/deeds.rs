@@ -25,6 +25,7 @@ impl Client {
                 Deed::Leave => return self.leave(stage),
                 Deed::Upload => self.begin_upload(stage),
                 Deed::MarkRead => self.mark_read(stage),
+                Deed::Presence => self.set_presence(stage),
                 Deed::Link => self.ask_for_link(stage),
                 deed => {
                     let state = stage.oracle.borrow().state().clone();
@@ -67,6 +68,15 @@ impl Client {
             connection.phase = Phase::Leaving;
         }
         self.ask(stage, &OwnedRequest::LogOut, Asked::Member(OwnedRequest::LogOut));
+    }
+
+    /// Asks to be told who comes and goes, or no longer.
+    fn set_presence(&mut self, stage: &mut Stage) {
+        let Some(socket) = self.socket() else { return };
+        let on = self.rng.chance(500);
+        let request = OwnedRequest::SetPresence { on };
+        stage.oracle.borrow_mut().conn(socket).begin_presence(on);
+        self.ask(stage, &request.clone(), Asked::Member(request));
     }
 
     /// Says that a thread was read, mostly up to one of its items.
@@ -157,6 +167,14 @@ impl Client {
                 let room = self.rng.chance(300).then(|| self.rng.between(1, 3) as u32);
                 let from = self.rng.chance(200).then(|| self.rng.between(1, 4) as u32);
                 OwnedRequest::ReadRooms { later_than_ms, after, at_most, room, from }
+            }
+            Deed::Search => {
+                // Words of every text, of some, and of hardly any.
+                let (number, by) = (self.rng.below(self.made_up + 1), self.rng.below(self.number as u64 + 2));
+                let words = self.rng.pick(&["of", "OF  1", "-", "nowhere"]).to_string();
+                let words = if self.rng.chance(500) { words } else { format!("{number} of {by}") };
+                let title = self.rng.chance(300).then(|| self.title());
+                OwnedRequest::Search { words, title, after, at_most }
             }
             Deed::Download => {
                 OwnedRequest::Download { title: self.title(), file: self.file(), offset: None, digest: None }

@@ -16,6 +16,9 @@ pub(crate) struct Listed {
 /// An item, and what names its place for the page that comes after it.
 type Row = (u64, OwnedReply);
 
+/// Messages that a search finds, at most: the newest.
+const FOUND_MAX: usize = 100;
+
 /// What the places of those who are gone come after.
 const GONE: u64 = 1 << 63;
 
@@ -25,7 +28,11 @@ impl State {
         let Ok(rows) = self.rows(user, wish) else { return false };
         let (after, at_most) =
             { *wish }.page_mut().map_or((None, None), |(after, at_most)| (*after, *at_most));
-        let mut rows = rows.iter().filter(|(place, _)| after.is_none_or(|after| is_past(*place, after)));
+        // What was found comes newest first.
+        let is_search = matches!(wish, Request::Search { .. });
+        let comes_after = |place, after| if is_search { place < after } else { is_past(place, after) };
+        let rows = rows.iter().filter(|(place, _)| after.is_none_or(|after| comes_after(*place, after)));
+        let mut rows = rows.take(if is_search { FOUND_MAX } else { usize::MAX });
         let mut last = after.unwrap_or(0);
         for item in &listed.items {
             match rows.next() {
@@ -67,8 +74,28 @@ impl State {
                 self.room_rows(user, later_than_ms, room, from)
             }
             Request::ListRooms { .. } => self.room_summaries(user),
+            Request::Search { words, title, .. } => self.found(words, title),
             _ => Vec::new(),
         })
+    }
+
+    /// Messages with all these words, the newest first.
+    fn found(&self, words: &str, only: Option<&str>) -> Vec<Row> {
+        let words: Vec<String> = words.split_whitespace().map(str::to_lowercase).collect();
+        let mut rows = Vec::new();
+        for thread in self.threads.values().filter(|thread| only.is_none_or(|only| *only == *thread.title)) {
+            for (item, number) in thread.posts().zip(1..) {
+                let What::Post(text) = &item.what else { continue };
+                let lower = text.to_lowercase();
+                if words.iter().all(|word| lower.contains(word)) {
+                    let (id, at_ms, author) = (item.id, item.at_ms, self.name(item.author).to_string());
+                    let (title, text) = (thread.title.to_string(), text.to_string());
+                    rows.push((id, OwnedReply::SearchItem { title, number, id, at_ms, author, text }));
+                }
+            }
+        }
+        rows.sort_by_key(|(id, _)| std::cmp::Reverse(*id));
+        rows
     }
 
     /// Up to which item a user has read a thread.

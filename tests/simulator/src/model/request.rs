@@ -62,6 +62,7 @@ impl State {
                 self.range(title, range).map(|_| ())
             }
             Request::ReadRooms { room: Some(room), .. } => self.check_room(Some(user), room),
+            Request::Search { title: Some(title), .. } => self.judge_thread(title),
             Request::Upload { title, file, .. } => {
                 parsed(FileName::parse(file))?;
                 self.judge_thread(title)?;

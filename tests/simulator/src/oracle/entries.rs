@@ -129,7 +129,7 @@ impl Oracle {
         let told = Rc::clone(&self.state().told);
         for Told { to, notice } in told.iter().filter(|_| !self.is_ending) {
             let own = self.conns.iter_mut().filter(|conn| conn.listens && conn.user == Some(*to));
-            own.for_each(|conn| conn.expected.push_back(notice.clone()));
+            own.for_each(|conn| conn.expect(notice.clone()));
         }
     }
 
@@ -230,12 +230,12 @@ impl Oracle {
     fn tell_presence(&mut self, user: User, notice: impl Fn(String) -> OwnedNotice) {
         let name = self.state().name(user).to_string();
         let state = self.state().clone();
-        for conn in self.conns.iter_mut().filter(|conn| conn.listens && conn.presence) {
+        for conn in self.conns.iter_mut().filter(|conn| conn.listens) {
             if let Some(listener) = conn.user
                 && listener != user
                 && !state.has_blocked(user, listener)
             {
-                conn.expected.push_back(notice(name.clone()));
+                conn.expect_presence(notice(name.clone()));
             }
         }
     }
@@ -248,7 +248,7 @@ impl Oracle {
                 && is_meant(listener)
                 && !state.has_blocked(listener, author)
             {
-                conn.expected.push_back(notice.clone());
+                conn.expect(notice.clone());
             }
         }
     }

@@ -6,15 +6,17 @@
 
 mod answers;
 mod entries;
+mod expected;
 mod log;
 mod notices;
 
-use std::collections::{BTreeMap, HashMap, HashSet, VecDeque};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::rc::Rc;
 
 use forum_common::wire::{LinkId, OwnedNotice, OwnedRequest, Tag};
 use forumd::session::ConnectionId;
 
+use self::expected::Expected;
 use crate::model::{Outcome, Said, State, User};
 
 /// What is said of a failure: a list may be long.
@@ -69,7 +71,9 @@ pub(crate) struct Conn {
     /// Nothing that it was told of was taken by a power cut.
     is_judged: bool,
     /// It wants to hear of comings and goings.
-    pub(crate) presence: bool,
+    presence: bool,
+    /// Requests to change that which are not answered: until then it may hear of them or not.
+    presence_changes: u32,
     /// Who is logged in on it.
     pub(crate) user: Option<User>,
     /// Its session is not over.
@@ -80,13 +84,47 @@ pub(crate) struct Conn {
     /// Nothing it is shown may be older.
     floor: Version,
     /// What it is to be told next.
-    expected: VecDeque<OwnedNotice>,
+    expected: Expected,
     /// Messages that its user had acknowledged in order before it logged in.
     taken: u64,
     /// The last message that it was sent.
     newest_message: u64,
     /// What names it claims, and whose passwords it gives.
     pub(crate) claim: Option<(String, String)>,
+}
+
+impl Conn {
+    /// The next that it is to be told.
+    fn expect(&mut self, notice: OwnedNotice) {
+        // Who reads too slowly, or will say nothing more, is asked nothing: its server says no.
+        let is_optional =
+            matches!(notice, OwnedNotice::PrivateQuestion { .. } | OwnedNotice::FileQuestion { .. });
+        self.expected.push(notice, is_optional);
+    }
+
+    /// It is to hear of somebody who has come or gone, if it wants that.
+    fn expect_presence(&mut self, notice: OwnedNotice) {
+        let is_optional = self.presence_changes > 0;
+        if self.presence || is_optional {
+            self.expected.push(notice, is_optional);
+        }
+    }
+
+    /// It asks to hear of that, or not: then nothing of it that waits need be said any more.
+    pub(crate) fn begin_presence(&mut self, on: bool) {
+        self.presence_changes += 1;
+        if !on {
+            let is_presence =
+                |notice: &_| matches!(notice, OwnedNotice::LoggedIn { .. } | OwnedNotice::LoggedOut { .. });
+            self.expected.make_optional(is_presence);
+        }
+    }
+
+    /// That was answered: so it is from then on, or, refused, as it was.
+    pub(crate) fn end_presence(&mut self, on: Option<bool>) {
+        self.presence_changes -= 1;
+        self.presence = on.unwrap_or(self.presence);
+    }
 }
 
 impl Oracle {
@@ -189,7 +227,7 @@ impl Oracle {
     /// The next notice that a connection was not told yet.
     pub(crate) fn untold(&self, socket: usize) -> Option<&OwnedNotice> {
         // Who reads slowly may not have been asked.
-        self.conns[socket].expected.iter().find(|notice| !notices::is_question(notice))
+        self.conns[socket].expected.due()
     }
 
     /// A connection is over: nothing more is told on it.

@@ -27,14 +27,11 @@ impl Oracle {
     }
 
     fn told_in_order(&mut self, socket: usize, notice: &OwnedNotice) {
-        let mut expected = self.conns[socket].expected.pop_front();
-        // Who reads too slowly, or will say nothing more, is asked nothing: its server says no.
-        while expected.as_ref().is_some_and(|expected| expected != notice && is_question(expected)) {
-            expected = self.conns[socket].expected.pop_front();
+        let fits = self.conns[socket].expected.take(notice);
+        if !fits {
+            let due = self.conns[socket].expected.due();
+            self.fail(format!("socket {socket} was told {notice:?} instead of {due:?}"));
         }
-        self.expect(expected.as_ref() == Some(notice), || {
-            format!("socket {socket} was told {notice:?} instead of {expected:?}")
-        });
     }
 
     fn told_message(&mut self, socket: usize, number: u64, (at_ms, from, text): (u64, &str, &str)) {
@@ -73,8 +70,4 @@ impl Oracle {
         let acked = conn.user.and_then(|user| self.acked.get(&user)).copied().unwrap_or(0);
         mailbox.waiting.back().is_none_or(|(number, _)| *number <= conn.newest_message.max(acked))
     }
-}
-
-pub(super) fn is_question(notice: &OwnedNotice) -> bool {
-    matches!(notice, OwnedNotice::PrivateQuestion { .. } | OwnedNotice::FileQuestion { .. })
 }

@@ -54,6 +54,12 @@ pub fn erase(area: &Area, columns: usize, bytes: &mut Vec<u8>) {
     pen.go(0, 0);
 }
 
+/// Appends what clears all that is below the cursor, which is at the beginning of a row that is empty. A terminal that is
+/// told so in its first column may take it for the whole screen, and put that into its scrollback.
+pub fn clear_below(bytes: &mut Vec<u8>) {
+    bytes.extend_from_slice(b"\x1b[2G\x1b[J\r");
+}
+
 /// Appends what empties the screen.
 pub fn clear(bytes: &mut Vec<u8>) {
     bytes.extend_from_slice(b"\x1b[H\x1b[2J");

@@ -91,3 +91,33 @@ impl Acks {
         self.marks.remove(&account).unwrap_or_default()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const MAIL: Of = Of::Mail(AccountId(7));
+
+    #[test]
+    fn an_entry_of_a_user_is_in_flight_until_the_last_of_its_kind_is_decided() {
+        let mut acks = Acks::default();
+        acks.begin(MAIL);
+        acks.begin(MAIL);
+        assert!(!acks.end(MAIL) && acks.is_in_flight(MAIL));
+        assert!(acks.end(MAIL) && !acks.is_in_flight(MAIL));
+        assert!(acks.end(Of::Reading(AccountId(7))), "one that nobody counted is the last");
+    }
+
+    #[test]
+    fn those_for_whom_there_was_no_room_are_named_once_after_five_seconds_from_the_first() {
+        let (mut acks, now) = (Acks::default(), Instant::now());
+        assert_eq!((acks.next_due(), acks.take_due(now).len()), (None, 0));
+        let due = now + AGAIN_AFTER;
+        acks.try_again(MAIL, now);
+        acks.try_again(Of::Reading(AccountId(8)), now + AGAIN_AFTER / 2);
+        assert_eq!(acks.next_due(), Some(due));
+        assert_eq!(acks.take_due(due - Duration::from_nanos(1)).len(), 0);
+        assert_eq!(acks.take_due(due), BTreeSet::from([MAIL, Of::Reading(AccountId(8))]));
+        assert_eq!((acks.next_due(), acks.take_due(due).len()), (None, 0));
+    }
+}

@@ -95,6 +95,7 @@ impl Acks {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::forum::{ItemId, ThreadId};
 
     const MAIL: Of = Of::Mail(AccountId(7));
 
@@ -119,5 +120,19 @@ mod tests {
         assert_eq!(acks.take_due(due - Duration::from_nanos(1)).len(), 0);
         assert_eq!(acks.take_due(due), BTreeSet::from([MAIL, Of::Reading(AccountId(8))]));
         assert_eq!((acks.next_due(), acks.take_due(due).len()), (None, 0));
+    }
+
+    #[test]
+    fn of_each_thread_the_furthest_mark_is_kept_and_of_too_many_threads_the_least_recently_read_goes() {
+        let (mut acks, user) = (Acks::default(), AccountId(7));
+        let mark = |thread: u64, up_to: u64| Mark { thread: ThreadId(thread), up_to: ItemId(up_to) };
+        for noted in [mark(1, 5), mark(2, 6), mark(1, 3)] {
+            acks.note_mark(user, noted);
+        }
+        assert_eq!(acks.take_marks(user), [mark(2, 6), mark(1, 5)]);
+        assert_eq!(acks.take_marks(user), []);
+        (0..=MARKS_MAX as u64).for_each(|thread| acks.note_mark(user, mark(thread, 1)));
+        let marks = acks.take_marks(user);
+        assert_eq!((marks.len(), marks[0]), (MARKS_MAX, mark(1, 1)));
     }
 }

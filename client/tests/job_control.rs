@@ -209,7 +209,7 @@ fn a_reader_that_stops_reading_holds_up_neither_what_is_typed_nor_the_timers() {
     terminal.shows("20 hans: xxx");
     terminal.shows("No threads to list\r\n");
     terminal.types("\x15XIT\r");
-    peer.hears(&Request::MarkRead { title: "a", up_to: 20 });
+    peer.hears(&Request::MarkRead { title: "a", up_to: 20, from: None });
     peer.say_goodbye();
     terminal.shows("Goodbye\r\n");
     terminal.shows("ended\r\n");

@@ -88,7 +88,7 @@ fn what_users_watch_and_have_read_is_exported_and_imported() {
     let mut server = populated();
     let mut leia = server.user("leia");
     leia.done(&Request::Watch { title: "A", key: None });
-    leia.send(&Request::MarkRead { title: "A", up_to: u64::MAX });
+    leia.send(&Request::MarkRead { title: "A", up_to: u64::MAX, from: None });
     let unread = Request::ListUnread { after: None, at_most: None };
     let news = leia.lines(&unread);
     assert_eq!(news.len(), 3, "of four threads one was read: {news:?}");

@@ -281,7 +281,7 @@ fn what_was_read_stays_read_over_restarts_and_log_outs_whatever_is_deleted() {
         last: None,
         unread: Some(true),
     };
-    hans.send(&Request::MarkRead { title: "t", up_to: 2 });
+    hans.send(&Request::MarkRead { title: "t", up_to: 2, from: None });
     assert_eq!(hans.lines(&unread), ["t: 1 new, last by yoda"]);
     assert_eq!(hans.lines(&new), ["3 yoda: c"]);
     server.kill();
@@ -289,7 +289,7 @@ fn what_was_read_stays_read_over_restarts_and_log_outs_whatever_is_deleted() {
     let (mut yoda, mut hans) = (server.user("yoda"), server.user("hans"));
     yoda.done(&Request::DeletePost { title: "t", number: 1, id: None, key: None });
     assert_eq!(hans.lines(&new), ["2 yoda: c"]);
-    hans.send(&Request::MarkRead { title: "t", up_to: 3 });
+    hans.send(&Request::MarkRead { title: "t", up_to: 3, from: None });
     assert_eq!(hans.lines(&unread), [""; 0]);
     let listed = Request::ListThreads { after: None, at_most: None, unread: Some(true) };
     yoda.done(&Request::Post { title: "t", text: "d", key: None });
@@ -298,7 +298,7 @@ fn what_was_read_stays_read_over_restarts_and_log_outs_whatever_is_deleted() {
 }
 
 #[test]
-fn a_terminal_marks_what_it_has_shown_to_the_end_and_lists_how_much_is_new() {
+fn a_terminal_marks_what_it_has_shown_without_a_gap_and_lists_how_much_is_new() {
     let server = Server::start(&[]);
     let mut yoda = server.user("yoda");
     yoda.done(&Request::CreateThread { title: "t", key: None });
@@ -313,12 +313,21 @@ fn a_terminal_marks_what_it_has_shown_to_the_end_and_lists_how_much_is_new() {
     }
     hans.shows("Welcome to the forum");
     hans.does("LST", "t (2 messages, 2 new, last by yoda at ");
-    hans.does("RDT t 1", "1 yoda: a");
+    hans.does("RDT t 2", "2 yoda: b");
     hans.does("unread", "t: 2 new, last by yoda");
+    hans.does("RDT t 1", "1 yoda: a");
+    hans.does("unread", "t: 1 new, last by yoda");
     hans.does("RDT t", "2 yoda: b");
     hans.does("unread", "No unread messages");
     hans.does("RDT t new", "No new messages in t");
     yoda.done(&Request::Post { title: "t", text: "c", key: None });
     hans.does("RDT t new", "3 yoda: c");
+    hans.does("unread", "No unread messages");
+    for text in ["d", "e", "f"] {
+        yoda.done(&Request::Post { title: "t", text, key: None });
+    }
+    hans.does("RDT t -1", "6 yoda: f");
+    hans.does("unread", "t: 3 new, last by yoda");
+    hans.does("RDT t -4", "6 yoda: f");
     hans.does("unread", "No unread messages");
 }

@@ -1,26 +1,26 @@
 //! What a person has read, for the server to remember; what a program has read is not.
 
 use forum_common::text::{Listing, Reader};
-use forum_common::wire::Request;
+use forum_common::wire::{OwnedRequest, Request};
 
 use crate::asked::Server;
 
-/// Threads that were read, and up to where, of which the server has not been told.
+/// What was read, and the server has not been told of.
 #[derive(Debug, Default)]
-pub struct Reading(Vec<(String, u64)>);
+pub struct Reading(Vec<OwnedRequest>);
 
 impl Reading {
     /// A list is shown.
     pub fn note(&mut self, listing: &Listing, reader: Reader) {
-        if let (Reader::Person, Some((title, up_to))) = (reader, listing.read()) {
-            self.0.push((title.to_owned(), up_to));
+        if let (Reader::Person, Some(read)) = (reader, listing.read()) {
+            self.0.push(read.owned());
         }
     }
 
     /// Tells the server, when all of it has been shown.
     pub fn tell(&mut self, server: &mut Server) {
-        for (title, up_to) in self.0.drain(..) {
-            server.tell(&Request::MarkRead { title: &title, up_to });
+        for read in self.0.drain(..) {
+            server.tell(&read.as_ref());
         }
     }
 }

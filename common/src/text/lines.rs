@@ -10,8 +10,8 @@ use crate::wire::{Notice, Reply, Request};
 pub struct Listing {
     of: Of,
     came: bool,
-    /// The last message or upload of a thread that came.
-    last_item: u64,
+    /// The first and the last message or upload of a thread that came.
+    items: Option<(u64, u64)>,
 }
 
 /// What is listed.
@@ -26,8 +26,8 @@ enum Of {
     Posts {
         title: String,
         is_new: bool,
-        /// To the end of the thread.
-        reads_on: bool,
+        /// All of it: not only some messages.
+        is_all: bool,
     },
     Users,
     ActiveUsers,
@@ -65,9 +65,9 @@ impl Listing {
         let of = match request {
             Request::ListThreads { unread, .. } => Of::Threads { in_detail: *unread == Some(true) },
             Request::ListUnread { .. } => Of::Unread,
-            Request::ReadThread { title, unread, range, .. } => {
+            Request::ReadThread { title, unread, range, last, .. } => {
                 let (title, is_new) = ((*title).to_owned(), *unread == Some(true));
-                Of::Posts { title, is_new, reads_on: range.is_none() }
+                Of::Posts { title, is_new, is_all: range.is_none() && last.is_none() }
             }
             Request::WhoElse { .. } | Request::WhoElseSince { .. } => Of::Users,
             Request::ListActive { .. } => Of::ActiveUsers,
@@ -77,7 +77,7 @@ impl Listing {
             Request::Search { .. } => Of::Found,
             _ => return None,
         };
-        Some(Self { of, came: false, last_item: 0 })
+        Some(Self { of, came: false, items: None })
     }
 
     /// Takes in a reply.
@@ -89,16 +89,17 @@ impl Listing {
         let heading = self.heading(reply);
         self.came = true;
         if let Reply::PostItem { id, .. } | Reply::UploadItem { id, .. } = reply {
-            self.last_item = *id;
+            self.items = Some((self.items.map_or(*id, |(first, _)| first), *id));
         }
         Shown::Item { heading, line }
     }
 
-    /// What was read when all of it was shown: a thread to its end, up to this item. Some messages out of it say nothing
-    /// of those before them.
-    pub fn read(&self) -> Option<(&str, u64)> {
-        match &self.of {
-            Of::Posts { title, reads_on: true, .. } if self.came => Some((title, self.last_item)),
+    /// What was read when all of it was shown.
+    pub fn read(&self) -> Option<Request<'_>> {
+        match (&self.of, self.items) {
+            (Of::Posts { title, is_all, .. }, Some((first, up_to))) => {
+                Some(Request::MarkRead { title, up_to, from: (!is_all).then_some(first) })
+            }
             _ => None,
         }
     }

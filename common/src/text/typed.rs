@@ -46,7 +46,7 @@ impl Default for Cutter {
 
 impl Cutter {
     /// Leaves something out of the lines: `aside` says how many bytes that is at the start of these, even if some have
-    /// not come yet. It may hold a newline.
+    /// not come yet, and 0 of none. It may hold a newline.
     pub fn leaving_out(aside: fn(&[u8]) -> usize) -> Self {
         Self { aside, is_skipping: false }
     }
@@ -54,6 +54,12 @@ impl Cutter {
     /// The first line of `bytes`, and how many of them it took; no line if it was reported already. `None`: more are
     /// needed, unless the input has `ended`. A line of more than `at_most` bytes is reported at once.
     pub fn cut(&mut self, bytes: &[u8], at_most: usize, ended: bool) -> Option<(Option<Line>, usize)> {
+        // At the beginning of a line it need not wait for the rest.
+        if let aside @ 1.. = (self.aside)(bytes)
+            && aside <= bytes.len()
+        {
+            return Some((None, aside));
+        }
         let end = self.end_of_line(bytes);
         let is_unfinished = end.is_none() && !ended;
         if bytes.is_empty() || (is_unfinished && !self.is_skipping && bytes.len() <= at_most + 1) {
@@ -112,7 +118,7 @@ mod tests {
 
     /// `#` and the byte after it are no text.
     fn remark(bytes: &[u8]) -> usize {
-        if bytes[0] == b'#' { 2 } else { 0 }
+        if bytes.first() == Some(&b'#') { 2 } else { 0 }
     }
 
     /// All lines of bytes that come in these pieces, and then the end.
@@ -179,6 +185,14 @@ mod tests {
                 assert_eq!(seen, [too_long.clone(), text("b")], "{more} more, {size} at a time");
             }
         }
+    }
+
+    #[test]
+    fn what_is_left_out_is_taken_at_once_at_the_beginning_of_a_line() {
+        let mut cutter = Cutter::leaving_out(remark);
+        assert_eq!(cutter.cut(b"#", AT_MOST, false), None);
+        assert_eq!(cutter.cut(b"#a", AT_MOST, false), Some((None, 2)));
+        assert_eq!(cutter.cut(b"b#a", AT_MOST, false), None);
     }
 
     #[test]

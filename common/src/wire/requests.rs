@@ -110,7 +110,13 @@ messages! {
         0x28 RemoveThread (member -> Done) { title: Title, key: Option<Key> },
         /// This user has read the thread up to this message or upload. Sent only for people, who have seen it. No
         /// activity.
-        0x29 MarkRead (member) { title: Title, up_to: u64 },
+        0x29 MarkRead (member) {
+            title: Title,
+            up_to: u64,
+            /// The first that was shown, unless that was the first that was new: if another has put something between that
+            /// and what was read before, nothing is marked.
+            from: Option<u64>,
+        },
         /// Lists the threads with something that is new to this user, oldest first.
         0x2a ListUnread (member -> UnreadItem EndOfList) { after: Option<u64>, at_most: Option<u32> },
         /// Asks to be told of messages that others post to a thread: ThreadPost.

@@ -4,15 +4,28 @@
 use crate::core::Core;
 use crate::core::acks::Of;
 use crate::core::pipeline::Origin;
-use crate::forum::{AccountId, Change, ItemId, MailNumber, Mark};
+use crate::forum::{AccountId, Change, ItemId, MailNumber, Mark, ThreadId};
 use crate::journal::Journal;
-use crate::session::input::Taken;
+use crate::session::input::{ProtocolError, Taken};
 use crate::session::{ConnectionId, Wait};
 
+/// Items of a user's own that are looked at to see whether a mark leaves a gap; if there are more, it counts as one.
+const GAP_ITEMS_MAX: usize = 1_000;
+
 impl<J: Journal> Core<J> {
-    /// A user has read a thread so far. What is known needs no entry, and neither does a thread that is gone.
-    pub(crate) fn take_mark(&mut self, account: AccountId, title: &str, up_to: u64) -> Taken {
-        let Some(thread) = self.forum.threads.find(title) else { return Taken::Yes };
+    /// A user has read a thread so far, from there on. What is known needs no entry, and neither does a thread that is
+    /// gone, nor what leaves a gap.
+    pub(crate) fn take_mark(
+        &mut self,
+        account: AccountId,
+        title: &str,
+        up_to: u64,
+        from: Option<u64>,
+    ) -> Result<Taken, ProtocolError> {
+        let Some(thread) = self.forum.threads.find(title) else { return Ok(Taken::Yes) };
+        if from.is_some_and(|from| self.leaves_gap(account, thread, ItemId(from))) {
+            return Ok(Taken::Yes);
+        }
         let (of, mark) = (Of::Reading(account), Mark { thread, up_to: ItemId(up_to) });
         let last = self.forum.marks.all_of(account).last();
         let is_known = last.is_some_and(|last| last.thread == thread && last.up_to >= mark.up_to);
@@ -23,7 +36,14 @@ impl<J: Journal> Core<J> {
         if !is_in_flight {
             self.propose_acknowledged(of);
         }
-        Taken::Yes
+        Ok(Taken::Yes)
+    }
+
+    /// Whether others have put something into a thread between what a user has read and this item.
+    fn leaves_gap(&self, account: AccountId, id: ThreadId, from: ItemId) -> bool {
+        let read = self.forum.marks.of(account, id).unwrap_or_default().max(self.acks.noted(account, id));
+        let thread = self.forum.threads.get(id);
+        thread.is_some_and(|thread| !thread.has_only_own_between(account, read, from, GAP_ITEMS_MAX))
     }
 
     /// Proposes what a user's client has acknowledged and no entry says yet.

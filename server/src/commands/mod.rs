@@ -138,7 +138,7 @@ impl<J: Journal> Core<J> {
         }
         match request {
             Request::AckMessages { up_to } => return self.take_ack(id, up_to),
-            Request::MarkRead { title, up_to } => return Ok(self.take_mark(account, title, up_to)),
+            Request::MarkRead { title, up_to, from } => return self.take_mark(account, title, up_to, from),
             Request::Ping { .. } if in_flight => return Ok(Taken::NotNow(Wait::OwnEntries)),
             Request::Ping { payload } => {
                 self.take_ping(id, tag, payload)?;

@@ -5,7 +5,7 @@
 use std::collections::{BTreeSet, HashMap};
 use std::time::{Duration, Instant};
 
-use crate::forum::{AccountId, MARKS_MAX, Mark, take_mark_of};
+use crate::forum::{AccountId, ItemId, MARKS_MAX, Mark, ThreadId, take_mark_of};
 
 /// How long after the disk had no room for what clients have taken it is asked again: nobody waits for that, but
 /// without it a client that lives would be sent the same messages again after the next log-in.
@@ -86,6 +86,12 @@ impl Acks {
         marks.push(Mark { up_to, ..mark });
     }
 
+    /// How far a user has read a thread, as far as no entry says it yet.
+    pub(crate) fn noted(&self, account: AccountId, thread: ThreadId) -> ItemId {
+        let mut marks = self.marks.get(&account).into_iter().flatten();
+        marks.find(|mark| mark.thread == thread).map_or(ItemId(0), |mark| mark.up_to)
+    }
+
     /// What a user has read and no entry says yet.
     pub(crate) fn take_marks(&mut self, account: AccountId) -> Vec<Mark> {
         self.marks.remove(&account).unwrap_or_default()
@@ -95,7 +101,6 @@ impl Acks {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::forum::{ItemId, ThreadId};
 
     const MAIL: Of = Of::Mail(AccountId(7));
 
@@ -129,6 +134,7 @@ mod tests {
         for noted in [mark(1, 5), mark(2, 6), mark(1, 3)] {
             acks.note_mark(user, noted);
         }
+        assert_eq!([1, 2, 3].map(|thread| acks.noted(user, ThreadId(thread)).0), [5, 6, 0]);
         assert_eq!(acks.take_marks(user), [mark(2, 6), mark(1, 5)]);
         assert_eq!(acks.take_marks(user), []);
         (0..=MARKS_MAX as u64).for_each(|thread| acks.note_mark(user, mark(thread, 1)));

@@ -97,7 +97,11 @@ pub(super) fn unread(program: Option<&str>) {
             let title = format!("t{number}");
             yoda.done(&Request::CreateThread { title: &title, key: None });
             post(&mut yoda, &title, POSTS_EACH, 100, POSTS_EACH);
-            reader.send(&Request::MarkRead { title: &title, up_to: (number * POSTS_EACH + 5) as u64 });
+            reader.send(&Request::MarkRead {
+                title: &title,
+                up_to: (number * POSTS_EACH + 5) as u64,
+                from: None,
+            });
         }
         let unread = Request::ListUnread { after: None, at_most: None };
         assert_eq!(reader.list(&unread).len(), THREADS);

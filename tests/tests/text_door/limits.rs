@@ -82,6 +82,21 @@ fn telnets_options_are_passed_over() {
 }
 
 #[test]
+fn after_an_interrupt_telnet_hears_at_once_that_output_goes_on() {
+    let server = Server::start(&[]);
+    let mut yoda = Visitor::sign_up(&server, "yoda");
+    // IAC IP, IAC DO TIMING-MARK: what ^C sends.
+    for piece in [&b"\xff\xf4\xff"[..], b"\xfd", b"\x06"] {
+        yoda.send(piece);
+    }
+    let mut answer = [0; 3];
+    yoda.stream.read_exact(&mut answer).expect("an answer");
+    assert_eq!(answer, *b"\xff\xfc\x06");
+    yoda.hears("> ");
+    yoda.does("LST", "No threads to list");
+}
+
+#[test]
 fn who_does_not_read_is_not_asked_further_and_gets_all_in_the_end() {
     let server = Server::start(&["--durability", "none"]);
     let mut hans = server.user("hans");

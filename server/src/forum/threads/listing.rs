@@ -56,6 +56,25 @@ impl Thread {
         let (post, post_end, skip_own_of) = (post as u32, self.posts.len() as u32, Some(reader));
         ThreadListing { thread: self.clone(), post, post_end, upload, tail: true, skip_own_of }
     }
+
+    /// Whether `user` has put there all that stands between `mark` and `from`; no as well if that is more than `at_most`.
+    pub fn has_only_own_between(&self, user: AccountId, mark: ItemId, from: ItemId, at_most: usize) -> bool {
+        let (post, upload) = self.after(mark);
+        let (post, post_end) = (post as u32, self.posts.len() as u32);
+        let mut rest =
+            ThreadListing { thread: self.clone(), post, post_end, upload, tail: true, skip_own_of: None };
+        for _ in 0..=at_most {
+            let (id, author) = match rest.next_item() {
+                Some(Item::Post(_, post)) => (post.id, post.author),
+                Some(Item::Upload(upload)) => (upload.item, upload.author),
+                None => return true,
+            };
+            if id >= from || author != user {
+                return id >= from;
+            }
+        }
+        false
+    }
 }
 
 impl Threads {

@@ -107,13 +107,10 @@ pub(crate) fn write(
 ) -> io::Result<Written> {
     let Some((text, zone)) = text else { return outbox.write(id, stream) };
     let mut lines = Translator { text, zone, stream, sent: 0 };
-    let mut is_all = outbox.write(id, &mut lines)?.is_all;
-    if is_all {
-        if let Some(prompt) = lines.text.prompt.take().filter(|_| !lines.text.is_prompted) {
-            lines.text.is_prompted = true;
-            lines.text.unsent.extend_from_slice(prompt.as_bytes());
-        }
-        is_all = lines.send()?;
+    let is_all = outbox.write(id, &mut lines)?.is_all;
+    if is_all && let Some(prompt) = lines.text.prompt.take().filter(|_| !lines.text.is_prompted) {
+        lines.text.is_prompted = true;
+        lines.text.unsent.extend_from_slice(prompt.as_bytes());
     }
-    Ok(Written { bytes: lines.sent, is_all })
+    Ok(Written { is_all: is_all && lines.send()?, bytes: lines.sent })
 }

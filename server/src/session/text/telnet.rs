@@ -1,4 +1,5 @@
-//! What `telnet` mixes into a text to agree on options (RFC 854, RFC 855). It is left out and not answered.
+//! What `telnet` mixes into a text: commands, and agreements on options (RFC 854, RFC 855). They are left out, and one is
+//! answered: after ^C, telnet shows nothing until it hears where in the output that was (RFC 860).
 
 /// What a telnet command begins with. No byte of UTF-8 is like it, so it is never part of a text.
 const IAC: u8 = 0xFF;
@@ -8,6 +9,9 @@ const SE: u8 = 240;
 /// From this one, WILL, to [`DONT`] a byte follows: the option.
 const WILL: u8 = 251;
 const DONT: u8 = 254;
+/// Where in the output is this? And: I don't say.
+const DO_TIMING_MARK: &[u8] = &[IAC, 253, 6];
+const WONT_TIMING_MARK: &[u8] = &[IAC, 252, 6];
 
 /// How long the command is, or will be, with which these bytes begin; 0 if they begin with none.
 pub(super) fn command_bytes(bytes: &[u8]) -> usize {
@@ -19,6 +23,11 @@ pub(super) fn command_bytes(bytes: &[u8]) -> usize {
         [IAC, ..] => 2,
         _ => 0,
     }
+}
+
+/// What is to be said to a command at once.
+pub(super) fn answer(command: &[u8]) -> &'static [u8] {
+    if command == DO_TIMING_MARK { WONT_TIMING_MARK } else { &[] }
 }
 
 #[cfg(test)]

@@ -95,7 +95,8 @@ impl Client {
         let Some(socket) = self.socket() else { return };
         stage.oracle.borrow_mut().marks(socket, &title, up_to);
         stage.say(|| format!("{socket} has read {title} up to {up_to}"));
-        self.tell(&OwnedRequest::MarkRead { title, up_to });
+        let from = self.rng.chance(300).then(|| ids.first().map_or(0, |first| first + self.rng.below(9)));
+        self.tell(&OwnedRequest::MarkRead { title, up_to, from });
     }
 
     fn request(&mut self, stage: &mut Stage, deed: Deed, state: &State, user: User) -> Option<OwnedRequest> {

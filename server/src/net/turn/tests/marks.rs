@@ -21,10 +21,10 @@ fn a_list_of_what_is_new_comes_after_the_marks_before_it_and_they_share_entries(
     hans.heard();
     let before = stage.server.core.pipeline.applied();
     for up_to in [1, 1, 1] {
-        hans.send(4, &Request::MarkRead { title: "t", up_to });
-        hans.send(5, &Request::MarkRead { title: "u", up_to: up_to + 1 });
+        hans.send(4, &Request::MarkRead { title: "t", up_to, from: None });
+        hans.send(5, &Request::MarkRead { title: "u", up_to: up_to + 1, from: None });
     }
-    hans.send(6, &Request::MarkRead { title: "nowhere", up_to: 7 });
+    hans.send(6, &Request::MarkRead { title: "nowhere", up_to: 7, from: None });
     hans.send(7, &UNREAD);
     stage.settle(&hans);
     assert_eq!(hans.answers(), ["7 EndOfList"]);
@@ -38,7 +38,7 @@ fn marks_for_which_there_was_no_room_are_proposed_again() {
     stage.settle(&hans);
     hans.heard();
     stage.server.core.pipeline.journal_mut().no_space(1);
-    hans.send(4, &Request::MarkRead { title: "t", up_to: 1 });
+    hans.send(4, &Request::MarkRead { title: "t", up_to: 1, from: None });
     let new = |title: &str| format!("UnreadItem {{ title: \"{title}\", count: 1, last_author: \"yoda\" }}");
     assert_eq!(
         stage.ask(&mut hans, 5, &UNREAD),
@@ -47,4 +47,34 @@ fn marks_for_which_there_was_no_room_are_proposed_again() {
     stage.pass(Duration::from_secs(6));
     stage.settle(&hans);
     assert_eq!(stage.ask(&mut hans, 6, &UNREAD), [format!("6 {}", new("u")), "6 EndOfList".to_owned()]);
+}
+
+#[test]
+fn a_mark_that_would_pass_over_what_another_wrote_marks_nothing() {
+    let (mut stage, mut yoda, mut hans) = stage_with_posts();
+    for (tag, text) in [(10, "b"), (11, "c")] {
+        stage.ask(&mut yoda, tag, &Request::Post { title: "t", text, key: None });
+    }
+    stage.settle(&hans);
+    hans.heard();
+    let new = Request::ReadThread {
+        title: "t",
+        range: None,
+        after: None,
+        at_most: None,
+        last: None,
+        unread: Some(true),
+    };
+    for (tag, (up_to, from), left) in
+        [(20, (4, 4), 3), (21, (3, 3), 3), (22, (3, 1), 1), (23, (3, 3), 1), (24, (4, 4), 0)]
+    {
+        hans.send(tag, &Request::MarkRead { title: "t", up_to, from: Some(from) });
+        let items = stage.ask(&mut hans, tag, &new).len() - 1;
+        assert_eq!(items, left, "up to {up_to} from {from}");
+    }
+    // One's own messages are no gap.
+    stage.ask(&mut hans, 30, &Request::Post { title: "t", text: "d", key: None });
+    stage.ask(&mut yoda, 31, &Request::Post { title: "t", text: "e", key: None });
+    hans.send(32, &Request::MarkRead { title: "t", up_to: 6, from: Some(6) });
+    assert_eq!(stage.ask(&mut hans, 33, &new).len(), 1);
 }

@@ -108,13 +108,11 @@ messages! {
         },
         /// Removes a thread of one's own with its files.
         0x28 RemoveThread (member -> Done) { title: Title, key: Option<Key> },
-        /// This user has read the thread up to this message or upload. Sent only for people, who have seen it. No
-        /// activity.
+        /// This user has seen the thread up to this message or upload. Sent only for people. No activity.
         0x29 MarkRead (member) {
             title: Title,
             up_to: u64,
-            /// The first that was shown, unless that was the first that was new: if another has put something between that
-            /// and what was read before, nothing is marked.
+            /// From here on: if another has put something between this and what was read before, nothing is marked.
             from: Option<u64>,
         },
         /// Lists the threads with something that is new to this user, oldest first.

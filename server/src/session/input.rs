@@ -74,16 +74,11 @@ impl<J: Journal> Core<J> {
         share: &mut usize,
     ) -> (usize, Pause) {
         let speaks_text = self.speaks_text(id, bytes.first());
-        if speaks_text {
-            self.take_written_mail(id);
-        }
         let mut start = 0;
         let pause = loop {
             let rest = &bytes[start..];
-            if *share == 0 && !bytes.is_empty() {
-                break Pause::ShareUsed;
-            } else if rest.is_empty() {
-                break Pause::Incomplete;
+            if rest.is_empty() || *share == 0 {
+                break if *share == 0 && !bytes.is_empty() { Pause::ShareUsed } else { Pause::Incomplete };
             }
             let taken = if speaks_text { self.next_line(id, rest, ended) } else { self.next_frame(id, rest) };
             match taken {
@@ -101,7 +96,10 @@ impl<J: Journal> Core<J> {
     /// Whether lines come from a connection rather than frames, which its first byte says.
     fn speaks_text(&mut self, id: ConnectionId, first: Option<&u8>) -> bool {
         match (self.sessions.get(id).map(|session| (&session.text, &session.phase)), first) {
-            (Some((Some(_), _)), _) => true,
+            (Some((Some(_), _)), _) => {
+                self.take_written_mail(id);
+                true
+            }
             (Some((None, Phase::AwaitingHello(_))), Some(first)) if *first != FIRST_BYTE => {
                 self.begin_text(id);
                 if *first == TLS_HANDSHAKE {

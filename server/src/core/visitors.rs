@@ -87,6 +87,14 @@ impl Failures {
         }
     }
 
+    fn may_try(&mut self, max: u32, now: Instant) -> bool {
+        let may = self.next(max) <= now;
+        if may && self.count >= max {
+            self.last = now;
+        }
+        may
+    }
+
     fn add(&mut self, now: Instant) {
         let is_old = now.saturating_duration_since(self.last) >= FAILURES_PERIOD;
         *self = Self { last: now, count: if is_old { 1 } else { self.count.saturating_add(1) } };
@@ -108,12 +116,17 @@ struct Window {
 }
 
 impl Window {
-    /// Counts one more, if fewer than `max` were counted in this period.
-    fn take(&mut self, max: u32, period: Duration, now: Instant) -> bool {
+    /// Whether fewer than `max` were counted in this period.
+    fn is_free(&mut self, max: u32, period: Duration, now: Instant) -> bool {
         if now.saturating_duration_since(self.since) >= period {
             *self = Self { since: now, count: 0 };
         }
-        let is_free = self.count < max;
+        self.count < max
+    }
+
+    /// Counts one more, if fewer were.
+    fn take(&mut self, max: u32, period: Duration, now: Instant) -> bool {
+        let is_free = self.is_free(max, period, now);
         self.count += u32::from(is_free);
         is_free
     }
@@ -180,16 +193,21 @@ impl Visitors {
         self.take(ip, max, now, |deeds| deeds.sign_ups.take(max, SIGN_UPS_PERIOD, now))
     }
 
-    /// Whether somebody at this address may hear of one name more that nobody has it; counts it.
-    pub(crate) fn may_name_nobody(&mut self, ip: IpAddr, now: Instant) -> bool {
+    /// Whether somebody at this address may hear of one name more whether anybody has it; counts it if nobody has. After
+    /// too many of those, nothing is said of any name: a refusal of the unknown ones alone would tell which they are.
+    pub(crate) fn may_name(&mut self, ip: IpAddr, is_known: bool, now: Instant) -> bool {
         let max = self.limits.unknown_names;
-        self.take(ip, max, now, |deeds| deeds.unknown_names.take(max, UNKNOWN_NAMES_PERIOD, now))
+        self.take(ip, max, now, |deeds| match is_known {
+            true => deeds.unknown_names.is_free(max, UNKNOWN_NAMES_PERIOD, now),
+            false => deeds.unknown_names.take(max, UNKNOWN_NAMES_PERIOD, now),
+        })
     }
 
-    /// Whether a password from this address is looked at now.
+    /// Whether a password from this address is looked at now. If too many were wrong, this one begins the next wait, and
+    /// not only when it is found wrong: those that are sent together are one.
     pub(crate) fn may_try(&mut self, ip: IpAddr, now: Instant) -> bool {
         let max = self.limits.failures;
-        self.take(ip, max, now, |deeds| deeds.failures.next(max) <= now)
+        self.take(ip, max, now, |deeds| deeds.failures.may_try(max, now))
     }
 
     /// A password from this address was wrong.
@@ -269,8 +287,12 @@ mod tests {
         let accounts =
             |visitors: &mut Visitors, now| (0..9).filter(|_| visitors.may_sign_up(here, now)).count();
         let names =
-            |visitors: &mut Visitors, now| (0..9).filter(|_| visitors.may_name_nobody(here, now)).count();
+            |visitors: &mut Visitors, now| (0..9).filter(|_| visitors.may_name(here, false, now)).count();
         assert_eq!((accounts(&mut visitors, start), names(&mut visitors, start)), (2, 3));
+        // Nothing is said of names that somebody has, either.
+        assert!(
+            !visitors.may_name(here, true, start) && visitors.may_name(ip("2001:db8:0:1::1"), true, start)
+        );
         // All of a /64 are one.
         assert!(!visitors.may_sign_up(ip("2001:db8::ffff"), start));
         assert!(visitors.may_sign_up(ip("2001:db8:0:1::1"), start));
@@ -292,6 +314,8 @@ mod tests {
             let due = now + Duration::from_secs(seconds);
             assert!(!visitors.may_try(here, due - Duration::from_millis(1)), "{seconds}");
             assert!(visitors.may_try(here, due) && visitors.may_try(ip("192.0.2.2"), now));
+            // Another that comes before this one is decided has to wait as well.
+            assert!(!visitors.may_try(here, due));
             visitors.failed(here, due);
             now = due;
         }
@@ -309,7 +333,7 @@ mod tests {
             for (visitors, ip) in [(&mut visitors, ip("127.0.0.9")), (&mut unlimited, ip("192.0.2.1"))] {
                 visitors.come(ip);
                 assert!(!visitors.is_full(ip));
-                assert!(visitors.may_sign_up(ip, now) && visitors.may_name_nobody(ip, now));
+                assert!(visitors.may_sign_up(ip, now) && visitors.may_name(ip, false, now));
             }
         }
         let mut strict = Visitors::new(VisitorLimits { is_loopback_limited: true, ..LIMITS });

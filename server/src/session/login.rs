@@ -136,12 +136,19 @@ impl<J: Journal> Core<J> {
             Err(invalid) => return self.refuse(id, tag, &invalid.into()),
         };
         let account = self.forum.accounts.find(&name);
+        if self
+            .sessions
+            .ip(id)
+            .is_some_and(|ip| !self.visitors.may_name(ip, account.is_some(), self.time.now))
+        {
+            return self.refuse(id, tag, &Rejection::SlowDown);
+        }
         let is_online = account.is_some_and(|account| self.forum.online.find(account).is_some());
         if is_online && !wish.may_end_another() {
             return self.refuse(id, tag, &Rejection::AlreadyLoggedIn(name));
         }
         if account.is_none()
-            && let Err(no) = self.may_be_new(id)
+            && let Err(no) = self.may_be_new()
         {
             return self.refuse(id, tag, &no);
         }
@@ -151,16 +158,15 @@ impl<J: Journal> Core<J> {
         }
     }
 
-    /// Whether a connection may be told that nobody has the name that it gave, and may take it then.
-    fn may_be_new(&mut self, id: ConnectionId) -> Result<(), Rejection> {
+    /// Whether a name that nobody has may be taken.
+    fn may_be_new(&self) -> Result<(), Rejection> {
         if !self.settings.is_sign_up_open {
             return Err(Rejection::SignUpClosed);
         }
         if self.accounts_are_full() {
             return Err(self.no_more_accounts());
         }
-        let Some(ip) = self.sessions.ip(id) else { return Ok(()) };
-        if self.visitors.may_name_nobody(ip, self.time.now) { Ok(()) } else { Err(Rejection::SlowDown) }
+        Ok(())
     }
 
     /// What a client wants of another session of its user.

@@ -15,6 +15,7 @@ use std::thread;
 
 use argon2::{Algorithm, Argon2, Block, Version};
 use forum_common::names::Password;
+use zeroize::Zeroize;
 
 use super::pool::{NoWorker, Pool};
 
@@ -211,7 +212,7 @@ pub fn hash_all_while(
     is_whole.then(|| hashes.into_iter().map(|(_, hash)| hash).collect())
 }
 
-/// Where hashes are made: argon2 and the memory it fills, which is kept from one job to the next instead of
+/// Where hashes are made: argon2 and the memory it fills, which is wiped after each job and kept for the next instead of
 /// being fetched from the kernel, page by page, each time.
 struct Kiln {
     /// For new hashes. A hash that is verified against brings its own.
@@ -261,6 +262,8 @@ impl Kiln {
         Argon2::new(Algorithm::Argon2id, Version::V0x13, params)
             .hash_password_into_with_memory(password.as_bytes(), salt, &mut digest, &mut self.memory[..])
             .expect("parameters, salt and password are within argon2's limits");
+        // What it was filled with follows from the password.
+        self.memory.iter_mut().for_each(Zeroize::zeroize);
         // One account with an extravagant hash shall not cost its memory for ever.
         self.memory.truncate(self.parameters.params().block_count());
         self.memory.shrink_to_fit();

@@ -141,3 +141,11 @@ fn a_batch_that_is_stopped_hashes_no_more_and_has_no_result() {
     });
     assert_eq!((stopped, asked), (None, 3));
 }
+
+#[test]
+fn nothing_of_a_password_stays_in_the_memory_that_its_hash_was_made_in() {
+    let mut kiln = Kiln::new(cheap());
+    kiln.hash(&password("jedi"));
+    assert!(!kiln.memory.is_empty());
+    assert!(kiln.memory.iter().all(|block| block.as_ref().iter().all(|word| *word == 0)));
+}

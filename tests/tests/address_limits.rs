@@ -46,7 +46,7 @@ fn who_is_logged_in_makes_room_for_others_who_are_not() {
 }
 
 #[test]
-fn past_the_names_that_nobody_has_the_next_are_not_told() {
+fn past_the_names_that_nobody_has_nothing_is_told_of_any_name() {
     let server = limited(&["--max-address-unknown-names", "3"]);
     server.user("yoda").close_output();
     let mut wire = server.wire();
@@ -56,11 +56,19 @@ fn past_the_names_that_nobody_has_the_next_are_not_told() {
     }
     let slow_down = (Refusal::SlowDown, "Slow down. Please try again later".to_owned());
     assert_eq!(wire.refused(&named("c")), slow_down);
-    // Names that are known are.
-    wire.request(&named("yoda"));
+    // A known name that is answered otherwise would tell which are not.
+    assert_eq!(wire.refused(&named("yoda")), slow_down);
     let mut other = Wire::connect_from(ELSEWHERE, server.address());
     other.hello();
     other.become_user("d");
+}
+
+#[test]
+fn names_that_nobody_has_are_counted_with_sign_up_closed_as_well() {
+    let server = limited(&["--max-address-unknown-names", "2", "--sign-up", "closed"]);
+    let mut wire = server.wire();
+    let refusals = ["a", "b", "c"].map(|name| wire.refused(&named(name)).0);
+    assert_eq!(refusals, [Refusal::SignUpClosed, Refusal::SignUpClosed, Refusal::SlowDown]);
 }
 
 #[test]

@@ -26,7 +26,9 @@ impl Pty {
     /// The machine has none left.
     #[must_use]
     pub fn open(columns: u16, rows: u16) -> Self {
-        let person = openpt(OpenptFlags::RDWR | OpenptFlags::NOCTTY).expect("a terminal is free");
+        // A program that has this end as well never sees the terminal hang up.
+        let flags = OpenptFlags::RDWR | OpenptFlags::NOCTTY | OpenptFlags::CLOEXEC;
+        let person = openpt(flags).expect("a terminal is free");
         grantpt(&person).expect("it is ours");
         unlockpt(&person).expect("it is ours");
         let path = ptsname(&person, Vec::new()).expect("it has a name").into_string().expect("an ASCII path");

@@ -5,6 +5,7 @@ use std::fs;
 use std::process::Command;
 
 use forum_tests::{Process, example, until, workspace};
+use rustix::process::{Pid, Signal, kill_process};
 use tempfile::TempDir;
 
 use crate::rung::Rung;
@@ -54,6 +55,19 @@ impl Traced {
             said = calls.lines().map(without_chance).collect();
             said.windows(shown.len()).any(|calls| calls == shown).then_some(())
         });
+    }
+}
+
+impl Drop for Traced {
+    /// A strace that is killed lets its program run on.
+    fn drop(&mut self) {
+        let pid = self.rung.process.pid();
+        let programs = fs::read_to_string(format!("/proc/{pid}/task/{pid}/children")).unwrap_or_default();
+        for program in programs.split_whitespace().filter_map(|pid| Pid::from_raw(pid.parse().ok()?)) {
+            if kill_process(program, Signal::KILL).is_ok() {
+                self.rung.process.wait_exit();
+            }
+        }
     }
 }
 

@@ -257,11 +257,13 @@ impl Output {
         if let Some(screen) = &mut self.screen {
             (screen.columns, screen.rows) = (columns, rows);
         }
-        let stream = self.screen.as_ref().filter(|screen| matches!(screen.drawn, Drawn::Area(Some(_))));
-        let stream = stream.map(|screen| screen.stream);
+        let drawn = self.screen.as_ref().filter(|screen| matches!(screen.drawn, Drawn::Area(Some(_))));
+        let stream = drawn.map(|screen| screen.stream);
         self.erase();
-        // A terminal that became lower or higher as well may have moved what was below the cursor.
-        stream.into_iter().for_each(|stream| self.chunks.put(stream, screen::clear_below));
+        if let Some(stream) = stream {
+            // A terminal that became lower or higher as well may have moved what was below the cursor.
+            self.chunks.put(stream, screen::clear_below);
+        }
     }
 
     /// The terminal shows something else now; what was drawn is not there any more.

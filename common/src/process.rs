@@ -98,7 +98,7 @@ pub fn survive_file_size_limit() {
 /// From now on the memory of this process, in which passwords are, is in no core file, and no other program of the same
 /// user can look at it; root can (prctl(2), `PR_SET_DUMPABLE`).
 pub fn hide_memory() {
-    // It fails for values that the kernel does not know, and this is none of them.
+    // It fails only for values that the kernel does not know, and it knows this one.
     let _ = set_dumpable_behavior(DumpableBehavior::NotDumpable);
 }
 

@@ -152,8 +152,8 @@ pub struct Arguments {
     /// Ask forumd to tell every connection who comes and goes
     #[arg(long, help_heading = "Who")]
     pub presence: bool,
-    /// The server's process, whose CPU and memory are looked at; a local server's is found by itself, a forumd's only by
-    /// root or with its --dumpable
+    /// The server's process, whose CPU and memory are looked at; a local server's is found automatically, but a
+    /// forumd's only by root, or if it runs with --dumpable
     #[arg(long, value_name = "PID", help_heading = "Who")]
     pub server_pid: Option<u32>,
 

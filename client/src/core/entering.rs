@@ -2,6 +2,7 @@
 
 use std::rc::Rc;
 
+use forum_common::text::commands::word;
 use forum_common::text::{Command, parse, prompts};
 use forum_peer::State;
 
@@ -13,7 +14,6 @@ use crate::line_editor::editor::Purpose;
 use crate::line_editor::input::Entered;
 use crate::login::Question;
 use crate::output::About;
-use forum_common::text::commands::word;
 
 impl Core {
     /// Takes the next thing that was entered, if this phase wants it. Returns whether there was one.

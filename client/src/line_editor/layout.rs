@@ -32,6 +32,13 @@ pub struct Row {
     pub wraps: bool,
 }
 
+impl Row {
+    /// What it shows, and whether its line ends with it.
+    fn line(&self) -> (&str, bool) {
+        (&self.text, !self.wraps)
+    }
+}
+
 /// Rows on the screen.
 #[derive(Debug, Default, Clone, PartialEq, Eq)]
 pub struct Area {
@@ -80,8 +87,7 @@ impl Area {
     /// How many rows it takes on a screen of `columns`, which may have changed since it was drawn: then the terminal
     /// has broken its lines anew.
     pub fn height(&self, columns: usize) -> usize {
-        let ends = self.rows.iter().map(|row| !row.wraps);
-        broken(self.rows.iter().map(|row| &*row.text).zip(ends), columns).rows.len()
+        broken(self.rows.iter().map(Row::line), columns).rows.len()
     }
 
     /// How many rows above the cursor's the area begins on a screen of `columns`, which may have changed as well. At the
@@ -95,8 +101,7 @@ impl Area {
             column <= self.cursor_column
         });
         let before = &row[..before.map(str::len).sum()];
-        let lines = above.iter().map(|row| (&*row.text, !row.wraps)).chain([(before, false)]);
-        let flow = broken(lines, columns);
+        let flow = broken(above.iter().map(Row::line).chain([(before, false)]), columns);
         // The row that was begun for the cursor has a space there.
         let is_at_end = before.len() == row.len() && !before.is_empty();
         if is_at_end { flow.rows.len() - 1 } else { flow.place_of(" ").0 }

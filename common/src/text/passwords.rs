@@ -45,7 +45,7 @@ impl Passwords {
 
     /// Takes the next one.
     pub fn take(&mut self, password: Secret) {
-        debug_assert_eq!(self.request(), None, "nothing more was asked for");
+        debug_assert!(self.request().is_none(), "nothing more was asked for");
         self.typed.push(password);
     }
 

@@ -37,7 +37,8 @@ pub(super) fn post_to_room(view: View<'_>, room: u32, text: &str) -> Result<Chan
 /// SRB. It asks who is online, so nothing of the same connection may be in flight.
 pub(super) fn create(view: View<'_>, creator: AccountId, users: &str) -> Result<Change, Rejection> {
     // Without any, what stands there is no name either.
-    let words = users.split(' ').filter(|word| !word.is_empty() || users.trim_matches(' ').is_empty());
+    let is_blank = users.trim_matches(' ').is_empty();
+    let words = users.split(' ').filter(|word| is_blank || !word.is_empty());
     let names = words.map(UserName::parse).collect::<Result<Vec<_>, _>>()?;
     if names.contains(view.forum.name_of(creator)) {
         return Err(Rejection::NotToSelf(SelfDeed::CreateRoom));

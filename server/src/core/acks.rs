@@ -5,7 +5,7 @@
 use std::collections::{BTreeSet, HashMap};
 use std::time::{Duration, Instant};
 
-use crate::forum::{AccountId, ItemId, MARKS_MAX, Mark, ThreadId, take_mark_of};
+use crate::forum::{AccountId, ItemId, MARKS_MAX, Mark, ThreadId, mark_of, take_mark_of};
 
 /// How long after the disk had no room for what clients have taken it is asked again: nobody waits for that, but
 /// without it a client that lives would be sent the same messages again after the next log-in.
@@ -88,8 +88,7 @@ impl Acks {
 
     /// How far a user has read a thread, as far as no entry says it yet.
     pub(crate) fn noted(&self, account: AccountId, thread: ThreadId) -> ItemId {
-        let mut marks = self.marks.get(&account).into_iter().flatten();
-        marks.find(|mark| mark.thread == thread).map_or(ItemId(0), |mark| mark.up_to)
+        self.marks.get(&account).and_then(|marks| mark_of(thread, marks)).unwrap_or_default()
     }
 
     /// What a user has read and no entry says yet.

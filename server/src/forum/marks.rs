@@ -28,6 +28,11 @@ pub fn take_mark_of(thread: ThreadId, marks: &mut Vec<Mark>) -> ItemId {
     known.map_or(ItemId(0), |place| marks.remove(place).up_to)
 }
 
+/// The mark of a thread among a user's marks.
+pub fn mark_of(thread: ThreadId, marks: &[Mark]) -> Option<ItemId> {
+    marks.iter().find(|known| known.thread == thread).map(|known| known.up_to)
+}
+
 /// All marks. A user who never marks anything takes no memory.
 #[derive(Debug, Clone, Default)]
 pub struct Marks {
@@ -39,8 +44,7 @@ pub struct Marks {
 impl Marks {
     /// The mark that a user has of a thread.
     pub fn of(&self, user: AccountId, thread: ThreadId) -> Option<ItemId> {
-        let known = self.all_of(user).iter().find(|known| known.thread == thread);
-        known.map(|known| known.up_to)
+        mark_of(thread, self.all_of(user))
     }
 
     /// The marks of a user, the least recently read thread first; some of the threads may be removed.

@@ -49,7 +49,7 @@ pub use links::{
     QUESTIONS_OF_A_PAIR_MAX, QUESTIONS_TO_A_USER_MAX, Stage, Token,
 };
 pub use mail::{Mail, MailNumber, Mailbox, Mailboxes};
-pub use marks::{MARKS_MAX, Mark, Marks, take_mark_of};
+pub use marks::{MARKS_MAX, Mark, Marks, mark_of, take_mark_of};
 pub use online::{ListedUser, Online, OnlineListing, OnlineUser, SessionId};
 pub use passing::{LinkRequest, Passing, TakeOver};
 pub use record::{Record, Records, RestoreError, Restorer};

@@ -59,10 +59,7 @@ impl Thread {
 
     /// Whether `user` has put there all that stands between `mark` and `from`; no as well if that is more than `at_most`.
     pub fn has_only_own_between(&self, user: AccountId, mark: ItemId, from: ItemId, at_most: usize) -> bool {
-        let (post, upload) = self.after(mark);
-        let (post, post_end) = (post as u32, self.posts.len() as u32);
-        let mut rest =
-            ThreadListing { thread: self.clone(), post, post_end, upload, tail: true, skip_own_of: None };
+        let mut rest = self.list_new(user, mark);
         for _ in 0..=at_most {
             let (id, author) = match rest.next_item() {
                 Some(Item::Post(_, post)) => (post.id, post.author),

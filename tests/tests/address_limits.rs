@@ -46,6 +46,33 @@ fn who_is_logged_in_makes_room_for_others_who_are_not() {
 }
 
 #[test]
+fn connections_that_are_not_logged_in_take_at_most_half_of_all_places_and_the_server_is_full_for_more() {
+    let mut server = limited(&["--max-connections", "8"]);
+    let full = (Closing::ServerFull, "Server is full. Please try again later".to_owned());
+    let mut guests: Vec<Wire> = (0..4).map(|_| server.wire()).collect();
+    assert_eq!(server.raw().expect_closing(), full);
+    // From wherever it comes.
+    assert_eq!(Wire::connect_from(ELSEWHERE, server.address()).expect_closing(), full);
+    server.wait_log("turned away: too many that are not logged in");
+    guests[0].become_user("yoda");
+    server.wire();
+}
+
+#[test]
+fn those_who_are_turned_away_take_no_place_of_their_address() {
+    let server = limited(&["--max-address-logins", "2"]);
+    let mut guests = [server.wire(), server.wire()];
+    // They keep their end open after they were turned away.
+    let mut turned_away = [server.raw(), server.raw(), server.raw()];
+    for wire in &mut turned_away {
+        assert_eq!(wire.expect_closing().0, Closing::ServerFull);
+    }
+    guests[0].become_user("yoda");
+    server.wire();
+    drop(turned_away);
+}
+
+#[test]
 fn past_the_names_that_nobody_has_nothing_is_told_of_any_name() {
     let server = limited(&["--max-address-unknown-names", "3"]);
     server.user("yoda").close_output();

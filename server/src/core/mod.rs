@@ -27,6 +27,7 @@ pub(crate) mod unlinking;
 pub(crate) mod visitors;
 
 use std::collections::HashSet;
+use std::net::IpAddr;
 use std::time::{Duration, Instant};
 
 use forum_common::wire::{Closing, LinkId, Reply, Tag};
@@ -43,7 +44,7 @@ use self::thread_news::ThreadNews;
 use self::transfers::{TransferKey, Transfers};
 use self::unlinking::Unlinking;
 pub use self::visitors::VisitorLimits;
-use self::visitors::Visitors;
+use self::visitors::{TooMany, Visitors};
 use crate::args::Limits;
 
 use self::listings::Listings;
@@ -66,6 +67,10 @@ pub(crate) const DRAINING: Duration = Duration::from_secs(5);
 pub(crate) const TURNED_AWAY_MAX: usize = 32;
 /// How long one of them may take to read it and close: less than [`DRAINING`], because the next are waiting.
 pub(crate) const TURNED_AWAY_DRAINING: Duration = Duration::from_secs(2);
+
+/// What those who are turned away are told.
+const SERVER_FULL: &str = "Server is full. Please try again later";
+const TOO_MANY_FROM_ADDRESS: &str = "Too many connections from your address. Please try again later";
 
 /// Passing entries that are applied between two requests. There are more when many have come or gone at once.
 const PASSED_SHARE: usize = 64;
@@ -225,42 +230,46 @@ impl<J: Journal> Core<J> {
     /// Takes in a newcomer, or tells it that the server is full; none when `TURNED_AWAY_MAX` others are being told
     /// so.
     pub(crate) fn admit(&mut self, address: Address) -> Option<ConnectionId> {
-        let turned_away = self.sessions.turned_away();
-        let full = self.sessions.len() - turned_away >= self.settings.connections_max;
-        let why = if full {
-            Some("Server is full. Please try again later")
-        } else if self.visitors.is_full(address.ip) {
-            Some("Too many connections from your address. Please try again later")
-        } else {
-            None
-        };
-        if why.is_some() && turned_away >= TURNED_AWAY_MAX {
+        let why = self.has_no_room(address.ip);
+        if why.is_some() && self.sessions.turned_away() >= TURNED_AWAY_MAX {
             return None;
         }
         let id = self.sessions.insert(Session::new(address, self.time.now));
-        self.visitors.come(address.ip);
         self.outbox.open(id);
         info!("#{} {address} Client connected", id.generation);
-        if let Some(why) = why {
-            let limit = self.settings.connections_max;
-            match full {
-                true => warn!("#{} {address} turned away: {limit} connections are the limit", id.generation),
-                false => warn!("#{} {address} turned away: too many from its address", id.generation),
-            }
+        if let Some((told, logged)) = why {
+            warn!("#{} {address} turned away: {logged}", id.generation);
             self.sessions.turn_away(id);
-            self.close(id, Closing::ServerFull, why);
+            self.close(id, Closing::ServerFull, told);
         } else {
+            self.visitors.come(address.ip);
             self.deadlines.set(Deadline::Phase(id), self.time.now + self.settings.login_timeout);
         }
         Some(id)
     }
 
+    /// What a newcomer from this address is told, and the log, if there is no room for it. Those that are being turned away
+    /// take nobody's place.
+    fn has_no_room(&self, ip: IpAddr) -> Option<(&'static str, String)> {
+        let (inside, max) =
+            (self.sessions.len() - self.sessions.turned_away(), self.settings.connections_max);
+        if inside >= max {
+            return Some((SERVER_FULL, format!("{max} connections are the limit")));
+        }
+        Some(match self.visitors.too_many(ip)? {
+            TooMany::FromAddress => (TOO_MANY_FROM_ADDRESS, "too many from its address".to_owned()),
+            TooMany::Guests => (SERVER_FULL, "too many that are not logged in".to_owned()),
+        })
+    }
+
     /// Removes one of the dead.
     pub(crate) fn reap(&mut self) -> Option<ConnectionId> {
-        let (id, session) = self.sessions.reap()?;
+        let (id, session, was_turned_away) = self.sessions.reap()?;
         Deadline::all_of(id).into_iter().for_each(|deadline| self.deadlines.remove(deadline));
         self.probes.forget(id);
-        self.visitors.go(session.address.ip, session.is_guest);
+        if !was_turned_away {
+            self.visitors.go(session.address.ip, session.is_guest);
+        }
         Some(id)
     }
 

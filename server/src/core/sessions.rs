@@ -224,12 +224,12 @@ impl Sessions {
         !self.condemned.is_empty()
     }
 
-    /// Removes one of the dead.
-    pub(crate) fn reap(&mut self) -> Option<(ConnectionId, Session)> {
+    /// Removes one of the dead; the last says whether it had been turned away.
+    pub(crate) fn reap(&mut self) -> Option<(ConnectionId, Session, bool)> {
         let id = self.condemned.pop()?;
         let slot = self.slab.remove(id.slot as usize);
         self.turned_away -= usize::from(slot.turned_away);
-        Some((id, slot.session))
+        Some((id, slot.session, slot.turned_away))
     }
 }
 

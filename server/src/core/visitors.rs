@@ -132,6 +132,15 @@ impl Window {
     }
 }
 
+/// Why there is no place for one connection more.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum TooMany {
+    /// From its address, logged in or not.
+    FromAddress,
+    /// That are not logged in, of all addresses.
+    Guests,
+}
+
 /// Whether `count` is as much as may be.
 fn reaches(count: u32, max: u32) -> bool {
     max > 0 && count >= max
@@ -148,12 +157,15 @@ impl Visitors {
         (self.limits.is_loopback_limited || !ip.is_loopback()).then(|| ip.into())
     }
 
-    /// Whether one connection more from this address is too many.
-    pub(crate) fn is_full(&self, ip: IpAddr) -> bool {
-        let Some(network) = self.counted(ip) else { return false };
-        let Present { connections, guests } = self.present.get(&network).unwrap_or(&NOBODY);
+    /// Why one connection more from this address is too many, if it is.
+    pub(crate) fn too_many(&self, ip: IpAddr) -> Option<TooMany> {
+        let Present { connections, guests } = self.present.get(&self.counted(ip)?).unwrap_or(&NOBODY);
         let VisitorLimits { connections: most, guests: most_guests, all_guests, .. } = self.limits;
-        reaches(*connections, most) || reaches(*guests, most_guests) || reaches(self.guests, all_guests)
+        if reaches(*connections, most) || reaches(*guests, most_guests) {
+            Some(TooMany::FromAddress)
+        } else {
+            reaches(self.guests, all_guests).then_some(TooMany::Guests)
+        }
     }
 
     /// A connection from this address has come, and is not logged in.
@@ -255,14 +267,15 @@ mod tests {
         let (here, there) = (ip("192.0.2.1"), ip("192.0.2.2"));
         visitors.come(here);
         visitors.come(here);
-        assert!(visitors.is_full(here) && !visitors.is_full(there));
+        assert_eq!(visitors.too_many(here), Some(TooMany::FromAddress));
+        assert_eq!(visitors.too_many(there), None);
         visitors.logged_in(here);
-        assert!(!visitors.is_full(here));
+        assert_eq!(visitors.too_many(here), None);
         visitors.come(here);
         visitors.logged_in(here);
-        assert!(visitors.is_full(here), "three connections");
+        assert_eq!(visitors.too_many(here), Some(TooMany::FromAddress), "three connections");
         visitors.go(here, false);
-        assert!(!visitors.is_full(here));
+        assert_eq!(visitors.too_many(here), None);
         visitors.go(here, false);
         visitors.go(here, true);
         assert!(visitors.present.is_empty() && visitors.guests == 0);
@@ -274,9 +287,10 @@ mod tests {
         for n in 1..=4 {
             visitors.come(ip(&format!("192.0.2.{n}")));
         }
-        assert!(visitors.is_full(ip("192.0.2.5")) && !visitors.is_full(ip("127.0.0.1")));
+        assert_eq!(visitors.too_many(ip("192.0.2.5")), Some(TooMany::Guests));
+        assert_eq!(visitors.too_many(ip("127.0.0.1")), None);
         visitors.logged_in(ip("192.0.2.1"));
-        assert!(!visitors.is_full(ip("192.0.2.5")));
+        assert_eq!(visitors.too_many(ip("192.0.2.5")), None);
     }
 
     #[test]
@@ -332,14 +346,14 @@ mod tests {
         for _ in 0..100 {
             for (visitors, ip) in [(&mut visitors, ip("127.0.0.9")), (&mut unlimited, ip("192.0.2.1"))] {
                 visitors.come(ip);
-                assert!(!visitors.is_full(ip));
+                assert_eq!(visitors.too_many(ip), None);
                 assert!(visitors.may_sign_up(ip, now) && visitors.may_name(ip, false, now));
             }
         }
         let mut strict = Visitors::new(VisitorLimits { is_loopback_limited: true, ..LIMITS });
         strict.come(ip("::1"));
         strict.come(ip("::1"));
-        assert!(strict.is_full(ip("::1")));
+        assert_eq!(strict.too_many(ip("::1")), Some(TooMany::FromAddress));
     }
 
     #[test]

@@ -21,7 +21,7 @@ from pathlib import Path
 
 from comparison import Failed, Missing, machine, plots, tables
 from comparison.rows import ROWS, validity
-from comparison.servers import PACKAGES, Place, running
+from comparison.servers import NGINX_STREAM_MODULE, NGINX_STREAM_PACKAGE, PACKAGES, Place, running
 
 REPOSITORY = Path(__file__).resolve().parent.parent
 
@@ -76,6 +76,8 @@ def draw(figures, directory):
 
 def install():
     missing = [package for program, package in PACKAGES.items() if not Place("", "", False).has(program)]
+    if not NGINX_STREAM_MODULE.exists():
+        missing.append(NGINX_STREAM_PACKAGE)
     if missing:
         subprocess.run(["apt-get", "install", "--yes", "--no-install-recommends", *missing], check=True)
 

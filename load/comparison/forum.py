@@ -1,6 +1,7 @@
 """A session with forumd, for what forum-load does not do; see docs/PROTOCOL.md."""
 
 import socket
+import ssl
 import struct
 
 from . import Failed
@@ -57,12 +58,20 @@ def text_of_refusal(body):
     return body[at + 2 :].decode()
 
 
+def line(port, certificate=None):
+    """A connection; with TLS if there is a certificate to trust."""
+    plain = socket.create_connection(("127.0.0.1", port), timeout=SECONDS_MAX)
+    plain.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    if certificate is None:
+        return plain
+    return ssl.create_default_context(cafile=certificate).wrap_socket(plain, server_hostname="localhost")
+
+
 class Session:
     """A logged-in connection."""
 
-    def __init__(self, port, name, password):
-        self.socket = socket.create_connection(("127.0.0.1", port), timeout=SECONDS_MAX)
-        self.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    def __init__(self, connection, name, password):
+        self.socket = connection
         self.stream = self.socket.makefile("rb", buffering=1 << 20)
         hello = struct.pack(">H", VERSION) + string("compare.py") + b"\0"
         self.socket.sendall(frame(HELLO, hello) + frame(LOG_IN, string(name) + b"\0\0"))

@@ -47,11 +47,13 @@ def figures(result):
 
 
 def _command(place, server, scenario, *options):
-    program = [place.program("forum-load"), "--protocol", server.protocol, "--server-pid", server.pid, "--quiet"]
-    user = ["--password", PASSWORD] if server.protocol == "forum" else []
-    return machine.pinned(
-        machine.GENERATOR_CORE, [*program, *user, *options, scenario, f"127.0.0.1:{server.port}"]
-    )
+    program = [place.program("forum-load"), "--protocol", server.protocol, "--quiet"]
+    program += ["--server-pid", ",".join(map(str, server.pids))]
+    if server.protocol == "forum":
+        program += ["--password", PASSWORD]
+    if server.tls:
+        program += ["--tls-ca", server.certificate]
+    return machine.pinned(machine.GENERATOR_CORE, [*program, *options, scenario, f"127.0.0.1:{server.port}"])
 
 
 def _run(command, deadline):
@@ -64,7 +66,7 @@ def _run(command, deadline):
 @contextmanager
 def connected(place, server, count, *options, rest_seconds=2):
     """Holds so many more connections, logged in, once the server has been at rest with them for a while."""
-    before = _steady_descriptors(server)
+    before = _steady_connections(server)
     hold = ["--connections", count, "--duration", f"{4 * SETTLE_SECONDS_MAX}s", *options]
     output = server.directory / f"connect-{before}"
     with open(output, "wb") as file:
@@ -77,18 +79,18 @@ def connected(place, server, count, *options, rest_seconds=2):
         end(process)
 
 
-def _steady_descriptors(server):
+def _steady_connections(server):
     """How many it has once it has noticed who went: a check whether it listens, for instance."""
     seen = []
     while len(seen) < 3 or len(set(seen[-3:])) > 1:
-        seen.append(machine.descriptors(server.pid))
+        seen.append(server.connections())
         if len(seen) > 100:
             raise Failed(f"{server.protocol} opens and closes descriptors all the time")
         time.sleep(0.1)
     return seen[-1]
 
 
-def _wait_until_settled(process, server, descriptors, output, rest_seconds):
+def _wait_until_settled(process, server, connections, output, rest_seconds):
     """Until all are there, and the server neither works nor changes its memory any more.
 
     Some never rest: what a timer or a garbage collector does all the time is no sign of unrest.
@@ -101,7 +103,7 @@ def _wait_until_settled(process, server, descriptors, output, rest_seconds):
             raise Failed(f"forum-load connect ended: {tail(output)}")
         rests = server.cpu_seconds() - cpu < RESTING_CORES_MAX * rest_seconds
         steady = abs(server.anonymous_bytes() - memory) <= memory / 100
-        missing = descriptors - machine.descriptors(server.pid)
+        missing = connections - server.connections()
         if rests and steady and missing <= 0:
             return
     state = f"{missing} connections missing" if missing > 0 else "it works on" if not rests else "its memory changes"

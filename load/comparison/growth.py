@@ -6,7 +6,7 @@ import subprocess
 import time
 
 from . import Failed, servers
-from .forum import CREATE_THREAD, Session, delete, edit, frame, message, post, read, string
+from .forum import CREATE_THREAD, Session, delete, edit, frame, line, message, post, read, string
 
 POSTS, ACCOUNTS = 1_000_000, 100_000
 # What the "empty" one holds: there must be something to edit and delete.
@@ -89,7 +89,7 @@ def measure(posts):
     """Microseconds of the server's CPU for each operation, 32 at a time, in a forum that had `posts` messages."""
 
     def measured(place, server):
-        with Session(server.port, "user0", servers.PASSWORD) as session:
+        with Session(line(server.port), "user0", servers.PASSWORD) as session:
             found = {
                 name: per_request(server, requests, lambda some: session.ask(*some))
                 for name, requests in operations(scaled(place, posts))
@@ -109,7 +109,7 @@ def per_request(server, requests, ask):
 def logins(server):
     """One after the other, each staying until all are in; hashing left out."""
     before = server.cpu_seconds(no_hashing)
-    sessions = [Session(server.port, f"user{number}", servers.PASSWORD) for number in range(2, 2 + LOGINS)]
+    sessions = [Session(line(server.port), f"user{number}", servers.PASSWORD) for number in range(2, 2 + LOGINS)]
     cpu = (server.cpu_seconds(no_hashing) - before) * 1e6 / LOGINS
     for session in sessions:
         session.__exit__()

@@ -6,7 +6,7 @@ from typing import Callable
 
 from . import growth, sessions, transfers
 from .generator import figures, load
-from .servers import floor, forumd, mosquitto, nats, nginx, redis
+from .servers import behind_nginx, behind_stunnel, floor, forumd, mosquitto, nats, nginx, redis
 from .tables import METRICS, number, ratio
 
 CONNECTIONS = ("--connections", 50)
@@ -288,6 +288,53 @@ def grown():
     )
 
 
+def with_tls(key, title, metric, measure, users=0, targets=()):
+    """forumd and Redis as they are, forumd with TLS, and what would be put in front of Redis for it."""
+    recipes = {
+        "forumd": forumd("--max-posts", 100_000_000, users=users),
+        "forumd, TLS": forumd("--max-posts", 100_000_000, users=users, tls=True),
+        "redis": redis(),
+        "nginx + redis": behind_nginx(redis()),
+        "stunnel + redis": behind_stunnel(redis()),
+    }
+    return Row(f"tls-{key}", f"TLS: {title}", metric, alike(measure, **recipes), targets)
+
+
+def tls_rows():
+    for depth in (1, 32):
+        options = (*CONNECTIONS, "--pipeline", depth)
+        title = f"of 100 bytes, {depth} in flight on each of 50 connections"
+        yield with_tls(f"ping-{depth}", f"ping {title}", "cpu_us", asked("ping", *options, *PAYLOAD))
+        yield with_tls(f"post-{depth}", f"post {title}", "cpu_us", asked("post", *options, *PAYLOAD))
+    for burst in (1, 16):
+        title = f"one speaks to 1,000, {burst} at a time"
+        yield with_tls(f"fanout-1000-{burst}", title, "delivery_ns", delivered(1_000, burst), users=1_000)
+    # A proxy has two descriptors for each connection, and stunnel a thread.
+    at_most = (Target("connection_bytes", 12 << 10, who="forumd, TLS"),)
+    title = "memory of 5,000 idle connections, logged in"
+    yield with_tls("idle", title, "connection_bytes", sessions.idle_memory(5_000), 5_000, at_most)
+    yield with_tls("login", "2,000 connections and log-ins", "login_us", sessions.login(2_000), 2_000)
+    yield tls_download()
+
+
+def tls_download():
+    def file(place):
+        return transfers.write_file(place)
+
+    return Row(
+        "tls-download",
+        "TLS: download of 1 GiB",
+        "cpu_s_gb",
+        (
+            Contestant("forumd", lambda place: forumd(), transfers.from_forumd),
+            Contestant("forumd, TLS", lambda place: forumd(tls=True), transfers.from_forumd),
+            Contestant("nginx", lambda place: nginx(file(place)), transfers.from_nginx),
+            Contestant("nginx, TLS", lambda place: nginx(file(place), tls=True), transfers.from_nginx),
+        ),
+        (Target("cpu_s_gb", 1.5, "nginx, TLS", who="forumd, TLS"),),
+    )
+
+
 ROWS = (
     ping(1),
     ping(32),
@@ -301,6 +348,7 @@ ROWS = (
     upload(),
     beside(),
     grown(),
+    *tls_rows(),
 )
 
 

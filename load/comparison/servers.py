@@ -6,7 +6,7 @@ import socket
 import subprocess
 import tempfile
 import time
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Callable
@@ -21,32 +21,53 @@ PACKAGES = {
     "nats-server": "nats-server",
     "mosquitto": "mosquitto",
     "nginx": "nginx",
+    "stunnel": "stunnel4",
 }
+
+# What makes nginx a proxy for any protocol is a package of its own.
+NGINX_STREAM_MODULE = Path("/usr/lib/nginx/modules/ngx_stream_module.so")
+NGINX_STREAM_PACKAGE = "libnginx-mod-stream"
 
 
 @dataclass(frozen=True)
 class Recipe:
-    """How to start a server: the arguments for a port and a directory of its own, in which files may be made."""
+    """How to start a server: the arguments for a port and a directory of its own, in which files may be made.
+
+    One with a backend hands on what it gets to that, which is started first and whose port is a third argument. One
+    with TLS finds a certificate and its key in `cert.pem` and `key.pem` of its directory.
+    """
 
     program: str
     protocol: str
-    arguments: Callable[[int, Path], list]
+    arguments: Callable[..., list]
+    backend: "Recipe | None" = None
+    tls: bool = False
 
 
 @dataclass(frozen=True)
 class Server:
-    """One that listens."""
+    """One that listens: its process, and after it those that it hands on to."""
 
-    pid: int
+    pids: list
     port: int
     protocol: str
     directory: Path
+    tls: bool
 
     def cpu_seconds(self, counts=lambda thread: True):
-        return machine.cpu_seconds(self.pid, counts)
+        return sum(machine.cpu_seconds(pid, counts) for pid in self.pids)
 
     def anonymous_bytes(self):
-        return machine.anonymous_bytes(self.pid)
+        return sum(machine.anonymous_bytes(pid) for pid in self.pids)
+
+    def connections(self):
+        """How many descriptors the last has, which are some more than its connections: a proxy has two for each."""
+        return machine.descriptors(self.pids[-1])
+
+    @property
+    def certificate(self):
+        """The file of it, which a client is to trust."""
+        return self.directory / CERTIFICATE
 
 
 class Place:
@@ -85,14 +106,38 @@ class Place:
         return self.kept[name]
 
 
+CERTIFICATE, KEY = "cert.pem", "key.pem"
+
+
+def certify(place, directory):
+    """Puts a certificate and its key into a directory: P-256, the same for all."""
+
+    def make(directory):
+        command = [place.program("forumd"), "tls", "init", directory / "tls"]
+        subprocess.run(command, check=True, capture_output=True)
+
+    made = place.prepared("certificate", make) / "tls"
+    for name in (CERTIFICATE, KEY):
+        shutil.copy(made / name, directory / name)
+
+
 @contextmanager
 def running(place, recipe):
-    """A fresh server on core 0, in a fresh directory."""
+    """A fresh server on core 0, in a fresh directory, and first the one that it hands on to."""
+    with ExitStack() as started:
+        backend = started.enter_context(running(place, recipe.backend)) if recipe.backend else None
+        yield started.enter_context(running_alone(place, recipe, backend))
+
+
+@contextmanager
+def running_alone(place, recipe, backend):
     program = place.program(recipe.program)
     directory = Path(tempfile.mkdtemp(prefix=recipe.program + "-", dir=place.data))
     port = machine.free_port()
     try:
-        command = [program, *recipe.arguments(port, directory)]
+        if recipe.tls:
+            certify(place, directory)
+        command = [program, *recipe.arguments(port, directory, *([backend.port] if backend else []))]
         with open(directory / "output", "wb") as output:
             process = subprocess.Popen(
                 machine.pinned(machine.SERVER_CORE, command),
@@ -103,7 +148,8 @@ def running(place, recipe):
             )
         try:
             wait_until_listening(process, port, directory / "output", recipe.program)
-            yield Server(process.pid, port, recipe.protocol, directory)
+            pids = [process.pid, *(backend.pids if backend else [])]
+            yield Server(pids, port, recipe.protocol, directory, recipe.tls)
             if process.poll() is not None:
                 raise Failed(f"{recipe.program} ended while it was measured: {tail(directory / 'output')}")
         finally:
@@ -150,7 +196,7 @@ def floor(*arguments, before=lambda directory: None):
     return Recipe("forum-floor", "echo", command)
 
 
-def forumd(*arguments, durability="none", users=0, before=lambda directory: None):
+def forumd(*arguments, durability="none", users=0, before=lambda directory: None, tls=False):
     """forumd with cheap password hashes; with the accounts that forum-load will ask for, if `users` are given."""
 
     def command(port, directory):
@@ -161,9 +207,11 @@ def forumd(*arguments, durability="none", users=0, before=lambda directory: None
             credentials = directory / "credentials"
             credentials.write_text("".join(f"{user} {PASSWORD}\n" for user in user_names(users)))
             command += ["--credentials", credentials]
+        if tls:
+            command += ["--tls-cert", directory / CERTIFICATE, "--tls-key", directory / KEY]
         return command
 
-    return Recipe("forumd", "forum", command)
+    return Recipe("forumd", "forum", command, tls=tls)
 
 
 PASSWORD = "load"
@@ -218,16 +266,57 @@ def mosquitto():
     return Recipe("mosquitto", "mqtt", command)
 
 
-def nginx(before):
+NGINX = "daemon off; master_process off; pid pid; error_log stderr; events { worker_connections 20000; }"
+NGINX_TLS = f"ssl_certificate {CERTIFICATE}; ssl_certificate_key {KEY}; ssl_protocols TLSv1.3;"
+
+
+def nginx(before, tls=False):
     """nginx with one process that serves the files which `before` puts into its directory."""
 
     def command(port, directory):
         before(directory)
-        (directory / "conf").write_text(
-            "daemon off; master_process off; pid pid; error_log stderr;\n"
-            "events { worker_connections 1024; }\n"
-            f"http {{ access_log off; sendfile on; server {{ listen 127.0.0.1:{port}; root {directory}; }} }}\n"
-        )
-        return ["-p", directory, "-e", "stderr", "-c", directory / "conf"]
+        listen = f"listen 127.0.0.1:{port} ssl; {NGINX_TLS}" if tls else f"listen 127.0.0.1:{port};"
+        http = f"http {{ access_log off; sendfile on; server {{ {listen} root {directory}; }} }}"
+        return nginx_arguments(directory, http)
 
-    return Recipe("nginx", "http", command)
+    return Recipe("nginx", "http", command, tls=tls)
+
+
+def nginx_arguments(directory, *lines):
+    (directory / "conf").write_text("\n".join((*lines, NGINX, "")))
+    return ["-p", directory, "-e", "stderr", "-c", directory / "conf"]
+
+
+def behind_nginx(backend):
+    """TLS by nginx, which hands on what is in it."""
+
+    def command(port, directory, backend_port):
+        if not NGINX_STREAM_MODULE.exists():
+            raise Missing(f"nginx can't proxy TCP: apt-get install {NGINX_STREAM_PACKAGE}")
+        listen = f"listen 127.0.0.1:{port} ssl backlog=16384; {NGINX_TLS} tcp_nodelay on;"
+        stream = f"stream {{ server {{ {listen} proxy_pass 127.0.0.1:{backend_port}; }} }}"
+        return nginx_arguments(directory, f"load_module {NGINX_STREAM_MODULE};", stream)
+
+    return Recipe("nginx", backend.protocol, command, backend, tls=True)
+
+
+def behind_stunnel(backend):
+    """TLS by stunnel, which has a thread for each connection."""
+
+    def command(port, directory, backend_port):
+        lines = (
+            "foreground = yes",
+            "debug = warning",
+            "sslVersion = TLSv1.3",
+            "socket = l:TCP_NODELAY=1",
+            "socket = r:TCP_NODELAY=1",
+            "[service]",
+            f"accept = 127.0.0.1:{port}",
+            f"connect = 127.0.0.1:{backend_port}",
+            f"cert = {directory / CERTIFICATE}",
+            f"key = {directory / KEY}",
+        )
+        (directory / "conf").write_text("\n".join(lines) + "\n")
+        return [directory / "conf"]
+
+    return Recipe("stunnel", backend.protocol, command, backend, tls=True)

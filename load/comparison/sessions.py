@@ -15,7 +15,7 @@ def idle_memory(count):
     """The server's own memory for each of `count` idle connections: the slope after the first 1,000."""
 
     def measure(place, server):
-        many = count // 5 if place.quick else count
+        many = max(count // 5, 2 * FEW) if place.quick else count
         few, more = (("--user-prefix", prefix) for prefix in servers.PREFIXES)
         with connected(place, server, FEW, *few, rest_seconds=REST_SECONDS):
             few_bytes = server.anonymous_bytes()

@@ -11,7 +11,7 @@ import time
 from contextlib import contextmanager
 
 from . import Failed, servers
-from .forum import CREATE_THREAD, DATA_BYTES_MAX, Session, frame, string
+from .forum import CREATE_THREAD, DATA_BYTES_MAX, Session, frame, line, string
 from .generator import figures, load
 
 PIECE = bytes(range(256)) * 256
@@ -43,7 +43,7 @@ def pieces(size, piece_bytes=len(PIECE)):
 
 
 def connect(server):
-    return socket.create_connection(("127.0.0.1", server.port), timeout=SECONDS_MAX)
+    return line(server.port, server.certificate if server.tls else None)
 
 
 def receive(peer, size):
@@ -139,13 +139,13 @@ def download(place, session, file):
 
 def to_forumd(place, server):
     digest(place)
-    with Session(server.port, "yoda", "secret") as session:
+    with Session(connect(server), "yoda", "secret") as session:
         session.ask(frame(CREATE_THREAD, string(THREAD)))
         return cost(place, server, lambda: upload(place, session, FILE))
 
 
 def from_forumd(place, server):
-    with Session(server.port, "yoda", "secret") as session:
+    with Session(connect(server), "yoda", "secret") as session:
         session.ask(frame(CREATE_THREAD, string(THREAD)))
         upload(place, session, FILE)
         return cost(place, server, lambda: download(place, session, FILE))
@@ -155,7 +155,7 @@ def ping_beside(direction):
     """Measures another client's ping, 1,000 times a second, while files go down or up, or none do."""
 
     def measure(place, server):
-        with Session(server.port, "yoda", "secret") as session:
+        with Session(connect(server), "yoda", "secret") as session:
             session.ask(frame(CREATE_THREAD, string(THREAD)))
             if direction == "down":
                 upload(place, session, FILE)

@@ -152,10 +152,10 @@ pub struct Arguments {
     /// Ask forumd to tell every connection who comes and goes
     #[arg(long, help_heading = "Who")]
     pub presence: bool,
-    /// The server's process, whose CPU and memory are looked at; a local server's is found automatically, but a
-    /// forumd's only by root, or if it runs with --dumpable
-    #[arg(long, value_name = "PID", help_heading = "Who")]
-    pub server_pid: Option<u32>,
+    /// The server's processes, such as a proxy and what is after it, whose CPU and memory are looked at and added up; that
+    /// of a local server is found automatically, but a forumd's only by root, or if it runs with --dumpable
+    #[arg(long, value_name = "PID", value_delimiter = ',', help_heading = "Who")]
+    pub server_pid: Vec<u32>,
 
     /// Measure rate after rate, each for --duration, and find the highest for which this is true, such as `p99<5ms`;
     /// --rate is the first

@@ -98,7 +98,7 @@ pub struct Engine<'a> {
     /// Requests that may still be made.
     left: u64,
     fan: Option<Fan>,
-    server: (Option<u32>, Option<Watch>),
+    server: (Vec<u32>, Option<Watch>),
     generator: GeneratorUse,
     /// Connections that are to be made again, and when.
     remake: VecDeque<(u64, usize)>,
@@ -125,7 +125,7 @@ impl<'a> Engine<'a> {
         target: Target,
         work: Work,
         first: u32,
-        server: Option<u32>,
+        server: Vec<u32>,
     ) -> io::Result<Self> {
         let poll = Poll::new()?;
         let mut signals = Signals::new([SIGINT, SIGTERM])?;

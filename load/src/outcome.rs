@@ -207,12 +207,12 @@ pub struct GeneratorUse {
     pub lag: Option<Histogram<u64>>,
 }
 
-/// What the server's process used while it was measured, all threads together.
+/// What the server's processes used while they were measured, all threads together.
 #[derive(Debug, Clone, PartialEq)]
 pub struct ServerUse {
-    /// Its process id.
-    pub pid: u32,
-    /// How long it was looked at: the measured time, unless the generator was held up at the end of it. In
+    /// Their ids.
+    pub pids: Vec<u32>,
+    /// How long they were looked at: the measured time, unless the generator was held up at the end of it. In
     /// `connect` from the first connection to the end of the stay.
     pub seconds: f64,
     /// CPU seconds outside the kernel.
@@ -227,14 +227,14 @@ pub struct ServerUse {
     pub series: Vec<ServerMoment>,
 }
 
-/// What a look at the server's process has shown.
+/// What a look at the server's processes has shown.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct ServerMoment {
-    /// Seconds since it was looked at first.
+    /// Seconds since they were looked at first.
     pub at: f64,
-    /// Cores that it used since the last look.
+    /// Cores that they used since the last look.
     pub cores: f64,
-    /// Its anonymous memory.
+    /// Their anonymous memory.
     pub memory_bytes: u64,
 }
 

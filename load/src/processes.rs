@@ -27,7 +27,7 @@ use crate::meter::merge_series;
 use crate::outcome::{Counts, GeneratorUse, KindUse, Outcome, latencies};
 use crate::output;
 use crate::run::Finished;
-use crate::server_use::listening_process;
+use crate::server_use::server_processes;
 use crate::server_watch::Watch;
 use crate::setting::Setting;
 use crate::target::Target;
@@ -81,15 +81,15 @@ impl Drop for Part {
 /// A part could not be started, or failed.
 pub fn run(arguments: &Arguments) -> Result<Finished, String> {
     let target = Target::find(&arguments.server, &arguments.tls)?;
-    let pid = arguments.server_pid.or_else(|| listening_process(target.address));
-    let mut watch = Watch::start(pid);
+    let pids = server_processes(&arguments.server_pid, target.address);
+    let mut watch = Watch::start(&pids);
     let signals = Signals::new([SIGINT, SIGTERM]).map_err(|error| error.to_string())?;
     let parts: Result<Vec<Part>, _> = (0..arguments.processes).map(Part::start).collect();
     let mut parts = parts.map_err(|error| error.to_string())?;
     let inputs = parts.iter_mut().map(|part| part.child.stdin.take().expect("it was asked for")).collect();
     let inputs = Arc::new(Mutex::new(inputs));
     pass_on_interrupts(signals, Arc::clone(&inputs));
-    let sum = run_parts(arguments, &mut parts, &inputs, &mut watch, pid);
+    let sum = run_parts(arguments, &mut parts, &inputs, &mut watch, &pids);
     // From now on nobody uses what is to be removed.
     if sum.is_err() {
         tell_all(&inputs, "stop");
@@ -105,13 +105,13 @@ fn run_parts(
     parts: &mut [Part],
     inputs: &Mutex<Vec<ChildStdin>>,
     watch: &mut Option<Watch>,
-    pid: Option<u32>,
+    pids: &[u32],
 ) -> Result<Finished, String> {
     await_all(parts)?;
     tell_all(inputs, "go");
     await_all(parts)?;
     if arguments.scenario != Scenario::Connect {
-        *watch = Watch::start(pid);
+        *watch = Watch::start(pids);
     }
     tell_all(inputs, "go");
     await_all(parts)?;
@@ -162,8 +162,9 @@ pub fn run_part(arguments: &Arguments, part: u32) -> Result<(), String> {
     let share = share_of(arguments, part);
     let first = first_number(arguments, part);
     let work = Work::new(&share, first)?;
-    let mut engine = Engine::new(&share, Target::find(&arguments.server, &arguments.tls)?, work, first, None)
-        .map_err(|error| error.to_string())?;
+    let mut engine =
+        Engine::new(&share, Target::find(&arguments.server, &arguments.tls)?, work, first, Vec::new())
+            .map_err(|error| error.to_string())?;
     let opened = Arc::new(AtomicU32::new(0));
     let (stop, waker) = engine.stopper();
     obey(Arc::clone(&opened), stop, waker);

@@ -9,7 +9,7 @@ use crate::args::{Arguments, Scenario};
 use crate::engine::{Engine, INTERRUPTED};
 use crate::outcome::Outcome;
 use crate::output::{self, Destination};
-use crate::server_use::listening_process;
+use crate::server_use::server_processes;
 use crate::setting::Setting;
 use crate::target::Target;
 use crate::work::Work;
@@ -134,9 +134,9 @@ fn run_scenario(arguments: &Arguments) -> Result<Finished, String> {
     if arguments.scenario == Scenario::Transfer {
         return transfer::run(arguments);
     }
-    let server = arguments.server_pid.or_else(|| listening_process(target.address));
+    let pids = server_processes(&arguments.server_pid, target.address);
     let work = Work::new(arguments, 0)?;
-    let mut engine = Engine::new(arguments, target, work, 0, server).map_err(|error| error.to_string())?;
+    let mut engine = Engine::new(arguments, target, work, 0, pids).map_err(|error| error.to_string())?;
     let finished = engine.set_up().and_then(|()| measure(arguments, &mut engine));
     engine.clean_up();
     finished

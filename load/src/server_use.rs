@@ -10,10 +10,9 @@ use crate::outcome::ServerUse;
 /// What the kernel's clock ticks count a second in `/proc/PID/stat`: 100 on every Linux there is (`USER_HZ`).
 const TICKS_PER_SECOND: f64 = 100.0;
 
-/// What a process had used at one moment.
+/// What some processes together had used at one moment.
 #[derive(Debug, Clone, Copy)]
 pub struct Snapshot {
-    pid: u32,
     taken: Instant,
     pub(crate) cpu_seconds: f64,
     user_seconds: f64,
@@ -22,11 +21,15 @@ pub struct Snapshot {
 }
 
 impl Snapshot {
-    /// Looks at process `pid`; nothing if it does not exist, or may not be looked at.
-    ///
+    /// Looks at processes `pids`; nothing if there are none, or one does not exist or may not be looked at.
+    pub fn of(pids: &[u32]) -> Option<Self> {
+        let (first, rest) = pids.split_first()?;
+        rest.iter().try_fold(Self::of_one(*first)?, |sum, pid| Some(sum.plus(&Self::of_one(*pid)?)))
+    }
+
     /// The time is the sum over its threads of what the scheduler counted in nanoseconds. A thread that has
     /// ended has taken its part along, so a server should not start threads while it is measured.
-    pub fn of(pid: u32) -> Option<Self> {
+    fn of_one(pid: u32) -> Option<Self> {
         let root = Path::new("/proc").join(pid.to_string());
         let mut cpu_ns = 0;
         for task in fs::read_dir(root.join("task")).ok()?.flatten() {
@@ -35,7 +38,6 @@ impl Snapshot {
         }
         let (user, system) = ticks(&fs::read_to_string(root.join("stat")).ok()?)?;
         Some(Self {
-            pid,
             taken: Instant::now(),
             cpu_seconds: cpu_ns as f64 / 1e9,
             user_seconds: user as f64 / TICKS_PER_SECOND,
@@ -44,15 +46,25 @@ impl Snapshot {
         })
     }
 
-    /// What was used from here to `end`. How much of it was outside the kernel is known to a clock tick only,
-    /// so the precise sum is shared out in that proportion.
+    fn plus(&self, other: &Self) -> Self {
+        Self {
+            taken: self.taken,
+            cpu_seconds: self.cpu_seconds + other.cpu_seconds,
+            user_seconds: self.user_seconds + other.user_seconds,
+            system_seconds: self.system_seconds + other.system_seconds,
+            memory_bytes: self.memory_bytes + other.memory_bytes,
+        }
+    }
+
+    /// What was used from here to `end`; the caller adds by whom. How much of it was outside the kernel is known to a
+    /// clock tick only, so the precise sum is shared out in that proportion.
     pub fn until(&self, end: &Self) -> ServerUse {
         let cpu = (end.cpu_seconds - self.cpu_seconds).max(0.0);
         let user = end.user_seconds - self.user_seconds;
         let ticks = user + end.system_seconds - self.system_seconds;
         let user_share = if ticks > 0.0 { (user / ticks).clamp(0.0, 1.0) } else { 0.5 };
         ServerUse {
-            pid: self.pid,
+            pids: Vec::new(),
             seconds: (end.taken - self.taken).as_secs_f64(),
             user_seconds: cpu * user_share,
             system_seconds: cpu * (1.0 - user_share),
@@ -76,8 +88,16 @@ fn anonymous_bytes(status: &str) -> Option<u64> {
     Some(kib * 1024)
 }
 
+/// The processes of the server at `address`: those that were named, or the one that listens there.
+pub fn server_processes(named: &[u32], address: SocketAddr) -> Vec<u32> {
+    match named {
+        [] => listening_process(address).into_iter().collect(),
+        named => named.to_vec(),
+    }
+}
+
 /// The process that listens at `address`, if it is one of this machine that we may look at.
-pub fn listening_process(address: SocketAddr) -> Option<u32> {
+fn listening_process(address: SocketAddr) -> Option<u32> {
     if !address.ip().is_loopback() {
         return None;
     }
@@ -115,15 +135,26 @@ mod tests {
     #[test]
     fn a_listener_of_this_process_is_found_to_be_its() {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-        assert_eq!(listening_process(listener.local_addr().unwrap()), Some(std::process::id()));
+        assert_eq!(server_processes(&[], listener.local_addr().unwrap()), [std::process::id()]);
     }
 
     #[test]
     fn what_this_process_uses_can_be_read() {
-        let before = Snapshot::of(std::process::id()).unwrap();
-        let after = Snapshot::of(std::process::id()).unwrap();
+        let before = Snapshot::of(&[std::process::id()]).unwrap();
+        let after = Snapshot::of(&[std::process::id()]).unwrap();
         let used = before.until(&after);
         assert!(used.memory_bytes_after > 0 && used.cpu_seconds() >= 0.0, "{used:?}");
+    }
+
+    #[test]
+    fn what_several_processes_use_is_added_up_and_nothing_is_said_if_one_is_missing() {
+        let mut other = std::process::Command::new("sleep").arg("100").spawn().unwrap();
+        let [one, two] = [std::process::id(), other.id()];
+        let [of_two, both] = [&[two] as &[u32], &[one, two]].map(|pids| Snapshot::of(pids).unwrap());
+        let with_a_stranger = Snapshot::of(&[one, u32::MAX]);
+        other.kill().and_then(|()| other.wait()).unwrap();
+        assert!(both.memory_bytes > of_two.memory_bytes && both.cpu_seconds > of_two.cpu_seconds, "{both:?}");
+        assert!(with_a_stranger.is_none());
     }
 
     #[test]

@@ -1,6 +1,7 @@
-//! Looks at a server's process once a second while it is measured, in a thread of its own, so that no request waits
+//! Looks at a server's processes once a second while it is measured, in a thread of its own, so that no request waits
 //! for it.
 
+use std::sync::Arc;
 use std::sync::mpsc::{self, RecvTimeoutError, Sender};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
@@ -12,30 +13,31 @@ const EVERY: Duration = Duration::from_secs(1);
 /// More are not kept: after a day, only both ends are known.
 const LOOKS_MAX: usize = 86_400;
 
-/// A process that is being looked at.
+/// Processes that are being looked at.
 #[derive(Debug)]
 pub struct Watch {
-    pid: u32,
+    pids: Arc<[u32]>,
     first: Snapshot,
     stop: Sender<()>,
     looks: JoinHandle<Vec<Snapshot>>,
 }
 
 impl Watch {
-    /// Begins to look at process `pid`; nothing if it can't be looked at.
-    pub fn start(pid: Option<u32>) -> Option<Self> {
-        Self::start_every(EVERY, LOOKS_MAX, pid?)
+    /// Begins to look at processes `pids`; nothing if there are none or they can't be looked at.
+    pub fn start(pids: &[u32]) -> Option<Self> {
+        Self::start_every(EVERY, LOOKS_MAX, pids)
     }
 
-    fn start_every(every: Duration, looks_max: usize, pid: u32) -> Option<Self> {
-        let first = Snapshot::of(pid)?;
+    fn start_every(every: Duration, looks_max: usize, pids: &[u32]) -> Option<Self> {
+        let (first, pids) = (Snapshot::of(pids)?, Arc::<[u32]>::from(pids));
+        let looked_at = Arc::clone(&pids);
         let (stop, stopped) = mpsc::channel();
         let looks = thread::spawn(move || {
             let (start, mut looks) = (Instant::now(), Vec::new());
             while looks.len() < looks_max {
                 let due = every * (looks.len() as u32 + 1);
                 match stopped.recv_timeout(due.saturating_sub(start.elapsed())) {
-                    Err(RecvTimeoutError::Timeout) => match Snapshot::of(pid) {
+                    Err(RecvTimeoutError::Timeout) => match Snapshot::of(&looked_at) {
                         Some(look) => looks.push(look),
                         None => break,
                     },
@@ -44,15 +46,19 @@ impl Watch {
             }
             looks
         });
-        Some(Self { pid, first, stop, looks })
+        Some(Self { pids, first, stop, looks })
     }
 
-    /// What the process has used by now; nothing if it is gone.
+    /// What the processes have used by now; nothing if one is gone.
     pub fn stop(self) -> Option<ServerUse> {
-        let last = Snapshot::of(self.pid);
+        let last = Snapshot::of(&self.pids);
         drop(self.stop);
         let looks = self.looks.join().ok()?;
-        Some(ServerUse { series: series(&self.first, &looks), ..self.first.until(&last?) })
+        Some(ServerUse {
+            pids: self.pids.to_vec(),
+            series: series(&self.first, &looks),
+            ..self.first.until(&last?)
+        })
     }
 }
 
@@ -76,7 +82,7 @@ mod tests {
 
     #[test]
     fn a_process_is_looked_at_again_and_again_but_not_without_end() {
-        let watch = Watch::start_every(Duration::from_millis(2), 3, std::process::id()).unwrap();
+        let watch = Watch::start_every(Duration::from_millis(2), 3, &[std::process::id()]).unwrap();
         let series = series(&watch.first, &watch.looks.join().unwrap());
         assert_eq!(series.len(), 3);
         assert!(series.is_sorted_by(|one, other| one.at < other.at), "{series:?}");
@@ -85,12 +91,12 @@ mod tests {
 
     #[test]
     fn what_is_stopped_at_once_has_both_ends() {
-        let used = Watch::start(Some(std::process::id())).unwrap().stop().unwrap();
+        let used = Watch::start(&[std::process::id()]).unwrap().stop().unwrap();
         assert!(used.memory_bytes_before > 0 && used.memory_bytes_after > 0 && used.seconds >= 0.0);
     }
 
     #[test]
     fn nobody_is_looked_at_whose_process_is_not_known_or_not_there() {
-        assert!(Watch::start(None).is_none() && Watch::start(Some(u32::MAX)).is_none());
+        assert!(Watch::start(&[]).is_none() && Watch::start(&[u32::MAX]).is_none());
     }
 }

@@ -23,7 +23,7 @@ use crate::engine::{Engine, INTERRUPTED};
 use crate::meter::Meter;
 use crate::outcome::{Counts, GeneratorUse, Outcome};
 use crate::run::Finished;
-use crate::server_use::listening_process;
+use crate::server_use::server_processes;
 use crate::server_watch::Watch;
 use crate::setting::Setting;
 use crate::target::Target;
@@ -35,7 +35,7 @@ use crate::work::Work;
 /// Why nothing could be measured.
 pub fn run(arguments: &Arguments) -> Result<Finished, String> {
     let target = &Target::find(&arguments.server, &arguments.tls)?;
-    let pid = arguments.server_pid.or_else(|| listening_process(target.address));
+    let pids = server_processes(&arguments.server_pid, target.address);
     let interrupt = Arc::new(Interrupt::default());
     interrupt.obey().map_err(|error| error.to_string())?;
     let mut carriers = Vec::new();
@@ -53,7 +53,7 @@ pub fn run(arguments: &Arguments) -> Result<Finished, String> {
         Some(beside) => Some(pinging(beside, target, arguments.connections)?),
         None => None,
     };
-    let mut watch = Watch::start(pid);
+    let mut watch = Watch::start(&pids);
     let start = Instant::now();
     let before = OwnUse::now();
     let log = Arc::new(Log { meter: Mutex::default(), start, interrupt });
@@ -251,7 +251,7 @@ fn beside(arguments: &Arguments) -> Option<Arguments> {
 fn pinging<'a>(beside: &'a Arguments, target: &Target, number: u32) -> Result<Engine<'a>, String> {
     let work = Work::pings(beside.protocol);
     let mut engine =
-        Engine::new(beside, target.clone(), work, number, None).map_err(|error| error.to_string())?;
+        Engine::new(beside, target.clone(), work, number, Vec::new()).map_err(|error| error.to_string())?;
     engine.set_up()?;
     engine.warm_up()?;
     Ok(engine)

@@ -46,7 +46,7 @@ fn run(seconds: u32) -> Outcome {
         generator: GeneratorUse::default(),
         found: None,
         server: Some(ServerUse {
-            pid: 1,
+            pids: vec![1],
             seconds: f64::from(seconds),
             user_seconds: 0.5,
             system_seconds: 0.25,

@@ -10,7 +10,7 @@ use crate::setting::Setting;
 
 impl Engine<'_> {
     pub(super) fn look_at_server(&mut self) {
-        self.server.1 = Watch::start(self.server.0);
+        self.server.1 = Watch::start(&self.server.0);
     }
 
     pub(super) fn server_use(&mut self) -> Option<ServerUse> {

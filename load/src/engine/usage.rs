@@ -21,7 +21,7 @@ impl OwnUse {
         let schedstat = fs::read_to_string("/proc/thread-self/schedstat").ok();
         let ns = schedstat.and_then(|text| text.split(' ').next()?.parse::<u64>().ok());
         let process =
-            Snapshot::of(std::process::id()).map(|snapshot| (snapshot.cpu_seconds, snapshot.memory_bytes));
+            Snapshot::of(&[std::process::id()]).map(|snapshot| (snapshot.cpu_seconds, snapshot.memory_bytes));
         Self { thread: ns.map(|ns| ns as f64 / 1e9), process }
     }
 

@@ -119,7 +119,7 @@ fn server_moment(moment: &ServerMoment) -> Value {
 fn server_use(outcome: &Outcome, server: &ServerUse) -> Value {
     let cpu = server.cpu_seconds();
     value!({
-        "pid": server.pid,
+        "pids": server.pids,
         "seconds": server.seconds,
         "user_seconds": server.user_seconds,
         "system_seconds": server.system_seconds,
@@ -189,7 +189,7 @@ mod tests {
                 "cpu_us_per_operation",
                 "memory_bytes_after",
                 "memory_bytes_before",
-                "pid",
+                "pids",
                 "seconds",
                 "series",
                 "system_seconds",

@@ -140,7 +140,7 @@ pub(crate) mod samples {
             kinds: Vec::new(),
             series: (1..=10).map(second).collect(),
             server: Some(ServerUse {
-                pid: 4242,
+                pids: vec![4242],
                 seconds: 10.0,
                 user_seconds: 0.003,
                 system_seconds: 0.002,

@@ -99,3 +99,13 @@ pub fn trusting(certificates: &Path) -> ClientConfig {
     let roots = roots_in(certificates).expect("a file of certificates");
     client_config(Trust { pin: None, roots: Some(roots) }).expect("a usable configuration")
 }
+
+/// What a client that trusts these certificates says first.
+pub fn client_hello(certificates: &Path) -> Vec<u8> {
+    let name = ServerName::try_from("localhost").expect("a name");
+    let config = Arc::new(trusting(certificates));
+    let mut client = ClientConnection::new(config, name).expect("a usable configuration");
+    let mut hello = Vec::new();
+    client.write_tls(&mut hello).expect("there is room in memory");
+    hello
+}

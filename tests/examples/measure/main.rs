@@ -10,6 +10,7 @@
 #![expect(clippy::print_stdout, reason = "figures for people who run it by hand")]
 
 mod beside;
+mod handshakes;
 
 use std::io::Write;
 use std::iter::repeat_n;
@@ -38,8 +39,10 @@ fn main() {
         "search" => beside::search(program),
         "unread" => beside::unread(program),
         "log-ins" => beside::log_ins(program),
+        "handshakes" => handshakes::stalled_handshakes(program),
         _ => panic!(
-            "usage: measure commits|pipelined-reads|files|in-flight|removal|search|unread|log-ins [--server PATH]"
+            "usage: measure commits|pipelined-reads|files|in-flight|removal|search|unread|log-ins|handshakes \
+             [--server PATH]"
         ),
     }
 }

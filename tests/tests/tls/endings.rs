@@ -26,7 +26,7 @@ fn a_fin_without_close_notify_is_a_break() {
     luke.expect_notices(&[notice::logged_in("yoda")]);
     yoda.stream().shutdown(Shutdown::Write).unwrap();
     luke.expect_notices(&[notice::logged_out("yoda")]);
-    server.wait_log("connection lost");
+    server.wait_log("connection lost: it ended without a close_notify");
     luke.ping();
 }
 

@@ -6,28 +6,16 @@ use std::sync::Arc;
 
 use forum_tests::{DEADLINE, Forumd, Wire, tls, until};
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
-use rustls::ClientConnection;
-use rustls::pki_types::ServerName;
 
 /// Of each kind.
 const EACH: usize = 1_000;
-
-/// What a client says first.
-fn client_hello(server: &forum_tests::Server) -> Vec<u8> {
-    let config = tls::trusting(&server.launch().certificates().join("cert.pem"));
-    let name = ServerName::try_from("localhost").unwrap();
-    let mut client = ClientConnection::new(Arc::new(config), name).unwrap();
-    let mut hello = Vec::new();
-    client.write_tls(&mut hello).unwrap();
-    hello
-}
 
 #[test]
 fn thousands_of_stalled_handshakes_hold_up_nobody_and_are_gone_when_their_time_is_over() {
     let limit = getrlimit(Resource::Nofile).maximum;
     setrlimit(Resource::Nofile, Rlimit { current: limit, maximum: limit }).unwrap();
     let server = Forumd::new().with_tls().args(&["--login-timeout", "20"]).start();
-    let hello = client_hello(&server);
+    let hello = tls::client_hello(&server.launch().certificates().join("cert.pem"));
     let mut member = server.tls_user("yoda");
     // Nothing, the beginning of a handshake, and as much of one as makes the server sign.
     let stalled: Vec<TcpStream> = (0..3 * EACH)

@@ -261,6 +261,9 @@ pub(in crate::net) fn read_decrypted(
             }
             // What came before is taken first.
             Err(_) if read.bytes > 0 => break,
+            Err(error) if error.kind() == ErrorKind::UnexpectedEof => {
+                return Err(io::Error::new(ErrorKind::UnexpectedEof, "it ended without a close_notify"));
+            }
             Err(error) => return Err(error),
         }
     }

@@ -2,9 +2,11 @@
 #![forbid(unsafe_code)]
 
 use std::net::{IpAddr, Ipv4Addr};
+use std::time::Duration;
 
 use forum_common::wire::{Closing, Refusal, Request};
 use forum_tests::{Forumd, PASSWORD, Server, Wire};
+use socket2::SockRef;
 
 const ELSEWHERE: IpAddr = IpAddr::V4(Ipv4Addr::new(127, 0, 0, 9));
 
@@ -70,6 +72,25 @@ fn those_who_are_turned_away_take_no_place_of_their_address() {
     guests[0].become_user("yoda");
     server.wire();
     drop(turned_away);
+}
+
+#[test]
+fn a_wrong_password_counts_though_whoever_gave_it_does_not_wait_for_the_answer() {
+    let options = ["--limit-loopback", "--max-address-failures", "3", "--trace-user", "yoda"];
+    let mut server = Forumd::with_dear_hashes().args(&options).start();
+    server.user("yoda").log_out();
+    for _ in 0..3 {
+        let mut wire = server.wire();
+        assert_eq!(wire.name("yoda"), Ok(true));
+        wire.send(&Request::Password { password: "wrong" });
+        server.wait_log("yoda < 0x05");
+        SockRef::from(&wire.stream()).set_linger(Some(Duration::ZERO)).expect("a TCP socket");
+        drop(wire);
+        server.wait_log("gave a wrong password for yoda and did not wait");
+    }
+    let mut wire = server.wire();
+    assert_eq!(wire.name("yoda"), Ok(true));
+    assert_eq!(wire.log_in("yoda", PASSWORD).expect_err("it has to wait").0, Refusal::SlowDown);
 }
 
 #[test]

@@ -18,7 +18,7 @@ pub(crate) struct Attempt {
     /// What it counts for if it is wrong.
     pub(crate) target: Target,
     /// Where it comes from, if a block of the target is not for everybody.
-    pub(crate) from: Option<Network>,
+    pub(crate) from: Option<IpAddr>,
 }
 
 /// What wrong passwords are counted for.
@@ -79,10 +79,10 @@ impl PasswordChecks {
         &mut self,
         target: &Target,
         id: ConnectionId,
-        from: Option<Network>,
+        from: Option<IpAddr>,
         now: Instant,
     ) -> Begin {
-        self.lockout.begin(target, id, from, now)
+        self.lockout.begin(target, id, from.map(Network::from), now)
     }
 
     /// Has a job done that is no attempt: the password of a new account. False if there is no room for it.
@@ -124,7 +124,7 @@ impl PasswordChecks {
         verdict: Verdict,
         now: Instant,
     ) -> Finish<ConnectionId> {
-        self.lockout.finish(&attempt.target, attempt.from, verdict, now)
+        self.lockout.finish(&attempt.target, attempt.from.map(Network::from), verdict, now)
     }
 
     /// A connection waits in line no longer.

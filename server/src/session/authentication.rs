@@ -14,7 +14,6 @@ use crate::core::password_checks::{Attempt, Target};
 use crate::core::pipeline::Origin;
 use crate::forum::{AccountId, Change, Effect, Passing, TakeOver};
 use crate::journal::Journal;
-use crate::network::Network;
 use crate::session::lockout::{Begin, Ruling, Verdict};
 use crate::workers::passwords::{HashResult, Job};
 
@@ -39,7 +38,7 @@ impl<J: Journal> Core<J> {
             return self.back_to_name(id, &Rejection::AlreadyLoggedIn(claim.name));
         }
         let target = Target::LogIn(claim.name.clone());
-        let from = Some(Network::from(session.address.ip));
+        let from = Some(session.address.ip);
         match self.checks.begin(&target, id, from, self.time.now) {
             Begin::Wait => {}
             Begin::Blocked => {
@@ -86,7 +85,8 @@ impl<J: Journal> Core<J> {
         true
     }
 
-    /// A log-in's password was checked. If its connection died meanwhile, nobody will ever know the result.
+    /// A log-in's password was checked. If its connection died meanwhile, nobody will ever know the result; but it was
+    /// hashed all the same, so a wrong one counts for its address.
     pub(super) fn attempt_hashed(
         &mut self,
         id: ConnectionId,
@@ -94,22 +94,24 @@ impl<J: Journal> Core<J> {
         attempt: Attempt,
         result: HashResult,
     ) {
-        let verdict = match self.sessions.get(id) {
-            Some(session) if !session.is_draining() => match result {
-                HashResult::Right => Verdict::Right,
-                HashResult::Wrong | HashResult::Hashed(_) => Verdict::Wrong,
-            },
-            _ => Verdict::Dropped,
+        let is_there = self.sessions.get(id).is_some_and(|session| !session.is_draining());
+        let verdict = match (is_there, result) {
+            (false, _) => Verdict::Dropped,
+            (true, HashResult::Right) => Verdict::Right,
+            (true, HashResult::Wrong | HashResult::Hashed(_)) => Verdict::Wrong,
         };
         if verdict == Verdict::Right {
             // It counts as under way until the log-in is ordered: those in line are looked at again after that.
             self.checks.keep(id, attempt);
             return self.order_log_in(id);
         }
-        if verdict == Verdict::Wrong
-            && let Some(ip) = self.sessions.ip(id)
+        if result == HashResult::Wrong
+            && let Some(ip) = attempt.from
         {
             self.visitors.failed(ip, self.time.now);
+            if !is_there {
+                info!("{ip} gave a wrong password for {name} and did not wait for the answer");
+            }
         }
         match self.conclude_attempt(&attempt, verdict) {
             Ruling::Failed => {

@@ -65,16 +65,17 @@ impl SecurityArgs {
     pub fn security(self, host: &str, port: u16, known: Option<PathBuf>) -> Result<Security, String> {
         let server = format!("{}:{port}", host.to_ascii_lowercase());
         let (trust, asking) = match (self.tls_pin, self.tls_ca) {
-            (Some(pin), _) => (Trust { pin: Some(pin), roots: None }, Asking::Never),
+            (Some(pin), _) => (Trust::Pin(pin), Asking::Never),
             (None, Some(file)) => {
                 let cannot = |why| format!("Cannot use the certificates in {}: {why}", file.display());
-                (Trust { pin: None, roots: Some(roots_in(&file).map_err(cannot)?) }, Asking::Never)
+                (Trust::Roots(roots_in(&file).map_err(cannot)?), Asking::Never)
             }
             (None, None) if self.tls => {
                 let known = known.map(KnownServers::at);
                 let pin = known.as_ref().map_or(Ok(None), |known| known.find(&server));
                 let pin = pin.map_err(|error| format!("Cannot read the known servers: {}", cause(&error)))?;
-                (Trust { pin, roots: Some(system_roots()) }, Asking::Yes(known))
+                // What the user has said stands, whoever vouches for another certificate now.
+                (pin.map_or_else(|| Trust::Roots(system_roots()), Trust::Pin), Asking::Yes(known))
             }
             (None, None) => return Ok(Security { server, mode: Mode::Plain { anywhere: self.insecure } }),
         };
@@ -112,7 +113,7 @@ impl Security {
     pub fn doubt(&self, not_trusted: &NotTrusted) -> Doubt {
         let (server, shown) = (&self.server, not_trusted.shown);
         match &self.mode {
-            Mode::Tls { trust: Trust { pin: Some(known), .. }, asking: Asking::Yes(_), .. } => Doubt {
+            Mode::Tls { trust: Trust::Pin(known), asking: Asking::Yes(_), .. } => Doubt {
                 said: format!(
                     "THE CERTIFICATE OF {server} HAS CHANGED: somebody else may have taken its place. The SHA-256 \
                      fingerprint was {known}, and is {shown}"
@@ -134,7 +135,7 @@ impl Security {
         let Mode::Tls { client, host, trust, asking: Asking::Yes(known) } = &mut self.mode else {
             return Ok(());
         };
-        trust.pin = Some(certificate);
+        *trust = Trust::Pin(certificate);
         *client = TlsClient::new(trust.clone(), host)?;
         let Some(known) = known else { return Ok(()) };
         let remembered = known.remember(&self.server, certificate);

@@ -32,12 +32,12 @@ impl TlsArguments {
 
     fn client(&self, host: &str) -> Result<Option<TlsClient>, String> {
         let trust = match (self.tls_pin, &self.tls_ca) {
-            (Some(pin), _) => Trust { pin: Some(pin), roots: None },
+            (Some(pin), _) => Trust::Pin(pin),
             (None, Some(file)) => {
                 let roots = roots_in(file).map_err(|why| format!("{}: {why}", file.display()))?;
-                Trust { pin: None, roots: Some(roots) }
+                Trust::Roots(roots)
             }
-            (None, None) if self.tls => Trust { pin: None, roots: Some(system_roots()) },
+            (None, None) if self.tls => Trust::Roots(system_roots()),
             (None, None) => return Ok(None),
         };
         let client = TlsClient::new(trust, host.trim_start_matches('[').trim_end_matches(']'))?;

@@ -97,7 +97,7 @@ impl Write for Line {
 /// There is none.
 pub fn trusting(certificates: &Path) -> ClientConfig {
     let roots = roots_in(certificates).expect("a file of certificates");
-    client_config(Trust { pin: None, roots: Some(roots) }).expect("a usable configuration")
+    client_config(Trust::Roots(roots)).expect("a usable configuration")
 }
 
 /// What a client that trusts these certificates says first.

@@ -17,14 +17,13 @@ use super::{ALPN, Fingerprint, Line, NotTrusted};
 /// Servers whose tickets a client keeps, to come back without a new signature.
 const TICKETS_OF_SERVERS_MAX: usize = 8;
 
-/// Which servers a client trusts: the one with the pinned certificate, under any name and without an issuer, and those
-/// for whose name one of these roots vouches.
-#[derive(Debug, Clone, Default)]
-pub struct Trust {
-    /// A certificate.
-    pub pin: Option<Fingerprint>,
-    /// Who may vouch for others.
-    pub roots: Option<Arc<RootCertStore>>,
+/// Which servers a client trusts.
+#[derive(Debug, Clone)]
+pub enum Trust {
+    /// The one with this certificate, under any name and whoever vouches for it, and no other.
+    Pin(Fingerprint),
+    /// Those for whose name one of these vouches.
+    Roots(Arc<RootCertStore>),
 }
 
 /// How a client connects: TLS 1.3 or 1.2, without early data, with the keys in the file that `SSLKEYLOGFILE` names.
@@ -33,13 +32,17 @@ pub struct Trust {
 /// Those of rustls.
 pub fn client_config(trust: Trust) -> Result<ClientConfig, Error> {
     let provider = Arc::new(aws_lc_rs::default_provider());
-    let roots = trust.roots.filter(|roots| !roots.is_empty()).map(|roots| {
-        let builder = WebPkiServerVerifier::builder_with_provider(roots, Arc::clone(&provider));
-        builder.build().map_err(|error| Error::General(error.to_string()))
-    });
+    let check = match trust {
+        Trust::Pin(pin) => Check::Pin(pin),
+        Trust::Roots(roots) if roots.is_empty() => Check::Nobody,
+        Trust::Roots(roots) => {
+            let builder = WebPkiServerVerifier::builder_with_provider(roots, Arc::clone(&provider));
+            Check::Roots(builder.build().map_err(|error| Error::General(error.to_string()))?)
+        }
+    };
     let algorithms = provider.signature_verification_algorithms;
     let builder = ClientConfig::builder_with_provider(provider);
-    let verifier = Arc::new(Verifier { pin: trust.pin, roots: roots.transpose()?, algorithms });
+    let verifier = Arc::new(Verifier { check, algorithms });
     let builder = builder.with_safe_default_protocol_versions()?.dangerous();
     let mut config = builder.with_custom_certificate_verifier(verifier).with_no_client_auth();
     config.alpn_protocols = vec![ALPN.to_vec()];
@@ -88,10 +91,19 @@ impl TlsClient {
 /// See [`Trust`]. That the server has the certificate's key is proved as ever: by its signature.
 #[derive(Debug)]
 struct Verifier {
-    pin: Option<Fingerprint>,
-    roots: Option<Arc<WebPkiServerVerifier>>,
+    check: Check,
     algorithms: WebPkiSupportedAlgorithms,
 }
+
+#[derive(Debug)]
+enum Check {
+    Pin(Fingerprint),
+    Roots(Arc<WebPkiServerVerifier>),
+    /// There are no roots.
+    Nobody,
+}
+
+const NOBODY_VOUCHES: &str = "nobody whom you trust vouches for the certificate";
 
 impl ServerCertVerifier for Verifier {
     fn verify_server_cert(
@@ -103,21 +115,21 @@ impl ServerCertVerifier for Verifier {
         now: UnixTime,
     ) -> Result<ServerCertVerified, Error> {
         let shown = Fingerprint::of(end_entity);
-        if self.pin == Some(shown) {
-            return Ok(ServerCertVerified::assertion());
-        }
-        let verified = self.roots.as_ref().map(|roots| {
-            roots.verify_server_cert(end_entity, intermediates, server_name, ocsp_response, now)
-        });
-        let why = match verified {
-            Some(Ok(verified)) => return Ok(verified),
-            // The signature is bad when somebody else has a name that is trusted.
-            Some(Err(Error::InvalidCertificate(
-                CertificateError::UnknownIssuer | CertificateError::BadSignature,
-            ))) => "nobody whom you trust vouches for the certificate".to_owned(),
-            Some(Err(Error::InvalidCertificate(why))) => why.to_string(),
-            Some(Err(error)) => error.to_string(),
-            None => "the certificate is not the one that was expected".to_owned(),
+        let why = match &self.check {
+            Check::Pin(pin) if *pin == shown => return Ok(ServerCertVerified::assertion()),
+            Check::Pin(_) => "the certificate is not the one that was expected".to_owned(),
+            Check::Nobody => NOBODY_VOUCHES.to_owned(),
+            Check::Roots(roots) => {
+                match roots.verify_server_cert(end_entity, intermediates, server_name, ocsp_response, now) {
+                    Ok(verified) => return Ok(verified),
+                    // The signature is bad when somebody else has a name that is trusted.
+                    Err(Error::InvalidCertificate(
+                        CertificateError::UnknownIssuer | CertificateError::BadSignature,
+                    )) => NOBODY_VOUCHES.to_owned(),
+                    Err(Error::InvalidCertificate(why)) => why.to_string(),
+                    Err(error) => error.to_string(),
+                }
+            }
         };
         Err(Error::InvalidCertificate(CertificateError::Other(OtherError(Arc::new(NotTrusted {
             shown,

@@ -63,6 +63,28 @@ fn anything_but_a_yes_is_a_no_and_nothing_is_remembered() {
 }
 
 #[test]
+fn a_certificate_that_was_trusted_stands_though_an_authority_vouches_for_another() {
+    let mut server = Forumd::new().with_tls().start();
+    let state = TempDir::new().unwrap();
+    let mut terminal = forum(&server, &state).start_on_terminal();
+    terminal.shows("nobody whom you trust vouches for the certificate");
+    terminal.shows(QUESTION);
+    terminal.does("y", "Enter username: ");
+    drop(terminal);
+    change_certificate(&mut server);
+    // From now on the system's roots are its new one.
+    let root = server.launch().certificates().join("cert.pem");
+    let vouched_for = || forum(&server, &state).env("SSL_CERT_FILE", root.to_str().unwrap());
+    let script = format!("yoda\n{PASSWORD}\n{PASSWORD}\n");
+    let finished = vouched_for().run(&script);
+    assert_eq!(finished.code, Some(77), "{finished:#?}");
+    assert!(finished.stderr[0].contains("HAS CHANGED"), "{finished:#?}");
+    // It is good enough for those who have trusted no other.
+    let fresh = TempDir::new().unwrap();
+    vouched_for().env("XDG_STATE_HOME", fresh.path().to_str().unwrap()).run(&script).expect_success();
+}
+
+#[test]
 fn a_changed_certificate_is_warned_of_and_in_pipes_the_end() {
     let mut server = Forumd::new().with_tls().start();
     let state = TempDir::new().unwrap();

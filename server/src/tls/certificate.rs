@@ -13,7 +13,7 @@ use forum_common::process::open_at_once;
 use forum_common::tls::Fingerprint;
 use log::{error, info, warn};
 use rustls::crypto::CryptoProvider;
-use rustls::pki_types::pem::PemObject;
+use rustls::pki_types::pem::{self, PemObject};
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use rustls::server::{ClientHello, ResolvesServerCert};
 use rustls::sign::CertifiedKey;
@@ -108,7 +108,10 @@ fn read(certificate: &Path, key: &Path, provider: &CryptoProvider) -> Result<Cer
         return Err(named(certificate, &"there is no certificate in it"));
     }
     let pem = Zeroizing::new(read_file(key).map_err(|error| named(key, &error))?);
-    let der = PrivateKeyDer::from_pem_slice(&pem).map_err(|error| named(key, &error))?;
+    let der = PrivateKeyDer::from_pem_slice(&pem).map_err(|error| match error {
+        pem::Error::NoItemsFound => named(key, &"there is no private key in it"),
+        error => named(key, &error),
+    })?;
     let signer = provider.key_provider.load_private_key(der).map_err(|error| named(key, &error))?;
     let certified = CertifiedKey::new(chain, signer);
     match certified.keys_match() {

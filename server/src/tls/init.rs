@@ -16,6 +16,7 @@ use rcgen::{
     CertificateParams, DnType, ExtendedKeyUsagePurpose, KeyPair, KeyUsagePurpose, PKCS_ECDSA_P256_SHA256,
     date_time_ymd,
 };
+use rustls::pki_types::ServerName;
 
 use crate::failed::Failed;
 
@@ -73,7 +74,9 @@ fn make(names: &[String], today: Date) -> Result<(rcgen::Certificate, KeyPair), 
 fn all_names(more: &[String]) -> Vec<String> {
     let host = rustix::system::uname().nodename().to_string_lossy().into_owned();
     let mut names: Vec<String> = ["localhost", "127.0.0.1", "::1"].map(str::to_owned).into();
-    for name in std::iter::once(&host).chain(more) {
+    // A machine may be called what no client could ask for.
+    let host = ServerName::try_from(host.as_str()).is_ok().then_some(&host);
+    for name in host.into_iter().chain(more) {
         let name = name.parse::<IpAddr>().map_or_else(|_| name.to_ascii_lowercase(), |ip| ip.to_string());
         if !name.is_empty() && !names.contains(&name) {
             names.push(name);

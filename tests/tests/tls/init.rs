@@ -71,7 +71,12 @@ fn what_is_there_already_is_left_as_it_is() {
 fn a_name_that_is_none_is_refused_and_nothing_is_made() {
     let launch = Forumd::bare();
     let directory = launch.directory().join("tls");
-    let finished = init(&directory, &["--name", "fórum.example"]);
-    assert_eq!(finished.code, Some(1), "{finished:?}");
-    assert!(!directory.exists());
+    for name in
+        ["fórum.example", "a b", "https://forum.example", "forum.example:12345", "10.0.0.1/8", "[::1]"]
+    {
+        let finished = init(&directory, &["--name", name]);
+        assert_eq!(finished.code, Some(2), "{finished:?}");
+        assert!(finished.stderr[0].contains("neither a host's name"), "{finished:?}");
+        assert!(!directory.exists());
+    }
 }

@@ -210,6 +210,7 @@ fn run(args: Args) -> Result<(End, bool), Failure> {
     let accept = args.accept.unwrap_or(if args.quiet { Accept::Never } else { Accept::Ask });
     let peers = Peers::new(accept, folder.clone());
     let (options, target) = options(args)?;
+    folder.remove_expired();
     let unusable = |error| Failure::new(REFUSED, "Cannot use the standard streams", &error);
     let signals = Signals::catch(screen.is_some()).map_err(unusable)?;
     let streams = Streams {

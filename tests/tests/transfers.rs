@@ -2,6 +2,9 @@
 //! trace.
 #![forbid(unsafe_code)]
 
+use std::fs::File;
+use std::time::{Duration, SystemTime};
+
 use forum_common::wire::{
     Closing, OwnedFromServer, OwnedNotice, OwnedReply, OwnedTransfer, Refusal, Request, Transfer,
 };
@@ -105,6 +108,24 @@ fn downloads_go_where_they_are_told_and_overwrite_by_force_alone() {
     hans.does("DWN t f", "f successfully downloaded");
     assert_eq!(hans.file("down/f"), b"new");
     assert!(!hans.path("f").exists());
+}
+
+#[test]
+fn a_client_that_starts_removes_what_transfers_left_there_for_more_than_a_week() {
+    const DAY: Duration = Duration::from_secs(24 * 60 * 60);
+    let server = Server::start(&[]);
+    let forum = server.forum();
+    let leave = |name: &str, days: u32| {
+        let file = File::create(forum.directory().join(name)).expect("there is room");
+        file.set_modified(SystemTime::now() - days * DAY).expect("it is ours");
+    };
+    let partial = |name: &str| format!(".forum-{name}.9.{}.part", "a".repeat(64));
+    leave(&partial("old"), 8);
+    leave(&partial("new"), 6);
+    leave("old", 8);
+    let mut client = forum.start();
+    client.finish();
+    assert_eq!(client.names(), [&partial("new"), "old"]);
 }
 
 #[test]

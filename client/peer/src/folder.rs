@@ -258,10 +258,15 @@ impl Place {
 }
 
 impl Folder {
+    /// Removes what transfers have left in the folder and nothing was added to for more than a week.
+    pub fn remove_expired(&self) {
+        remove_expired(&self.path, SystemTime::now());
+    }
+
     /// What is left of a broken download of this name, the newest if there is something of several files, and of which
     /// file it is a part. What has been left in the folder for more than a week is removed.
     pub fn leftover_of_download(&self, file: &str) -> Option<(Leftover, Offer)> {
-        remove_expired(&self.path, SystemTime::now());
+        self.remove_expired();
         newest(partials_of(&self.path, file))
     }
 }

@@ -9,7 +9,6 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 
 use forum_common::limits::{BODY_BYTES_MAX, USER_NAME_BYTES_MAX};
 use forum_common::names::UserName;
-use rustls::pki_types::ServerName;
 
 use crate::core::VisitorLimits;
 use crate::journal::Durability;
@@ -85,15 +84,9 @@ pub enum TlsCommand {
         #[arg(default_value = "./forum-tls")]
         dir: PathBuf,
         /// A name or an IP address of this machine, besides localhost and its host name; may be repeated
-        #[arg(long = "name", value_name = "NAME", value_parser = certificate_name)]
+        #[arg(long = "name", value_name = "NAME", value_parser = crate::tls::certificate_name)]
         names: Vec<String>,
     },
-}
-
-/// What clients may call a server that shows a certificate.
-fn certificate_name(name: &str) -> Result<String, String> {
-    let said = "it is neither a host's name, such as forum.example, nor an IP address";
-    ServerName::try_from(name).map(|_| name.to_owned()).map_err(|_| said.to_owned())
 }
 
 /// How to serve.

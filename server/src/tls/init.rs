@@ -55,6 +55,15 @@ pub fn init(dir: &Path, names: &[String]) -> Result<(), Failed> {
         .map_err(|error| Failed::because(format_args!("can't write to standard output: {error}")))
 }
 
+/// What clients may call a server that shows a certificate.
+///
+/// # Errors
+/// It is no name, in words.
+pub fn certificate_name(name: &str) -> Result<String, String> {
+    let said = "it is neither a host's name, such as forum.example, nor an IP address";
+    ServerName::try_from(name).map(|_| name.to_owned()).map_err(|_| said.to_owned())
+}
+
 fn make(names: &[String], today: Date) -> Result<(rcgen::Certificate, KeyPair), rcgen::Error> {
     let key = KeyPair::generate_for(&PKCS_ECDSA_P256_SHA256)?;
     let mut params = CertificateParams::new(names)?;

@@ -13,7 +13,7 @@ use rustls::server::NoServerSessionStorage;
 use rustls::{KeyLogFile, ServerConfig, ServerConnection};
 
 pub use self::certificate::Reloader;
-pub use self::init::init;
+pub use self::init::{certificate_name, init};
 
 use self::certificate::Certificate;
 

@@ -2,7 +2,7 @@
 //! listing shows one instant however slowly it is read.
 
 use core::net::IpAddr;
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 
 use serde::{Deserialize, Serialize};
 
@@ -55,7 +55,8 @@ pub struct Online {
     /// In the order of log-ins. A persistent map would take twice the memory, since it splits what is only
     /// ever appended to into halves.
     present: Sequence<(Order, OnlineUser)>,
-    orders: HashMap<AccountId, Order>,
+    /// Where each of them is found. A tree: it grows by a few at a time, and a hash table by doubling.
+    orders: BTreeMap<AccountId, Order>,
     next: Order,
     /// Who logged out and did not come back, in that order, with the time in UTC milliseconds.
     gone: imbl::OrdMap<Order, (AccountId, u64)>,

@@ -17,7 +17,7 @@ use crate::forum::{AccountId, Change, MailNumber};
 use crate::journal::Journal;
 use crate::planted::{Bug, planted};
 use crate::session::input::{ProtocolError, Taken};
-use crate::session::{ConnectionId, Delivery, Member};
+use crate::session::{ConnectionId, Member};
 
 /// `message`.
 pub(super) fn message(view: View<'_>, from: AccountId, user: &str, text: &str) -> Result<Change, Rejection> {
@@ -44,15 +44,19 @@ fn mailbox_is_full(view: View<'_>, owner: AccountId, bytes: usize) -> bool {
 }
 
 impl<J: Journal> Core<J> {
-    /// What of a mailbox waits when its owner logs in.
-    pub(crate) fn delivery_at_log_in(&self, account: AccountId) -> Delivery {
-        let backlog = self.forum.mail.of(account).map_or(MailNumber(0), |mailbox| mailbox.newest());
-        Delivery { backlog, ..Delivery::default() }
+    /// Up to which message a mailbox waits when its owner logs in.
+    pub(crate) fn backlog_of(&self, account: AccountId) -> MailNumber {
+        self.forum.mail.of(account).map_or(MailNumber(0), |mailbox| mailbox.newest())
     }
 
-    /// Writes the messages that wait, as many as the socket's queue may hold; says whether all that had
-    /// waited for the log-in are written.
-    pub(crate) fn deliver(&mut self, id: ConnectionId) -> bool {
+    /// Writes the messages that wait, as many as the socket's queue may hold.
+    pub(crate) fn deliver(&mut self, id: ConnectionId) {
+        let backlog = self.sessions.member(id).map_or(MailNumber(0), Member::backlog);
+        self.deliver_backlog(id, backlog);
+    }
+
+    /// The same; says whether all up to `backlog`, which had waited for the log-in, are written.
+    pub(crate) fn deliver_backlog(&mut self, id: ConnectionId, backlog: MailNumber) -> bool {
         let Some(member) = self.sessions.member(id) else { return true };
         let (account, mut delivery) = (member.account, member.mail);
         if self.waits_for_earlier_session(member) {
@@ -67,7 +71,7 @@ impl<J: Journal> Core<J> {
         {
             let notice = Notice::Message {
                 number: number.0,
-                late: number <= delivery.backlog,
+                late: number <= backlog,
                 at_ms: mail.at_ms,
                 from: self.forum.name_of(mail.from),
                 text: &mail.text,
@@ -77,7 +81,7 @@ impl<J: Journal> Core<J> {
             delivery.sent = MailNumber(number.0 + left_out);
         }
         let rest = self.forum.mail.of(account).and_then(|mailbox| mailbox.first_behind(delivery.sent));
-        let done = rest.is_none_or(|(number, _)| number > delivery.backlog);
+        let done = rest.is_none_or(|(number, _)| number > backlog);
         if let Some(member) = self.sessions.member_mut(id) {
             member.mail = delivery;
         }

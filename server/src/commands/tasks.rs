@@ -35,7 +35,7 @@ impl<J: Journal> Core<J> {
         let listing = match task {
             Task::Idle => return true,
             Task::CheckingPassword(..) => return false,
-            Task::Backlog => return self.deliver(id),
+            Task::Backlog(up_to) => return self.deliver_backlog(id, *up_to),
             Task::Listing(listing) => listing,
         };
         if listing.is_copying() {

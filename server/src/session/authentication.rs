@@ -225,11 +225,11 @@ impl<J: Journal> Core<J> {
 
     /// A user is online on this connection; says whether the connection is still there for it.
     pub(crate) fn welcome(&mut self, id: ConnectionId, account: AccountId, since_ms: u64) -> bool {
-        let mail = self.delivery_at_log_in(account);
+        let backlog = self.backlog_of(account);
         let Some(session) = self.sessions.get_mut(id) else { return false };
         let Phase::Authenticating(_, tag, _) = &session.phase else { return false };
         let tag = *tag;
-        session.log_in(account, mail, self.time.now);
+        session.log_in(account, backlog, self.time.now);
         self.visitors.logged_in(session.address.ip);
         match self.settings.idle_timeout {
             Some(limit) => self.deadlines.set(Deadline::Phase(id), self.time.now + limit),

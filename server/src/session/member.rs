@@ -24,6 +24,14 @@ impl Member {
     pub fn is_at_work(&self) -> bool {
         !matches!(self.task, Task::Idle)
     }
+
+    /// Up to here messages had waited for the log-in, as long as not all of those are written.
+    pub fn backlog(&self) -> MailNumber {
+        match self.task {
+            Task::Backlog(up_to) => up_to,
+            _ => MailNumber(0),
+        }
+    }
 }
 
 /// Entries of one connection on their way through the log.
@@ -42,8 +50,8 @@ pub enum Task {
     Idle,
     /// `passwd` or SHT: a password is being checked.
     CheckingPassword(Box<PasswordCheck>),
-    /// The messages that waited for the log-in, made as the socket drains. They come before any answer.
-    Backlog,
+    /// The messages up to this one, which waited for the log-in, made as the socket drains. They come before any answer.
+    Backlog(MailNumber),
     /// A list, made as the socket drains.
     Listing(Box<Listing>),
 }
@@ -57,8 +65,6 @@ pub struct Delivery {
     pub taken: MailNumber,
     /// Up to here that is on its way through the log, or through.
     pub proposed: MailNumber,
-    /// Up to here they waited for the log-in.
-    pub backlog: MailNumber,
 }
 
 /// A password that came with a command, until it is known whether it is right.

@@ -29,7 +29,7 @@ use forum_common::wire::Tag;
 
 use super::member::{Delivery, Member, Task, Unapplied};
 use super::{Address, LoginBudget, Rate, Session};
-use crate::forum::{AccountId, TakeOver};
+use crate::forum::{AccountId, MailNumber, TakeOver};
 use crate::workers::passwords::PasswordHash;
 
 /// Where a session stands.
@@ -218,10 +218,10 @@ impl Session {
     }
 
     /// The password is right.
-    pub fn log_in(&mut self, account: AccountId, mail: Delivery, now: Instant) {
+    pub fn log_in(&mut self, account: AccountId, backlog: MailNumber, now: Instant) {
         let Phase::Authenticating(..) = self.phase else { return self.out_of_phase("log_in") };
-        let unapplied = Unapplied::default();
-        self.phase = Phase::Member(Member { account, unapplied, mail, task: Task::Backlog });
+        let (unapplied, mail) = (Unapplied::default(), Delivery::default());
+        self.phase = Phase::Member(Member { account, unapplied, mail, task: Task::Backlog(backlog) });
         self.is_guest = false;
         self.active_at = now;
     }
@@ -315,6 +315,6 @@ mod tests {
     fn nobody_is_logged_in_without_a_decision() {
         let now = Instant::now();
         let address = Address::from(std::net::SocketAddr::from(([127, 0, 0, 1], 1)));
-        Session::new(address, now).log_in(AccountId(0), Delivery::default(), now);
+        Session::new(address, now).log_in(AccountId(0), MailNumber(0), now);
     }
 }

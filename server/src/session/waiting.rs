@@ -61,9 +61,9 @@ impl<J: Journal> Core<J> {
             Phase::Member(member) => match member.task {
                 Task::Idle => None,
                 Task::CheckingPassword(_) => Some(Wait::PasswordCheck),
-                Task::Backlog if self.waits_for_earlier_session(member) => Some(Wait::Acknowledgements),
+                Task::Backlog(_) if self.waits_for_earlier_session(member) => Some(Wait::Acknowledgements),
                 Task::Listing(ref listing) if listing.is_copying() => Some(Wait::Rows),
-                Task::Backlog | Task::Listing(_) => Some(Wait::Output),
+                Task::Backlog(_) | Task::Listing(_) => Some(Wait::Output),
             },
             _ => None,
         }

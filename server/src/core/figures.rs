@@ -61,7 +61,6 @@ impl<J: Journal> Core<J> {
             Figure::at_most("connections that are turned away", turned_away, TURNED_AWAY_MAX),
             Figure::at_most("places in the queue for a turn", sessions.waiting_for_turn(), 2 * places),
             Figure::at_most("deadlines", self.deadlines.len(), Deadline::KINDS * sessions.len()),
-            Figure::at_most("connections to probe", self.probes.len(), sessions.len()),
             Figure::at_most("uploads", uploads, limits.max_total_uploads),
             Figure::exactly("what limits count in flight", self.pipeline.in_flight().total(), counted),
         ];

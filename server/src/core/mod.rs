@@ -266,7 +266,6 @@ impl<J: Journal> Core<J> {
     pub(crate) fn reap(&mut self) -> Option<ConnectionId> {
         let (id, session, was_turned_away) = self.sessions.reap()?;
         Deadline::all_of(id).into_iter().for_each(|deadline| self.deadlines.remove(deadline));
-        self.probes.forget(id);
         if !was_turned_away {
             self.visitors.go(session.address.ip, session.is_guest);
         }

@@ -70,6 +70,17 @@ impl<S: Stream> Connections<S> {
         is_meant(slot.generation, id).then_some(&slot.connection)
     }
 
+    /// How many slots there are.
+    pub(super) fn slots(&self) -> u32 {
+        self.slots.len() as u32
+    }
+
+    /// The connection in a slot, if there is one.
+    pub(super) fn at(&self, slot: u32) -> Option<(ConnectionId, &Connection<S>)> {
+        let Slot { connection, generation, .. } = self.slots.get(slot as usize)?.as_ref()?;
+        Some((ConnectionId { slot, generation: *generation }, connection))
+    }
+
     /// The connection, until it is removed.
     pub(super) fn get_mut(&mut self, id: ConnectionId) -> Option<&mut Connection<S>> {
         self.slot_mut(id).map(|slot| &mut slot.connection)

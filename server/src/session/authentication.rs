@@ -235,7 +235,7 @@ impl<J: Journal> Core<J> {
             Some(limit) => self.deadlines.set(Deadline::Phase(id), self.time.now + limit),
             None => self.deadlines.remove(Deadline::Phase(id)),
         }
-        self.probes.watch(id, self.time.now);
+        self.probes.watch(self.time.now);
         // Numbers begin anew with each start; with the epoch in it, no other session is ever meant by it.
         let session = id.number() ^ self.epoch;
         self.outbox.reply(id, tag, &Reply::Welcome { session, since_ms, text: &Answer::Welcome.to_string() });

@@ -113,9 +113,9 @@ impl<S: Stream, J: Journal, C: Clock> Server<S, J, C> {
     /// Finds peers that have vanished: the kernel ends the connection if nothing acknowledges what is sent.
     pub(super) fn send_probes(&mut self) {
         let Core { probes, sessions, outbox, time, .. } = &mut self.core;
-        let due = probes.due(time.now, |id| {
-            sessions.member(id)?;
-            Some(self.connections.get(id)?.last_traffic())
+        let due = probes.due(time.now, self.connections.slots(), |slot| {
+            let (id, connection) = self.connections.at(slot)?;
+            sessions.member(id).map(|_| (id, connection.last_traffic()))
         });
         for id in due {
             // A text has no place for a probe.

@@ -1,7 +1,7 @@
 //! Whose connection is silent is probed.
 
 use super::*;
-use crate::core::probes::SILENCE;
+use crate::core::probes::{ROUND, SILENCE};
 
 const MS: Duration = Duration::from_millis(1);
 
@@ -30,7 +30,7 @@ fn what_is_said_or_heard_is_as_good_as_a_probe() {
     }
     hans.send(20, &Request::Active);
     stage.settle(&hans);
-    stage.pass(SILENCE - MS);
+    stage.pass(SILENCE - ROUND - MS);
     assert!(hans.heard().is_empty());
 }
 

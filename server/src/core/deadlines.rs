@@ -1,5 +1,5 @@
-//! Deadlines, cheap enough to have several for every connection: one ordered set. It knows keys and instants, neither
-//! what they belong to nor what the time is.
+//! Deadlines, cheap enough to have several for every connection. They know connections and instants, neither what is to
+//! be done nor what the time is.
 //!
 //! Activity costs nothing, so nobody moves a deadline: a connection notes when it was last active, and its item stays
 //! where it is. When the item falls due, its owner works out the true deadline and, if that still lies ahead, sets it
@@ -16,10 +16,11 @@
 //! ```
 //!
 //! So a key is looked at about once per duration, however busy it is. It has one item at any time, and none once its
-//! connection is gone: who connects and leaves in a loop leaves nothing here. For that each key has a place of its own,
-//! which says when it falls due.
+//! connection is gone: who connects and leaves in a loop leaves nothing here.
+//!
+//! Each kind is a binary heap that knows where each connection stands in it, so that an item can be moved: some 20 bytes
+//! for each connection that has one, and 4 for one that has had one.
 
-use std::collections::BTreeSet;
 use std::time::{Duration, Instant};
 
 use crate::session::ConnectionId;
@@ -39,102 +40,138 @@ impl Deadline {
     /// How many a connection may have.
     pub(crate) const KINDS: usize = 3;
 
-    /// All that a connection may have.
+    /// All that a connection may have, each at the place of its kind.
     pub(crate) fn all_of(id: ConnectionId) -> [Self; Self::KINDS] {
         [Self::Phase(id), Self::Transfers(id), Self::Stall(id)]
     }
-}
 
-/// What falls due.
-pub(crate) trait Key: Copy + Ord {
-    /// Where it is found among all that may be set at one time. Places are few: they are counted from 0.
-    fn place(self) -> usize;
-}
-
-impl Key for ConnectionId {
-    fn place(self) -> usize {
-        self.slot as usize
-    }
-}
-
-impl Key for Deadline {
-    fn place(self) -> usize {
-        let (id, kind) = match self {
-            Self::Phase(id) => (id, 0),
-            Self::Transfers(id) => (id, 1),
-            Self::Stall(id) => (id, 2),
-        };
-        id.place() * Self::KINDS + kind
+    fn kind(self) -> (usize, ConnectionId) {
+        match self {
+            Self::Phase(id) => (0, id),
+            Self::Transfers(id) => (1, id),
+            Self::Stall(id) => (2, id),
+        }
     }
 }
 
 /// An instant: so long after the start. It takes half the room of [`Instant`].
 type Due = u64;
 
-/// Of a key that is not set.
-const NEVER: Due = Due::MAX;
-
-/// Keys that fall due, the earliest first.
+/// What falls due, the earliest first.
 #[derive(Debug)]
-pub(crate) struct Deadlines<K> {
+pub(crate) struct Deadlines {
     start: Instant,
-    items: BTreeSet<(Due, K)>,
-    /// When what has each place falls due.
-    dues: Vec<Due>,
+    kinds: [Heap; Deadline::KINDS],
 }
 
-impl<K: Key> Deadlines<K> {
+impl Deadlines {
     /// None yet. What is to fall due before `start` falls due then.
     pub(crate) fn new(start: Instant) -> Self {
-        Self { start, items: BTreeSet::new(), dues: Vec::new() }
+        Self { start, kinds: Default::default() }
     }
 
-    /// Asks for `key` to be handed back when `due` has come, and no longer when it was to be before.
-    pub(crate) fn set(&mut self, key: K, due: Instant) {
-        self.remove(key);
+    /// Asks for `deadline` to be handed back when `due` has come, and no longer when it was to be before.
+    pub(crate) fn set(&mut self, deadline: Deadline, due: Instant) {
+        let (kind, id) = deadline.kind();
         let due = self.after_start(due);
-        let place = key.place();
-        if place >= self.dues.len() {
-            self.dues.resize(place + 1, NEVER);
-        }
-        self.dues[place] = due;
-        self.items.insert((due, key));
+        self.kinds[kind].set(id, due);
     }
 
-    /// Forgets a key.
-    pub(crate) fn remove(&mut self, key: K) {
-        if let Some(due) = self.dues.get_mut(key.place())
-            && *due != NEVER
-        {
-            self.items.remove(&(*due, key));
-            *due = NEVER;
-        }
+    /// Forgets a deadline.
+    pub(crate) fn remove(&mut self, deadline: Deadline) {
+        let (kind, id) = deadline.kind();
+        self.kinds[kind].remove(id);
     }
 
-    /// How many keys there are.
+    /// How many there are.
     pub(crate) fn len(&self) -> usize {
-        self.items.len()
+        self.kinds.iter().map(|heap| heap.items.len()).sum()
     }
 
-    /// Takes out one key whose time has come. The deadline may be out of date: see the module.
-    pub(crate) fn pop_due(&mut self, now: Instant) -> Option<K> {
-        if self.items.first()?.0 > self.after_start(now) {
+    /// Takes out one whose time has come. It may be out of date: see the module.
+    pub(crate) fn pop_due(&mut self, now: Instant) -> Option<Deadline> {
+        let now = self.after_start(now);
+        let (kind, (due, id)) = self.first()?;
+        if due > now {
             return None;
         }
-        let (_, key) = self.items.pop_first()?;
-        self.dues[key.place()] = NEVER;
-        Some(key)
+        self.kinds[kind].remove(id);
+        Some(Deadline::all_of(id)[kind])
     }
 
-    /// When the next key falls due: until then the loop may sleep.
+    /// When the next falls due: until then the loop may sleep.
     pub(crate) fn next_due(&self) -> Option<Instant> {
-        self.items.first().map(|(due, _)| self.start + Duration::from_nanos(*due))
+        self.first().map(|(_, (due, _))| self.start + Duration::from_nanos(due))
+    }
+
+    /// The earliest, with its kind.
+    fn first(&self) -> Option<(usize, (Due, ConnectionId))> {
+        let firsts = self.kinds.iter().enumerate();
+        firsts.filter_map(|(kind, heap)| Some((kind, *heap.items.first()?))).min_by_key(|(_, (due, _))| *due)
     }
 
     /// In nanoseconds, which last for 584 years.
     fn after_start(&self, instant: Instant) -> Due {
         let nanoseconds = instant.saturating_duration_since(self.start).as_nanos();
-        Due::try_from(nanoseconds).unwrap_or(NEVER).min(NEVER - 1)
+        Due::try_from(nanoseconds).unwrap_or(Due::MAX)
+    }
+}
+
+/// Of a connection that has no item.
+const NOWHERE: u32 = u32::MAX;
+
+/// A binary heap of connections, the earliest first: nobody is earlier than its parent, which stands at half its index.
+#[derive(Debug, Default)]
+struct Heap {
+    items: Vec<(Due, ConnectionId)>,
+    /// Where the connection in each slot stands; up to the highest slot that has ever had an item.
+    places: Vec<u32>,
+}
+
+impl Heap {
+    fn set(&mut self, id: ConnectionId, due: Due) {
+        self.remove(id);
+        let slot = id.slot as usize;
+        if slot >= self.places.len() {
+            self.places.resize(slot + 1, NOWHERE);
+        }
+        self.items.push((due, id));
+        self.settle(self.items.len() - 1);
+    }
+
+    fn remove(&mut self, id: ConnectionId) {
+        let Some(place) = self.places.get_mut(id.slot as usize).filter(|place| **place != NOWHERE) else {
+            return;
+        };
+        let at = std::mem::replace(place, NOWHERE) as usize;
+        self.items.swap_remove(at);
+        if at < self.items.len() {
+            self.settle(at);
+        }
+    }
+
+    /// Moves the item at `at`, the only one that may stand wrong, to where it belongs.
+    fn settle(&mut self, mut at: usize) {
+        while at > 0 && self.items[at].0 < self.items[(at - 1) / 2].0 {
+            self.items.swap(at, (at - 1) / 2);
+            self.note_place(at);
+            at = (at - 1) / 2;
+        }
+        loop {
+            let children = 2 * at + 1..(2 * at + 3).min(self.items.len());
+            let Some(child) = children.min_by_key(|child| self.items[*child].0) else { break };
+            if self.items[at].0 <= self.items[child].0 {
+                break;
+            }
+            self.items.swap(at, child);
+            self.note_place(at);
+            at = child;
+        }
+        self.note_place(at);
+    }
+
+    fn note_place(&mut self, at: usize) {
+        self.places[self.items[at].1.slot as usize] = at as u32;
     }
 }
 
@@ -146,20 +183,18 @@ mod tests {
 
     const MS: Duration = Duration::from_millis(1);
 
-    impl Key for u32 {
-        fn place(self) -> usize {
-            self as usize
-        }
+    fn phase(slot: u32) -> Deadline {
+        Deadline::Phase(ConnectionId { slot, generation: 1 })
     }
 
     #[test]
     fn nothing_falls_due_early() {
         let start = Instant::now();
         let mut deadlines = Deadlines::new(start);
-        deadlines.set(7, start + 10 * MS);
+        deadlines.set(phase(7), start + 10 * MS);
         assert_eq!(deadlines.next_due(), Some(start + 10 * MS));
         assert_eq!(deadlines.pop_due(start + 10 * MS - Duration::from_nanos(1)), None);
-        assert_eq!(deadlines.pop_due(start + 10 * MS), Some(7));
+        assert_eq!(deadlines.pop_due(start + 10 * MS), Some(phase(7)));
         assert_eq!(deadlines.next_due(), None);
     }
 
@@ -167,31 +202,37 @@ mod tests {
     fn a_key_is_handed_back_once_at_its_newest_instant_and_never_once_removed() {
         let start = Instant::now();
         let mut deadlines = Deadlines::new(start);
-        deadlines.set(0, start + 10 * MS);
-        deadlines.set(0, start + 20 * MS);
-        deadlines.set(1, start + 15 * MS);
-        deadlines.remove(1);
-        deadlines.remove(2);
+        deadlines.set(phase(0), start + 10 * MS);
+        deadlines.set(phase(0), start + 20 * MS);
+        deadlines.set(phase(1), start + 15 * MS);
+        deadlines.remove(phase(1));
+        deadlines.remove(phase(2));
         assert_eq!(deadlines.next_due(), Some(start + 20 * MS));
-        assert_eq!(deadlines.pop_due(start + 20 * MS), Some(0));
+        assert_eq!(deadlines.pop_due(start + 20 * MS), Some(phase(0)));
         assert_eq!(deadlines.pop_due(start + 20 * MS), None);
     }
 
     #[test]
-    fn each_deadline_of_each_connection_has_a_place_of_its_own() {
+    fn each_deadline_of_each_connection_stands_for_itself() {
+        let start = Instant::now();
         let ids = (0..5).map(|slot| ConnectionId { slot, generation: 1 });
-        let places: Vec<_> = ids.flat_map(Deadline::all_of).map(Key::place).collect();
-        assert_eq!(places, (0..5 * Deadline::KINDS).collect::<Vec<_>>());
+        let all: Vec<_> = ids.flat_map(Deadline::all_of).collect();
+        let mut deadlines = Deadlines::new(start);
+        all.iter().rev().zip(1..).for_each(|(deadline, n)| deadlines.set(*deadline, start + n * MS));
+        deadlines.remove(all[0]);
+        let due: Vec<_> = std::iter::from_fn(|| deadlines.pop_due(start + 100 * MS)).collect();
+        assert!(due.iter().eq(all[1..].iter().rev()), "{due:?}");
     }
 
     proptest! {
         #[test]
         fn what_is_set_comes_out_in_time_and_once(
-            steps in prop::collection::vec((0u32..20, 0u32..50, 0u32..5, any::<bool>()), 0..200),
+            steps in prop::collection::vec((0u32..20, 0usize..3, 0u32..50, 0u32..5, any::<bool>()), 0..400),
         ) {
             let start = Instant::now();
             let (mut deadlines, mut model, mut now) = (Deadlines::new(start), Vec::new(), start);
-            for (key, ahead, passes, is_removed) in steps {
+            for (slot, kind, ahead, passes, is_removed) in steps {
+                let key = Deadline::all_of(ConnectionId { slot, generation: 1 })[kind];
                 model.retain(|(_, other)| *other != key);
                 if is_removed {
                     deadlines.remove(key);

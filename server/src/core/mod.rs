@@ -177,7 +177,7 @@ pub(crate) struct Core<J> {
     pub(crate) transfers: Transfers,
     /// Links of which the end of what they waited for is on its way through the log.
     pub(crate) expiring_links: HashSet<LinkId>,
-    pub(crate) deadlines: Deadlines<Deadline>,
+    pub(crate) deadlines: Deadlines,
     pub(crate) probes: Probes,
     pub(crate) lifecycle: Lifecycle,
     /// An accepted SHT is what ends it.

@@ -108,7 +108,7 @@ impl<S: Stream> Connections<S> {
         &mut self,
         id: ConnectionId,
         outbox: &mut Outbox,
-        deadlines: &mut Deadlines<Deadline>,
+        deadlines: &mut Deadlines,
         text: Option<(&mut Text, &Zone)>,
         now: Instant,
     ) -> io::Result<()> {
@@ -133,7 +133,7 @@ impl<S: Stream> Connections<S> {
         &mut self,
         id: ConnectionId,
         outbox: &mut Outbox,
-        deadlines: &mut Deadlines<Deadline>,
+        deadlines: &mut Deadlines,
         text: Option<(&mut Text, &Zone)>,
         now: Instant,
     ) -> bool {

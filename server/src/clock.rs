@@ -1,6 +1,7 @@
 //! What time it is. The only place that asks the operating system, so that everything else can be tested
 //! with a time of the test's own.
 
+use std::num::NonZeroU64;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
@@ -27,6 +28,33 @@ impl Clock for SystemClock {
         // A clock set to before 1970 reads as 1970; one that overflows 64 bits of milliseconds can't be set.
         let since_1970 = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
         u64::try_from(since_1970.as_millis()).unwrap_or(u64::MAX)
+    }
+}
+
+/// An instant in half the room of [`Instant`], for what each connection has: so many nanoseconds after the [`Start`], and
+/// one, so that an [`Option`] takes no more. They last for 584 years.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Moment(NonZeroU64);
+
+/// What moments are counted from.
+#[derive(Debug, Clone, Copy)]
+pub struct Start(Instant);
+
+impl Start {
+    /// The start is now.
+    pub fn new(now: Instant) -> Self {
+        Self(now)
+    }
+
+    /// An instant as a moment. What was before the start becomes the start.
+    pub fn moment(self, instant: Instant) -> Moment {
+        let nanoseconds = instant.saturating_duration_since(self.0).as_nanos();
+        Moment(NonZeroU64::MIN.saturating_add(u64::try_from(nanoseconds).unwrap_or(u64::MAX)))
+    }
+
+    /// A moment as an instant.
+    pub fn instant(self, moment: Moment) -> Instant {
+        self.0 + Duration::from_nanos(moment.0.get() - 1)
     }
 }
 
@@ -94,6 +122,18 @@ mod tests {
         let clock = SystemClock;
         assert!(clock.now() <= clock.now());
         assert!(clock.wall_ms() > 1_700_000_000_000);
+    }
+
+    #[test]
+    fn a_moment_is_its_instant_again_and_is_none_before_the_start() {
+        let now = Instant::now();
+        let start = Start::new(now);
+        for instant in [now, now + Duration::from_nanos(1), now + Duration::from_secs(1 << 33)] {
+            assert_eq!(start.instant(start.moment(instant)), instant);
+        }
+        assert_eq!(Start::new(now + Duration::from_secs(1)).moment(now), start.moment(now));
+        assert!(start.moment(now) < start.moment(now + Duration::from_nanos(1)));
+        assert_eq!((size_of::<Moment>(), size_of::<Option<Moment>>()), (8, 8));
     }
 
     #[test]

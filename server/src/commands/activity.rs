@@ -48,9 +48,9 @@ impl<J: Journal> Core<J> {
 
     /// Notes that a user is there.
     pub(crate) fn note_activity(&mut self, id: ConnectionId) {
-        let now = self.time.now;
+        let now = self.time.moment();
         if let Some(session) = self.sessions.get_mut(id) {
-            session.active_at = now;
+            session.active_at = Some(now);
         }
     }
 

@@ -15,14 +15,15 @@
 //! }
 //! ```
 //!
-//! So a key is looked at about once per duration, however busy it is. It has one item at any time, and none once its
-//! connection is gone: who connects and leaves in a loop leaves nothing here.
+//! So a deadline is looked at about once per duration, however busy its connection is. It has one item at any time, and
+//! none once its connection is gone: who connects and leaves in a loop leaves nothing here.
 //!
 //! Each kind is a binary heap that knows where each connection stands in it, so that an item can be moved: some 20 bytes
 //! for each connection that has one, and 4 for one that has had one.
 
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
+use crate::clock::{Moment, Start};
 use crate::session::ConnectionId;
 
 /// What may have gone on for too long.
@@ -54,26 +55,23 @@ impl Deadline {
     }
 }
 
-/// An instant: so long after the start. It takes half the room of [`Instant`].
-type Due = u64;
-
 /// What falls due, the earliest first.
 #[derive(Debug)]
 pub(crate) struct Deadlines {
-    start: Instant,
+    start: Start,
     kinds: [Heap; Deadline::KINDS],
 }
 
 impl Deadlines {
     /// None yet. What is to fall due before `start` falls due then.
-    pub(crate) fn new(start: Instant) -> Self {
+    pub(crate) fn new(start: Start) -> Self {
         Self { start, kinds: Default::default() }
     }
 
     /// Asks for `deadline` to be handed back when `due` has come, and no longer when it was to be before.
     pub(crate) fn set(&mut self, deadline: Deadline, due: Instant) {
         let (kind, id) = deadline.kind();
-        let due = self.after_start(due);
+        let due = self.start.moment(due);
         self.kinds[kind].set(id, due);
     }
 
@@ -90,7 +88,7 @@ impl Deadlines {
 
     /// Takes out one whose time has come. It may be out of date: see the module.
     pub(crate) fn pop_due(&mut self, now: Instant) -> Option<Deadline> {
-        let now = self.after_start(now);
+        let now = self.start.moment(now);
         let (kind, (due, id)) = self.first()?;
         if due > now {
             return None;
@@ -101,19 +99,13 @@ impl Deadlines {
 
     /// When the next falls due: until then the loop may sleep.
     pub(crate) fn next_due(&self) -> Option<Instant> {
-        self.first().map(|(_, (due, _))| self.start + Duration::from_nanos(due))
+        self.first().map(|(_, (due, _))| self.start.instant(due))
     }
 
     /// The earliest, with its kind.
-    fn first(&self) -> Option<(usize, (Due, ConnectionId))> {
+    fn first(&self) -> Option<(usize, (Moment, ConnectionId))> {
         let firsts = self.kinds.iter().enumerate();
         firsts.filter_map(|(kind, heap)| Some((kind, *heap.items.first()?))).min_by_key(|(_, (due, _))| *due)
-    }
-
-    /// In nanoseconds, which last for 584 years.
-    fn after_start(&self, instant: Instant) -> Due {
-        let nanoseconds = instant.saturating_duration_since(self.start).as_nanos();
-        Due::try_from(nanoseconds).unwrap_or(Due::MAX)
     }
 }
 
@@ -123,13 +115,13 @@ const NOWHERE: u32 = u32::MAX;
 /// A binary heap of connections, the earliest first: nobody is earlier than its parent, which stands at half its index.
 #[derive(Debug, Default)]
 struct Heap {
-    items: Vec<(Due, ConnectionId)>,
+    items: Vec<(Moment, ConnectionId)>,
     /// Where the connection in each slot stands; up to the highest slot that has ever had an item.
     places: Vec<u32>,
 }
 
 impl Heap {
-    fn set(&mut self, id: ConnectionId, due: Due) {
+    fn set(&mut self, id: ConnectionId, due: Moment) {
         self.remove(id);
         let slot = id.slot as usize;
         if slot >= self.places.len() {
@@ -177,6 +169,8 @@ impl Heap {
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use proptest::prelude::*;
 
     use super::*;
@@ -190,7 +184,7 @@ mod tests {
     #[test]
     fn nothing_falls_due_early() {
         let start = Instant::now();
-        let mut deadlines = Deadlines::new(start);
+        let mut deadlines = Deadlines::new(Start::new(start));
         deadlines.set(phase(7), start + 10 * MS);
         assert_eq!(deadlines.next_due(), Some(start + 10 * MS));
         assert_eq!(deadlines.pop_due(start + 10 * MS - Duration::from_nanos(1)), None);
@@ -201,7 +195,7 @@ mod tests {
     #[test]
     fn a_key_is_handed_back_once_at_its_newest_instant_and_never_once_removed() {
         let start = Instant::now();
-        let mut deadlines = Deadlines::new(start);
+        let mut deadlines = Deadlines::new(Start::new(start));
         deadlines.set(phase(0), start + 10 * MS);
         deadlines.set(phase(0), start + 20 * MS);
         deadlines.set(phase(1), start + 15 * MS);
@@ -217,7 +211,7 @@ mod tests {
         let start = Instant::now();
         let ids = (0..5).map(|slot| ConnectionId { slot, generation: 1 });
         let all: Vec<_> = ids.flat_map(Deadline::all_of).collect();
-        let mut deadlines = Deadlines::new(start);
+        let mut deadlines = Deadlines::new(Start::new(start));
         all.iter().rev().zip(1..).for_each(|(deadline, n)| deadlines.set(*deadline, start + n * MS));
         deadlines.remove(all[0]);
         let due: Vec<_> = std::iter::from_fn(|| deadlines.pop_due(start + 100 * MS)).collect();
@@ -230,7 +224,7 @@ mod tests {
             steps in prop::collection::vec((0u32..20, 0usize..3, 0u32..50, 0u32..5, any::<bool>()), 0..400),
         ) {
             let start = Instant::now();
-            let (mut deadlines, mut model, mut now) = (Deadlines::new(start), Vec::new(), start);
+            let (mut deadlines, mut model, mut now) = (Deadlines::new(Start::new(start)), Vec::new(), start);
             for (slot, kind, ahead, passes, is_removed) in steps {
                 let key = Deadline::all_of(ConnectionId { slot, generation: 1 })[kind];
                 model.retain(|(_, other)| *other != key);

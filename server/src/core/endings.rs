@@ -60,7 +60,8 @@ impl<J: Journal> Core<J> {
     pub(super) fn expire_idle(&mut self, id: ConnectionId) {
         let Some(limit) = self.settings.idle_timeout else { return };
         let Some(session) = self.sessions.get(id) else { return };
-        let due = session.active_at + limit;
+        let Some(active_at) = session.active_at else { return };
+        let due = self.time.start.instant(active_at) + limit;
         if due > self.time.now {
             self.deadlines.set(Deadline::Phase(id), due);
         } else {

@@ -46,6 +46,7 @@ use self::unlinking::Unlinking;
 pub use self::visitors::VisitorLimits;
 use self::visitors::{TooMany, Visitors};
 use crate::args::Limits;
+use crate::clock::{Moment, Start};
 
 use self::listings::Listings;
 use self::outbox::{Outbox, Trace};
@@ -142,10 +143,19 @@ pub struct Applied<'a> {
 /// The time of a turn.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Time {
+    /// When the server began.
+    pub(crate) start: Start,
     /// For deadlines and durations.
     pub(crate) now: Instant,
     /// The time of day, in UTC milliseconds.
     pub(crate) now_ms: u64,
+}
+
+impl Time {
+    /// The present, in little memory.
+    pub(crate) fn moment(self) -> Moment {
+        self.start.moment(self.now)
+    }
 }
 
 /// Everything but the connections.
@@ -216,7 +226,7 @@ impl<J: Journal> Core<J> {
             files: helpers.files,
             transfers: Transfers::default(),
             expiring_links: HashSet::new(),
-            deadlines: Deadlines::new(time.now),
+            deadlines: Deadlines::new(time.start),
             probes: Probes::new(time.now),
             lifecycle: Lifecycle::Running,
             told_to_end: false,

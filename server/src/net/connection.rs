@@ -5,7 +5,6 @@ mod layer;
 
 use std::io::{self, ErrorKind, Read, Write};
 use std::net::Shutdown;
-use std::time::Instant;
 
 use forum_common::limits::FRAME_BYTES_MAX;
 use forum_common::text::Zone;
@@ -14,6 +13,7 @@ use socket2::{SockRef, TcpKeepalive};
 pub(super) use self::layer::{Handshake, Layer};
 
 use self::layer::Encrypted;
+use crate::clock::Moment;
 use crate::core::outbox::{Outbox, Written};
 use crate::core::probes::SILENCE;
 use crate::session::share::Share;
@@ -71,15 +71,15 @@ pub struct Connection<S> {
     /// What is between the socket and the frames.
     layer: Layer,
     /// Bytes that were read and not taken: an unfinished frame, or frames that have to wait.
-    pub received: Vec<u8>,
+    pub received: Box<[u8]>,
     /// Edge-triggered: stays true until a read says would-block.
     readable: bool,
     /// Likewise for writing.
     writable: bool,
     /// Since when the kernel has taken nothing of what waits; none while it takes all.
-    stalled_since: Option<Instant>,
+    stalled_since: Option<Moment>,
     /// When bytes were last read or written.
-    last_traffic: Instant,
+    last_traffic: Moment,
     peer_end: PeerEnd,
     /// The peer's FIN was read.
     input_ended: bool,
@@ -98,11 +98,11 @@ pub enum Received {
 
 impl<S: Stream> Connection<S> {
     /// A connection on a fresh socket: writable until it says otherwise, readable when the kernel says so.
-    pub(super) fn new(stream: S, layer: Layer, now: Instant) -> Self {
+    pub(super) fn new(stream: S, layer: Layer, now: Moment) -> Self {
         Self {
             stream,
             layer,
-            received: Vec::new(),
+            received: Box::default(),
             readable: false,
             writable: true,
             stalled_since: None,
@@ -145,12 +145,12 @@ impl<S: Stream> Connection<S> {
     }
 
     /// Since when the kernel has taken nothing of what waits; none while nothing waits for it.
-    pub fn stalled_since(&self) -> Option<Instant> {
+    pub fn stalled_since(&self) -> Option<Moment> {
         self.stalled_since
     }
 
     /// When bytes last went over it, either way.
-    pub fn last_traffic(&self) -> Instant {
+    pub fn last_traffic(&self) -> Moment {
         self.last_traffic
     }
 
@@ -158,7 +158,7 @@ impl<S: Stream> Connection<S> {
     ///
     /// # Errors
     /// The connection is broken.
-    pub fn read(&mut self, buffer: &mut [u8], now: Instant) -> io::Result<Received> {
+    pub fn read(&mut self, buffer: &mut [u8], now: Moment) -> io::Result<Received> {
         match self.layer {
             Layer::Tls(_) => self.read_encrypted(buffer, now),
             Layer::Plain | Layer::Undecided | Layer::Handshake(_) => self.read_stream(buffer, now),
@@ -166,7 +166,7 @@ impl<S: Stream> Connection<S> {
     }
 
     /// Reads once what is on the wire.
-    fn read_stream(&mut self, buffer: &mut [u8], now: Instant) -> io::Result<Received> {
+    fn read_stream(&mut self, buffer: &mut [u8], now: Moment) -> io::Result<Received> {
         loop {
             return match self.stream.read(buffer) {
                 Ok(0) => {
@@ -200,7 +200,7 @@ impl<S: Stream> Connection<S> {
         id: ConnectionId,
         outbox: &mut Outbox,
         text: Option<(&mut Text, &Zone)>,
-        now: Instant,
+        now: Moment,
     ) -> io::Result<()> {
         if !self.writable {
             outbox.refused(id);

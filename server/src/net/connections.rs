@@ -2,11 +2,13 @@
 //! output that stands still is found after the stall time-out.
 
 use std::io;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use forum_common::text::Zone;
 
 use super::connection::{Connection, Layer, SCRATCH_BYTES, Stream};
+use crate::clock::Moment;
+use crate::core::Time;
 use crate::core::deadlines::{Deadline, Deadlines};
 use crate::core::figures::Figure;
 use crate::core::outbox::Outbox;
@@ -44,7 +46,7 @@ impl<S: Stream> Connections<S> {
     }
 
     /// Takes in a new connection.
-    pub(super) fn insert(&mut self, id: ConnectionId, stream: S, layer: Layer, now: Instant) {
+    pub(super) fn insert(&mut self, id: ConnectionId, stream: S, layer: Layer, now: Moment) {
         let slot = id.slot as usize;
         if slot >= self.slots.len() {
             self.slots.resize_with(slot + 1, || None);
@@ -110,16 +112,16 @@ impl<S: Stream> Connections<S> {
         outbox: &mut Outbox,
         deadlines: &mut Deadlines,
         text: Option<(&mut Text, &Zone)>,
-        now: Instant,
+        time: Time,
     ) -> io::Result<()> {
         let first_look = self.stall_timeout / STALL_LOOKS;
         let Some(slot) = self.slot_mut(id) else { return Ok(()) };
         let connection = &mut slot.connection;
-        let result = connection.flush(id, outbox, text, now);
+        let result = connection.flush(id, outbox, text, time.moment());
         if let Some(since) = connection.stalled_since()
             && !std::mem::replace(&mut slot.is_watched, true)
         {
-            deadlines.set(Deadline::Stall(id), since + first_look);
+            deadlines.set(Deadline::Stall(id), time.start.instant(since) + first_look);
         }
         result
     }
@@ -135,18 +137,18 @@ impl<S: Stream> Connections<S> {
         outbox: &mut Outbox,
         deadlines: &mut Deadlines,
         text: Option<(&mut Text, &Zone)>,
-        now: Instant,
+        time: Time,
     ) -> bool {
         let limit = self.stall_timeout;
         let Some(slot) = self.slot_mut(id) else { return false };
         slot.connection.mark_writable();
         // What came of it, an error as well, is seen to when it is flushed again.
-        let _ = self.flush(id, outbox, deadlines, text, now);
+        let _ = self.flush(id, outbox, deadlines, text, time);
         outbox.want_flush(id);
         let Some(slot) = self.slot_mut(id) else { return false };
-        match slot.connection.stalled_since().map(|since| since + limit) {
-            Some(due) if due <= now => return true,
-            Some(due) => deadlines.set(Deadline::Stall(id), due.min(now + limit / STALL_LOOKS)),
+        match slot.connection.stalled_since().map(|since| time.start.instant(since) + limit) {
+            Some(due) if due <= time.now => return true,
+            Some(due) => deadlines.set(Deadline::Stall(id), due.min(time.now + limit / STALL_LOOKS)),
             None => slot.is_watched = false,
         }
         false

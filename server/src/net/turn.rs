@@ -15,7 +15,7 @@ use std::time::{Duration, Instant};
 
 use super::connection::{PeerEnd, Received, SCRATCH_BYTES, Stream};
 use super::connections::Connections;
-use crate::clock::Clock;
+use crate::clock::{Clock, Start};
 use crate::core::budget::Budget;
 use crate::core::deadlines::Deadline;
 use crate::core::{Core, Time};
@@ -50,7 +50,8 @@ pub struct Server<S, J, C> {
 impl<S: Stream, J: Journal, C: Clock> Server<S, J, C> {
     /// A server for `forum`, which is what the journal has told so far.
     pub fn new(settings: Settings, clock: C, forum: Forum, helpers: Helpers<J>) -> Self {
-        let time = Time { now: clock.now(), now_ms: clock.wall_ms() };
+        let now = clock.now();
+        let time = Time { start: Start::new(now), now, now_ms: clock.wall_ms() };
         let connections = Connections::new(settings.stall_timeout);
         let core = Core::new(settings, time, forum, helpers);
         Self { core, connections, tls: None, clock, results_left: false, scratch: vec![0; SCRATCH_BYTES] }
@@ -62,7 +63,7 @@ impl<S: Stream, J: Journal, C: Clock> Server<S, J, C> {
         // The last turn may be long ago, and this one begins only when all newcomers are in.
         self.read_clock();
         let id = self.core.admit(Address::from(address))?;
-        self.connections.insert(id, stream, self.first_layer(), self.core.time.now);
+        self.connections.insert(id, stream, self.first_layer(), self.core.time.moment());
         Some(id)
     }
 
@@ -134,7 +135,7 @@ impl<S: Stream, J: Journal, C: Clock> Server<S, J, C> {
 
     /// Time stands still during a turn: asking costs as much as a small request does.
     fn read_clock(&mut self) {
-        self.core.time = Time { now: self.clock.now(), now_ms: self.clock.wall_ms() };
+        self.core.time = Time { now: self.clock.now(), now_ms: self.clock.wall_ms(), ..self.core.time };
     }
 
     /// How long the poll may wait for the next event; none = as long as it likes.
@@ -254,7 +255,7 @@ impl<S: Stream, J: Journal, C: Clock> Server<S, J, C> {
         if pause == Pause::Incomplete && connection.is_readable() && self.core.sessions.get(id).is_some() {
             scratch.copy_within(start..filled, 0);
             filled -= start;
-            match connection.read(&mut scratch[filled..filled + share.bytes], self.core.time.now)? {
+            match connection.read(&mut scratch[filled..filled + share.bytes], self.core.time.moment())? {
                 Received::Bytes(count) => filled += count,
                 Received::Nothing => {}
                 Received::End => self.core.note_end_of_input(id),
@@ -268,27 +269,18 @@ impl<S: Stream, J: Journal, C: Clock> Server<S, J, C> {
     /// Keeps what was not taken, and sees to the connection's next turn.
     fn put_back(&mut self, id: ConnectionId, rest: std::ops::Range<usize>, pause: Pause) -> io::Result<()> {
         let Some(connection) = self.connections.get_mut(id) else { return Ok(()) };
-        let rest = &self.scratch[rest];
+        // What is left of input that has ended can't become a frame any more.
+        let is_over = pause == Pause::Incomplete && connection.input_ended();
+        if !is_over {
+            connection.received = self.scratch[rest].into();
+        }
         match pause {
-            // What is left can't become a frame any more.
-            Pause::Incomplete if connection.input_ended() => self.core.input_ended(id),
-            Pause::ShareUsed => {
-                connection.received.extend_from_slice(rest);
+            Pause::Incomplete if is_over => self.core.input_ended(id),
+            Pause::Incomplete if !connection.is_readable() => self.core.begin_wait_for_input(id),
+            Pause::Held(wait) => self.core.begin_wait(id, Some(wait)),
+            Pause::Incomplete | Pause::ShareUsed => {
                 self.core.sessions.go_on(id);
                 return Ok(());
-            }
-            Pause::Incomplete if connection.is_readable() => {
-                connection.received.extend_from_slice(rest);
-                self.core.sessions.go_on(id);
-                return Ok(());
-            }
-            Pause::Incomplete => {
-                connection.received.extend_from_slice(rest);
-                self.core.begin_wait_for_input(id);
-            }
-            Pause::Held(wait) => {
-                connection.received.extend_from_slice(rest);
-                self.core.begin_wait(id, Some(wait));
             }
         }
         // Nothing more is read now, so this does not come up by reading.

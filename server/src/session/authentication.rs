@@ -229,7 +229,7 @@ impl<J: Journal> Core<J> {
         let Some(session) = self.sessions.get_mut(id) else { return false };
         let Phase::Authenticating(_, tag, _) = &session.phase else { return false };
         let tag = *tag;
-        session.log_in(account, backlog, self.time.now);
+        session.log_in(account, backlog, self.time.moment());
         self.visitors.logged_in(session.address.ip);
         match self.settings.idle_timeout {
             Some(limit) => self.deadlines.set(Deadline::Phase(id), self.time.now + limit),

@@ -15,7 +15,7 @@ pub(crate) mod text;
 mod tracing;
 pub(crate) mod waiting;
 
-use std::time::Instant;
+use crate::clock::Moment;
 
 pub use self::address::Address;
 pub use self::login_budget::LoginBudget;
@@ -57,8 +57,8 @@ pub struct Session {
     pub is_guest: bool,
     /// Whether the client wants to know who comes and goes.
     pub wants_presence: bool,
-    /// When the client last did something that counts.
-    pub active_at: Instant,
+    /// When the client last did something that counts; of a member never none.
+    pub active_at: Option<Moment>,
     /// Requests taken in the second that began then; for the limit of requests a second.
     pub rate: Rate,
     /// What it waited for when its last turn was over; none = for the client.

@@ -29,6 +29,7 @@ use forum_common::wire::Tag;
 
 use super::member::{Delivery, Member, Task, Unapplied};
 use super::{Address, LoginBudget, Rate, Session};
+use crate::clock::Moment;
 use crate::forum::{AccountId, MailNumber, TakeOver};
 use crate::workers::passwords::PasswordHash;
 
@@ -149,7 +150,7 @@ impl Session {
             phase,
             is_guest: true,
             wants_presence: false,
-            active_at: now,
+            active_at: None,
             rate,
             waits_for: None,
             input_ended: false,
@@ -218,12 +219,12 @@ impl Session {
     }
 
     /// The password is right.
-    pub fn log_in(&mut self, account: AccountId, backlog: MailNumber, now: Instant) {
+    pub fn log_in(&mut self, account: AccountId, backlog: MailNumber, now: Moment) {
         let Phase::Authenticating(..) = self.phase else { return self.out_of_phase("log_in") };
         let (unapplied, mail) = (Unapplied::default(), Delivery::default());
         self.phase = Phase::Member(Member { account, unapplied, mail, task: Task::Backlog(backlog) });
         self.is_guest = false;
-        self.active_at = now;
+        self.active_at = Some(now);
     }
 
     /// The last word is said; the session is over when `due` has come, if not before.
@@ -315,6 +316,7 @@ mod tests {
     fn nobody_is_logged_in_without_a_decision() {
         let now = Instant::now();
         let address = Address::from(std::net::SocketAddr::from(([127, 0, 0, 1], 1)));
-        Session::new(address, now).log_in(AccountId(0), MailNumber(0), now);
+        let moment = crate::clock::Start::new(now).moment(now);
+        Session::new(address, now).log_in(AccountId(0), MailNumber(0), moment);
     }
 }

@@ -11,11 +11,11 @@
 
 use std::io::{self, ErrorKind, IoSlice, Read, Write};
 use std::sync::Arc;
-use std::time::Instant;
 
 use rustls::ServerConnection;
 
 use super::{Connection, PeerEnd, Received, Stream};
+use crate::clock::Moment;
 use crate::workers::handshakes::{Owner, Step, Stepped};
 
 /// Bytes of a client's part of a handshake. A first message with post-quantum keys has less than 2 KiB.
@@ -99,7 +99,7 @@ impl Layer {
 
 impl<S: Stream> Connection<S> {
     /// Reads what came encrypted.
-    pub(super) fn read_encrypted(&mut self, buffer: &mut [u8], now: Instant) -> io::Result<Received> {
+    pub(super) fn read_encrypted(&mut self, buffer: &mut [u8], now: Moment) -> io::Result<Received> {
         let Layer::Tls(tls) = &mut self.layer else { return Ok(Received::Nothing) };
         let read = match read_decrypted(tls, &mut self.stream, buffer, self.peer_end != PeerEnd::Open) {
             Ok(read) => read,
@@ -144,7 +144,7 @@ impl<S: Stream> Connection<S> {
     /// From now on bytes are what they are: these were received.
     pub(in crate::net) fn speak_plain(&mut self, received: &[u8]) {
         self.layer = Layer::Plain;
-        self.received = received.to_vec();
+        self.received = received.into();
     }
 
     /// Says this to somebody who is to be told nothing else. A fresh socket takes it; if not, nothing is lost but a

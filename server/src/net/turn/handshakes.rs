@@ -71,7 +71,7 @@ impl<S: Stream, J: Journal, C: Clock> Server<S, J, C> {
             return Ok(false);
         }
         let mut buffer = [0; HANDSHAKE_READ_BYTES];
-        let received = match connection.read(&mut buffer, self.core.time.now)? {
+        let received = match connection.read(&mut buffer, self.core.time.moment())? {
             Received::Bytes(count) => &buffer[..count],
             Received::Nothing => return Ok(false),
             Received::End => return Err(io::ErrorKind::UnexpectedEof.into()),

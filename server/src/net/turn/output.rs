@@ -79,7 +79,7 @@ impl<S: Stream, J: Journal, C: Clock> Server<S, J, C> {
             self.flush_text(id)
         } else {
             let Core { outbox, deadlines, time, .. } = &mut self.core;
-            self.connections.flush(id, outbox, deadlines, None, time.now)
+            self.connections.flush(id, outbox, deadlines, None, *time)
         };
         self.core.note_output(id);
         match flushed {
@@ -94,7 +94,7 @@ impl<S: Stream, J: Journal, C: Clock> Server<S, J, C> {
         self.core.note_prompt(id);
         let Core { outbox, deadlines, time, sessions, settings, .. } = &mut self.core;
         let text = sessions.text_mut(id).map(|text| (text, &settings.zone));
-        let flushed = self.connections.flush(id, outbox, deadlines, text, time.now);
+        let flushed = self.connections.flush(id, outbox, deadlines, text, *time);
         self.core.note_written_mail(id);
         flushed
     }
@@ -103,7 +103,7 @@ impl<S: Stream, J: Journal, C: Clock> Server<S, J, C> {
     pub(super) fn look_at_stalled(&mut self, id: ConnectionId) {
         let Core { outbox, deadlines, time, sessions, settings, .. } = &mut self.core;
         let text = sessions.text_mut(id).map(|text| (text, &settings.zone));
-        let has_stalled = self.connections.has_stalled(id, outbox, deadlines, text, time.now);
+        let has_stalled = self.connections.has_stalled(id, outbox, deadlines, text, *time);
         // Who is told its end already has a deadline for that.
         if has_stalled && sessions.get(id).is_some_and(|session| !session.is_draining()) {
             self.core.cut_off(id);
@@ -115,7 +115,7 @@ impl<S: Stream, J: Journal, C: Clock> Server<S, J, C> {
         let Core { probes, sessions, outbox, time, .. } = &mut self.core;
         let due = probes.due(time.now, self.connections.slots(), |slot| {
             let (id, connection) = self.connections.at(slot)?;
-            sessions.member(id).map(|_| (id, connection.last_traffic()))
+            sessions.member(id).map(|_| (id, time.start.instant(connection.last_traffic())))
         });
         for id in due {
             // A text has no place for a probe.

@@ -168,7 +168,7 @@ def idle():
         "memory of 15,000 idle connections, logged in to accounts that were there before",
         "connection_bytes",
         alike(sessions.idle_memory(15_000), floor=floor("echo"), **others(forumd(users=15_000))),
-        (Target("connection_bytes", 400),),
+        (Target("connection_bytes", 300),),
     )
 
 

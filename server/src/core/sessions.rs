@@ -80,6 +80,10 @@ pub(crate) fn next_of(queue: &mut VecDeque<ConnectionId>) -> Option<ConnectionId
 }
 
 impl Sessions {
+    /// What it costs to have a session here for which nothing else is kept.
+    #[cfg(test)]
+    pub(crate) const BYTES_EACH: usize = size_of::<Slot>();
+
     /// Takes in a new session and gives it its first turn.
     pub(crate) fn insert(&mut self, session: Session) -> ConnectionId {
         self.generation = self.generation.wrapping_add(1);

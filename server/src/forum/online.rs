@@ -64,6 +64,10 @@ pub struct Online {
 }
 
 impl Online {
+    /// What it costs to have a user here, without the tree of orders.
+    #[cfg(test)]
+    pub(crate) const BYTES_EACH: usize = size_of::<(Order, OnlineUser)>();
+
     /// The user's session, if there is one.
     pub fn find(&self, account: AccountId) -> Option<&OnlineUser> {
         let index = self.index_of(*self.orders.get(&account)?);

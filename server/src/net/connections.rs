@@ -34,6 +34,13 @@ struct Slot<S> {
     is_watched: bool,
 }
 
+#[cfg(test)]
+impl Connections<std::os::fd::OwnedFd> {
+    /// What it costs to have a connection here of which nothing was read and not taken. In a release build mio's socket
+    /// is a descriptor and nothing else.
+    pub(super) const BYTES_EACH: usize = size_of::<Option<Slot<std::os::fd::OwnedFd>>>();
+}
+
 /// Whether the slot is that of this connection, and not of one that had it before.
 fn is_meant(generation: u32, id: ConnectionId) -> bool {
     generation == id.generation || planted(Bug::EventForTheDeadReachesWhoHasItsSlot)

@@ -65,6 +65,15 @@ mod tests {
     }
 
     #[test]
+    fn a_short_part_looks_at_no_clock_and_a_longer_one_every_few_steps() {
+        let clock = TestClock::at(0);
+        clock.run(PART);
+        let mut budget = Budget::new(0);
+        let steps = (1..=100).take_while(|_| !budget.is_used_up(&clock, 0)).count();
+        assert_eq!(steps, 2 * STEPS as usize - 1, "the second look says that the time is over");
+    }
+
+    #[test]
     fn steps_end_when_many_have_to_be_written_to() {
         let (clock, before) = (TestClock::at(0), 1_000);
         let mut budget = Budget::new(before);

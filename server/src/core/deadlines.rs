@@ -207,6 +207,17 @@ mod tests {
     }
 
     #[test]
+    fn what_would_fall_due_in_centuries_can_be_forgotten() {
+        let start = Instant::now();
+        let mut deadlines = Deadlines::new(Start::new(start));
+        let centuries = Duration::from_secs(1_000 * 366 * 24 * 60 * 60);
+        deadlines.set(phase(0), start + centuries);
+        assert_eq!(deadlines.pop_due(start + 10 * MS), None);
+        deadlines.remove(phase(0));
+        assert_eq!(deadlines.len(), 0);
+    }
+
+    #[test]
     fn each_deadline_of_each_connection_stands_for_itself() {
         let start = Instant::now();
         let ids = (0..5).map(|slot| ConnectionId { slot, generation: 1 });

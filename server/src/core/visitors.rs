@@ -282,6 +282,18 @@ mod tests {
     }
 
     #[test]
+    fn a_guest_who_goes_makes_room_at_its_address() {
+        let mut visitors = Visitors::new(LIMITS);
+        let here = ip("192.0.2.1");
+        visitors.come(here);
+        visitors.come(here);
+        visitors.go(here, true);
+        assert!(!visitors.is_full(here));
+        visitors.come(here);
+        assert!(visitors.is_full(here));
+    }
+
+    #[test]
     fn guests_of_all_addresses_have_a_limit_together() {
         let mut visitors = Visitors::new(LIMITS);
         for n in 1..=4 {
@@ -367,5 +379,15 @@ mod tests {
         assert!(visitors.deeds.len() + visitors.older_deeds.len() <= 2 * REMEMBERED_MAX);
         assert!(!visitors.may_sign_up(address(99_999), now));
         assert!(!visitors.may_sign_up(address(100_000 - 30_000), now));
+    }
+
+    #[test]
+    fn what_is_remembered_is_bounded_when_nobody_comes_twice() {
+        let mut visitors = Visitors::new(LIMITS);
+        let now = Instant::now();
+        for n in 0..3 * REMEMBERED_MAX as u32 {
+            assert!(visitors.may_sign_up(IpAddr::from(std::net::Ipv4Addr::from(0x0a00_0000 + n)), now));
+        }
+        assert_eq!(visitors.deeds.len() + visitors.older_deeds.len(), 2 * REMEMBERED_MAX);
     }
 }

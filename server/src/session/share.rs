@@ -25,3 +25,18 @@ impl Share {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_share_is_smaller_the_more_wait_and_has_both_bounds() {
+        for few in 0..=8 {
+            assert_eq!(Share::among(few), Share::LARGEST);
+        }
+        assert_eq!(Share::among(16), Share { frames: 128, bytes: 32 * 1024 });
+        assert_eq!(Share::among(64), Share { frames: 32, ..Share::SMALLEST });
+        assert_eq!(Share::among(10_000), Share::SMALLEST);
+    }
+}

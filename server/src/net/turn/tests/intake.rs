@@ -183,3 +183,13 @@ fn an_idle_session_takes_no_more_room_in_the_tables_than_280_bytes() {
     let tables = [Sessions::BYTES_EACH, Connections::BYTES_EACH, Outbox::BYTES_EACH, Online::BYTES_EACH];
     assert!(tables.iter().sum::<usize>() <= 280, "{tables:?}");
 }
+
+#[test]
+fn what_came_before_a_reset_is_done() {
+    let (mut stage, mut yoda) = stage_with_thread();
+    yoda.send(5, &Request::Post { title: "t", text: "last words", key: None });
+    stage.server.readable(yoda.id, PeerEnd::Died);
+    stage.run();
+    assert_eq!(stage.server.forum().threads.titled("t").unwrap().posts().len(), 1);
+    assert_eq!(stage.server.connections(), 0);
+}

@@ -162,3 +162,19 @@ impl<'de> Deserialize<'de> for Key {
         bits.map(|bits| Self(bits.to_be_bytes())).ok_or_else(|| D::Error::custom("a key has 32 hex digits"))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn where_people_read_a_key_has_32_hexadecimal_digits_and_nothing_else() {
+        let read = |text: &str| serde_json::from_value::<Key>(text.into());
+        let digits = "0123456789abcdef0123456789abcdef";
+        let key = read(digits).unwrap();
+        assert_eq!(serde_json::to_value(key).unwrap(), digits);
+        for other in [&digits[1..], &format!("+{}", &digits[1..]), &format!("0{digits}"), ""] {
+            assert!(read(other).is_err(), "{other:?}");
+        }
+    }
+}

@@ -80,4 +80,34 @@ mod tests {
         }
         assert_eq!(before.find("name-10000", name_of), None);
     }
+
+    #[test]
+    fn names_of_one_hash_are_told_apart() {
+        let mut index = NameIndex::default();
+        let mut seen = std::collections::HashMap::new();
+        let pair = (0..).find_map(|n: u32| {
+            let name = format!("name-{n}");
+            let before = seen.insert(index.hash(&name), name.clone())?;
+            Some([before, name])
+        });
+        let names = pair.expect("two of 2^32");
+        let name_of = |id: usize| names.get(id).map(String::as_str);
+        for (id, name) in names.iter().enumerate() {
+            index.insert(name, id);
+        }
+        for (id, name) in names.iter().enumerate() {
+            assert_eq!(index.find(name, name_of), Some(id));
+        }
+        for (id, name) in names.iter().enumerate().rev() {
+            assert_eq!(index.clone().remove(name, name_of), Some(id));
+        }
+    }
+
+    #[test]
+    fn names_are_spread_over_the_table() {
+        let index = NameIndex::<u32>::default();
+        let hashes = (0..1_000).map(|n| index.hash(&format!("name-{n}")));
+        assert!(hashes.collect::<std::collections::HashSet<_>>().len() > 990);
+        assert_eq!(spread(0x8765_4321), 0x8765_4321_8765_4321, "both ends of it are used");
+    }
 }

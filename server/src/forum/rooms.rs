@@ -250,3 +250,50 @@ impl RoomsListing {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const ME: AccountId = AccountId(0);
+
+    /// Three rooms with two messages each.
+    fn three_rooms() -> Rooms {
+        let mut rooms = Rooms::default();
+        assert!(rooms.is_empty());
+        for other in 1..=3 {
+            let room = rooms.create(Arc::from([ME, AccountId(other)]));
+            for text in ["a", "b"] {
+                let text = Text::parse(text).unwrap();
+                rooms.post(room, TimedPost { author: ME, at_ms: 0, text }).unwrap();
+            }
+        }
+        assert!(!rooms.is_empty());
+        rooms
+    }
+
+    #[test]
+    fn a_list_counts_what_it_keeps_in_memory() {
+        let rooms = three_rooms();
+        assert_eq!(rooms.of(ME).bytes(), 3 * size_of::<RoomSummary>());
+        let history = &rooms.get(RoomId(1)).unwrap().posts;
+        assert!(history.unshared_bytes() > size_of::<TimedPost>());
+        assert_eq!(History::all(history).bytes(), history.unshared_bytes());
+        let each = size_of::<(RoomId, Sequence<TimedPost>)>() + history.unshared_bytes();
+        assert_eq!(rooms.posts(ME, RoomsFilter::default()).bytes(), 3 * each);
+    }
+
+    #[test]
+    fn a_page_goes_on_behind_the_last_row_of_the_one_before() {
+        let rooms = three_rooms();
+        let mut rows = rooms.of(ME);
+        rows.skip_past(2);
+        let rest: Vec<_> = std::iter::from_fn(|| rows.next_room()).map(|room| room.id.0).collect();
+        assert_eq!(rest, [3]);
+        let mut posts = rooms.posts(ME, RoomsFilter::default());
+        posts.skip_past(RoomId(2), 1);
+        let rest: Vec<_> =
+            std::iter::from_fn(|| posts.next_post()).map(|(room, number, _)| (room.0, number)).collect();
+        assert_eq!(rest, [(2, 2), (3, 1), (3, 2)]);
+    }
+}

@@ -52,6 +52,21 @@ fn only_the_one_who_was_asked_answers_and_only_once() {
 }
 
 #[test]
+fn the_oldest_question_to_a_user_is_the_first_of_those_that_it_has_not_answered() {
+    let mut links = Links::default();
+    let of_hans = ask(&mut links, Purpose::Private, HANS, LEIA);
+    let of_yoda = ask(&mut links, Purpose::Private, YODA, HANS);
+    let of_leia = ask(&mut links, Purpose::File, LEIA, HANS);
+    assert!(!links.is_empty());
+    assert_eq!(
+        [YODA, HANS, LEIA].map(|user| links.oldest_question(user)),
+        [None, Some(of_yoda), Some(of_hans)]
+    );
+    assert!(links.accept(of_yoda, HANS, NOW_MS).is_ok());
+    assert_eq!(links.oldest_question(HANS), Some(of_leia));
+}
+
+#[test]
 fn ids_count_up_from_one_and_never_come_again() {
     let (mut links, first) = asked(Purpose::File);
     links.remove(first);

@@ -187,3 +187,15 @@ fn a_session_takes_its_links_along_and_their_other_ends_are_told() {
     assert_eq!(told, expected);
     assert!(table.forum.links.is_empty());
 }
+
+#[test]
+fn a_question_that_is_open_when_one_end_leaves_was_not_agreed_to() {
+    for leaving in [YODA, HANS] {
+        let mut table = Table::with_online(2);
+        for request in [LinkRequest::Private, file()] {
+            table.step(YODA, ask(YODA, HANS, request));
+        }
+        let links = table.departure(leaving, leaving.0.into()).links;
+        assert_eq!(links.iter().map(|step| step.progress).collect::<Vec<_>>(), [LinkProgress::NotAgreed; 2]);
+    }
+}

@@ -204,6 +204,7 @@ mod tests {
     fn a_sequence_goes_chunk_by_chunk_and_its_clones_keep_theirs() {
         let mut posts = Sequence::default();
         (0..1_300).for_each(|n| posts.push(post(n)));
+        assert!(!posts.is_empty());
         let clone = posts.clone();
         let steps: Vec<_> = std::iter::from_fn(|| Some(posts.drop_last_chunk()).filter(|n| *n > 0)).collect();
         assert_eq!(steps, [1_300 - 2 * CHUNK_MEMBERS_MAX, CHUNK_MEMBERS_MAX, CHUNK_MEMBERS_MAX]);
@@ -226,6 +227,19 @@ mod tests {
         assert_eq!(&*before.get(1).unwrap().text, "x");
         assert_eq!(posts.len(), 1_997);
         assert_eq!(&*posts.get(0).unwrap().text, "y");
+    }
+
+    #[test]
+    fn what_an_append_copies_is_counted_and_so_is_each_change_of_what_is_there() {
+        let mut posts = Sequence::default();
+        assert_eq!((posts.unshared_bytes(), posts.rewrites()), (0, 0));
+        (0..CHUNK_MEMBERS_MAX as u32 + 3).for_each(|n| posts.push(post(n)));
+        let copied = 2 * size_of::<Chunk<Post>>() + 3 * size_of::<Post>();
+        assert_eq!((posts.unshared_bytes(), posts.rewrites()), (copied, 0));
+        posts.member_mut(0);
+        assert_eq!(posts.rewrites(), 1);
+        posts.remove(0);
+        assert_eq!(posts.rewrites(), 2);
     }
 
     #[test]

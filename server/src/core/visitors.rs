@@ -322,9 +322,11 @@ mod tests {
         // All of a /64 are one.
         assert!(!visitors.may_sign_up(ip("2001:db8::ffff"), start));
         assert!(visitors.may_sign_up(ip("2001:db8:0:1::1"), start));
-        let later = start + UNKNOWN_NAMES_PERIOD;
-        assert_eq!((accounts(&mut visitors, later), names(&mut visitors, later)), (0, 3));
-        assert_eq!(accounts(&mut visitors, start + SIGN_UPS_PERIOD), 2);
+        let (minute, hour) = (start + Duration::from_secs(60), start + Duration::from_secs(3_600));
+        assert_eq!(names(&mut visitors, minute - Duration::from_millis(1)), 0);
+        assert_eq!((accounts(&mut visitors, minute), names(&mut visitors, minute)), (0, 3));
+        assert_eq!(accounts(&mut visitors, hour - Duration::from_millis(1)), 0);
+        assert_eq!(accounts(&mut visitors, hour), 2);
     }
 
     #[test]
@@ -345,9 +347,13 @@ mod tests {
             visitors.failed(here, due);
             now = due;
         }
-        let later = now + FAILURES_PERIOD;
-        visitors.failed(here, later);
-        assert!(visitors.may_try(here, later));
+        // They are forgotten an hour after the last one, and not sooner.
+        let hour = Duration::from_secs(3_600);
+        let early = now + hour - Duration::from_millis(1);
+        visitors.failed(here, early);
+        assert!(!visitors.may_try(here, early));
+        visitors.failed(here, early + hour);
+        assert!(visitors.may_try(here, early + hour));
     }
 
     #[test]

@@ -48,6 +48,30 @@ fn a_removed_thread_is_watched_by_nobody_though_its_title_is_back_and_counts_no_
 }
 
 #[test]
+fn a_removed_thread_keeps_no_watchers() {
+    let mut table = Table::with_users(2);
+    table.create(1, "t").unwrap();
+    watch(&mut table, 0, "t").unwrap();
+    table.apply(Some(1), Change::RemoveThread { title: title("t") }).unwrap();
+    assert!(table.forum.watches.is_empty());
+}
+
+#[test]
+fn what_a_user_watches_is_in_the_order_in_which_it_began_to() {
+    let mut table = Table::with_users(2);
+    for raw in ["a", "b", "c"] {
+        table.create(1, raw).unwrap();
+    }
+    for raw in ["b", "c", "a"] {
+        watch(&mut table, 0, raw).unwrap();
+    }
+    unwatch(&mut table, 0, "c").unwrap();
+    let wanted = ["b", "a"].map(|raw| table.forum.threads.find(raw).unwrap());
+    assert_eq!(table.forum.watches.by(AccountId(0)), wanted);
+    assert_eq!(table.forum.watches.by(AccountId(1)), []);
+}
+
+#[test]
 fn who_watches_nothing_takes_no_memory() {
     let mut table = Table::with_users(1);
     table.create(0, "t").unwrap();

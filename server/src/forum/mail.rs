@@ -119,3 +119,21 @@ impl Mailboxes {
         self.by_owner.entry(owner).or_default()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_bytes_of_what_is_taken_count_no_more() {
+        let mut mailbox = Mailbox::default();
+        for text in ["abc", "de", "f"] {
+            mailbox.put(Mail { from: AccountId(0), at_ms: 0, text: Text::parse(text).unwrap() });
+        }
+        assert_eq!((mailbox.len(), mailbox.bytes()), (3, 6));
+        mailbox.take(MailNumber(2));
+        assert_eq!((mailbox.len(), mailbox.bytes()), (1, 1));
+        mailbox.take(MailNumber(3));
+        assert_eq!((mailbox.len(), mailbox.bytes(), mailbox.newest()), (0, 0, MailNumber(3)));
+    }
+}

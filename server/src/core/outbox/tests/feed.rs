@@ -146,3 +146,35 @@ fn presence_switched_on_starts_at_the_head_and_off_ends_at_a_frame_s_end() {
     assert_eq!(crowd.streams[0].taken, [frame("2"), frame("3"), frame("6")].concat());
     assert_eq!(crowd.outbox.feed_bytes(), 0);
 }
+
+#[test]
+fn what_is_told_in_either_way_is_held_until_all_have_it() {
+    let mut crowd = Crowd::new(2, true);
+    crowd.say("hello");
+    crowd.announce("came");
+    assert_eq!(crowd.outbox.feed_bytes(), frame("hello").len() + frame("came").len());
+    crowd.sweep();
+    assert_eq!(crowd.outbox.feed_bytes(), 0);
+}
+
+#[test]
+fn comings_that_fill_half_of_what_may_be_held_are_written_before_their_time() {
+    let mut crowd = Crowd::new(3, true);
+    crowd.announce("the first is due at once");
+    crowd.sweep();
+    let text = "x".repeat(1_000);
+    for _ in 0..NOTICE_BYTES_MAX / 2 / frame(&text).len() {
+        crowd.announce(&text);
+        assert_eq!(crowd.outbox.next_overdue(crowd.now), None);
+    }
+    assert!(!crowd.outbox.may_exceed());
+    crowd.announce(&text);
+    assert!(crowd.outbox.may_exceed());
+    let mut named = Vec::new();
+    while let Some(id) = crowd.outbox.next_overdue(crowd.now) {
+        crowd.write(id.slot as usize);
+        named.push(id.slot);
+    }
+    named.sort_unstable();
+    assert_eq!(named, [0, 1, 2]);
+}

@@ -288,9 +288,9 @@ mod tests {
         visitors.come(here);
         visitors.come(here);
         visitors.go(here, true);
-        assert!(!visitors.is_full(here));
+        assert_eq!(visitors.too_many(here), None);
         visitors.come(here);
-        assert!(visitors.is_full(here));
+        assert_eq!(visitors.too_many(here), Some(TooMany::FromAddress));
     }
 
     #[test]

@@ -284,7 +284,7 @@ mod tests {
     }
 
     #[test]
-    fn a_page_goes_on_behind_the_last_row_of_the_one_before() {
+    fn a_page_goes_on_after_the_last_row_of_the_one_before() {
         let rooms = three_rooms();
         let mut rows = rooms.of(ME);
         rows.skip_past(2);

@@ -106,3 +106,40 @@ fn the_least_recently_read_thread_makes_room_and_removed_ones_first() {
     assert_eq!(table.forum.marks.all_of(AccountId(1)).len(), MARKS_MAX);
     assert_eq!(table.forum.marks.all_of(AccountId(0)), [], "who marks nothing takes no memory");
 }
+
+/// A list for a user of all threads, with news or not.
+fn listing(table: &Table, user: u32) -> UnreadListing {
+    UnreadListing::new(&table.forum.threads, &table.forum.marks, AccountId(user), false)
+}
+
+#[test]
+fn a_list_of_news_counts_a_share_of_threads_at_a_time_and_ends_with_the_last_row_that_is_read() {
+    let mut table = Table::with_users(1);
+    for number in 0..9 {
+        table.create(0, &format!("t{number}")).unwrap();
+    }
+    let mut rows = listing(&table, 0);
+    rows.limit(5);
+    rows.count_on(3);
+    assert_eq!(std::iter::from_fn(|| rows.next_row()).count(), 3);
+    assert!(rows.is_counting());
+    rows.count_on(100);
+    assert_eq!(std::iter::from_fn(|| rows.next_row()).count(), 2);
+    assert!(!rows.is_counting());
+}
+
+#[test]
+fn a_list_of_news_takes_the_memory_of_its_rows_and_of_the_marks() {
+    let mut table = Table::with_users(2);
+    for number in 0..9 {
+        let title = format!("t{number}");
+        table.create(0, &title).unwrap();
+        table.post(0, &title, "a").unwrap();
+        mark(&mut table, 1, &title, number + 1);
+    }
+    let row = size_of::<(ThreadRow, Unread)>() + forum_common::limits::TITLE_BYTES_MAX;
+    let mut rows = listing(&table, 1);
+    assert_eq!(rows.bytes(), 9 * row + 9 * size_of::<Mark>());
+    rows.limit(2);
+    assert_eq!(rows.bytes(), 2 * row + 9 * size_of::<Mark>());
+}

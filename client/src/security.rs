@@ -74,7 +74,6 @@ impl SecurityArgs {
                 let known = known.map(KnownServers::at);
                 let pin = known.as_ref().map_or(Ok(None), |known| known.find(&server));
                 let pin = pin.map_err(|error| format!("Cannot read the known servers: {}", cause(&error)))?;
-                // What the user has said stands, whoever vouches for another certificate now.
                 (pin.map_or_else(|| Trust::Roots(system_roots()), Trust::Pin), Asking::Yes(known))
             }
             (None, None) => return Ok(Security { server, mode: Mode::Plain { anywhere: self.insecure } }),

@@ -79,6 +79,9 @@ const PASSED_SHARE: usize = 64;
 /// Bytes of all entries in flight, unless a simulation wants less.
 pub const ENTRY_BYTES_MAX: usize = 64 * 1024 * 1024;
 
+/// Connections for which there is room in the tables from the start.
+const RESERVED_MAX: usize = 100_000;
+
 /// What the server is told when it starts, and never again.
 #[derive(Debug)]
 pub struct Settings {
@@ -110,6 +113,14 @@ pub struct Settings {
     pub trace_user: Option<UserName>,
     /// The hash of the password for SHT; without one it is always refused.
     pub admin_password: Option<PasswordHash>,
+}
+
+impl Settings {
+    /// For how many connections the tables have room from the start. It is memory only as far as it is used, and more than
+    /// so many grow by doubling.
+    pub(crate) fn reserved_places(&self) -> usize {
+        (self.connections_max + TURNED_AWAY_MAX).min(RESERVED_MAX)
+    }
 }
 
 /// The helpers of the core: each takes work and hands back results, in threads of its own or at once.
@@ -197,10 +208,11 @@ pub(crate) struct Core<J> {
 impl<J: Journal> Core<J> {
     /// The core of a server for `forum`, which is what the journal has told so far.
     pub(crate) fn new(settings: Settings, time: Time, forum: Forum, helpers: Helpers<J>) -> Self {
+        let reserved = settings.reserved_places();
         let mut core = Self {
             time,
             epoch: u64::from_ne_bytes(helpers.random.bytes()),
-            sessions: Sessions::default(),
+            sessions: Sessions::with_room_for(reserved),
             outbox: Outbox::new(
                 settings.limits.max_notice_bytes,
                 settings.limits.max_total_notice_bytes,
@@ -232,6 +244,7 @@ impl<J: Journal> Core<J> {
             told_to_end: false,
             settings,
         };
+        core.outbox.reserve(reserved);
         core.outbox.trace = core.settings.trace_user.clone().map(Trace::of);
         core.resume_unlinking();
         core

@@ -99,6 +99,11 @@ impl Outbox {
 
     // Connections come, listen and go.
 
+    /// Has room for so many of them: see [`Sessions::with_room_for`](super::sessions::Sessions::with_room_for).
+    pub(crate) fn reserve(&mut self, connections: usize) {
+        self.outputs.reserve(connections);
+    }
+
     /// A connection was opened; the slot must be free.
     pub(crate) fn open(&mut self, id: ConnectionId) {
         let slot = id.slot as usize;

@@ -16,6 +16,8 @@ const KEPT_PLACES_MAX: usize = 2_048;
 #[derive(Debug, Default)]
 pub(crate) struct Sessions {
     slab: Slab<Slot>,
+    /// Slots that have ever been used.
+    slots: u32,
     generation: u32,
     /// How many were turned away and are not closed yet.
     turned_away: usize,
@@ -84,6 +86,12 @@ impl Sessions {
     #[cfg(test)]
     pub(crate) const BYTES_EACH: usize = size_of::<Slot>();
 
+    /// None yet, and room for so many. It takes memory only as far as it is used; a table that grows by doubling leaves its
+    /// old half behind each time.
+    pub(crate) fn with_room_for(sessions: usize) -> Self {
+        Self { slab: Slab::with_capacity(sessions), ..Self::default() }
+    }
+
     /// Takes in a new session and gives it its first turn.
     pub(crate) fn insert(&mut self, session: Session) -> ConnectionId {
         self.generation = self.generation.wrapping_add(1);
@@ -91,6 +99,7 @@ impl Sessions {
         let slot = Slot { session, generation, turned_away: false, awaits_turn: false, condemned: false };
         let slot = self.slab.insert(slot);
         let slot = u32::try_from(slot).expect("descriptors are fewer than 4 billion");
+        self.slots = self.slots.max(slot + 1);
         let id = ConnectionId { slot, generation };
         self.wake(id);
         id
@@ -161,7 +170,7 @@ impl Sessions {
 
     /// The first who lives and has this slot or a later one; for walks over everybody that take several turns.
     pub(crate) fn first_from(&self, slot: u32) -> Option<ConnectionId> {
-        (slot..self.slab.capacity() as u32).find_map(|index| {
+        (slot..self.slots).find_map(|index| {
             let slot = self.slab.get(index as usize).filter(|slot| !slot.condemned)?;
             Some(ConnectionId { slot: index, generation: slot.generation })
         })

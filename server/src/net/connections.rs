@@ -47,9 +47,10 @@ fn is_meant(generation: u32, id: ConnectionId) -> bool {
 }
 
 impl<S: Stream> Connections<S> {
-    /// None yet. The output of each may stand still for `stall_timeout`.
-    pub(super) fn new(stall_timeout: Duration) -> Self {
-        Self { slots: Vec::new(), stall_timeout }
+    /// None yet, and room for so many: see [`Sessions::with_room_for`](crate::core::sessions::Sessions::with_room_for). The
+    /// output of each may stand still for `stall_timeout`.
+    pub(super) fn new(connections: usize, stall_timeout: Duration) -> Self {
+        Self { slots: Vec::with_capacity(connections), stall_timeout }
     }
 
     /// Takes in a new connection.

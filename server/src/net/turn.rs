@@ -52,7 +52,7 @@ impl<S: Stream, J: Journal, C: Clock> Server<S, J, C> {
     pub fn new(settings: Settings, clock: C, forum: Forum, helpers: Helpers<J>) -> Self {
         let now = clock.now();
         let time = Time { start: Start::new(now), now, now_ms: clock.wall_ms() };
-        let connections = Connections::new(settings.stall_timeout);
+        let connections = Connections::new(settings.reserved_places(), settings.stall_timeout);
         let core = Core::new(settings, time, forum, helpers);
         Self { core, connections, tls: None, clock, results_left: false, scratch: vec![0; SCRATCH_BYTES] }
     }

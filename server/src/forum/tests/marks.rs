@@ -143,3 +143,17 @@ fn a_list_of_news_takes_the_memory_of_its_rows_and_of_the_marks() {
     rows.limit(2);
     assert_eq!(rows.bytes(), 2 * row + 9 * size_of::<Mark>());
 }
+
+#[test]
+fn a_long_thread_is_counted_over_several_shares() {
+    let mut table = Table::with_users(2);
+    table.create(0, "t").unwrap();
+    (0..200).for_each(|_| drop(table.post(0, "t", "a")));
+    let mut rows = listing(&table, 1);
+    for _ in 0..3 {
+        rows.count_on(1);
+        assert!(rows.next_row().is_none());
+    }
+    rows.count_on(1);
+    assert_eq!(rows.next_row().unwrap().1.count, 200);
+}

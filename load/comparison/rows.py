@@ -216,9 +216,7 @@ LARGE_PIECES = ("--piece-kib", "1024")
 
 
 def download():
-    def file(place):
-        return transfers.write_file(place)
-
+    file = transfers.write_file
     return Row(
         "download",
         "download of 1 GiB",
@@ -303,9 +301,9 @@ def with_tls(key, title, metric, measure, users=0, targets=()):
 def tls_rows():
     for depth in (1, 32):
         options = (*CONNECTIONS, "--pipeline", depth)
-        title = f"of 100 bytes, {depth} in flight on each of 50 connections"
-        yield with_tls(f"ping-{depth}", f"ping {title}", "cpu_us", asked("ping", *options, *PAYLOAD))
-        yield with_tls(f"post-{depth}", f"post {title}", "cpu_us", asked("post", *options, *PAYLOAD))
+        title = f"{depth} in flight on each of 50 connections"
+        yield with_tls(f"ping-{depth}", f"ping, {title}", "cpu_us", asked("ping", *options))
+        yield with_tls(f"post-{depth}", f"posts of 100 bytes, {title}", "cpu_us", asked("post", *options, *PAYLOAD))
     for burst in (1, 16):
         title = f"one speaks to 1,000, {burst} at a time"
         yield with_tls(f"fanout-1000-{burst}", title, "delivery_ns", delivered(1_000, burst), users=1_000)
@@ -318,9 +316,7 @@ def tls_rows():
 
 
 def tls_download():
-    def file(place):
-        return transfers.write_file(place)
-
+    file = transfers.write_file
     return Row(
         "tls-download",
         "TLS: download of 1 GiB",

@@ -40,7 +40,7 @@ pub use nat::Nat;
 pub use process::{Finished, Process};
 pub use pty::{Pty, Screen};
 pub use server::{ADMIN_PASSWORD, Forumd, Server};
-pub use sockets::{accept, closed_port, free_port};
+pub use sockets::{accept, closed_port, free_port, raise_descriptor_limit};
 pub use terminal::Terminal;
 pub use times::{now_seconds, seconds_of, shown, shown_since};
 pub use volume::Volume;

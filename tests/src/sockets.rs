@@ -5,12 +5,22 @@ use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream, UdpSocket};
 use std::sync::atomic::{AtomicU32, Ordering};
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use socket2::{Domain, Socket, Type};
 
 use crate::DEADLINE;
 
 /// The first and the last port of those that the kernel never picks by itself: its own end at 60999.
 const UNPICKED_PORTS: (u16, u16) = (61_000, 65_535);
+
+/// Makes place for as many descriptors as this process may have.
+///
+/// # Panics
+/// The kernel does not allow what it says it does.
+pub fn raise_descriptor_limit() {
+    let limit = getrlimit(Resource::Nofile);
+    setrlimit(Resource::Nofile, Rlimit { current: limit.maximum, ..limit }).expect("up to the maximum");
+}
 
 /// The next connection at `listener`, whose reads and writes have the tests' deadline.
 ///

@@ -1,7 +1,7 @@
 //! What a test's connection goes over: a socket, and TLS if the test wants it.
 
 use std::io::{self, Read, Write};
-use std::net::{Shutdown, TcpStream};
+use std::net::{Shutdown, SocketAddr, TcpStream};
 use std::path::Path;
 use std::sync::Arc;
 
@@ -98,6 +98,17 @@ impl Write for Line {
 pub fn trusting(certificates: &Path) -> ClientConfig {
     let roots = roots_in(certificates).expect("a file of certificates");
     client_config(Trust::Roots(roots)).expect("a usable configuration")
+}
+
+/// Connects and stalls in the handshake whose first message is `hello`. Of three in a row, one says nothing, one the beginning
+/// of it, and one all, so that the server has to sign.
+///
+/// # Panics
+/// Nobody listens there.
+pub fn stall(server: SocketAddr, hello: &[u8], number: usize) -> TcpStream {
+    let mut stream = TcpStream::connect(server).expect("it listens");
+    stream.write_all(&hello[..[0, 100, hello.len()][number % 3]]).expect("there is room for it");
+    stream
 }
 
 /// What a client that trusts these certificates says first.

@@ -75,7 +75,7 @@ fn those_who_are_turned_away_take_no_place_of_their_address() {
 }
 
 #[test]
-fn a_wrong_password_counts_though_whoever_gave_it_does_not_wait_for_the_answer() {
+fn a_wrong_password_counts_even_if_the_connection_ends_before_the_answer() {
     let options = ["--limit-loopback", "--max-address-failures", "3", "--trace-user", "yoda"];
     let mut server = Forumd::with_dear_hashes().args(&options).start();
     server.user("yoda").log_out();

@@ -4,16 +4,9 @@
 
 use forum_common::wire::{Closing, OwnedFromServer, OwnedNotice, OwnedReply, Request};
 use forum_tests::outcome::Outcome;
-use forum_tests::{PASSWORD, Server, Wire, hello, notice, outcome, until};
-use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+use forum_tests::{PASSWORD, Server, Wire, hello, notice, outcome, raise_descriptor_limit, until};
 
 const TOO_SLOW: &str = "You have been disconnected: too slow";
-
-/// Makes place for as many descriptors as the test may have.
-fn raise_descriptor_limit() {
-    let limit = getrlimit(Resource::Nofile);
-    setrlimit(Resource::Nofile, Rlimit { current: limit.maximum, ..limit }).expect("up to the maximum");
-}
 
 /// A user whose connection has little room outside the server for what it does not read.
 fn narrow_user(server: &Server, name: &str) -> Wire {

@@ -20,7 +20,7 @@ const TICKETS_OF_SERVERS_MAX: usize = 8;
 /// Which servers a client trusts.
 #[derive(Debug, Clone)]
 pub enum Trust {
-    /// The one with this certificate, under any name and whoever vouches for it, and no other.
+    /// The one with this certificate and no other, under any name and without an issuer.
     Pin(Fingerprint),
     /// Those for whose name one of these vouches.
     Roots(Arc<RootCertStore>),

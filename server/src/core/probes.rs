@@ -5,10 +5,9 @@
 //! The kernel's own keepalive would do the same without us, but its timers fire many at once, in one interrupt: with
 //! 1,000,000 connections pauses of 0.3 s were measured. Probes are spaced: [`PROBES_A_SECOND`] at most, so all of up to
 //! 100,000 silent connections are probed in time, and those of more proportionally later.
-
 //!
 //! Nothing is kept of who is silent: in rounds at least [`ROUND`] apart all connections are looked at, by slot. A round
-//! begins when somebody may be due, and takes whoever would be before the next may begin.
+//! begins when somebody may be due, and takes all who would be due before the next may begin.
 
 use std::time::{Duration, Instant};
 

@@ -1,13 +1,12 @@
 //! How long a member's ping takes while thousands begin to shake hands and don't go on.
 
 use std::array;
-use std::io::{Read, Write};
+use std::io::Read;
 use std::net::{SocketAddr, TcpStream};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 
-use forum_tests::{DEADLINE, tls};
-use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+use forum_tests::{DEADLINE, raise_descriptor_limit, tls};
 
 use super::{RUNS, forumd, micros, quantile, show};
 
@@ -18,8 +17,7 @@ const PINGS_BEFORE: usize = 10_000;
 /// 3,000 connect at once and stall in the handshake: how long does a member's ping take before, and until the last of those
 /// whose turn it is has an answer?
 pub(super) fn stalled_handshakes(program: Option<&str>) {
-    let limit = getrlimit(Resource::Nofile).maximum;
-    setrlimit(Resource::Nofile, Rlimit { current: limit, maximum: limit }).expect("less than the most");
+    raise_descriptor_limit();
     println!(
         "| | before: median µs | 99 % | during: median | 99 % | the longest | pings during | handshakes begun, ms |"
     );
@@ -51,13 +49,7 @@ pub(super) fn stalled_handshakes(program: Option<&str>) {
 
 /// Opens all of them, and reads what the server has said to those that have said enough.
 fn stall(server: SocketAddr, hello: &[u8]) -> Vec<TcpStream> {
-    let mut stalled: Vec<TcpStream> = (0..STALLED)
-        .map(|number| {
-            let mut stream = TcpStream::connect(server).expect("it listens");
-            stream.write_all(&hello[..[0, 100, hello.len()][number % 3]]).expect("there is room for it");
-            stream
-        })
-        .collect();
+    let mut stalled: Vec<TcpStream> = (0..STALLED).map(|number| tls::stall(server, hello, number)).collect();
     for stream in stalled.iter_mut().skip(2).step_by(3) {
         stream.set_read_timeout(Some(DEADLINE)).expect("a TCP socket");
         stream.read_exact(&mut [0]).expect("the server's half of the handshake");

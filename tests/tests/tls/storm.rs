@@ -4,24 +4,20 @@ use std::io::Write;
 use std::net::TcpStream;
 use std::sync::Arc;
 
-use forum_tests::{DEADLINE, Forumd, Wire, tls, until};
-use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+use forum_tests::{DEADLINE, Forumd, Wire, raise_descriptor_limit, tls, until};
 
 /// Of each kind.
 const EACH: usize = 1_000;
 
 #[test]
 fn thousands_of_stalled_handshakes_hold_up_nobody_and_are_gone_when_their_time_is_over() {
-    let limit = getrlimit(Resource::Nofile).maximum;
-    setrlimit(Resource::Nofile, Rlimit { current: limit, maximum: limit }).unwrap();
+    raise_descriptor_limit();
     let server = Forumd::new().with_tls().args(&["--login-timeout", "20"]).start();
     let hello = tls::client_hello(&server.launch().certificates().join("cert.pem"));
     let mut member = server.tls_user("yoda");
-    // Nothing, the beginning of a handshake, and as much of one as makes the server sign.
     let stalled: Vec<TcpStream> = (0..3 * EACH)
         .map(|n| {
-            let mut stream = TcpStream::connect(server.address()).unwrap();
-            stream.write_all(&hello[..[0, 100, hello.len()][n % 3]]).unwrap();
+            let stream = tls::stall(server.address(), &hello, n);
             if n % 100 == 0 {
                 member.ping();
             }
